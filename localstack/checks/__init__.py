@@ -1,0 +1,1 @@
+"""What `selftest` asserts, one module for each service."""

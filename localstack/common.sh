@@ -1,0 +1,44 @@
+# Shared by up and down; sourced, with the state directory as $1.
+
+dir=${1:-.localstack}
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+port=${DRCTL_LOCALSTACK_PORT:-4566}
+endpoint="http://127.0.0.1:$port"
+
+say() { echo "localstack: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# When the process began, in whatever words this system has. With the pid it names one process for good.
+started_at() {
+  if [ -r "/proc/$1/stat" ]; then
+    sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20
+  else
+    ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
+  fi
+}
+
+command_of() {
+  if [ -r "/proc/$1/cmdline" ]; then tr '\0' ' ' < "/proc/$1/cmdline"; else ps -o command= -p "$1" 2>/dev/null; fi
+}
+
+# Is the process in the pid file still the one `up` started? A pid alone may by now be somebody else's.
+running() {
+  local pid start
+  [ -r "$dir/pid" ] && read -r pid start < "$dir/pid" || return 1
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 1
+  [ "$(started_at "$pid")" = "$start" ] || return 1
+  case "$(command_of "$pid")" in *localstack.runtime.main*) return 0 ;; *) return 1 ;; esac
+}
+
+taken() { (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+
+# Does our extension answer? bash's own sockets, because not every machine has curl.
+answers() {
+  local line
+  { exec 3<> "/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 1
+  printf 'GET /_drctl HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+  read -r -t 5 line <&3 || line=
+  exec 3<&- 3>&-
+  case "$line" in *" 200 "*) return 0 ;; *) return 1 ;; esac
+}

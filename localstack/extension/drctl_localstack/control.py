@@ -1,0 +1,141 @@
+"""The control surface of tests: JSON over HTTP under /_drctl/ on LocalStack's own port. The README lists it."""
+
+import json
+import time
+
+from localstack.http import Request, Response
+
+from drctl_localstack import asg_engine, rds_overlay, settings, traffic
+from drctl_localstack.settings import LOCK
+
+
+class NotThere(Exception):
+    pass
+
+
+def _where(body: dict, kind: str) -> tuple[str, str, str]:
+    missing = [name for name in ("account", "region", kind) if not body.get(name)]
+    if missing:
+        raise ValueError(f"missing {', '.join(missing)}")
+    return body.pop("account"), body.pop("region"), body.pop(kind)
+
+
+def _set_instance(body: dict) -> dict:
+    from moto.rds.models import rds_backends
+
+    account, region, name = _where(body, "instance")
+    with LOCK:
+        rds_overlay.settle_account(account, time.time())
+        db = rds_backends[account][region].databases.get(name)
+        if db is None:
+            raise NotThere(f"no DB instance {name} in account {account}, region {region}")
+        rds_overlay.configure(db, body)
+        return rds_overlay.describe(db)
+
+
+def _set_group(body: dict) -> dict:
+    from moto.autoscaling.models import autoscaling_backends
+
+    account, region, name = _where(body, "group")
+    with LOCK:
+        group = autoscaling_backends[account][region].autoscaling_groups.get(name)
+        if group is None:
+            raise NotThere(f"no group {name} in account {account}, region {region}")
+        asg_engine.configure(group, body)
+        return {"group": name, "capacity_limit": asg_engine.of(group).capacity_limit}
+
+
+def _set_settings(body: dict) -> dict:
+    with LOCK:
+        settings.update(body)
+        return settings.snapshot()
+
+
+def _reset(body: dict) -> dict:
+    """Back to the defaults; with {"estate": true} everything that was ever created is gone as well."""
+    from drctl_localstack import route53
+
+    with LOCK:
+        settings.reset()
+        traffic.clear_faults()
+        traffic.clear_counts()
+        if body.get("estate"):
+            _forget_estate()
+            route53.reset()
+        else:
+            rds_overlay.forget_knobs()
+            _forget_limits()
+    return {"reset": "estate" if body.get("estate") else "control"}
+
+
+def _forget_limits() -> None:
+    from moto.autoscaling.models import autoscaling_backends
+
+    for account in list(autoscaling_backends.values()):
+        for backend in list(account.values()):
+            for group in backend.autoscaling_groups.values():
+                asg_engine.configure(group, {"capacity_limit": None, "shortfall_message": None})
+
+
+def _forget_estate() -> None:
+    from localstack.services.s3.models import s3_stores
+    from moto.core.base_backend import BackendDict
+
+    BackendDict.reset()
+    s3_stores.reset()
+
+
+def _calls(request: Request) -> dict:
+    return {"calls": traffic.counts()}
+
+
+def _log(request: Request) -> dict:
+    return {"log": traffic.log(int(request.args.get("since", 0)))}
+
+
+READS = {
+    "": lambda request: {"extension": "drctl", "settings": settings.snapshot()},
+    "settings": lambda request: settings.snapshot(),
+    "faults": lambda request: {"faults": traffic.faults()},
+    "calls": _calls,
+    "log": _log,
+}
+WRITES = {
+    "settings": _set_settings,
+    "rds": _set_instance,
+    "autoscaling": _set_group,
+    "faults": traffic.add_fault,
+    "reset": _reset,
+}
+REMOVALS = {"faults": traffic.clear_faults, "calls": traffic.clear_counts}
+
+
+def serve(request: Request, what: str = "", **_) -> Response:
+    what = what.strip("/")
+    try:
+        return _json(_answer(request, what))
+    except NotThere as error:
+        return _json({"error": str(error)}, 404)
+    except KeyError as error:
+        return _json({"error": f"{error} is missing, or is no account or region"}, 400)
+    except (ValueError, TypeError) as error:
+        return _json({"error": str(error)}, 400)
+
+
+def _answer(request: Request, what: str) -> dict:
+    known = {"GET": READS, "POST": WRITES, "DELETE": REMOVALS}[request.method]
+    if what not in known:
+        raise NotThere(f"{request.method} /_drctl/{what}: know {', '.join('/_drctl/' + name for name in known)}")
+    if request.method == "GET":
+        return known[what](request)
+    if request.method == "DELETE":
+        known[what]()
+        return {"cleared": what}
+    body = json.loads(request.get_data(as_text=True) or "{}")
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return known[what](body)
+
+
+def _json(document: dict, status: int = 200) -> Response:
+    return Response.for_json(document, status=status)

@@ -1,0 +1,266 @@
+"""What moto's DBInstance does not know: states that take time, replication health, lag, an honest restore point.
+
+The overlay rides on moto's own object, so it goes when the instance goes.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from moto.rds.models import DBInstance, rds_backends
+
+from drctl_localstack import settings
+
+
+@dataclass
+class Busy:
+    """A state that ends by itself when the duration named by `setting` is over."""
+
+    status: str
+    since: float
+    setting: str
+
+
+@dataclass
+class Promotion:
+    since: float
+    retention: int | None
+    window: str | None
+
+
+@dataclass
+class GroupChange:
+    since: float
+    old: list[str]
+
+
+@dataclass
+class LagPoint:
+    since: float
+    seconds: float | None  # None: no data points from here on
+    grows: bool = False
+
+
+@dataclass
+class Overlay:
+    forced_status: str | None = None
+    busy: Busy | None = None
+    promotion: Promotion | None = None
+    group_change: GroupChange | None = None
+    replication_status: str = "replicating"
+    replication_message: str | None = None
+    endpoint: dict | None = None
+    restorable_lag_ms: float | None = None
+    restorable_time: datetime | None = None
+    replica_since: float | None = None
+    replica_until: float | None = None
+    lag: list[LagPoint] = field(default_factory=list)
+
+
+def of(db: DBInstance) -> Overlay:
+    return db.__dict__.setdefault("drctl", Overlay())
+
+
+def adopt(db: DBInstance, overlay: Overlay) -> None:
+    """Give a new instance its own identity: moto has one DbiResourceId for all, and a replica is a shallow copy."""
+    db.drctl = overlay
+    db.dbi_resource_id = "db-" + uuid.uuid4().hex[:26].upper()
+
+
+def group_ids(db: DBInstance) -> list[str]:
+    return list(db.vpc_security_group_ids or [])
+
+
+def status(db: DBInstance, now: float) -> str:
+    overlay = of(db)
+    if overlay.forced_status:
+        return overlay.forced_status
+    if overlay.promotion:
+        gap = settings.seconds("promote_lag_before_modifying_ms")
+        return "available" if now < overlay.promotion.since + gap else "modifying"
+    if overlay.busy:
+        return overlay.busy.status
+    if overlay.group_change and settings.get("sg_status_modifying"):
+        return "modifying"
+    return db.status
+
+
+def settle(db: DBInstance, now: float) -> None:
+    """End whatever is over by now."""
+    overlay = of(db)
+    if overlay.busy and now >= overlay.busy.since + settings.seconds(overlay.busy.setting):
+        overlay.busy = None
+    if overlay.group_change and now >= overlay.group_change.since + settings.seconds("sg_apply_ms"):
+        overlay.group_change = None
+    if overlay.promotion:
+        duration = settings.seconds("promote_lag_before_modifying_ms") + settings.seconds("promote_modifying_ms")
+        if now >= overlay.promotion.since + duration:
+            _finish_promotion(db, overlay, overlay.promotion.since + duration)
+
+
+def settle_account(account: str, now: float) -> None:
+    """All regions: a promotion in one region changes the source's replica list in another."""
+    for backend in list(rds_backends[account].values()):
+        for db in list(backend.databases.values()):
+            settle(db, now)
+
+
+def _finish_promotion(db: DBInstance, overlay: Overlay, at: float) -> None:
+    source = find_source(db)
+    if source:
+        source.remove_replica(db)
+    db.is_replica = False
+    db.source_db_instance_identifier = None
+    # Backups are off on a fresh replica; promoting turns them on unless the replica already had its own retention.
+    db.backup_retention_period = overlay.promotion.retention or db.backup_retention_period or 1
+    if overlay.promotion.window:
+        db.preferred_backup_window = overlay.promotion.window
+    overlay.promotion = None
+    overlay.replica_until = at
+
+
+def find_source(db: DBInstance) -> DBInstance | None:
+    name = db.source_db_instance_identifier
+    if not name:
+        return None
+    region, identifier = (name.split(":")[3], name.split(":")[-1]) if name.startswith("arn:") else (db.region, name)
+    return rds_backends[db.account_id][region].databases.get(identifier)
+
+
+def _remove_replica(self: DBInstance, replica: DBInstance) -> None:
+    """moto looks for the name only, and so fails on a replica in another region, which it stored by ARN."""
+    gone = (replica.db_instance_identifier, replica.db_instance_arn)
+    self.replicas = [name for name in self.replicas if name not in gone]
+
+
+DBInstance.remove_replica = _remove_replica
+
+
+def decorate(db: DBInstance, shown: dict, now: float) -> None:
+    """Correct one DBInstance of a response. Members of a cluster are left as moto has them."""
+    if shown.get("DBClusterIdentifier"):
+        return
+    overlay = of(db)
+    shown["DBInstanceStatus"] = status(db, now)
+    shown["VpcSecurityGroups"] = _groups_shown(db, overlay)
+    if overlay.endpoint:
+        shown["Endpoint"] = {**shown.get("Endpoint", {}), **overlay.endpoint}
+    shown.pop("ListenerEndpoint", None)  # SQL Server only; moto has it everywhere
+    shown.pop("StatusInfos", None)
+    if db.is_replica:
+        shown["StatusInfos"] = [_replication_shown(overlay)]
+    shown.pop("LatestRestorableTime", None)
+    restorable = latest_restorable(db, overlay, now)
+    if restorable:
+        shown["LatestRestorableTime"] = restorable
+
+
+def _groups_shown(db: DBInstance, overlay: Overlay) -> list[dict]:
+    new = group_ids(db)
+    old = overlay.group_change.old if overlay.group_change else new
+    shown = [{"VpcSecurityGroupId": i, "Status": "active" if i in old else "adding"} for i in new]
+    return shown + [{"VpcSecurityGroupId": i, "Status": "removing"} for i in old if i not in new]
+
+
+def _replication_shown(overlay: Overlay) -> dict:
+    info = {
+        "StatusType": "read replication",
+        "Normal": overlay.replication_status == "replicating",
+        "Status": overlay.replication_status,
+    }
+    if overlay.replication_message:
+        info["Message"] = overlay.replication_message
+    return info
+
+
+def latest_restorable(db: DBInstance, overlay: Overlay, now: float) -> datetime | None:
+    if not db.backup_retention_period:
+        return None
+    if overlay.restorable_time:
+        return overlay.restorable_time
+    lag_ms = overlay.restorable_lag_ms
+    lag_ms = settings.get("restorable_lag_ms") if lag_ms is None else lag_ms
+    return datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=lag_ms)
+
+
+def lag_at(overlay: Overlay, at: float) -> float | None:
+    """The value in force at that moment; the setting's default before anybody set one."""
+    point = next((p for p in reversed(overlay.lag) if p.since <= at), None)
+    if point is None:
+        return float(settings.get("replica_lag_s"))
+    if point.seconds is None:
+        return None
+    return point.seconds + (at - point.since if point.grows else 0.0)
+
+
+KNOBS = {
+    "status",
+    "replica_lag_s",
+    "lag_grows",
+    "replication",
+    "replication_message",
+    "endpoint",
+    "restorable_lag_ms",
+    "latest_restorable_time",
+}
+
+
+def configure(db: DBInstance, body: dict) -> None:
+    """The control surface's way in: only the keys that are present change, null undoes."""
+    unknown = set(body) - KNOBS
+    if unknown:
+        raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(KNOBS)}")
+    overlay = of(db)
+    if "status" in body:
+        overlay.forced_status = body["status"]
+    if "replica_lag_s" in body:
+        value = body["replica_lag_s"]
+        overlay.lag.append(
+            LagPoint(time.time(), None if value is None else float(value), bool(body.get("lag_grows", False)))
+        )
+    if "replication" in body:
+        overlay.replication_status = body["replication"] or "replicating"
+        overlay.replication_message = body.get("replication_message")
+    if "endpoint" in body:
+        overlay.endpoint = _endpoint(body["endpoint"])
+    if "restorable_lag_ms" in body:
+        overlay.restorable_lag_ms = body["restorable_lag_ms"]
+    if "latest_restorable_time" in body:
+        text = body["latest_restorable_time"]
+        overlay.restorable_time = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
+def _endpoint(value: dict | None) -> dict | None:
+    if value is None:
+        return None
+    return {"Address": str(value["address"]), "Port": int(value["port"])}
+
+
+def describe(db: DBInstance) -> dict:
+    """The answer of the control surface: what the instance looks like now."""
+    now = time.time()
+    overlay = of(db)
+    return {
+        "instance": db.db_instance_identifier,
+        "status": status(db, now),
+        "is_replica": db.is_replica,
+        "promoting": overlay.promotion is not None,
+        "replica_lag_s": lag_at(overlay, now) if db.is_replica else None,
+        "replication": overlay.replication_status if db.is_replica else None,
+    }
+
+
+def forget_knobs() -> None:
+    """Reset what tests set by hand: statuses, lags, endpoints, restore points. What is under way goes on."""
+    for account in list(rds_backends.values()):
+        for backend in list(account.values()):
+            for db in list(backend.databases.values()):
+                overlay = of(db)
+                db.drctl = Overlay(
+                    busy=overlay.busy,
+                    promotion=overlay.promotion,
+                    group_change=overlay.group_change,
+                    replica_since=overlay.replica_since,
+                    replica_until=overlay.replica_until,
+                )

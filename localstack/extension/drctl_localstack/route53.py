@@ -1,0 +1,158 @@
+"""Route 53 over LocalStack's own provider: changes take time, batches are atomic and strict, listings page truly."""
+
+import random
+import string
+import time
+from datetime import UTC, datetime
+
+from localstack.aws.api import CommonServiceException, RequestContext
+from moto.route53.models import FakeZone, RecordSet, route53_backends
+
+from drctl_localstack import records, settings
+from drctl_localstack.settings import LOCK
+
+MOST_ITEMS = 300
+
+# Change id -> when it was accepted, and (account, zone) -> when its last batch was. Kept until a reset.
+_changes: dict[tuple[str, str], float] = {}
+_last_batch: dict[tuple[str, str], float] = {}
+
+
+def _zone(context: RequestContext, zone_id: str) -> FakeZone:
+    zone = route53_backends[context.account_id][context.partition].zones.get(zone_id.rsplit("/", 1)[-1])
+    if zone is None:
+        raise CommonServiceException("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", 404, True)
+    return zone
+
+
+def _as_api(record: RecordSet) -> dict:
+    """Sets that came through us keep the API's shape; NS and SOA are made by moto itself."""
+    kept = getattr(record, "drctl", None)
+    if kept is not None:
+        return kept
+    values = [r["Value"] if isinstance(r, dict) else r for r in record.records]
+    return records.normal(
+        {
+            "Name": record.name,
+            "Type": record.type_,
+            "TTL": int(record.ttl),
+            "ResourceRecords": [{"Value": value} for value in values],
+        }
+    )
+
+
+def _as_moto(record_set: dict) -> RecordSet:
+    values = [r["Value"] for r in record_set.get("ResourceRecords", [])]
+    record = RecordSet({**record_set, "ResourceRecords": values})
+    record.drctl = record_set
+    return record
+
+
+def _new_change(account: str) -> dict:
+    change_id = "C" + "".join(random.choices(string.ascii_uppercase + string.digits, k=20))
+    _changes[(account, change_id)] = time.time()
+    return _change_info(account, change_id)
+
+
+def _change_info(account: str, change_id: str) -> dict:
+    accepted = _changes[(account, change_id)]
+    pending = time.time() < accepted + settings.seconds("insync_ms")
+    return {
+        "Id": f"/change/{change_id}",
+        "Status": "PENDING" if pending else "INSYNC",
+        "SubmittedAt": datetime.fromtimestamp(accepted, UTC),
+    }
+
+
+def change_record_sets(context: RequestContext, request: dict) -> dict:
+    with LOCK:
+        zone = _zone(context, request["HostedZoneId"])
+        key = (context.account_id, zone.id)
+        if time.time() < _last_batch.get(key, 0.0) + settings.seconds("zone_apply_ms"):
+            message = "The request was rejected because Route 53 was still processing a prior request."
+            raise CommonServiceException("PriorRequestNotComplete", message, 400, True)
+        existing = [_as_api(record) for record in zone.rrsets]
+        try:
+            after = records.apply_batch(zone.name, existing, request["ChangeBatch"]["Changes"])
+        except records.Refused as refused:
+            text = "; ".join(refused.messages)
+            if refused.code == "InvalidChangeBatch":
+                text = f"[{', '.join(refused.messages)}]"
+            raise CommonServiceException(refused.code, text, 400, True) from refused
+        zone.rrsets = [_as_moto(record_set) for record_set in after]
+        _last_batch[key] = time.time()
+        info = _new_change(context.account_id)
+        if request["ChangeBatch"].get("Comment"):
+            info["Comment"] = request["ChangeBatch"]["Comment"]
+        return {"ChangeInfo": info}
+
+
+def list_record_sets(context: RequestContext, request: dict) -> dict:
+    with LOCK:
+        zone = _zone(context, request["HostedZoneId"])
+        found = sorted((_as_api(record) for record in zone.rrsets), key=records.order)
+    name, kind = request.get("StartRecordName"), request.get("StartRecordType")
+    if kind and not name:
+        raise CommonServiceException("InvalidInput", "The input is not valid", 400, True)
+    if name:
+        start = records.listing_key(name, kind, request.get("StartRecordIdentifier"))
+        found = [record_set for record_set in found if records.order(record_set) >= start]
+    most = min(int(request.get("MaxItems") or MOST_ITEMS), MOST_ITEMS)
+    answer = {"ResourceRecordSets": found[:most], "IsTruncated": len(found) > most, "MaxItems": str(most)}
+    if len(found) > most:
+        following = found[most]
+        answer |= {"NextRecordName": following["Name"], "NextRecordType": following["Type"]}
+        if "SetIdentifier" in following:
+            answer["NextRecordIdentifier"] = following["SetIdentifier"]
+    return answer
+
+
+def get_change(context: RequestContext, request: dict) -> dict:
+    change_id = request["Id"].rsplit("/", 1)[-1]
+    with LOCK:
+        if (context.account_id, change_id) not in _changes:
+            message = f"Could not find resource with ID: {change_id}"
+            raise CommonServiceException("NoSuchChange", message, 404, True)
+        return {"ChangeInfo": _change_info(context.account_id, change_id)}
+
+
+def _rename(context: RequestContext, response: dict) -> None:
+    """Real zone ids begin with Z, and plans are checked for that; moto's are any 22 characters."""
+    zones = route53_backends[context.account_id][context.partition].zones
+    old = response["HostedZone"]["Id"].rsplit("/", 1)[-1]
+    new = "Z" + old[1:]
+    zone = zones.pop(old)
+    zone.id = new
+    zones[new] = zone
+    response["HostedZone"]["Id"] = f"/hostedzone/{new}"
+    response["Location"] = f"https://route53.amazonaws.com/2013-04-01/hostedzone/{new}"
+
+
+def _with_real_change(inner):
+    """moto answers every zone operation with one constant change id, always INSYNC."""
+
+    def handler(context: RequestContext, request: dict) -> dict:
+        with LOCK:
+            response = inner(context, request)
+            if context.operation.name == "CreateHostedZone":
+                _rename(context, response)
+            response["ChangeInfo"] = _new_change(context.account_id)
+            return response
+
+    return handler
+
+
+def reset() -> None:
+    _changes.clear()
+    _last_batch.clear()
+
+
+def table(inner: dict) -> dict:
+    return {
+        **inner,
+        "ChangeResourceRecordSets": change_record_sets,
+        "ListResourceRecordSets": list_record_sets,
+        "GetChange": get_change,
+        "CreateHostedZone": _with_real_change(inner["CreateHostedZone"]),
+        "DeleteHostedZone": _with_real_change(inner["DeleteHostedZone"]),
+    }

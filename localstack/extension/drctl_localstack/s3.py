@@ -1,0 +1,51 @@
+"""Conditional DELETE, which S3 has for ordinary buckets since September 2025 and LocalStack 4.12 refuses.
+
+Conditional PUT is LocalStack's own and right. A guard needs both: take by If-None-Match, give back by If-Match.
+"""
+
+import threading
+
+from localstack.aws.api import CommonServiceException, RequestContext
+
+# Held over every PUT and every conditional DELETE, so that nothing comes between a check and its effect.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def put(inner):
+    def handler(context: RequestContext, request: dict):
+        with _ONE_AT_A_TIME:
+            return inner(context, request)
+
+    return handler
+
+
+def delete(inner):
+    """Decide the precondition, then let the delete through without it."""
+
+    def handler(context: RequestContext, request: dict):
+        if not request.get("IfMatch"):
+            return inner(context, request)
+        wanted = request["IfMatch"].strip('"')
+        with _ONE_AT_A_TIME:
+            current = _etag(context, request["Bucket"], request["Key"])
+            if current is None or wanted not in ("*", current):
+                message = "At least one of the pre-conditions you specified did not hold"
+                raise CommonServiceException("PreconditionFailed", message, 412, True)
+            return inner(context, {key: value for key, value in request.items() if key != "IfMatch"})
+
+    return handler
+
+
+def _etag(context: RequestContext, name: str, key: str) -> str | None:
+    """Out of LocalStack's store: asking its API from inside goes over the network and looks for credentials."""
+    from localstack.services.s3.models import s3_stores
+
+    buckets = s3_stores[context.account_id][context.region].buckets
+    owner = s3_stores[context.account_id][context.region].global_bucket_map.get(name)
+    bucket = buckets.get(name) or (owner and s3_stores[owner][context.region].buckets.get(name))
+    found = bucket.objects.get(key) if bucket else None
+    return getattr(found, "etag", None)  # a delete marker has none
+
+
+def table(inner: dict) -> dict:
+    return {**inner, "PutObject": put(inner["PutObject"]), "DeleteObject": delete(inner["DeleteObject"])}

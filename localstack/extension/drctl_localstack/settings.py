@@ -1,0 +1,60 @@
+"""Durations and switches that tests change while the server runs, and the one lock over all our state."""
+
+import threading
+
+# moto is not made for concurrent writers, and a promotion touches two regions at once: one lock, held briefly.
+LOCK = threading.RLock()
+
+DEFAULTS: dict[str, int | float | bool] = {
+    # RDS. A promotion is accepted, still reads `available`, then `modifying` (the reboot), then `available` for good.
+    "promote_lag_before_modifying_ms": 500,
+    "promote_modifying_ms": 2000,
+    "db_create_ms": 0,
+    "db_modify_ms": 0,
+    "db_reboot_ms": 1000,
+    "db_stop_ms": 500,
+    "db_start_ms": 500,
+    "sg_apply_ms": 1000,
+    "sg_status_modifying": False,
+    # AWS ships transaction logs every five minutes, so that is how far LatestRestorableTime is behind.
+    "restorable_lag_ms": 300_000,
+    # CloudWatch ReplicaLag of a replica nobody set, and how late a data point becomes visible.
+    "replica_lag_s": 1.0,
+    "metric_delay_ms": 0,
+    # Auto Scaling: each instance of a batch takes this much longer than the one before it.
+    "instance_ready_ms": 500,
+    "instance_terminate_ms": 500,
+    "launch_retry_ms": 30_000,
+    # Route 53: propagation, and for how long a zone refuses a second change (0: never).
+    "insync_ms": 1000,
+    "zone_apply_ms": 0,
+}
+
+_values = dict(DEFAULTS)
+
+
+def get(name: str) -> int | float | bool:
+    return _values[name]
+
+
+def seconds(name: str) -> float:
+    return _values[name] / 1000
+
+
+def snapshot() -> dict:
+    return dict(_values)
+
+
+def update(changes: dict) -> None:
+    """All or nothing, and a typo is an error: a setting that silently does nothing would be a false green."""
+    for name, value in changes.items():
+        if name not in DEFAULTS:
+            raise ValueError(f"unknown setting {name!r}; known: {', '.join(sorted(DEFAULTS))}")
+        wants_bool = isinstance(DEFAULTS[name], bool)
+        if isinstance(value, bool) != wants_bool or not isinstance(value, (int, float)) or value < 0:
+            raise ValueError(f"{name} must be {'true or false' if wants_bool else 'a number, not negative'}")
+    _values.update(changes)
+
+
+def reset() -> None:
+    _values.update(DEFAULTS)

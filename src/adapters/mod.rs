@@ -1,0 +1,26 @@
+//! The outside world, behind two methods: look, and act.
+//!
+//! `perform` only starts something; completion is what `observe` then sees. A provider is a folder here, a service a file.
+
+pub mod limits;
+pub mod local;
+pub mod sandbox;
+pub mod unbuilt;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::inventory::Observation;
+use crate::model::action::Action;
+use crate::model::target::Target;
+use crate::run::outcome::CallOutcome;
+
+/// Every provider at once, routed by target and action.
+pub trait Cloud {
+    /// Looks at targets of one poll group (one service, account and region) and answers in their order.
+    ///
+    /// Never fails: that nobody answered is an observation.
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>>;
+
+    /// Starts an action. `key` is the same whenever the same intent is tried again.
+    fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome>;
+}

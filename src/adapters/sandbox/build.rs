@@ -1,0 +1,105 @@
+//! The estate of a plan as it is while everything works.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::estate::{Db, Estate, Group, Transition, Zone};
+use super::scenario::{Scenario, roll};
+use crate::inventory::targets;
+use crate::model::state::{GroupSize, RecordAnswer};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::graph;
+use crate::plan::types::{Component, Plan, Spec};
+
+/// Capacity of the home site's groups where the plan names no floor.
+const HOME_CAPACITY: u32 = 4;
+
+/// Builds it and schedules the loss.
+pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp) -> Estate {
+    let home = plan.home.value.clone();
+    let lost_at = began + Dur::secs(45) + Dur(roll(seed, &["lost"], 20_000));
+    let mut estate = Estate::empty(scenario, seed, began, home);
+    for component in plan.components.values() {
+        match &component.spec {
+            Spec::Rds(_) => databases(&mut estate, plan, component),
+            Spec::Autoscaling(_) => groups(&mut estate, plan, component),
+            Spec::Route53(_) => zone(&mut estate, plan, component),
+            Spec::External(_) => {}
+        }
+    }
+    estate.guard_names = plan.components.keys().cloned().collect();
+    estate.serves_static_only = !plan.components.values().any(Component::is_store);
+    estate.schedule(lost_at, Transition::Lose);
+    if let Some(after) = estate.scenario.returns_after {
+        estate.schedule(lost_at + after, Transition::Return);
+    }
+    estate.note_users();
+    estate
+}
+
+fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
+    let Spec::Rds(rds) = &component.spec else { return };
+    let home = plan.home.value.clone();
+    let Some(primary) = rds.at.get(&home).map(|at| at.id.clone()) else { return };
+    for site in rds.at.keys() {
+        let Some(reference) = targets::database(plan, &component.name, rds, site) else { continue };
+        let lag = estate.scenario.lag_ms / 2
+            + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
+        let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();
+        estate.dbs.push(Db {
+            site: site.clone(),
+            source: (*site != home).then(|| primary.clone()),
+            reference,
+            lag: Dur(lag),
+            status: "available",
+            groups,
+            fenced: BTreeSet::new(),
+            stopped_at: None,
+            frozen_at: None,
+            promotions: 0,
+        });
+    }
+}
+
+fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {
+    let Spec::Autoscaling(spec) = &component.spec else { return };
+    let home = &plan.home.value;
+    let floor = spec.at.values().filter_map(|at| at.capacity_floor).max().unwrap_or(0);
+    for site in spec.at.keys() {
+        let Some(reference) = targets::group(plan, &component.name, spec, site) else { continue };
+        let capacity = if site == home { HOME_CAPACITY.max(floor) } else { 0 };
+        let size = GroupSize { min: capacity, desired: capacity, max: HOME_CAPACITY.max(floor) * 3 };
+        estate.groups.push(Group {
+            site: site.clone(),
+            reference,
+            size,
+            in_service: capacity,
+            coming: 0,
+            failure: None,
+        });
+    }
+}
+
+fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
+    let Spec::Route53(spec) = &component.spec else { return };
+    let Some(reference) = targets::zone(plan, &component.name, spec) else { return };
+    let home = &plan.home.value;
+    let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect();
+    let ttl = sets
+        .iter()
+        .map(|s| match s.answer {
+            RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
+            RecordAnswer::Alias { .. } => Dur::secs(60),
+        })
+        .max()
+        .unwrap_or(Dur::secs(60));
+    estate.zones.push(Zone {
+        reference,
+        records: spec.records.clone(),
+        needs: graph::reach(plan, &component.name),
+        published: sets.clone(),
+        cached: sets.clone(),
+        sets,
+        ttl,
+        changes: BTreeMap::new(),
+    });
+}

@@ -1,0 +1,151 @@
+//! What calls do to a simulated estate, and how long that takes.
+
+use super::estate::{Estate, Transition};
+use super::scenario::roll;
+use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
+use crate::model::state::ChangeState;
+use crate::model::target::DatabaseRef;
+use crate::model::time::Dur;
+
+/// The provider's answer: what is needed to watch for completion, or its code and words.
+type Answer = Result<Option<String>, (&'static str, String)>;
+
+impl Estate {
+    pub(super) fn find(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
+        let found = self.dbs.iter().position(|d| d.reference.id == db.id && d.site.as_str() == db.place.name);
+        found.ok_or_else(|| ("DBInstanceNotFound", format!("DBInstance {} not found", db.id)))
+    }
+
+    pub(super) fn fence(&mut self, fence: &Fence) -> Answer {
+        let i = self.find(&fence.db)?;
+        let now = self.now;
+        let db = &mut self.dbs[i];
+        db.fenced.insert(fence.method);
+        if db.source.is_none() {
+            db.stopped_at.get_or_insert(now);
+        }
+        if let (FenceMethod::SecurityGroup, Some(group)) = (fence.method, &fence.db.fence_group) {
+            db.groups = [group.clone()].into();
+        }
+        Ok(None)
+    }
+
+    pub(super) fn unfence(&mut self, fence: &Fence) -> Answer {
+        let i = self.find(&fence.db)?;
+        let lost = self.is_lost(self.dbs[i].site.as_str());
+        let db = &mut self.dbs[i];
+        db.fenced.remove(&fence.method);
+        if db.fenced.is_empty() && !lost {
+            db.stopped_at = None;
+        }
+        db.groups = fence.groups_before.iter().cloned().collect();
+        Ok(None)
+    }
+
+    pub(super) fn promote(&mut self, db: &DatabaseRef) -> Answer {
+        let i = self.find(db)?;
+        if self.dbs[i].source.is_none() || self.dbs[i].status != "available" {
+            return Err((
+                "InvalidDBInstanceState",
+                format!("DB instance {} is not a read replica in state available", db.id),
+            ));
+        }
+        self.dbs[i].promotions += 1;
+        let n = self.dbs[i].promotions.to_string();
+        let works = !(self.scenario.first_promotion_fails && self.dbs[i].promotions == 1);
+        // The status reads `available` for a while after the call was accepted: the trap that a completion test must not fall into.
+        let modifying = self.now + Dur(1_000 + roll(self.seed, &["modifying", &db.id, &n], 4_000));
+        let done = modifying + Dur(60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000));
+        self.schedule(modifying, Transition::Modifying(i));
+        self.schedule(done, Transition::Promoted(i, works));
+        Ok(None)
+    }
+
+    pub(super) fn scale(&mut self, scale: &Scale) -> Answer {
+        let found = self.groups.iter().position(|g| {
+            g.reference.group == scale.group.group && g.site.as_str() == scale.group.place.name
+        });
+        let i = found.ok_or_else(|| {
+            ("ValidationError", format!("AutoScalingGroup name not found - {}", scale.group.group))
+        })?;
+        if scale.to.desired > scale.to.max || scale.to.desired < scale.to.min {
+            return Err((
+                "ValidationError",
+                "Desired capacity must be between the specified min size and max size".to_owned(),
+            ));
+        }
+        let group = &mut self.groups[i];
+        group.size = scale.to;
+        group.in_service = group.in_service.min(scale.to.desired);
+        let more = scale.to.desired.saturating_sub(group.in_service + group.coming);
+        group.coming += more;
+        let first = self.now + Dur(45_000 + roll(self.seed, &["launch", scale.group.group.as_str()], 60_000));
+        for n in 0..more {
+            let ready = first
+                + Dur(u64::from(n) * 4_000
+                    + roll(self.seed, &["instance", scale.group.group.as_str(), &n.to_string()], 15_000));
+            self.schedule(ready, Transition::Instance(i));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn switch(&mut self, switch: &Switch) -> Answer {
+        let found = self.zones.iter().position(|z| {
+            z.reference.zone == switch.zone.zone && z.reference.component == switch.zone.component
+        });
+        let i = found.ok_or_else(|| {
+            ("NoSuchHostedZone", format!("No hosted zone found with ID: {}", switch.zone.zone))
+        })?;
+        let mut sets = self.zones[i].sets.clone();
+        for change in &switch.changes {
+            if let Some(before) = &change.before {
+                let at = sets.iter().position(|s| s == before);
+                let at = at.ok_or_else(|| {
+                    (
+                        "InvalidChangeBatch",
+                        format!(
+                            "Tried to delete resource record set {} but the values provided do not match",
+                            before.name
+                        ),
+                    )
+                })?;
+                sets.remove(at);
+            }
+            sets.extend(change.after.clone());
+        }
+        let id = format!("C{:08}", self.zones[i].changes.len() + 1);
+        self.zones[i].sets = sets;
+        self.zones[i].changes.insert(id.clone(), ChangeState::Pending);
+        let insync = self.now + Dur(12_000 + roll(self.seed, &["insync", &switch.zone.zone, &id], 40_000));
+        self.schedule(insync, Transition::Insync(i, id.clone()));
+        Ok(Some(id))
+    }
+
+    pub(super) fn write(&mut self, write: &Write) -> Answer {
+        match write {
+            Write::Canary { db, .. } => {
+                let i = self.find(db)?;
+                if self.writable(&self.dbs[i]) {
+                    Ok(None)
+                } else {
+                    Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))
+                }
+            }
+            Write::Guard { component, holder, .. } => match self.guards.get(component) {
+                Some(other) if other != holder => {
+                    Err(("PreconditionFailed", format!("the guard is held by {other}")))
+                }
+                _ => {
+                    self.guards.insert(component.clone(), holder.clone());
+                    Ok(None)
+                }
+            },
+            Write::ReleaseGuard { component, holder, .. } => {
+                if self.guards.get(component) == Some(holder) {
+                    self.guards.remove(component);
+                }
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! The machinery of a simulated estate: servers, groups and zones that take time, and a clock that is given to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scenario::{Fate, Scenario, roll};
+use super::truth::Truth;
+use crate::inventory::{Observation, active};
+use crate::model::action::{Action, FenceMethod};
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::runbook::{Probe, ProbeRole};
+use crate::model::state::{
+    ChangeState, CommandState, DatabaseRole, DatabaseState, FenceState, GroupSize, GroupState, GuardState,
+    IdentityState, RecordSet, RecordsState, State, WroteState,
+};
+use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::types::Record;
+
+/// A database server.
+pub(super) struct Db {
+    pub(super) site: SiteName,
+    pub(super) reference: DatabaseRef,
+    /// The server that it replays; none of a writer.
+    pub(super) source: Option<String>,
+    pub(super) lag: Dur,
+    pub(super) status: &'static str,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) fenced: BTreeSet<FenceMethod>,
+    /// When a writer ceased to acknowledge.
+    pub(super) stopped_at: Option<Timestamp>,
+    /// When replay ended, with the last commit replayed.
+    pub(super) frozen_at: Option<Timestamp>,
+    pub(super) promotions: u32,
+}
+
+/// A group of instances.
+pub(super) struct Group {
+    pub(super) site: SiteName,
+    pub(super) reference: GroupRef,
+    pub(super) size: GroupSize,
+    pub(super) in_service: u32,
+    pub(super) coming: u32,
+    pub(super) failure: Option<String>,
+}
+
+/// A hosted zone.
+pub(super) struct Zone {
+    pub(super) reference: ZoneRef,
+    pub(super) records: Vec<Record>,
+    pub(super) needs: BTreeSet<ComponentName>,
+    /// As changed.
+    pub(super) sets: Vec<RecordSet>,
+    /// As authoritative servers answer.
+    pub(super) published: Vec<RecordSet>,
+    /// As the users' resolvers answer.
+    pub(super) cached: Vec<RecordSet>,
+    pub(super) ttl: Dur,
+    pub(super) changes: BTreeMap<String, ChangeState>,
+}
+
+/// Something that happens by itself at its time.
+#[derive(Clone, Debug)]
+pub(super) enum Transition {
+    Lose,
+    Return,
+    Modifying(usize),
+    Promoted(usize, bool),
+    Instance(usize),
+    Insync(usize, String),
+    Refresh(usize),
+    Effect(Box<Action>),
+}
+
+/// Everything that a plan names, simulated.
+pub struct Estate {
+    pub(super) scenario: Scenario,
+    pub(super) seed: u64,
+    pub(super) dbs: Vec<Db>,
+    pub(super) groups: Vec<Group>,
+    pub(super) zones: Vec<Zone>,
+    pub(super) guard_names: BTreeSet<ComponentName>,
+    pub(super) serves_static_only: bool,
+    began: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) home: SiteName,
+    pub(super) lost_at: Option<Timestamp>,
+    back: bool,
+    pub(super) guards: BTreeMap<ComponentName, String>,
+    pending: BTreeMap<(Timestamp, u64), Transition>,
+    next: u64,
+    calls: BTreeMap<String, u32>,
+    truth: Truth,
+    two_since: Option<Timestamp>,
+}
+
+impl Estate {
+    pub(super) fn empty(scenario: Scenario, seed: u64, began: Timestamp, home: SiteName) -> Self {
+        Self {
+            scenario,
+            seed,
+            dbs: Vec::new(),
+            groups: Vec::new(),
+            zones: Vec::new(),
+            guard_names: BTreeSet::new(),
+            serves_static_only: false,
+            began,
+            now: began,
+            home,
+            lost_at: None,
+            back: false,
+            guards: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            next: 0,
+            calls: BTreeMap::new(),
+            truth: Truth::default(),
+            two_since: None,
+        }
+    }
+
+    pub(super) fn schedule(&mut self, at: Timestamp, transition: Transition) {
+        self.pending.insert((at, self.next), transition);
+        self.next += 1;
+    }
+
+    /// An effect that comes after its caller gave up.
+    pub(super) fn later(&mut self, after: Dur, action: Action) {
+        self.schedule(self.now + after, Transition::Effect(Box::new(action)));
+    }
+
+    /// Lets everything happen that is due by `to`.
+    pub fn advance(&mut self, to: Timestamp) {
+        while let Some(entry) = self.pending.first_entry().filter(|e| e.key().0 <= to) {
+            let ((at, _), transition) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(transition);
+            self.note_users();
+        }
+        self.now = self.now.max(to);
+    }
+
+    fn happen(&mut self, transition: Transition) {
+        match transition {
+            Transition::Lose => self.lose(),
+            Transition::Return => {
+                self.back = true;
+                for db in self
+                    .dbs
+                    .iter_mut()
+                    .filter(|d| d.site == self.home && d.source.is_none() && d.fenced.is_empty())
+                {
+                    db.stopped_at = None;
+                }
+            }
+            Transition::Modifying(db) => self.dbs[db].status = "modifying",
+            Transition::Promoted(db, works) => {
+                self.dbs[db].status = "available";
+                if works {
+                    self.dbs[db].frozen_at = Some(self.replayed(db));
+                    self.dbs[db].source = None;
+                    self.count_loss(db);
+                }
+            }
+            Transition::Instance(group) => self.instance(group),
+            Transition::Insync(zone, id) => {
+                let (seed, ttl) = (self.seed, self.zones[zone].ttl);
+                let of = &mut self.zones[zone];
+                of.changes.insert(id, ChangeState::Insync);
+                of.published = of.sets.clone();
+                // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
+                let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
+                self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
+            }
+            Transition::Refresh(zone) => self.zones[zone].cached = self.zones[zone].published.clone(),
+            Transition::Effect(action) => {
+                let _ = self.apply(&action);
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost_at = Some(self.now);
+        for i in 0..self.dbs.len() {
+            if self.dbs[i].site == self.home && self.dbs[i].source.is_none() {
+                self.dbs[i].stopped_at.get_or_insert(self.now);
+            }
+            // What was not shipped by then is not shipped any more.
+            if self.dbs[i].site != self.home && self.dbs[i].source.is_some() {
+                let shipped = self.now - self.dbs[i].lag;
+                self.dbs[i].frozen_at.get_or_insert(shipped);
+            }
+        }
+        if self.scenario.sql_answers {
+            for db in self.dbs.iter_mut().filter(|d| d.site == self.home) {
+                // Slow, not gone: replication goes on, and so do writes of clients inside the site.
+                db.stopped_at = None;
+            }
+            for db in self.dbs.iter_mut().filter(|d| d.source.is_some()) {
+                db.frozen_at = None;
+            }
+        }
+    }
+
+    pub(super) fn is_lost(&self, site: &str) -> bool {
+        self.lost_at.is_some() && !self.back && site == self.home.as_str()
+    }
+
+    /// The last commit that a replica has replayed.
+    fn replayed(&self, db: usize) -> Timestamp {
+        let of = &self.dbs[db];
+        if let Some(frozen) = of.frozen_at {
+            return frozen;
+        }
+        let source = of.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
+        let end = source.and_then(|s| s.stopped_at).unwrap_or(self.now);
+        end.min(self.now - of.lag)
+    }
+
+    /// The last write that a server acknowledged.
+    fn last_commit(&self, db: usize) -> Timestamp {
+        if self.dbs[db].source.is_some() {
+            self.replayed(db)
+        } else {
+            self.dbs[db].stopped_at.unwrap_or(self.now)
+        }
+    }
+
+    fn count_loss(&mut self, promoted: usize) {
+        let component = self.dbs[promoted].reference.component.clone();
+        let kept = self.dbs[promoted].frozen_at.unwrap_or(self.now);
+        let old = (0..self.dbs.len()).filter(|&i| {
+            i != promoted && self.dbs[i].reference.component == component && self.dbs[i].source.is_none()
+        });
+        let lost = old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default();
+        self.truth.lost_ms.insert(component, lost);
+    }
+
+    pub(super) fn writable(&self, db: &Db) -> bool {
+        db.source.is_none()
+            && db.status == "available"
+            && db.fenced.is_empty()
+            && (!self.is_lost(db.site.as_str()) || self.scenario.sql_answers)
+    }
+
+    fn instance(&mut self, group: usize) {
+        let short = self.scenario.capacity_percent;
+        let of = &mut self.groups[group];
+        of.coming = of.coming.saturating_sub(1);
+        let there = of.size.desired * short / 100;
+        if of.site != self.home && of.in_service >= there.max(1) && short < 100 {
+            of.failure = Some("InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested".to_owned());
+        } else if of.in_service < of.size.desired {
+            of.in_service += 1;
+        }
+    }
+
+    /// Whether a site can serve users of something that needs `needs`.
+    fn serves(&self, site: &SiteName, needs: &BTreeSet<ComponentName>) -> bool {
+        !self.is_lost(site.as_str())
+            && self
+                .groups
+                .iter()
+                .filter(|g| g.site == *site && needs.contains(&g.reference.component))
+                .all(|g| g.in_service > 0)
+            && self.takes_writes(site, needs)
+    }
+
+    fn takes_writes(&self, site: &SiteName, needs: &BTreeSet<ComponentName>) -> bool {
+        self.dbs
+            .iter()
+            .filter(|d| d.site == *site && needs.contains(&d.reference.component))
+            .all(|d| self.writable(d))
+    }
+
+    fn users_served(&self) -> bool {
+        let by_zone = |zone: &Zone| {
+            zone.records.iter().filter(|r| !r.is_static || self.serves_static_only).all(|r| {
+                active::answered_by(r, &zone.cached).is_some_and(|site| self.serves(&site, &zone.needs))
+            })
+        };
+        if self.zones.is_empty() {
+            let all: BTreeSet<_> = self
+                .dbs
+                .iter()
+                .map(|d| d.reference.component.clone())
+                .chain(self.groups.iter().map(|g| g.reference.component.clone()))
+                .collect();
+            let sites: BTreeSet<_> = self
+                .dbs
+                .iter()
+                .map(|d| d.site.clone())
+                .chain(self.groups.iter().map(|g| g.site.clone()))
+                .collect();
+            return sites.iter().any(|s| self.serves(s, &all));
+        }
+        self.zones.iter().all(by_zone)
+    }
+
+    /// Writes down whether users are served, if that has changed, and what must never be.
+    pub(super) fn note_users(&mut self) {
+        let served = self.users_served();
+        if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
+            self.truth.turns.push((self.now, served));
+        }
+        let two = self.dbs.iter().any(|a| {
+            self.writable(a)
+                && self.dbs.iter().any(|b| {
+                    b.reference.id != a.reference.id
+                        && b.reference.component == a.reference.component
+                        && self.writable(b)
+                })
+        });
+        match (two, self.two_since) {
+            (true, None) => self.two_since = Some(self.now),
+            (false, Some(since)) => {
+                self.truth.two_primaries_ms = self.truth.two_primaries_ms.plus(self.now.since(since));
+                self.two_since = None;
+            }
+            _ => {}
+        }
+        for zone in &self.zones {
+            for record in zone.records.iter().filter(|r| !r.is_static) {
+                let site = active::answered_by(record, &zone.published);
+                if site.is_some_and(|s| s != self.home && !self.takes_writes(&s, &zone.needs)) {
+                    self.truth.traffic_before_database = true;
+                }
+            }
+        }
+    }
+
+    /// What happened so far.
+    pub(super) fn truth(&self) -> Truth {
+        let mut truth = self.truth.clone();
+        if let Some(since) = self.two_since {
+            truth.two_primaries_ms = truth.two_primaries_ms.plus(self.now.since(since));
+        }
+        truth
+    }
+
+    /// How a probe fares.
+    pub(super) fn probe(&self, probe: &Probe) -> bool {
+        match (probe.role, &probe.site) {
+            (ProbeRole::Site, Some(site)) => {
+                let all: BTreeSet<_> = self.zones.iter().flat_map(|z| z.needs.iter().cloned()).collect();
+                self.serves(site, &all)
+            }
+            _ => self.users_served(),
+        }
+    }
+
+    fn answers(&self, target: &Target) -> Result<(), &'static str> {
+        let place = target.place().map_or("", |p| p.name.as_str());
+        let lost = self.is_lost(place);
+        let is_sql = matches!(target, Target::Wrote { .. } | Target::Fence { method: FenceMethod::Sql, .. });
+        match target {
+            _ if lost && self.scenario.control_plane_lost => Err("no answer within 10s"),
+            _ if lost && is_sql && !self.scenario.sql_answers => Err("connection refused"),
+            Target::Records { .. } if self.dns_is_down() => Err("ServiceUnavailable"),
+            _ => Ok(()),
+        }
+    }
+
+    fn dns_is_down(&self) -> bool {
+        self.lost_at.is_some_and(|lost| {
+            self.scenario.dns_down > Dur::ZERO && self.now < lost + self.scenario.dns_down
+        })
+    }
+
+    /// How long an answer about a target takes, in milliseconds.
+    pub(super) fn answer_time(&self, target: &Target) -> u64 {
+        let place = target.place().map_or("", |p| p.name.as_str());
+        match self.answers(target) {
+            Err("no answer within 10s") => 10_000,
+            _ if self.is_lost(place) => self.scenario.home_latency_ms,
+            _ => 20 + roll(self.seed, &["latency", place, target.service()], 60),
+        }
+    }
+
+    /// What becomes of a call, and how long its answer takes.
+    pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
+        let Some(target) = action.watch(None, key) else { return (0, Fate::Answered) };
+        let attempt = self.calls.entry(key.to_owned()).or_default();
+        *attempt += 1;
+        let attempt = attempt.to_string();
+        let wait = self.answer_time(&target);
+        match self.answers(&target) {
+            Err("ServiceUnavailable") => return (wait, Fate::Unavailable),
+            Err("connection refused") => return (wait, Fate::NotSent),
+            Err(_) => return (wait, Fate::Lost),
+            Ok(()) => {}
+        }
+        let die = roll(self.seed, &["fate", key, &attempt], 1_000);
+        if die < self.scenario.throttled {
+            return (wait, Fate::Throttled);
+        }
+        if die >= self.scenario.throttled + self.scenario.faults {
+            return (wait, Fate::Answered);
+        }
+        match roll(self.seed, &["fault", key, &attempt], 5) {
+            0 => (wait, Fate::NotSent),
+            1 => (10_000, Fate::Lost),
+            2 => (wait, Fate::AppliedUnanswered),
+            3 => (10_000, Fate::Late(Dur(roll(self.seed, &["late", key], 20_000)))),
+            _ => (wait, Fate::Unavailable),
+        }
+    }
+
+    /// Carries an action out. The answer is the provider's.
+    pub(super) fn apply(&mut self, action: &Action) -> Result<Option<String>, (&'static str, String)> {
+        let answer = match action {
+            Action::Fence(fence) => self.fence(fence),
+            Action::Unfence(fence) => self.unfence(fence),
+            Action::Promote { db } => self.promote(db),
+            Action::Scale(scale) => self.scale(scale),
+            Action::Switch(switch) => self.switch(switch),
+            Action::Write(write) => self.write(write),
+            Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
+        };
+        self.note_users();
+        answer
+    }
+
+    /// What a look at a target finds.
+    pub(super) fn observe(&self, target: &Target) -> Observation {
+        if let Err(why) = self.answers(target) {
+            let since = self.lost_at.unwrap_or(self.began);
+            return Observation::Unobservable { since, why: why.to_owned() };
+        }
+        let missing = Observation::NotFound { observed_at: self.now };
+        let state = match target {
+            Target::Database(db) => self.find(db).ok().map(|i| State::Database(self.database(i))),
+            Target::Fence { db, method } => {
+                self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method)))
+            }
+            Target::Wrote { db, .. } => self
+                .find(db)
+                .ok()
+                .map(|i| State::Wrote(WroteState { ok: self.writable(&self.dbs[i]), server: db.id.clone() })),
+            Target::Group(group) => self
+                .groups
+                .iter()
+                .find(|g| g.reference.group == group.group && g.site.as_str() == group.place.name)
+                .map(|g| {
+                    State::Group(GroupState {
+                        size: g.size,
+                        in_service: g.in_service,
+                        suspended: BTreeSet::new(),
+                        last_failure: g.failure.clone(),
+                    })
+                }),
+            Target::Records { zone, names } => self.zone(zone).map(|z| {
+                let asked = |s: &&RecordSet| names.iter().any(|(n, t)| *n == s.name && *t == s.rtype);
+                State::Records(RecordsState { sets: z.sets.iter().filter(asked).cloned().collect() })
+            }),
+            Target::Change { zone, id } => {
+                self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))
+            }
+            Target::Identity { place } => Some(State::Identity(IdentityState {
+                account: place.account.clone().unwrap_or_else(|| "000000000000".to_owned()),
+                arn: format!(
+                    "arn:aws:sts::sandbox:assumed-role/{}",
+                    place.role.as_deref().unwrap_or("drctl")
+                ),
+            })),
+            Target::Guard { component, .. } => self
+                .guard_names
+                .contains(component)
+                .then(|| State::Guard(GuardState { holder: self.guards.get(component).cloned() })),
+            Target::Command { .. } => Some(State::Command(CommandState {
+                exit: Some(0),
+                tail: "not run in the sandbox".to_owned(),
+            })),
+        };
+        state.map_or(missing, |state| Observation::Value {
+            state,
+            observed_at: self.now,
+            source: "sandbox".to_owned(),
+        })
+    }
+
+    fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
+        self.zones.iter().find(|z| z.reference.zone == zone.zone && z.reference.component == zone.component)
+    }
+
+    fn database(&self, i: usize) -> DatabaseState {
+        let db = &self.dbs[i];
+        DatabaseState {
+            role: db
+                .source
+                .as_ref()
+                .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
+            status: db.status.to_owned(),
+            last_commit: db.source.is_some().then(|| self.replayed(i)),
+            last_commit_source: Some("sql".to_owned()),
+            backup_age_ms: Some(Dur::mins(5)),
+            security_groups: db.groups.clone(),
+        }
+    }
+
+    fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
+        let db = &self.dbs[i];
+        let proven = db.fenced.contains(&method);
+        let sees_commits = proven && method == FenceMethod::Sql && db.source.is_none();
+        FenceState {
+            proven,
+            proof: match method {
+                FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
+                FenceMethod::SecurityGroup => {
+                    "only the fence group is attached and active; no sessions are left"
+                }
+            }
+            .to_owned(),
+            last_commit: sees_commits.then(|| self.last_commit(i)),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A simulated estate in virtual time: the same plan, the same planner and executor, other adapters.
+//!
+//! `estate` is the machinery, `scenario` what goes wrong, `truth` what really happened to users and writes. The truth is kept
+//! apart from everything that drctl can observe, so that reported figures can be held against it.
+
+mod build;
+mod effects;
+pub mod estate;
+pub mod scenario;
+pub mod truth;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::future::LocalBoxFuture;
+
+pub use estate::Estate;
+pub use scenario::Scenario;
+pub use truth::Truth;
+
+use super::Cloud;
+use crate::inventory::Observation;
+use crate::model::action::Action;
+use crate::model::runbook::Probe;
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::probe::{Prober, Sample};
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+use scenario::Fate;
+
+/// Keeps what was done to the estate, so that a later process finds it as it was left.
+pub type Keep = Box<dyn Fn(Timestamp, &[u8])>;
+
+/// The simulated providers.
+pub struct Sandbox {
+    estate: Rc<RefCell<Estate>>,
+    world: World,
+    keep: RefCell<Option<Keep>>,
+}
+
+impl Sandbox {
+    /// An estate in which everything works until the scenario begins.
+    pub fn new(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp, world: World) -> Self {
+        let estate = Rc::new(RefCell::new(build::estate(plan, scenario, seed, began)));
+        Self { estate, world, keep: RefCell::new(None) }
+    }
+
+    /// From now on, what is done is kept.
+    pub fn keep(&self, keep: Keep) {
+        *self.keep.borrow_mut() = Some(keep);
+    }
+
+    /// Does again what an earlier process did.
+    pub fn replay(&self, notes: &[(Timestamp, Vec<u8>)]) {
+        let mut estate = self.estate.borrow_mut();
+        let mut notes: Vec<_> = notes.iter().collect();
+        // A late effect is noted before it happens.
+        notes.sort_by_key(|(at, _)| *at);
+        for (at, bytes) in notes {
+            if let Ok(action) = serde_json::from_slice::<Action>(bytes) {
+                estate.advance(*at);
+                let _ = estate.apply(&action);
+            }
+        }
+    }
+
+    /// What really happened, up to now.
+    pub fn truth(&self) -> Truth {
+        let mut estate = self.estate.borrow_mut();
+        estate.advance(self.world.now());
+        estate.truth()
+    }
+
+    async fn pause(&self, ms: u64) {
+        self.world.sleep_until(self.world.now() + Dur(ms)).await;
+        self.estate.borrow_mut().advance(self.world.now());
+    }
+
+    fn note(&self, action: &Action) {
+        if let Some(keep) = self.keep.borrow().as_ref() {
+            keep(self.world.now(), &serde_json::to_vec(action).unwrap_or_default());
+        }
+    }
+
+    fn act(&self, action: &Action) -> CallOutcome {
+        let done = self.estate.borrow_mut().apply(action);
+        match done {
+            Ok(token) => {
+                self.note(action);
+                CallOutcome::Accepted { token }
+            }
+            Err((code, why)) => {
+                let again = if ["InvalidDBInstanceState", "PriorRequestNotComplete", "25006"].contains(&code)
+                {
+                    Again::Later
+                } else {
+                    Again::Never
+                };
+                CallOutcome::Refused { code: code.to_owned(), why, again }
+            }
+        }
+    }
+}
+
+impl Cloud for Sandbox {
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
+        Box::pin(async move {
+            let wait = {
+                let mut estate = self.estate.borrow_mut();
+                estate.advance(self.world.now());
+                targets.iter().map(|t| estate.answer_time(t)).max().unwrap_or(0)
+            };
+            self.pause(wait).await;
+            let estate = self.estate.borrow();
+            targets.iter().map(|t| estate.observe(t)).collect()
+        })
+    }
+
+    fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
+        Box::pin(async move {
+            let (wait, fate) = {
+                let mut estate = self.estate.borrow_mut();
+                estate.advance(self.world.now());
+                estate.fate(action, key)
+            };
+            self.pause(wait).await;
+            match fate {
+                Fate::Answered => self.act(action),
+                Fate::Throttled => CallOutcome::Refused {
+                    code: "Throttling".to_owned(),
+                    why: "Rate exceeded".to_owned(),
+                    again: Again::Later,
+                },
+                Fate::Unavailable => CallOutcome::Refused {
+                    code: "ServiceUnavailable".to_owned(),
+                    why: "the service is unavailable".to_owned(),
+                    again: Again::Later,
+                },
+                Fate::NotSent => CallOutcome::NotSent { why: "connection refused".to_owned() },
+                Fate::Lost => CallOutcome::InDoubt { why: "no answer within 10s".to_owned() },
+                Fate::AppliedUnanswered => {
+                    self.act(action);
+                    CallOutcome::InDoubt { why: "the connection broke before the answer".to_owned() }
+                }
+                Fate::Late(after) => {
+                    self.estate.borrow_mut().later(after, action.clone());
+                    self.note_late(after, action);
+                    CallOutcome::InDoubt { why: "no answer within 10s".to_owned() }
+                }
+            }
+        })
+    }
+}
+
+impl Sandbox {
+    /// A late effect is noted with the time at which it comes.
+    fn note_late(&self, after: Dur, action: &Action) {
+        if let Some(keep) = self.keep.borrow().as_ref() {
+            keep(self.world.now() + after, &serde_json::to_vec(action).unwrap_or_default());
+        }
+    }
+}
+
+impl Prober for Sandbox {
+    fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample> {
+        Box::pin(async move {
+            let sent_at = self.world.now();
+            let good = {
+                let mut estate = self.estate.borrow_mut();
+                estate.advance(sent_at);
+                estate.probe(probe)
+            };
+            // A lost region swallows packets: the probe waits for its timeout.
+            self.pause(if good { 40 } else { probe.timeout_ms.millis() }).await;
+            let detail =
+                if good { "200".to_owned() } else { format!("no answer within {}", probe.timeout_ms) };
+            Sample { sent_at, good, detail }
+        })
+    }
+}

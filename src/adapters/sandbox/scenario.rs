@@ -1,0 +1,140 @@
+//! What goes wrong, by name.
+
+use crate::model::ids::Digest;
+use crate::model::time::Dur;
+
+/// How a simulated outage behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// In a sentence.
+    pub about: &'static str,
+    /// The home site's control plane goes with it.
+    pub control_plane_lost: bool,
+    /// SQL to the home site's databases still answers, slowly.
+    pub sql_answers: bool,
+    /// Calls to the home site take this long.
+    pub home_latency_ms: u64,
+    /// Of 1,000 mutating calls so many are throttled.
+    pub throttled: u64,
+    /// Of 1,000 mutating calls so many meet some other fault.
+    pub faults: u64,
+    /// How far replicas are behind.
+    pub lag_ms: u64,
+    /// The first promotion is accepted and comes to nothing.
+    pub first_promotion_fails: bool,
+    /// Share of the wanted instances that there are.
+    pub capacity_percent: u32,
+    /// The DNS control plane is down for this long after the loss.
+    pub dns_down: Dur,
+    /// The home site comes back this long after it was lost.
+    pub returns_after: Option<Dur>,
+}
+
+const QUIET: Scenario = Scenario {
+    name: "region-lost",
+    about: "the home site stops serving; its control plane still answers a fence",
+    control_plane_lost: false,
+    sql_answers: false,
+    home_latency_ms: 60,
+    throttled: 0,
+    faults: 0,
+    lag_ms: 900,
+    first_promotion_fails: false,
+    capacity_percent: 100,
+    dns_down: Dur::ZERO,
+    returns_after: None,
+};
+
+/// Every scenario; the first is the default.
+pub const SCENARIOS: &[Scenario] = &[
+    QUIET,
+    Scenario {
+        name: "region-dark",
+        about: "nothing in the home site answers, so the old primary cannot be fenced by anyone",
+        control_plane_lost: true,
+        ..QUIET
+    },
+    Scenario {
+        name: "region-slow",
+        about: "the home site times out for users; its APIs and databases answer, slowly",
+        sql_answers: true,
+        home_latency_ms: 4_000,
+        ..QUIET
+    },
+    Scenario { name: "api-throttled", about: "a third of all calls is throttled", throttled: 330, ..QUIET },
+    Scenario {
+        name: "replica-lagging",
+        about: "the replica is eight minutes behind",
+        lag_ms: 480_000,
+        ..QUIET
+    },
+    Scenario {
+        name: "promotion-fails-once",
+        about: "the first promotion is accepted and comes to nothing",
+        first_promotion_fails: true,
+        ..QUIET
+    },
+    Scenario {
+        name: "capacity-short",
+        about: "half of the wanted instances cannot be had",
+        capacity_percent: 50,
+        ..QUIET
+    },
+    Scenario {
+        name: "dns-control-plane-down",
+        about: "record sets cannot be changed for six minutes",
+        dns_down: Dur::mins(6),
+        ..QUIET
+    },
+    Scenario {
+        name: "primary-returns",
+        about: "region-dark, and after the run has ended the home site comes back, with its database ready for writes",
+        control_plane_lost: true,
+        returns_after: Some(Dur::mins(170)),
+        ..QUIET
+    },
+    Scenario {
+        name: "chaos",
+        about: "a seeded mix of lost, late, doubled, throttled and unanswered calls",
+        throttled: 60,
+        faults: 200,
+        ..QUIET
+    },
+];
+
+impl Scenario {
+    /// A scenario by its name.
+    pub fn find(name: &str) -> Option<Self> {
+        SCENARIOS.iter().find(|s| s.name == name).cloned()
+    }
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is carried out and answered.
+    Answered,
+    /// Refused for the rate.
+    Throttled,
+    /// Refused: the service is down.
+    Unavailable,
+    /// No connection.
+    NotSent,
+    /// Swallowed.
+    Lost,
+    /// Carried out; the answer is swallowed.
+    AppliedUnanswered,
+    /// Carried out after the caller gave up.
+    Late(Dur),
+}
+
+/// Dice that depend on what they are thrown for and on nothing else, so that the order of calls does not matter.
+pub fn roll(seed: u64, what: &[&str], below: u64) -> u64 {
+    let seed = seed.to_be_bytes();
+    let mut fields: Vec<&[u8]> = vec![&seed];
+    fields.extend(what.iter().map(|w| w.as_bytes()));
+    let digest = Digest::of_fields(&fields);
+    u64::from_str_radix(&digest.as_str()[..15], 16).unwrap_or(0) % below.max(1)
+}

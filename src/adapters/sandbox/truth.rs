@@ -1,0 +1,45 @@
+//! What really happened. Nothing that drctl decides or reports is computed from this; reports are held against it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::ids::ComponentName;
+use crate::model::time::{Dur, Timestamp};
+
+/// What happened to users and writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Truth {
+    /// Whenever users began to be served, or ceased to be, in order.
+    pub turns: Vec<(Timestamp, bool)>,
+    /// Writes that were acknowledged and are not on the new primary, as a span of time, by component.
+    pub lost_ms: BTreeMap<ComponentName, Dur>,
+    /// How long two servers of one component would both have taken writes.
+    pub two_primaries_ms: Dur,
+    /// Whether users were ever sent to a site whose database took no writes, after the first switch.
+    pub traffic_before_database: bool,
+}
+
+impl Truth {
+    /// When users first failed, and when they were served again for good, if they were.
+    pub fn outage(&self) -> Option<(Timestamp, Option<Timestamp>)> {
+        let first = self.turns.iter().find(|(_, served)| !served)?.0;
+        let last = self.turns.last().filter(|(_, served)| *served).map(|(at, _)| *at);
+        Some((first, last))
+    }
+
+    /// How long users failed.
+    pub fn outage_ms(&self) -> Option<Dur> {
+        self.outage().and_then(|(from, to)| Some(to?.since(from)))
+    }
+
+    /// The same as a probe sees it that asks every `every`, first at `phase`: from the first instant at which it fails to the
+    /// first at which it is good again. Computed from the outage alone, not from any sample.
+    pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
+        let (from, to) = self.outage()?;
+        let tick = |at: Timestamp| {
+            phase + Dur(at.since(phase).millis().div_ceil(every.millis().max(1)) * every.millis())
+        };
+        Some(tick(to?).since(tick(from)))
+    }
+}

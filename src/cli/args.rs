@@ -1,0 +1,423 @@
+//! What can be typed. Doc comments here are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::printer::Format;
+
+/// Disaster recovery for applications in two or more cloud regions.
+///
+/// Declare what you run where and what you promised; drctl works out the recovery, does it safely, measures what was achieved.
+#[derive(Debug, Parser)]
+#[command(name = "drctl", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What holds for every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  drctl failover --sandbox --to us-east-1 --yes    rehearse the loss of a region, offline, in a second
+  drctl check                                      everything that is wrong with your plans
+  drctl plan show truststream --to us-east-1       what a failover would do, call by call
+  drctl status                                     one screen: where everything is, and what is owed
+
+Exit codes: 0 done, 1 not recovered, 2 usage or plan error, 3 refused, 4 waiting for a person, 5 recovered but an objective
+is missed or not proven or a fence is pending, 6 another run or process holds the target, 70 a bug.";
+
+/// Options of every verb.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Settings file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Journal file [default: .drctl/drctl.db beside the settings]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub store: Option<PathBuf>,
+    /// Work from a go-bag that `drctl kit export` made
+    #[arg(long, value_name = "FILE", global = true)]
+    pub kit: Option<PathBuf>,
+    /// How results are written
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub output: Format,
+    /// Rehearse over a simulated estate in virtual time; SCENARIO is region-lost if absent
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "region-lost", global = true)]
+    pub sandbox: Option<String>,
+    /// Which of all the ways a rehearsal can go
+    #[arg(long, value_name = "N", default_value_t = 1, global = true)]
+    pub seed: u64,
+    /// Virtual seconds a real second in a rehearsal; as fast as possible if absent
+    #[arg(long, value_name = "N", global = true, hide_short_help = true)]
+    pub pace: Option<f64>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a starter plan and settings
+    Init(InitArgs),
+    /// Check plans: everything that is wrong, at once
+    #[command(after_help = "Examples:\n  drctl check\n  drctl check plans/truststream.yaml --output json")]
+    Check(CheckArgs),
+    /// Explain a finding or a refusal
+    #[command(after_help = "Example:\n  drctl explain unfenced-promotion")]
+    Explain {
+        /// The id; all are listed if absent
+        id: Option<String>,
+    },
+    /// Show what a run would do
+    Plan(PlanArgs),
+    /// Look at everything that plans name, and remember it
+    #[command(after_help = "Example:\n  drctl observe --every 5m")]
+    Observe(ObserveArgs),
+    /// One screen: active sites, protection, debts, guards, last runs
+    Status(PlansArg),
+    /// Recover from the loss of a site
+    #[command(
+        after_help = "Examples:\n  drctl failover --to us-east-1 --dry-run\n  drctl failover truststream --from us-west-2 --to us-east-1\n  drctl failover --sandbox region-dark --to us-east-1 --yes --waive unfenced-promotion --accept-data-loss 5m --reason \"region is dark\""
+    )]
+    Failover(StartArgs),
+    /// Move to another site as planned, with zero loss
+    #[command(after_help = "Example:\n  drctl switchover starter --to us-east-1 --dry-run")]
+    Switchover(StartArgs),
+    /// Move back to the plan's home site
+    #[command(after_help = "Example:\n  drctl failback starter --to us-west-2")]
+    Failback(StartArgs),
+    /// List, show and steer runs
+    Runs(RunsArgs),
+    /// Say yes to a run's question
+    Approve {
+        /// The run
+        run: String,
+        /// The gate
+        step: String,
+    },
+    /// Say no to a run's question
+    Reject {
+        /// The run
+        run: String,
+        /// The gate
+        step: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Write a report
+    Report(ReportArgs),
+    /// Verify the journal
+    Audit(AuditArgs),
+    /// Make a go-bag: plans, settings, observations and unfinished runs in one file
+    Kit(KitArgs),
+    /// Print a JSON Schema
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// What has a JSON Schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SchemaOf {
+    /// Plan files.
+    Plan,
+    /// drctl.yaml.
+    Settings,
+    /// Journal events.
+    Event,
+    /// Run reports.
+    Report,
+}
+
+/// For `init`.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// The application's name
+    #[arg(default_value = "starter")]
+    pub name: String,
+}
+
+/// For `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Plan files or folders [default: the plans folder]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Plans by name.
+#[derive(Args, Debug, Default)]
+pub struct PlansArg {
+    /// Plans, by name or file [default: all]
+    pub plans: Vec<String>,
+}
+
+/// For `plan`.
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: PlanCommand,
+}
+
+/// Verbs of `plan`.
+#[derive(Debug, Subcommand)]
+pub enum PlanCommand {
+    /// Show the runbook: steps, critical path, calls, points of no return
+    #[command(
+        after_help = "Examples:\n  drctl plan show truststream --to us-east-1 --sandbox\n  drctl plan show truststream --to us-east-1 --as-commands > binder.md"
+    )]
+    Show(Box<PlanShowArgs>),
+}
+
+/// For `plan show`.
+#[derive(Args, Debug)]
+pub struct PlanShowArgs {
+    /// The plan, by name or file
+    pub plan: String,
+    /// What for
+    #[arg(long, value_enum, default_value_t = IntentArg::Failover)]
+    pub intent: IntentArg,
+    /// The site that is left
+    #[arg(long, value_name = "SITE")]
+    pub from: Option<String>,
+    /// The site that is recovered to
+    #[arg(long, value_name = "SITE")]
+    pub to: String,
+    /// As provider commands with checks between, for the binder
+    #[arg(long)]
+    pub as_commands: bool,
+    /// Refusals to accept.
+    #[command(flatten)]
+    pub waive: WaiveArgs,
+}
+
+/// Intents on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum IntentArg {
+    /// Unplanned.
+    Failover,
+    /// Planned.
+    Switchover,
+    /// Back home.
+    Failback,
+}
+
+/// For `observe`.
+#[derive(Args, Debug)]
+pub struct ObserveArgs {
+    /// Plans, by name or file [default: all]
+    pub plans: Vec<String>,
+    /// Again and again, for example 5m
+    #[arg(long, value_name = "D")]
+    pub every: Option<String>,
+}
+
+/// Acceptance of refusals.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WaiveArgs {
+    /// Accept a refusal: RULE or RULE:COMPONENT. Needs --reason
+    #[arg(long, value_name = "RULE[:COMPONENT]")]
+    pub waive: Vec<String>,
+    /// The loss of writes that is accepted with it, for example 5m
+    #[arg(long, value_name = "D")]
+    pub accept_data_loss: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// For `failover`, `switchover`, `failback`.
+#[derive(Args, Debug)]
+pub struct StartArgs {
+    /// Plans, by name or file [default: those whose active site is the one that is left]
+    pub plans: Vec<String>,
+    /// All plans of a tier
+    #[arg(long, value_name = "TIER", conflicts_with = "plans")]
+    pub tier: Option<String>,
+    /// All plans
+    #[arg(long, conflicts_with_all = ["plans", "tier"])]
+    pub all: bool,
+    /// The site that is left [default: where the application is active]
+    #[arg(long, value_name = "SITE")]
+    pub from: Option<String>,
+    /// The site that is recovered to
+    #[arg(long, value_name = "SITE")]
+    pub to: String,
+    /// Show what would be done, and what would be refused, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for the site's name. Never waives anything
+    #[arg(long)]
+    pub yes: bool,
+    /// How bad it is
+    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
+    pub severity: Option<String>,
+    /// The incident it belongs to
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
+    /// When users began to fail, where probes did not see it; with a zone
+    #[arg(long, value_name = "TIME")]
+    pub outage_began: Option<String>,
+    /// Refusals to accept.
+    #[command(flatten)]
+    pub waive: WaiveArgs,
+}
+
+/// For `runs`.
+#[derive(Args, Debug)]
+pub struct RunsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RunsCommand,
+}
+
+/// Verbs of `runs`.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List runs
+    List,
+    /// Show a run
+    Show {
+        /// The run
+        run: String,
+    },
+    /// Follow a run that another process drives
+    Watch {
+        /// The run
+        run: String,
+    },
+    /// Carry a run on, or try to pay the fence that a finished one owes
+    Resume {
+        /// The run
+        run: String,
+        /// Refusals to accept.
+        #[command(flatten)]
+        waive: WaiveArgs,
+    },
+    /// Start nothing new; what is under way settles
+    Pause {
+        /// The run
+        run: String,
+    },
+    /// End a run early: undo everything before the first point of no return, nothing after it
+    Cancel {
+        /// The run
+        run: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Leave a step out. Safety steps cannot be
+    Skip {
+        /// The run
+        run: String,
+        /// The step
+        step: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Say that a step was done by hand; drctl believes what it then observes
+    Done {
+        /// The run
+        run: String,
+        /// The step
+        step: String,
+    },
+    /// Show a run again, event by event, without effects
+    Replay {
+        /// The run
+        run: String,
+    },
+    /// Write a run to a file
+    Export {
+        /// The run
+        run: String,
+        /// The file [default: stdout]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Read a run from a file into this store
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// For `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Which report.
+    #[command(subcommand)]
+    pub command: ReportCommand,
+}
+
+/// Reports.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// Of one run
+    Run {
+        /// The run
+        run: String,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
+        format: ReportFormat,
+    },
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown.
+    Md,
+    /// JSON.
+    Json,
+}
+
+/// For `audit`.
+#[derive(Args, Debug)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+/// Verbs of `audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check every chain and the ledger; name what does not hold
+    Verify,
+}
+
+/// For `kit`.
+#[derive(Args, Debug)]
+pub struct KitArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KitCommand,
+}
+
+/// Verbs of `kit`.
+#[derive(Debug, Subcommand)]
+pub enum KitCommand {
+    /// Write the go-bag
+    Export {
+        /// The file
+        #[arg(long, value_name = "FILE", default_value = "drctl-kit.json")]
+        to: PathBuf,
+    },
+}

@@ -1,0 +1,35 @@
+//! `drctl approve` and `drctl reject`
+
+use crate::cli::args::Global;
+use crate::cli::commands::runs;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::executor::create;
+use crate::journal::Journal as _;
+use crate::model::event::Signal;
+use crate::model::ids::{RunId, StepId};
+
+/// Says yes. The yes binds to the digest of the runbook that the run executes.
+pub fn approve(global: &Global, printer: &Printer, run: &str, step: &str) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let run = RunId::new(run);
+    let state = create::replay(&run, &store.read(&run)?)?;
+    let signal = Signal::Approve { step: StepId::new(step), runbook: state.created.runbook_digest };
+    runs::send(&context, printer, &store, &run, signal)
+}
+
+/// Says no.
+pub fn reject(
+    global: &Global,
+    printer: &Printer,
+    run: &str,
+    step: &str,
+    reason: &str,
+) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let signal = Signal::Reject { step: StepId::new(step), reason: reason.to_owned() };
+    runs::send(&context, printer, &store, &RunId::new(run), signal)
+}

@@ -1,0 +1,122 @@
+//! `drctl kit`: the go-bag. One file with plans, settings, last observations and unfinished runs.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::runs;
+use crate::cli::args::{Global, KitArgs, KitCommand};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::printer::Printer;
+use crate::inventory::estate::Remembered;
+use crate::journal::Journal as _;
+use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::model::ids::Digest;
+
+/// What is in the bag.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kit {
+    schema_version: u32,
+    tool: String,
+    /// Nobody has signed it: keys do not exist yet. The digest shows damage, not forgery.
+    signature: Option<String>,
+    digest: Digest,
+    contents: String,
+}
+
+/// The contents, as one text whose digest the bag carries.
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    settings: Option<String>,
+    plans: Vec<(String, String)>,
+    observations: Vec<(String, Remembered)>,
+    runs: Vec<Vec<String>>,
+}
+
+/// Makes a go-bag.
+pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, CliError> {
+    let KitCommand::Export { to } = &args.command;
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let mut plans = Vec::new();
+    for file in context.plan_files(&[])? {
+        let text = std::fs::read_to_string(&file).map_err(|e| CliError::file(&file, &e))?;
+        let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        plans.push((name, text));
+    }
+    let mut unfinished = Vec::new();
+    for row in store.runs()?.into_iter().filter(|r| !r.finished) {
+        unfinished.push(store.read(&row.run)?.iter().map(runs::line).collect());
+    }
+    let settings = context.settings_text.as_ref().map(|(_, b)| String::from_utf8_lossy(b).into_owned());
+    let contents = Contents { settings, plans, observations: store.all_remembered()?, runs: unfinished };
+    let text = serde_json::to_string(&contents).unwrap_or_default();
+    let kit = Kit {
+        schema_version: 1,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        signature: None,
+        digest: Digest::of(text.as_bytes()),
+        contents: text,
+    };
+    std::fs::write(to, serde_json::to_vec_pretty(&kit).unwrap_or_default())
+        .map_err(|e| CliError::file(to, &e))?;
+    printer.line(&format!(
+        "wrote {}: {} plans, {} observations, {} unfinished runs, digest {} (unsigned)",
+        to.display(),
+        contents.plans.len(),
+        contents.observations.len(),
+        contents.runs.len(),
+        kit.digest.short()
+    ));
+    Ok(exit::DONE)
+}
+
+/// Unpacks a go-bag beside itself, once, and answers with the folder to work in.
+///
+/// # Errors
+/// If it is damaged or cannot be written out.
+pub fn unpack(path: &Path, printer: &Printer) -> Result<PathBuf, CliError> {
+    let bytes = std::fs::read(path).map_err(|e| CliError::file(path, &e))?;
+    let damaged = |why: String| {
+        CliError::usage_fix(
+            format!("{} is no go-bag: {why}", path.display()),
+            "make another with drctl kit export",
+        )
+    };
+    let kit: Kit = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+    if Digest::of(kit.contents.as_bytes()) != kit.digest {
+        return Err(damaged("its contents do not have its digest".to_owned()));
+    }
+    let contents: Contents = serde_json::from_str(&kit.contents).map_err(|e| damaged(e.to_string()))?;
+    let folder = path.with_extension(format!("{}.d", kit.digest.short()));
+    if folder.join("unpacked").exists() {
+        return Ok(folder);
+    }
+    let plans = folder.join("plans");
+    std::fs::create_dir_all(&plans).map_err(|e| CliError::file(&plans, &e))?;
+    for (name, text) in &contents.plans {
+        // A name from a file is not trusted to stay inside the folder.
+        let Some(name) = Path::new(name).file_name() else { continue };
+        let file = plans.join(name);
+        std::fs::write(&file, text).map_err(|e| CliError::file(&file, &e))?;
+    }
+    if let Some(settings) = &contents.settings {
+        let file = folder.join("drctl.yaml");
+        std::fs::write(&file, settings).map_err(|e| CliError::file(&file, &e))?;
+    }
+    let store = SqliteJournal::open(&folder.join(".drctl/drctl.db"), Durability::Full)?;
+    store.remember(&contents.observations)?;
+    for run in &contents.runs {
+        let records: Option<Vec<_>> = run.iter().map(|l| runs::parse_line(l)).collect();
+        runs::import_records(
+            &store,
+            &records.ok_or_else(|| damaged("a run in it cannot be read".to_owned()))?,
+        )?;
+    }
+    let mark = folder.join("unpacked");
+    std::fs::write(&mark, kit.digest.as_str()).map_err(|e| CliError::file(&mark, &e))?;
+    printer.note(&format!("working in {} (from an unsigned go-bag of drctl {})", folder.display(), kit.tool));
+    Ok(folder)
+}

@@ -1,0 +1,17 @@
+//! One file a verb.
+
+pub mod approve;
+pub mod audit;
+pub mod check;
+pub mod explain;
+pub mod init;
+pub mod kit;
+pub mod observe;
+pub mod outcome;
+pub mod plan;
+pub mod report;
+pub mod runs;
+pub mod schema;
+pub mod stage;
+pub mod start;
+pub mod status;

@@ -1,0 +1,55 @@
+//! `drctl observe`
+
+use super::stage::Stage;
+use crate::cli::args::{Global, ObserveArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{estate, exit};
+use crate::executor::{Patience, Silent};
+use crate::inventory::active;
+use crate::model::time::Dur;
+use crate::probe::Recorder;
+
+/// Looks at everything and remembers it.
+pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let every = args.every.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
+    let plans = context.plans(&args.plans, printer)?;
+    let store = context.store()?;
+    let scenario = context.scenario()?;
+    loop {
+        let mut seen_something = true;
+        for plan in &plans {
+            let stage = Stage::of(plan, scenario.as_ref(), context.seed(), None)?;
+            let (view, none) = (Silent, || 0);
+            let session = stage.session(&store, &view, &none, Patience::Stop);
+            let recorder = Recorder::new(context.settings.probe_consecutive);
+            let guard = context.settings.guard.as_ref();
+            let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+            let seen =
+                stage.world.block_on(estate::look(&session, (&store, scope), plan, guard, &recorder))?;
+            let active = active::active_site(plan, &seen, stage.world.now());
+            let answered = seen.entries.values().filter(|e| e.now.state().is_some()).count();
+            seen_something &= answered > 0;
+            if printer.format == Format::Human {
+                printer.line(&format!(
+                    "{}: active in {active}; {answered} of {} seen",
+                    plan.name,
+                    seen.entries.len()
+                ));
+                for (target, entry) in seen.entries.iter().filter(|(_, e)| e.now.state().is_none()) {
+                    printer.line(&format!("  {target}: {}", entry.now.why_not()));
+                }
+            } else {
+                printer.document(&serde_json::json!({"schema_version": 1, "plan": plan.name, "active": {"site": active.site(), "basis": active.basis()}, "estate": seen}));
+            }
+        }
+        let Some(every) = every else {
+            return Ok(if seen_something { exit::DONE } else { exit::NOT_RECOVERED });
+        };
+        let clock = crate::world::World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+        let until = clock.now() + every;
+        clock.block_on(clock.sleep_until(until));
+    }
+}

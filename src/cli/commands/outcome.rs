@@ -1,0 +1,178 @@
+//! How a run's end is told: one screen for people, one document for programs, one exit code for scripts.
+
+use crate::adapters::sandbox::Truth;
+use crate::cli::exit;
+use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
+use crate::executor::Ended;
+use crate::model::event::{Outcome, WorldKind};
+use crate::model::runbook::ProbeRole;
+use crate::model::time::{Dur, Timestamp};
+use crate::report::{RunReport, summary};
+use crate::run::state::Mode;
+use crate::run::{RunState, Stop};
+
+/// How long a command took, and what was true.
+pub struct Told<'a> {
+    /// Real time.
+    pub real: Dur,
+    /// Virtual time, in a rehearsal.
+    pub passed: Option<Dur>,
+    /// What really happened in it.
+    pub truth: Option<&'a Truth>,
+    /// When the public probe was first asked, in a rehearsal: the grid of its samples.
+    pub phase: Option<Timestamp>,
+}
+
+/// When the public probe was first asked.
+pub fn phase(state: &RunState) -> Option<Timestamp> {
+    let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Public)?;
+    state.turns.get(&probe.key())?.first().map(|t| t.since)
+}
+
+/// The exit code.
+pub fn code(ended: &Ended) -> u8 {
+    let state = &ended.state;
+    match (&state.mode, &ended.stop) {
+        (Mode::Finished(Outcome::Recovered), _) => {
+            let report = summary::report(state, state.last_at);
+            let owed = state.owed().next().is_some();
+            if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
+        }
+        (Mode::Finished(_), _) => exit::NOT_RECOVERED,
+        (_, Stop::Blocked(_)) => exit::REFUSED,
+        (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
+        _ => exit::NOT_RECOVERED,
+    }
+}
+
+/// One document.
+pub fn document(report: &RunReport, code: u8, told: &Told<'_>) -> serde_json::Value {
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    value["exit_code"] = code.into();
+    value["real_s"] = told.real.as_secs_f64().into();
+    if let (Some(passed), Some(truth)) = (told.passed, told.truth) {
+        value["virtual_s"] = passed.as_secs_f64().into();
+        value["truth"] = truth_json(report, truth, told.phase);
+    }
+    value
+}
+
+fn truth_json(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> serde_json::Value {
+    let sampled = sampled(report, truth, phase);
+    serde_json::json!({
+        "users_failed_s": truth.outage_ms().map(Dur::as_secs_f64),
+        "users_failed_as_sampled_s": sampled.map(Dur::as_secs_f64),
+        "lost_s": truth.lost_ms.iter().map(|(c, d)| (c.to_string(), d.as_secs_f64().into())).collect::<serde_json::Map<_, _>>(),
+        "two_primaries_s": truth.two_primaries_ms.as_secs_f64(),
+        "traffic_before_database": truth.traffic_before_database,
+    })
+}
+
+/// The outage as the public probe's grid shows it.
+fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Option<Dur> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an interval of a probe in milliseconds"
+    )]
+    let every = Dur((report.rto.resolution_s * 1_000.0) as u64);
+    truth.outage_as_sampled(phase?, every)
+}
+
+/// One screen.
+pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
+    let report = summary::report(state, state.last_at);
+    let colour = match report.outcome.as_str() {
+        "recovered" if report.rto.met && report.rpo.met => GREEN,
+        "recovered" => YELLOW,
+        _ => RED,
+    };
+    let from = report.from.as_deref().unwrap_or("unknown");
+    p.line(&format!(
+        "\n{} {} of {}, {from} -> {}   run {}",
+        p.paint(colour, &report.outcome.to_uppercase()),
+        report.intent,
+        report.plan,
+        report.to,
+        report.run_id
+    ));
+    if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
+        p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));
+    }
+    let verdict = |met: bool| if met { p.paint(GREEN, "met") } else { p.paint(YELLOW, "not proven") };
+    let objective = |s: f64| seconds(s);
+    p.line(&format!(
+        "  RTO      {}; objective {}: {}; {} from the declaration",
+        report.rto.text,
+        objective(report.rto.objective_s),
+        verdict(report.rto.met),
+        report.clocks.rto_from_declaration
+    ));
+    p.line(&format!(
+        "  RPO      {}; objective {}: {}",
+        report.rpo.text,
+        objective(report.rpo.objective_s),
+        verdict(report.rpo.met)
+    ));
+    for (name, store) in &report.stores {
+        p.line(&format!("    {name}: {}; {}", store.rpo.text, store.because));
+    }
+    for (name, text) in &report.fence.components {
+        p.line(&format!("  fence    {name} {text}"));
+    }
+    if report.fence.state == "pending" {
+        p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
+    }
+    for w in &report.waivers {
+        p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
+    }
+    truth(p, &report, told);
+    for note in &report.notes {
+        p.line(&format!("  note     {note}"));
+    }
+    changed(p, &report);
+    if let Some(error) = &report.error {
+        p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
+    }
+    let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}, "));
+    p.line(&format!(
+        "  took     {passed}real {}; drctl report run {}{} has everything",
+        told.real,
+        report.run_id,
+        if told.passed.is_some() { " --sandbox" } else { "" }
+    ));
+}
+
+fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {
+    let Some(truth) = told.truth else { return };
+    let failed =
+        truth.outage_ms().map_or_else(|| "users still fail".to_owned(), |d| format!("users failed for {d}"));
+    let sampled = sampled(report, truth, told.phase)
+        .map_or_else(String::new, |d| format!(" ({d} as the probe's interval shows it)"));
+    let lost: Vec<_> = truth.lost_ms.iter().map(|(c, d)| format!("{c} lost {d} of writes")).collect();
+    let lost = if lost.is_empty() { "no writes lost".to_owned() } else { lost.join(", ") };
+    let two = if truth.two_primaries_ms == Dur::ZERO {
+        "never two primaries".to_owned()
+    } else {
+        format!("two primaries for {}", truth.two_primaries_ms)
+    };
+    p.line(&format!("  truth    {failed}{sampled}; {lost}; {two}"));
+}
+
+fn changed(p: &Printer, report: &RunReport) {
+    if report.changed.is_empty() {
+        return;
+    }
+    p.line("  what will revert this, unless Terraform or GitOps is told:");
+    for c in report.changed.iter().take(12) {
+        p.line(&format!("    {} {}: {} -> {}", c.resource, c.attribute, c.before, c.after));
+    }
+    if report.changed.len() > 12 {
+        p.line(&format!("    and {} more, in the report", report.changed.len() - 12));
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an objective in milliseconds")]
+fn seconds(s: f64) -> String {
+    Dur((s * 1_000.0) as u64).to_string()
+}

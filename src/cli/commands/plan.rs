@@ -1,0 +1,199 @@
+//! `drctl plan show`
+
+use std::collections::BTreeMap;
+
+use super::stage::Stage;
+use crate::cli::args::{Global, IntentArg, PlanArgs, PlanCommand, PlanShowArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
+use crate::cli::{estate, exit, render};
+use crate::executor::{Patience, Silent};
+use crate::model::action::{Action, Gate};
+use crate::model::calls::calls;
+use crate::model::ids::SiteName;
+use crate::model::runbook::{Intent, Phase, Runbook, Step};
+use crate::planner::{self, Input, Request, path};
+use crate::probe::Recorder;
+
+/// Shows what a run would do.
+pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, CliError> {
+    let PlanCommand::Show(args) = &args.command;
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
+    let scenario = context.scenario()?;
+    let stage = Stage::of(&plan, scenario.as_ref(), context.seed(), None)?;
+    let (view, none) = (Silent, || 0);
+    let session = stage.session(&store, &view, &none, Patience::Stop);
+    let guard = context.settings.guard.as_ref();
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;
+    let request = request(&context, args)?;
+    let (busy, debts) =
+        if scenario.is_some() { (BTreeMap::new(), Vec::new()) } else { super::start::held(&store, &plan)? };
+    let input = Input {
+        plan: &plan,
+        estate: &seen,
+        now: stage.world.now(),
+        request: &request,
+        busy: &busy,
+        debts: &debts,
+        guard,
+        observation_max_age: context.settings.observation_max_age,
+        probe_consecutive: context.settings.probe_consecutive,
+    };
+    match planner::plan_run(&input) {
+        Ok(runbook) => {
+            match (printer.format, args.as_commands) {
+                (Format::Human, false) => show(printer, &runbook),
+                (_, true) => as_commands(printer, &runbook),
+                _ => printer.document(
+                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "runbook": runbook}),
+                ),
+            }
+            Ok(exit::DONE)
+        }
+        Err(refusals) => {
+            if printer.format == Format::Human {
+                render::refusals(printer, plan.name.as_str(), &refusals);
+            } else {
+                printer.document(&serde_json::json!({"schema_version": 1, "outcome": "refused", "refusals": refusals, "exit_code": exit::REFUSED}));
+            }
+            Ok(exit::REFUSED)
+        }
+    }
+}
+
+fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> {
+    Ok(Request {
+        intent: match args.intent {
+            IntentArg::Failover => Intent::Failover,
+            IntentArg::Switchover => Intent::Switchover,
+            IntentArg::Failback => Intent::Failback,
+        },
+        from: args.from.as_ref().map(|f| SiteName::new(&**f)),
+        to: SiteName::new(&*args.to),
+        waivers: context.waivers(&args.waive)?,
+        // A plan is shown for the day on which users fail, whether or not they do now.
+        outage_declared: true,
+        holder: "a run".to_owned(),
+    })
+}
+
+/// The runbook as people read it.
+pub fn show(p: &Printer, runbook: &Runbook) {
+    let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
+    p.line(&format!(
+        "{} of {}, {from} -> {}   runbook {}",
+        runbook.intent,
+        runbook.plan,
+        runbook.to,
+        runbook.digest().short()
+    ));
+    if runbook.is_empty() {
+        p.line("nothing to do: everything is there already");
+        return;
+    }
+    let critical = path::critical(runbook);
+    for phase in Phase::ALL {
+        let steps: Vec<_> = runbook.steps.iter().filter(|s| s.phase == phase).collect();
+        if !steps.is_empty() {
+            p.line(&format!("\n{phase}"));
+        }
+        for step in steps {
+            show_step(p, step, critical.steps.contains(&step.id));
+        }
+    }
+    let rto = runbook.objectives.rto_ms;
+    p.line("");
+    p.line(&format!(
+        "critical path  {}",
+        critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
+    ));
+    let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
+    p.line(&format!(
+        "expected       {} ({} of {rto}); detection and decision come on top",
+        critical.expected,
+        judge(critical.expected)
+    ));
+    p.line(&format!("worst case     {} by timeouts ({})", critical.worst, judge(critical.worst)));
+    for (step, because) in path::points_of_no_return(runbook) {
+        p.line(&format!("no way back    {}: {because}", p.paint(YELLOW, step.id.as_str())));
+    }
+    for step in &runbook.steps {
+        if let Action::Gate(Gate::Approval { ask, expires_after_ms }) = &step.action {
+            p.line(&format!(
+                "approval       {}: {ask} (stands for {expires_after_ms}; expiry is no)",
+                step.id
+            ));
+        }
+    }
+    for waiver in &runbook.waivers {
+        p.line(&format!("waived         {} by {}: {}", waiver.rule, waiver.who, waiver.reason));
+    }
+    for note in &runbook.notes {
+        p.line(&format!("note           {note}"));
+    }
+}
+
+fn show_step(p: &Printer, step: &Step, is_critical: bool) {
+    let mark = if is_critical { "*" } else { " " };
+    let background = if step.background { " (in the background; nothing waits for it)" } else { "" };
+    p.line(&format!("{mark} {:<28} {}{background}", step.id, step.action));
+    let needs: Vec<_> = step
+        .needs
+        .iter()
+        .map(|n| if n.settled { format!("{} over", n.step) } else { n.step.to_string() })
+        .collect();
+    let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", few(&needs)) };
+    p.line(&p.paint(
+        DIM,
+        &format!("    {after}; expected {}, at most {}", step.estimate.expected_ms, step.estimate.timeout_ms),
+    ));
+    for call in calls(&step.action) {
+        let word = if call.mutates { "calls" } else { "looks" };
+        p.line(&p.paint(DIM, &format!("    {word} {}:{} at {}", call.service, call.operation, call.at)));
+    }
+}
+
+fn few(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names if names.len() <= 6 => names.join(", "),
+        names => format!("{} and {} more", names[..5].join(", "), names.len() - 5),
+    }
+}
+
+/// The paper runbook: the same steps as provider commands, with checks between.
+fn as_commands(p: &Printer, runbook: &Runbook) {
+    let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
+    p.line(&format!("# {} of {}: {from} to {}", runbook.intent, runbook.plan, runbook.to));
+    p.line(&format!("# runbook {}; for a person with a terminal and no drctl. Do the steps in order; never go on past a check that fails.", runbook.digest()));
+    for (i, step) in runbook.steps.iter().enumerate() {
+        let background = if step.background { " Try it; do not wait for it." } else { "" };
+        p.line(&format!("\n## {}. {}: {}.{background}", i + 1, step.id, step.action));
+        for call in calls(&step.action) {
+            p.line(if call.mutates { "# do" } else { "# check" });
+            p.line(&call.command);
+        }
+        match &step.action {
+            Action::Gate(gate) => p.line(&format!("# stop: {}", gate_words(gate))),
+            Action::Promote { .. } => p.line("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing"),
+            _ => {}
+        }
+    }
+}
+
+fn gate_words(gate: &Gate) -> String {
+    match gate {
+        Gate::Fenced { component } => format!(
+            "is {component} proven fenced? If not, somebody has to accept the loss by name, in writing"
+        ),
+        Gate::Exposure { objective_ms, .. } => format!(
+            "last instant the old primary can have acknowledged a write, minus the last commit replayed: above {objective_ms}, somebody has to accept it"
+        ),
+        Gate::Approval { ask, .. } => format!("approval by somebody other than you: {ask}"),
+    }
+}

@@ -1,0 +1,32 @@
+//! `drctl report`
+
+use crate::cli::args::{Global, ReportArgs, ReportCommand, ReportFormat};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::printer::Printer;
+use crate::executor::create;
+use crate::journal::Journal as _;
+use crate::model::ids::RunId;
+use crate::report::{markdown, summary};
+
+/// Writes the report of one run.
+pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
+    let ReportCommand::Run { run, format } = &args.command;
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let run = RunId::new(run.as_str());
+    let state = create::replay(&run, &store.read(&run)?)?;
+    let report = summary::report(&state, state.last_at);
+    match format {
+        ReportFormat::Md => {
+            let text = markdown::render(&report).map_err(|e| CliError {
+                exit: exit::BUG,
+                ..CliError::usage(format!("the report cannot be rendered: {e}"))
+            })?;
+            printer.text(&text);
+        }
+        ReportFormat::Json => printer.document(&serde_json::to_value(&report).unwrap_or_default()),
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,387 @@
+//! `drctl runs`
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::outcome::{self, Told};
+use super::stage::Stage;
+use crate::adapters::sandbox::{Sandbox, Scenario};
+use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::progress::{self, Progress};
+use crate::cli::{exit, render};
+use crate::executor::{Patience, View as _, create, drive};
+use crate::journal::chain::Record;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
+use crate::model::event::{Signal, WorldKind};
+use crate::model::ids::{Digest, RunId, StepId};
+use crate::model::time::{Dur, Timestamp};
+use crate::probe::Recorder;
+use crate::report::summary;
+use crate::run::RunState;
+use crate::world::World;
+
+/// Lists, shows and steers runs.
+pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let id = |run: &String| RunId::new(run.as_str());
+    match &args.command {
+        RunsCommand::List => list(printer, &store),
+        RunsCommand::Show { run } => show(printer, &store, &id(run)),
+        RunsCommand::Watch { run } => watch(printer, &store, &id(run)),
+        RunsCommand::Resume { run, waive } => resume(&context, printer, &store, &id(run), waive),
+        RunsCommand::Pause { run } => send(&context, printer, &store, &id(run), Signal::Pause),
+        RunsCommand::Cancel { run, reason } => cancel(&context, printer, &store, &id(run), reason),
+        RunsCommand::Skip { run, step, reason } => send(
+            &context,
+            printer,
+            &store,
+            &id(run),
+            Signal::Skip { step: StepId::new(step.as_str()), reason: reason.clone() },
+        ),
+        RunsCommand::Done { run, step } => {
+            send(&context, printer, &store, &id(run), Signal::Done { step: StepId::new(step.as_str()) })
+        }
+        RunsCommand::Replay { run } => replay(printer, &store, &id(run)),
+        RunsCommand::Export { run, to } => export(printer, &store, &id(run), to.as_deref()),
+        RunsCommand::Import { file } => import(printer, &store, file),
+    }
+}
+
+fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
+    Ok(create::replay(run, &store.read(run)?)?)
+}
+
+fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
+    let mut documents = Vec::new();
+    for row in store.runs()? {
+        let state = read(store, &row.run)?;
+        let report = summary::report(&state, state.last_at);
+        if printer.format == Format::Human {
+            let from = report.from.as_deref().unwrap_or("unknown");
+            printer.line(&format!(
+                "{}  {}  {} -> {}  {}  {}",
+                report.run_id,
+                report.started_at,
+                from,
+                report.to,
+                report.world.id(),
+                report.outcome
+            ));
+        }
+        documents.push(serde_json::json!({
+            "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "world": report.world.id(),
+            "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events,
+        }));
+    }
+    match printer.format {
+        Format::Human if documents.is_empty() => printer.line("no runs yet"),
+        Format::Human => {}
+        _ => printer.document(&serde_json::json!({"schema_version": 1, "runs": documents})),
+    }
+    Ok(exit::DONE)
+}
+
+fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+    let state = read(store, run)?;
+    let report = summary::report(&state, state.last_at);
+    if printer.format != Format::Human {
+        printer.document(&serde_json::to_value(&report).unwrap_or_default());
+        return Ok(exit::DONE);
+    }
+    for (i, step) in report.steps.iter().enumerate() {
+        let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
+        let why = step.reason.clone().or_else(|| {
+            (!waits.is_empty() && step.state == "pending").then(|| format!("waits for {}", waits.join(", ")))
+        });
+        let calls = if step.attempts > 1 { format!(", {} calls", step.attempts) } else { String::new() };
+        printer.line(&format!(
+            "{:<10} {:<28} {}{calls}{}",
+            step.state,
+            step.id,
+            step.action,
+            why.map_or_else(String::new, |w| format!(" ({w})"))
+        ));
+    }
+    outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    Ok(exit::DONE)
+}
+
+fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+    let events = create::decode(run, &store.read(run)?)?;
+    let view = Progress::new(*printer, false);
+    let mut state = RunState::begin(&events[0]).map_err(|why| CliError::usage(why.to_string()))?;
+    for (i, event) in events.iter().enumerate() {
+        if i > 0 {
+            state.apply(event).map_err(|why| CliError::usage(why.to_string()))?;
+        }
+        view.event(event, &state);
+    }
+    if printer.format == Format::Human {
+        outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    }
+    Ok(exit::DONE)
+}
+
+fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let (mut shown, mut idle) = (0, 0);
+    let folder = Context::lock_folder(store);
+    loop {
+        let events = create::decode(run, &store.read(run)?)?;
+        for event in &events[shown..] {
+            match printer.format {
+                Format::Human => {
+                    if let Some(words) = progress::words(printer, event) {
+                        printer.line(&format!("{} {words}", event.at.clock()));
+                    }
+                }
+                _ => printer.line(&serde_json::to_string(event).unwrap_or_default()),
+            }
+        }
+        shown = events.len();
+        let state = read(store, run)?;
+        if state.finished() {
+            return Ok(exit::DONE);
+        }
+        idle = if RunLock::is_held(&folder, run) { 0 } else { idle + 1 };
+        if idle > 2 {
+            printer.note(&format!("nobody drives run {run}; drctl runs resume {run} carries it on"));
+            return Ok(exit::WAITING);
+        }
+        world.block_on(world.sleep_until(world.now() + Dur(500)));
+    }
+}
+
+/// Leaves a signal for the process that drives the run.
+pub fn send(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    signal: Signal,
+) -> Result<u8, CliError> {
+    let state = read(store, run)?;
+    let who = context.person();
+    // The owner decides; but what it would refuse now is better said now.
+    let refusal =
+        crate::run::signal::take(&state, signal.clone(), who.clone()).into_iter().find_map(|e| match e {
+            crate::model::event::What::SignalRefused { reason, .. } => Some(reason),
+            _ => None,
+        });
+    if let Some(reason) = refusal {
+        return Err(CliError {
+            code: "refused",
+            message: reason,
+            hint: Some(format!("drctl runs show {run}")),
+            exit: exit::REFUSED,
+        });
+    }
+    let now = World::live().map_or(state.last_at, |w| w.now());
+    store.post(run, now, &who, &signal)?;
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
+    let next = if driven {
+        "the process that drives it has been told".to_owned()
+    } else {
+        format!("nobody drives it; drctl runs resume {run} carries it on")
+    };
+    printer.note(&format!("noted for run {run}: {next}"));
+    Ok(exit::DONE)
+}
+
+/// Cancels: tells the process that drives the run, or carries it to its end here.
+fn cancel(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    reason: &str,
+) -> Result<u8, CliError> {
+    send(context, printer, store, run, Signal::Cancel { reason: reason.to_owned() })?;
+    if RunLock::is_held(&Context::lock_folder(store), run) {
+        Ok(exit::DONE)
+    } else {
+        carry_on(context, printer, store, run)
+    }
+}
+
+fn resume(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    waive: &WaiveArgs,
+) -> Result<u8, CliError> {
+    let state = read(store, run)?;
+    if state.finished() && state.owed().next().is_none() {
+        printer.note(&format!("run {run} is over and owes nothing"));
+        return Ok(exit::DONE);
+    }
+    for waiver in context.waivers(waive)? {
+        send(context, printer, store, run, Signal::Waive { waiver })?;
+    }
+    if !state.finished() {
+        send(context, printer, store, run, Signal::Resume)?;
+    }
+    carry_on(context, printer, store, run)
+}
+
+fn carry_on(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+) -> Result<u8, CliError> {
+    let _lock = RunLock::take(&Context::lock_folder(store), run)?;
+    let state = read(store, run)?;
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let began = clock.now();
+    let stage = stage_of(store, &state, context)?;
+    if let Some(sandbox) = &stage.sandbox {
+        keep(sandbox, store, run)?;
+    }
+    let view = Progress::new(*printer, stage.sandbox.is_none() || context.pace().is_some());
+    let count = move || interrupts.count();
+    let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };
+    let session = stage.session(store, &view, &count, patience);
+    let recorder = Recorder::resumed(state.runbook.probe_consecutive, &state.turns);
+    let virtual_began = stage.world.now();
+    let ended = stage.world.block_on(async {
+        let owned = create::resume(&session, run, &super::start::owner(&stage)).await?;
+        drive::drive(&session, owned, recorder).await
+    });
+    view.finish();
+    let ended = ended?;
+    let truth = stage.sandbox.as_ref().map(Sandbox::truth);
+    let told = Told {
+        real: clock.now().since(began),
+        passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
+        truth: truth.as_ref(),
+        phase: outcome::phase(&ended.state),
+    };
+    let code = outcome::code(&ended);
+    match printer.format {
+        Format::Human => outcome::screen(printer, &ended.state, &told),
+        Format::Json => printer.document(&outcome::document(
+            &summary::report(&ended.state, ended.state.last_at),
+            code,
+            &told,
+        )),
+        Format::Jsonl => {}
+    }
+    Ok(code)
+}
+
+/// What a run acts on: for a rehearsal its estate, as it was left.
+pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
+    let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else { return Stage::live() };
+    let scenario = Scenario::find(scenario)
+        .ok_or_else(|| CliError::usage(format!("there is no scenario `{scenario}` any more")))?;
+    let checked =
+        crate::plan::check("the plan in the journal", state.created.plan_text.as_bytes(), &context.settings);
+    let Some(plan) = checked.plan else {
+        render::findings(&Printer::new(Format::Human), &checked.findings, &|_| {
+            Some(state.created.plan_text.clone())
+        });
+        return Err(CliError::usage("the plan of the run cannot be read by this version"));
+    };
+    let stage = Stage::rehearsal(&plan, &scenario, *seed, *began, context.pace());
+    if let Some(sandbox) = &stage.sandbox {
+        let notes = store.simulated(&state.created.run)?;
+        sandbox.replay(&notes);
+        // A finished run is looked at again an hour later: time for what was lost to come back.
+        let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
+        let last = notes.iter().map(|(at, _)| *at).fold(state.last_at, Timestamp::max);
+        stage.world.not_before(last + later);
+    }
+    Ok(stage)
+}
+
+/// Keeps what a rehearsal does to its estate, so that a later process finds it.
+pub fn keep(sandbox: &Sandbox, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
+    let notes = SqliteJournal::open(store.path(), crate::journal::sqlite::Durability::Process)?;
+    let run = run.clone();
+    sandbox.keep(Box::new(move |at: Timestamp, bytes: &[u8]| {
+        // A note that is not kept makes a later resume start from an older estate; the run itself is in the journal.
+        let _ = notes.note_simulated(&run, at, bytes);
+    }));
+    Ok(())
+}
+
+fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Path>) -> Result<u8, CliError> {
+    let mut text = String::new();
+    for record in store.read(run)? {
+        text.push_str(&line(&record));
+        text.push('\n');
+    }
+    match to {
+        None => printer.text(&text),
+        Some(path) => {
+            let mut file = std::fs::File::create(path).map_err(|e| CliError::file(path, &e))?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(|e| CliError::file(path, &e))?;
+            printer.note(&format!("wrote {}", path.display()));
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// One event as exports have it. The bytes are text, kept exactly.
+pub fn line(record: &Record) -> String {
+    serde_json::json!({
+        "run": record.run, "seq": record.seq, "epoch": record.epoch, "previous": record.previous, "hash": record.hash,
+        "bytes": String::from_utf8_lossy(&record.bytes),
+    })
+    .to_string()
+}
+
+/// Reads back one line of an export.
+pub fn parse_line(line: &str) -> Option<Record> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    Some(Record {
+        run: RunId::new(value["run"].as_str()?),
+        seq: value["seq"].as_u64()?,
+        epoch: value["epoch"].as_u64()?,
+        bytes: value["bytes"].as_str()?.as_bytes().to_vec(),
+        previous: Digest::from_stored(value["previous"].as_str()?),
+        hash: Digest::from_stored(value["hash"].as_str()?),
+    })
+}
+
+fn import(printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|e| CliError::file(path, &e))?;
+    let mut records = Vec::new();
+    for (i, text) in text.lines().enumerate() {
+        let record = parse_line(text).ok_or_else(|| {
+            CliError::usage_fix(
+                format!("{}:{}: this is no exported event", path.display(), i + 1),
+                "name a file that drctl runs export wrote",
+            )
+        })?;
+        records.push(record);
+    }
+    let run = import_records(store, &records)?;
+    printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
+    Ok(exit::DONE)
+}
+
+/// Puts an exported run into a store.
+pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
+    let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
+    let run = first.run.clone();
+    if let Some((seq, why)) = crate::journal::chain::broken(&run, records) {
+        return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
+    }
+    let state = create::replay(&run, records)?;
+    let claims = if state.finished() { Vec::new() } else { create::claims(&state.created) };
+    store.import(&run, records, &claims)?;
+    Ok(run)
+}

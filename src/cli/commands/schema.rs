@@ -1,0 +1,32 @@
+//! `drctl schema` and `drctl completions`
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::cli::args::{Cli, SchemaOf};
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::printer::Printer;
+use crate::model::event::Event;
+use crate::plan::{schema, shapes};
+use crate::report::RunReport;
+
+/// Prints a JSON Schema.
+pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
+    let schema = match of {
+        SchemaOf::Plan => schema::schema(&shapes::PLAN, "drctl plan"),
+        SchemaOf::Settings => schema::schema(&shapes::SETTINGS, "drctl.yaml"),
+        SchemaOf::Event => schemars::schema_for!(Event).to_value(),
+        SchemaOf::Report => schemars::schema_for!(RunReport).to_value(),
+    };
+    printer.line(&format!("{schema:#}"));
+    Ok(exit::DONE)
+}
+
+/// Prints a completion script.
+pub fn completions(printer: &Printer, shell: Shell) -> Result<u8, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "drctl", &mut script);
+    printer.text(&String::from_utf8_lossy(&script));
+    Ok(exit::DONE)
+}

@@ -1,0 +1,427 @@
+//! `drctl failover`, `switchover` and `failback`
+
+use std::collections::BTreeMap;
+
+use super::outcome::{self, Told};
+use super::stage::Stage;
+use crate::cli::args::{Global, StartArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::progress::Progress;
+use crate::cli::{estate, exit, render};
+use crate::executor::{Ended, Patience, Session, create, drive, survey};
+use crate::inventory::{Estate, active};
+use crate::journal::Journal as _;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
+use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
+use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::planner::{self, Debt, Input, Request};
+use crate::probe::Recorder;
+use crate::world::World;
+
+/// In a rehearsal, how long after the outage was noticed somebody decides.
+const DECISION: Dur = Dur::secs(20);
+/// In a rehearsal, how long to wait for the outage to be noticed.
+const NOTICE: Dur = Dur::mins(3);
+
+/// Everything that one command starts with.
+struct Starting<'a> {
+    context: &'a Context,
+    printer: &'a Printer,
+    store: &'a SqliteJournal,
+    intent: Intent,
+    args: &'a StartArgs,
+    interrupts: Interrupts,
+}
+
+/// Starts runs.
+pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let starting = Starting { context: &context, printer, store: &store, intent, args, interrupts };
+    let plans = starting.select()?;
+    let mut documents = Vec::new();
+    let mut worst = exit::DONE;
+    for plan in &plans {
+        let (code, document) = starting.plan(plan)?;
+        worst = exit::worst(worst, code);
+        documents.extend(document);
+        if starting.interrupts.count() > 0 {
+            break;
+        }
+    }
+    if printer.format == Format::Json {
+        match documents.len() {
+            1 => printer.document(&documents[0]),
+            _ => printer
+                .document(&serde_json::json!({"schema_version": 1, "runs": documents, "exit_code": worst})),
+        }
+    }
+    Ok(worst)
+}
+
+impl Starting<'_> {
+    /// The plans that are meant, those that are needed first in front.
+    fn select(&self) -> Result<Vec<Plan>, CliError> {
+        let mut plans = self.context.plans(&self.args.plans, self.printer)?;
+        if let Some(tier) = &self.args.tier {
+            plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
+            if plans.is_empty() {
+                return Err(CliError::usage_fix(
+                    format!("no plan has tier `{tier}`"),
+                    "drctl status lists the plans",
+                ));
+            }
+        } else if self.args.plans.is_empty() && !self.args.all {
+            plans = self.affected(plans)?;
+        }
+        let mut ordered: Vec<Plan> = Vec::new();
+        while !plans.is_empty() {
+            let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == *a));
+            let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
+                let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
+                CliError::usage_fix(
+                    format!("plans need each other first: {}", names.join(", ")),
+                    "remove one of their `after`",
+                )
+            })?;
+            ordered.push(plans.remove(next));
+        }
+        Ok(ordered)
+    }
+
+    /// Without names: the plans that are active in the site that is left.
+    fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
+        let to = SiteName::new(&*self.args.to);
+        let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
+        for plan in plans.into_iter().filter(|p| p.sites.contains_key(&to)) {
+            let site = match (&self.args.from, self.context.scenario()?) {
+                (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
+                // A rehearsal begins with every application at home.
+                (_, Some(_)) => plan.home.value.to_string(),
+                (_, None) => self.remembered_site(&plan)?,
+            };
+            by_site.entry(site).or_default().push(plan);
+        }
+        if let Some(from) = &self.args.from {
+            by_site.retain(|site, _| site == from);
+        }
+        by_site.remove(to.as_str());
+        let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        match by_site.len() {
+            0 => Err(CliError::usage_fix(
+                format!("no plan is active in another site than {to}"),
+                "name the plans, or the site that is left with --from",
+            )),
+            1 => Ok(by_site.into_values().next().unwrap_or_default()),
+            _ => {
+                let list: Vec<_> =
+                    by_site.iter().map(|(site, plans)| format!("{site}: {}", names(plans))).collect();
+                Err(CliError::usage_fix(
+                    format!("plans are active in different sites: {}", list.join("; ")),
+                    "name the site that is left with --from, or the plans",
+                ))
+            }
+        }
+    }
+
+    fn remembered_site(&self, plan: &Plan) -> Result<String, CliError> {
+        let stage = Stage::live()?;
+        let (view, none) = (crate::executor::Silent, || 0);
+        let session = stage.session(self.store, &view, &none, Patience::Stop);
+        let recorder = Recorder::new(self.context.settings.probe_consecutive);
+        let seen = stage.world.block_on(estate::look(
+            &session,
+            (self.store, plan.name.as_str()),
+            plan,
+            None,
+            &recorder,
+        ))?;
+        let active = active::active_site(plan, &seen, stage.world.now());
+        Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
+    }
+
+    /// One plan, from the first look to the end of its run.
+    fn plan(&self, plan: &Plan) -> Result<(u8, Option<serde_json::Value>), CliError> {
+        let scenario = self.context.scenario()?;
+        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+        let began = clock.now();
+        let stage = Stage::of(plan, scenario.as_ref(), self.context.seed(), self.context.pace())?;
+        let progress = Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some());
+        let interrupts = self.interrupts.clone();
+        let count = move || interrupts.count();
+        let patience = if self.printer.is_interactive() { Patience::Wait } else { Patience::Stop };
+        let session = stage.session(self.store, &progress, &count, patience);
+        let world_began = stage.world.now();
+        let ended = stage.world.block_on(self.recover(&stage, &session, plan));
+        progress.finish();
+        let told = Told {
+            real: clock.now().since(began),
+            passed: stage.sandbox.is_some().then(|| stage.world.now().since(world_began)),
+            truth: None,
+            phase: None,
+        };
+        match ended? {
+            Before::Refused => Ok((exit::REFUSED, None)),
+            Before::Shown => Ok((exit::DONE, None)),
+            Before::Nothing => {
+                self.printer.note(&format!(
+                    "{}: nothing to do: everything is in {} already",
+                    plan.name, self.args.to
+                ));
+                Ok((exit::DONE, None))
+            }
+            Before::Ran(ended) => {
+                let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
+                Ok(self.tell(
+                    &ended,
+                    &Told { truth: truth.as_ref(), phase: outcome::phase(&ended.state), ..told },
+                ))
+            }
+        }
+    }
+
+    fn tell(&self, ended: &Ended, told: &Told<'_>) -> (u8, Option<serde_json::Value>) {
+        let code = outcome::code(ended);
+        if self.printer.format == Format::Human {
+            outcome::screen(self.printer, &ended.state, told);
+        }
+        let report = crate::report::summary::report(&ended.state, ended.state.last_at);
+        (code, Some(outcome::document(&report, code, told)))
+    }
+
+    async fn recover(&self, stage: &Stage, session: &Session<'_>, plan: &Plan) -> Result<Before, CliError> {
+        let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
+        let run = self.run_id(stage, plan)?;
+        let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
+        let turns = self.notice(stage, session, plan, (&mut recorder, scope)).await?;
+        let guard = self.context.settings.guard.as_ref();
+        let seen = estate::look(session, (self.store, scope), plan, guard, &recorder).await?;
+        let runbook = match self.derive(plan, &seen, session.world.now(), &run)? {
+            Ok(runbook) => runbook,
+            Err(refusals) => {
+                self.refused(plan, &refusals);
+                return Ok(Before::Refused);
+            }
+        };
+        if runbook.is_empty() {
+            return Ok(Before::Nothing);
+        }
+        if self.args.dry_run {
+            super::plan::show(self.printer, &runbook);
+            return Ok(Before::Shown);
+        }
+        self.consent(&runbook)?;
+        let _lock = RunLock::take(&Context::lock_folder(self.store), &run)?;
+        let created = self.created(stage, plan, &seen, &runbook, run);
+        if let Some(sandbox) = &stage.sandbox {
+            super::runs::keep(sandbox, self.store, &created.run)?;
+        }
+        let owned = create::create(session, created, &owner(stage), turns)?;
+        Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
+    }
+
+    /// Asks probes: in a rehearsal from before the outage until somebody has decided, live for as long as it takes to believe them.
+    async fn notice(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        plan: &Plan,
+        (recorder, scope): (&mut Recorder, &str),
+    ) -> Result<Vec<What>, CliError> {
+        let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
+        let probes = survey::relevant(&all, &SiteName::new(&*self.args.to));
+        let guard = self.context.settings.guard.as_ref();
+        let world = session.world;
+        if stage.sandbox.is_none() {
+            if !stage.has_prober() || probes.is_empty() {
+                return Ok(Vec::new());
+            }
+            let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
+            let until =
+                world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
+            self.printer.note(&format!("{}: asking probes for {}", plan.name, until.since(world.now())));
+            return Ok(survey::sample(session, &probes, recorder, until).await);
+        }
+        // What drctl observe would have seen while everything worked.
+        estate::look(session, (self.store, scope), plan, guard, recorder).await?;
+        let deadline = world.now() + NOTICE;
+        let mut turns = Vec::new();
+        // A standby that does not serve yet is no outage.
+        let seen_by_users: Vec<_> =
+            probes.iter().filter(|p| p.role != ProbeRole::Site).map(Probe::key).collect();
+        let down = |turns: &[What]| {
+            turns.iter().any(|t| matches!(t, What::ProbeTurned { good: false, probe, .. } if seen_by_users.contains(probe)))
+        };
+        while !down(&turns) && world.now() < deadline {
+            turns.extend(survey::sample(session, &probes, recorder, world.now() + Dur::secs(1)).await);
+        }
+        turns.extend(survey::sample(session, &probes, recorder, world.now() + DECISION).await);
+        Ok(turns)
+    }
+
+    fn derive(
+        &self,
+        plan: &Plan,
+        seen: &Estate,
+        now: Timestamp,
+        run: &RunId,
+    ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {
+        let request = Request {
+            intent: self.intent,
+            from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
+            to: SiteName::new(&*self.args.to),
+            waivers: self.context.waivers(&self.args.waive)?,
+            outage_declared: self.args.outage_began.is_some(),
+            holder: run.to_string(),
+        };
+        // Each rehearsal has an estate of its own: what other rehearsals left is not there.
+        let (busy, debts) = if self.context.scenario()?.is_some() {
+            (BTreeMap::new(), Vec::new())
+        } else {
+            held(self.store, plan)?
+        };
+        let input = Input {
+            plan,
+            estate: seen,
+            now,
+            request: &request,
+            busy: &busy,
+            debts: &debts,
+            guard: self.context.settings.guard.as_ref(),
+            observation_max_age: self.context.settings.observation_max_age,
+            probe_consecutive: self.context.settings.probe_consecutive,
+        };
+        Ok(planner::plan_run(&input))
+    }
+
+    fn refused(&self, plan: &Plan, refusals: &[planner::Refusal]) {
+        if self.printer.format == Format::Human {
+            render::refusals(self.printer, plan.name.as_str(), refusals);
+        } else {
+            self.printer.document(&serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "refused",
+                "refusals": refusals, "exit_code": exit::REFUSED,
+            }));
+        }
+    }
+
+    /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
+    fn consent(&self, runbook: &Runbook) -> Result<(), CliError> {
+        if self.args.yes {
+            return Ok(());
+        }
+        super::plan::show(self.printer, runbook);
+        if !self.printer.is_interactive() {
+            return Err(CliError::usage_fix(
+                "nobody is at the terminal to confirm",
+                "add --yes; it confirms this runbook and waives nothing",
+            ));
+        }
+        let answer =
+            self.printer.ask(&format!("Type the name of the site that {} is recovered to:", runbook.plan));
+        if answer.as_deref() == Some(runbook.to.as_str()) {
+            Ok(())
+        } else {
+            Err(CliError::usage("not confirmed; nothing was done"))
+        }
+    }
+
+    fn run_id(&self, stage: &Stage, plan: &Plan) -> Result<RunId, CliError> {
+        let number = self.store.runs()?.len() + 1;
+        let (intent, name) = (self.intent, &plan.name);
+        Ok(RunId::new(match &stage.sandbox {
+            Some(_) => format!("sandbox-{name}-{intent}-s{}-{number}", self.context.seed()),
+            None => {
+                let at = stage.world.now().to_string();
+                let day: String = at.chars().filter(char::is_ascii_digit).take(14).collect();
+                format!("{day}-{name}-{intent}-{:04x}", stage.world.random() & 0xffff)
+            }
+        }))
+    }
+
+    fn created(
+        &self,
+        stage: &Stage,
+        plan: &Plan,
+        seen: &Estate,
+        runbook: &Runbook,
+        run: RunId,
+    ) -> RunCreated {
+        let bytes = runbook.bytes();
+        RunCreated {
+            run,
+            plan: plan.name.clone(),
+            runbook_digest: Digest::of(&bytes),
+            runbook: String::from_utf8_lossy(&bytes).into_owned(),
+            plan_text: plan.text.clone(),
+            inventory_digest: seen.digest(),
+            world: stage.kind.clone(),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            schema_version: SCHEMA_VERSION,
+            requester: self.context.person(),
+            reason: self.args.waive.reason.clone(),
+            severity: self.args.severity.clone(),
+            incident: self.args.incident.clone(),
+            outage_began: self.args.outage_began.as_deref().and_then(|t| Timestamp::parse(t).ok()),
+            continues: None,
+        }
+    }
+}
+
+/// How far a plan got.
+enum Before {
+    Refused,
+    Shown,
+    Nothing,
+    Ran(Box<Ended>),
+}
+
+/// The process as journals name it. Rehearsals are the same whoever runs them.
+pub fn owner(stage: &Stage) -> String {
+    match stage.sandbox {
+        Some(_) => "sandbox".to_owned(),
+        None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
+    }
+}
+
+/// Components that unfinished runs hold, and fences that are owed.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn held(
+    store: &SqliteJournal,
+    plan: &Plan,
+) -> Result<(BTreeMap<ComponentName, RunId>, Vec<Debt>), CliError> {
+    let mut busy = BTreeMap::new();
+    let mut states = Vec::new();
+    for row in store.runs()? {
+        // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
+        let Ok(state) = store
+            .read(&row.run)
+            .map_err(CliError::from)
+            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
+        else {
+            continue;
+        };
+        if state.created.plan != plan.name {
+            continue;
+        }
+        if !state.finished() {
+            for component in
+                state.runbook.steps.iter().filter(|s| s.action.mutates()).filter_map(|s| s.component.clone())
+            {
+                busy.insert(component, row.run.clone());
+            }
+        }
+        states.push(state);
+    }
+    Ok((busy, super::status::debts(&states)))
+}

@@ -1,0 +1,238 @@
+//! `drctl status`: one screen.
+
+use super::stage::Stage;
+use crate::cli::args::{Global, PlansArg};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::{estate, exit};
+use crate::executor::{Patience, Silent, create};
+use crate::inventory::{Estate, Known, active, targets};
+use crate::journal::Journal as _;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::action::{Action, Fence};
+use crate::model::event::WorldKind;
+use crate::model::ids::ComponentName;
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+use crate::plan::Plan;
+use crate::plan::types::Spec;
+use crate::planner::Debt;
+use crate::probe::Recorder;
+use crate::report::summary;
+use crate::run::RunState;
+
+/// Shows where everything is.
+pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let plans = context.plans(&args.plans, printer)?;
+    let store = context.store()?;
+    let runs = states(&store)?;
+    let mut documents = Vec::new();
+    for plan in &plans {
+        documents.push(one(&context, printer, &store, plan, &runs)?);
+    }
+    if printer.format == Format::Human {
+        last_runs(printer, &store, &runs);
+    } else {
+        printer.document(&serde_json::json!({"schema_version": 1, "plans": documents, "runs": runs.iter().map(row_json).collect::<Vec<_>>()}));
+    }
+    Ok(exit::DONE)
+}
+
+/// Every run of the store that can be read. One that cannot is reported by audit verify, not here.
+fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
+    let mut states = Vec::new();
+    for row in store.runs()? {
+        match store
+            .read(&row.run)
+            .map_err(CliError::from)
+            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
+        {
+            Ok(state) => states.push(state),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(states)
+}
+
+fn one(
+    context: &Context,
+    p: &Printer,
+    store: &SqliteJournal,
+    plan: &Plan,
+    runs: &[RunState],
+) -> Result<serde_json::Value, CliError> {
+    let scenario = context.scenario()?;
+    let last = runs.iter().rev().find(|r| r.created.plan == plan.name);
+    // A rehearsal's estate is that of its last run.
+    let stage = match (&scenario, last) {
+        (Some(_), Some(last)) => super::runs::stage_of(store, last, context)?,
+        (scenario, _) => Stage::of(plan, scenario.as_ref(), context.seed(), None)?,
+    };
+    let (view, none) = (Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let guard = context.settings.guard.as_ref();
+    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let seen = stage.world.block_on(estate::look(&session, (store, scope), plan, guard, &recorder))?;
+    let now = stage.world.now();
+    let site = active::active_site(plan, &seen, now);
+    let owed: Vec<Debt> =
+        debts(&runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect::<Vec<_>>());
+    let protection = protection(plan, &seen, now);
+    if p.format == Format::Human {
+        let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
+        p.line(&format!(
+            "{} (RTO {}, RPO {}{tier})",
+            plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms
+        ));
+        p.line(&format!("  active      {site}"));
+        let word = match &protection {
+            Protection::Protected => p.paint(GREEN, "protected"),
+            Protection::Unprotected(why) => p.paint(RED, &format!("UNPROTECTED: {why}")),
+            Protection::Unknown(why) => p.paint(YELLOW, &format!("protection unknown: {why}")),
+        };
+        p.line(&format!("  protection  {word}"));
+        for (component, vote) in active::votes(plan, &seen, now) {
+            let age = if vote.age.millis() > 0 {
+                format!(" (last known, {} ago)", vote.age)
+            } else {
+                String::new()
+            };
+            p.line(&p.paint(DIM, &format!("    {component:<20} {}{age}", vote.site)));
+        }
+        for debt in &owed {
+            p.line(&p.paint(
+                RED,
+                &format!(
+                    "  FENCE PENDING  {} since {} (run {}); drctl runs resume {} tries to pay it",
+                    debt.component, debt.since, debt.run, debt.run
+                ),
+            ));
+        }
+        for (component, holder) in guards(&seen) {
+            p.line(&format!("  guard       {component} held by {holder}"));
+        }
+    }
+    Ok(serde_json::json!({
+        "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
+        "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since})).collect::<Vec<_>>(),
+        "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
+    }))
+}
+
+/// Whether a second site could take over.
+enum Protection {
+    Protected,
+    Unprotected(String),
+    Unknown(String),
+}
+
+impl Protection {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Protected => "protected",
+            Self::Unprotected(_) => "UNPROTECTED",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// Protected: every store has a writer and a replica that answers. Unknown is never rounded up.
+fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
+    for component in plan.components.values() {
+        let Spec::Rds(rds) = &component.spec else { continue };
+        let (mut replicas, mut unseen) = (0, Vec::new());
+        for site in rds.at.keys() {
+            let Some(db) = targets::database(plan, &component.name, rds, site) else { continue };
+            match seen.database(&Target::Database(db), now) {
+                Known::Fresh(state) if state.is_replica() => replicas += 1,
+                Known::Fresh(_) => {}
+                _ => unseen.push(site.to_string()),
+            }
+        }
+        if replicas == 0 && unseen.is_empty() {
+            return Protection::Unprotected(format!("{} has no replica", component.name));
+        }
+        if replicas == 0 {
+            return Protection::Unknown(format!(
+                "{} has no replica that answers ({} cannot be seen)",
+                component.name,
+                unseen.join(", ")
+            ));
+        }
+    }
+    Protection::Protected
+}
+
+fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
+    seen.entries.iter().filter_map(|(key, entry)| match entry.now.state() {
+        Some(State::Guard(guard)) => {
+            guard.holder.clone().map(|h| (key.trim_start_matches("guard/").to_owned(), h))
+        }
+        _ => None,
+    })
+}
+
+/// Fences that runs of one plan still owe. A later run may have paid what an earlier one left; each rehearsal pays for itself.
+pub fn debts(runs: &[RunState]) -> Vec<Debt> {
+    let paid_later = |state: &RunState, component: &ComponentName, since: Timestamp| {
+        let live = state.created.world == WorldKind::Live;
+        live && runs
+            .iter()
+            .filter(|r| r.created.world == WorldKind::Live)
+            .filter_map(|r| r.fenced(component))
+            .any(|(_, at)| at > since)
+    };
+    let of = |state: &RunState| {
+        let owed = state.debts.iter().filter(|(c, d)| d.paid.is_none() && !paid_later(state, c, d.since));
+        owed.map(|(component, debt)| Debt {
+            run: state.created.run.clone(),
+            component: component.clone(),
+            rungs: rungs(state, component),
+            since: debt.since,
+        })
+        .collect::<Vec<_>>()
+    };
+    runs.iter().flat_map(of).collect()
+}
+
+fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
+    let rung = |action: &Action| match action {
+        Action::Fence(f) if f.db.component == *component => Some(f.clone()),
+        _ => None,
+    };
+    state.runbook.steps.iter().filter_map(|s| rung(&s.action)).collect()
+}
+
+fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
+    if runs.is_empty() {
+        p.line("no runs yet");
+        return;
+    }
+    p.line("last runs");
+    let folder = Context::lock_folder(store);
+    for state in runs.iter().rev().take(5) {
+        let report = summary::report(state, state.last_at);
+        let driven = if !state.finished() && RunLock::is_held(&folder, &state.created.run) {
+            " (driven now)"
+        } else {
+            ""
+        };
+        p.line(&format!(
+            "  {}  {} {}{driven}; RTO {}, RPO {}",
+            report.run_id,
+            report.world.id(),
+            report.outcome,
+            report.rto.text,
+            report.rpo.text
+        ));
+    }
+}
+
+fn row_json(state: &RunState) -> serde_json::Value {
+    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "outcome": summary::outcome(state), "world": state.created.world.id()})
+}

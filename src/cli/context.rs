@@ -1,0 +1,293 @@
+//! What every verb needs: settings, plans, the store, the person.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, WaiveArgs};
+use super::environment;
+use super::error::CliError;
+use super::printer::Printer;
+use super::render;
+use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
+use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::model::ids::ComponentName;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Person, Rule, Waiver};
+use crate::plan::shape::suggest;
+use crate::plan::{Finding, Plan, Settings, Severity};
+
+/// Rehearsals begin here: a fixed instant, so that one seed gives one journal.
+pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
+
+/// Settings and where they came from.
+pub struct Context {
+    /// The folder of the settings.
+    pub base: PathBuf,
+    /// The settings.
+    pub settings: Settings,
+    /// The settings' bytes, if there is a file.
+    pub settings_text: Option<(PathBuf, Vec<u8>)>,
+    global: Global,
+}
+
+impl Context {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// With every finding printed.
+    pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
+        let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+        if let Some(kit) = &global.kit {
+            base = super::commands::kit::unpack(kit, printer)?;
+        }
+        // Beside the plans, or in the folder above them.
+        let beside = base.join("plans").join("drctl.yaml");
+        let default = if base.join("drctl.yaml").exists() || !beside.exists() {
+            base.join("drctl.yaml")
+        } else {
+            beside
+        };
+        let path = global.config.clone().unwrap_or(default);
+        if let (Some(config), None) = (&global.config, &global.directory) {
+            base = config
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        }
+        let bytes = match read_limited(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && global.config.is_none() => None,
+            Err(e) => return Err(CliError::file(&path, &e)),
+        };
+        let name = path.display().to_string();
+        let file = bytes.as_deref().map(|b| (name.as_str(), b));
+        let mut flags = Vec::new();
+        if let Some(store) = &global.store {
+            flags.push(("store", store.display().to_string()));
+        }
+        let settings = Settings::load(file, environment::settings(), &flags).map_err(|findings| {
+            render::findings(printer, &findings, &|_| {
+                bytes.as_deref().map(|b| String::from_utf8_lossy(b).into_owned())
+            });
+            CliError::usage(format!("{name} cannot be used"))
+        })?;
+        Ok(Self { base, settings, settings_text: bytes.map(|b| (path, b)), global: global.clone() })
+    }
+
+    /// The scenario of a rehearsal, if this is one.
+    ///
+    /// # Errors
+    /// If there is no such scenario.
+    pub fn scenario(&self) -> Result<Option<Scenario>, CliError> {
+        let Some(name) = &self.global.sandbox else { return Ok(None) };
+        Scenario::find(name).map(Some).ok_or_else(|| {
+            let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
+            let hint = suggest(name, names.iter().copied())
+                .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+            CliError::usage_fix(
+                format!("there is no scenario `{name}`{hint}"),
+                format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
+            )
+        })
+    }
+
+    /// The seed of a rehearsal.
+    pub const fn seed(&self) -> u64 {
+        self.global.seed
+    }
+
+    /// Virtual seconds a real second.
+    pub const fn pace(&self) -> Option<f64> {
+        self.global.pace
+    }
+
+    /// Opens the journal: rehearsals have a store of their own, which never enters live status or compliance.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn store(&self) -> Result<SqliteJournal, CliError> {
+        let sandbox = self.global.sandbox.is_some();
+        let folder = self.base.join(".drctl");
+        let named = self
+            .settings
+            .store
+            .as_ref()
+            .map(|s| if self.global.store.is_some() { PathBuf::from(s) } else { self.base.join(s) });
+        let path = match (named, sandbox) {
+            (Some(path), _) if self.global.store.is_some() => path,
+            (_, true) => folder.join("sandbox.db"),
+            (Some(path), false) => path,
+            (None, false) => folder.join("drctl.db"),
+        };
+        let durability = if sandbox { Durability::Process } else { Durability::Full };
+        Ok(SqliteJournal::open(&path, durability)?)
+    }
+
+    /// The folder that run locks are kept in: beside the journal.
+    pub fn lock_folder(journal: &SqliteJournal) -> PathBuf {
+        journal
+            .path()
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    }
+
+    /// Who is at the keyboard. Only claimed, until keys exist.
+    pub fn person(&self) -> Person {
+        let os = environment::os_identity();
+        Person::claimed(
+            self.settings.operator.as_ref().map_or_else(|| os.clone(), |name| format!("{name} ({os})")),
+        )
+    }
+
+    /// The files that plans are in.
+    ///
+    /// # Errors
+    /// If a path cannot be read.
+    pub fn plan_files(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+        let default = [self.base.join(&self.settings.plans)];
+        let paths = if paths.is_empty() { &default[..] } else { paths };
+        let mut files = Vec::new();
+        for path in paths {
+            if !path.is_dir() {
+                files.push(path.clone());
+                continue;
+            }
+            let entries = std::fs::read_dir(path).map_err(|e| CliError::file(path, &e))?;
+            let mut found: Vec<_> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
+            found.retain(|p| {
+                p.extension().is_some_and(|x| x == "yaml" || x == "yml")
+                    && p.file_name().is_some_and(|n| n != "drctl.yaml")
+            });
+            found.sort();
+            files.extend(found);
+        }
+        Ok(files)
+    }
+
+    /// Plans by name or file; all if none are named. Every finding of a plan that cannot be used is printed.
+    ///
+    /// # Errors
+    /// If one is broken or missing.
+    pub fn plans(&self, names: &[String], printer: &Printer) -> Result<Vec<Plan>, CliError> {
+        let (by_file, by_name): (Vec<_>, Vec<_>) =
+            names.iter().partition(|n| n.ends_with(".yaml") || n.ends_with(".yml") || n.contains('/'));
+        let paths: Vec<_> = by_file.iter().map(PathBuf::from).collect();
+        let files = if names.is_empty() || !by_name.is_empty() {
+            [self.plan_files(&[])?, paths].concat()
+        } else {
+            paths
+        };
+        let mut plans: Vec<Plan> = Vec::new();
+        let mut broken = 0;
+        for file in files {
+            let (checked, text) = self.check_file(&file)?;
+            let named = |plan: &Plan| {
+                names.is_empty()
+                    || by_file.iter().any(|f| Path::new(f) == file)
+                    || by_name.iter().any(|n| **n == plan.name.as_str())
+            };
+            match checked.plan {
+                Some(plan) if named(&plan) => plans.push(plan),
+                Some(_) => {}
+                None => {
+                    let errors: Vec<_> =
+                        checked.findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
+                    render::findings(printer, &errors, &|_| Some(text.clone()));
+                    broken += 1;
+                }
+            }
+        }
+        if let Some(missing) = by_name.iter().find(|n| !plans.iter().any(|p| p.name.as_str() == n.as_str())) {
+            let hint =
+                if broken > 0 { "correct the plans above first" } else { "drctl check lists the plans" };
+            return Err(CliError::usage_fix(
+                format!("there is no plan `{missing}` in {}", self.base.join(&self.settings.plans).display()),
+                hint,
+            ));
+        }
+        // A broken plan stops nobody from recovering the others: what was not asked for by name is left out, loudly.
+        if broken > 0 && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
+            return Err(CliError::usage_fix(
+                "no plan can be used",
+                "correct the findings above; drctl check shows them again",
+            ));
+        }
+        if plans.is_empty() {
+            let place = self.base.join(&self.settings.plans);
+            return Err(CliError::usage_fix(
+                format!("there are no plans in {}", place.display()),
+                "drctl init writes a starter plan",
+            ));
+        }
+        Ok(plans)
+    }
+
+    /// Reads and checks one file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn check_file(&self, file: &Path) -> Result<(crate::plan::Checked, String), CliError> {
+        let bytes = read_limited(file).map_err(|e| CliError::file(file, &e))?;
+        let checked = crate::plan::check(&file.display().to_string(), &bytes, &self.settings);
+        Ok((checked, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The waivers that were typed.
+    ///
+    /// # Errors
+    /// If one is no rule, cannot be waived, or lacks a reason or a bound.
+    pub fn waivers(&self, args: &WaiveArgs) -> Result<Vec<Waiver>, CliError> {
+        let accept_loss_ms =
+            args.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
+        args.waive.iter().map(|text| self.waiver(text, args.reason.as_deref(), accept_loss_ms)).collect()
+    }
+
+    fn waiver(
+        &self,
+        text: &str,
+        reason: Option<&str>,
+        accept_loss_ms: Option<Dur>,
+    ) -> Result<Waiver, CliError> {
+        let (id, component) =
+            text.split_once(':').map_or((text, None), |(id, c)| (id, Some(ComponentName::new(c))));
+        let rule = Rule::from_id(id).ok_or_else(|| {
+            let hint = suggest(id, Rule::ALL.iter().map(|r| r.id()))
+                .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+            CliError::usage_fix(format!("there is no rule `{id}`{hint}"), "drctl explain lists them")
+        })?;
+        if !rule.waivable() {
+            return Err(CliError::usage_fix(
+                format!("`{rule}` cannot be waived"),
+                format!("drctl explain {rule} says what would make it acceptable"),
+            ));
+        }
+        let Some(reason) = reason.filter(|r| !r.trim().is_empty()) else {
+            return Err(CliError::usage_fix(
+                format!("`--waive {text}` needs a reason"),
+                "add --reason TEXT; it goes into the journal and every report",
+            ));
+        };
+        if rule.needs_loss_bound() && accept_loss_ms.is_none() {
+            return Err(CliError::usage_fix(
+                format!("`--waive {text}` needs a bound on the loss"),
+                "add --accept-data-loss 5m, with the loss that you accept",
+            ));
+        }
+        let accept_loss_ms = accept_loss_ms.filter(|_| rule.needs_loss_bound());
+        Ok(Waiver { rule, component, accept_loss_ms, reason: reason.to_owned(), who: self.person() })
+    }
+}
+
+/// Reads a file, but never more than a plan can be: a hostile one is refused before it fills the memory.
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let limit = crate::plan::text::MAX_BYTES as u64 + 1;
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Findings of several files, for programs.
+pub fn findings_json(findings: &[Finding]) -> serde_json::Value {
+    serde_json::to_value(findings).unwrap_or_default()
+}

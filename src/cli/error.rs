@@ -1,0 +1,77 @@
+//! The only translation from causes to user's words and exit codes.
+
+use thiserror::Error;
+
+use super::exit;
+use crate::executor::DriveError;
+use crate::journal::{AppendError, StoreError};
+
+/// What a command ends with when it cannot do what was asked.
+#[derive(Debug, Error)]
+#[error("error: {message}")]
+pub struct CliError {
+    /// A word for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub exit: u8,
+}
+
+impl CliError {
+    /// Usage, configuration or plan error.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: "usage", message: message.into(), hint: None, exit: exit::USAGE }
+    }
+
+    /// The same with what to do.
+    pub fn usage_fix(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::usage(message) }
+    }
+
+    /// A file that cannot be read or written.
+    pub fn file(path: &std::path::Path, cause: &std::io::Error) -> Self {
+        Self::usage_fix(
+            format!("{}: {cause}", path.display()),
+            "check that it is there and that you may use it",
+        )
+    }
+}
+
+const ELSEWHERE: &str = "make room or name another store with --store; `drctl runs export RUN` from a copy of this store and `drctl runs import` carry the run there";
+
+impl From<StoreError> for CliError {
+    fn from(e: StoreError) -> Self {
+        let (code, hint, exit) = match &e {
+            StoreError::Unreadable(_) => ("store", Some(ELSEWHERE.to_owned()), exit::USAGE),
+            StoreError::Corrupt { .. } => {
+                ("corrupt", Some("drctl audit verify shows everything that does not hold; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
+            }
+            StoreError::NoRun(_) => ("no_run", Some("drctl runs list shows what there is; rehearsals are listed with --sandbox".to_owned()), exit::USAGE),
+            StoreError::Busy { run, .. } => ("component-busy", Some(format!("drctl runs resume {run}, or drctl runs cancel {run} --reason TEXT")), exit::HELD),
+            StoreError::Owned(run) => ("owned", Some(format!("watch it with drctl runs watch {run}; signals such as approve and pause reach it from here")), exit::HELD),
+        };
+        Self { code, message: e.to_string(), hint, exit }
+    }
+}
+
+impl From<DriveError> for CliError {
+    fn from(e: DriveError) -> Self {
+        let message = e.to_string();
+        match e {
+            DriveError::Store(store) => store.into(),
+            DriveError::Append(AppendError::Fenced { .. } | AppendError::Conflict { .. }) => {
+                Self { code: "fenced", message, hint: Some("another process carries the run on; nothing was done after the last event in the journal".to_owned()), exit: exit::HELD }
+            }
+            DriveError::Append(_) => Self { code: "journal", message, hint: Some(ELSEWHERE.to_owned()), exit: exit::NOT_RECOVERED },
+            DriveError::Unknown { .. } => {
+                Self { code: "unknown_event", message, hint: Some("use the version of drctl that wrote it, or a newer one".to_owned()), exit: exit::USAGE }
+            }
+            DriveError::Illegal { .. } => {
+                Self { code: "illegal_event", message, hint: Some("drctl audit verify; if the chain holds, this is a bug in drctl: please report it with `drctl runs export`".to_owned()), exit: exit::BUG }
+            }
+        }
+    }
+}

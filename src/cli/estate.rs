@@ -1,0 +1,48 @@
+//! Looks at a plan's things for a command, with what the store remembers of them, and remembers what was seen.
+
+use super::error::CliError;
+use crate::executor::{Session, survey};
+use crate::inventory::estate::Remembered;
+use crate::inventory::{Estate, Observation, targets};
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::place::Place;
+use crate::model::time::Dur;
+use crate::plan::Plan;
+use crate::probe::Recorder;
+
+/// How long one look at everything may take. A dark region is dark after that.
+const DEADLINE: Dur = Dur::secs(15);
+
+/// Looks at everything of a plan. `scope` is whose memory it goes into: the plan's, or a rehearsal's own.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub async fn look(
+    session: &Session<'_>,
+    (store, scope): (&SqliteJournal, &str),
+    plan: &Plan,
+    guard: Option<&Place>,
+    recorder: &Recorder,
+) -> Result<Estate, CliError> {
+    let targets = targets::of_plan(plan, guard);
+    let seen = survey::look(session, &targets, DEADLINE).await;
+    let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
+    let mut remember = Vec::new();
+    for (target, observation) in seen {
+        if let Observation::Value { state, observed_at, .. } = &observation {
+            remember.push((
+                key(scope, &target.key()),
+                Remembered { state: state.clone(), observed_at: *observed_at },
+            ));
+        }
+        let last = store.remembered(&key(scope, &target.key()))?;
+        estate.add(&target, observation, last);
+    }
+    store.remember(&remember)?;
+    Ok(estate)
+}
+
+/// Two applications may both have a group of one name, in different accounts; and no rehearsal remembers another.
+fn key(scope: &str, target: &str) -> String {
+    format!("{scope}/{target}")
+}

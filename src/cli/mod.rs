@@ -1,0 +1,85 @@
+//! The command line: one file a verb. It parses, calls what is below, and is the only place that has words for people.
+
+pub mod args;
+pub mod commands;
+pub mod context;
+pub mod environment;
+pub mod error;
+pub mod estate;
+pub mod exit;
+pub mod interrupt;
+pub mod printer;
+pub mod progress;
+pub mod render;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use error::CliError;
+use printer::{Format, Printer};
+
+/// Parses the command line, runs the verb, and answers with the exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap words its own errors, help and version, and knows which stream each belongs to.
+            let _ = e.print();
+            return if e.use_stderr() { exit::USAGE } else { exit::DONE };
+        }
+    };
+    let printer = Printer::new(cli.global.output);
+    match dispatch(&cli, &printer) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&printer, &error);
+            error.exit
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
+    use commands as c;
+    let global = &cli.global;
+    match &cli.command {
+        Command::Init(args) => c::init::run(global, printer, args),
+        Command::Check(args) => c::check::run(global, printer, args),
+        Command::Explain { id } => c::explain::run(printer, id.as_deref()),
+        Command::Plan(args) => c::plan::run(global, printer, args),
+        Command::Observe(args) => c::observe::run(global, printer, args),
+        Command::Status(args) => c::status::run(global, printer, args),
+        Command::Failover(args) => {
+            c::start::run(global, printer, crate::model::runbook::Intent::Failover, args)
+        }
+        Command::Switchover(args) => {
+            c::start::run(global, printer, crate::model::runbook::Intent::Switchover, args)
+        }
+        Command::Failback(args) => {
+            c::start::run(global, printer, crate::model::runbook::Intent::Failback, args)
+        }
+        Command::Runs(args) => c::runs::run(global, printer, args),
+        Command::Approve { run, step } => c::approve::approve(global, printer, run, step),
+        Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
+        Command::Report(args) => c::report::run(global, printer, args),
+        Command::Audit(args) => c::audit::run(global, printer, args),
+        Command::Kit(args) => c::kit::run(global, printer, args),
+        Command::Schema { of } => c::schema::run(printer, *of),
+        Command::Completions { shell } => c::schema::completions(printer, *shell),
+    }
+}
+
+fn report(printer: &Printer, error: &CliError) {
+    if printer.format == Format::Human {
+        printer.note(&error.to_string());
+        if let Some(hint) = &error.hint {
+            printer.note(&format!("fix: {hint}"));
+        }
+    } else {
+        printer.document(&serde_json::json!({
+            "schema_version": 1,
+            "outcome": "refused",
+            "error": {"code": error.code, "message": error.message, "hint": error.hint},
+            "exit_code": error.exit,
+        }));
+    }
+}

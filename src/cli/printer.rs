@@ -1,0 +1,93 @@
+//! The only writer to the terminal. Documents go to stdout, everything else to stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::ValueEnum;
+
+use super::environment;
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document on stdout.
+    Json,
+    /// Events as they are journalled, a line each.
+    Jsonl,
+}
+
+/// Writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    /// How.
+    pub format: Format,
+    colour: bool,
+}
+
+impl Printer {
+    /// Colours only on a terminal whose owner wants them.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            colour: std::io::stderr().is_terminal()
+                && std::io::stdout().is_terminal()
+                && !environment::no_color(),
+        }
+    }
+
+    /// Whether colours are used.
+    pub const fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Whether a person sits in front of it.
+    pub fn is_interactive(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// A line on stdout. A reader that went away is no error of ours.
+    pub fn line(&self, text: &str) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+
+    /// Text on stdout as it is.
+    pub fn text(&self, text: &str) {
+        let _ = write!(std::io::stdout(), "{text}");
+    }
+
+    /// A line on stderr.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// A JSON document on stdout.
+    pub fn document(&self, value: &serde_json::Value) {
+        let text = if self.format == Format::Jsonl { value.to_string() } else { format!("{value:#}") };
+        self.line(&text);
+    }
+
+    /// Asks on stderr and reads a line.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        let _ = write!(std::io::stderr(), "{question} ");
+        let _ = std::io::stderr().flush();
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
+    /// `text` in a colour, where colours are used.
+    pub fn paint(&self, code: u8, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Good.
+pub const GREEN: u8 = 32;
+/// Bad.
+pub const RED: u8 = 31;
+/// Look at this.
+pub const YELLOW: u8 = 33;
+/// Less important.
+pub const DIM: u8 = 2;

@@ -1,0 +1,212 @@
+//! The run as it goes: a line an event on stderr; on a terminal also what is waited for, elapsed time and what is left.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use crate::executor::View;
+use crate::model::event::{Direction, End, Event, What};
+use crate::model::facts::Fact;
+use crate::model::time::Dur;
+use crate::planner::path;
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// Shows a run.
+pub struct Progress {
+    printer: Printer,
+    bar: Option<ProgressBar>,
+    waiting: RefCell<BTreeMap<String, String>>,
+}
+
+impl Progress {
+    /// With a status line if a person watches in real time.
+    pub fn new(printer: Printer, is_live: bool) -> Self {
+        let wants_bar = is_live && printer.format == Format::Human && printer.is_interactive();
+        let bar = wants_bar.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        Self { printer, bar, waiting: RefCell::default() }
+    }
+
+    /// Takes the status line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => self.printer.note(text),
+        }
+    }
+
+    fn status_line(&self, state: &RunState) {
+        let Some(bar) = &self.bar else { return };
+        let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
+        let elapsed = state.last_at.since(state.created_at);
+        let left = eta(state);
+        let rto = state.runbook.objectives.rto_ms;
+        let waiting = self.waiting.borrow();
+        let what: Vec<_> = waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect();
+        bar.set_message(format!(
+            "{done}/{} steps, {elapsed} of RTO {rto}, about {left} left · {}",
+            state.steps.len(),
+            what.join(" · ")
+        ));
+        bar.tick();
+    }
+}
+
+/// The longest way through what is not done yet, by expected durations.
+fn eta(state: &RunState) -> Dur {
+    let mut rest = state.runbook.clone();
+    for (step, s) in rest.steps.iter_mut().zip(&state.steps) {
+        if s.work.status.settled() {
+            step.estimate.expected_ms = Dur::ZERO;
+        }
+    }
+    path::critical(&rest).expected
+}
+
+impl View for Progress {
+    fn event(&self, event: &Event, state: &RunState) {
+        match self.printer.format {
+            Format::Jsonl => self.printer.line(&serde_json::to_string(event).unwrap_or_default()),
+            Format::Json => {}
+            Format::Human => {
+                if let Some(text) = words(&self.printer, event) {
+                    let since = event.at.since(state.created_at);
+                    self.say(&format!(
+                        "{} {:>7}  {text}",
+                        self.printer.paint(DIM, &event.at.clock()),
+                        format!("+{since}")
+                    ));
+                }
+                if let What::StepFinished { step, .. }
+                | What::StepFailed { step, .. }
+                | What::StepSkipped { step, .. } = &event.what
+                {
+                    self.waiting.borrow_mut().remove(step.as_str());
+                }
+                self.status_line(state);
+            }
+        }
+    }
+
+    fn waiting(&self, step: &str, why: &str, state: &RunState) {
+        let settled = state
+            .runbook
+            .steps
+            .iter()
+            .zip(&state.steps)
+            .any(|(s, w)| s.id.as_str() == step && matches!(w.work.status, Status::Done(_)));
+        if self.bar.is_some() && !settled {
+            self.waiting.borrow_mut().insert(step.to_owned(), why.to_owned());
+            self.status_line(state);
+        }
+    }
+}
+
+/// An event in a line; none for those that only machines need.
+pub fn words(p: &Printer, event: &Event) -> Option<String> {
+    let text = match &event.what {
+        What::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
+        What::EpochTaken { epoch, .. } if *epoch == 1 => return None,
+        What::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
+        What::ProbeTurned { probe, good: true, since, .. } => {
+            format!("{} probe {probe} is good since {}", p.paint(GREEN, "up"), since.clock())
+        }
+        What::ProbeTurned { probe, good: false, since, detail, .. } => {
+            format!("{} probe {probe} fails since {} ({detail})", p.paint(RED, "down"), since.clock())
+        }
+        What::StepStarted { step }
+            if step.as_str().starts_with("fenced.") || step.as_str().starts_with("exposure.") =>
+        {
+            return None;
+        }
+        What::StepStarted { step } => format!("{step} started"),
+        What::CallIntended { step, attempt, direction: Direction::Do, .. } if *attempt > 1 => {
+            format!("{step} call {attempt}")
+        }
+        What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is taken back"),
+        What::CallIntended { .. } | What::CallAnswered { .. } | What::GateBlocked { rule: Some(_), .. }
+            if quiet(&event.what) =>
+        {
+            return None;
+        }
+        What::CallRefused { step, code, why, retry_at } => {
+            let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
+            format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
+        }
+        What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
+        What::EffectDisproved { step, seen } => format!("{step} had no effect: {seen}"),
+        What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
+        What::StepFailed { step, reason } => format!("{step} {}: {reason}", p.paint(RED, "failed")),
+        What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
+        What::GateBlocked { step, why, flag, .. } => {
+            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
+            format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
+        }
+        What::Approved { step, who } => format!("{step} approved by {who}"),
+        What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
+        What::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
+        What::FencePending { component } => {
+            p.paint(YELLOW, &format!("fence of {component} is PENDING: promoted on a waiver"))
+        }
+        What::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
+        What::Paused { why } => format!("paused: {why}"),
+        What::Resumed { who } => format!("resumed by {who}"),
+        What::CancelRequested { who, reason } => format!("cancelled by {who}: {reason}"),
+        What::ClaimedDone { step, who } => format!("{who} says that {step} was done by hand"),
+        What::StepUndone { step } => format!("{step} taken back"),
+        What::UndoFailed { step, reason } => {
+            format!("{step} {}: {reason}", p.paint(RED, "could not be taken back"))
+        }
+        What::ClockJumped { forward_ms, backward_ms } => {
+            format!("the clock jumped (forward {forward_ms}, backward {backward_ms}): figures become bounds")
+        }
+        What::Halted { reason } => format!("halted: {reason}"),
+        What::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
+        What::CallIntended { .. } | What::CallAnswered { .. } => return None,
+    };
+    Some(text)
+}
+
+const fn quiet(what: &What) -> bool {
+    matches!(what, What::CallIntended { .. } | What::CallAnswered { .. })
+}
+
+fn finished(p: &Printer, step: &str, end: End, facts: &[Fact]) -> String {
+    let how = match end {
+        End::Performed => "done",
+        End::Noop => "was done already",
+        End::ByHand => "done by hand",
+    };
+    let facts: Vec<_> = facts.iter().filter_map(fact).collect();
+    let facts = if facts.is_empty() { String::new() } else { format!(": {}", facts.join("; ")) };
+    format!("{step} {}{facts}", p.paint(GREEN, how))
+}
+
+fn fact(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::Fenced { method, proof, .. } => format!("proven by {} ({proof})", method.id()),
+        Fact::Exposure(e) => format!("may lose {} ({})", e.figure, e.because),
+        Fact::Capacity { in_service, wanted, .. } => format!("{in_service} of {wanted} in service"),
+        Fact::Wrote { server, .. } => format!("a row was written to {server} and read back"),
+        Fact::Switched { old_ttl_ms, .. } => {
+            format!("INSYNC; resolvers may keep the old answer for {old_ttl_ms}")
+        }
+        Fact::Identity { arn, .. } => arn.clone(),
+        Fact::Seen { .. } | Fact::Ran { .. } => return None,
+    })
+}

@@ -1,0 +1,85 @@
+//! Findings and refusals as people read them.
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+use super::printer::{Printer, RED, YELLOW};
+use crate::plan::{Finding, Severity};
+use crate::planner::Refusal;
+
+/// A finding with the text it points into.
+#[derive(Debug)]
+struct Shown<'a> {
+    finding: &'a Finding,
+    source: Option<NamedSource<String>>,
+}
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.finding.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(self.finding.id))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.finding.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(format!("why: {}\nfix: {}", self.finding.cause, self.finding.fix)))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.finding.span.filter(|_| self.source.is_some())?;
+        Some(Box::new(std::iter::once(LabeledSpan::new(None, span.offset, span.len.max(1)))))
+    }
+}
+
+/// Prints findings with excerpts of the files that they are about.
+pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
+    let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(110)
+        .with_context_lines(1)
+        .without_syntax_highlighting();
+    for finding in findings {
+        let source = text_of(&finding.file).map(|text| NamedSource::new(&finding.file, text));
+        let shown = Shown { finding, source };
+        let mut text = String::new();
+        // Writing to a String does not fail; if a span were off, the plain line below still says it all.
+        if handler.render_report(&mut text, &shown).is_err() {
+            let at = finding.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
+            text = format!(
+                "{}{at}: {} [{}]\nwhy: {}\nfix: {}\n",
+                finding.file, finding.message, finding.id, finding.cause, finding.fix
+            );
+        }
+        printer.note(&text);
+    }
+}
+
+/// Prints refusals: the facts, what would make each acceptable, and the flag that would lift it.
+pub fn refusals(printer: &Printer, plan: &str, refusals: &[Refusal]) {
+    for refusal in refusals {
+        printer.note(&format!("{} {plan}: {refusal}", printer.paint(RED, "refused")));
+        printer.note(&format!("    acceptable with: {}", refusal.acceptable));
+        match &refusal.flag {
+            Some(flag) => {
+                printer.note(&format!("    a person may accept it: {}", printer.paint(YELLOW, flag)))
+            }
+            None => printer.note("    it cannot be waived"),
+        }
+    }
+}

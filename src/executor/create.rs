@@ -1,0 +1,132 @@
+//! A run begins to exist, or is read back.
+
+use super::{DriveError, Session};
+use crate::journal::Record;
+use crate::model::event::{Event, RunCreated, What, WorldKind};
+use crate::model::ids::{ComponentName, RunId};
+use crate::run::RunState;
+
+/// A run that this process owns.
+#[derive(Debug)]
+pub struct Owned {
+    /// The run.
+    pub run: RunId,
+    /// The owner's number.
+    pub epoch: u64,
+    /// How many events there are.
+    pub seq: u64,
+    /// What they add up to.
+    pub state: RunState,
+}
+
+/// Writes the run's first events and claims its components.
+///
+/// # Errors
+/// If another unfinished run holds one of them, or the store cannot be written.
+pub fn create(
+    session: &Session<'_>,
+    created: RunCreated,
+    owner: &str,
+    turns: Vec<What>,
+) -> Result<Owned, DriveError> {
+    let run = created.run.clone();
+    let claims = claims(&created);
+    let at = session.world.now();
+    let first = [What::RunCreated(Box::new(created)), What::EpochTaken { epoch: 1, owner: owner.to_owned() }];
+    let events: Vec<_> = first.into_iter().chain(turns).map(|what| Event { at, what }).collect();
+    let bytes: Vec<_> = events.iter().map(encode).collect();
+    let records = session.journal.create(&run, &claims, &bytes)?;
+    let state = RunState::fold(&events).map_err(|(i, why)| DriveError::Illegal {
+        run: run.to_string(),
+        seq: i as u64 + 1,
+        why,
+    })?;
+    for event in &events {
+        session.view.event(event, &state);
+    }
+    Ok(Owned { run, epoch: 1, seq: records.len() as u64, state })
+}
+
+/// Components that the run changes: no other run may hold them meanwhile.
+pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
+    let runbook: Result<crate::model::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
+    let mut names: Vec<_> = runbook
+        .map(|r| {
+            r.steps
+                .iter()
+                .filter(|s| s.action.mutates() && !s.background)
+                .filter_map(|s| s.component.clone())
+                .collect()
+        })
+        .unwrap_or_default();
+    names.sort();
+    names.dedup();
+    // A component is known by its plan: two applications may both have a `db`. Every rehearsal has an estate of its own.
+    let owner = match &created.world {
+        WorldKind::Live => created.plan.as_str(),
+        WorldKind::Sandbox { .. } => created.run.as_str(),
+    };
+    names.into_iter().map(|c: ComponentName| ComponentName::new(format!("{owner}/{c}"))).collect()
+}
+
+/// Takes a run over.
+///
+/// # Errors
+/// If it cannot be read whole, or by this version.
+pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<Owned, DriveError> {
+    let opened = session.journal.open(run)?;
+    let mut state = replay(run, &opened.records)?;
+    session.world.not_before(state.last_at);
+    let event = Event {
+        at: session.world.now(),
+        what: What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
+    };
+    let seq = opened.records.len() as u64;
+    let append =
+        session.journal.append(run, opened.epoch, seq, vec![encode(&event)], crate::journal::Release::Keep);
+    session.world.outside(append).await?;
+    state.apply(&event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq: seq + 1, why })?;
+    session.view.event(&event, &state);
+    Ok(Owned { run: run.clone(), epoch: opened.epoch, seq: seq + 1, state })
+}
+
+/// Reads a run's events.
+///
+/// # Errors
+/// Names the event that cannot be read, and the version that wrote it.
+pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError> {
+    let mut tool = "an unknown version".to_owned();
+    let mut events = Vec::with_capacity(records.len());
+    for record in records {
+        let event: Event = serde_json::from_slice(&record.bytes).map_err(|e| DriveError::Unknown {
+            run: run.to_string(),
+            seq: record.seq,
+            tool: tool.clone(),
+            why: e.to_string(),
+        })?;
+        if let What::RunCreated(created) = &event.what {
+            tool = format!("drctl {}", created.tool);
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// What a run's events add up to.
+///
+/// # Errors
+/// Names the event that cannot be read or cannot follow.
+pub fn replay(run: &RunId, records: &[Record]) -> Result<RunState, DriveError> {
+    let events = decode(run, records)?;
+    RunState::fold(&events).map_err(|(i, why)| DriveError::Illegal {
+        run: run.to_string(),
+        seq: i as u64 + 1,
+        why,
+    })
+}
+
+/// An event's bytes.
+pub fn encode(event: &Event) -> Vec<u8> {
+    // Plain data with string keys: there is nothing in it that JSON cannot hold.
+    serde_json::to_vec(event).unwrap_or_default()
+}

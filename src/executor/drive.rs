@@ -1,0 +1,396 @@
+//! Drives one run until it is over or only somebody else can help.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::create::{Owned, encode};
+use super::poll::Poller;
+use super::{DriveError, Ended, Patience, Session, survey};
+use crate::inventory::Observation;
+use crate::journal::{Release, inbox};
+use crate::model::action::{Action, Check, Write};
+use crate::model::event::{Event, What};
+use crate::model::runbook::Probe;
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::probe::{Recorder, Sample};
+use crate::run::decide::expired;
+use crate::run::outcome::{CallOutcome, after_call};
+use crate::run::state::Status;
+use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge};
+
+/// How often people's signals are looked for while nothing else happens.
+const INBOX_EVERY: Dur = Dur(300);
+/// How long a finished run goes on trying to pay a fence that it owes.
+const DEBT_PATIENCE: Dur = Dur::secs(60);
+/// How long after its own deadline a call is given up by the loop: an adapter that hangs is an answer with a name.
+const CALL_DEADLINE: Dur = Dur::secs(60);
+
+/// Something that was waited for.
+enum Arrival {
+    Called(usize, CallOutcome),
+    Seen { steps: Vec<usize>, sent_at: Timestamp, things: Vec<(Target, Observation)> },
+    Sampled(Probe, Sample),
+}
+
+/// Drives a run.
+///
+/// # Errors
+/// If the journal does not take an event: nothing is done after it, and the run can be carried on from what was written.
+pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> Result<Ended, DriveError> {
+    let mut driver = Driver {
+        session,
+        began: session.world.now(),
+        was_finished: owned.state.finished(),
+        owned,
+        recorder,
+        poller: Poller::default(),
+        unwritten: Vec::new(),
+        letters: Vec::new(),
+        calls: Vec::new(),
+        under_way: FuturesUnordered::new(),
+        paused_for: 0,
+        last_seen: BTreeMap::new(),
+    };
+    driver.start_probes();
+    driver.run().await
+}
+
+struct Driver<'a> {
+    session: &'a Session<'a>,
+    owned: Owned,
+    began: Timestamp,
+    was_finished: bool,
+    recorder: Recorder,
+    poller: Poller,
+    /// Events that are applied and not yet written. Nothing is performed before they are.
+    unwritten: Vec<Event>,
+    /// Letters whose events are among them.
+    letters: Vec<u64>,
+    /// Steps whose intents are among them: performed once they are written.
+    calls: Vec<usize>,
+    under_way: FuturesUnordered<LocalBoxFuture<'a, Arrival>>,
+    paused_for: u32,
+    /// What each step that waits was last seen to wait for.
+    last_seen: BTreeMap<usize, String>,
+}
+
+/// What is left when nothing more follows from what is known.
+#[derive(Default)]
+struct Next {
+    wake: Option<Timestamp>,
+    stop: Option<Stop>,
+}
+
+impl<'a> Driver<'a> {
+    /// The loop: fold what arrived, decide, append, perform, wait.
+    async fn run(&mut self) -> Result<Ended, DriveError> {
+        loop {
+            self.read_inbox()?;
+            let next = self.decide()?;
+            self.write().await?;
+            let calls = std::mem::take(&mut self.calls);
+            calls.iter().for_each(|i| self.call(*i));
+            if let Some(stop) = next.stop.filter(|s| calls.is_empty() && self.stops(s)) {
+                return self.end(stop).await;
+            }
+            self.start_looks();
+            self.wait(next.wake).await?;
+        }
+    }
+
+    fn state(&self) -> &RunState {
+        &self.owned.state
+    }
+
+    fn now(&self) -> Timestamp {
+        self.session.world.now().max(self.state().last_at)
+    }
+
+    /// Applies an event; it is written before anything is performed.
+    fn push(&mut self, what: What) -> Result<(), DriveError> {
+        let event = Event { at: self.now(), what };
+        let seq = self.owned.seq + self.unwritten.len() as u64 + 1;
+        self.owned.state.apply(&event).map_err(|why| DriveError::Illegal {
+            run: self.owned.run.to_string(),
+            seq,
+            why,
+        })?;
+        self.unwritten.push(event);
+        Ok(())
+    }
+
+    fn read_inbox(&mut self) -> Result<(), DriveError> {
+        let asked = (self.session.interrupts)();
+        if asked > self.paused_for && !self.state().finished() {
+            self.paused_for = asked;
+            self.push(What::Paused { why: "interrupted at the terminal".to_owned() })?;
+        }
+        if let Some((forward_ms, backward_ms)) = self.session.world.jump() {
+            self.push(What::ClockJumped { forward_ms, backward_ms })?;
+        }
+        let found = inbox::collect(self.session.journal, &self.owned.run, self.state())?;
+        for (letter, events) in found {
+            self.letters.push(letter);
+            for what in events {
+                self.push(what)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides until nothing follows from what is known.
+    fn decide(&mut self) -> Result<Next, DriveError> {
+        loop {
+            let now = self.now();
+            let mut changed = false;
+            let mut next = Next::default();
+            for effect in decide(self.state(), now) {
+                match effect {
+                    Effect::Record(events) => {
+                        for what in events {
+                            self.push(what)?;
+                        }
+                        changed = true;
+                    }
+                    Effect::Expire(i) => {
+                        let what = expired(self.state(), i, self.last_seen.get(&i).map(String::as_str));
+                        self.push(what)?;
+                        self.poller.forget(i);
+                        changed = true;
+                    }
+                    Effect::Look(i) => changed |= self.look(i, now)?,
+                    Effect::WakeAt(at) => next.wake = Some(next.wake.map_or(at, |w| w.min(at))),
+                    Effect::Stop(stop) => next.stop = Some(stop),
+                }
+            }
+            if !changed {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Judges at once what needs no look at the outside, and asks for a look otherwise.
+    fn look(&mut self, i: usize, now: Timestamp) -> Result<bool, DriveError> {
+        let action = self.state().action(i);
+        let status = &self.state().work(i).status;
+        let blind = matches!(action, Action::Write(Write::Canary { .. }) | Action::Run(_))
+            && !matches!(status, Status::Awaiting { .. });
+        let sight = match &action {
+            Action::Check(Check::Probe { probe, site, .. }) => {
+                let key = site.as_ref().map_or_else(|| probe.to_string(), |s| format!("{probe}@{s}"));
+                Sight::Probe(self.recorder.sight(&key))
+            }
+            _ if blind => Sight::Nothing,
+            Action::Check(Check::Evidence { targets }) => {
+                self.poller.want(i, targets.clone(), now);
+                return Ok(false);
+            }
+            _ => {
+                let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
+                let targets = action.watch(token, &self.state().work(i).key).into_iter().collect();
+                self.poller.want(i, targets, now);
+                return Ok(false);
+            }
+        };
+        self.rule(i, &sight)
+    }
+
+    /// Carries out a ruling. Says whether anything changed.
+    fn rule(&mut self, i: usize, sight: &Sight) -> Result<bool, DriveError> {
+        match judge(self.state(), i, sight, self.now()) {
+            Ruling::Record(what) => {
+                self.push(what)?;
+                self.poller.forget(i);
+                Ok(true)
+            }
+            Ruling::Perform(intent) => {
+                self.push(intent)?;
+                self.poller.forget(i);
+                self.calls.push(i);
+                Ok(true)
+            }
+            Ruling::Keep(why) => {
+                let id = self.state().step(i).id.to_string();
+                self.session.view.waiting(&id, &why, self.state());
+                self.last_seen.insert(i, why);
+                Ok(false)
+            }
+        }
+    }
+
+    /// One append for everything since the last: a step's result and the next step's intent go together.
+    async fn write(&mut self) -> Result<(), DriveError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let events = std::mem::take(&mut self.unwritten);
+        let bytes: Vec<_> = events.iter().map(encode).collect();
+        let release = if self.state().finished() { Release::Free } else { Release::Keep };
+        let append =
+            self.session.journal.append(&self.owned.run, self.owned.epoch, self.owned.seq, bytes, release);
+        let records = self.session.world.outside(append).await?;
+        self.owned.seq += records.len() as u64;
+        for event in &events {
+            self.session.view.event(event, &self.owned.state);
+        }
+        for letter in self.letters.drain(..) {
+            self.session.journal.taken(letter)?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, i: usize) {
+        let action = self.state().action(i);
+        let key = self.state().work(i).key.clone();
+        let (session, timeout) = (self.session, self.state().step(i).estimate.timeout_ms.plus(CALL_DEADLINE));
+        self.under_way.push(Box::pin(async move {
+            let deadline = session.world.now() + timeout;
+            let outcome = match select(
+                session.cloud.perform(&action, &key),
+                Box::pin(session.world.sleep_until(deadline)),
+            )
+            .await
+            {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => CallOutcome::InDoubt { why: format!("the call hung for {timeout}") },
+            };
+            Arrival::Called(i, outcome)
+        }));
+    }
+
+    fn start_looks(&mut self) {
+        for look in self.poller.due(self.now()) {
+            let session = self.session;
+            self.under_way.push(Box::pin(async move {
+                let sent_at = session.world.now();
+                let things = survey::look(session, &look.targets, Dur::secs(30)).await;
+                Arrival::Seen { steps: look.steps, sent_at, things }
+            }));
+        }
+    }
+
+    fn start_probes(&mut self) {
+        if self.was_finished {
+            return;
+        }
+        let runbook = &self.state().runbook;
+        for probe in survey::relevant(&runbook.probes, &runbook.to) {
+            self.ask(probe);
+        }
+    }
+
+    fn ask(&mut self, probe: Probe) {
+        let session = self.session;
+        let due = self.recorder.next_due(&probe.key(), probe.every_ms, self.now());
+        self.under_way.push(Box::pin(async move {
+            session.world.sleep_until(due).await;
+            let sample = session.prober.sample(&probe).await;
+            Arrival::Sampled(probe, sample)
+        }));
+    }
+
+    /// Waits for the next arrival or the next time at which something is due, and takes everything that has arrived by then.
+    async fn wait(&mut self, wake: Option<Timestamp>) -> Result<(), DriveError> {
+        let now = self.now();
+        let listens = !self.session.world.is_simulated() || self.session.patience == Patience::Wait;
+        let inbox = listens.then_some(now + INBOX_EVERY);
+        let debt = self.was_finished.then_some(self.began + DEBT_PATIENCE);
+        let due = [wake, self.poller.next(), inbox, debt].into_iter().flatten().min();
+        let world = self.session.world;
+        let timer = async {
+            match due {
+                Some(due) => world.sleep_until(due.max(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = match select(self.under_way.next(), Box::pin(timer)).await {
+            Either::Left((arrival, _)) => arrival,
+            Either::Right(_) => None,
+        };
+        let mut arrivals: Vec<_> = first.into_iter().collect();
+        while let Some(Some(arrival)) = futures_util::future::FutureExt::now_or_never(self.under_way.next()) {
+            arrivals.push(arrival);
+        }
+        for arrival in arrivals {
+            self.arrive(arrival)?;
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, arrival: Arrival) -> Result<(), DriveError> {
+        match arrival {
+            Arrival::Called(i, outcome) => {
+                let jitter = self.session.world.random();
+                for what in after_call(self.state(), i, outcome, self.now(), jitter) {
+                    self.push(what)?;
+                }
+                Ok(())
+            }
+            Arrival::Sampled(probe, sample) => {
+                if let Some(turn) = self.recorder.take(&probe.key(), &sample)
+                    && !self.state().finished()
+                {
+                    self.push(turn)?;
+                }
+                self.ask(probe);
+                Ok(())
+            }
+            Arrival::Seen { steps, sent_at, things } => self.seen(&steps, sent_at, &things),
+        }
+    }
+
+    fn seen(
+        &mut self,
+        steps: &[usize],
+        sent_at: Timestamp,
+        things: &[(Target, Observation)],
+    ) -> Result<(), DriveError> {
+        let now = self.now();
+        for &i in steps {
+            self.poller.done(i, now);
+        }
+        // Since the look was sent the run may have been paused, or the step may have ended: then nobody asks any more.
+        let asked: Vec<_> = decide(self.state(), now)
+            .into_iter()
+            .filter_map(|e| if let Effect::Look(i) = e { Some(i) } else { None })
+            .collect();
+        for &i in steps.iter().filter(|i| asked.contains(*i)) {
+            let wanted = self.poller.targets(i);
+            let sight: Vec<_> = things.iter().filter(|(t, _)| wanted.contains(t)).cloned().collect();
+            // Asked before the call was answered, it says nothing about what the call did.
+            let too_old = matches!(self.state().work(i).status, Status::Awaiting { answered_at, .. } if sent_at < answered_at);
+            if !sight.is_empty() && !too_old {
+                self.rule(i, &Sight::Things(sight))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this process has nothing left to wait for.
+    fn stops(&self, stop: &Stop) -> bool {
+        match stop {
+            Stop::Finished if self.was_finished => {
+                self.state().owed().next().is_none() || self.now() >= self.began + DEBT_PATIENCE
+            }
+            Stop::Blocked(_) | Stop::Approval(_) => self.session.patience == Patience::Stop,
+            _ => true,
+        }
+    }
+
+    async fn end(&mut self, stop: Stop) -> Result<Ended, DriveError> {
+        let reason = match &stop {
+            Stop::Finished => None,
+            Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
+            Stop::Paused => Some("paused".to_owned()),
+            Stop::PastReturn => Some("cancelled after a point of no return: nothing is undone".to_owned()),
+        };
+        if let Some(reason) = reason {
+            self.push(What::Halted { reason })?;
+            self.write().await?;
+        }
+        Ok(Ended { stop, state: self.owned.state.clone() })
+    }
+}

@@ -1,0 +1,105 @@
+//! The loop that acts: load, fold, decide, append the intent, perform, append the result.
+//!
+//! Only this module holds journal, adapters and world together. It decides nothing: `run` does, and it may be asked as often as
+//! one likes.
+
+pub mod create;
+pub mod drive;
+pub mod poll;
+pub mod survey;
+
+use thiserror::Error;
+
+use crate::adapters::Cloud;
+use crate::journal::{AppendError, Journal, StoreError};
+use crate::model::event::Event;
+use crate::probe::Prober;
+use crate::run::apply::Illegal;
+use crate::run::{RunState, Stop};
+use crate::world::World;
+
+/// Everything that a run is driven with.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// The truth.
+    pub journal: &'a dyn Journal,
+    /// The providers.
+    pub cloud: &'a dyn Cloud,
+    /// Probes.
+    pub prober: &'a dyn Prober,
+    /// Time and chance.
+    pub world: &'a World,
+    /// Who watches.
+    pub view: &'a dyn View,
+    /// How often a person asked this process to stop.
+    pub interrupts: &'a dyn Fn() -> u32,
+    /// How long to go on waiting when only a person can help.
+    pub patience: Patience,
+}
+
+/// Whether a process waits for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It stops with a resumable run.
+    Stop,
+    /// It waits for their signals.
+    Wait,
+}
+
+/// Who watches a run. Events are shown as they are journalled.
+pub trait View {
+    /// An event is in the journal.
+    fn event(&self, event: &Event, state: &RunState);
+    /// A step waits, and for what.
+    fn waiting(&self, step: &str, why: &str, state: &RunState);
+}
+
+/// Nobody watches.
+pub struct Silent;
+
+impl View for Silent {
+    fn event(&self, _event: &Event, _state: &RunState) {}
+    fn waiting(&self, _step: &str, _why: &str, _state: &RunState) {}
+}
+
+/// Where a process left a run.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why it stopped.
+    pub stop: Stop,
+    /// The run.
+    pub state: RunState,
+}
+
+/// Why a process cannot go on with a run.
+#[derive(Debug, Error)]
+pub enum DriveError {
+    /// The journal did not take an event. Nothing was done after it.
+    #[error("the run stops, because its journal cannot be written: {0}")]
+    Append(#[from] AppendError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal holds an event that this version does not know.
+    #[error("event {seq} of run {run} cannot be read by this version of drctl ({tool} wrote the run): {why}")]
+    Unknown {
+        /// The run.
+        run: String,
+        /// The event.
+        seq: u64,
+        /// The version that created the run.
+        tool: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The journal holds an event that cannot follow what went before.
+    #[error("event {seq} of run {run}: {why}")]
+    Illegal {
+        /// The run.
+        run: String,
+        /// The event.
+        seq: u64,
+        /// Why.
+        why: Illegal,
+    },
+}

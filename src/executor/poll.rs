@@ -1,0 +1,92 @@
+//! Shared polling: one look answers every step that waits on that service, account and region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::adapters::limits::poll_interval;
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+
+/// Which steps want to see what, and when.
+#[derive(Debug, Default)]
+pub struct Poller {
+    wants: BTreeMap<usize, Want>,
+}
+
+#[derive(Debug)]
+struct Want {
+    targets: Vec<Target>,
+    looks: u32,
+    due: Timestamp,
+    under_way: bool,
+}
+
+/// One look at one poll group.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The steps it is for.
+    pub steps: Vec<usize>,
+    /// What is looked at, each once.
+    pub targets: Vec<Target>,
+}
+
+impl Poller {
+    /// A step wants to see targets; the first time at once.
+    pub fn want(&mut self, step: usize, targets: Vec<Target>, now: Timestamp) {
+        match self.wants.get_mut(&step) {
+            Some(want) if want.targets == targets => {}
+            // It watches something else by now, such as the change that its call started: quick at first again.
+            _ => {
+                self.wants.insert(step, Want { targets, looks: 0, due: now, under_way: false });
+            }
+        }
+    }
+
+    /// A step needs no more looks.
+    pub fn forget(&mut self, step: usize) {
+        self.wants.remove(&step);
+    }
+
+    /// The looks that are due, and marks them as under way.
+    pub fn due(&mut self, now: Timestamp) -> Vec<Look> {
+        let mut groups: BTreeMap<String, (BTreeSet<usize>, BTreeMap<String, Target>)> = BTreeMap::new();
+        let mut looks = Vec::new();
+        for (&step, want) in self.wants.iter_mut().filter(|(_, w)| !w.under_way && w.due <= now) {
+            want.under_way = true;
+            match want.targets.as_slice() {
+                [target] => {
+                    let group = groups.entry(target.poll_group()).or_default();
+                    group.0.insert(step);
+                    group.1.insert(target.key(), target.clone());
+                }
+                // A step that looks at many things at once, such as evidence, is judged when all of them were looked at.
+                many => looks.push(Look { steps: vec![step], targets: many.to_vec() }),
+            }
+        }
+        let shared = |(steps, targets): (BTreeSet<usize>, BTreeMap<String, Target>)| Look {
+            steps: steps.into_iter().collect(),
+            targets: targets.into_values().collect(),
+        };
+        looks.extend(groups.into_values().map(shared));
+        looks
+    }
+
+    /// A look for a step came back; the next one is due later.
+    pub fn done(&mut self, step: usize, now: Timestamp) {
+        if let Some(want) = self.wants.get_mut(&step) {
+            let wait = want.targets.iter().map(|t| poll_interval(t, want.looks)).min().unwrap_or_default();
+            want.looks += 1;
+            want.due = now + wait;
+            want.under_way = false;
+        }
+    }
+
+    /// What a step wants to see.
+    pub fn targets(&self, step: usize) -> &[Target] {
+        self.wants.get(&step).map_or(&[], |w| &w.targets)
+    }
+
+    /// When the next look is due.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.wants.values().filter(|w| !w.under_way).map(|w| w.due).min()
+    }
+}

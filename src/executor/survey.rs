@@ -1,0 +1,80 @@
+//! One look at everything of a plan, and at its probes.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::Session;
+use crate::inventory::Observation;
+use crate::model::event::What;
+use crate::model::ids::SiteName;
+use crate::model::runbook::{Probe, ProbeRole};
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::probe::Recorder;
+
+/// Looks at every target once, all poll groups side by side, so that a dark region delays only itself.
+pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {
+    let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+    for target in targets {
+        groups.entry(target.poll_group()).or_default().push(target.clone());
+    }
+    let looks = groups.into_values().map(|group| async move {
+        let since = session.world.now();
+        let late = session.world.sleep_until(since + deadline);
+        let seen = match futures_util::future::select(
+            std::pin::pin!(session.cloud.observe(&group)),
+            std::pin::pin!(late),
+        )
+        .await
+        {
+            futures_util::future::Either::Left((seen, _)) => seen,
+            futures_util::future::Either::Right(_) => {
+                let why = format!("no answer within {deadline}");
+                group.iter().map(|_| Observation::Unobservable { since, why: why.clone() }).collect()
+            }
+        };
+        group.into_iter().zip(seen).collect::<Vec<_>>()
+    });
+    join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// The probes that a run to `to` asks. Those of other sites are not asked: nothing may wait for a lost site.
+pub fn relevant(probes: &[Probe], to: &SiteName) -> Vec<Probe> {
+    probes.iter().filter(|p| p.role != ProbeRole::Site || p.site.as_ref() == Some(to)).cloned().collect()
+}
+
+/// Asks probes on their grid until `until`, and answers with the turns.
+pub async fn sample(
+    session: &Session<'_>,
+    probes: &[Probe],
+    recorder: &mut Recorder,
+    until: Timestamp,
+) -> Vec<What> {
+    let mut under_way = FuturesUnordered::new();
+    let ask = |probe: Probe, due: Timestamp| async move {
+        session.world.sleep_until(due).await;
+        let sample = session.prober.sample(&probe).await;
+        (probe, sample)
+    };
+    for probe in probes {
+        let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
+        under_way.push(ask(probe.clone(), due));
+    }
+    let mut turns = Vec::new();
+    join(
+        async {
+            while let Some((probe, sample)) = under_way.next().await {
+                turns.extend(recorder.take(&probe.key(), &sample));
+                let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
+                if due <= until {
+                    under_way.push(ask(probe, due));
+                }
+            }
+        },
+        session.world.sleep_until(until),
+    )
+    .await;
+    turns
+}

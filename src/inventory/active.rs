@@ -1,0 +1,202 @@
+//! Where the application is active: observed, never declared.
+//!
+//! Each database votes for the site of its writer, each name for the site that it answers with, each set of groups for the only
+//! site that has capacity. Where they agree, that is the active site; where not, it is split, and a person has to look.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::estate::{Estate, Known};
+use super::targets;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::state::{RecordPolicy, RecordSet};
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::types::{Plan, Record, Route53, Spec};
+
+/// Where the application is active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActiveSite {
+    /// Everything that could be seen says this site.
+    At(SiteName),
+    /// Components disagree.
+    Split(BTreeMap<ComponentName, SiteName>),
+    /// Nothing can be seen now; this is what was seen last, and how long ago.
+    LastKnown(SiteName, Dur),
+    /// It was never seen.
+    Unknown,
+}
+
+impl ActiveSite {
+    /// The site, if there is one.
+    pub const fn site(&self) -> Option<&SiteName> {
+        match self {
+            Self::At(site) | Self::LastKnown(site, _) => Some(site),
+            Self::Split(_) | Self::Unknown => None,
+        }
+    }
+
+    /// `observed`, `last_known`, `split` or `unknown`.
+    pub const fn basis(&self) -> &'static str {
+        match self {
+            Self::At(_) => "observed",
+            Self::Split(_) => "split",
+            Self::LastKnown(..) => "last_known",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ActiveSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(site) => write!(f, "{site}"),
+            Self::LastKnown(site, age) => write!(f, "{site} (last known, {age} ago)"),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Split(votes) => {
+                let votes: Vec<_> = votes.iter().map(|(c, s)| format!("{c} in {s}")).collect();
+                write!(f, "split: {}", votes.join(", "))
+            }
+        }
+    }
+}
+
+/// One component's vote and how old it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// The site voted for.
+    pub site: SiteName,
+    /// Zero if it was just seen.
+    pub age: Dur,
+}
+
+/// The vote of every component that has one.
+pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<ComponentName, Vote> {
+    plan.components
+        .values()
+        .filter_map(|component| {
+            let vote = match &component.spec {
+                Spec::Rds(rds) => writer(plan, estate, now, &component.name, rds),
+                Spec::Autoscaling(group) => capacity(plan, estate, now, &component.name, group),
+                Spec::Route53(zone) => answers(plan, estate, now, &component.name, zone),
+                Spec::External(_) => None,
+            };
+            vote.map(|v| (component.name.clone(), v))
+        })
+        .collect()
+}
+
+/// Where the application is active.
+pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
+    let all = votes(plan, estate, now);
+    // A database outvotes what follows it: names are switched and capacity is scaled for the writer's sake.
+    let stores: BTreeMap<_, _> =
+        all.iter().filter(|(c, _)| plan.components.get(*c).is_some_and(|c| c.is_store())).collect();
+    let sites: std::collections::BTreeSet<_> = all.values().map(|v| &v.site).collect();
+    match sites.len() {
+        0 => ActiveSite::Unknown,
+        1 => {
+            let Some(site) = sites.first() else { return ActiveSite::Unknown };
+            // One fresh vote is enough: the others do not contradict it.
+            match all.values().map(|v| v.age).min() {
+                Some(Dur::ZERO) | None => ActiveSite::At((*site).clone()),
+                Some(age) => ActiveSite::LastKnown((*site).clone(), age),
+            }
+        }
+        _ if !stores.is_empty()
+            && stores.values().all(|v| v.age > Dur::ZERO)
+            && all.values().all(|v| v.age > Dur::ZERO) =>
+        {
+            ActiveSite::Unknown
+        }
+        _ => ActiveSite::Split(all.into_iter().map(|(c, v)| (c, v.site)).collect()),
+    }
+}
+
+fn age_of<T>(known: &Known<'_, T>) -> Dur {
+    match known {
+        Known::Stale(_, age) => (*age).max(Dur(1)),
+        _ => Dur::ZERO,
+    }
+}
+
+fn writer(
+    plan: &Plan,
+    estate: &Estate,
+    now: Timestamp,
+    name: &ComponentName,
+    rds: &crate::plan::types::Rds,
+) -> Option<Vote> {
+    let mut writers = Vec::new();
+    for site in rds.at.keys() {
+        let db = targets::database(plan, name, rds, site)?;
+        let known = estate.database(&Target::Database(db), now);
+        if known.value().is_some_and(|d| !d.is_replica()) {
+            writers.push(Vote { site: site.clone(), age: age_of(&known) });
+        }
+    }
+    // Of two writers the one that was just seen counts: the other is a memory of a lost site.
+    writers.into_iter().min_by_key(|v| v.age)
+}
+
+fn capacity(
+    plan: &Plan,
+    estate: &Estate,
+    now: Timestamp,
+    name: &ComponentName,
+    spec: &crate::plan::types::Autoscaling,
+) -> Option<Vote> {
+    let mut with = Vec::new();
+    for site in spec.at.keys() {
+        let group = targets::group(plan, name, spec, site)?;
+        let known = estate.group(&Target::Group(group), now);
+        if known.value().is_some_and(|g| g.in_service > 0) {
+            with.push(Vote { site: site.clone(), age: age_of(&known) });
+        }
+    }
+    // A warm standby has capacity in both: that says nothing.
+    if with.len() == 1 { with.pop() } else { None }
+}
+
+fn answers(
+    plan: &Plan,
+    estate: &Estate,
+    now: Timestamp,
+    name: &ComponentName,
+    zone: &Route53,
+) -> Option<Vote> {
+    let target = targets::records(plan, name, zone)?;
+    let known = estate.records(&target, now);
+    let sets = known.value()?;
+    let mut sites: Vec<_> = zone.records.iter().map(|r| answered_by(r, sets)).collect::<Option<_>>()?;
+    sites.sort();
+    sites.dedup();
+    if sites.len() == 1 { sites.pop().map(|site| Vote { site, age: age_of(&known) }) } else { None }
+}
+
+/// The site that a name sends users to, if it is one.
+pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
+    let mut serving =
+        sets.iter().filter(|s| s.name == record.name && s.rtype == record.rtype).filter(|s| match s.policy {
+            RecordPolicy::Simple => true,
+            RecordPolicy::Weighted { weight } => weight > 0,
+            RecordPolicy::Failover { primary } => primary,
+        });
+    let set = serving.next()?;
+    if serving.next().is_some() {
+        return None;
+    }
+    record
+        .at
+        .iter()
+        .find(|(_, at)| match &set.set_identifier {
+            Some(id) => at.set.as_ref() == Some(id),
+            None => at.answer == set.answer || same_values(&at.answer, &set.answer),
+        })
+        .map(|(site, _)| site.clone())
+}
+
+fn same_values(a: &crate::model::state::RecordAnswer, b: &crate::model::state::RecordAnswer) -> bool {
+    use crate::model::state::RecordAnswer::Values;
+    matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
+}

@@ -1,0 +1,142 @@
+//! Everything that was seen of one plan's things, now and before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::observation::Observation;
+use crate::model::ids::Digest;
+use crate::model::state::{DatabaseState, GroupState, RecordSet, State};
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+
+/// The last state that was ever seen of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remembered {
+    /// How it was.
+    pub state: State,
+    /// When.
+    pub observed_at: Timestamp,
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// Where it is.
+    pub place: String,
+    /// The look that was just taken.
+    pub now: Observation,
+    /// The last one that saw it, if the one just taken did not.
+    #[serde(default)]
+    pub last: Option<Remembered>,
+}
+
+/// How a probe stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeHealth {
+    /// Good or bad, once enough samples in a row agree.
+    pub good: Option<bool>,
+    /// When the first of those was sent.
+    pub since: Option<Timestamp>,
+    /// When the last good one was sent.
+    pub last_good: Option<Timestamp>,
+}
+
+/// What is known of a target, and how fresh it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known<'a, T> {
+    /// Just seen.
+    Fresh(&'a T),
+    /// Seen this long ago, and not now.
+    Stale(&'a T, Dur),
+    /// Never seen.
+    Never,
+}
+
+impl<'a, T> Known<'a, T> {
+    /// The value, however old.
+    pub const fn value(&self) -> Option<&'a T> {
+        match self {
+            Self::Fresh(v) | Self::Stale(v, _) => Some(v),
+            Self::Never => None,
+        }
+    }
+
+    /// The value, if it was just seen.
+    pub const fn fresh(&self) -> Option<&'a T> {
+        match self {
+            Self::Fresh(v) => Some(v),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Estate {
+    /// By target key.
+    pub entries: BTreeMap<String, Entry>,
+    /// By probe key.
+    pub probes: BTreeMap<String, ProbeHealth>,
+}
+
+impl Estate {
+    /// Adds a look, with what was remembered of the target.
+    pub fn add(&mut self, target: &Target, now: Observation, last: Option<Remembered>) {
+        let place = target.place().map_or("here", |p| p.name.as_str()).to_owned();
+        let last = if now.state().is_some() { None } else { last };
+        self.entries.insert(target.key(), Entry { place, now, last });
+    }
+
+    /// The look that was just taken at a target.
+    pub fn now(&self, target: &Target) -> Option<&Observation> {
+        self.entries.get(&target.key()).map(|e| &e.now)
+    }
+
+    fn known<T>(&self, target: &Target, at: Timestamp, pick: impl Fn(&State) -> Option<&T>) -> Known<'_, T> {
+        let Some(entry) = self.entries.get(&target.key()) else { return Known::Never };
+        if let Some(value) = entry.now.state().and_then(&pick) {
+            return Known::Fresh(value);
+        }
+        // What the provider denies exists is not brought back from memory.
+        if matches!(entry.now, Observation::NotFound { .. }) {
+            return Known::Never;
+        }
+        match entry.last.as_ref().and_then(|r| pick(&r.state).map(|v| (v, r.observed_at))) {
+            Some((value, seen)) => Known::Stale(value, at.since(seen)),
+            None => Known::Never,
+        }
+    }
+
+    /// A database.
+    pub fn database(&self, target: &Target, at: Timestamp) -> Known<'_, DatabaseState> {
+        self.known(target, at, |s| if let State::Database(d) = s { Some(d) } else { None })
+    }
+
+    /// A group.
+    pub fn group(&self, target: &Target, at: Timestamp) -> Known<'_, GroupState> {
+        self.known(target, at, |s| if let State::Group(g) = s { Some(g) } else { None })
+    }
+
+    /// Record sets.
+    pub fn records(&self, target: &Target, at: Timestamp) -> Known<'_, Vec<RecordSet>> {
+        self.known(target, at, |s| if let State::Records(r) = s { Some(&r.sets) } else { None })
+    }
+
+    /// Places where something answered.
+    pub fn answering(&self) -> BTreeSet<&str> {
+        self.entries.values().filter(|e| e.now.answered()).map(|e| e.place.as_str()).collect()
+    }
+
+    /// Whether nothing at the place answered although something was asked.
+    pub fn is_dark(&self, place: &str) -> bool {
+        let mut asked = self.entries.values().filter(|e| e.place == place).peekable();
+        asked.peek().is_some() && asked.all(|e| !e.now.answered())
+    }
+
+    /// The digest that a run remembers of what it was planned from.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}

@@ -1,0 +1,104 @@
+//! What of a plan is looked at.
+
+use crate::model::action::FenceMethod;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::place::Place;
+use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use crate::plan::types::{Autoscaling, Component, Plan, Rds, Route53, SecretRef, Spec};
+
+/// Everything of the plan, in a stable order.
+pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for place in places(plan) {
+        targets.push(Target::Identity { place: place.clone() });
+    }
+    for component in plan.components.values() {
+        targets.extend(of_component(plan, component));
+        if let Some(place) = guard {
+            targets.push(Target::Guard { component: component.name.clone(), place: place.clone() });
+        }
+    }
+    targets
+}
+
+/// Sites and connections.
+pub fn places(plan: &Plan) -> impl Iterator<Item = &Place> {
+    plan.sites.values().map(|s| &s.place).chain(plan.connections.values())
+}
+
+fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
+    match &component.spec {
+        Spec::Rds(rds) => rds
+            .at
+            .keys()
+            .filter_map(|site| database(plan, &component.name, rds, site))
+            .flat_map(|db| {
+                let fences = rds
+                    .fence
+                    .iter()
+                    .map(|&method| Target::Fence { db: db.clone(), method })
+                    .collect::<Vec<_>>();
+                std::iter::once(Target::Database(db)).chain(fences)
+            })
+            .collect(),
+        Spec::Autoscaling(group) => group
+            .at
+            .keys()
+            .filter_map(|site| self::group(plan, &component.name, group, site))
+            .map(Target::Group)
+            .collect(),
+        Spec::Route53(zone) => records(plan, &component.name, zone).into_iter().collect(),
+        Spec::External(_) => Vec::new(),
+    }
+}
+
+/// The database of a component in a site.
+pub fn database(plan: &Plan, component: &ComponentName, rds: &Rds, site: &SiteName) -> Option<DatabaseRef> {
+    let at = rds.at.get(site)?;
+    Some(DatabaseRef {
+        component: component.clone(),
+        place: plan.sites.get(site)?.place.clone(),
+        id: at.id.clone(),
+        fence_group: at.fence_group.clone(),
+        admin_secret: at.admin.as_ref().and_then(|a| match &a.value {
+            SecretRef::Ref(reference) => Some(reference.clone()),
+            SecretRef::EndpointOf(_) | SecretRef::Literal => None,
+        }),
+    })
+}
+
+/// The proof of a fence on a database.
+pub fn fence(db: &DatabaseRef, method: FenceMethod) -> Target {
+    Target::Fence { db: db.clone(), method }
+}
+
+/// The group of a component in a site.
+pub fn group(
+    plan: &Plan,
+    component: &ComponentName,
+    group: &Autoscaling,
+    site: &SiteName,
+) -> Option<GroupRef> {
+    let at = group.at.get(site)?;
+    Some(GroupRef {
+        component: component.clone(),
+        place: plan.sites.get(site)?.place.clone(),
+        group: at.group.clone(),
+    })
+}
+
+/// The zone of a component.
+pub fn zone(plan: &Plan, component: &ComponentName, zone: &Route53) -> Option<ZoneRef> {
+    let via = &zone.via.value;
+    let place =
+        plan.connections.get(via).or_else(|| plan.sites.get(&SiteName::new(&**via)).map(|s| &s.place))?;
+    Some(ZoneRef { component: component.clone(), place: place.clone(), zone: zone.zone.clone() })
+}
+
+/// The record sets of a component.
+pub fn records(plan: &Plan, component: &ComponentName, spec: &Route53) -> Option<Target> {
+    let mut names: Vec<_> = spec.records.iter().map(|r| (r.name.clone(), r.rtype.clone())).collect();
+    names.sort();
+    names.dedup();
+    Some(Target::Records { zone: zone(plan, component, spec)?, names })
+}

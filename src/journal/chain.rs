@@ -1,0 +1,71 @@
+//! The hash chain. Hashes are over the stored bytes, framed, and cover everything that says which event it is.
+
+use crate::model::ids::{Digest, RunId};
+
+/// One stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The run.
+    pub run: RunId,
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// The owner that wrote it.
+    pub epoch: u64,
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+    /// The hash of the event before; of the first, all zeros.
+    pub previous: Digest,
+    /// The hash of this one.
+    pub hash: Digest,
+}
+
+/// What the first event of a chain follows.
+pub fn genesis() -> Digest {
+    Digest::from_stored("0".repeat(64))
+}
+
+/// The hash of an event.
+pub fn hash(run: &RunId, seq: u64, epoch: u64, previous: &Digest, bytes: &[u8]) -> Digest {
+    Digest::of_fields(&[
+        run.as_str().as_bytes(),
+        &seq.to_be_bytes(),
+        &epoch.to_be_bytes(),
+        previous.as_str().as_bytes(),
+        bytes,
+    ])
+}
+
+/// The next record after `last`.
+pub fn link(run: &RunId, last: Option<(u64, &Digest)>, epoch: u64, bytes: Vec<u8>) -> Record {
+    let (seq, previous) = last.map_or_else(|| (1, genesis()), |(seq, hash)| (seq + 1, hash.clone()));
+    let hash = hash(run, seq, epoch, &previous, &bytes);
+    Record { run: run.clone(), seq, epoch, bytes, previous, hash }
+}
+
+/// The first record that does not follow from the one before it, and why.
+pub fn broken(run: &RunId, records: &[Record]) -> Option<(u64, String)> {
+    let mut previous = genesis();
+    for (i, record) in records.iter().enumerate() {
+        let expected = i as u64 + 1;
+        if record.run != *run {
+            return Some((record.seq, format!("it says that it belongs to run {}", record.run)));
+        }
+        if record.seq != expected {
+            return Some((
+                expected,
+                format!("event {expected} is missing; event {} stands in its place", record.seq),
+            ));
+        }
+        if record.previous != previous {
+            return Some((record.seq, "it does not follow the event before it".to_owned()));
+        }
+        if record.hash != hash(run, record.seq, record.epoch, &record.previous, &record.bytes) {
+            return Some((
+                record.seq,
+                "its bytes do not have its hash: it was changed after it was written".to_owned(),
+            ));
+        }
+        previous = record.hash.clone();
+    }
+    None
+}

@@ -1,0 +1,41 @@
+//! Who drives a run on this machine: an OS lock, which goes with its process however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use super::StoreError;
+use crate::model::ids::RunId;
+
+/// Held for as long as a process drives a run.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the lock of a run in `folder`.
+    ///
+    /// # Errors
+    /// `Owned` if another process holds it.
+    pub fn take(folder: &Path, run: &RunId) -> Result<Self, StoreError> {
+        let path = folder.join(format!("{run}.lock"));
+        let unreadable =
+            |e: &dyn std::fmt::Display| StoreError::Unreadable(format!("{}: {e}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| unreadable(&e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Owned(run.clone())),
+            Err(TryLockError::Error(e)) => Err(unreadable(&e)),
+        }
+    }
+
+    /// Whether some process holds the lock of a run.
+    pub fn is_held(folder: &Path, run: &RunId) -> bool {
+        matches!(Self::take(folder, run), Err(StoreError::Owned(_)))
+    }
+}

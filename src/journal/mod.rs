@@ -1,0 +1,182 @@
+//! The journal: one hash-chained list of events a run, and the ledger that chains the heads of runs.
+//!
+//! Engines store bytes; what the bytes mean is not their business. Sequence and hash are assigned inside the write. An append
+//! answers with one of four kinds of no, because they ask for different things.
+
+pub mod chain;
+pub mod inbox;
+pub mod lock;
+pub mod memory;
+pub mod sqlite;
+pub mod verify;
+
+use futures_util::future::LocalBoxFuture;
+use thiserror::Error;
+
+pub use chain::Record;
+
+use crate::model::event::Signal;
+use crate::model::ids::{ComponentName, RunId};
+use crate::model::time::Timestamp;
+use crate::model::waiver::Person;
+
+/// Why an append did not happen, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// Another process owns the run now.
+    #[error("another process owns run {run} now (epoch {epoch}); this one must stop")]
+    Fenced {
+        /// The run.
+        run: RunId,
+        /// The epoch that holds.
+        epoch: u64,
+    },
+    /// The chain is longer than was thought.
+    #[error("run {run} has {have} events where {expected} were expected")]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// How many there are.
+        have: u64,
+        /// How many were expected.
+        expected: u64,
+    },
+    /// The store cannot be written.
+    #[error("the store cannot be written: {0}")]
+    Unavailable(String),
+    /// It may have been written; read again before acting.
+    #[error("nobody knows whether the store was written: {0}")]
+    Unknown(String),
+}
+
+/// Why a store cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// It cannot be opened or read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// What it holds is not what was written.
+    #[error("run {run}, event {seq}: {why}")]
+    Corrupt {
+        /// The run.
+        run: String,
+        /// The event.
+        seq: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no such run.
+    #[error("there is no run `{0}`")]
+    NoRun(String),
+    /// Another unfinished run holds a component.
+    #[error("component `{component}` is held by run {run}")]
+    Busy {
+        /// The component.
+        component: ComponentName,
+        /// The run.
+        run: RunId,
+    },
+    /// Another process holds the run.
+    #[error("run {0} is driven by another process")]
+    Owned(RunId),
+}
+
+/// A run as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run.
+    pub run: RunId,
+    /// How many events it has.
+    pub events: u64,
+    /// Whether it has released its components.
+    pub finished: bool,
+}
+
+/// A run that was opened by a new owner.
+#[derive(Debug)]
+pub struct Opened {
+    /// The owner's number.
+    pub epoch: u64,
+    /// Everything so far.
+    pub records: Vec<Record>,
+}
+
+/// A signal that waits for the run's owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number in the inbox.
+    pub id: u64,
+    /// Who sent it.
+    pub who: Person,
+    /// What is asked.
+    pub signal: Signal,
+}
+
+/// The truth about runs.
+pub trait Journal {
+    /// Writes a run's first events and claims its components, all or nothing.
+    ///
+    /// # Errors
+    /// `Busy` if another unfinished run holds one of them.
+    fn create(
+        &self,
+        run: &RunId,
+        claims: &[ComponentName],
+        events: &[Vec<u8>],
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// Takes a run over: everything an earlier owner tries to append from here on is fenced.
+    ///
+    /// # Errors
+    /// If there is no such run or it cannot be read whole.
+    fn open(&self, run: &RunId) -> Result<Opened, StoreError>;
+
+    /// Appends events if the caller still owns the run and the chain is as long as it thinks.
+    fn append<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: u64,
+        expect: u64,
+        events: Vec<Vec<u8>>,
+        release: Release,
+    ) -> LocalBoxFuture<'a, Result<Vec<Record>, AppendError>>;
+
+    /// All events of a run.
+    ///
+    /// # Errors
+    /// If there is no such run, or the chain does not hold.
+    fn read(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+
+    /// All runs, oldest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Leaves a signal for a run's owner.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError>;
+
+    /// Signals that were not taken yet, oldest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn letters(&self, run: &RunId) -> Result<Vec<Letter>, StoreError>;
+
+    /// Marks a signal as taken: its event is in the journal.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    fn taken(&self, letter: u64) -> Result<(), StoreError>;
+}
+
+/// Whether an append ends the run's hold on its components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The run goes on.
+    Keep,
+    /// The run is over.
+    Free,
+}

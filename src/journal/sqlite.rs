@@ -1,0 +1,419 @@
+//! The journal in one SQLite file: WAL, `synchronous=FULL`, one writer thread.
+//!
+//! Appends that arrive while a commit is under way go into the next one together. Sequence and hash are assigned inside the
+//! transaction, and the epoch is checked there. After any I/O error the connection is closed and what was written is read again.
+
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use futures_channel::oneshot;
+use futures_util::future::LocalBoxFuture;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+use super::chain::{self, Record};
+use super::verify::{Contents, Head};
+use super::{AppendError, Journal, Letter, Opened, Release, RunRow, StoreError};
+use crate::inventory::estate::Remembered;
+use crate::model::event::Signal;
+use crate::model::ids::{ComponentName, Digest, RunId};
+use crate::model::time::Timestamp;
+use crate::model::waiver::Person;
+use writer::{Job, Writer};
+
+/// How much a commit has to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Loss of power.
+    Full,
+    /// Loss of the process: for rehearsals, whose estate is gone with them anyway.
+    Process,
+}
+
+/// A journal in a file.
+pub struct SqliteJournal {
+    path: PathBuf,
+    reader: std::cell::RefCell<Connection>,
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl SqliteJournal {
+    /// Opens a store, making it if it is not there.
+    ///
+    /// # Errors
+    /// With the file, the cause and what to do instead.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let unreadable = |e: rusqlite::Error| unreadable(path, &e);
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            make_private_folder(folder)?;
+        }
+        let writer = Connection::open(path).map_err(unreadable)?;
+        make_private(path)?;
+        schema::prepare(&writer, durability).map_err(unreadable)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+        schema::prepare(&reader, durability).map_err(unreadable)?;
+        let (jobs, inbox) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || Writer::new(writer).serve(&inbox))
+            .map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: std::cell::RefCell::new(reader),
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn fail(&self, e: &rusqlite::Error) -> StoreError {
+        unreadable(&self.path, e)
+    }
+
+    fn submit(
+        &self,
+        build: impl FnOnce(oneshot::Sender<Result<Vec<Record>, AppendError>>) -> Job,
+    ) -> oneshot::Receiver<Result<Vec<Record>, AppendError>> {
+        let (answer, receiver) = oneshot::channel();
+        if let Some(jobs) = &self.jobs {
+            // A writer that is gone drops the job and with it the answer's sender, which the receiver reports.
+            let _ = jobs.send(build(answer));
+        }
+        receiver
+    }
+
+    /// Everything in the store, unchecked, for the audit.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn contents(&self) -> Result<Contents, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Contents> {
+            let mut statement = reader.prepare(
+                "SELECT run_id, seq, epoch, bytes, previous, hash FROM events ORDER BY run_id, seq",
+            )?;
+            let events = statement.query_map([], row)?.collect::<Result<_, _>>()?;
+            let mut statement =
+                reader.prepare("SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq")?;
+            let ledger: Vec<Record> = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
+            let heads = ledger.iter().filter_map(|r| head(&r.bytes)).collect();
+            Ok(Contents { events, heads, ledger })
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
+    /// The last state seen of a target.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn remembered(&self, key: &str) -> Result<Option<Remembered>, StoreError> {
+        let reader = self.reader.borrow();
+        let bytes: Option<Vec<u8>> = reader
+            .query_row("SELECT bytes FROM observations WHERE target = ?1", [key], |r| r.get(0))
+            .optional()
+            .map_err(|e| self.fail(&e))?;
+        Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
+    }
+
+    /// Every last state seen, by target.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn all_remembered(&self) -> Result<Vec<(String, Remembered)>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+            let mut statement = reader.prepare("SELECT target, bytes FROM observations ORDER BY target")?;
+            statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+        };
+        let rows = read().map_err(|e| self.fail(&e))?;
+        Ok(rows.into_iter().filter_map(|(k, b)| Some((k, serde_json::from_slice(&b).ok()?))).collect())
+    }
+
+    /// Remembers states. An older one never replaces a newer one.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn remember(&self, seen: &[(String, Remembered)]) -> Result<(), StoreError> {
+        let mut reader = self.reader.borrow_mut();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = reader.transaction()?;
+            for (key, remembered) in seen {
+                transaction.execute(
+                    "INSERT INTO observations (target, observed_at_ms, bytes) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (target) DO UPDATE SET observed_at_ms = excluded.observed_at_ms, bytes = excluded.bytes
+                     WHERE excluded.observed_at_ms >= observations.observed_at_ms",
+                    params![key, remembered.observed_at.millis(), serde_json::to_vec(remembered).unwrap_or_default()],
+                )?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|e| self.fail(&e))
+    }
+
+    /// Notes of the simulated estate of a run: what was done to it and when.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn note_simulated(&self, run: &RunId, at: Timestamp, bytes: &[u8]) -> Result<(), StoreError> {
+        let reader = self.reader.borrow();
+        let done = reader
+            .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")
+            .and_then(|mut s| s.execute(params![run.as_str(), at.millis(), bytes]));
+        done.map(|_| ()).map_err(|e| self.fail(&e))
+    }
+
+    /// Those notes, oldest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn simulated(&self, run: &RunId) -> Result<Vec<(Timestamp, Vec<u8>)>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<(Timestamp, Vec<u8>)>> {
+            let mut statement =
+                reader.prepare("SELECT at_ms, bytes FROM simulated WHERE run_id = ?1 ORDER BY id")?;
+            statement
+                .query_map([run.as_str()], |r| Ok((Timestamp::from_millis(r.get(0)?), r.get(1)?)))?
+                .collect()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
+    /// Writes a run that was exported elsewhere, whole, if its chain holds.
+    ///
+    /// # Errors
+    /// If it does not, or the run is here already with other events.
+    pub fn import(
+        &self,
+        run: &RunId,
+        records: &[Record],
+        claims: &[ComponentName],
+    ) -> Result<(), StoreError> {
+        if let Some((seq, why)) = chain::broken(run, records) {
+            return Err(StoreError::Corrupt { run: run.to_string(), seq, why });
+        }
+        let receiver = self.submit(|answer| Job::Import {
+            run: run.clone(),
+            records: records.to_vec(),
+            claims: claims.to_vec(),
+            answer,
+        });
+        match wait(receiver) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(AppendError::Conflict { have, .. })) => Err(StoreError::Unreadable(format!(
+                "run {run} is in {} already, with {have} events",
+                self.path.display()
+            ))),
+            Ok(Err(e)) => Err(StoreError::Unreadable(e.to_string())),
+            Err(e) => Err(StoreError::Unreadable(e)),
+        }
+    }
+}
+
+fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
+    // Outside of any run: nothing else is driven by this thread meanwhile.
+    futures_executor::block_on(receiver).map_err(|_| "the journal's writer is gone".to_owned())
+}
+
+impl Drop for SqliteJournal {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn create(
+        &self,
+        run: &RunId,
+        claims: &[ComponentName],
+        events: &[Vec<u8>],
+    ) -> Result<Vec<Record>, StoreError> {
+        let receiver = self.submit(|answer| Job::Create {
+            run: run.clone(),
+            claims: claims.to_vec(),
+            events: events.to_vec(),
+            answer,
+        });
+        match wait(receiver).map_err(StoreError::Unreadable)? {
+            Ok(records) => Ok(records),
+            Err(AppendError::Unavailable(why)) => {
+                match why.strip_prefix(writer::BUSY).and_then(|b| b.split_once('\0')) {
+                    Some((component, other)) => Err(StoreError::Busy {
+                        component: ComponentName::new(component),
+                        run: RunId::new(other),
+                    }),
+                    None => Err(StoreError::Unreadable(why)),
+                }
+            }
+            Err(other) => Err(StoreError::Unreadable(other.to_string())),
+        }
+    }
+
+    fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
+        let records = self.read(run)?;
+        let reader = self.reader.borrow();
+        let epoch = reader
+            .query_row(
+                "UPDATE runs SET epoch = epoch + 1 WHERE run_id = ?1 RETURNING epoch",
+                [run.as_str()],
+                |r| r.get::<_, i64>(0),
+            )
+            .map_err(|e| self.fail(&e))?;
+        Ok(Opened { epoch: u64::try_from(epoch).unwrap_or(0), records })
+    }
+
+    fn append<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: u64,
+        expect: u64,
+        events: Vec<Vec<u8>>,
+        release: Release,
+    ) -> LocalBoxFuture<'a, Result<Vec<Record>, AppendError>> {
+        let receiver =
+            self.submit(|answer| Job::Append { run: run.clone(), epoch, expect, events, release, answer });
+        Box::pin(async move {
+            receiver
+                .await
+                .unwrap_or_else(|_| Err(AppendError::Unknown("the journal's writer is gone".to_owned())))
+        })
+    }
+
+    fn read(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<Record>> {
+            let mut statement = reader.prepare(
+                "SELECT run_id, seq, epoch, bytes, previous, hash FROM events WHERE run_id = ?1 ORDER BY seq",
+            )?;
+            statement.query_map([run.as_str()], row)?.collect()
+        };
+        let records = read().map_err(|e| self.fail(&e))?;
+        if records.is_empty() {
+            return Err(StoreError::NoRun(run.to_string()));
+        }
+        match chain::broken(run, &records) {
+            Some((seq, why)) => Err(StoreError::Corrupt { run: run.to_string(), seq, why }),
+            None => Ok(records),
+        }
+    }
+
+    fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<RunRow>> {
+            let mut statement = reader.prepare(
+                "SELECT r.run_id, (SELECT max(seq) FROM events e WHERE e.run_id = r.run_id),
+                 NOT EXISTS (SELECT 1 FROM claims c WHERE c.run_id = r.run_id) FROM runs r ORDER BY r.number",
+            )?;
+            let row = |r: &rusqlite::Row<'_>| {
+                let events: Option<i64> = r.get(1)?;
+                Ok(RunRow {
+                    run: RunId::new(r.get::<_, String>(0)?),
+                    events: events.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                    finished: r.get(2)?,
+                })
+            };
+            statement.query_map([], row)?.collect()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
+    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
+        let bytes = serde_json::to_vec(&(who, signal)).unwrap_or_default();
+        let reader = self.reader.borrow();
+        reader
+            .execute(
+                "INSERT INTO inbox (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)",
+                params![run.as_str(), at.millis(), bytes],
+            )
+            .map_err(|e| self.fail(&e))?;
+        Ok(u64::try_from(reader.last_insert_rowid()).unwrap_or(0))
+    }
+
+    fn letters(&self, run: &RunId) -> Result<Vec<Letter>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
+            let mut statement = reader
+                .prepare_cached("SELECT id, bytes FROM inbox WHERE run_id = ?1 AND taken = 0 ORDER BY id")?;
+            statement.query_map([run.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+        };
+        let rows = read().map_err(|e| self.fail(&e))?;
+        let letter = |(id, bytes): (i64, Vec<u8>)| {
+            let (who, signal) = serde_json::from_slice(&bytes).ok()?;
+            Some(Letter { id: u64::try_from(id).ok()?, who, signal })
+        };
+        Ok(rows.into_iter().filter_map(letter).collect())
+    }
+
+    fn taken(&self, letter: u64) -> Result<(), StoreError> {
+        let reader = self.reader.borrow();
+        let id = i64::try_from(letter).unwrap_or(i64::MAX);
+        reader
+            .execute("UPDATE inbox SET taken = 1 WHERE id = ?1", [id])
+            .map(|_| ())
+            .map_err(|e| self.fail(&e))
+    }
+}
+
+fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
+    let number = |n: i64| u64::try_from(n).unwrap_or(0);
+    Ok(Record {
+        run: RunId::new(text(r, 0)?),
+        seq: number(r.get(1)?),
+        epoch: number(r.get(2)?),
+        bytes: r.get(3)?,
+        previous: Digest::from_stored(text(r, 4)?),
+        hash: Digest::from_stored(text(r, 5)?),
+    })
+}
+
+/// Text as it stands, even where a flipped bit made it something else than UTF-8: the audit names it instead of failing on it.
+fn text(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(r.get_ref(column)?.as_bytes()?).into_owned())
+}
+
+fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        run: RunId::new("ledger"),
+        seq: u64::try_from(r.get::<_, i64>(0)?).unwrap_or(0),
+        epoch: 0,
+        bytes: r.get(1)?,
+        previous: Digest::from_stored(text(r, 2)?),
+        hash: Digest::from_stored(text(r, 3)?),
+    })
+}
+
+fn head(bytes: &[u8]) -> Option<Head> {
+    let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
+    Some(Head { run, seq, hash })
+}
+
+fn unreadable(path: &Path, e: &rusqlite::Error) -> StoreError {
+    StoreError::Unreadable(format!("{}: {e}", path.display()))
+}
+
+#[cfg(unix)]
+fn make_private_folder(folder: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| StoreError::Unreadable(format!("{}: {e}", folder.display())))
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|e| StoreError::Unreadable(format!("{}: {e}", path.display())))
+}

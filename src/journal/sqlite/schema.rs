@@ -1,0 +1,40 @@
+//! The tables. Events and the ledger refuse to be changed: a stock `sqlite3` shell has to drop a trigger first, and leaves a trace.
+
+use rusqlite::Connection;
+
+use super::Durability;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS events (
+  run_id TEXT NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, bytes BLOB NOT NULL,
+  previous TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run_id, seq)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS claims (component TEXT PRIMARY KEY, run_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inbox (
+  id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL, taken INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS observations (target TEXT PRIMARY KEY, observed_at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS simulated (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+CREATE TRIGGER IF NOT EXISTS ledger_stays BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS ledger_remains BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is never deleted'); END;
+";
+
+/// Settings of the connection, and the tables if they are not there.
+pub(super) fn prepare(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Process => "OFF",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    let there: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger_remains'",
+        [],
+        |r| r.get(0),
+    )?;
+    if there == 0 { connection.execute_batch(TABLES) } else { Ok(()) }
+}

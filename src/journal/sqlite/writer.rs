@@ -1,0 +1,254 @@
+//! The one thread that writes events.
+
+use std::sync::mpsc::Receiver;
+
+use futures_channel::oneshot;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::super::chain::{self, Record};
+use super::super::{AppendError, Release};
+use crate::model::ids::{ComponentName, Digest, RunId};
+
+/// Marks a refusal that is about a component held by another run.
+pub(super) const BUSY: &str = "busy\0";
+
+type Answer = oneshot::Sender<Result<Vec<Record>, AppendError>>;
+
+/// Something to write.
+pub(super) enum Job {
+    Create { run: RunId, claims: Vec<ComponentName>, events: Vec<Vec<u8>>, answer: Answer },
+    Append { run: RunId, epoch: u64, expect: u64, events: Vec<Vec<u8>>, release: Release, answer: Answer },
+    Import { run: RunId, records: Vec<Record>, claims: Vec<ComponentName>, answer: Answer },
+}
+
+impl Job {
+    fn answer(self, result: Result<Vec<Record>, AppendError>) {
+        let (Self::Create { answer, .. } | Self::Append { answer, .. } | Self::Import { answer, .. }) = self;
+        // The process that asked may be gone; what was written stays written.
+        let _ = answer.send(result);
+    }
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+}
+
+/// Most jobs in one commit: enough for a fleet, few enough that nobody waits for a long transaction.
+const GROUP: usize = 256;
+
+impl Writer {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Serves until nobody can send any more. What arrives during a commit goes into the next one together.
+    pub(super) fn serve(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let group: Vec<_> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Job>) {
+        match self.write(&group) {
+            Ok(results) => group.into_iter().zip(results).for_each(|(job, result)| job.answer(result)),
+            Err((e, committing)) => {
+                // A commit that failed may be on disk all the same; whoever asked has to read before acting.
+                let error = |e: &rusqlite::Error| {
+                    if committing {
+                        AppendError::Unknown(e.to_string())
+                    } else {
+                        AppendError::Unavailable(e.to_string())
+                    }
+                };
+                group.into_iter().for_each(|job| job.answer(Err(error(&e))));
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "one result a job, inside the fate of the transaction")]
+    fn write(
+        &mut self,
+        group: &[Job],
+    ) -> Result<Vec<Result<Vec<Record>, AppendError>>, (rusqlite::Error, bool)> {
+        let mut transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|e| (e, false))?;
+        let mut results = Vec::with_capacity(group.len());
+        for job in group {
+            // A job that is refused leaves nothing behind, and does not take the others with it.
+            let savepoint = transaction.savepoint().map_err(|e| (e, false))?;
+            let result = perform(&savepoint, job).map_err(|e| (e, false))?;
+            if result.is_ok() {
+                savepoint.commit().map_err(|e| (e, false))?;
+            } else {
+                drop(savepoint);
+            }
+            results.push(result);
+        }
+        transaction.commit().map_err(|e| (e, true))?;
+        Ok(results)
+    }
+}
+
+fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
+    match job {
+        Job::Create { run, claims, events, .. } => create(connection, run, claims, events),
+        Job::Append { run, epoch, expect, events, release, .. } => {
+            append(connection, run, *epoch, *expect, events, *release)
+        }
+        Job::Import { run, records, claims, .. } => import(connection, run, records, claims),
+    }
+}
+
+fn create(
+    connection: &Connection,
+    run: &RunId,
+    claims: &[ComponentName],
+    events: &[Vec<u8>],
+) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
+    if let Some(busy) = claim(connection, run, claims)? {
+        return Ok(Err(busy));
+    }
+    connection.execute("INSERT INTO runs (run_id, epoch) VALUES (?1, 1)", [run.as_str()])?;
+    let records = insert(connection, run, None, 1, events)?;
+    note_head(connection, records.last())?;
+    Ok(Ok(records))
+}
+
+fn claim(
+    connection: &Connection,
+    run: &RunId,
+    claims: &[ComponentName],
+) -> rusqlite::Result<Option<AppendError>> {
+    for component in claims {
+        let holder: Option<String> = connection
+            .query_row("SELECT run_id FROM claims WHERE component = ?1", [component.as_str()], |r| r.get(0))
+            .optional()?;
+        if let Some(holder) = holder {
+            return Ok(Some(AppendError::Unavailable(format!("{BUSY}{component}\0{holder}"))));
+        }
+        connection.execute(
+            "INSERT INTO claims (component, run_id) VALUES (?1, ?2)",
+            params![component.as_str(), run.as_str()],
+        )?;
+    }
+    Ok(None)
+}
+
+fn append(
+    connection: &Connection,
+    run: &RunId,
+    epoch: u64,
+    expect: u64,
+    events: &[Vec<u8>],
+    release: Release,
+) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
+    let holds: Option<i64> = connection
+        .prepare_cached("SELECT epoch FROM runs WHERE run_id = ?1")?
+        .query_row([run.as_str()], |r| r.get(0))
+        .optional()?;
+    let Some(holds) = holds.and_then(|n| u64::try_from(n).ok()) else {
+        return Ok(Err(AppendError::Unavailable(format!("there is no run {run}"))));
+    };
+    if holds != epoch {
+        return Ok(Err(AppendError::Fenced { run: run.clone(), epoch: holds }));
+    }
+    let last: Option<(i64, String)> = connection
+        .prepare_cached("SELECT seq, hash FROM events WHERE run_id = ?1 ORDER BY seq DESC LIMIT 1")?
+        .query_row([run.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), Digest::from_stored(hash)));
+    let have = last.as_ref().map_or(0, |(seq, _)| *seq);
+    if have != expect {
+        return Ok(Err(AppendError::Conflict { run: run.clone(), have, expected: expect }));
+    }
+    let records = insert(connection, run, last, epoch, events)?;
+    if release == Release::Free {
+        connection.execute("DELETE FROM claims WHERE run_id = ?1", [run.as_str()])?;
+        note_head(connection, records.last())?;
+    }
+    Ok(Ok(records))
+}
+
+fn insert(
+    connection: &Connection,
+    run: &RunId,
+    mut last: Option<(u64, Digest)>,
+    epoch: u64,
+    events: &[Vec<u8>],
+) -> rusqlite::Result<Vec<Record>> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO events (run_id, seq, epoch, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut records = Vec::with_capacity(events.len());
+    for bytes in events {
+        let record = chain::link(run, last.as_ref().map(|(s, h)| (*s, h)), epoch, bytes.clone());
+        statement.execute(params![
+            run.as_str(),
+            int(record.seq),
+            int(epoch),
+            bytes,
+            record.previous.as_str(),
+            record.hash.as_str()
+        ])?;
+        last = Some((record.seq, record.hash.clone()));
+        records.push(record);
+    }
+    Ok(records)
+}
+
+fn import(
+    connection: &Connection,
+    run: &RunId,
+    records: &[Record],
+    claims: &[ComponentName],
+) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
+    let have: i64 =
+        connection
+            .query_row("SELECT count(*) FROM events WHERE run_id = ?1", [run.as_str()], |r| r.get(0))?;
+    if have > 0 {
+        return Ok(Err(AppendError::Conflict {
+            run: run.clone(),
+            have: u64::try_from(have).unwrap_or(0),
+            expected: 0,
+        }));
+    }
+    if let Some(busy) = claim(connection, run, claims)? {
+        return Ok(Err(busy));
+    }
+    let epoch = records.iter().map(|r| r.epoch).max().unwrap_or(1);
+    connection
+        .execute("INSERT INTO runs (run_id, epoch) VALUES (?1, ?2)", params![run.as_str(), int(epoch)])?;
+    for r in records {
+        connection.execute(
+            "INSERT INTO events (run_id, seq, epoch, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![run.as_str(), int(r.seq), int(r.epoch), r.bytes, r.previous.as_str(), r.hash.as_str()],
+        )?;
+    }
+    note_head(connection, records.last())?;
+    Ok(Ok(records.to_vec()))
+}
+
+/// The ledger learns a run's head when it starts and when it is sealed.
+fn note_head(connection: &Connection, last: Option<&Record>) -> rusqlite::Result<()> {
+    let Some(last) = last else { return Ok(()) };
+    let bytes = serde_json::to_vec(&(&last.run, last.seq, &last.hash)).unwrap_or_default();
+    let head: Option<(i64, String)> = connection
+        .query_row("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1", [], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .optional()?;
+    let head = head.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), Digest::from_stored(hash)));
+    let entry = chain::link(&RunId::new("ledger"), head.as_ref().map(|(s, h)| (*s, h)), 0, bytes);
+    connection.execute(
+        "INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)",
+        params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()],
+    )?;
+    Ok(())
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,404 @@
+//! What a step does: a closed set of few verbs times a kind.
+//!
+//! Beside each action stand its undo and its in-doubt rule, so that nobody can add one without deciding both. An action
+//! is concrete: everything it will send is in it, and execution is left no choice.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ComponentName, ProbeName, SiteName};
+use super::place::Place;
+use super::state::{GroupSize, RecordSet};
+use super::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use super::time::Dur;
+use super::waiver::Rule;
+
+/// One thing to do or to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Action {
+    /// Look, and go on only if what is seen is right.
+    Check(Check),
+    /// Make sure the old primary takes no writes, with proof.
+    Fence(Fence),
+    /// Lift a fence.
+    Unfence(Fence),
+    /// Make a replica the writer.
+    Promote {
+        /// The replica.
+        db: DatabaseRef,
+    },
+    /// Give a group its size.
+    Scale(Scale),
+    /// Send traffic elsewhere.
+    Switch(Switch),
+    /// Write for real.
+    Write(Write),
+    /// Run a command of the plan's author.
+    Run(Command),
+    /// Wait for a condition of the run or for a person.
+    Gate(Gate),
+    /// Let time pass, watching.
+    Wait {
+        /// How long.
+        duration_ms: Dur,
+    },
+}
+
+/// A read-only look that has to be satisfied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Check {
+    /// The credentials are those of the account that the plan names.
+    Identity {
+        /// Where.
+        place: Place,
+    },
+    /// The replica can be promoted: it replays, is available and is not being backed up.
+    Promotable {
+        /// The replica.
+        db: DatabaseRef,
+    },
+    /// What was there before: looked at once and kept. Never blocks.
+    Evidence {
+        /// What to look at.
+        targets: Vec<Target>,
+    },
+    /// How many writes may be lost with this database.
+    Exposure {
+        /// The replica whose last replayed commit is read.
+        db: DatabaseRef,
+    },
+    /// A probe is good so many times in a row, all sent after the step began.
+    Probe {
+        /// The probe.
+        probe: ProbeName,
+        /// For a probe of role `site`: which.
+        #[serde(default)]
+        site: Option<SiteName>,
+        /// How often in a row.
+        consecutive: u32,
+    },
+}
+
+/// How writes are kept from a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FenceMethod {
+    /// Application roles may not log in and their sessions are ended. Works while the control plane is down.
+    Sql,
+    /// A prepared security group replaces the others, and sessions are ended: a group alone leaves tracked connections open.
+    SecurityGroup,
+}
+
+impl FenceMethod {
+    /// The id used in plans and step names.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::SecurityGroup => "security_group",
+        }
+    }
+
+    /// The service that carries it out.
+    pub const fn service(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::SecurityGroup => "rds",
+        }
+    }
+}
+
+/// One rung of a fence's ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fence {
+    /// The old primary.
+    pub db: DatabaseRef,
+    /// How.
+    pub method: FenceMethod,
+    /// The security groups it had, so that the fence can be lifted exactly.
+    #[serde(default)]
+    pub groups_before: Vec<String>,
+}
+
+/// A change of a group's size. The three sizes go in one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scale {
+    /// The group.
+    pub group: GroupRef,
+    /// The sizes it had when the runbook was made: what the undo restores.
+    pub from: GroupSize,
+    /// The sizes it gets.
+    pub to: GroupSize,
+    /// Instances in service that are enough to go on.
+    pub proceed_at: u32,
+}
+
+/// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Switch {
+    /// The zone.
+    pub zone: ZoneRef,
+    /// What changes.
+    pub changes: Vec<RecordChange>,
+}
+
+impl Switch {
+    /// The opposite change.
+    fn reversed(&self) -> Self {
+        let flip = |c: &RecordChange| RecordChange { before: c.after.clone(), after: c.before.clone() };
+        Self { zone: self.zone.clone(), changes: self.changes.iter().map(flip).collect() }
+    }
+
+    /// The sets that exist once it is done.
+    pub fn sets_after(&self) -> Vec<RecordSet> {
+        self.changes.iter().filter_map(|c| c.after.clone()).collect()
+    }
+
+    /// Name and type of every set it touches, sorted and without repetition.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let sets = self.changes.iter().flat_map(|c| c.before.iter().chain(c.after.iter()));
+        let mut names: Vec<_> = sets.map(|s| (s.name.clone(), s.rtype.clone())).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// One record set before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordChange {
+    /// Exactly as it was read; none where nothing was.
+    pub before: Option<RecordSet>,
+    /// As it will be; none where it is removed.
+    pub after: Option<RecordSet>,
+}
+
+/// A real write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Write {
+    /// A row, committed and read back on the new primary.
+    Canary {
+        /// The database.
+        db: DatabaseRef,
+        /// The table.
+        table: String,
+    },
+    /// The guard object of a component, by conditional write.
+    Guard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// Who takes it, as it stands in the object.
+        holder: String,
+    },
+    /// Gives the guard back.
+    ReleaseGuard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// Who held it.
+        holder: String,
+    },
+}
+
+/// A command of the plan's author. Run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Whether running it twice is as good as once. If not, a person decides when it is in doubt.
+    pub idempotent: bool,
+}
+
+/// A condition that a run waits on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "on", rename_all = "snake_case")]
+pub enum Gate {
+    /// The old primary of the component is fenced with proof, or the lack of it is waived.
+    Fenced {
+        /// The component.
+        component: ComponentName,
+    },
+    /// Exposure of every one of the components is within the objective, or the excess is waived.
+    Exposure {
+        /// All are promoted or none.
+        components: Vec<ComponentName>,
+        /// The RPO that was promised.
+        objective_ms: Dur,
+    },
+    /// A person says yes.
+    Approval {
+        /// What is asked.
+        ask: String,
+        /// How long the question stands. Expiry never means yes.
+        expires_after_ms: Dur,
+    },
+}
+
+/// What takes an action back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// There is nothing to take back.
+    Nothing,
+    /// This action does.
+    By(Box<Action>),
+    /// It cannot be taken back.
+    PointOfNoReturn {
+        /// Why.
+        because: &'static str,
+    },
+}
+
+/// What to do about a call whose fate is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// Wait this long, look, and act only if the effect is proven absent.
+    ObserveAfter(Dur),
+    /// Calling again cannot hurt.
+    Repeat,
+    /// A person decides.
+    Ask,
+}
+
+impl Action {
+    /// What takes it back.
+    pub fn undo(&self) -> Undo {
+        match self {
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Write(Write::Canary { .. }) => {
+                Undo::Nothing
+            }
+            Self::Write(Write::ReleaseGuard { .. }) => Undo::Nothing,
+            Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(fence.clone()))),
+            Self::Unfence(_) => Undo::Nothing,
+            Self::Promote { .. } => Undo::PointOfNoReturn {
+                because: "a promoted replica has a history of its own; the way back is a failback",
+            },
+            Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
+                from: s.to,
+                to: s.from,
+                proceed_at: 0,
+                group: s.group.clone(),
+            }))),
+            Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
+            Self::Write(Write::Guard { component, place, holder }) => {
+                let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
+                Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
+            }
+            Self::Run(_) => Undo::Nothing,
+        }
+    }
+
+    /// What to do when its call's fate is unknown.
+    pub fn in_doubt(&self) -> InDoubt {
+        match self {
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
+            // Absolute states: sending them twice ends where sending them once does.
+            Self::Fence(_) | Self::Unfence(_) | Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
+            Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
+            // A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
+            Self::Switch(_) => InDoubt::ObserveAfter(Dur::secs(5)),
+            Self::Run(command) if command.idempotent => InDoubt::Repeat,
+            Self::Run(_) => InDoubt::Ask,
+        }
+    }
+
+    /// Whether it changes anything outside drctl.
+    pub fn mutates(&self) -> bool {
+        !matches!(self, Self::Check(_) | Self::Gate(_) | Self::Wait { .. })
+    }
+
+    /// Safety steps cannot be skipped and their failure cannot be ignored; only a waiver lifts them.
+    pub fn is_safety(&self) -> bool {
+        matches!(
+            self,
+            Self::Fence(_)
+                | Self::Gate(Gate::Fenced { .. } | Gate::Exposure { .. } | Gate::Approval { .. })
+                | Self::Check(Check::Exposure { .. } | Check::Identity { .. } | Check::Promotable { .. })
+                | Self::Promote { .. }
+                | Self::Write(_)
+        )
+    }
+
+    /// The rule that a person may waive to get past it, if any.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Gate(Gate::Fenced { .. }) => Some(Rule::UnfencedPromotion),
+            Self::Gate(Gate::Exposure { .. }) => Some(Rule::ExposureAboveRpo),
+            _ => None,
+        }
+    }
+
+    /// What to look at to see whether it is done. `token` is what the call answered, `key` identifies the call.
+    pub fn watch(&self, token: Option<&str>, key: &str) -> Option<Target> {
+        match self {
+            Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
+            Self::Check(Check::Promotable { db } | Check::Exposure { db }) | Self::Promote { db } => {
+                Some(Target::Database(db.clone()))
+            }
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
+                None
+            }
+            Self::Fence(f) | Self::Unfence(f) => Some(Target::Fence { db: f.db.clone(), method: f.method }),
+            Self::Scale(s) => Some(Target::Group(s.group.clone())),
+            Self::Switch(s) => Some(match token {
+                Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
+                None => Target::Records { zone: s.zone.clone(), names: s.names() },
+            }),
+            Self::Write(Write::Canary { db, table }) => {
+                Some(Target::Wrote { db: db.clone(), table: table.clone() })
+            }
+            Self::Write(
+                Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },
+            ) => Some(Target::Guard { component: component.clone(), place: place.clone() }),
+            Self::Run(command) => Some(Target::Command { key: key.to_owned(), command: command.clone() }),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(Check::Identity { place }) => write!(f, "check who the credentials are in {place}"),
+            Self::Check(Check::Promotable { db }) => write!(f, "check that {} can be promoted", db.id),
+            Self::Check(Check::Evidence { targets }) => {
+                write!(f, "keep what is there now ({} things)", targets.len())
+            }
+            Self::Check(Check::Exposure { db }) => write!(f, "measure which writes {} may lack", db.id),
+            Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
+                write!(f, "check that probe {probe} is good {consecutive} times in {site}")
+            }
+            Self::Check(Check::Probe { probe, site: None, consecutive }) => {
+                write!(f, "check that probe {probe} is good {consecutive} times")
+            }
+            Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
+            Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
+            Self::Promote { db } => write!(f, "promote {}", db.id),
+            Self::Scale(s) => {
+                write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
+            }
+            Self::Switch(s) => write!(f, "switch {} record sets in zone {}", s.changes.len(), s.zone.zone),
+            Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
+            Self::Write(Write::Guard { component, .. }) => write!(f, "take the guard of {component}"),
+            Self::Write(Write::ReleaseGuard { component, .. }) => {
+                write!(f, "give back the guard of {component}")
+            }
+            Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
+            Self::Gate(Gate::Fenced { component }) => {
+                write!(f, "wait until {component} is fenced, with proof")
+            }
+            Self::Gate(Gate::Exposure { components, objective_ms }) => {
+                let names: Vec<_> = components.iter().map(ComponentName::as_str).collect();
+                write!(f, "go on only if {} may lose no more than {objective_ms}", names.join(", "))
+            }
+            Self::Gate(Gate::Approval { ask, .. }) => write!(f, "wait for approval: {ask}"),
+            Self::Wait { duration_ms } => write!(f, "watch for {duration_ms}"),
+        }
+    }
+}

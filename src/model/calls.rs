@@ -1,0 +1,238 @@
+//! The exact calls that an action makes, for the dry run and the paper runbook. Adapters may make no other mutating call.
+
+use serde::Serialize;
+
+use super::action::{Action, Check, Fence, FenceMethod, Scale, Switch, Write};
+use super::state::{RecordAnswer, RecordPolicy, RecordSet};
+
+/// One call as it would be made by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// `rds`, `route53`, `sql` and so on.
+    pub service: &'static str,
+    /// The API operation, or `statement` for SQL.
+    pub operation: &'static str,
+    /// The site or connection.
+    pub at: String,
+    /// Whether it changes anything.
+    pub mutates: bool,
+    /// A command line that does the same.
+    pub command: String,
+}
+
+/// The calls of `action` in order, the mutating ones first, then those that watch for the result.
+pub fn calls(action: &Action) -> Vec<Call> {
+    match action {
+        Action::Check(check) => check_calls(check),
+        Action::Fence(f) => fence_calls(f),
+        Action::Unfence(f) => match f.method {
+            FenceMethod::Sql => vec![sql(&f.db.place.name, &f.db.id, true, "ALTER ROLE <application> LOGIN")],
+            FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
+        },
+        Action::Promote { db } => vec![
+            aws(
+                db,
+                "rds",
+                "PromoteReadReplica",
+                true,
+                format!(
+                    "aws rds promote-read-replica --region {} --db-instance-identifier {}",
+                    db.place.region, db.id
+                ),
+            ),
+            describe_db(&db.place.region, &db.place.name, &db.id),
+        ],
+        Action::Scale(s) => scale_calls(s),
+        Action::Switch(s) => switch_calls(s),
+        Action::Write(write) => vec![write_call(write)],
+        Action::Run(c) => vec![call("command", "run", "here", true, c.argv.join(" "))],
+        Action::Gate(_) | Action::Wait { .. } => Vec::new(),
+    }
+}
+
+fn fence_calls(f: &Fence) -> Vec<Call> {
+    let (at, id) = (&f.db.place.name, &f.db.id);
+    match f.method {
+        FenceMethod::Sql => vec![
+            sql(at, id, true, "ALTER ROLE <application> NOLOGIN; then pg_terminate_backend of its sessions"),
+            sql(
+                at,
+                id,
+                false,
+                "SELECT rolcanlogin ...; SELECT count(*) FROM pg_stat_activity ... -- both must be zero",
+            ),
+        ],
+        FenceMethod::SecurityGroup => {
+            let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
+            vec![modify_groups(f, &[group]), describe_db(&f.db.place.region, at, id)]
+        }
+    }
+}
+
+fn scale_calls(s: &Scale) -> Vec<Call> {
+    let region = &s.group.place.region;
+    let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
+    vec![
+        call(
+            "autoscaling",
+            "UpdateAutoScalingGroup",
+            &s.group.place.name,
+            true,
+            format!(
+                "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {} --min-size {min} --desired-capacity {desired} --max-size {max}",
+                s.group.group
+            ),
+        ),
+        call(
+            "autoscaling",
+            "DescribeAutoScalingGroups",
+            &s.group.place.name,
+            false,
+            format!(
+                "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
+                s.group.group, s.proceed_at
+            ),
+        ),
+    ]
+}
+
+fn write_call(write: &Write) -> Call {
+    match write {
+        Write::Canary { db, table } => {
+            let text = format!("BEGIN READ WRITE; INSERT INTO {table} ...; COMMIT; SELECT ...");
+            sql(&db.place.name, &db.id, true, &text)
+        }
+        Write::Guard { component, place, .. } => {
+            let command = format!("aws s3api put-object --if-none-match '*' --key {component} ...");
+            call("s3", "PutObject", &place.name, true, command)
+        }
+        Write::ReleaseGuard { component, place, .. } => {
+            let command = format!("aws s3api delete-object --if-match <etag> --key {component} ...");
+            call("s3", "DeleteObject", &place.name, true, command)
+        }
+    }
+}
+
+fn check_calls(check: &Check) -> Vec<Call> {
+    match check {
+        Check::Identity { place } => vec![call(
+            "sts",
+            "GetCallerIdentity",
+            &place.name,
+            false,
+            format!("aws sts get-caller-identity --region {}", place.region),
+        )],
+        Check::Promotable { db } | Check::Exposure { db } => {
+            vec![describe_db(&db.place.region, &db.place.name, &db.id)]
+        }
+        Check::Evidence { .. } => Vec::new(),
+        Check::Probe { probe, .. } => {
+            vec![call("probe", "sample", "from here", false, format!("# probe {probe}"))]
+        }
+    }
+}
+
+fn switch_calls(s: &Switch) -> Vec<Call> {
+    let mut batch = Vec::new();
+    for change in &s.changes {
+        if let Some(before) = &change.before {
+            batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
+        }
+        // Where nothing was read there is nothing to compare with, so that is the only place for an upsert.
+        let action = if change.before.is_some() { "CREATE" } else { "UPSERT" };
+        if let Some(after) = &change.after {
+            batch.push(format!("{{\"Action\":\"{action}\",\"ResourceRecordSet\":{}}}", record_json(after)));
+        }
+    }
+    let at = &s.zone.place.name;
+    vec![
+        call(
+            "route53",
+            "ChangeResourceRecordSets",
+            at,
+            true,
+            format!(
+                "aws route53 change-resource-record-sets --hosted-zone-id {} --change-batch '{{\"Changes\":[{}]}}'",
+                s.zone.zone,
+                batch.join(",")
+            ),
+        ),
+        call(
+            "route53",
+            "GetChange",
+            at,
+            false,
+            "aws route53 get-change --id <id from the answer>   # until INSYNC".to_owned(),
+        ),
+    ]
+}
+
+fn record_json(set: &RecordSet) -> String {
+    let mut fields = vec![format!("\"Name\":\"{}\",\"Type\":\"{}\"", set.name, set.rtype)];
+    if let Some(id) = &set.set_identifier {
+        fields.push(format!("\"SetIdentifier\":\"{id}\""));
+    }
+    match &set.policy {
+        RecordPolicy::Simple => {}
+        RecordPolicy::Weighted { weight } => fields.push(format!("\"Weight\":{weight}")),
+        RecordPolicy::Failover { primary } => {
+            fields.push(format!("\"Failover\":\"{}\"", if *primary { "PRIMARY" } else { "SECONDARY" }));
+        }
+    }
+    match &set.answer {
+        RecordAnswer::Values { ttl_s, values } => {
+            let values: Vec<_> = values.iter().map(|v| format!("{{\"Value\":\"{}\"}}", v.replace('"', "\\\""))).collect();
+            fields.push(format!("\"TTL\":{ttl_s},\"ResourceRecords\":[{}]", values.join(",")));
+        }
+        RecordAnswer::Alias { name, zone, evaluate_health } => fields.push(format!(
+            "\"AliasTarget\":{{\"HostedZoneId\":\"{zone}\",\"DNSName\":\"{name}\",\"EvaluateTargetHealth\":{evaluate_health}}}"
+        )),
+    }
+    if let Some(check) = &set.health_check {
+        fields.push(format!("\"HealthCheckId\":\"{check}\""));
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+    aws(
+        &f.db,
+        "rds",
+        "ModifyDBInstance",
+        true,
+        format!(
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {} --apply-immediately   # then end the sessions that are still open",
+            f.db.place.region,
+            f.db.id,
+            groups.join(" ")
+        ),
+    )
+}
+
+fn describe_db(region: &str, at: &str, id: &str) -> Call {
+    call(
+        "rds",
+        "DescribeDBInstances",
+        at,
+        false,
+        format!("aws rds describe-db-instances --region {region} --db-instance-identifier {id}"),
+    )
+}
+
+fn aws(
+    db: &super::target::DatabaseRef,
+    service: &'static str,
+    operation: &'static str,
+    mutates: bool,
+    command: String,
+) -> Call {
+    call(service, operation, &db.place.name, mutates, command)
+}
+
+fn sql(at: &str, id: &str, mutates: bool, text: &str) -> Call {
+    call("sql", "statement", at, mutates, format!("psql --host <endpoint of {id}> -c \"{text}\""))
+}
+
+fn call(service: &'static str, operation: &'static str, at: &str, mutates: bool, command: String) -> Call {
+    Call { service, operation, at: at.to_owned(), mutates, command }
+}

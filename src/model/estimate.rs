@@ -1,0 +1,50 @@
+//! How long actions take: expected, and at worst. Provider figures are theirs where they publish any; `history` will replace them.
+
+use serde::{Deserialize, Serialize};
+
+use schemars::JsonSchema;
+
+use super::action::{Action, Check, Gate};
+use super::time::Dur;
+
+/// Expected and worst duration of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Estimate {
+    /// In most runs.
+    pub expected_ms: Dur,
+    /// The step's timeout: after it the step has failed.
+    pub timeout_ms: Dur,
+}
+
+impl Estimate {
+    const fn new(expected_ms: Dur, timeout_ms: Dur) -> Self {
+        Self { expected_ms, timeout_ms }
+    }
+
+    /// For an action with nothing of its own to say in the plan.
+    ///
+    /// Sources: promotion takes "several minutes or longer" and reboots (AWS, Amazon RDS User Guide, «Promoting a read
+    /// replica»); changes are INSYNC generally within 60 seconds (AWS, Route 53 Developer Guide). AWS publishes no figure for
+    /// Auto Scaling: 180 s is what launch, boot and one health check interval commonly add up to.
+    pub fn of(action: &Action) -> Self {
+        match action {
+            Action::Check(Check::Evidence { .. }) => Self::new(Dur::secs(3), Dur::secs(30)),
+            Action::Check(Check::Probe { consecutive, .. }) => {
+                Self::new(Dur::secs(5 * u64::from(*consecutive)), Dur::mins(5))
+            }
+            Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
+            Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
+            Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
+            Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
+            Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),
+            Action::Switch(_) => Self::new(Dur::secs(35), Dur::mins(5)),
+            Action::Write(_) => Self::new(Dur::secs(2), Dur::secs(60)),
+            Action::Run(_) => Self::new(Dur::secs(30), Dur::mins(5)),
+            Action::Gate(Gate::Approval { expires_after_ms, .. }) => {
+                Self::new(Dur::mins(2), *expires_after_ms)
+            }
+            Action::Gate(_) => Self::new(Dur::ZERO, Dur::ZERO),
+            Action::Wait { duration_ms } => Self::new(*duration_ms, *duration_ms),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The events of a run: the only truth about it.
+//!
+//! Kinds are only ever added and fields only with defaults. A reader that meets a kind it does not know refuses it and
+//! names the version that wrote it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::facts::Fact;
+use super::ids::{ComponentName, Digest, PlanName, RunId, StepId};
+use super::time::{Dur, Timestamp};
+use super::waiver::{Person, Rule, Waiver};
+
+/// The version of the event shapes that this build writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One event as it is stored: bytes of this, in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// When, by a clock that never runs backwards within a run.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// Whether anything real was touched. Stamped on everything that leaves a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "world", rename_all = "snake_case")]
+pub enum WorldKind {
+    /// Real providers.
+    Live,
+    /// A simulated estate in virtual time.
+    Sandbox {
+        /// What happens in it.
+        scenario: String,
+        /// Which of all the ways it can happen.
+        seed: u64,
+        /// When its time began.
+        began: Timestamp,
+    },
+}
+
+impl WorldKind {
+    /// `live` or `sandbox`.
+    pub const fn id(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox { .. } => "sandbox",
+        }
+    }
+}
+
+/// Everything a run starts from. Resume reads this and never the plan file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunCreated {
+    /// The run.
+    pub run: RunId,
+    /// The application.
+    pub plan: PlanName,
+    /// The exact bytes of the runbook, as text.
+    pub runbook: String,
+    /// Digest of those bytes.
+    pub runbook_digest: Digest,
+    /// The exact bytes of the plan file, as text.
+    pub plan_text: String,
+    /// Digest of the inventory that was planned from.
+    pub inventory_digest: Digest,
+    /// Live or sandbox.
+    #[serde(flatten)]
+    pub world: WorldKind,
+    /// The version of drctl.
+    pub tool: String,
+    /// The version of the event shapes.
+    pub schema_version: u32,
+    /// Who asked for it.
+    pub requester: Person,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// P0 to P3.
+    #[serde(default)]
+    pub severity: Option<String>,
+    /// The incident it belongs to.
+    #[serde(default)]
+    pub incident: Option<String>,
+    /// When users began to fail, by a person's word.
+    #[serde(default)]
+    pub outage_began: Option<Timestamp>,
+    /// The run that this one continues. It inherits facts, never approvals.
+    #[serde(default)]
+    pub continues: Option<RunId>,
+}
+
+/// How a step came to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The run did it.
+    Performed,
+    /// It was found done.
+    Noop,
+    /// A person did it; observation confirmed it.
+    ByHand,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything was done and confirmed.
+    Recovered,
+    /// It was cancelled and unwound: as if it had not been.
+    Cancelled,
+    /// It was cancelled after a point of no return; what was done stays done.
+    Abandoned,
+}
+
+/// What a person asks of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "signal", rename_all = "snake_case")]
+pub enum Signal {
+    /// Yes to an approval gate.
+    Approve {
+        /// The gate.
+        step: StepId,
+        /// The runbook that was looked at.
+        runbook: Digest,
+    },
+    /// No.
+    Reject {
+        /// The gate.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// Start nothing new; settle what is under way.
+    Pause,
+    /// Go on, trying failed steps again.
+    Resume,
+    /// Undo what may be undone, or stop where it may not.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Leave a step out.
+    Skip {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// A person did a step by hand; drctl believes what it then observes.
+    Done {
+        /// The step.
+        step: StepId,
+    },
+    /// Accept a refusal.
+    Waive {
+        /// What is accepted.
+        waiver: Waiver,
+    },
+}
+
+/// Which of a step's two calls is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The action.
+    #[default]
+    Do,
+    /// What takes it back.
+    Undo,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// The run began to exist.
+    RunCreated(Box<RunCreated>),
+    /// A process owns the run from here on. Calls of an earlier owner without an answer are in doubt.
+    EpochTaken {
+        /// Its number, one higher than the last.
+        epoch: u64,
+        /// The process, for people.
+        owner: String,
+    },
+    /// A probe turned: `consecutive` samples in a row say so.
+    ProbeTurned {
+        /// The probe's key.
+        probe: String,
+        /// To good, or to bad.
+        good: bool,
+        /// When the first of those samples was sent.
+        since: Timestamp,
+        /// When the last sample of the other kind was sent, if there was one.
+        #[serde(default)]
+        last_other: Option<Timestamp>,
+        /// What the last sample said.
+        detail: String,
+    },
+    /// Everything the step needs is there.
+    StepStarted {
+        /// The step.
+        step: StepId,
+    },
+    /// A call is about to be made. Written before it is.
+    CallIntended {
+        /// The step.
+        step: StepId,
+        /// The action, or its undo.
+        #[serde(default)]
+        direction: Direction,
+        /// Counts calls.
+        attempt: u32,
+        /// Rises only after an observation proved that the earlier one had no effect.
+        generation: u32,
+        /// The idempotency key.
+        key: String,
+    },
+    /// The provider accepted the call.
+    CallAnswered {
+        /// The step.
+        step: StepId,
+        /// What it answered that is needed to watch for completion.
+        #[serde(default)]
+        token: Option<String>,
+    },
+    /// The call never left, or was refused without effect.
+    CallRefused {
+        /// The step.
+        step: StepId,
+        /// The provider's code, or `not_sent`.
+        code: String,
+        /// In words.
+        why: String,
+        /// When it is tried again; none if that is no use.
+        #[serde(default)]
+        retry_at: Option<Timestamp>,
+    },
+    /// Nobody knows whether the call had its effect.
+    CallInDoubt {
+        /// The step.
+        step: StepId,
+        /// What happened instead of an answer.
+        why: String,
+    },
+    /// An observation proved that the call had no effect.
+    EffectDisproved {
+        /// The step.
+        step: StepId,
+        /// What was seen.
+        seen: String,
+    },
+    /// The step is done.
+    StepFinished {
+        /// The step.
+        step: StepId,
+        /// How.
+        end: End,
+        /// What it established.
+        #[serde(default)]
+        facts: Vec<Fact>,
+    },
+    /// The step failed. Resume tries it again.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// The step is left out.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+        /// By whom; none if drctl found it not needed.
+        #[serde(default)]
+        who: Option<Person>,
+    },
+    /// A gate does not let the run through.
+    GateBlocked {
+        /// The gate.
+        step: StepId,
+        /// The rule, if a person may waive one; none where a yes is asked for.
+        #[serde(default)]
+        rule: Option<Rule>,
+        /// The facts.
+        why: String,
+        /// The flag that would lift it.
+        #[serde(default)]
+        flag: Option<String>,
+    },
+    /// A person's yes was taken.
+    Approved {
+        /// The gate.
+        step: StepId,
+        /// Who.
+        who: Person,
+    },
+    /// A person's no was taken.
+    Rejected {
+        /// The gate.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// Why.
+        reason: String,
+    },
+    /// A refusal was accepted while the run was under way.
+    Waived {
+        /// What.
+        waiver: Waiver,
+    },
+    /// The component is promoted on a waiver: its fence is owed.
+    FencePending {
+        /// The component.
+        component: ComponentName,
+    },
+    /// What a person asked was not done.
+    SignalRefused {
+        /// What.
+        signal: Signal,
+        /// Who.
+        who: Person,
+        /// Why not.
+        reason: String,
+    },
+    /// Nothing new is started.
+    Paused {
+        /// Who or what asked.
+        why: String,
+    },
+    /// The run goes on; failed steps are tried again.
+    Resumed {
+        /// Who.
+        who: Person,
+    },
+    /// The run is to end early.
+    CancelRequested {
+        /// Who.
+        who: Person,
+        /// Why.
+        reason: String,
+    },
+    /// A person says that a step was done by hand; observation decides.
+    ClaimedDone {
+        /// The step.
+        step: StepId,
+        /// Who.
+        who: Person,
+    },
+    /// A step was taken back.
+    StepUndone {
+        /// The step.
+        step: StepId,
+    },
+    /// A step could not be taken back.
+    UndoFailed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// Wall clock and monotonic clock disagree: figures across this point are bounds.
+    ClockJumped {
+        /// By how much the wall clock moved beyond the monotonic one.
+        forward_ms: Dur,
+        /// By how much it moved back.
+        backward_ms: Dur,
+    },
+    /// The process stops; the run can be resumed.
+    Halted {
+        /// Why.
+        reason: String,
+    },
+    /// The run is over.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+    },
+}

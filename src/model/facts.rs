@@ -1,0 +1,107 @@
+//! What a finished step established. Facts are journalled with the result; gates and reports read nothing else.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::action::FenceMethod;
+use super::ids::ComponentName;
+use super::measure::{Basis, Figure};
+use super::state::State;
+use super::time::{Dur, Timestamp};
+
+/// One established fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// The old primary takes no writes.
+    Fenced {
+        /// The component.
+        component: ComponentName,
+        /// How.
+        method: FenceMethod,
+        /// From when on it is proven.
+        at: Timestamp,
+        /// The old primary's last commit, where the method could see it.
+        last_commit: Option<Timestamp>,
+        /// What was found.
+        proof: String,
+    },
+    /// How many writes may be lost.
+    Exposure(Exposure),
+    /// Instances in service.
+    Capacity {
+        /// The component.
+        component: ComponentName,
+        /// How many are in service.
+        in_service: u32,
+        /// How many were wanted.
+        wanted: u32,
+    },
+    /// The credentials.
+    Identity {
+        /// The place.
+        place: String,
+        /// The principal.
+        arn: String,
+    },
+    /// A row was written and read back.
+    Wrote {
+        /// The component.
+        component: ComponentName,
+        /// The server that took it.
+        server: String,
+    },
+    /// A DNS change is on all authoritative servers.
+    Switched {
+        /// The provider's id of the change; none if it was found in place.
+        change: Option<String>,
+        /// How long resolvers may keep the old answer.
+        old_ttl_ms: Dur,
+    },
+    /// What was there.
+    Seen {
+        /// The target's key.
+        target: String,
+        /// Its state.
+        state: State,
+    },
+    /// A command's end.
+    Ran {
+        /// The last lines of its output.
+        tail: String,
+    },
+}
+
+/// The writes that may be lost with one store: last instant the old primary can have acknowledged one, minus the last commit
+/// replayed at the target. Lag is not exposure: exposure grows with the outage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exposure {
+    /// The store.
+    pub component: ComponentName,
+    /// The figure when it was taken.
+    pub figure: Figure,
+    /// The last instant at which the old primary can have acknowledged a write.
+    pub last_instant: Option<Timestamp>,
+    /// How that instant is known, in words.
+    pub because: String,
+    /// The last commit replayed at the target.
+    pub last_replayed: Option<Timestamp>,
+    /// When the figure was taken.
+    pub taken_at: Timestamp,
+    /// True while nothing stops the old primary from acknowledging more: the figure then grows with time.
+    pub grows: bool,
+}
+
+impl Exposure {
+    /// The figure at `now`.
+    pub fn at(&self, now: Timestamp) -> Figure {
+        match self.figure.value_ms {
+            Some(value) if self.grows => Figure {
+                value_ms: Some(value.plus(now.since(self.taken_at))),
+                basis: Basis::UpperBound,
+                ..self.figure
+            },
+            _ => self.figure,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Names and identifiers. Each is its own type, so that a component is never passed where a site is meant.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $id:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $id(String);
+
+        impl $id {
+            /// Wraps a name that was already checked where it was read.
+            pub fn new(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $id {
+            fn from(name: &str) -> Self {
+                Self(name.to_owned())
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of one application's plan.
+    PlanName
+);
+name!(
+    /// Something that is recovered: a database, node group, record set.
+    ComponentName
+);
+name!(
+    /// Where an application can live.
+    SiteName
+);
+name!(
+    /// One node of a runbook, for example `promote.db`.
+    StepId
+);
+name!(
+    /// One execution of one runbook.
+    RunId
+);
+name!(
+    /// A health probe.
+    ProbeName
+);
+
+/// A SHA-256 over exact bytes, in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_raw(&Sha256::digest(bytes))
+    }
+
+    /// The digest of several fields. Each is framed by its length, so that moving a byte from one to the next changes it.
+    pub fn of_fields(fields: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for field in fields {
+            hasher.update((field.len() as u64).to_be_bytes());
+            hasher.update(field);
+        }
+        Self::from_raw(&hasher.finalize())
+    }
+
+    fn from_raw(raw: &[u8]) -> Self {
+        use fmt::Write as _;
+        let mut hex = String::with_capacity(raw.len() * 2);
+        for byte in raw {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Self(hex)
+    }
+
+    /// Wraps a digest that was read from a store. It is compared with a computed one before it is believed.
+    pub fn from_stored(hex: impl Into<String>) -> Self {
+        Self(hex.into())
+    }
+
+    /// All 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

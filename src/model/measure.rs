@@ -1,0 +1,127 @@
+//! Figures with their basis. A figure that cannot be measured is a bound with its direction, or unknown; it never flatters.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::time::Dur;
+
+/// How a figure was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Observed at both ends.
+    Measured,
+    /// The truth is this or less.
+    UpperBound,
+    /// The truth is this or more: it can never prove an objective.
+    LowerBound,
+    /// Nothing can be said.
+    Unknown,
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Measured => "measured",
+            Self::UpperBound => "upper bound",
+            Self::LowerBound => "lower bound",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// A duration that was measured or bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Figure {
+    /// The duration; absent when the basis is `unknown`.
+    pub value_ms: Option<Dur>,
+    /// What the duration is worth.
+    pub basis: Basis,
+    /// Half-width of what sampling cannot see: the interval of the probe, or zero.
+    #[serde(default)]
+    pub resolution_ms: Dur,
+}
+
+impl Figure {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { value_ms: None, basis: Basis::Unknown, resolution_ms: Dur::ZERO };
+
+    /// A figure with an exact reading.
+    pub const fn new(value: Dur, basis: Basis) -> Self {
+        Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
+    }
+
+    /// Whether the figure proves that `objective` was met. Sampling error counts against us.
+    pub fn proves(&self, objective: Dur) -> bool {
+        match (self.basis, self.value_ms) {
+            (Basis::Measured | Basis::UpperBound, Some(value)) => value.plus(self.resolution_ms) <= objective,
+            _ => false,
+        }
+    }
+
+    /// The worse of two figures: the one that proves less. Used where one number stands for several stores.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |f: &Self| match f.basis {
+            Basis::Measured => 0,
+            Basis::UpperBound => 1,
+            Basis::LowerBound => 2,
+            Basis::Unknown => 3,
+        };
+        match (self.value_ms, other.value_ms) {
+            (None, _) => self,
+            (_, None) => other,
+            (Some(a), Some(b)) => {
+                let basis = if rank(&self) >= rank(&other) { self.basis } else { other.basis };
+                Self {
+                    value_ms: Some(a.max(b)),
+                    basis,
+                    resolution_ms: self.resolution_ms.max(other.resolution_ms),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match (self.value_ms, self.basis) {
+            (None, _) | (_, Basis::Unknown) => "unknown".to_owned(),
+            (Some(v), Basis::Measured) if self.resolution_ms > Dur::ZERO => {
+                format!("{v} ± {} (measured)", self.resolution_ms)
+            }
+            (Some(v), Basis::Measured) => format!("{v} (measured)"),
+            (Some(v), Basis::UpperBound) => format!("at most {v} (upper bound)"),
+            (Some(v), Basis::LowerBound) => format!("at least {v} (lower bound)"),
+        };
+        f.pad(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_bound_proves_nothing() {
+        assert!(!Figure::new(Dur::ZERO, Basis::LowerBound).proves(Dur::mins(15)));
+        assert!(!Figure::UNKNOWN.proves(Dur::mins(15)));
+    }
+
+    #[test]
+    fn sampling_error_counts_against_the_objective() {
+        let f = Figure { value_ms: Some(Dur::secs(58)), basis: Basis::Measured, resolution_ms: Dur::secs(5) };
+        assert!(f.proves(Dur::secs(63)));
+        assert!(!f.proves(Dur::secs(60)));
+    }
+
+    #[test]
+    fn the_worse_of_two_keeps_the_weaker_basis() {
+        let a = Figure::new(Dur::secs(10), Basis::Measured);
+        let b = Figure::new(Dur::secs(3), Basis::UpperBound);
+        assert_eq!(a.worse(b), Figure::new(Dur::secs(10), Basis::UpperBound));
+        assert_eq!(a.worse(Figure::UNKNOWN), Figure::UNKNOWN);
+    }
+}

@@ -1,0 +1,17 @@
+//! The words of the trade as types: ids, times, places, actions, runbooks and events.
+//!
+//! Everything above speaks in these types. Nothing here does anything: no file, clock, network or random number.
+
+pub mod action;
+pub mod calls;
+pub mod estimate;
+pub mod event;
+pub mod facts;
+pub mod ids;
+pub mod measure;
+pub mod place;
+pub mod runbook;
+pub mod state;
+pub mod target;
+pub mod time;
+pub mod waiver;

@@ -1,0 +1,296 @@
+//! The computed, immutable, fully concrete graph of steps for one intent. Approval binds to its digest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::estimate::Estimate;
+use super::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName, StepId};
+use super::time::Dur;
+use super::waiver::Waiver;
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// Unplanned: the source is lost or failing.
+    Failover,
+    /// Planned, with zero loss.
+    Switchover,
+    /// A switchover to the plan's home.
+    Failback,
+}
+
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Failover => "failover",
+            Self::Switchover => "switchover",
+            Self::Failback => "failback",
+        })
+    }
+}
+
+/// The phases in their order. A step's phase is where it is shown; what it waits for is its `needs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Credentials, replica, guard.
+    Preflight,
+    /// What was there before; bounded, and nothing waits for it.
+    Evidence,
+    /// Capacity at the target.
+    Scale,
+    /// No more writes at the source.
+    Fence,
+    /// Exposure.
+    Measure,
+    /// Is the exposure acceptable, do people agree.
+    Gate,
+    /// The one-way door.
+    Promote,
+    /// Secrets, configuration, restarts.
+    Rewire,
+    /// The recovery site works, with a real write.
+    Verify,
+    /// Traffic.
+    Redirect,
+    /// From outside.
+    Confirm,
+    /// For a while.
+    Watch,
+    /// The end.
+    Seal,
+}
+
+impl Phase {
+    /// Every phase in order.
+    pub const ALL: [Self; 13] = [
+        Self::Preflight,
+        Self::Evidence,
+        Self::Scale,
+        Self::Fence,
+        Self::Measure,
+        Self::Gate,
+        Self::Promote,
+        Self::Rewire,
+        Self::Verify,
+        Self::Redirect,
+        Self::Confirm,
+        Self::Watch,
+        Self::Seal,
+    ];
+
+    /// The word used in plans and output.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Evidence => "evidence",
+            Self::Scale => "scale",
+            Self::Fence => "fence",
+            Self::Measure => "measure",
+            Self::Gate => "gate",
+            Self::Promote => "promote",
+            Self::Rewire => "rewire",
+            Self::Verify => "verify",
+            Self::Redirect => "redirect",
+            Self::Confirm => "confirm",
+            Self::Watch => "watch",
+            Self::Seal => "seal",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Need {
+    /// The step waited for.
+    pub step: StepId,
+    /// True if its failure is good enough: it only has to be over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
+}
+
+/// When a step is not needed after all. Doing nothing is then a journalled answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unless {
+    /// The component is fenced by an earlier rung.
+    Fenced(ComponentName),
+}
+
+/// What a failed step means for the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Nothing that needs it starts; the run halts when the rest has settled.
+    Halt,
+    /// It is noted and the run goes on.
+    Continue,
+}
+
+/// One node of a runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Unique in the runbook.
+    pub id: StepId,
+    /// Where it is shown.
+    pub phase: Phase,
+    /// The component it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// What it does.
+    pub action: Action,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// When it is not needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<Unless>,
+    /// What its failure means.
+    pub on_failure: OnFailure,
+    /// Background steps are tried for as long as the run lasts; nothing waits for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
+    /// How long it takes.
+    pub estimate: Estimate,
+}
+
+/// What was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Objectives {
+    /// Recovery time objective.
+    pub rto_ms: Dur,
+    /// Recovery point objective.
+    pub rpo_ms: Dur,
+}
+
+/// What a probe stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeRole {
+    /// What users see. The RTO clock is read from these.
+    Public,
+    /// One site, before traffic is sent to it.
+    Site,
+    /// A real write by the public path.
+    Write,
+}
+
+/// How a probe asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeVia {
+    /// An HTTP GET (or POST for role `write`) and the status that is good.
+    Http {
+        /// The address.
+        url: String,
+        /// The status expected.
+        status: u16,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+}
+
+/// A probe as the run uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    /// Its name.
+    pub name: ProbeName,
+    /// What it stands for.
+    pub role: ProbeRole,
+    /// For role `site`: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteName>,
+    /// How it asks.
+    pub via: ProbeVia,
+    /// How often.
+    pub every_ms: Dur,
+    /// How long it waits for an answer.
+    pub timeout_ms: Dur,
+}
+
+impl Probe {
+    /// Name and site: what events call it.
+    pub fn key(&self) -> String {
+        match &self.site {
+            Some(site) => format!("{}@{site}", self.name),
+            None => self.name.to_string(),
+        }
+    }
+}
+
+/// The runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Runbook {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// The application.
+    pub plan: PlanName,
+    /// Digest of the plan file's bytes.
+    pub plan_digest: Digest,
+    /// What it is for.
+    pub intent: Intent,
+    /// The site that is left; none if it is not known.
+    pub from: Option<SiteName>,
+    /// The site that is recovered to.
+    pub to: SiteName,
+    /// What was promised.
+    pub objectives: Objectives,
+    /// Objectives of single components, where they differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub component_objectives: BTreeMap<ComponentName, Objectives>,
+    /// Refusals that people accepted.
+    #[serde(default)]
+    pub waivers: Vec<Waiver>,
+    /// The probes that run beside it.
+    #[serde(default)]
+    pub probes: Vec<Probe>,
+    /// How many probes in a row make a turn.
+    pub probe_consecutive: u32,
+    /// The steps; each after all that it needs.
+    pub steps: Vec<Step>,
+    /// What a reader should know: stale observations, fallbacks used, what was found done.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+impl Runbook {
+    /// The bytes that are stored, shown and approved.
+    pub fn bytes(&self) -> Vec<u8> {
+        // Plain data with string keys: there is nothing in it that JSON cannot hold.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The digest that approvals bind to.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes())
+    }
+
+    /// A step by its id.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|s| &s.id == id)
+    }
+
+    /// The objectives of one component.
+    pub fn objectives_of(&self, component: &ComponentName) -> Objectives {
+        self.component_objectives.get(component).copied().unwrap_or(self.objectives)
+    }
+
+    /// Whether every change of the run is already in place.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}

@@ -1,0 +1,223 @@
+//! What adapters see: the state of one thing at one moment, in the provider's own terms where those matter.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::time::{Dur, Timestamp};
+
+/// The state of any target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum State {
+    /// A database server.
+    Database(DatabaseState),
+    /// A group of instances.
+    Group(GroupState),
+    /// Record sets of one zone.
+    Records(RecordsState),
+    /// A submitted DNS change.
+    Change(ChangeState),
+    /// Who the credentials are.
+    Identity(IdentityState),
+    /// Whether a fence holds.
+    Fence(FenceState),
+    /// The guard object of a component.
+    Guard(GuardState),
+    /// What a real write found.
+    Wrote(WroteState),
+    /// A command that was run.
+    Command(CommandState),
+}
+
+/// Which part a database server plays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseRole {
+    /// Takes writes, or would if it were not fenced.
+    Writer,
+    /// Replays another server.
+    Replica {
+        /// The server it replays, as the provider names it.
+        source: String,
+    },
+}
+
+/// A database server as observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseState {
+    /// Its part.
+    pub role: DatabaseRole,
+    /// The provider's status word, for RDS for example `available` or `modifying`.
+    pub status: String,
+    /// When the last commit it holds was made: on a replica the last one replayed.
+    #[serde(default)]
+    pub last_commit: Option<Timestamp>,
+    /// How `last_commit` was found: `sql`, or `replica_lag` with its known falsehood on an idle source.
+    #[serde(default)]
+    pub last_commit_source: Option<String>,
+    /// Age of the newest backup that can be restored from.
+    #[serde(default)]
+    pub backup_age_ms: Option<Dur>,
+    /// Security groups attached and active.
+    #[serde(default)]
+    pub security_groups: BTreeSet<String>,
+}
+
+impl DatabaseState {
+    /// Whether it is a replica.
+    pub fn is_replica(&self) -> bool {
+        matches!(self.role, DatabaseRole::Replica { .. })
+    }
+}
+
+/// A group of instances as observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupState {
+    /// Its size settings.
+    pub size: GroupSize,
+    /// Instances that are healthy and in service.
+    pub in_service: u32,
+    /// Processes that are suspended, such as `Launch`.
+    #[serde(default)]
+    pub suspended: BTreeSet<String>,
+    /// Why the last scaling activity failed, and when, in the provider's words.
+    #[serde(default)]
+    pub last_failure: Option<String>,
+}
+
+/// The three sizes of a group. They change together or not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupSize {
+    /// Never fewer than this.
+    pub min: u32,
+    /// Wanted now.
+    pub desired: u32,
+    /// Never more than this.
+    pub max: u32,
+}
+
+/// Record sets of one zone, those that were asked for and exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordsState {
+    /// In the provider's order.
+    pub sets: Vec<RecordSet>,
+}
+
+/// One resource record set. Two are the same set when name, type and set identifier agree; a change must name the rest exactly.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct RecordSet {
+    /// Fully qualified, without the final dot.
+    pub name: String,
+    /// `A`, `AAAA`, `CNAME` and so on.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// Distinguishes weighted and failover sets of one name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_identifier: Option<String>,
+    /// How resolvers choose among sets of one name.
+    pub policy: RecordPolicy,
+    /// What the set answers.
+    pub answer: RecordAnswer,
+    /// The provider's health check that governs the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<String>,
+}
+
+/// The answer of a record set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordAnswer {
+    /// Plain values with a time to live.
+    Values {
+        /// Time to live in seconds.
+        ttl_s: u64,
+        /// Sorted.
+        values: Vec<String>,
+    },
+    /// Another name of the provider, whose own TTL counts.
+    Alias {
+        /// Its name.
+        name: String,
+        /// Its hosted zone.
+        zone: String,
+        /// Whether its health counts.
+        evaluate_health: bool,
+    },
+}
+
+/// The routing policy of a record set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordPolicy {
+    /// One set, one answer.
+    Simple,
+    /// Chosen in proportion to the weight; zero is never chosen while another has more.
+    Weighted {
+        /// 0 to 255.
+        weight: u8,
+    },
+    /// Primary while healthy, else secondary.
+    Failover {
+        /// True for `PRIMARY`.
+        primary: bool,
+    },
+}
+
+/// Where a submitted DNS change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeState {
+    /// Not yet on all authoritative servers.
+    Pending,
+    /// On all of them.
+    Insync,
+}
+
+/// Who the credentials are, as the provider says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityState {
+    /// The account.
+    pub account: String,
+    /// The principal.
+    pub arn: String,
+}
+
+/// What the proof of a fence found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FenceState {
+    /// True only with proof that the application can no longer write.
+    pub proven: bool,
+    /// What was found, for the report.
+    pub proof: String,
+    /// The old primary's last commit, where the method can see it.
+    #[serde(default)]
+    pub last_commit: Option<Timestamp>,
+}
+
+/// Who holds a component's guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardState {
+    /// The run that holds it, and its owner; none when it is free.
+    #[serde(default)]
+    pub holder: Option<String>,
+}
+
+/// What a real write found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WroteState {
+    /// Committed and read back.
+    pub ok: bool,
+    /// The server that took it.
+    pub server: String,
+}
+
+/// How a command went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandState {
+    /// Its exit code; none while it runs.
+    pub exit: Option<i32>,
+    /// The last lines of its output, without secrets.
+    pub tail: String,
+}

@@ -1,0 +1,174 @@
+//! What can be looked at and acted on. A target names one thing at one place, completely.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::ComponentName;
+use super::place::Place;
+
+/// A database server at one site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseRef {
+    /// The component it is part of.
+    pub component: ComponentName,
+    /// Where it is.
+    pub place: Place,
+    /// The provider's identifier.
+    pub id: String,
+    /// The prepared security group that lets nobody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence_group: Option<String>,
+    /// A reference to administrator credentials; never the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_secret: Option<String>,
+}
+
+/// A group of instances at one site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct GroupRef {
+    /// The component it is part of.
+    pub component: ComponentName,
+    /// Where it is.
+    pub place: Place,
+    /// The group's name.
+    pub group: String,
+}
+
+/// A hosted zone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ZoneRef {
+    /// The component whose records are meant.
+    pub component: ComponentName,
+    /// The connection it is reached by.
+    pub place: Place,
+    /// The zone's id.
+    pub zone: String,
+}
+
+/// Something to observe.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Target {
+    /// A database server.
+    Database(DatabaseRef),
+    /// A group of instances.
+    Group(GroupRef),
+    /// Record sets of a zone.
+    Records {
+        /// The zone.
+        zone: ZoneRef,
+        /// Name and type of each, sorted.
+        names: Vec<(String, String)>,
+    },
+    /// A submitted DNS change.
+    Change {
+        /// The zone.
+        zone: ZoneRef,
+        /// The provider's id of the change.
+        id: String,
+    },
+    /// The credentials at a place.
+    Identity {
+        /// The place.
+        place: Place,
+    },
+    /// Whether a fence holds on a database.
+    Fence {
+        /// The database.
+        db: DatabaseRef,
+        /// The method whose proof is asked for.
+        method: super::action::FenceMethod,
+    },
+    /// The guard object of a component.
+    Guard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+    },
+    /// A write, made and read back.
+    Wrote {
+        /// The database.
+        db: DatabaseRef,
+        /// The table that canaries go to.
+        table: String,
+    },
+    /// A command that was started under a key.
+    Command {
+        /// The key.
+        key: String,
+        /// The command.
+        command: super::action::Command,
+    },
+}
+
+impl Target {
+    /// The place whose service answers for it; commands run where drctl runs.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Database(db) | Self::Fence { db, .. } | Self::Wrote { db, .. } => Some(&db.place),
+            Self::Group(group) => Some(&group.place),
+            Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
+            Self::Identity { place } | Self::Guard { place, .. } => Some(place),
+            Self::Command { .. } => None,
+        }
+    }
+
+    /// The service that answers for it.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "rds",
+            Self::Group(_) => "autoscaling",
+            Self::Records { .. } | Self::Change { .. } => "route53",
+            Self::Identity { .. } => "sts",
+            Self::Fence { method, .. } => method.service(),
+            Self::Guard { .. } => "s3",
+            Self::Wrote { .. } => "sql",
+            Self::Command { .. } => "command",
+        }
+    }
+
+    /// One describe answers every target with the same poll group: service, account and region.
+    pub fn poll_group(&self) -> String {
+        match self.place() {
+            Some(p) => format!("{}/{}/{}", self.service(), p.account.as_deref().unwrap_or("-"), p.region),
+            None => self.service().to_owned(),
+        }
+    }
+
+    /// The component it belongs to, if any.
+    pub fn component(&self) -> Option<&ComponentName> {
+        match self {
+            Self::Database(db) | Self::Fence { db, .. } | Self::Wrote { db, .. } => Some(&db.component),
+            Self::Group(group) => Some(&group.component),
+            Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
+            Self::Guard { component, .. } => Some(component),
+            Self::Identity { .. } | Self::Command { .. } => None,
+        }
+    }
+
+    /// A stable key under which observations of it are stored.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Database(db) => format!("database/{}/{}", db.place.name, db.id),
+            Self::Group(g) => format!("group/{}/{}", g.place.name, g.group),
+            Self::Records { zone, .. } => {
+                format!("records/{}/{}/{}", zone.place.name, zone.zone, zone.component)
+            }
+            Self::Change { zone, id } => format!("change/{}/{id}", zone.zone),
+            Self::Identity { place } => format!("identity/{}", place.name),
+            Self::Fence { db, method } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
+            Self::Guard { component, .. } => format!("guard/{component}"),
+            Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
+            Self::Command { key, .. } => format!("command/{key}"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.key())
+    }
+}

@@ -1,0 +1,206 @@
+//! Instants and durations. Both count whole milliseconds, so that equal inputs give equal bytes.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An instant in UTC with millisecond resolution. Written as RFC 3339, always with `Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String")]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970-01-01T00:00:00Z.
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339. A time without a zone is refused: at 3 a.m. nobody agrees on which zone was meant.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|t| Self(t.timestamp_millis()))
+            .map_err(|e| format!("`{text}` is not a time with a zone such as 2026-09-21T12:00:00Z ({e})"))
+    }
+
+    /// How long after `earlier` this is; zero when it is not.
+    pub fn since(self, earlier: Self) -> Dur {
+        Dur(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// `HH:MM:SS` of the instant in UTC, for timelines.
+    pub fn clock(self) -> String {
+        self.utc().map_or_else(|| self.0.to_string(), |t| t.format("%H:%M:%S").to_string())
+    }
+
+    fn utc(self) -> Option<DateTime<Utc>> {
+        DateTime::<Utc>::from_timestamp_millis(self.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.utc() {
+            Some(t) => f.pad(&t.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            None => write!(f, "{} ms since 1970 UTC", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
+impl Add<Dur> for Timestamp {
+    type Output = Self;
+    fn add(self, d: Dur) -> Self {
+        Self(self.0.saturating_add(i64::try_from(d.0).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Dur> for Timestamp {
+    type Output = Self;
+    fn sub(self, d: Dur) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(d.0).unwrap_or(i64::MAX)))
+    }
+}
+
+/// A duration in milliseconds. Fields that hold one end in `_ms`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Dur(pub u64);
+
+impl Dur {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// Whole seconds.
+    pub const fn secs(s: u64) -> Self {
+        Self(s * 1_000)
+    }
+
+    /// Whole minutes.
+    pub const fn mins(m: u64) -> Self {
+        Self(m * 60_000)
+    }
+
+    /// Milliseconds.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds, with the fraction.
+    #[expect(clippy::cast_precision_loss, reason = "an outage of 2^53 ms is 285,000 years")]
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1_000.0
+    }
+
+    /// The same as the standard library's type.
+    pub const fn std(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.0)
+    }
+
+    /// The sum, or the largest duration there is.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Reads `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m`. A bare number is refused: its unit would be a guess.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "`{text}` is not a duration; write a number with a unit, such as 250ms, 90s, 15m, 2h, 7d or 1h30m"
+            )
+        };
+        let mut rest = text.trim();
+        let mut total: u64 = 0;
+        if rest.is_empty() {
+            return Err(bad());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+            let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
+            rest = &rest[digits..];
+            let unit_len = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let scale = match &rest[..unit_len] {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return Err(bad()),
+            };
+            rest = &rest[unit_len..];
+            total = number.checked_mul(scale).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+        }
+        Ok(Self(total))
+    }
+}
+
+impl fmt::Display for Dur {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ms, s, m, h) = (self.0 % 1_000, self.0 / 1_000 % 60, self.0 / 60_000 % 60, self.0 / 3_600_000);
+        let text = match (h, m, s) {
+            (0, 0, 0) if ms > 0 => format!("{ms}ms"),
+            (0, 0, s) if ms > 0 => format!("{s}.{}s", ms / 100),
+            (0, 0, s) => format!("{s}s"),
+            (0, m, 0) => format!("{m}m"),
+            (0, m, s) => format!("{m}m{s:02}s"),
+            (h, 0, 0) if h % 24 == 0 => format!("{}d", h / 24),
+            (h, 0, 0) => format!("{h}h"),
+            (h, m, 0) => format!("{h}h{m:02}m"),
+            (h, m, s) => format!("{h}h{m:02}m{s:02}s"),
+        };
+        f.pad(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_back_as_they_are_written() {
+        for text in ["250ms", "5s", "90d", "15m", "2h", "1h30m", "4m05s"] {
+            assert_eq!(Dur::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_bare_number_and_an_overflow_are_refused() {
+        for text in ["15", "", "m", "1.5h", "-3s", "99999999999999999999d", "18446744073709551615d", "5 m"] {
+            assert!(Dur::parse(text).is_err(), "{text} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_a_zone() {
+        assert!(Timestamp::parse("2026-09-21T12:00:00").is_err());
+        let t = Timestamp::parse("2026-09-21T14:00:00+02:00").unwrap();
+        assert_eq!(t.to_string(), "2026-09-21T12:00:00.000Z");
+    }
+}

@@ -1,0 +1,158 @@
+//! A person's acceptance of one named refusal, with a bound.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::ComponentName;
+use super::time::Dur;
+
+/// The planner's and the gates' reasons to say no. `drctl explain ID` tells more of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// A replica would be promoted while the old primary may still take writes.
+    UnfencedPromotion,
+    /// Traffic would reach a site before its database is writable.
+    TrafficBeforeDatabase,
+    /// The source answers its users: a failover would cause the outage it is meant to end.
+    HealthySource,
+    /// A site that answers was last observed too long ago.
+    StaleObservation,
+    /// More writes may be lost than was promised or accepted.
+    ExposureAboveRpo,
+    /// How many writes may be lost cannot be bounded.
+    ExposureUnknown,
+    /// The standby group's maximum is below what it must carry.
+    CapacityAboveMaximum,
+    /// The recovery site does not answer, or its replica cannot be promoted.
+    TargetDown,
+    /// Another unfinished run holds the component.
+    ComponentBusy,
+    /// drctl cannot do this yet.
+    NotImplemented,
+    /// The plan does not say enough for this intent.
+    NotRecoverable,
+    /// The component is not where the plan and the intent need it to be.
+    ActiveSiteUnclear,
+    /// The credentials are not those of the account that the plan names.
+    WrongIdentity,
+}
+
+impl Rule {
+    /// Every rule, in the order in which they are explained.
+    pub const ALL: [Self; 13] = [
+        Self::UnfencedPromotion,
+        Self::TrafficBeforeDatabase,
+        Self::HealthySource,
+        Self::StaleObservation,
+        Self::ExposureAboveRpo,
+        Self::ExposureUnknown,
+        Self::CapacityAboveMaximum,
+        Self::TargetDown,
+        Self::ComponentBusy,
+        Self::NotImplemented,
+        Self::NotRecoverable,
+        Self::ActiveSiteUnclear,
+        Self::WrongIdentity,
+    ];
+
+    /// The id used in flags, output and journals.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::UnfencedPromotion => "unfenced-promotion",
+            Self::TrafficBeforeDatabase => "traffic-before-database",
+            Self::HealthySource => "healthy-source",
+            Self::StaleObservation => "stale-observation",
+            Self::ExposureAboveRpo => "exposure-above-rpo",
+            Self::ExposureUnknown => "exposure-unknown",
+            Self::CapacityAboveMaximum => "capacity-above-maximum",
+            Self::TargetDown => "target-down",
+            Self::ComponentBusy => "component-busy",
+            Self::NotImplemented => "not-implemented",
+            Self::NotRecoverable => "not-recoverable",
+            Self::ActiveSiteUnclear => "active-site-unclear",
+            Self::WrongIdentity => "wrong-identity",
+        }
+    }
+
+    /// Reads an id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.id() == id)
+    }
+
+    /// Whether a person may accept it. Where the answer is no, the state of the world has to change instead.
+    pub const fn waivable(self) -> bool {
+        matches!(
+            self,
+            Self::UnfencedPromotion
+                | Self::HealthySource
+                | Self::StaleObservation
+                | Self::ExposureAboveRpo
+                | Self::ExposureUnknown
+                | Self::CapacityAboveMaximum
+                | Self::ActiveSiteUnclear
+        )
+    }
+
+    /// Whether accepting it means accepting the loss of writes, so that a bound is asked for.
+    pub const fn needs_loss_bound(self) -> bool {
+        matches!(self, Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// One person's acceptance of one refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiver {
+    /// The refusal that is accepted.
+    pub rule: Rule,
+    /// The component it is accepted for; absent means every component of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// The loss of writes that is accepted with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_loss_ms: Option<Dur>,
+    /// Why, in the person's words.
+    pub reason: String,
+    /// Who accepted it.
+    pub who: Person,
+}
+
+impl Waiver {
+    /// Whether the waiver covers `rule` for `component`.
+    pub fn covers(&self, rule: Rule, component: Option<&ComponentName>) -> bool {
+        self.rule == rule && (self.component.is_none() || self.component.as_ref() == component)
+    }
+}
+
+/// Somebody who asked for, approved or waived something. Until keys exist the identity is only claimed, and reports say so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Person {
+    /// `user@host`, or the operator's name followed by it.
+    pub who: String,
+    /// True while nothing but the operating system vouches for it.
+    pub claimed: bool,
+    /// A signature over the statement; none until keys exist.
+    #[serde(default)]
+    pub signature: Option<String>,
+}
+
+impl Person {
+    /// An identity without a signature.
+    pub fn claimed(who: impl Into<String>) -> Self {
+        Self { who: who.into(), claimed: true, signature: None }
+    }
+}
+
+impl fmt::Display for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.who, if self.signature.is_none() { " (unsigned)" } else { "" })
+    }
+}

@@ -1,0 +1,390 @@
+//! From a tree to types. What the shape already refused is left out here, so that lint can look at the rest.
+
+use std::collections::BTreeMap;
+
+use super::finding::Finding;
+use super::settings::Settings;
+use super::shape::percent;
+use super::text::{Node, Value};
+use super::types::{
+    Autoscaling, Component, GateSpec, GroupAt, Hook, Plan, Policy, Rds, RdsAt, Record, RecordAt, Route53,
+    SecretRef, Site, Spanned, Spec,
+};
+use crate::model::action::{Command, FenceMethod};
+use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
+use crate::model::place::Place;
+use crate::model::runbook::{Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia};
+use crate::model::state::RecordAnswer;
+use crate::model::time::Dur;
+
+/// Builds the plan, or nothing if the parts that everything hangs on are missing.
+pub fn plan(
+    file: &str,
+    bytes: &[u8],
+    tree: &Node,
+    settings: &Settings,
+    findings: &mut Vec<Finding>,
+) -> Option<Plan> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let name = PlanName::new(tree.get("plan")?.text()?);
+    let home = tree.get("home")?;
+    let tier = tree.get("tier").and_then(spanned_text);
+    not_yet(file, tree, findings);
+    let objectives = objectives_of_plan(file, tree, tier.as_ref(), settings, findings);
+    let components = map(tree, "components", |key, node| {
+        component(ComponentName::new(key), node).map(|c| (ComponentName::new(key), c))
+    });
+    Some(Plan {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        digest: Digest::of(bytes),
+        name,
+        owner: tree.get("owner").and_then(Node::text).map(str::to_owned),
+        tier,
+        objectives,
+        after: tree
+            .get("after")
+            .map(names::<PlanName>)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|n| n.value)
+            .collect(),
+        sites: map(tree, "sites", |key, node| Some((SiteName::new(key), site(key, node)))),
+        connections: map(tree, "connections", |key, node| Some((key.to_owned(), place(key, node, "global")))),
+        home: Spanned { value: SiteName::new(home.text()?), span: home.span },
+        declared: tree
+            .get("components")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|(k, _)| ComponentName::new(&*k.text))
+            .collect(),
+        components,
+        probes: tree.get("probes").map(Node::items).unwrap_or_default().iter().flat_map(probes).collect(),
+        groups: map(tree, "groups", |key, node| {
+            Some((key.to_owned(), node.get("components").map(names).unwrap_or_default()))
+        }),
+        gates: map(tree, "gates", |key, node| gate(node).map(|g| (key.to_owned(), g))),
+        watch: tree.get("watch").and_then(|w| w.get("for")).and_then(dur),
+        hooks: tree
+            .get("hooks")
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|n| hook(file, n, findings))
+            .collect(),
+    })
+}
+
+/// What the format has a place for and drctl cannot do: refused, never ignored.
+fn not_yet(file: &str, tree: &Node, findings: &mut Vec<Finding>) {
+    let active_active = tree.get("mode").filter(|m| m.text() == Some("active_active"));
+    let procedures = tree.get("procedures").filter(|p| !p.entries().is_empty());
+    for (node, what) in active_active
+        .map(|n| (n, "`mode: active_active`"))
+        .into_iter()
+        .chain(procedures.map(|n| (n, "`procedures`")))
+    {
+        findings.push(
+            Finding::error("plan-not-yet", file, Some(node.span), format!("{what} cannot be carried out yet"))
+                .because("the format has a place for it; a plan that asks for it would be trusted to do what it does not")
+                .fix("remove it until a version of drctl does it"),
+        );
+    }
+}
+
+fn objectives_of_plan(
+    file: &str,
+    tree: &Node,
+    tier: Option<&Spanned<String>>,
+    settings: &Settings,
+    findings: &mut Vec<Finding>,
+) -> Objectives {
+    if let Some(own) = tree.get("objectives").and_then(objectives) {
+        return own;
+    }
+    match tier {
+        Some(tier) => match settings.tiers.get(&tier.value) {
+            Some(found) => found.objectives,
+            None => {
+                let known: Vec<_> = settings.tiers.keys().map(String::as_str).collect();
+                findings.push(
+                    Finding::error(
+                        "plan-unknown-tier",
+                        file,
+                        Some(tier.span),
+                        format!("there is no tier `{}`", tier.value),
+                    )
+                    .because(format!("the tiers of drctl.yaml are: {}", known.join(", ")))
+                    .fix("choose one of them, or add it under `tiers:` in drctl.yaml"),
+                );
+                Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
+            }
+        },
+        None => {
+            findings.push(
+                Finding::error("plan-no-objectives", file, Some(tree.span), "the plan promises nothing")
+                    .because("without an RTO and an RPO nothing can be planned for, and nothing can be shown to be met")
+                    .fix("add `tier:` or `objectives: {rto: 15m, rpo: 5m}`"),
+            );
+            Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
+        }
+    }
+}
+
+fn component(name: ComponentName, node: &Node) -> Option<Component> {
+    let spec = match node.get("kind")?.text()? {
+        "aws.rds" => Spec::Rds(rds(node)),
+        "aws.autoscaling" => Spec::Autoscaling(Autoscaling {
+            at: map(node, "at", |key, n| group(n).map(|g| (SiteName::new(key), g))),
+        }),
+        "aws.route53" => Spec::Route53(Route53 {
+            via: spanned_text(node.get("via")?)?,
+            zone: node.get("zone")?.text()?.to_owned(),
+            records: node
+                .get("records")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(record)
+                .collect(),
+        }),
+        "external" => Spec::External(node.get("describe").and_then(Node::text).map(str::to_owned)),
+        _ => return None,
+    };
+    Some(Component {
+        name,
+        span: node.get("kind").map_or(node.span, |k| k.span),
+        needs: node.get("needs").map(names).unwrap_or_default(),
+        objectives: node.get("objectives").and_then(objectives),
+        spec,
+    })
+}
+
+fn rds(node: &Node) -> Rds {
+    let method = |n: &Node| match n.text()? {
+        "sql" => Some(FenceMethod::Sql),
+        "security_group" => Some(FenceMethod::SecurityGroup),
+        _ => None,
+    };
+    let at = |key: &str, n: &Node| {
+        let admin = n.get("admin").map(|a| Spanned { value: secret(a), span: a.span });
+        let fence_group = n.get("fence_group").and_then(Node::text).map(str::to_owned);
+        Some((SiteName::new(key), RdsAt { id: n.get("id")?.text()?.to_owned(), fence_group, admin }))
+    };
+    Rds {
+        fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
+        at: map(node, "at", at),
+        canary_table: node
+            .get("verify")
+            .and_then(|v| v.get("sql_write")?.get("table")?.text())
+            .map(str::to_owned),
+        backup_every: node.get("backup_every").and_then(spanned_dur),
+    }
+}
+
+fn secret(node: &Node) -> SecretRef {
+    match &node.value {
+        Value::Map(_) => {
+            match (node.get("secret").and_then(Node::text), node.get("endpoint_of").and_then(Node::text)) {
+                (Some(reference), _) => SecretRef::Ref(reference.to_owned()),
+                (None, Some(component)) => SecretRef::EndpointOf(component.to_owned()),
+                (None, None) => SecretRef::Literal,
+            }
+        }
+        _ => SecretRef::Literal,
+    }
+}
+
+fn group(node: &Node) -> Option<GroupAt> {
+    let share = |key: &str| node.get(key).and_then(Node::text).and_then(percent).unwrap_or(100);
+    Some(GroupAt {
+        group: node.get("group")?.text()?.to_owned(),
+        capacity_percent: share("capacity"),
+        capacity_floor: node.get("capacity_floor").and_then(Node::int).and_then(|n| u32::try_from(n).ok()),
+        proceed_percent: share("proceed_at"),
+        timeout: node.get("timeout").and_then(dur),
+    })
+}
+
+fn record(node: &Node) -> Option<Record> {
+    let ttl = node.get("ttl").and_then(spanned_dur);
+    let ttl_s = ttl.as_ref().map_or(0, |t| t.value.millis() / 1_000);
+    Some(Record {
+        name: node.get("name")?.text()?.trim_end_matches('.').to_ascii_lowercase(),
+        rtype: node.get("type")?.text()?.to_owned(),
+        ttl,
+        policy: match node.get("policy").and_then(Node::text) {
+            Some("weighted") => Policy::Weighted,
+            Some("failover") => Policy::Failover,
+            _ => Policy::Simple,
+        },
+        is_static: node.get("serves").is_some(),
+        span: node.get("name")?.span,
+        at: map(node, "at", |key, n| record_at(n, ttl_s).map(|at| (SiteName::new(key), at))),
+    })
+}
+
+fn record_at(node: &Node, ttl_s: u64) -> Option<RecordAt> {
+    let values = |n: &Node| {
+        let mut values: Vec<_> = n.items().iter().filter_map(Node::text).map(str::to_owned).collect();
+        values.sort();
+        RecordAnswer::Values { ttl_s, values }
+    };
+    if matches!(node.value, Value::List(_)) {
+        return Some(RecordAt {
+            set: None,
+            answer: values(node),
+            weight: 0,
+            primary: false,
+            health_check: None,
+        });
+    }
+    let answer = match (node.get("values"), node.get("alias")) {
+        (Some(v), _) => values(v),
+        (None, Some(alias)) => RecordAnswer::Alias {
+            name: alias.get("name")?.text()?.trim_end_matches('.').to_owned(),
+            zone: alias.get("zone")?.text()?.to_owned(),
+            evaluate_health: matches!(
+                alias.get("evaluate_health").map(|n| &n.value),
+                Some(Value::Bool(true))
+            ),
+        },
+        (None, None) => return None,
+    };
+    Some(RecordAt {
+        set: node.get("set").and_then(Node::text).map(str::to_owned),
+        answer,
+        weight: node.get("weight").and_then(Node::int).and_then(|n| u8::try_from(n).ok()).unwrap_or(0),
+        primary: node.get("role").and_then(Node::text) == Some("primary"),
+        health_check: node.get("health_check").and_then(Node::text).map(str::to_owned),
+    })
+}
+
+fn probes(node: &Node) -> Vec<Spanned<Probe>> {
+    let build = |at: &Node, site: Option<SiteName>| {
+        let status = node
+            .get("expect")
+            .and_then(|e| e.get("status"))
+            .and_then(Node::int)
+            .and_then(|n| u16::try_from(n).ok());
+        let via = match (at.get("http").and_then(Node::text), at.get("tcp").and_then(Node::text)) {
+            (Some(url), _) => ProbeVia::Http { url: url.to_owned(), status: status.unwrap_or(200) },
+            (None, Some(address)) => ProbeVia::Tcp { address: address.to_owned() },
+            (None, None) => return None,
+        };
+        let role = match node.get("role")?.text()? {
+            "public" => ProbeRole::Public,
+            "site" => ProbeRole::Site,
+            "write" => ProbeRole::Write,
+            _ => return None,
+        };
+        let probe = Probe {
+            name: ProbeName::new(node.get("name")?.text()?),
+            role,
+            site,
+            via,
+            every_ms: node.get("every").and_then(dur).unwrap_or(Dur::secs(5)),
+            timeout_ms: node.get("timeout").and_then(dur).unwrap_or(Dur::secs(3)),
+        };
+        Some(Spanned { value: probe, span: node.get("name")?.span })
+    };
+    match node.get("at") {
+        Some(at) => {
+            at.entries().iter().filter_map(|(key, n)| build(n, Some(SiteName::new(&*key.text)))).collect()
+        }
+        None => build(node, None).into_iter().collect(),
+    }
+}
+
+fn gate(node: &Node) -> Option<GateSpec> {
+    Some(GateSpec {
+        phase: if node.get("at")?.text()? == "redirect" { Phase::Redirect } else { Phase::Promote },
+        ask: node.get("approval")?.text()?.to_owned(),
+        expires_after: node.get("expires_after").and_then(dur).unwrap_or(Dur::mins(30)),
+    })
+}
+
+fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
+    let at = node.get("at")?;
+    let mut parts = at.text()?.splitn(3, '.');
+    let when = parts.next().unwrap_or_default();
+    let phase = parts.next().and_then(|p| Phase::ALL.into_iter().find(|known| known.id() == p));
+    let (Some(phase), true) = (phase, ["before", "after"].contains(&when)) else {
+        let phases: Vec<_> = Phase::ALL.iter().map(|p| p.id()).collect();
+        findings.push(
+            Finding::error(
+                "plan-bad-hook",
+                file,
+                Some(at.span),
+                format!("`{}` is no place for a hook", at.text().unwrap_or_default()),
+            )
+            .because(format!("a hook stands before or after one of: {}", phases.join(", ")))
+            .fix("write for example after.promote or before.redirect.www"),
+        );
+        return None;
+    };
+    let step = node.get("step")?;
+    Some(Hook {
+        name: node.get("name")?.text()?.to_owned(),
+        after: when == "after",
+        phase,
+        component: parts.next().map(ComponentName::new),
+        command: Command {
+            argv: step.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
+            idempotent: matches!(step.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
+        },
+        timeout: step.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
+        on_failure: match node.get("on_failure").and_then(Node::text) {
+            Some("continue") => OnFailure::Continue,
+            _ => OnFailure::Halt,
+        },
+        span: at.span,
+    })
+}
+
+fn site(key: &str, node: &Node) -> Site {
+    let recovery = !matches!(node.get("recovery").map(|n| &n.value), Some(Value::Bool(false)));
+    Site { place: place(key, node, key), recovery, span: node.span }
+}
+
+fn place(name: &str, node: &Node, default_region: &str) -> Place {
+    let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    Place {
+        name: name.to_owned(),
+        cloud: text("cloud").unwrap_or_else(|| "aws".to_owned()),
+        region: text("region").unwrap_or_else(|| default_region.to_owned()),
+        account: text("account"),
+        role: text("role"),
+        external_id: text("external_id"),
+    }
+}
+
+fn objectives(node: &Node) -> Option<Objectives> {
+    Some(Objectives { rto_ms: dur(node.get("rto")?)?, rpo_ms: dur(node.get("rpo")?)? })
+}
+
+fn dur(node: &Node) -> Option<Dur> {
+    Dur::parse(node.text()?).ok()
+}
+
+fn spanned_dur(node: &Node) -> Option<Spanned<Dur>> {
+    Some(Spanned { value: dur(node)?, span: node.span })
+}
+
+fn spanned_text(node: &Node) -> Option<Spanned<String>> {
+    Some(Spanned { value: node.text()?.to_owned(), span: node.span })
+}
+
+fn names<T: for<'a> From<&'a str>>(node: &Node) -> Vec<Spanned<T>> {
+    node.items().iter().filter_map(|n| Some(Spanned { value: T::from(n.text()?), span: n.span })).collect()
+}
+
+fn map<K: Ord, V>(node: &Node, key: &str, build: impl Fn(&str, &Node) -> Option<(K, V)>) -> BTreeMap<K, V> {
+    node.get(key)
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(k, v)| build(&k.text, v))
+        .collect()
+}

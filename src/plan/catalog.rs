@@ -1,0 +1,317 @@
+//! What `drctl explain ID` says of each finding and each rule.
+
+use crate::model::waiver::Rule;
+
+/// Everything there is to say of one id.
+#[derive(Clone, Copy, Debug)]
+pub struct Explanation {
+    /// The id.
+    pub id: &'static str,
+    /// In a sentence.
+    pub title: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub what: &'static str,
+}
+
+const fn e(id: &'static str, title: &'static str, why: &'static str, what: &'static str) -> Explanation {
+    Explanation { id, title, why, what }
+}
+
+/// Findings of `drctl check`.
+pub const FINDINGS: &[Explanation] = &[
+    e(
+        "yaml-syntax",
+        "The file is not valid YAML.",
+        "Nothing in it can be trusted until it parses.",
+        "Correct the line that is shown.",
+    ),
+    e(
+        "yaml-duplicate-key",
+        "A key stands twice in one mapping.",
+        "Parsers differ in which one they take; a plan must mean one thing.",
+        "Remove one.",
+    ),
+    e(
+        "yaml-limits",
+        "The file nests or repeats itself beyond any plan.",
+        "A small hostile file can ask for gigabytes; reading stops at fixed limits instead.",
+        "Write it without deep nesting and with fewer aliases.",
+    ),
+    e(
+        "yaml-too-large",
+        "The file is larger than any plan.",
+        "It is refused before it is read into memory.",
+        "Name the right file, or split the application.",
+    ),
+    e("yaml-not-utf8", "The file is not UTF-8.", "YAML is read as UTF-8 only.", "Save it as UTF-8."),
+    e(
+        "plan-unknown-key",
+        "A key is not known.",
+        "A key that is ignored is a promise that is not kept, so unknown keys are errors.",
+        "Use the suggestion, or remove it. `drctl schema plan` lists every key.",
+    ),
+    e("plan-missing-key", "A key is missing.", "Without it the component cannot be recovered.", "Add it."),
+    e(
+        "plan-wrong-type",
+        "A value has the wrong type.",
+        "Account ids lose zeros as numbers; lists and texts are not the same.",
+        "Write the type that is asked for, and quote account ids.",
+    ),
+    e(
+        "plan-wrong-unit",
+        "A value needs a unit.",
+        "`5` may be seconds or minutes, and at 3 a.m. somebody takes it for the other.",
+        "Write 5s or 5m.",
+    ),
+    e(
+        "plan-out-of-range",
+        "A number is out of range.",
+        "The provider or drctl allows no other.",
+        "Choose one within the range.",
+    ),
+    e(
+        "plan-unknown-value",
+        "A word is not one of those allowed.",
+        "Each of them means something; another means nothing.",
+        "Choose one of those listed.",
+    ),
+    e(
+        "plan-unknown-kind",
+        "There is no such kind of component.",
+        "The kind says how it is recovered.",
+        "Choose one of those listed, or `external`.",
+    ),
+    e(
+        "plan-unknown-tier",
+        "There is no such tier.",
+        "The tier says what was promised.",
+        "Choose one, or add it in drctl.yaml.",
+    ),
+    e(
+        "plan-no-objectives",
+        "The plan promises nothing.",
+        "Nothing can be shown to be met.",
+        "Add `tier:` or `objectives:`.",
+    ),
+    e(
+        "plan-bad-name",
+        "A name has characters that names may not have.",
+        "Names go into step ids, file names and provider comments.",
+        "Use letters, digits, `-`, `_`, `.`.",
+    ),
+    e(
+        "plan-bad-hook",
+        "A hook stands nowhere.",
+        "Hooks stand before or after a phase.",
+        "Write for example after.promote.",
+    ),
+    e(
+        "plan-not-yet",
+        "The plan asks for something that drctl cannot do yet.",
+        "It is refused rather than ignored.",
+        "Remove it.",
+    ),
+    e(
+        "settings-unreadable",
+        "drctl.yaml, a DRCTL_* variable or a flag cannot be read.",
+        "Half-read settings are worse than none.",
+        "Correct it.",
+    ),
+    e("one-site-only", "The plan has one site.", "Recovery needs somewhere to go.", "Declare a second."),
+    e(
+        "no-recovery-site",
+        "No site may be recovered to.",
+        "`recovery: false` stands at every other site.",
+        "Remove it from one.",
+    ),
+    e(
+        "unknown-site",
+        "A site is named that is not declared.",
+        "A component can only be where the plan has a site.",
+        "Correct the name.",
+    ),
+    e(
+        "unknown-component",
+        "A component is named that does not exist.",
+        "What is needed has to be recovered too.",
+        "Correct the name.",
+    ),
+    e(
+        "unknown-connection",
+        "A connection is named that is not declared.",
+        "Zones belong to no site.",
+        "Declare it under `connections:`.",
+    ),
+    e(
+        "dependency-cycle",
+        "Components need each other in a circle.",
+        "None can be started first.",
+        "Remove one `needs`.",
+    ),
+    e(
+        "component-in-one-site",
+        "A component exists in one site only.",
+        "It is lost with that site, and with it all that needs it.",
+        "Add its counterpart, or declare it `external`.",
+    ),
+    e("no-fence", "A database has no fence.", "Every failover then needs a waiver.", "Add `fence:`."),
+    e(
+        "fence-not-prepared",
+        "A rung of the fence is not prepared.",
+        "A fence is prepared beforehand or it is not there when it is needed.",
+        "Add `fence_group` or `admin`.",
+    ),
+    e(
+        "no-write-check",
+        "No real write verifies a promotion.",
+        "`available` is a word of the control plane; only a committed row proves a primary.",
+        "Add `verify:`.",
+    ),
+    e(
+        "backup-interval-above-rpo",
+        "Backups are too rare for the RPO.",
+        "Up to one interval of writes is lost.",
+        "Back up more often, replicate, or promise less.",
+    ),
+    e(
+        "secret-in-plan",
+        "Credentials stand in the plan.",
+        "Plans are stored in journals and evidence.",
+        "Refer to a secret store.",
+    ),
+    e(
+        "needs-lost-site",
+        "The recovery needs something in a site that may be lost.",
+        "State, credentials, evidence and health checks have to outlive the region that is down.",
+        "Move it to the recovery site or a third region.",
+    ),
+    e(
+        "no-capacity-floor",
+        "A group of a critical plan has no floor.",
+        "While the source is dark its capacity cannot be read.",
+        "Add `capacity_floor:`.",
+    ),
+    e(
+        "timeout-above-rto",
+        "A step may wait longer than the RTO.",
+        "A run that waits that long has missed its objective.",
+        "Shorten it.",
+    ),
+    e(
+        "traffic-without-database",
+        "Traffic does not depend on any database.",
+        "Users could be sent to a site whose database is not writable.",
+        "Add it to `needs:`, or mark the records `serves: static`.",
+    ),
+    e(
+        "ttl-above-rto",
+        "A record is cached for longer than the RTO.",
+        "Resolvers keep the old answer for one TTL, whatever drctl does.",
+        "Lower it; 60s is usual.",
+    ),
+    e("ttl-near-rto", "A TTL takes a large part of the RTO.", "It is added to everything else.", "Lower it."),
+    e(
+        "record-without-ttl",
+        "A record with values has no TTL.",
+        "A change names the set exactly, TTL included.",
+        "Add it.",
+    ),
+    e(
+        "record-without-set",
+        "Weighted or failover answers have no set identifier.",
+        "They are told apart by it.",
+        "Add `set:`.",
+    ),
+    e("no-weight", "Every weight is 0.", "Route 53 then answers with all of them.", "Give home a weight."),
+    e("no-public-probe", "No probe sees what users see.", "The RTO is read from public probes.", "Add one."),
+    e(
+        "no-guard",
+        "There is no guard.",
+        "Two operators on two machines can start runs on the same components.",
+        "Add `guard:` to drctl.yaml.",
+    ),
+];
+
+/// What is said of a rule.
+pub fn rule(rule: Rule) -> Explanation {
+    let (title, why, what) = match rule {
+        Rule::UnfencedPromotion => (
+            "A replica would be promoted while the old primary may still take writes.",
+            "Two primaries accept different histories, and one of them is lost. In a dark region some stores cannot be fenced by anyone.",
+            "Fence it by hand and resume, or accept it by name: --waive unfenced-promotion:COMPONENT --accept-data-loss 5m --reason TEXT. The fence stays owed and every later run tries to pay it.",
+        ),
+        Rule::TrafficBeforeDatabase => (
+            "Traffic would reach a site before its database is writable.",
+            "Users would get errors, or worse, stale reads that look right.",
+            "Add the database to `needs:` of the traffic component. It cannot be waived.",
+        ),
+        Rule::HealthySource => (
+            "The source answers its users.",
+            "A failover loses writes and time; of a working site it would cause the outage it is meant to end.",
+            "Use switchover, or insist: --waive healthy-source --reason TEXT.",
+        ),
+        Rule::StaleObservation => (
+            "A site that answers was last observed too long ago.",
+            "What was true then may not be now. Sites that cannot answer are exempt: their last observation is used and marked.",
+            "Run drctl observe, or insist: --waive stale-observation --reason TEXT.",
+        ),
+        Rule::ExposureAboveRpo => (
+            "More writes may be lost than was promised.",
+            "Exposure is the last instant the old primary can have acknowledged a write, minus the last commit replayed at the target.",
+            "Wait for the replica, restore instead, or accept a bound: --waive exposure-above-rpo:COMPONENT --accept-data-loss 8m --reason TEXT.",
+        ),
+        Rule::ExposureUnknown => (
+            "How many writes may be lost cannot be bounded.",
+            "Neither SQL nor the provider's lag metric says what the replica last replayed.",
+            "Give `admin` credentials in the recovery site, or accept it: --waive exposure-unknown:COMPONENT --accept-data-loss D --reason TEXT; the report then says `unknown`.",
+        ),
+        Rule::CapacityAboveMaximum => (
+            "The standby group's maximum is below what it must carry.",
+            "The provider refuses a desired capacity above the maximum; the recovery site would be too small.",
+            "Raise the group's maximum, or insist: --waive capacity-above-maximum:COMPONENT --reason TEXT; the group is then scaled to its maximum.",
+        ),
+        Rule::TargetDown => (
+            "The recovery site does not answer, or its replica cannot be promoted.",
+            "A failover there would leave the application without any site.",
+            "Choose another site with --to, or repair it. It cannot be waived.",
+        ),
+        Rule::ComponentBusy => (
+            "Another unfinished run holds the component.",
+            "Two runs on one component undo each other.",
+            "Resume, finish or cancel the other run: drctl runs list.",
+        ),
+        Rule::NotImplemented => (
+            "drctl cannot do this yet.",
+            "It says so instead of pretending.",
+            "Do that part by hand, with drctl plan show --as-commands as a guide. It cannot be waived.",
+        ),
+        Rule::NotRecoverable => (
+            "The plan does not say enough for this intent.",
+            "A component or site that the intent needs is not declared there.",
+            "Complete the plan; drctl check shows where.",
+        ),
+        Rule::ActiveSiteUnclear => (
+            "Where the application is active cannot be told.",
+            "Databases, records and capacity disagree, or cannot be seen and were never seen.",
+            "Name the site that is left with --from, or insist: --waive active-site-unclear --reason TEXT.",
+        ),
+        Rule::WrongIdentity => (
+            "The credentials are of another account than the plan names.",
+            "The run would act on somebody else's resources.",
+            "Use the right profile or role. It cannot be waived.",
+        ),
+    };
+    Explanation { id: rule.id(), title, why, what }
+}
+
+/// Looks an id up.
+pub fn find(id: &str) -> Option<Explanation> {
+    FINDINGS.iter().copied().find(|x| x.id == id).or_else(|| Rule::from_id(id).map(rule))
+}
+
+/// Every id there is.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    FINDINGS.iter().map(|x| x.id).chain(Rule::ALL.iter().map(|r| r.id()))
+}

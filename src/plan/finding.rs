@@ -1,0 +1,75 @@
+//! What is wrong with a file, where, why, and what to do about it.
+
+use serde::Serialize;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Span {
+    /// Byte offset.
+    pub offset: usize,
+    /// Length in bytes.
+    pub len: usize,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The plan is not used.
+    Error,
+    /// The plan is used, and may hurt.
+    Warning,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// For `drctl explain`.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file's name as it was given.
+    pub file: String,
+    /// Where; none where the whole file is meant.
+    pub span: Option<Span>,
+    /// What is wrong.
+    pub message: String,
+    /// Why it is wrong.
+    pub cause: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Finding {
+    /// A finding that keeps the plan from being used.
+    pub fn error(id: &'static str, file: &str, span: Option<Span>, message: impl Into<String>) -> Self {
+        Self::new(id, Severity::Error, file, span, message.into())
+    }
+
+    /// A finding that does not.
+    pub fn warning(id: &'static str, file: &str, span: Option<Span>, message: impl Into<String>) -> Self {
+        Self::new(id, Severity::Warning, file, span, message.into())
+    }
+
+    fn new(id: &'static str, severity: Severity, file: &str, span: Option<Span>, message: String) -> Self {
+        Self { id, severity, file: file.to_owned(), span, message, cause: String::new(), fix: String::new() }
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = cause.into();
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+}

@@ -1,0 +1,48 @@
+//! The plan: the authored, standing YAML file of one application, read with spans and checked in full.
+//!
+//! `text` turns bytes into a tree with spans under strict limits; `shape` says which keys exist, and is the one source of
+//! validation, suggestions and the JSON Schema; `build` turns a valid tree into types; `lint` says what would hurt at 3 a.m.
+//! No file is opened here: callers hand in bytes and a name.
+
+pub mod build;
+pub mod catalog;
+pub mod finding;
+pub mod graph;
+pub mod lint;
+pub mod schema;
+pub mod settings;
+pub mod shape;
+pub mod shapes;
+pub mod text;
+pub mod types;
+
+pub use finding::{Finding, Severity};
+pub use settings::Settings;
+pub use types::Plan;
+
+/// A plan file that was read, and everything that was found wrong with it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The plan, when nothing prevented building it.
+    pub plan: Option<Plan>,
+    /// All findings, in the order of the file.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads and checks one plan file.
+pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
+    let mut findings = Vec::new();
+    let tree = match text::parse(file, bytes) {
+        Ok(tree) => tree,
+        Err(finding) => return Checked { plan: None, findings: vec![finding] },
+    };
+    shape::validate(file, &tree, &shapes::PLAN, &mut findings);
+    // A broken shape does not hide what else is wrong: lint what could be built.
+    let plan = build::plan(file, bytes, &tree, settings, &mut findings);
+    if let Some(plan) = &plan {
+        lint::lint(plan, settings, &mut findings);
+    }
+    findings.sort_by_key(|f| (f.span.map(|s| s.offset), f.id));
+    let broken = findings.iter().any(|f| f.severity == Severity::Error);
+    Checked { plan: plan.filter(|_| !broken), findings }
+}

@@ -1,0 +1,218 @@
+//! `drctl.yaml`, then `DRCTL_*` variables, then flags.
+
+use std::collections::BTreeMap;
+
+use config::{Config, File, FileStoredFormat, Format};
+use serde::Deserialize;
+
+use super::finding::Finding;
+use super::shape;
+use super::shapes::SETTINGS;
+use super::text::{self, Node, Value};
+use crate::model::place::Place;
+use crate::model::runbook::Objectives;
+use crate::model::time::Dur;
+
+/// What holds for all plans.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Recovery classes.
+    pub tiers: BTreeMap<String, Tier>,
+    /// The folder of the plans, as it was written.
+    pub plans: String,
+    /// The file of the journal, if it was named.
+    pub store: Option<String>,
+    /// The operator's name, if it was given.
+    pub operator: Option<String>,
+    /// How old an observation of a site that answers may be.
+    pub observation_max_age: Dur,
+    /// How many probes in a row make a turn.
+    pub probe_consecutive: u32,
+    /// Where guards are kept.
+    pub guard: Option<Place>,
+    /// The region that evidence is kept in.
+    pub evidence_region: Option<String>,
+}
+
+/// One recovery class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// What it promises.
+    pub objectives: Objectives,
+    /// How often a drill has to prove it.
+    pub drill_every: Option<Dur>,
+}
+
+/// As written; absent means the default.
+#[derive(Debug, Default, Deserialize)]
+struct Raw {
+    #[serde(default)]
+    tiers: BTreeMap<String, RawTier>,
+    plans: Option<String>,
+    store: Option<String>,
+    operator: Option<String>,
+    observation_max_age: Option<String>,
+    probe_consecutive: Option<u32>,
+    guard: Option<RawGuard>,
+    evidence: Option<RawEvidence>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawTier {
+    rto: String,
+    rpo: String,
+    drill_every: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawGuard {
+    url: String,
+    region: String,
+    account: Option<String>,
+    role: Option<String>,
+    external_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawEvidence {
+    region: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tiers: default_tiers(),
+            plans: "plans".to_owned(),
+            store: None,
+            operator: None,
+            observation_max_age: Dur::mins(5),
+            probe_consecutive: 3,
+            guard: None,
+            evidence_region: None,
+        }
+    }
+}
+
+/// The classes that hold unless `drctl.yaml` says otherwise.
+fn default_tiers() -> BTreeMap<String, Tier> {
+    let tier = |rto, rpo| Tier {
+        objectives: Objectives { rto_ms: rto, rpo_ms: rpo },
+        drill_every: Some(Dur::parse("90d").unwrap_or_default()),
+    };
+    BTreeMap::from([
+        ("critical".to_owned(), tier(Dur::mins(15), Dur::mins(5))),
+        ("important".to_owned(), tier(Dur::mins(30), Dur::mins(15))),
+        ("standard".to_owned(), tier(Dur::mins(60), Dur::mins(30))),
+    ])
+}
+
+impl Settings {
+    /// Reads `drctl.yaml` (its name and bytes, if there is one) below `DRCTL_*` variables below flags.
+    ///
+    /// # Errors
+    /// Every finding in the file, or one that says which layer cannot be read.
+    pub fn load(
+        file: Option<(&str, &[u8])>,
+        variables: BTreeMap<String, String>,
+        flags: &[(&str, String)],
+    ) -> Result<Self, Vec<Finding>> {
+        let mut findings = Vec::new();
+        let mut builder = Config::builder();
+        if let Some((name, bytes)) = file {
+            let tree = text::parse(name, bytes).map_err(|f| vec![f])?;
+            if tree.value != Value::Null {
+                shape::validate(name, &tree, &SETTINGS, &mut findings);
+            }
+            if !findings.is_empty() {
+                return Err(findings);
+            }
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            builder = builder.add_source(File::from_str(&text, Yaml));
+        }
+        let name = file.map_or("drctl.yaml", |(name, _)| name);
+        let bad = |cause: String| {
+            vec![
+                Finding::error("settings-unreadable", name, None, "the settings cannot be read")
+                    .because(cause)
+                    .fix("correct the file, the DRCTL_* variable or the flag"),
+            ]
+        };
+        let variables = variables.into_iter().collect();
+        builder = builder.add_source(config::Environment::with_prefix("DRCTL").source(Some(variables)));
+        for (key, value) in flags {
+            builder = builder.set_override(*key, value.clone()).map_err(|e| bad(e.to_string()))?;
+        }
+        let raw: Raw = builder.build().and_then(Config::try_deserialize).map_err(|e| bad(e.to_string()))?;
+        Self::from_raw(raw).map_err(bad)
+    }
+
+    fn from_raw(raw: Raw) -> Result<Self, String> {
+        let defaults = Self::default();
+        let mut tiers = defaults.tiers;
+        for (name, tier) in raw.tiers {
+            let objectives = Objectives { rto_ms: Dur::parse(&tier.rto)?, rpo_ms: Dur::parse(&tier.rpo)? };
+            let drill_every = tier.drill_every.as_deref().map(Dur::parse).transpose()?;
+            tiers.insert(name, Tier { objectives, drill_every });
+        }
+        Ok(Self {
+            tiers,
+            plans: raw.plans.unwrap_or(defaults.plans),
+            store: raw.store,
+            operator: raw.operator,
+            observation_max_age: raw
+                .observation_max_age
+                .as_deref()
+                .map(Dur::parse)
+                .transpose()?
+                .unwrap_or(defaults.observation_max_age),
+            probe_consecutive: raw.probe_consecutive.unwrap_or(defaults.probe_consecutive),
+            guard: raw.guard.map(|g| Place {
+                name: g.url,
+                cloud: "aws".to_owned(),
+                region: g.region,
+                account: g.account,
+                role: g.role,
+                external_id: g.external_id,
+            }),
+            evidence_region: raw.evidence.map(|e| e.region),
+        })
+    }
+}
+
+/// The plan files' own YAML reader as a format of `config`, so that there is one YAML parser.
+#[derive(Clone, Debug)]
+struct Yaml;
+
+impl Format for Yaml {
+    fn parse(
+        &self,
+        uri: Option<&String>,
+        text: &str,
+    ) -> Result<config::Map<String, config::Value>, Box<dyn std::error::Error + Send + Sync>> {
+        let name = uri.map_or("drctl.yaml", String::as_str);
+        let tree = text::parse(name, text.as_bytes()).map_err(|f| f.message)?;
+        Ok(tree.entries().iter().map(|(k, v)| (k.text.clone(), config_value(uri, v))).collect())
+    }
+}
+
+impl FileStoredFormat for Yaml {
+    fn file_extensions(&self) -> &'static [&'static str] {
+        &["yaml"]
+    }
+}
+
+fn config_value(uri: Option<&String>, node: &Node) -> config::Value {
+    use config::ValueKind;
+    let kind = match &node.value {
+        Value::Null => ValueKind::Nil,
+        Value::Bool(b) => ValueKind::Boolean(*b),
+        Value::Int(n) => ValueKind::I64(*n),
+        Value::Float(n) => ValueKind::Float(*n),
+        Value::Text(s) => ValueKind::String(s.clone()),
+        Value::List(items) => ValueKind::Array(items.iter().map(|i| config_value(uri, i)).collect()),
+        Value::Map(entries) => {
+            ValueKind::Table(entries.iter().map(|(k, v)| (k.text.clone(), config_value(uri, v))).collect())
+        }
+    };
+    config::Value::new(uri, kind)
+}

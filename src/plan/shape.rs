@@ -1,0 +1,334 @@
+//! The language in which the shape of a file is declared, and the walk that holds a tree against it.
+//!
+//! One declaration (`shapes.rs`) serves validation, suggestions for mistyped keys and the JSON Schema, so they cannot differ.
+
+use super::finding::{Finding, Span};
+use super::text::{Node, Value};
+use crate::model::time::Dur;
+
+/// What a value may be.
+#[derive(Debug)]
+pub enum Shape {
+    /// Any text that is not empty.
+    Text,
+    /// A name: letters, digits, `-`, `_`, `.`.
+    Name,
+    /// A duration with its unit.
+    Duration,
+    /// `80%`, above 0.
+    Percent,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within bounds.
+    Int(i64, i64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Text, or `{secret: "scheme:ref"}`, or `{endpoint_of: component}`.
+    Secret,
+    /// A list of these.
+    List(&'static Shape),
+    /// A mapping with free names as keys.
+    Map(&'static Shape),
+    /// A mapping with known keys.
+    Record(&'static Record),
+    /// A mapping whose key `kind` says which record it is.
+    ByKind(&'static [(&'static str, &'static Record)]),
+    /// Either of two.
+    Either(&'static Shape, &'static Shape),
+    /// Not looked into yet.
+    Any,
+}
+
+/// A mapping with known keys.
+#[derive(Debug)]
+pub struct Record {
+    /// What it is, for messages.
+    pub name: &'static str,
+    /// Its keys.
+    pub fields: &'static [Field],
+}
+
+/// A known key.
+#[derive(Debug)]
+pub struct Field {
+    /// The key.
+    pub key: &'static str,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What it may hold.
+    pub shape: Shape,
+    /// For the schema and editors.
+    pub doc: &'static str,
+}
+
+/// A key that may be there.
+pub const fn opt(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field { key, required: false, shape, doc }
+}
+
+/// A key that has to be there.
+pub const fn req(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field { key, required: true, shape, doc }
+}
+
+/// Holds `node` against `record` and adds what does not fit to `findings`.
+pub fn validate(file: &str, node: &Node, record: &'static Record, findings: &mut Vec<Finding>) {
+    Walk { file, findings }.record(node, record);
+}
+
+struct Walk<'a> {
+    file: &'a str,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, node: &Node, shape: &'static Shape, what: &str) {
+        match shape {
+            Shape::Any => {}
+            Shape::Record(record) => self.record(node, record),
+            Shape::ByKind(cases) => self.by_kind(node, cases),
+            Shape::List(inner) => match &node.value {
+                Value::List(items) => items.iter().for_each(|item| self.value(item, inner, what)),
+                _ => self.wrong(node, what, "a list"),
+            },
+            Shape::Map(inner) => match &node.value {
+                Value::Map(entries) => {
+                    for (key, value) in entries {
+                        self.name(&key.text, key.span, what);
+                        self.value(value, inner, &key.text);
+                    }
+                }
+                _ => self.wrong(node, what, "a mapping"),
+            },
+            // The error of the alternative that was evidently meant is the useful one.
+            Shape::Either(a, b) => self.value(node, if looks_like(node, a) { a } else { b }, what),
+            _ => self.scalar(node, shape, what),
+        }
+    }
+
+    fn scalar(&mut self, node: &Node, shape: &Shape, what: &str) {
+        match (shape, &node.value) {
+            (Shape::Text, Value::Text(text)) if !text.trim().is_empty() => {}
+            (Shape::Text, Value::Text(_)) => self.wrong(node, what, "text that is not empty"),
+            (Shape::Text, Value::Int(_) | Value::Float(_)) => self.push(
+                Finding::error(
+                    "plan-wrong-type",
+                    self.file,
+                    Some(node.span),
+                    format!("`{what}` is text, and this reads as a number"),
+                )
+                .because("YAML drops leading zeros and rounds long numbers, which breaks account ids")
+                .fix("put it in quotes"),
+            ),
+            (Shape::Name, Value::Text(text)) => self.name(text, node.span, what),
+            (Shape::Duration, Value::Text(text)) => {
+                if let Err(e) = Dur::parse(text) {
+                    self.unit(node, what, &e, "write for example 60s, 15m or 2h");
+                }
+            }
+            (Shape::Duration, Value::Int(n)) => {
+                self.unit(
+                    node,
+                    what,
+                    &format!("`{n}` has no unit"),
+                    &format!("write {n}s or {n}m, whichever is meant"),
+                );
+            }
+            (Shape::Percent, Value::Text(text)) if percent(text).is_some() => {}
+            (Shape::Percent, Value::Text(_) | Value::Int(_)) => {
+                self.unit(node, what, "this is not a percentage", "write for example 80%")
+            }
+            (Shape::Bool, Value::Bool(_)) => {}
+            (Shape::Int(min, max), Value::Int(n)) if (min..=max).contains(&n) => {}
+            (Shape::Int(min, max), Value::Int(n)) => self.push(
+                Finding::error(
+                    "plan-out-of-range",
+                    self.file,
+                    Some(node.span),
+                    format!("`{what}` is {n}; it is {min} to {max}"),
+                )
+                .because("the provider or drctl allows no other value")
+                .fix(format!("choose a number from {min} to {max}")),
+            ),
+            (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
+            (Shape::OneOf(words), Value::Text(text)) => {
+                let hint = suggest(text, words.iter().copied())
+                    .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+                self.push(
+                    Finding::error(
+                        "plan-unknown-value",
+                        self.file,
+                        Some(node.span),
+                        format!("`{text}` is no {what}{hint}"),
+                    )
+                    .because(format!("`{what}` is one of: {}", words.join(", ")))
+                    .fix("choose one of them"),
+                );
+            }
+            (Shape::Secret, Value::Text(_)) => {}
+            (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
+                {}
+            (Shape::Secret, _) => {
+                self.wrong(node, what, "text, {secret: \"scheme:ref\"} or {endpoint_of: component}")
+            }
+            (shape, _) => self.wrong(node, what, expected(shape)),
+        }
+    }
+
+    fn record(&mut self, node: &Node, record: &'static Record) {
+        let Value::Map(entries) = &node.value else {
+            return self.wrong(node, record.name, "a mapping");
+        };
+        for (key, value) in entries {
+            match record.fields.iter().find(|f| f.key == key.text) {
+                Some(field) => self.value(value, &field.shape, field.key),
+                None => self.unknown_key(&key.text, key.span, record),
+            }
+        }
+        for field in record.fields.iter().filter(|f| f.required && node.get(f.key).is_none()) {
+            self.push(
+                Finding::error(
+                    "plan-missing-key",
+                    self.file,
+                    Some(node.span),
+                    format!("{} has no `{}`", record.name, field.key),
+                )
+                .because(field.doc)
+                .fix(format!("add `{}:`", field.key)),
+            );
+        }
+    }
+
+    fn by_kind(&mut self, node: &Node, cases: &'static [(&'static str, &'static Record)]) {
+        let kinds = || cases.iter().map(|(k, _)| *k);
+        let Some(kind) = node.get("kind") else {
+            return self.push(
+                Finding::error("plan-missing-key", self.file, Some(node.span), "component has no `kind`")
+                    .because("the kind says how it is recovered")
+                    .fix(format!("add `kind:` with one of: {}", kinds().collect::<Vec<_>>().join(", "))),
+            );
+        };
+        let name = kind.text().unwrap_or_default();
+        match cases.iter().find(|(k, _)| *k == name) {
+            Some((_, record)) => self.record(node, record),
+            None => {
+                let hint =
+                    suggest(name, kinds()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+                self.push(
+                    Finding::error(
+                        "plan-unknown-kind",
+                        self.file,
+                        Some(kind.span),
+                        format!("`{name}` is no kind of component{hint}"),
+                    )
+                    .because(format!("the kinds are: {}", kinds().collect::<Vec<_>>().join(", ")))
+                    .fix("choose one of them, or `external` for what something else recovers"),
+                );
+            }
+        }
+    }
+
+    fn unknown_key(&mut self, key: &str, span: Span, record: &Record) {
+        let keys = || record.fields.iter().map(|f| f.key);
+        let hint = suggest(key, keys());
+        let fix = match hint {
+            Some(s) => format!("write `{s}`, or remove the key"),
+            None => format!("remove it; {} has: {}", record.name, keys().collect::<Vec<_>>().join(", ")),
+        };
+        let hint = hint.map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+        self.push(
+            Finding::error(
+                "plan-unknown-key",
+                self.file,
+                Some(span),
+                format!("{} has no key `{key}`{hint}", record.name),
+            )
+            .because("a key that is ignored is a promise that is not kept, so unknown keys are errors")
+            .fix(fix),
+        );
+    }
+
+    fn name(&mut self, text: &str, span: Span, what: &str) {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.is_empty() || text.len() > 100 || !text.chars().all(good) || text.starts_with(['-', '.']) {
+            self.push(
+                Finding::error(
+                    "plan-bad-name",
+                    self.file,
+                    Some(span),
+                    format!("`{}` cannot be a name (in `{what}`)", text.escape_debug()),
+                )
+                .because("names go into step ids, file names and provider comments")
+                .fix("use up to 100 letters, digits, `-`, `_` and `.`, and begin with a letter or digit"),
+            );
+        }
+    }
+
+    fn unit(&mut self, node: &Node, what: &str, cause: &str, fix: &str) {
+        self.push(
+            Finding::error(
+                "plan-wrong-unit",
+                self.file,
+                Some(node.span),
+                format!("`{what}` needs a value with a unit"),
+            )
+            .because(cause)
+            .fix(fix),
+        );
+    }
+
+    fn wrong(&mut self, node: &Node, what: &str, wanted: &str) {
+        self.push(
+            Finding::error(
+                "plan-wrong-type",
+                self.file,
+                Some(node.span),
+                format!("`{what}` is {}; it should be {wanted}", node.kind()),
+            )
+            .because("the value has another type than the key needs")
+            .fix(format!("write {wanted}")),
+        );
+    }
+
+    fn push(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}
+
+fn looks_like(node: &Node, shape: &Shape) -> bool {
+    match shape {
+        Shape::Percent => node.text().is_some(),
+        Shape::Record(_) | Shape::Map(_) => matches!(node.value, Value::Map(_)),
+        Shape::List(_) => matches!(node.value, Value::List(_)),
+        Shape::Int(..) => node.int().is_some(),
+        _ => node.text().is_some(),
+    }
+}
+
+fn expected(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Text => "text",
+        Shape::Name => "a name",
+        Shape::Duration => "a duration such as 15m",
+        Shape::Percent => "a percentage such as 80%",
+        Shape::Bool => "true or false",
+        Shape::Int(..) => "a whole number",
+        Shape::OneOf(_) => "one of a few words",
+        _ => "something else",
+    }
+}
+
+/// `80%` as 80.
+pub fn percent(text: &str) -> Option<u32> {
+    text.strip_suffix('%')?.trim().parse().ok().filter(|n| (1..=1_000).contains(n))
+}
+
+/// The known word that was probably meant.
+pub fn suggest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = typed.to_ascii_lowercase().replace('-', "_");
+    known
+        .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_ascii_lowercase().replace('-', "_")), k))
+        .filter(|(distance, k)| *distance <= 1 + k.len().min(typed.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}

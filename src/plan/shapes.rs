@@ -1,0 +1,285 @@
+//! The shape of `plans/*.yaml` and of `drctl.yaml`.
+
+use super::shape::{Field, Record, Shape, opt, req};
+
+const OBJECTIVES: Record = Record {
+    name: "objectives",
+    fields: &[
+        req("rto", Shape::Duration, "recovery time objective: how long users may be without it"),
+        req("rpo", Shape::Duration, "recovery point objective: how many minutes of writes may be lost"),
+        opt("drill_every", Shape::Duration, "how often a drill has to prove it"),
+    ],
+};
+
+/// The kinds of component that plans may use.
+pub const KINDS: &[(&str, &Record)] = &[
+    ("aws.rds", &RDS),
+    ("aws.autoscaling", &AUTOSCALING),
+    ("aws.route53", &ROUTE53),
+    ("external", &EXTERNAL),
+];
+
+const KIND: Field = req("kind", Shape::Name, "how the component is recovered");
+const NEEDS: Field = opt("needs", Shape::List(&Shape::Name), "components that this one cannot serve without");
+const OWN_OBJECTIVES: Field =
+    opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the plan's");
+
+const RDS: Record = Record {
+    name: "aws.rds component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        opt(
+            "fence",
+            Shape::List(&Shape::OneOf(&["sql", "security_group"])),
+            "the ladder of ways to fence, tried in order",
+        ),
+        req("at", Shape::Map(&Shape::Record(&RDS_AT)), "its instance in each site"),
+        opt("verify", Shape::Record(&RDS_VERIFY), "the real write that proves a promotion"),
+        opt(
+            "backup_every",
+            Shape::Duration,
+            "how often it is backed up, where a backup and no replica is the protection",
+        ),
+    ],
+};
+const RDS_AT: Record = Record {
+    name: "instance",
+    fields: &[
+        req("id", Shape::Text, "DB instance identifier"),
+        opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
+        opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+    ],
+};
+const RDS_VERIFY: Record = Record {
+    name: "verify",
+    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back")],
+};
+const SQL_WRITE: Record =
+    Record { name: "sql_write", fields: &[req("table", Shape::Name, "the table that canary rows go to")] };
+
+const AUTOSCALING: Record = Record {
+    name: "aws.autoscaling component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("at", Shape::Map(&Shape::Record(&GROUP_AT)), "its group in each site"),
+    ],
+};
+const GROUP_AT: Record = Record {
+    name: "group",
+    fields: &[
+        req("group", Shape::Text, "Auto Scaling group name"),
+        opt(
+            "capacity",
+            Shape::Percent,
+            "share of the source's in-service capacity that it must reach; 100% if absent",
+        ),
+        opt("capacity_floor", Shape::Int(0, 10_000), "never fewer; serves when the source is dark"),
+        opt(
+            "proceed_at",
+            Shape::Percent,
+            "share of the target capacity that is enough to go on; 100% if absent",
+        ),
+        opt("timeout", Shape::Duration, "how long it may take; 10m if absent"),
+    ],
+};
+
+const ROUTE53: Record = Record {
+    name: "aws.route53 component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("via", Shape::Name, "the connection that the zone is reached by"),
+        req("zone", Shape::Text, "hosted zone id"),
+        req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
+        opt("switch", Shape::OneOf(&["record"]), "how traffic is moved"),
+    ],
+};
+const RECORD: Record = Record {
+    name: "record",
+    fields: &[
+        req("name", Shape::Text, "fully qualified name"),
+        req("type", Shape::OneOf(&["A", "AAAA", "CNAME", "TXT"]), "record type"),
+        opt("ttl", Shape::Duration, "time to live; required unless every answer is an alias"),
+        opt("policy", Shape::OneOf(&["simple", "weighted", "failover"]), "routing policy; simple if absent"),
+        opt("serves", Shape::OneOf(&["static"]), "static: needs no database"),
+        req(
+            "at",
+            Shape::Map(&Shape::Either(&Shape::List(&Shape::Text), &Shape::Record(&RECORD_AT))),
+            "the answer of each site, as it is while that site is active",
+        ),
+    ],
+};
+const RECORD_AT: Record = Record {
+    name: "answer",
+    fields: &[
+        opt("set", Shape::Text, "set identifier, for weighted and failover"),
+        opt("values", Shape::List(&Shape::Text), "plain values"),
+        opt("alias", Shape::Record(&ALIAS), "an alias target instead of values"),
+        opt("weight", Shape::Int(0, 255), "the weight in the normal state"),
+        opt(
+            "role",
+            Shape::OneOf(&["primary", "secondary"]),
+            "for policy failover: its role in the normal state",
+        ),
+        opt("health_check", Shape::Text, "Route 53 health check id"),
+    ],
+};
+const ALIAS: Record = Record {
+    name: "alias",
+    fields: &[
+        req("name", Shape::Text, "the target's DNS name"),
+        req("zone", Shape::Text, "the target's hosted zone id"),
+        opt("evaluate_health", Shape::Bool, "whether the target's health counts"),
+    ],
+};
+
+const EXTERNAL: Record = Record {
+    name: "external component",
+    fields: &[KIND, NEEDS, OWN_OBJECTIVES, opt("describe", Shape::Text, "what recovers it, for people")],
+};
+
+const SITE: Record = Record {
+    name: "site",
+    fields: &[
+        opt("cloud", Shape::OneOf(&["aws", "gcp", "none"]), "the provider; aws if absent"),
+        opt("region", Shape::Name, "the region; the site's name if absent"),
+        opt("account", Shape::Text, "the account or project; preflight refuses another"),
+        opt("role", Shape::Text, "the role assumed there"),
+        opt("external_id", Shape::Text, "the external id that the role asks for"),
+        opt("recovery", Shape::Bool, "false: never a target"),
+    ],
+};
+
+const PROBE: Record = Record {
+    name: "probe",
+    fields: &[
+        req("name", Shape::Name, "its name"),
+        req(
+            "role",
+            Shape::OneOf(&["public", "site", "write"]),
+            "public: what users see; site: one site before traffic; write: a real write",
+        ),
+        opt("http", Shape::Text, "the address that is asked"),
+        opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("expect", Shape::Record(&EXPECT), "what is good"),
+        opt("every", Shape::Duration, "interval; 5s if absent"),
+        opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
+        opt("at", Shape::Map(&Shape::Record(&PROBE_AT)), "for role site: the address in each site"),
+    ],
+};
+const EXPECT: Record =
+    Record { name: "expect", fields: &[opt("status", Shape::Int(100, 599), "HTTP status")] };
+const PROBE_AT: Record = Record {
+    name: "address",
+    fields: &[
+        opt("http", Shape::Text, "the address that is asked"),
+        opt("tcp", Shape::Text, "host:port that is connected to"),
+    ],
+};
+
+const HOOK: Record = Record {
+    name: "hook",
+    fields: &[
+        req("at", Shape::Name, "before or after a phase, for example after.promote or before.redirect.www"),
+        req("name", Shape::Name, "its name"),
+        req("step", Shape::Record(&HOOK_STEP), "what it does"),
+        opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
+    ],
+};
+const HOOK_STEP: Record = Record {
+    name: "step",
+    fields: &[
+        req("command", Shape::List(&Shape::Text), "program and arguments; no shell"),
+        opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent"),
+        opt("timeout", Shape::Duration, "how long it may take; 5m if absent"),
+    ],
+};
+
+const GATE: Record = Record {
+    name: "gate",
+    fields: &[
+        req("at", Shape::OneOf(&["promote", "redirect"]), "the phase that waits for it"),
+        req("approval", Shape::Text, "what is asked"),
+        opt(
+            "expires_after",
+            Shape::Duration,
+            "how long the question stands; 30m if absent. Expiry never means yes",
+        ),
+    ],
+};
+const GROUP: Record = Record {
+    name: "group",
+    fields: &[
+        req("components", Shape::List(&Shape::Name), "the stores that belong together"),
+        opt("gate", Shape::OneOf(&["together"]), "one loss gate: all are promoted or none"),
+    ],
+};
+const WATCH: Record = Record {
+    name: "watch",
+    fields: &[req("for", Shape::Duration, "how long it is watched after the recovery")],
+};
+
+/// A plan file.
+pub const PLAN: Record = Record {
+    name: "plan",
+    fields: &[
+        req("plan", Shape::Name, "the application's name"),
+        opt("owner", Shape::Text, "the team that answers for it"),
+        opt("tier", Shape::Name, "the recovery class in drctl.yaml"),
+        opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the tier's"),
+        opt("after", Shape::List(&Shape::Name), "plans that are needed first"),
+        req("sites", Shape::Map(&Shape::Record(&SITE)), "where it can live"),
+        opt("connections", Shape::Map(&Shape::Record(&SITE)), "what belongs to no site: zones, edges"),
+        req("home", Shape::Name, "the site that failback goes to"),
+        req("components", Shape::Map(&Shape::ByKind(KINDS)), "what is recovered"),
+        opt("probes", Shape::List(&Shape::Record(&PROBE)), "how it is known to work"),
+        opt("groups", Shape::Map(&Shape::Record(&GROUP)), "stores that are promoted together or not at all"),
+        opt("gates", Shape::Map(&Shape::Record(&GATE)), "approvals at a phase"),
+        opt("watch", Shape::Record(&WATCH), "how long a recovery is watched"),
+        opt("hooks", Shape::List(&Shape::Record(&HOOK)), "commands before or after a phase"),
+        opt("procedures", Shape::Map(&Shape::Any), "named runbooks; not yet"),
+        opt("mode", Shape::OneOf(&["active_passive", "active_active"]), "active_active: not yet"),
+    ],
+};
+
+const GUARD: Record = Record {
+    name: "guard",
+    fields: &[
+        req("url", Shape::Text, "s3://bucket/prefix outside the sites that may be lost"),
+        req("region", Shape::Name, "the bucket's region"),
+        opt("account", Shape::Text, "the account"),
+        opt("role", Shape::Text, "the role assumed there"),
+        opt("external_id", Shape::Text, "the external id that the role asks for"),
+    ],
+};
+const EVIDENCE: Record = Record {
+    name: "evidence",
+    fields: &[
+        req("url", Shape::Text, "where bundles go"),
+        req("region", Shape::Name, "the region of that place"),
+    ],
+};
+
+/// `drctl.yaml`.
+pub const SETTINGS: Record = Record {
+    name: "drctl.yaml",
+    fields: &[
+        opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
+        opt("plans", Shape::Text, "the folder of the plans; `plans` if absent"),
+        opt("store", Shape::Text, "the file of the journal; `.drctl/drctl.db` if absent"),
+        opt("operator", Shape::Text, "who you are, in front of user@host"),
+        opt(
+            "observation_max_age",
+            Shape::Duration,
+            "how old an observation of a site that answers may be; 5m if absent",
+        ),
+        opt("probe_consecutive", Shape::Int(1, 100), "how many probes in a row make a turn; 3 if absent"),
+        opt("guard", Shape::Record(&GUARD), "keeps two operators from running on one component"),
+        opt("evidence", Shape::Record(&EVIDENCE), "where evidence is kept"),
+    ],
+};

@@ -1,0 +1,123 @@
+//! From intent, plan, inventory, waivers and now to a runbook, or to refusals. Pure.
+//!
+//! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
+
+pub mod failover;
+pub mod hooks;
+pub mod path;
+pub mod refusal;
+pub mod safety;
+pub mod steps;
+pub mod switchover;
+
+use std::collections::BTreeMap;
+
+use crate::inventory::{ActiveSite, Estate, active};
+use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::place::Place;
+use crate::model::runbook::{Intent, Runbook};
+use crate::model::target::DatabaseRef;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Rule, Waiver};
+use crate::plan::Plan;
+pub use refusal::Refusal;
+
+/// Everything that a runbook is computed from.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// The application.
+    pub plan: &'a Plan,
+    /// What is there.
+    pub estate: &'a Estate,
+    /// Now.
+    pub now: Timestamp,
+    /// What is wanted.
+    pub request: &'a Request,
+    /// Components that unfinished runs hold.
+    pub busy: &'a BTreeMap<ComponentName, RunId>,
+    /// Fences that are owed from earlier runs.
+    pub debts: &'a [Debt],
+    /// Where guards are kept.
+    pub guard: Option<&'a Place>,
+    /// How old an observation of a site that answers may be.
+    pub observation_max_age: Dur,
+    /// How many probes in a row make a turn.
+    pub probe_consecutive: u32,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The intent.
+    pub intent: Intent,
+    /// The site that is left, if it was named.
+    pub from: Option<SiteName>,
+    /// The site that is recovered to.
+    pub to: SiteName,
+    /// Refusals that people accept.
+    pub waivers: Vec<Waiver>,
+    /// Whether a person says that users fail.
+    pub outage_declared: bool,
+    /// Who takes the guard: as it will stand in the guard object.
+    pub holder: String,
+}
+
+/// A fence that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// The run that promoted on a waiver.
+    pub run: RunId,
+    /// The component.
+    pub component: ComponentName,
+    /// The old primary.
+    pub rungs: Vec<crate::model::action::Fence>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Computes the runbook.
+///
+/// # Errors
+/// Every refusal that stands, so that nobody lifts one only to meet the next.
+pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
+    let active = active::active_site(input.plan, input.estate, input.now);
+    let mut draft = steps::Draft::new(input, source(input, &active));
+    safety::request(&mut draft, &active);
+    if draft.hopeless() {
+        return Err(draft.refusals);
+    }
+    match input.request.intent {
+        Intent::Failover => failover::derive(&mut draft),
+        Intent::Switchover | Intent::Failback => switchover::derive(&mut draft),
+    }
+    if draft.mutates() {
+        safety::source_health(&mut draft);
+    }
+    draft.finish()
+}
+
+/// The site that is left: named, or else where the application is active.
+fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
+    input.request.from.clone().or_else(|| active.site().cloned()).or_else(|| {
+        // With two sites there is only one that can be left.
+        let mut others = input.plan.sites.keys().filter(|s| **s != input.request.to);
+        match (others.next(), others.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => None,
+        }
+    })
+}
+
+impl Input<'_> {
+    /// Whether a refusal was accepted for a component.
+    pub fn waived(&self, rule: Rule, component: Option<&ComponentName>) -> bool {
+        self.request.waivers.iter().any(|w| w.covers(rule, component))
+    }
+
+    /// Whether the old primary of a component is still to be fenced from an earlier run.
+    pub fn owes(&self, db: &DatabaseRef) -> bool {
+        self.debts
+            .iter()
+            .any(|d| d.rungs.iter().any(|r| r.db.id == db.id && r.db.place.name == db.place.name))
+    }
+}

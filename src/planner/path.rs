@@ -1,0 +1,70 @@
+//! How long a runbook takes: the longest way through its steps, expected and at worst.
+
+use std::collections::BTreeMap;
+
+use crate::model::action::{Action, Check, Undo};
+use crate::model::ids::StepId;
+use crate::model::runbook::{Phase, Runbook, Step};
+use crate::model::time::Dur;
+
+/// The longest way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CriticalPath {
+    /// Its steps in order.
+    pub steps: Vec<StepId>,
+    /// Their expected durations added up.
+    pub expected: Dur,
+    /// The longest way by timeouts, which may be another.
+    pub worst: Dur,
+}
+
+/// The longest way until users are served again: watching afterwards is not part of it.
+pub fn critical(runbook: &Runbook) -> CriticalPath {
+    let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms);
+    let (worst, _) = longest(runbook, worst_of);
+    CriticalPath { steps, expected, worst }
+}
+
+/// A step's timeout; probes that confirm are bounded by their own interval once everything before them is done.
+fn worst_of(step: &Step) -> Dur {
+    match &step.action {
+        Action::Check(Check::Probe { .. }) => Dur(step.estimate.expected_ms.millis() * 4),
+        _ => step.estimate.timeout_ms,
+    }
+}
+
+fn longest(runbook: &Runbook, cost: impl Fn(&Step) -> Dur) -> (Dur, Vec<StepId>) {
+    let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
+    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Watch) {
+        let before = step
+            .needs
+            .iter()
+            .filter_map(|n| ends.get(&n.step).map(|(d, _)| (*d, &n.step)))
+            .max_by_key(|(d, _)| *d);
+        let (start, from) = before.map_or((Dur::ZERO, None), |(d, id)| (d, Some(id)));
+        ends.insert(&step.id, (start.plus(cost(step)), from));
+    }
+    let Some((last, (total, _))) = ends.iter().max_by_key(|(_, (d, _))| *d) else {
+        return (Dur::ZERO, Vec::new());
+    };
+    let mut path = vec![(*last).clone()];
+    let mut at = *last;
+    while let Some((_, Some(from))) = ends.get(at) {
+        path.push((*from).clone());
+        at = from;
+    }
+    path.reverse();
+    (*total, path)
+}
+
+/// Steps that cannot be taken back, and why.
+pub fn points_of_no_return(runbook: &Runbook) -> Vec<(&Step, &'static str)> {
+    runbook
+        .steps
+        .iter()
+        .filter_map(|s| match s.action.undo() {
+            Undo::PointOfNoReturn { because } => Some((s, because)),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,168 @@
+//! What may not happen, and the facts that decide it.
+
+use super::Refusal;
+use super::steps::Draft;
+use crate::inventory::{ActiveSite, Observation};
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::runbook::{Intent, ProbeRole};
+use crate::model::target::Target;
+use crate::model::waiver::Rule;
+use crate::plan::graph;
+use crate::plan::types::{Component, Spec};
+
+/// What is wrong with the request itself.
+pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
+    let (plan, to) = (draft.input.plan, draft.input.request.to.clone());
+    match plan.sites.get(&to) {
+        None => {
+            let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
+            let facts = format!("plan {} has no site `{to}`", plan.name);
+            draft.refuse(Refusal::new(
+                Rule::NotRecoverable,
+                None,
+                facts,
+                format!("one of: {}", known.join(", ")),
+            ));
+            return;
+        }
+        Some(site) if !site.recovery => {
+            draft.refuse(Refusal::new(
+                Rule::NotRecoverable,
+                None,
+                format!("`{to}` says `recovery: false`"),
+                "another site",
+            ));
+            return;
+        }
+        Some(_) => {}
+    }
+    if draft.input.request.from.as_ref() == Some(&to) {
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            None,
+            format!("`{to}` is both left and recovered to"),
+            "two different sites",
+        ));
+        return;
+    }
+    if draft.input.request.intent == Intent::Failback && to != plan.home.value {
+        let facts = format!("failback goes to {}, the plan's home", plan.home.value);
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            None,
+            facts,
+            "failback --to the home site, or switchover",
+        ));
+        return;
+    }
+    if draft.input.request.from.is_none() && !matches!(active, ActiveSite::At(_) | ActiveSite::LastKnown(..))
+    {
+        let facts = format!("the active site is {active}");
+        draft.refuse(Refusal::new(
+            Rule::ActiveSiteUnclear,
+            None,
+            facts,
+            "--from SITE, once somebody has looked",
+        ));
+    }
+    busy(draft);
+}
+
+fn busy(draft: &mut Draft<'_>) {
+    for (component, run) in draft.input.busy {
+        if draft.input.plan.components.contains_key(component) {
+            let facts = format!("run {run} is not finished");
+            let what = format!("drctl runs resume {run}, or drctl runs cancel {run}");
+            draft.refuse(Refusal::new(Rule::ComponentBusy, Some(component), facts, what));
+        }
+    }
+}
+
+/// A source that answers its users is left only by a planned switchover.
+pub fn source_health(draft: &mut Draft<'_>) {
+    if draft.input.request.intent != Intent::Failover {
+        return;
+    }
+    let mut probes = draft.probes(ProbeRole::Public);
+    if probes.is_empty() {
+        let from = draft.from.clone();
+        probes = draft.probes(ProbeRole::Site).into_iter().filter(|p| p.site == from).collect();
+    }
+    let states: Vec<_> = probes
+        .iter()
+        .map(|p| (p.key(), draft.input.estate.probes.get(&p.key()).and_then(|h| h.good)))
+        .collect();
+    if states.iter().any(|(_, good)| *good == Some(false)) {
+        return;
+    }
+    let good: Vec<_> = states.iter().filter(|(_, g)| *g == Some(true)).map(|(k, _)| k.as_str()).collect();
+    let dark = draft.from.as_ref().is_some_and(|f| draft.input.estate.is_dark(f.as_str()));
+    if good.is_empty() && (draft.input.request.outage_declared || dark) {
+        return;
+    }
+    let facts = if good.is_empty() {
+        "no probe says that the source fails, and its control plane answers".to_owned()
+    } else {
+        format!("probes are good: {}", good.join(", "))
+    };
+    let what = "drctl switchover, or --outage-began TIME where probes see nothing";
+    draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
+}
+
+/// Traffic waits for every database of the plan that it reaches; a plan whose traffic reaches none of its databases is refused.
+pub fn traffic(draft: &mut Draft<'_>, component: &Component) {
+    let Spec::Route53(zone) = &component.spec else { return };
+    let plan = draft.input.plan;
+    let has_stores = plan.components.values().any(Component::is_store);
+    let dynamic = zone.records.iter().any(|r| !r.is_static);
+    let reaches = graph::reach(plan, &component.name)
+        .iter()
+        .any(|n| plan.components.get(n).is_some_and(Component::is_store));
+    if has_stores && dynamic && !reaches {
+        let facts = format!("traffic of `{}` waits for no database", component.name);
+        draft.refuse(Refusal::new(
+            Rule::TrafficBeforeDatabase,
+            Some(&component.name),
+            facts,
+            "`needs:` that lead to the database, or `serves: static`",
+        ));
+    }
+}
+
+/// Something that has to be seen at the recovery site now. Says whether it was; refuses if not.
+pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Target) -> bool {
+    let Some(now) = draft.input.estate.now(target) else {
+        draft.refuse(Refusal::new(
+            Rule::TargetDown,
+            Some(component),
+            format!("{target} was not looked at"),
+            "drctl observe",
+        ));
+        return false;
+    };
+    if now.state().is_some() {
+        return true;
+    }
+    let entry = draft.input.estate.entries.get(&target.key());
+    let place = entry.map_or("", |e| e.place.as_str());
+    let answers = draft.input.estate.answering().contains(place);
+    let last = entry.and_then(|e| e.last.as_ref());
+    // A place that answers other questions is not dark: this one answer is missing, and memory serves only while it is young.
+    if let (true, Some(last), Observation::Unobservable { .. }) = (answers, last, now) {
+        let age = draft.input.now.since(last.observed_at);
+        if age <= draft.input.observation_max_age {
+            return true;
+        }
+        let facts = format!("{target} was last seen {age} ago; {}", now.why_not());
+        draft.refuse(Refusal::new(
+            Rule::StaleObservation,
+            Some(component),
+            facts,
+            format!("an observation younger than {}", draft.input.observation_max_age),
+        ));
+        return draft.input.waived(Rule::StaleObservation, Some(component));
+    }
+    let facts = format!("{target}: {}", now.why_not());
+    draft.refuse(Refusal::new(Rule::TargetDown, Some(component), facts, "a recovery site that answers"));
+    false
+}

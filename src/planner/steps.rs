@@ -1,0 +1,313 @@
+//! The draft of a runbook: steps as they are added, refusals as they are met.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Input, Refusal, hooks};
+use crate::inventory::{Observation, targets};
+use crate::model::action::{Action, Check, Fence, Gate, Write};
+use crate::model::estimate::Estimate;
+use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::place::Place;
+use crate::model::runbook::{Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::Dur;
+use crate::model::waiver::Rule;
+
+/// A runbook being made.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// What it is made from.
+    pub input: &'a Input<'a>,
+    /// The site that is left.
+    pub from: Option<SiteName>,
+    /// What was refused.
+    pub refusals: Vec<Refusal>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+    /// The last step of each component so far: what those that need it wait for.
+    pub ready: BTreeMap<ComponentName, Vec<StepId>>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty draft.
+    pub fn new(input: &'a Input<'a>, from: Option<SiteName>) -> Self {
+        Self {
+            input,
+            from,
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            ready: BTreeMap::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Refuses, unless a person accepted it.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        if refusal.rule.waivable() && self.input.waived(refusal.rule, refusal.component.as_ref()) {
+            let of = refusal.component.as_ref().map_or_else(String::new, |c| format!(" ({c})"));
+            self.notes.push(format!("waived {}{of}: {}", refusal.rule, refusal.facts));
+        } else if !self.refusals.contains(&refusal) {
+            self.refusals.push(refusal);
+        }
+    }
+
+    /// Whether deriving steps would only repeat what is wrong already.
+    pub fn hopeless(&self) -> bool {
+        self.refusals.iter().any(|r| r.rule == Rule::NotRecoverable)
+    }
+
+    /// Whether it changes anything so far.
+    pub fn mutates(&self) -> bool {
+        self.steps.iter().any(|s| changes_something(&s.action) && !s.background)
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Adds a step and returns its id.
+    pub fn push(&mut self, step: Step) -> StepId {
+        let id = step.id.clone();
+        self.steps.push(step);
+        id
+    }
+
+    /// Credentials at the target and at every connection, where the plan names the account.
+    pub fn identities(&mut self) -> Vec<StepId> {
+        let plan = self.input.plan;
+        let target = plan.sites.get(&self.input.request.to).map(|s| &s.place);
+        let places: Vec<Place> = target
+            .into_iter()
+            .chain(plan.connections.values())
+            .filter(|p| p.account.is_some())
+            .cloned()
+            .collect();
+        places
+            .into_iter()
+            .map(|place| {
+                self.wrong_identity(&place);
+                let id = format!("identity.{}", place.name);
+                self.push(step(&id, Phase::Preflight, None, Action::Check(Check::Identity { place })))
+            })
+            .collect()
+    }
+
+    fn wrong_identity(&mut self, place: &Place) {
+        let seen = self.input.estate.now(&Target::Identity { place: place.clone() });
+        let Some(Observation::Value { state: State::Identity(identity), .. }) = seen else { return };
+        if place.account.as_ref().is_some_and(|wanted| *wanted != identity.account) {
+            let facts =
+                format!("in {place} the credentials are {}, account {}", identity.arn, identity.account);
+            let wanted = place.account.clone().unwrap_or_default();
+            self.refuse(Refusal::new(
+                Rule::WrongIdentity,
+                None,
+                facts,
+                format!("credentials of account {wanted}"),
+            ));
+        }
+    }
+
+    /// Takes the guard of a component, if there is a place for guards.
+    pub fn guard(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
+        let Some(place) = self.input.guard else { return needs.to_vec() };
+        let action = Action::Write(Write::Guard {
+            component: component.clone(),
+            place: place.clone(),
+            holder: self.input.request.holder.clone(),
+        });
+        let mut step = step(&format!("guard.{component}"), Phase::Preflight, Some(component), action);
+        step.needs = all(needs);
+        vec![self.push(step)]
+    }
+
+    /// Keeps what is there before anything changes. Nothing waits for it.
+    pub fn evidence(&mut self) {
+        let answering: BTreeSet<String> =
+            self.input.estate.answering().into_iter().map(str::to_owned).collect();
+        let targets: Vec<_> = targets::of_plan(self.input.plan, None)
+            .into_iter()
+            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_) | Target::Records { .. }))
+            .filter(|t| t.place().is_some_and(|p| answering.contains(&p.name)))
+            .collect();
+        if !targets.is_empty() {
+            let mut step =
+                step("evidence.before", Phase::Evidence, None, Action::Check(Check::Evidence { targets }));
+            step.on_failure = OnFailure::Continue;
+            self.push(step);
+        }
+    }
+
+    /// Approvals that a phase waits for. They are asked for at the start, so that people decide while capacity comes.
+    pub fn approvals(&mut self, phase: Phase) -> Vec<StepId> {
+        let gates: Vec<_> = self
+            .input
+            .plan
+            .gates
+            .iter()
+            .filter(|(_, g)| g.phase == phase)
+            .map(|(n, g)| (n.clone(), g.clone()))
+            .collect();
+        gates
+            .into_iter()
+            .map(|(name, gate)| {
+                let action =
+                    Action::Gate(Gate::Approval { ask: gate.ask, expires_after_ms: gate.expires_after });
+                self.push(step(&format!("approve.{name}"), Phase::Gate, None, action))
+            })
+            .collect()
+    }
+
+    /// Checks the target's own probes before traffic goes there.
+    pub fn site_probes(&mut self, needs: &[StepId]) -> Vec<StepId> {
+        let to = self.input.request.to.clone();
+        let probes = self
+            .probes(ProbeRole::Site)
+            .into_iter()
+            .filter(|p| p.site.as_ref() == Some(&to))
+            .collect::<Vec<_>>();
+        probes.into_iter().map(|p| self.probe_step("verify", Phase::Verify, &p, needs)).collect()
+    }
+
+    /// Checks from outside, and then watches.
+    pub fn confirm_and_watch(&mut self, needs: &[StepId]) {
+        let mut probes = self.probes(ProbeRole::Public);
+        probes.extend(self.probes(ProbeRole::Write));
+        let mut confirmed: Vec<_> =
+            probes.iter().map(|p| self.probe_step("confirm", Phase::Confirm, p, needs)).collect();
+        if confirmed.is_empty() {
+            confirmed = needs.to_vec();
+        }
+        if let Some(duration_ms) = self.input.plan.watch {
+            let mut step = step("watch", Phase::Watch, None, Action::Wait { duration_ms });
+            step.needs = all(&confirmed);
+            self.push(step);
+        }
+    }
+
+    fn probe_step(&mut self, verb: &str, phase: Phase, probe: &Probe, needs: &[StepId]) -> StepId {
+        let consecutive = self.input.probe_consecutive;
+        let action =
+            Action::Check(Check::Probe { probe: probe.name.clone(), site: probe.site.clone(), consecutive });
+        let mut step = step(&format!("{verb}.{}", probe.name), phase, None, action);
+        step.estimate.expected_ms = Dur(probe.every_ms.millis() * u64::from(consecutive));
+        step.needs = all(needs);
+        self.push(step)
+    }
+
+    /// Probes of a role.
+    pub fn probes(&self, role: ProbeRole) -> Vec<Probe> {
+        self.input.plan.probes.iter().map(|p| p.value.clone()).filter(|p| p.role == role).collect()
+    }
+
+    /// Rungs of a ladder. Those that could not be reached when the runbook was made are tried in the background.
+    pub fn fence(&mut self, rungs: Vec<Fence>, needs: &[StepId], background: bool, prefix: &str) {
+        let mut before: Option<StepId> = None;
+        for rung in rungs {
+            let reached = self
+                .input
+                .estate
+                .now(&targets::fence(&rung.db, rung.method))
+                .is_some_and(|o| o.state().is_some());
+            let component = rung.db.component.clone();
+            let id = format!("{prefix}.{component}.{}", rung.method.id());
+            let mut step = step(&id, Phase::Fence, Some(&component), Action::Fence(rung));
+            step.needs = all(needs);
+            step.on_failure = OnFailure::Continue;
+            step.background = background || !reached;
+            step.unless = Some(Unless::Fenced(component));
+            if !step.background {
+                step.needs.extend(before.take().map(|step| Need { step, settled: true }));
+                before = Some(step.id.clone());
+            }
+            self.push(step);
+        }
+    }
+
+    /// Gives every guard back when everything else is done.
+    fn release_guards(&mut self) {
+        let before: Vec<_> = self
+            .steps
+            .iter()
+            .filter(|s| !s.background)
+            .map(|s| Need { step: s.id.clone(), settled: s.on_failure == OnFailure::Continue })
+            .collect();
+        // Only steps that nothing else waits for have to be waited for.
+        let needed: BTreeSet<_> =
+            self.steps.iter().flat_map(|s| s.needs.iter().map(|n| n.step.clone())).collect();
+        let last: Vec<_> = before.into_iter().filter(|n| !needed.contains(&n.step)).collect();
+        let guards: Vec<_> = self
+            .steps
+            .iter()
+            .filter_map(|s| {
+                if let Action::Write(w @ Write::Guard { .. }) = &s.action { Some(w.clone()) } else { None }
+            })
+            .collect();
+        for guard in guards {
+            let Write::Guard { component, place, holder } = guard else { continue };
+            let action = Action::Write(Write::ReleaseGuard { component: component.clone(), place, holder });
+            let mut step = step(&format!("release.{component}"), Phase::Seal, Some(&component), action);
+            step.needs.clone_from(&last);
+            step.on_failure = OnFailure::Continue;
+            self.push(step);
+        }
+    }
+
+    /// The runbook, or everything that stands against it.
+    pub fn finish(mut self) -> Result<Runbook, Vec<Refusal>> {
+        if !self.refusals.is_empty() {
+            return Err(self.refusals);
+        }
+        if !self.steps.iter().any(|s| changes_something(&s.action)) {
+            self.steps.clear();
+        }
+        self.release_guards();
+        hooks::insert(self.input.plan, &mut self.steps);
+        let plan = self.input.plan;
+        let own = plan.components.values().filter_map(|c| c.objectives.map(|o| (c.name.clone(), o)));
+        Ok(Runbook {
+            schema_version: 1,
+            plan: plan.name.clone(),
+            plan_digest: plan.digest.clone(),
+            intent: self.input.request.intent,
+            from: self.from,
+            to: self.input.request.to.clone(),
+            objectives: plan.objectives,
+            component_objectives: own.collect(),
+            waivers: self.input.request.waivers.clone(),
+            probes: plan.probes.iter().map(|p| p.value.clone()).collect(),
+            probe_consecutive: self.input.probe_consecutive,
+            steps: self.steps,
+            notes: self.notes,
+        })
+    }
+}
+
+/// Whether an action changes the application. Guards only keep others away while something else does.
+fn changes_something(action: &Action) -> bool {
+    action.mutates() && !matches!(action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }))
+}
+
+/// A step that waits for nothing and halts the run when it fails.
+pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: Action) -> Step {
+    Step {
+        id: StepId::new(id),
+        phase,
+        component: component.cloned(),
+        estimate: Estimate::of(&action),
+        action,
+        needs: Vec::new(),
+        unless: None,
+        on_failure: OnFailure::Halt,
+        background: false,
+    }
+}
+
+/// Waits for all of these to be done, each once.
+pub fn all(steps: &[StepId]) -> Vec<Need> {
+    let unique: BTreeSet<_> = steps.iter().collect();
+    unique.into_iter().map(|s| Need { step: s.clone(), settled: false }).collect()
+}

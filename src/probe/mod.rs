@@ -1,0 +1,36 @@
+//! Probes and the recorder that turns samples into turns: from good to bad and back.
+
+pub mod recorder;
+
+use futures_util::future::LocalBoxFuture;
+
+pub use recorder::Recorder;
+
+use crate::model::runbook::Probe;
+use crate::model::time::Timestamp;
+
+/// One answer to one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was sent: the time of a sample is when it was asked, not when it was answered.
+    pub sent_at: Timestamp,
+    /// Whether it was good.
+    pub good: bool,
+    /// What was answered, or why nothing was.
+    pub detail: String,
+}
+
+/// Asks probes. Each sample resolves anew and opens a new connection.
+pub trait Prober {
+    /// Asks once.
+    fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample>;
+}
+
+/// Probes that this build cannot ask: it has no network client.
+pub struct NoProber;
+
+impl Prober for NoProber {
+    fn sample<'a>(&'a self, _probe: &'a Probe) -> LocalBoxFuture<'a, Sample> {
+        Box::pin(futures_util::future::pending())
+    }
+}

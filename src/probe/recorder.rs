@@ -1,0 +1,140 @@
+//! From samples to turns.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Sample;
+use crate::inventory::estate::ProbeHealth;
+use crate::model::event::What;
+use crate::model::time::{Dur, Timestamp};
+use crate::run::judge::ProbeSight;
+use crate::run::state::Turn;
+
+/// Watches every probe of a run.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    consecutive: u32,
+    probes: BTreeMap<String, Series>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Series {
+    /// What was last turned to.
+    current: Option<bool>,
+    since: Option<Timestamp>,
+    /// The kind of the samples now in a row, how many, and when the first was sent.
+    row: Option<(bool, u32, Timestamp)>,
+    last_good: Option<Timestamp>,
+    last_bad: Option<Timestamp>,
+    /// When the last good samples in a row were sent, at most `consecutive` of them.
+    window: VecDeque<Timestamp>,
+}
+
+impl Recorder {
+    /// A recorder that believes `consecutive` samples in a row.
+    pub fn new(consecutive: u32) -> Self {
+        Self { consecutive, probes: BTreeMap::new() }
+    }
+
+    /// A recorder that goes on where another process left off, with what its turns say.
+    pub fn resumed(consecutive: u32, turns: &BTreeMap<String, Vec<Turn>>) -> Self {
+        let series = |turn: &Turn| Series {
+            current: Some(turn.good),
+            since: Some(turn.since),
+            last_good: if turn.good { Some(turn.since) } else { turn.last_other },
+            last_bad: if turn.good { turn.last_other } else { Some(turn.since) },
+            ..Series::default()
+        };
+        let last = turns.iter().filter_map(|(key, turns)| Some((key.clone(), series(turns.last()?))));
+        Self { consecutive, probes: last.collect() }
+    }
+
+    /// Takes a sample. Answers with a turn if this one made it.
+    pub fn take(&mut self, key: &str, sample: &Sample) -> Option<What> {
+        let consecutive = self.consecutive;
+        let series = self.probes.entry(key.to_owned()).or_default();
+        let (count, first) = match series.row {
+            Some((kind, count, first)) if kind == sample.good => (count + 1, first),
+            _ => (1, sample.sent_at),
+        };
+        series.row = Some((sample.good, count, first));
+        let last_other = if sample.good { series.last_bad } else { series.last_good };
+        if sample.good {
+            series.last_good = Some(sample.sent_at);
+            series.window.push_back(sample.sent_at);
+            while series.window.len() > consecutive as usize {
+                series.window.pop_front();
+            }
+        } else {
+            series.last_bad = Some(sample.sent_at);
+            series.window.clear();
+        }
+        if count < consecutive || series.current == Some(sample.good) {
+            return None;
+        }
+        series.current = Some(sample.good);
+        series.since = Some(first);
+        Some(What::ProbeTurned {
+            probe: key.to_owned(),
+            good: sample.good,
+            since: first,
+            last_other,
+            detail: sample.detail.clone(),
+        })
+    }
+
+    /// How a probe stands, for steps that wait for it.
+    pub fn sight(&self, key: &str) -> ProbeSight {
+        let Some(series) = self.probes.get(key) else { return ProbeSight::default() };
+        match series.row {
+            Some((true, count, _)) => {
+                ProbeSight { good_in_row: count, window_began: series.window.front().copied() }
+            }
+            _ => ProbeSight::default(),
+        }
+    }
+
+    /// When a probe is due next: on the grid that its first sample began.
+    pub fn next_due(&self, key: &str, every: Dur, now: Timestamp) -> Timestamp {
+        let last = self.probes.get(key).and_then(|s| s.last_good.max(s.last_bad));
+        let Some(last) = last else { return now };
+        let every = every.millis().max(1);
+        last + Dur(every * now.since(last).millis().div_ceil(every).max(1))
+    }
+
+    /// How every probe stands, for the inventory.
+    pub fn health(&self) -> BTreeMap<String, ProbeHealth> {
+        let of = |s: &Series| ProbeHealth { good: s.current, since: s.since, last_good: s.last_good };
+        self.probes.iter().map(|(k, s)| (k.clone(), of(s))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at_s: u64, good: bool) -> Sample {
+        Sample { sent_at: Timestamp::from_millis(0) + Dur::secs(at_s), good, detail: String::new() }
+    }
+
+    #[test]
+    fn one_bad_sample_is_no_outage() {
+        let mut recorder = Recorder::new(3);
+        for (i, good) in [true, true, true, false, true, true, false, false].into_iter().enumerate() {
+            let turn = recorder.take("p", &sample(i as u64, good));
+            assert_eq!(turn.is_some(), i == 2, "sample {i}");
+        }
+    }
+
+    #[test]
+    fn an_outage_begins_with_the_first_bad_sample_and_knows_the_last_good_one() {
+        let mut recorder = Recorder::new(2);
+        let turns: Vec<_> = [(0, true), (5, true), (10, false), (15, false)]
+            .into_iter()
+            .filter_map(|(at, good)| recorder.take("p", &sample(at, good)))
+            .collect();
+        let t = |s| Timestamp::from_millis(0) + Dur::secs(s);
+        assert!(
+            matches!(&turns[1], What::ProbeTurned { good: false, since, last_other: Some(last), .. } if *since == t(10) && *last == t(5))
+        );
+    }
+}

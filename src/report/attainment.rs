@@ -1,0 +1,178 @@
+//! RTO and RPO achieved.
+
+use std::collections::BTreeMap;
+
+use crate::model::action::Action;
+use crate::model::event::{End, Outcome};
+use crate::model::facts::Exposure;
+use crate::model::ids::ComponentName;
+use crate::model::measure::{Basis, Figure};
+use crate::model::runbook::{Phase, Probe, ProbeRole};
+use crate::model::time::{Dur, Timestamp};
+use crate::run::RunState;
+use crate::run::state::{Mode, Status, Turn};
+
+/// What was achieved.
+#[derive(Clone, Debug)]
+pub struct Attainment {
+    /// From the first failed public probe, or from when a person says users began to fail.
+    pub rto: Figure,
+    /// From when the run was declared.
+    pub rto_from_declaration: Figure,
+    /// The worst of all stores.
+    pub rpo: Figure,
+    /// By store.
+    pub stores: BTreeMap<ComponentName, (Figure, Exposure)>,
+    /// When it was noticed that users fail.
+    pub detected: Option<Timestamp>,
+    /// When the run was declared.
+    pub decided: Timestamp,
+    /// When the last change was in place.
+    pub executed: Option<Timestamp>,
+    /// When users were seen to be served.
+    pub validated: Option<Timestamp>,
+}
+
+/// Computes it at `now`, which matters only while the run is not over.
+pub fn attainment(state: &RunState, now: Timestamp) -> Attainment {
+    let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
+    let outage = outage(state, &publics);
+    let stores = stores(state);
+    let rpo = stores.values().map(|(f, _)| *f).reduce(Figure::worse);
+    let end = outage.restored;
+    let since =
+        |from: Option<Timestamp>, known: bool| figure(state, from, known, end, now, outage.resolution);
+    Attainment {
+        rto: if publics.is_empty() { Figure::UNKNOWN } else { rto(state, &outage, now) },
+        rto_from_declaration: if publics.is_empty() {
+            Figure::UNKNOWN
+        } else {
+            since(Some(state.created_at), true)
+        },
+        rpo: rpo.unwrap_or_else(|| no_store(state)),
+        stores,
+        detected: outage.began,
+        decided: state.created_at,
+        executed: executed(state),
+        validated: confirmed(state).or(end),
+    }
+}
+
+/// Without a store in the runbook there are no writes that could be lost with one.
+fn no_store(state: &RunState) -> Figure {
+    let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Promote { .. }));
+    if promotes { Figure::UNKNOWN } else { Figure::new(Dur::ZERO, Basis::Measured) }
+}
+
+/// What public probes say of the outage.
+#[derive(Default)]
+struct Outage {
+    began: Option<Timestamp>,
+    /// A good sample came before the first failed one.
+    known_start: bool,
+    restored: Option<Timestamp>,
+    resolution: Dur,
+    seen: bool,
+}
+
+fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
+    let mut outage = Outage { known_start: true, ..Outage::default() };
+    let mut all_restored = true;
+    for probe in publics {
+        let turns: &[Turn] = state.turns.get(&probe.key()).map_or(&[], Vec::as_slice);
+        outage.seen |= !turns.is_empty();
+        outage.resolution = outage.resolution.max(probe.every_ms);
+        let Some(bad) = turns.iter().find(|t| !t.good) else { continue };
+        if outage.began.is_none_or(|b| bad.since < b) {
+            outage.began = Some(bad.since);
+        }
+        outage.known_start &= bad.last_other.is_some();
+        outage.resolution = outage.resolution.max(gap(bad));
+        match turns.last().filter(|t| t.good) {
+            Some(good) => {
+                outage.restored = outage.restored.max(Some(good.since));
+                outage.resolution = outage.resolution.max(gap(good));
+            }
+            None => all_restored = false,
+        }
+    }
+    if !all_restored {
+        outage.restored = None;
+    }
+    outage
+}
+
+/// What was not looked at before a turn: longer than the probe's interval where no process asked.
+fn gap(turn: &Turn) -> Dur {
+    turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
+}
+
+fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
+    if let Some(declared) = state.created.outage_began {
+        return figure(
+            state,
+            Some(declared),
+            true,
+            outage.restored.or_else(|| confirmed(state)),
+            now,
+            outage.resolution,
+        );
+    }
+    match outage.began {
+        Some(began) => {
+            figure(state, Some(began), outage.known_start, outage.restored, now, outage.resolution)
+        }
+        // Probes were good throughout: users noticed nothing.
+        None if outage.seen && matches!(state.mode, Mode::Finished(Outcome::Recovered)) => {
+            Figure { value_ms: Some(Dur::ZERO), basis: Basis::Measured, resolution_ms: outage.resolution }
+        }
+        None => Figure::UNKNOWN,
+    }
+}
+
+fn figure(
+    state: &RunState,
+    from: Option<Timestamp>,
+    known: bool,
+    to: Option<Timestamp>,
+    now: Timestamp,
+    resolution: Dur,
+) -> Figure {
+    let Some(from) = from else { return Figure::UNKNOWN };
+    let value_ms = Some(to.unwrap_or(now).since(from));
+    // Not over, not known from its beginning, or measured across a clock that jumped: it may be longer.
+    let exact = known && to.is_some() && !state.clock_jumped;
+    Figure {
+        value_ms,
+        basis: if exact { Basis::Measured } else { Basis::LowerBound },
+        resolution_ms: resolution,
+    }
+}
+
+fn stores(state: &RunState) -> BTreeMap<ComponentName, (Figure, Exposure)> {
+    let of = |(component, at): (&ComponentName, &Timestamp)| {
+        state.exposure(component).map(|e| (component.clone(), (e.at(*at), e.clone())))
+    };
+    let promoted = state.promoted_at.iter().filter_map(of);
+    promoted.collect()
+}
+
+fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Iterator<Item = Timestamp> {
+    state
+        .steps
+        .iter()
+        .zip(&state.runbook.steps)
+        .filter(move |(_, s)| picks(s.phase, &s.action))
+        .filter(|(step, _)| matches!(step.work.status, Status::Done(End::Performed | End::ByHand)))
+        .filter_map(|(step, _)| step.work.ended_at)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn executed(state: &RunState) -> Option<Timestamp> {
+    ended(state, |phase, action| action.mutates() && phase < Phase::Watch).max()
+}
+
+fn confirmed(state: &RunState) -> Option<Timestamp> {
+    ended(state, |phase, _| phase == Phase::Confirm).max()
+}

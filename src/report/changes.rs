@@ -1,0 +1,110 @@
+//! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
+
+use serde::Serialize;
+
+use schemars::JsonSchema;
+
+use crate::model::action::{Action, FenceMethod};
+use crate::model::event::End;
+use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// One changed attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Change {
+    /// The resource, as the provider names it.
+    pub resource: String,
+    /// The attribute, as Terraform names it where it has a name for it.
+    pub attribute: String,
+    /// What it was.
+    pub before: String,
+    /// What it is.
+    pub after: String,
+}
+
+/// All of them, in the order of the runbook.
+pub fn changes(state: &RunState) -> Vec<Change> {
+    let done = |i: &usize| {
+        let step = &state.steps[*i];
+        step.undo.is_none() && matches!(step.work.status, Status::Done(End::Performed | End::ByHand))
+    };
+    (0..state.steps.len()).filter(done).flat_map(|i| of(&state.step(i).action)).collect()
+}
+
+fn change(resource: &str, attribute: &str, before: String, after: String) -> Change {
+    Change { resource: resource.to_owned(), attribute: attribute.to_owned(), before, after }
+}
+
+fn of(action: &Action) -> Vec<Change> {
+    match action {
+        Action::Promote { db } => vec![change(
+            &format!("aws_db_instance {}", db.id),
+            "replicate_source_db",
+            "set".to_owned(),
+            "empty".to_owned(),
+        )],
+        Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
+            let after = f.db.fence_group.clone().unwrap_or_default();
+            vec![change(
+                &format!("aws_db_instance {}", f.db.id),
+                "vpc_security_group_ids",
+                f.groups_before.join(","),
+                after,
+            )]
+        }
+        Action::Fence(f) => vec![change(
+            &format!("database {}", f.db.id),
+            "application roles",
+            "LOGIN".to_owned(),
+            "NOLOGIN".to_owned(),
+        )],
+        Action::Scale(s) => {
+            let resource = format!("aws_autoscaling_group {}", s.group.group);
+            [
+                ("min_size", s.from.min, s.to.min),
+                ("desired_capacity", s.from.desired, s.to.desired),
+                ("max_size", s.from.max, s.to.max),
+            ]
+            .into_iter()
+            .filter(|(_, before, after)| before != after)
+            .map(|(attribute, before, after)| {
+                change(&resource, attribute, before.to_string(), after.to_string())
+            })
+            .collect()
+        }
+        Action::Switch(s) => s
+            .changes
+            .iter()
+            .filter_map(|c| {
+                let name = c.after.as_ref().or(c.before.as_ref())?;
+                let resource = match &name.set_identifier {
+                    Some(id) => format!("aws_route53_record {} {} ({id})", name.name, name.rtype),
+                    None => format!("aws_route53_record {} {}", name.name, name.rtype),
+                };
+                Some(change(
+                    &resource,
+                    "answer",
+                    c.before.as_ref().map_or_else(|| "none".to_owned(), words),
+                    c.after.as_ref().map_or_else(|| "none".to_owned(), words),
+                ))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A record set's answer in one line.
+pub fn words(set: &RecordSet) -> String {
+    let answer = match &set.answer {
+        RecordAnswer::Values { ttl_s, values } => format!("{} ttl {ttl_s}s", values.join(",")),
+        RecordAnswer::Alias { name, .. } => format!("alias {name}"),
+    };
+    match &set.policy {
+        RecordPolicy::Simple => answer,
+        RecordPolicy::Weighted { weight } => format!("{answer} weight {weight}"),
+        RecordPolicy::Failover { primary } => {
+            format!("{answer} {}", if *primary { "PRIMARY" } else { "SECONDARY" })
+        }
+    }
+}

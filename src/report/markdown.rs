@@ -1,0 +1,84 @@
+//! The report as Markdown, for incident channels and binders.
+
+use minijinja::{Environment, context};
+
+use super::summary::RunReport;
+
+const TEMPLATE: &str = r"# {{ r.intent | title }} of {{ r.plan }}: {{ r.outcome }}
+
+{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ r.scenario }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
+
+{% endif %}| | |
+|---|---|
+| Run | `{{ r.run_id }}` |
+| World | {{ r.world }} |
+| From, to | {{ r.from or 'unknown' }} to {{ r.to }} |
+| Requested by | {{ r.requester.who }}{% if not r.requester.signature %} (unsigned){% endif %}{% if r.reason %}: {{ r.reason }}{% endif %} |
+| Declared | {{ r.started_at }} |
+| Ended | {{ r.ended_at or 'not yet' }} |
+| Runbook | `{{ r.runbook_digest }}` |
+| Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s }} s: {{ 'met' if r.rto.met else 'NOT PROVEN' }} |
+| Recovery point | {{ r.rpo.text }}; objective {{ r.rpo.objective_s }} s: {{ 'met' if r.rpo.met else 'NOT PROVEN' }} |
+| Fence | {{ r.fence.state }} |
+{% if r.error %}
+**Not over:** {{ r.error.hint }}
+{% endif %}
+## Clocks
+
+| clock | time (UTC) |
+|---|---|
+| detected | {{ r.clocks.detected or 'unknown' }} |
+| decided | {{ r.clocks.decided }} |
+| executed | {{ r.clocks.executed or 'not yet' }} |
+| validated | {{ r.clocks.validated or 'not yet' }} |
+
+From declaration: {{ r.clocks.rto_from_declaration }}.
+
+## Stores
+{% for name, store in r.stores | items %}
+- **{{ name }}**: {{ store.rpo.text }}. Last instant a write can have been acknowledged: {{ store.last_instant }} ({{ store.because }}). Last commit replayed: {{ store.last_replayed or 'unknown' }}.{% else %}
+None was promoted.{% endfor %}
+{% for name, text in r.fence.components | items %}
+- Fence of **{{ name }}**: {{ text }}{% endfor %}
+
+## Waivers and approvals
+{% for w in r.waivers %}
+- `{{ w.rule }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
+- `{{ a.step }}` approved by {{ a.who.who }} (unsigned){% endfor %}{% if not r.waivers and not r.approvals %}
+None.{% endif %}
+
+## Steps
+
+| step | state | attempts | started | ended | what |
+|---|---|---|---|---|---|
+{% for s in r.steps %}| `{{ s.id }}` | {{ s.state }} | {{ s.attempts }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action | cell }}{% if s.reason %}: {{ s.reason | cell }}{% endif %} |
+{% endfor %}
+## What will revert this
+
+A Terraform apply or a GitOps loop that does not know of the run will undo it. Tell it:
+
+| resource | attribute | before | after |
+|---|---|---|---|
+{% for c in r.changed %}| {{ c.resource | cell }} | {{ c.attribute }} | {{ c.before | cell }} | {{ c.after | cell }} |
+{% else %}| nothing was changed | | | |
+{% endfor %}{% if r.notes %}
+## Notes
+{% for n in r.notes %}
+- {{ n }}{% endfor %}
+{% endif %}";
+
+/// Renders.
+///
+/// # Errors
+/// Only if the template does not fit the report, which a test excludes.
+pub fn render(report: &RunReport) -> Result<String, String> {
+    let mut environment = Environment::new();
+    // A reason or a name may hold anything a person can type: it must not break the table.
+    environment.add_filter("cell", |text: String| {
+        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+    });
+    let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    environment
+        .render_str(TEMPLATE, context! { r => minijinja::Value::from(minijinja::value::Serde(&value)) })
+        .map_err(|e| format!("{e:#}"))
+}

@@ -1,0 +1,9 @@
+//! Readers of a run's events. They compute nothing that decides anything, and every figure they print has its basis.
+
+pub mod attainment;
+pub mod changes;
+pub mod markdown;
+pub mod summary;
+
+pub use attainment::Attainment;
+pub use summary::RunReport;

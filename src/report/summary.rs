@@ -1,0 +1,340 @@
+//! The report of one run: the document that `--output json` prints.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::attainment::{Attainment, attainment};
+use super::changes::{Change, changes};
+use crate::model::event::{Outcome, WorldKind};
+use crate::model::ids::{ComponentName, RunId};
+use crate::model::measure::{Basis, Figure};
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Person, Waiver};
+use crate::run::RunState;
+use crate::run::state::{Mode, Status};
+
+/// The report. Seconds are decimal, times RFC 3339 in UTC.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RunReport {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// The run.
+    pub run_id: RunId,
+    /// The application.
+    pub plan: String,
+    /// What it was for.
+    pub intent: String,
+    /// The site that was left.
+    pub from: Option<String>,
+    /// The site that was recovered to.
+    pub to: String,
+    /// Live, or a rehearsal with its scenario and seed.
+    #[serde(flatten)]
+    pub world: WorldKind,
+    /// `recovered`, `cancelled`, `abandoned`, `halted` or `running`.
+    pub outcome: String,
+    /// Where the application is active.
+    pub active: Active,
+    /// Recovery time.
+    pub rto: Measured,
+    /// Recovery point.
+    pub rpo: Measured,
+    /// By store.
+    pub stores: BTreeMap<ComponentName, Store>,
+    /// The four clocks.
+    pub clocks: Clocks,
+    /// Fences.
+    pub fence: Fence,
+    /// Refusals that people accepted.
+    pub waivers: Vec<Waiver>,
+    /// People who said yes.
+    pub approvals: Vec<Approval>,
+    /// Who asked for the run.
+    pub requester: Person,
+    /// Why.
+    pub reason: Option<String>,
+    /// The run that this one continues.
+    pub continues: Option<RunId>,
+    /// When it was declared.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Digest of the runbook.
+    pub runbook_digest: String,
+    /// The steps in the order of the runbook.
+    pub steps: Vec<StepReport>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+    /// What will revert this if nobody tells it.
+    pub changed: Vec<Change>,
+    /// Why the run is not over, if it is not.
+    pub error: Option<ReportError>,
+}
+
+/// Where the application is active.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Active {
+    /// The site.
+    pub site: Option<String>,
+    /// `observed` or `last_known`.
+    pub basis: String,
+    /// When.
+    pub observed_at: Option<Timestamp>,
+}
+
+/// A figure against its objective.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Measured {
+    /// What was promised, in seconds.
+    pub objective_s: f64,
+    /// What was achieved, in seconds.
+    pub achieved_s: Option<f64>,
+    /// What that is worth.
+    pub basis: Basis,
+    /// Half-width of what sampling cannot see, in seconds.
+    pub resolution_s: f64,
+    /// Whether the figure proves the objective.
+    pub met: bool,
+    /// For people.
+    pub text: String,
+}
+
+/// One store.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Store {
+    /// Its figure.
+    pub rpo: Measured,
+    /// The last instant at which the old primary can have acknowledged a write.
+    pub last_instant: Option<Timestamp>,
+    /// How that is known.
+    pub because: String,
+    /// The last commit on the new primary from the old one.
+    pub last_replayed: Option<Timestamp>,
+}
+
+/// When what was known and done.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Clocks {
+    /// First failed probe.
+    pub detected: Option<Timestamp>,
+    /// The run was declared.
+    pub decided: Timestamp,
+    /// The last change was in place.
+    pub executed: Option<Timestamp>,
+    /// Users were seen to be served.
+    pub validated: Option<Timestamp>,
+    /// Recovery time from the declaration.
+    pub rto_from_declaration: String,
+}
+
+/// Fences of the run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fence {
+    /// `none`, `proven`, `pending` or `paid`.
+    pub state: String,
+    /// By component.
+    pub components: BTreeMap<ComponentName, String>,
+}
+
+/// A person's yes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Approval {
+    /// The gate.
+    pub step: String,
+    /// Who.
+    pub who: Person,
+}
+
+/// One step.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StepReport {
+    /// Its id.
+    pub id: String,
+    /// Its component.
+    pub component: Option<ComponentName>,
+    /// In words.
+    pub action: String,
+    /// `done`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
+    pub state: String,
+    /// Calls made.
+    pub attempts: u32,
+    /// When.
+    pub started_at: Option<Timestamp>,
+    /// When.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed, was skipped or waits.
+    pub reason: Option<String>,
+}
+
+/// Why a run is not over.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReportError {
+    /// `halted`, `blocked`, `approval` or `paused`.
+    pub code: String,
+    /// What happened and what to do.
+    pub hint: String,
+}
+
+/// Reads a run.
+pub fn report(state: &RunState, now: Timestamp) -> RunReport {
+    let attained = attainment(state, state.finished_at.unwrap_or(now));
+    let runbook = &state.runbook;
+    let recovered = state.mode == Mode::Finished(Outcome::Recovered);
+    RunReport {
+        schema_version: 1,
+        run_id: state.created.run.clone(),
+        plan: runbook.plan.to_string(),
+        intent: runbook.intent.to_string(),
+        from: runbook.from.as_ref().map(ToString::to_string),
+        to: runbook.to.to_string(),
+        world: state.created.world.clone(),
+        outcome: outcome(state).to_owned(),
+        active: Active {
+            site: if recovered {
+                Some(runbook.to.to_string())
+            } else {
+                runbook.from.as_ref().map(ToString::to_string)
+            },
+            basis: if recovered { "observed" } else { "last_known" }.to_owned(),
+            observed_at: if recovered {
+                attained.validated.or(state.finished_at)
+            } else {
+                Some(state.created_at)
+            },
+        },
+        rto: measured(attained.rto, runbook.objectives.rto_ms),
+        rpo: measured(attained.rpo, runbook.objectives.rpo_ms),
+        stores: stores(state, &attained),
+        clocks: Clocks {
+            detected: attained.detected,
+            decided: attained.decided,
+            executed: attained.executed,
+            validated: attained.validated,
+            rto_from_declaration: attained.rto_from_declaration.to_string(),
+        },
+        fence: fence(state),
+        waivers: state.waivers.clone(),
+        approvals: approvals(state),
+        requester: state.created.requester.clone(),
+        reason: state.created.reason.clone(),
+        continues: state.created.continues.clone(),
+        started_at: state.created_at,
+        ended_at: state.finished_at,
+        runbook_digest: state.created.runbook_digest.to_string(),
+        steps: steps(state),
+        notes: runbook.notes.clone(),
+        changed: changes(state),
+        error: error(state),
+    }
+}
+
+/// One word for where a run is.
+pub fn outcome(state: &RunState) -> &'static str {
+    match (&state.mode, &state.halted) {
+        (Mode::Finished(Outcome::Recovered), _) => "recovered",
+        (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
+        (Mode::Finished(Outcome::Abandoned), _) => "abandoned",
+        (_, Some(_)) => "halted",
+        (_, None) => "running",
+    }
+}
+
+fn measured(figure: Figure, objective: Dur) -> Measured {
+    Measured {
+        objective_s: objective.as_secs_f64(),
+        achieved_s: figure.value_ms.map(Dur::as_secs_f64),
+        basis: figure.basis,
+        resolution_s: figure.resolution_ms.as_secs_f64(),
+        met: figure.proves(objective),
+        text: figure.to_string(),
+    }
+}
+
+fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {
+    let store =
+        |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
+            let store = Store {
+                rpo: measured(*figure, state.runbook.objectives_of(component).rpo_ms),
+                last_instant: exposure.last_instant,
+                because: exposure.because.clone(),
+                last_replayed: exposure.last_replayed,
+            };
+            (component.clone(), store)
+        };
+    attained.stores.iter().map(store).collect()
+}
+
+fn fence(state: &RunState) -> Fence {
+    let mut components = BTreeMap::new();
+    for step in &state.runbook.steps {
+        let crate::model::action::Action::Fence(fence) = &step.action else { continue };
+        let component = &fence.db.component;
+        if let Some((method, at)) = state.fenced(component) {
+            components.insert(component.clone(), format!("proven by {} at {at}", method.id()));
+        }
+    }
+    let mut word = if components.is_empty() { "none" } else { "proven" };
+    for (component, debt) in &state.debts {
+        let text = match &debt.paid {
+            Some((at, proof)) => format!("owed from {}, paid at {at}: {proof}", debt.since),
+            None => format!("PENDING since {}", debt.since),
+        };
+        components.insert(component.clone(), text);
+        word = if debt.paid.is_none() || word == "pending" { "pending" } else { "paid" };
+    }
+    Fence { state: word.to_owned(), components }
+}
+
+fn approvals(state: &RunState) -> Vec<Approval> {
+    let of = |(step, s): (&crate::run::state::StepState, &crate::model::runbook::Step)| {
+        step.approved_by
+            .iter()
+            .map(|who| Approval { step: s.id.to_string(), who: who.clone() })
+            .collect::<Vec<_>>()
+    };
+    state.steps.iter().zip(&state.runbook.steps).flat_map(of).collect()
+}
+
+fn steps(state: &RunState) -> Vec<StepReport> {
+    let report = |i: usize| {
+        let (step, work) = (state.step(i), state.work(i));
+        let word = match (&work.status, &state.steps[i].undo) {
+            (Status::Done(_), Some(_)) => "undone",
+            (Status::Done(crate::model::event::End::Noop), None) => "noop",
+            (Status::Done(crate::model::event::End::ByHand), None) => "by_hand",
+            (status, _) => status.word(),
+        };
+        StepReport {
+            id: step.id.to_string(),
+            component: step.component.clone(),
+            action: step.action.to_string(),
+            state: word.to_owned(),
+            attempts: work.attempts,
+            started_at: work.started_at,
+            ended_at: work.ended_at,
+            reason: work.reason.clone(),
+        }
+    };
+    (0..state.steps.len()).map(report).collect()
+}
+
+fn error(state: &RunState) -> Option<ReportError> {
+    let halted = state.halted.clone()?;
+    let blocked = state.steps.iter().find_map(|s| match &s.work.status {
+        Status::Blocked { flag, rule, .. } => Some((flag.clone(), *rule)),
+        _ => None,
+    });
+    let run = &state.created.run;
+    let (code, next) = match (&state.mode, blocked) {
+        (Mode::Paused, _) => ("paused", format!("drctl runs resume {run}")),
+        (_, Some((Some(flag), Some(_)))) => ("blocked", format!("drctl runs resume {run} {flag}")),
+        (_, Some((Some(flag), None))) => ("approval", flag),
+        (Mode::Cancelling, _) => {
+            ("past_return", format!("drctl runs resume {run}, or drctl failback once the old site is back"))
+        }
+        _ => ("halted", format!("correct the cause, then drctl runs resume {run}")),
+    };
+    Some(ReportError { code: code.to_owned(), hint: format!("{halted}. Next: {next}") })
+}

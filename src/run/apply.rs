@@ -1,0 +1,310 @@
+//! The one transition function. Every pair of state and event that is not named here is illegal, and says so.
+
+use thiserror::Error;
+
+use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
+use crate::model::action::Action;
+use crate::model::event::{Direction, End, Event, What};
+use crate::model::facts::Fact;
+use crate::model::ids::StepId;
+use crate::model::time::Timestamp;
+
+/// An event that cannot follow what went before.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Illegal {
+    /// The first event creates the run, and no other does.
+    #[error("a run begins with run_created, once")]
+    Beginning,
+    /// A step that the runbook does not have.
+    #[error("the runbook has no step `{0}`")]
+    UnknownStep(StepId),
+    /// A step that is not where the event needs it.
+    #[error("`{event}` cannot follow while step `{step}` is {status}")]
+    Step {
+        /// The step.
+        step: StepId,
+        /// Where it is.
+        status: &'static str,
+        /// What came.
+        event: &'static str,
+    },
+    /// The run is over.
+    #[error("`{0}` cannot follow the end of the run")]
+    Finished(&'static str),
+    /// Time ran backwards.
+    #[error("an event of {0} cannot follow one of {1}")]
+    Backwards(Timestamp, Timestamp),
+    /// The runbook in the journal cannot be read.
+    #[error("the runbook of the run cannot be read: {0}")]
+    Runbook(String),
+}
+
+impl RunState {
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// The first event that cannot follow, with its position.
+    pub fn fold<'e>(events: impl IntoIterator<Item = &'e Event>) -> Result<Self, (usize, Illegal)> {
+        let mut events = events.into_iter().enumerate();
+        let mut state = match events.next() {
+            Some((_, first)) => Self::begin(first).map_err(|e| (0, e))?,
+            None => return Err((0, Illegal::Beginning)),
+        };
+        for (i, event) in events {
+            state.apply(event).map_err(|e| (i, e))?;
+        }
+        Ok(state)
+    }
+
+    /// The state after the first event.
+    ///
+    /// # Errors
+    /// If it is not `run_created`, or its runbook cannot be read.
+    pub fn begin(first: &Event) -> Result<Self, Illegal> {
+        let What::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
+        let runbook = serde_json::from_str(&created.runbook).map_err(|e| Illegal::Runbook(e.to_string()))?;
+        Ok(Self::new((**created).clone(), runbook, first.at))
+    }
+
+    /// Applies one event.
+    ///
+    /// # Errors
+    /// If the event cannot follow; the state is then unchanged.
+    pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
+        if event.at < self.last_at {
+            return Err(Illegal::Backwards(event.at, self.last_at));
+        }
+        let at = event.at;
+        match &event.what {
+            What::RunCreated(_) => return Err(Illegal::Beginning),
+            What::EpochTaken { epoch, owner } => self.take_epoch(*epoch, owner, at),
+            What::ProbeTurned { probe, good, since, last_other, .. } => {
+                let turn = Turn { good: *good, since: *since, last_other: *last_other, noticed_at: at };
+                let turns = self.turns.entry(probe.clone()).or_default();
+                // A process that carries a run on sees again what was seen before it: that is no turn.
+                if turns.last().is_none_or(|last| last.good != turn.good) {
+                    turns.push(turn);
+                }
+            }
+            What::FencePending { component } => {
+                self.debts.insert(component.clone(), FenceDebt { since: at, paid: None });
+            }
+            What::Waived { waiver } => self.waivers.push(waiver.clone()),
+            What::SignalRefused { .. } => {}
+            What::ClockJumped { .. } => self.clock_jumped = true,
+            What::Halted { reason } => self.halted = Some(reason.clone()),
+            What::Paused { .. } => self.control(Mode::Paused, "paused")?,
+            What::Resumed { .. } => {
+                self.control(Mode::Running, "resumed")?;
+                self.retry_failed();
+            }
+            What::CancelRequested { .. } => self.control(Mode::Cancelling, "cancel_requested")?,
+            What::RunFinished { outcome } => {
+                self.control(Mode::Finished(*outcome), "run_finished")?;
+                self.finished_at = Some(at);
+            }
+            other => self.apply_step(other, at)?,
+        }
+        self.last_at = at;
+        Ok(())
+    }
+
+    fn control(&mut self, mode: Mode, name: &'static str) -> Result<(), Illegal> {
+        if self.finished() {
+            return Err(Illegal::Finished(name));
+        }
+        self.mode = mode;
+        self.halted = None;
+        Ok(())
+    }
+
+    /// Calls that an earlier owner made and did not see answered are in doubt. Fences that are owed are tried afresh.
+    fn take_epoch(&mut self, epoch: u64, owner: &str, at: Timestamp) {
+        owner.clone_into(&mut self.owner);
+        self.epoch = epoch;
+        self.halted = None;
+        let finished = self.finished();
+        for (i, step) in self.steps.iter_mut().enumerate() {
+            for work in std::iter::once(&mut step.work).chain(step.undo.as_mut()) {
+                if work.status == Status::Calling {
+                    work.status = Status::InDoubt { since: at };
+                }
+            }
+            let is_fence = matches!(self.runbook.steps[i].action, Action::Fence(_));
+            if is_fence
+                && step.work.status == Status::Failed
+                && (finished || self.runbook.steps[i].background)
+            {
+                step.work =
+                    Work { attempts: step.work.attempts, generation: step.work.generation, ..Work::new() };
+            }
+        }
+    }
+
+    fn retry_failed(&mut self) {
+        for step in &mut self.steps {
+            if step.work.status == Status::Failed {
+                step.work =
+                    Work { attempts: step.work.attempts, generation: step.work.generation, ..Work::new() };
+            }
+            if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
+                step.undo = None;
+            }
+        }
+    }
+
+    fn apply_step(&mut self, what: &What, at: Timestamp) -> Result<(), Illegal> {
+        let Some((id, name)) = step_of(what) else { return Ok(()) };
+        let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
+        let begins_undo = matches!(
+            what,
+            What::CallIntended { direction: Direction::Undo, .. }
+                | What::StepUndone { .. }
+                | What::UndoFailed { .. }
+        );
+        if begins_undo && self.steps[position].undo.is_none() {
+            self.steps[position].undo =
+                Some(Work { status: Status::Started, started_at: Some(at), ..Work::new() });
+        }
+        let illegal =
+            |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
+        let undoing = self.steps[position].undo.is_some();
+        let step = &mut self.steps[position];
+        let facts = &mut step.facts;
+        let work = step.undo.as_mut().unwrap_or(&mut step.work);
+        let next = match what {
+            What::Approved { .. } | What::ClaimedDone { .. } => None,
+            _ => Some(
+                of_call(work, what, at)
+                    .or_else(|| of_step(work, what, undoing))
+                    .ok_or_else(|| illegal(&work.status))?,
+            ),
+        };
+        if let What::StepStarted { .. } = what {
+            work.started_at = Some(at);
+        }
+        if let What::StepFinished { facts: found, .. } = what {
+            facts.extend(found.iter().cloned());
+        }
+        if let Some(status) = next {
+            if status.settled() {
+                work.ended_at = Some(at);
+            }
+            work.status = status;
+        }
+        self.after_step(position, what, at);
+        Ok(())
+    }
+
+    /// What an event means beyond its step.
+    fn after_step(&mut self, position: usize, what: &What, at: Timestamp) {
+        match what {
+            What::CallIntended { direction: Direction::Do, .. } => {
+                if let Action::Promote { db } = &self.runbook.steps[position].action {
+                    self.promoted.insert(db.component.clone());
+                    self.promoted_at.insert(db.component.clone(), at);
+                }
+            }
+            What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
+            What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
+            What::StepFinished { facts, .. } => {
+                for fact in facts {
+                    if let Fact::Fenced { component, proof, .. } = fact
+                        && let Some(debt) = self.debts.get_mut(component)
+                    {
+                        debt.paid.get_or_insert((at, proof.clone()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where a call's event takes a step; none if the event is no call's, or cannot follow.
+fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
+    match (&work.status, what) {
+        (
+            Status::Started | Status::Backoff { .. } | Status::InDoubt { .. },
+            What::CallIntended { attempt, generation, key, .. },
+        ) => {
+            work.attempts = *attempt;
+            work.generation = *generation;
+            work.key.clone_from(key);
+            Some(Status::Calling)
+        }
+        (Status::Calling, What::CallAnswered { token, .. }) => {
+            Some(Status::Awaiting { answered_at: at, token: token.clone() })
+        }
+        (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
+            work.reason = Some(why.clone());
+            Some(retry_at.map_or(Status::Started, |due| Status::Backoff { due }))
+        }
+        (Status::Calling, What::CallInDoubt { why, .. }) => {
+            work.reason = Some(why.clone());
+            Some(Status::InDoubt { since: at })
+        }
+        (Status::InDoubt { .. } | Status::Awaiting { .. }, What::EffectDisproved { seen, .. }) => {
+            work.generation += 1;
+            work.reason = Some(seen.clone());
+            Some(Status::Started)
+        }
+        _ => None,
+    }
+}
+
+/// Where any other event takes a step; none if it cannot follow. While a call is under way nothing else is believed.
+fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
+    let status = &work.status;
+    let open = !status.settled() && *status != Status::Calling;
+    let (next, reason) = match what {
+        What::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
+        What::StepFinished { end, .. } if open => (Status::Done(*end), None),
+        What::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
+        What::StepSkipped { reason, .. }
+            if (!status.settled() || *status == Status::Failed) && !status.in_flight() =>
+        {
+            (Status::Skipped, Some(reason.clone()))
+        }
+        What::GateBlocked { rule, why, flag, .. }
+            if matches!(status, Status::Started | Status::InDoubt { .. } | Status::Blocked { .. }) =>
+        {
+            let blocked = Status::Blocked { why: why.clone(), rule: *rule, flag: flag.clone() };
+            (blocked, Some(why.clone()))
+        }
+        What::Rejected { who, reason, .. } if !status.settled() => {
+            (Status::Failed, Some(format!("{who} said no: {reason}")))
+        }
+        What::StepUndone { .. } if undoing && *status != Status::Calling => {
+            (Status::Done(End::Performed), None)
+        }
+        What::UndoFailed { reason, .. } if undoing && *status != Status::Calling => {
+            (Status::Failed, Some(reason.clone()))
+        }
+        _ => return None,
+    };
+    work.reason = reason;
+    Some(next)
+}
+
+/// The step that an event is about, and the event's name.
+fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
+    Some(match what {
+        What::StepStarted { step } => (step, "step_started"),
+        What::CallIntended { step, .. } => (step, "call_intended"),
+        What::CallAnswered { step, .. } => (step, "call_answered"),
+        What::CallRefused { step, .. } => (step, "call_refused"),
+        What::CallInDoubt { step, .. } => (step, "call_in_doubt"),
+        What::EffectDisproved { step, .. } => (step, "effect_disproved"),
+        What::StepFinished { step, .. } => (step, "step_finished"),
+        What::StepFailed { step, .. } => (step, "step_failed"),
+        What::StepSkipped { step, .. } => (step, "step_skipped"),
+        What::GateBlocked { step, .. } => (step, "gate_blocked"),
+        What::Approved { step, .. } => (step, "approved"),
+        What::Rejected { step, .. } => (step, "rejected"),
+        What::ClaimedDone { step, .. } => (step, "claimed_done"),
+        What::StepUndone { step } => (step, "step_undone"),
+        What::UndoFailed { step, .. } => (step, "undo_failed"),
+        _ => return None,
+    })
+}

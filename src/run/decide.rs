@@ -1,0 +1,292 @@
+//! What is next. Called after every change; says the same again when nothing changed.
+
+use super::gate::{self, Says};
+use super::state::{Mode, RunState, Status};
+use crate::model::action::{Action, InDoubt, Undo, Write};
+use crate::model::event::{Direction, End, Outcome, What};
+use crate::model::runbook::OnFailure;
+use crate::model::time::{Dur, Timestamp};
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write these events.
+    Record(Vec<What>),
+    /// Look at what the step watches, and judge.
+    Look(usize),
+    /// The step took too long: record its failure with what was last seen of it.
+    Expire(usize),
+    /// Ask again then, at the latest.
+    WakeAt(Timestamp),
+    /// Nothing is left that this process could do.
+    Stop(Stop),
+}
+
+/// Why a process stops driving a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The run is over.
+    Finished,
+    /// A step failed and nothing else can go on.
+    Failed(String),
+    /// A gate refuses.
+    Blocked(String),
+    /// A person's yes is waited for.
+    Approval(String),
+    /// Somebody paused it.
+    Paused,
+    /// It was cancelled after a point of no return.
+    PastReturn,
+}
+
+fn record(what: What) -> Effect {
+    Effect::Record(vec![what])
+}
+
+/// What is next.
+pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    match &state.mode {
+        Mode::Finished(_) => after_the_end(state, now),
+        Mode::Cancelling => cancelling(state, now),
+        Mode::Paused => {
+            let mut effects = forward(state, now, false);
+            if !state.in_flight() {
+                effects.push(Effect::Stop(Stop::Paused));
+            }
+            effects
+        }
+        Mode::Running => {
+            let mut effects = forward(state, now, true);
+            if !effects.iter().any(|e| matches!(e, Effect::Record(_) | Effect::Expire(_))) {
+                effects.extend(end(state));
+            }
+            effects
+        }
+    }
+}
+
+fn forward(state: &RunState, now: Timestamp, start_new: bool) -> Vec<Effect> {
+    (0..state.steps.len()).flat_map(|i| step(state, i, now, start_new)).collect()
+}
+
+fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effect> {
+    let id = &state.step(i).id;
+    match &state.work(i).status {
+        Status::Pending if start_new && state.needs_met(i) => match state.not_needed(i) {
+            Some(reason) => vec![record(What::StepSkipped { step: id.clone(), reason, who: None })],
+            None => vec![record(What::StepStarted { step: id.clone() })],
+        },
+        Status::Started | Status::Blocked { .. } | Status::Backoff { .. } if !start_new => Vec::new(),
+        // Another rung may have proven the fence in the meantime.
+        Status::Started | Status::Backoff { .. } if state.not_needed(i).is_some() => {
+            let reason = state.not_needed(i).unwrap_or_default();
+            vec![record(What::StepSkipped { step: id.clone(), reason, who: None })]
+        }
+        Status::Started | Status::Blocked { .. } => started(state, i, now),
+        Status::Backoff { due } if now < *due => with_timeout(state, i, now, vec![Effect::WakeAt(*due)]),
+        Status::Backoff { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
+        Status::Awaiting { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
+        Status::InDoubt { since } => in_doubt(state, i, *since, now),
+        Status::Pending | Status::Calling | Status::Done(_) | Status::Failed | Status::Skipped => Vec::new(),
+    }
+}
+
+fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
+    let id = &state.step(i).id;
+    match &state.step(i).action {
+        Action::Gate(gate) => match gate::ask(state, i, gate, now) {
+            Says::Pass(events) => vec![Effect::Record(events)],
+            Says::Failed(event) => vec![record(event)],
+            Says::Wait => Vec::new(),
+            Says::Blocked(event) if gate::same_block(&state.work(i).status, &event) => expiry(state, i),
+            Says::Blocked(event) => vec![record(event)],
+        },
+        Action::Wait { duration_ms } => {
+            let due = state.work(i).started_at.unwrap_or(now) + *duration_ms;
+            if now >= due {
+                vec![record(What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() })]
+            } else {
+                vec![Effect::WakeAt(due)]
+            }
+        }
+        _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
+    }
+}
+
+/// An approval is asked again when it expires.
+fn expiry(state: &RunState, i: usize) -> Vec<Effect> {
+    match (&state.step(i).action, state.work(i).started_at) {
+        (Action::Gate(crate::model::action::Gate::Approval { expires_after_ms, .. }), Some(at)) => {
+            vec![Effect::WakeAt(at + *expires_after_ms)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Fails a step that took too long. Background steps are tried for as long as the run lasts.
+fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
+    let step = state.step(i);
+    let timeout = step.estimate.timeout_ms;
+    let work = state.work(i);
+    if step.background || timeout == Dur::ZERO {
+        return otherwise;
+    }
+    let due = work.started_at.unwrap_or(now) + timeout;
+    if now < due {
+        return otherwise.into_iter().chain([Effect::WakeAt(due)]).collect();
+    }
+    vec![Effect::Expire(i)]
+}
+
+/// The event that a step which took too long becomes. `seen` is what was last seen of it.
+pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
+    let step = state.step(i);
+    let why = seen.or(state.work(i).reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
+    let reason = format!("not done within {}{why}", step.estimate.timeout_ms);
+    match state.direction(i) {
+        Direction::Do => What::StepFailed { step: step.id.clone(), reason },
+        Direction::Undo => What::UndoFailed { step: step.id.clone(), reason },
+    }
+}
+
+fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec<Effect> {
+    match state.action(i).in_doubt() {
+        InDoubt::ObserveAfter(settle) if now < since + settle => vec![Effect::WakeAt(since + settle)],
+        // An effect in doubt is never given up on by the clock: somebody has to see what became of it.
+        InDoubt::ObserveAfter(_) | InDoubt::Repeat => vec![Effect::Look(i)],
+        InDoubt::Ask => {
+            let id = &state.step(i).id;
+            let run = &state.created.run;
+            vec![record(What::GateBlocked {
+                step: id.clone(),
+                rule: None,
+                why: "nobody knows whether the command ran; running it again may not be safe".to_owned(),
+                flag: Some(format!(
+                    "drctl runs done {run} {id}, or drctl runs skip {run} {id} --reason TEXT"
+                )),
+            })]
+        }
+    }
+}
+
+/// Whether the run is over, or stuck.
+fn end(state: &RunState) -> Vec<Effect> {
+    let foreground = || (0..state.steps.len()).filter(|&i| !state.step(i).background);
+    let ok = |i: usize| match state.steps[i].work.status {
+        Status::Done(_) | Status::Skipped => true,
+        Status::Failed => state.step(i).on_failure == OnFailure::Continue,
+        _ => false,
+    };
+    if foreground().all(ok) {
+        return vec![record(What::RunFinished { outcome: Outcome::Recovered })];
+    }
+    let busy = |i: usize| {
+        !state.steps[i].work.status.settled()
+            && !matches!(state.steps[i].work.status, Status::Pending | Status::Blocked { .. })
+    };
+    let waiting = |i: usize| {
+        matches!(state.steps[i].work.status, Status::Started)
+            && matches!(state.step(i).action, Action::Gate(_))
+    };
+    if foreground().any(|i| busy(i) && !waiting(i)) {
+        return Vec::new();
+    }
+    let failed = foreground().find(|&i| {
+        state.steps[i].work.status == Status::Failed && state.step(i).on_failure == OnFailure::Halt
+    });
+    if let Some(i) = failed {
+        let reason = state.steps[i].work.reason.clone().unwrap_or_default();
+        return vec![Effect::Stop(Stop::Failed(format!("{}: {reason}", state.step(i).id)))];
+    }
+    let blocked = |with_rule: bool| {
+        foreground().find_map(|i| match &state.steps[i].work.status {
+            Status::Blocked { why, rule, .. } if rule.is_some() == with_rule => {
+                Some(format!("{}: {why}", state.step(i).id))
+            }
+            _ => None,
+        })
+    };
+    if let Some(why) = blocked(true) {
+        return vec![Effect::Stop(Stop::Blocked(why))];
+    }
+    if let Some(why) = blocked(false) {
+        return vec![Effect::Stop(Stop::Approval(why))];
+    }
+    Vec::new()
+}
+
+/// Before the first point of no return everything is taken back, the fence last. After it nothing is.
+fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    let mut effects = forward(state, now, false);
+    if state.past_return() {
+        if !state.in_flight() {
+            effects.push(Effect::Stop(Stop::PastReturn));
+        }
+        return effects;
+    }
+    if (0..state.steps.len()).any(|i| state.work(i).status.in_flight()) {
+        return effects;
+    }
+    for rank in 0..3 {
+        let left: Vec<_> = (0..state.steps.len())
+            .filter(|&i| undo_rank(&state.step(i).action) == rank && to_undo(state, i))
+            .collect();
+        if !left.is_empty() {
+            let looks = left.into_iter().rev().flat_map(|i| undo_step(state, i, now));
+            return effects.into_iter().chain(looks).collect();
+        }
+    }
+    let failed = (0..state.steps.len())
+        .find(|&i| state.steps[i].undo.as_ref().is_some_and(|u| u.status == Status::Failed));
+    match failed {
+        Some(i) => {
+            let reason = state.work(i).reason.clone().unwrap_or_default();
+            vec![Effect::Stop(Stop::Failed(format!(
+                "{} could not be taken back: {reason}",
+                state.step(i).id
+            )))]
+        }
+        None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
+    }
+}
+
+/// Later ranks wait for earlier ones: the fence is lifted when nothing of the run is left, and the guard is given back last.
+fn undo_rank(action: &Action) -> u8 {
+    match action {
+        Action::Fence(_) => 1,
+        Action::Write(Write::Guard { .. }) => 2,
+        _ => 0,
+    }
+}
+
+/// Whether a step left something that is to be taken back and was not.
+fn to_undo(state: &RunState, i: usize) -> bool {
+    let step = &state.steps[i];
+    let by = matches!(state.step(i).action.undo(), Undo::By(_));
+    // A step that failed after a call may have had half of its effect.
+    let touched = step.work.status == Status::Done(End::Performed)
+        || (step.work.attempts > 0 && !matches!(step.work.status, Status::Done(_)));
+    let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
+    by && touched && !ended
+}
+
+fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
+    match state.steps[i].undo.as_ref().map(|u| &u.status) {
+        Some(Status::Backoff { due }) if now < *due => vec![Effect::WakeAt(*due)],
+        None | Some(_) => vec![Effect::Look(i)],
+    }
+}
+
+/// A finished run has one thing left to do: pay the fences that it owes.
+fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    let owed: Vec<_> = state.owed().cloned().collect();
+    let mut effects = Vec::new();
+    for i in 0..state.steps.len() {
+        let Action::Fence(fence) = &state.step(i).action else { continue };
+        if owed.contains(&fence.db.component) {
+            effects.extend(step(state, i, now, true));
+        }
+    }
+    effects.push(Effect::Stop(Stop::Finished));
+    effects
+}

@@ -1,0 +1,90 @@
+//! How many writes may be lost with one store (DESIGN words: exposure).
+
+use super::state::RunState;
+use crate::model::facts::{Exposure, Fact};
+use crate::model::ids::ComponentName;
+use crate::model::measure::{Basis, Figure};
+use crate::model::runbook::ProbeRole;
+use crate::model::state::DatabaseState;
+use crate::model::time::Timestamp;
+
+/// The last instant at which the old primary can have acknowledged a write, and how that is known.
+struct LastInstant {
+    at: Timestamp,
+    because: String,
+    basis: Basis,
+    grows: bool,
+}
+
+/// Measures from what the target holds and what the run has established.
+pub fn measure(
+    state: &RunState,
+    component: &ComponentName,
+    target: &DatabaseState,
+    now: Timestamp,
+) -> Exposure {
+    let last = last_instant(state, component, now);
+    let figure = match target.last_commit {
+        Some(replayed) => Figure::new(last.at.since(replayed), last.basis),
+        None => Figure::UNKNOWN,
+    };
+    Exposure {
+        component: component.clone(),
+        figure,
+        last_instant: Some(last.at),
+        because: last.because,
+        last_replayed: target.last_commit,
+        taken_at: now,
+        grows: last.grows,
+    }
+}
+
+fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {
+    let fenced = state.facts().find_map(|f| match f {
+        Fact::Fenced { component: c, at, last_commit, .. } if c == component => Some((*at, *last_commit)),
+        _ => None,
+    });
+    // A clock that jumped turns what was measured across it into bounds.
+    let exact = if state.clock_jumped { Basis::UpperBound } else { Basis::Measured };
+    if let Some((_, Some(commit))) = fenced {
+        return LastInstant {
+            at: commit,
+            because: "the old primary's last commit, read when it was fenced".to_owned(),
+            basis: exact,
+            grows: false,
+        };
+    }
+    let writes = last_good_write(state);
+    match (fenced, writes) {
+        (Some((at, None)), Some((write, because))) if write < at => {
+            LastInstant { at: write, because, basis: Basis::UpperBound, grows: false }
+        }
+        (Some((at, None)), _) => LastInstant {
+            at,
+            because: "the proven fence; writes may have ended earlier".to_owned(),
+            basis: Basis::UpperBound,
+            grows: false,
+        },
+        (_, Some((write, because))) => {
+            LastInstant { at: write, because, basis: Basis::UpperBound, grows: false }
+        }
+        _ => LastInstant {
+            at: now,
+            because: "nothing stops the old primary from acknowledging writes, so now".to_owned(),
+            basis: Basis::UpperBound,
+            grows: true,
+        },
+    }
+}
+
+/// Where the write probe fails: the last good one plus its interval. Assumes that clients fail as the probe does, and says so.
+fn last_good_write(state: &RunState) -> Option<(Timestamp, String)> {
+    let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Write)?;
+    let turn = state.turns.get(&probe.key())?.last()?;
+    let last_good = if turn.good { return None } else { turn.last_other? };
+    let because = format!(
+        "write probe {} was last good then, plus its interval of {}; assumes that clients fail as it does",
+        probe.name, probe.every_ms
+    );
+    Some((last_good + probe.every_ms, because))
+}

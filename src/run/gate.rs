@@ -1,0 +1,148 @@
+//! Whether a gate lets the run through.
+
+use super::state::{RunState, Status};
+use crate::model::action::{Action, Gate};
+use crate::model::event::{End, What};
+use crate::model::ids::{ComponentName, StepId};
+use crate::model::measure::Basis;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Rule, Waiver};
+use crate::planner::refusal::flag;
+
+/// What a gate says now.
+pub enum Says {
+    /// Go on; these events record it.
+    Pass(Vec<What>),
+    /// Not yet, and nothing a person could do about it.
+    Wait,
+    /// Not until a person does something.
+    Blocked(What),
+    /// No.
+    Failed(What),
+}
+
+/// Asks a gate.
+pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Says {
+    let step = state.step(position).id.clone();
+    match gate {
+        Gate::Fenced { component } => fenced(state, step, component),
+        Gate::Exposure { components, objective_ms } => exposure(state, step, components, *objective_ms, now),
+        Gate::Approval { ask, expires_after_ms } => {
+            approval(state, position, step, ask, *expires_after_ms, now)
+        }
+    }
+}
+
+fn pass(step: StepId) -> What {
+    What::StepFinished { step, end: End::Performed, facts: Vec::new() }
+}
+
+fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
+    if state.fenced(component).is_some() {
+        return Says::Pass(vec![pass(step)]);
+    }
+    if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
+        return Says::Pass(vec![What::FencePending { component: component.clone() }, pass(step)]);
+    }
+    let rungs: Vec<_> = (0..state.steps.len())
+        .filter(|&i| matches!(&state.step(i).action, Action::Fence(f) if &f.db.component == component))
+        .collect();
+    if rungs.iter().any(|&i| !state.step(i).background && !state.steps[i].work.status.settled()) {
+        return Says::Wait;
+    }
+    let tried: Vec<_> = rungs
+        .iter()
+        .map(|&i| {
+            format!(
+                "{}: {}",
+                state.step(i).id,
+                state.steps[i].work.reason.as_deref().unwrap_or("no proof yet")
+            )
+        })
+        .collect();
+    let bound = state.runbook.objectives_of(component).rpo_ms.to_string();
+    Says::Blocked(What::GateBlocked {
+        step,
+        rule: Some(Rule::UnfencedPromotion),
+        why: format!("{component} is not proven fenced ({})", tried.join("; ")),
+        flag: flag(Rule::UnfencedPromotion, Some(component), &bound),
+    })
+}
+
+fn exposure(
+    state: &RunState,
+    step: StepId,
+    components: &[ComponentName],
+    objective: Dur,
+    now: Timestamp,
+) -> Says {
+    for component in components {
+        let Some(measured) = state.exposure(component) else { return Says::Wait };
+        let figure = measured.at(now);
+        if figure.proves(objective) {
+            continue;
+        }
+        let (rule, value) = match (figure.basis, figure.value_ms) {
+            (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
+            _ => (Rule::ExposureUnknown, None),
+        };
+        // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
+        let accepts =
+            |w: &&Waiver| [rule, Rule::UnfencedPromotion].iter().any(|r| w.covers(*r, Some(component)));
+        let accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
+        let covered = match (value, accepted) {
+            (Some(value), Some(bound)) => value <= bound,
+            (None, Some(_)) => state.waiver(Rule::ExposureUnknown, Some(component)).is_some(),
+            (_, None) => false,
+        };
+        if !covered {
+            let more = accepted.map_or_else(String::new, |b| format!(", and {b} was accepted"));
+            let bound = value.map_or_else(|| objective.to_string(), round_up);
+            return Says::Blocked(What::GateBlocked {
+                step,
+                rule: Some(rule),
+                why: format!(
+                    "{component} may lose {figure}; promised is {objective}{more} ({})",
+                    measured.because
+                ),
+                flag: flag(rule, Some(component), &bound),
+            });
+        }
+    }
+    Says::Pass(vec![pass(step)])
+}
+
+/// A bound that a person can type: the next whole minute.
+fn round_up(value: Dur) -> String {
+    Dur::mins(value.millis().div_ceil(60_000)).to_string()
+}
+
+fn approval(
+    state: &RunState,
+    position: usize,
+    step: StepId,
+    ask: &str,
+    expires_after: Dur,
+    now: Timestamp,
+) -> Says {
+    let of = &state.steps[position];
+    if !of.approved_by.is_empty() {
+        return Says::Pass(vec![pass(step)]);
+    }
+    let asked_at = of.work.started_at.unwrap_or(now);
+    if now.since(asked_at) >= expires_after {
+        let reason = format!("nobody said yes within {expires_after}; expiry never means yes");
+        return Says::Failed(What::StepFailed { step, reason });
+    }
+    let flag = Some(format!("drctl approve {} {step}", state.created.run));
+    Says::Blocked(What::GateBlocked { step, rule: None, why: format!("approval is asked for: {ask}"), flag })
+}
+
+/// Whether a blocked gate would only say again what it said.
+pub fn same_block(status: &Status, what: &What) -> bool {
+    match (status, what) {
+        // The figure in the words may grow; the question stays the same.
+        (Status::Blocked { rule: a, .. }, What::GateBlocked { rule: b, .. }) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,351 @@
+//! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
+
+use super::exposure;
+use super::state::{RunState, Status};
+use crate::inventory::Observation;
+use crate::model::action::{Action, Check, Fence, InDoubt, RecordChange, Scale, Switch, Write};
+use crate::model::event::{Direction, End, What};
+use crate::model::facts::Fact;
+use crate::model::ids::Digest;
+use crate::model::state::{ChangeState, DatabaseState, GroupState, RecordAnswer, RecordSet, State};
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+
+/// What was seen for a step.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// Observations, in the order of the targets.
+    Things(Vec<(Target, Observation)>),
+    /// How a probe stands.
+    Probe(ProbeSight),
+    /// Nothing has to be seen first.
+    Nothing,
+}
+
+/// How a probe stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbeSight {
+    /// Good samples in a row, up to now.
+    pub good_in_row: u32,
+    /// When the earliest of the last `consecutive` good samples was sent.
+    pub window_began: Option<Timestamp>,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Write this.
+    Record(What),
+    /// Write the intent, then call.
+    Perform(What),
+    /// Look again later; the words are for people.
+    Keep(String),
+}
+
+/// What is known of one thing.
+enum Verdict {
+    /// The new state is there.
+    Done(Vec<Fact>),
+    /// The old state is there: nothing has happened yet.
+    Before,
+    /// On its way, or not visible.
+    Unclear(String),
+    /// It can never become the new state.
+    Wrong(String),
+}
+
+/// Judges what was seen for the step at `i`.
+pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
+    let id = state.step(i).id.clone();
+    let action = state.action(i);
+    let verdict = verdict(state, i, &action, sight, now);
+    let undo = state.direction(i) == Direction::Undo || undoing_now(state, i);
+    let fail = |reason: String| match undo {
+        false => What::StepFailed { step: id.clone(), reason },
+        true => What::UndoFailed { step: id.clone(), reason },
+    };
+    match (&state.work(i).status, verdict) {
+        (_, Verdict::Done(_)) if undo && state.direction(i) == Direction::Undo => {
+            Ruling::Record(What::StepUndone { step: id })
+        }
+        (_, Verdict::Done(facts)) if !undo => {
+            Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
+        }
+        (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
+        (Status::Awaiting { answered_at, .. }, Verdict::Before) => match action.in_doubt() {
+            // Long after the call was accepted the old state still stands: it had no effect.
+            InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i),
+            _ => Ruling::Keep("accepted, not visible yet".to_owned()),
+        },
+        (Status::InDoubt { .. }, Verdict::Before) => match action.in_doubt() {
+            InDoubt::ObserveAfter(_) => disproved(state, i),
+            _ => perform(state, i, undo),
+        },
+        // Nothing of it is there, so there is nothing to take back. A fence may be half there; lifting it cannot hurt.
+        (_, Verdict::Before) if undoing_now(state, i) && !matches!(action, Action::Fence(_)) => {
+            Ruling::Record(What::StepUndone { step: id })
+        }
+        // The old state, or for an undo the state that is to be taken back: call.
+        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => perform(state, i, undo),
+        (_, Verdict::Before | Verdict::Done(_)) => Ruling::Keep("not yet".to_owned()),
+        (_, Verdict::Unclear(why)) => Ruling::Keep(why),
+    }
+}
+
+/// An undo whose first call is about to be intended.
+fn undoing_now(state: &RunState, i: usize) -> bool {
+    state.mode == super::state::Mode::Cancelling
+        && state.work(i).status.settled()
+        && state.direction(i) == Direction::Do
+}
+
+fn end_of(state: &RunState, i: usize) -> End {
+    let work = state.work(i);
+    match (&work.status, &state.steps[i].claimed_by) {
+        (_, Some(_)) => End::ByHand,
+        (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, None) => End::Performed,
+        (_, None) if !state.step(i).action.mutates() => End::Performed,
+        (_, None) => End::Noop,
+    }
+}
+
+fn disproved(state: &RunState, i: usize) -> Ruling {
+    Ruling::Record(What::EffectDisproved {
+        step: state.step(i).id.clone(),
+        seen: "the state from before the call still stands".to_owned(),
+    })
+}
+
+fn perform(state: &RunState, i: usize, undo: bool) -> Ruling {
+    let id = &state.step(i).id;
+    let fresh_undo = undo && state.steps[i].undo.is_none();
+    let (attempts, generation) =
+        if fresh_undo { (0, 1) } else { (state.work(i).attempts, state.work(i).generation) };
+    let direction = if undo { Direction::Undo } else { Direction::Do };
+    let word = if undo { "undo" } else { "do" };
+    let fields = [state.created.run.as_str(), id.as_str(), word, &generation.to_string()];
+    let key = Digest::of_fields(&fields.map(str::as_bytes)).as_str()[..32].to_owned();
+    Ruling::Perform(What::CallIntended {
+        step: id.clone(),
+        direction,
+        attempt: attempts + 1,
+        generation,
+        key,
+    })
+}
+
+fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Timestamp) -> Verdict {
+    match (action, sight) {
+        (Action::Check(Check::Evidence { .. }), Sight::Things(things)) => Verdict::Done(
+            things
+                .iter()
+                .filter_map(|(t, o)| o.state().map(|s| Fact::Seen { target: t.key(), state: s.clone() }))
+                .collect(),
+        ),
+        (Action::Check(Check::Probe { consecutive, .. }), Sight::Probe(probe)) => {
+            probe_verdict(state, i, *consecutive, probe)
+        }
+        (_, Sight::Things(things)) => match things.first() {
+            Some((_, Observation::Value { state: seen, observed_at, .. })) => {
+                thing(state, i, action, seen, *observed_at, now)
+            }
+            Some((target, Observation::Denied { why })) => {
+                Verdict::Wrong(format!("{target}: access denied: {why}"))
+            }
+            Some((target, missing)) => absent(action, target, missing),
+            None => Verdict::Before,
+        },
+        (_, Sight::Nothing) => Verdict::Before,
+        (_, Sight::Probe(_)) => Verdict::Unclear("waiting for a probe".to_owned()),
+    }
+}
+
+fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
+    match (action, seen) {
+        (Action::Write(_), Observation::NotFound { .. }) => Verdict::Before,
+        (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
+        _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
+    }
+}
+
+fn thing(
+    state: &RunState,
+    i: usize,
+    action: &Action,
+    seen: &State,
+    observed_at: Timestamp,
+    now: Timestamp,
+) -> Verdict {
+    match (action, seen) {
+        (Action::Check(Check::Identity { place }), State::Identity(identity)) => match &place.account {
+            Some(wanted) if *wanted != identity.account => Verdict::Wrong(format!(
+                "{place}: the credentials are {}, account {}, and the plan says {wanted}",
+                identity.arn, identity.account
+            )),
+            _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
+        },
+        (Action::Check(Check::Promotable { .. }), State::Database(db)) => promotable(db),
+        (Action::Check(Check::Exposure { db }), State::Database(seen)) => {
+            Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
+        }
+        (Action::Promote { .. }, State::Database(db)) => promoted(db),
+        (Action::Fence(fence), State::Fence(proof)) if proof.proven => {
+            Verdict::Done(vec![fenced(fence, observed_at, proof)])
+        }
+        (Action::Fence(_), State::Fence(_)) => Verdict::Before,
+        (Action::Unfence(_), State::Fence(proof)) => {
+            if proof.proven {
+                Verdict::Before
+            } else {
+                Verdict::Done(Vec::new())
+            }
+        }
+        (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
+        (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
+        (Action::Switch(switch), State::Records(records)) => switched(switch, &records.sets),
+        (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {
+            match (state.work(i).attempts, wrote.ok) {
+                (0, _) | (_, false) => Verdict::Before,
+                (_, true) => Verdict::Done(vec![Fact::Wrote {
+                    component: db.component.clone(),
+                    server: wrote.server.clone(),
+                }]),
+            }
+        }
+        (Action::Write(Write::Guard { component, holder, .. }), State::Guard(guard)) => match &guard.holder {
+            None => Verdict::Before,
+            Some(held) if held == holder => Verdict::Done(Vec::new()),
+            Some(other) => Verdict::Wrong(format!("the guard of {component} is held by {other}")),
+        },
+        (Action::Write(Write::ReleaseGuard { holder, .. }), State::Guard(guard)) => {
+            if guard.holder.as_ref() == Some(holder) { Verdict::Before } else { Verdict::Done(Vec::new()) }
+        }
+        (Action::Run(_), State::Command(command)) => match command.exit {
+            Some(0) => Verdict::Done(vec![Fact::Ran { tail: command.tail.clone() }]),
+            Some(code) => Verdict::Wrong(format!("the command ended with {code}: {}", command.tail)),
+            None => Verdict::Unclear("the command runs".to_owned()),
+        },
+        _ => Verdict::Unclear("the answer was about something else".to_owned()),
+    }
+}
+
+fn promotable(db: &DatabaseState) -> Verdict {
+    match (db.is_replica(), db.status.as_str()) {
+        (false, _) | (true, "available") => Verdict::Done(Vec::new()),
+        // AWS refuses a promotion while a backup is taken; it ends by itself.
+        (true, status) => Verdict::Unclear(format!("the replica is `{status}`")),
+    }
+}
+
+/// The source is gone and the status is `available`. The status alone proves nothing: it reads `available` before `modifying`, too.
+fn promoted(db: &DatabaseState) -> Verdict {
+    match (db.is_replica(), db.status.as_str()) {
+        (false, "available") => Verdict::Done(Vec::new()),
+        (true, "available") => Verdict::Before,
+        (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
+    }
+}
+
+fn fenced(fence: &Fence, at: Timestamp, proof: &crate::model::state::FenceState) -> Fact {
+    Fact::Fenced {
+        component: fence.db.component.clone(),
+        method: fence.method,
+        at,
+        last_commit: proof.last_commit,
+        proof: proof.proof.clone(),
+    }
+}
+
+fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
+    let wanted = scale.to;
+    if direction == Direction::Undo || wanted.desired < scale.from.desired {
+        return if group.size == wanted { Verdict::Done(Vec::new()) } else { Verdict::Before };
+    }
+    let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
+    if !sized && group.size.desired > wanted.desired {
+        return Verdict::Wrong(format!(
+            "desired capacity is {} by now, above the {} that was planned; plan again",
+            group.size.desired, wanted.desired
+        ));
+    }
+    if !sized {
+        return Verdict::Before;
+    }
+    if group.in_service >= scale.proceed_at {
+        let fact = Fact::Capacity {
+            component: scale.group.component.clone(),
+            in_service: group.in_service,
+            wanted: wanted.desired,
+        };
+        return Verdict::Done(vec![fact]);
+    }
+    let suspended = if group.suspended.contains("Launch") { "; process Launch is suspended" } else { "" };
+    let failure =
+        group.last_failure.as_deref().map_or_else(String::new, |f| format!("; last activity failed: {f}"));
+    Verdict::Unclear(format!(
+        "{} of {} in service, {} are enough{suspended}{failure}",
+        group.in_service, wanted.desired, scale.proceed_at
+    ))
+}
+
+fn changed(state: &RunState, i: usize, switch: &Switch, change: ChangeState) -> Verdict {
+    match change {
+        ChangeState::Pending => Verdict::Unclear("the change is PENDING".to_owned()),
+        ChangeState::Insync => {
+            let change = match &state.work(i).status {
+                Status::Awaiting { token, .. } => token.clone(),
+                _ => None,
+            };
+            Verdict::Done(vec![Fact::Switched { change, old_ttl_ms: old_ttl(switch) }])
+        }
+    }
+}
+
+/// How long resolvers may keep what they have.
+fn old_ttl(switch: &Switch) -> Dur {
+    let ttl = |set: &RecordSet| match set.answer {
+        RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
+        // Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53 Developer Guide).
+        RecordAnswer::Alias { .. } => Dur::secs(60),
+    };
+    switch.changes.iter().filter_map(|c| c.before.as_ref()).map(ttl).max().unwrap_or_default()
+}
+
+fn switched(switch: &Switch, there: &[RecordSet]) -> Verdict {
+    let is_there = |set: &Option<RecordSet>, gone: &Option<RecordSet>| match set {
+        Some(set) => there.contains(set),
+        // A set that is to be absent: the other state of the change is what must not be there.
+        None => gone.as_ref().is_none_or(|g| !there.iter().any(|t| same_key(t, g))),
+    };
+    let after = |c: &RecordChange| is_there(&c.after, &c.before);
+    let before = |c: &RecordChange| is_there(&c.before, &c.after);
+    if switch.changes.iter().all(after) {
+        return Verdict::Done(vec![Fact::Switched { change: None, old_ttl_ms: old_ttl(switch) }]);
+    }
+    match switch.changes.iter().find(|c| !before(c)) {
+        None => Verdict::Before,
+        Some(c) => {
+            let name = c.before.as_ref().or(c.after.as_ref()).map_or("", |s| s.name.as_str());
+            Verdict::Wrong(format!(
+                "the record set {name} is not what the runbook names: somebody changed it; plan again"
+            ))
+        }
+    }
+}
+
+fn same_key(a: &RecordSet, b: &RecordSet) -> bool {
+    a.name == b.name && a.rtype == b.rtype && a.set_identifier == b.set_identifier
+}
+
+fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Verdict {
+    let began = state.work(i).started_at;
+    match (probe.window_began, began) {
+        // All of them were sent after the step began: an older good answer may have come from the site that is left.
+        (Some(window), Some(began)) if probe.good_in_row >= consecutive && window >= began => {
+            Verdict::Done(Vec::new())
+        }
+        _ => {
+            Verdict::Unclear(format!("{} of {consecutive} good in a row", probe.good_in_row.min(consecutive)))
+        }
+    }
+}

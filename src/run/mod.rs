@@ -1,0 +1,17 @@
+//! A run as pure functions: one that applies events, one that decides what is next, one that judges what was seen.
+//!
+//! Execution, recovery after a crash, replay and reports all go through [`RunState::apply`]; there is no second way to read a
+//! journal. Nothing here has a clock: `now` is an argument, and permission that cannot be decided has expired.
+
+pub mod apply;
+pub mod decide;
+pub mod exposure;
+pub mod gate;
+pub mod judge;
+pub mod outcome;
+pub mod signal;
+pub mod state;
+
+pub use decide::{Effect, Stop, decide};
+pub use judge::{Ruling, Sight, judge};
+pub use state::RunState;

@@ -1,0 +1,80 @@
+//! What the answer to a call means.
+
+use super::state::RunState;
+use crate::model::event::{Direction, What};
+use crate::model::time::{Dur, Timestamp};
+
+/// What became of one call, as an adapter saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// The provider accepted it.
+    Accepted {
+        /// What is needed to watch for completion.
+        token: Option<String>,
+    },
+    /// It never left: a connection could not be made before the request was written.
+    NotSent {
+        /// Why.
+        why: String,
+    },
+    /// The provider refused it; nothing was changed.
+    Refused {
+        /// The provider's code.
+        code: String,
+        /// In words.
+        why: String,
+        /// Whether trying again may help.
+        again: Again,
+    },
+    /// It may or may not have had its effect.
+    InDoubt {
+        /// What happened instead of an answer.
+        why: String,
+    },
+}
+
+/// Whether trying again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Too many calls, or the thing is busy: later.
+    Later,
+    /// It will be refused again.
+    Never,
+}
+
+/// The events that record a call's fate. `jitter` is any number; it spreads retries.
+pub fn after_call(
+    state: &RunState,
+    i: usize,
+    outcome: CallOutcome,
+    now: Timestamp,
+    jitter: u64,
+) -> Vec<What> {
+    let step = state.step(i).id.clone();
+    let retry_at = Some(now + backoff(state.work(i).attempts, jitter));
+    match outcome {
+        CallOutcome::Accepted { token } => vec![What::CallAnswered { step, token }],
+        CallOutcome::InDoubt { why } => vec![What::CallInDoubt { step, why }],
+        CallOutcome::NotSent { why } => {
+            vec![What::CallRefused { step, code: "not_sent".to_owned(), why, retry_at }]
+        }
+        CallOutcome::Refused { code, why, again: Again::Later } => {
+            vec![What::CallRefused { step, code, why, retry_at }]
+        }
+        CallOutcome::Refused { code, why, again: Again::Never } => {
+            let reason = format!("{code}: {why}");
+            let failed = match state.direction(i) {
+                Direction::Do => What::StepFailed { step: step.clone(), reason },
+                Direction::Undo => What::UndoFailed { step: step.clone(), reason },
+            };
+            vec![What::CallRefused { step, code, why, retry_at: None }, failed]
+        }
+    }
+}
+
+/// 1 s, 2 s, 4 s and so on up to 30 s, and up to half as much again.
+fn backoff(attempt: u32, jitter: u64) -> Dur {
+    let base = 1_000_u64 << attempt.saturating_sub(1).min(5);
+    let base = base.min(30_000);
+    Dur(base + jitter % (base / 2))
+}

@@ -1,0 +1,117 @@
+//! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
+
+use super::state::{Mode, RunState, Status};
+use crate::model::action::{Action, Gate};
+use crate::model::event::{Outcome, Signal, What};
+use crate::model::ids::StepId;
+use crate::model::waiver::Person;
+
+/// The events that a signal becomes.
+pub fn take(state: &RunState, signal: Signal, who: Person) -> Vec<What> {
+    match accept(state, &signal, &who) {
+        Ok(events) => events,
+        Err(reason) => vec![What::SignalRefused { signal, who, reason }],
+    }
+}
+
+fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
+    if state.finished() {
+        return Err("the run is over".to_owned());
+    }
+    match signal {
+        Signal::Approve { step, runbook } => {
+            approval_gate(state, step)?;
+            if *runbook != state.created.runbook_digest {
+                return Err(format!(
+                    "the approval is for runbook {}, this run executes {}",
+                    runbook.short(),
+                    state.created.runbook_digest.short()
+                ));
+            }
+            if *who == state.created.requester {
+                return Err("the requester of a run never approves it".to_owned());
+            }
+            Ok(vec![What::Approved { step: step.clone(), who: who.clone() }])
+        }
+        Signal::Reject { step, reason } => {
+            approval_gate(state, step)?;
+            Ok(vec![What::Rejected { step: step.clone(), who: who.clone(), reason: reason.clone() }])
+        }
+        Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
+        Signal::Resume if state.mode == Mode::Cancelling && !state.past_return() => {
+            Err("the run is being unwound; let it end and start a new one".to_owned())
+        }
+        Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
+        Signal::Cancel { reason } => Ok(cancel(state, reason, who)),
+        Signal::Skip { step, reason } => skip(state, step, reason, who),
+        Signal::Done { step } => {
+            let i = find(state, step)?;
+            if state.steps[i].work.status.settled() && state.steps[i].work.status != Status::Failed {
+                return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
+            }
+            if state.step(i).action.watch(None, "").is_none() {
+                return Err(format!("step {step} is nothing that could be done by hand"));
+            }
+            let mut events = vec![What::ClaimedDone { step: step.clone(), who: who.clone() }];
+            if state.steps[i].work.status == Status::Failed {
+                events.push(What::Resumed { who: who.clone() });
+            }
+            Ok(events)
+        }
+        Signal::Waive { waiver } => {
+            if !waiver.rule.waivable() {
+                return Err(format!("`{}` cannot be waived", waiver.rule));
+            }
+            if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
+                return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
+            }
+            Ok(vec![What::Waived { waiver: waiver.clone() }])
+        }
+    }
+}
+
+/// A second cancel of a run that stopped after a point of no return closes it.
+fn cancel(state: &RunState, reason: &str, who: &Person) -> Vec<What> {
+    if state.mode == Mode::Cancelling && state.past_return() && !state.in_flight() {
+        return vec![What::RunFinished { outcome: Outcome::Abandoned }];
+    }
+    vec![What::CancelRequested { who: who.clone(), reason: reason.to_owned() }]
+}
+
+fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<What>, String> {
+    let i = find(state, step)?;
+    if state.step(i).action.is_safety() {
+        return Err(format!("{step} is a safety step: it cannot be skipped, only waived by its rule"));
+    }
+    // Traffic must not get ahead of what proves that the site serves.
+    let guards_traffic = state
+        .runbook
+        .steps
+        .iter()
+        .any(|s| matches!(s.action, Action::Switch(_)) && s.needs.iter().any(|n| n.step == *step));
+    if guards_traffic && matches!(state.step(i).action, Action::Check(_)) {
+        return Err(format!("{step} verifies the site before traffic: it cannot be skipped"));
+    }
+    let status = &state.steps[i].work.status;
+    if status.in_flight() || matches!(status, Status::Done(_) | Status::Skipped) {
+        return Err(format!("step {step} is {}", status.word()));
+    }
+    Ok(vec![What::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
+}
+
+fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
+    state.position(step).ok_or_else(|| {
+        format!("the runbook has no step `{step}`; drctl runs show {} lists them", state.created.run)
+    })
+}
+
+fn approval_gate(state: &RunState, step: &StepId) -> Result<(), String> {
+    let i = find(state, step)?;
+    if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
+        return Err(format!("{step} does not ask for approval"));
+    }
+    if state.steps[i].work.status.settled() {
+        return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
+    }
+    Ok(())
+}

@@ -1,0 +1,372 @@
+//! The state of a run: what its events add up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::action::{Action, Undo};
+use crate::model::event::{Direction, End, Outcome, RunCreated};
+use crate::model::facts::{Exposure, Fact};
+use crate::model::ids::{ComponentName, StepId};
+use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Person, Rule, Waiver};
+
+/// Where one direction of a step is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Waiting for what it needs.
+    Pending,
+    /// Everything it needs is there; nothing was called yet.
+    Started,
+    /// A call was intended by this process and has no answer yet.
+    Calling,
+    /// Nobody knows whether the call had its effect.
+    InDoubt {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The call was accepted; completion is what observation then sees.
+    Awaiting {
+        /// When it was.
+        answered_at: Timestamp,
+        /// What the provider answered.
+        token: Option<String>,
+    },
+    /// Refused without effect; tried again then.
+    Backoff {
+        /// When.
+        due: Timestamp,
+    },
+    /// A gate that does not let the run through.
+    Blocked {
+        /// Why.
+        why: String,
+        /// The rule that may be waived; none where a yes is asked for.
+        rule: Option<Rule>,
+        /// The flag that would lift it.
+        flag: Option<String>,
+    },
+    /// Done.
+    Done(End),
+    /// Failed; resume tries it again.
+    Failed,
+    /// Left out.
+    Skipped,
+}
+
+impl Status {
+    /// Whether an effect may be under way.
+    pub const fn in_flight(&self) -> bool {
+        matches!(self, Self::Calling | Self::InDoubt { .. } | Self::Awaiting { .. })
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub const fn settled(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Failed | Self::Skipped)
+    }
+
+    /// One word for lists and JSON.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Calling => "calling",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Awaiting { .. } => "awaiting",
+            Self::Backoff { .. } => "backoff",
+            Self::Blocked { .. } => "blocked",
+            Self::Done(_) => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One direction of a step: the action, or its undo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Where it is.
+    pub status: Status,
+    /// Calls made.
+    pub attempts: u32,
+    /// Rises only after an observation proved that the earlier call had no effect.
+    pub generation: u32,
+    /// The idempotency key of the last call.
+    pub key: String,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed, was skipped or waits.
+    pub reason: Option<String>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Work {
+    /// Nothing happened yet.
+    pub const fn new() -> Self {
+        Self {
+            status: Status::Pending,
+            attempts: 0,
+            generation: 1,
+            key: String::new(),
+            started_at: None,
+            ended_at: None,
+            reason: None,
+        }
+    }
+}
+
+/// A step's state.
+#[derive(Clone, Debug)]
+pub struct StepState {
+    /// The action.
+    pub work: Work,
+    /// Taking it back, once that has begun.
+    pub undo: Option<Work>,
+    /// What it established.
+    pub facts: Vec<Fact>,
+    /// Who said yes, for approval gates.
+    pub approved_by: Vec<Person>,
+    /// Who says that it was done by hand.
+    pub claimed_by: Option<Person>,
+}
+
+/// How a probe turned, over the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// To good, or to bad.
+    pub good: bool,
+    /// When the first sample of the turn was sent.
+    pub since: Timestamp,
+    /// When the last sample of the other kind was sent.
+    pub last_other: Option<Timestamp>,
+    /// When it was noticed.
+    pub noticed_at: Timestamp,
+}
+
+/// What the run is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Going forward.
+    Running,
+    /// Starting nothing new.
+    Paused,
+    /// Ending early: unwinding, or settling where unwinding is not allowed.
+    Cancelling,
+    /// Over.
+    Finished(Outcome),
+}
+
+/// A fence that is or was owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FenceDebt {
+    /// Since when.
+    pub since: Timestamp,
+    /// When and how it was paid.
+    pub paid: Option<(Timestamp, String)>,
+}
+
+/// The state of a run.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// What it started from.
+    pub created: RunCreated,
+    /// When.
+    pub created_at: Timestamp,
+    /// What it does.
+    pub runbook: Runbook,
+    /// By position in the runbook.
+    pub steps: Vec<StepState>,
+    /// What it is doing.
+    pub mode: Mode,
+    /// The owner's number.
+    pub epoch: u64,
+    /// The owner, for people.
+    pub owner: String,
+    /// Refusals accepted before and during the run.
+    pub waivers: Vec<Waiver>,
+    /// By probe key, in order.
+    pub turns: BTreeMap<String, Vec<Turn>>,
+    /// Fences owed, by component.
+    pub debts: BTreeMap<ComponentName, FenceDebt>,
+    /// Components with a promotion intended, in doubt included.
+    pub promoted: BTreeSet<ComponentName>,
+    /// When the last event was.
+    pub last_at: Timestamp,
+    /// When the last promotion was intended, by component.
+    pub promoted_at: BTreeMap<ComponentName, Timestamp>,
+    /// True once clocks disagreed: measured figures are bounds from then on.
+    pub clock_jumped: bool,
+    /// Why the last process stopped, if it said so.
+    pub halted: Option<String>,
+    /// When the run was finished.
+    pub finished_at: Option<Timestamp>,
+    index: BTreeMap<StepId, usize>,
+    /// By position: positions of needed steps, and whether it is enough that they are over.
+    needs: Vec<Vec<(usize, bool)>>,
+}
+
+impl RunState {
+    /// The state after the first event.
+    pub fn new(created: RunCreated, runbook: Runbook, at: Timestamp) -> Self {
+        let steps = runbook.steps.iter().map(|_| StepState {
+            work: Work::new(),
+            undo: None,
+            facts: Vec::new(),
+            approved_by: Vec::new(),
+            claimed_by: None,
+        });
+        let steps = steps.collect();
+        let index: BTreeMap<_, _> =
+            runbook.steps.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
+        // A step that needs one that does not exist can never start: its own position stands for that.
+        let position =
+            |own: usize, need: &Need| (index.get(&need.step).copied().unwrap_or(own), need.settled);
+        let needs = runbook
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(i, s)| s.needs.iter().map(|n| position(i, n)).collect())
+            .collect();
+        Self {
+            waivers: runbook.waivers.clone(),
+            created,
+            created_at: at,
+            runbook,
+            steps,
+            mode: Mode::Running,
+            epoch: 0,
+            owner: String::new(),
+            turns: BTreeMap::new(),
+            debts: BTreeMap::new(),
+            promoted: BTreeSet::new(),
+            last_at: at,
+            promoted_at: BTreeMap::new(),
+            clock_jumped: false,
+            halted: None,
+            finished_at: None,
+            index,
+            needs,
+        }
+    }
+
+    /// A step's position.
+    pub fn position(&self, id: &StepId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// The runbook's step at a position.
+    pub fn step(&self, at: usize) -> &Step {
+        &self.runbook.steps[at]
+    }
+
+    /// The direction that is under way.
+    pub fn work(&self, at: usize) -> &Work {
+        let step = &self.steps[at];
+        step.undo.as_ref().unwrap_or(&step.work)
+    }
+
+    /// Which direction that is.
+    pub fn direction(&self, at: usize) -> Direction {
+        if self.steps[at].undo.is_some() { Direction::Undo } else { Direction::Do }
+    }
+
+    /// The action of the direction that is under way.
+    pub fn action(&self, at: usize) -> Action {
+        let action = &self.step(at).action;
+        match (self.direction(at), action.undo()) {
+            (Direction::Undo, Undo::By(undo)) => *undo,
+            _ => action.clone(),
+        }
+    }
+
+    /// Whether what a step waits for is there.
+    pub fn needs_met(&self, at: usize) -> bool {
+        self.needs[at].iter().all(|(position, settled)| self.need_met(*position, *settled))
+    }
+
+    fn need_met(&self, position: usize, settled: bool) -> bool {
+        match &self.steps[position].work.status {
+            Status::Done(_) | Status::Skipped => true,
+            Status::Failed => {
+                settled
+                    || self.step(position).on_failure == OnFailure::Continue
+                        && !self.step(position).action.is_safety()
+            }
+            _ => false,
+        }
+    }
+
+    /// Steps that a step still waits for.
+    pub fn waits_for(&self, at: usize) -> Vec<&StepId> {
+        self.needs[at]
+            .iter()
+            .filter(|(p, settled)| !self.need_met(*p, *settled))
+            .map(|(p, _)| &self.step(*p).id)
+            .collect()
+    }
+
+    /// Whether a step is not needed after all.
+    pub fn not_needed(&self, at: usize) -> Option<String> {
+        match &self.step(at).unless {
+            Some(Unless::Fenced(component)) => self
+                .fenced(component)
+                .map(|(method, _)| format!("{component} is fenced already, by {}", method.id())),
+            None => None,
+        }
+    }
+
+    /// How and when a component was proven fenced.
+    pub fn fenced(
+        &self,
+        component: &ComponentName,
+    ) -> Option<(crate::model::action::FenceMethod, Timestamp)> {
+        self.facts().find_map(|f| match f {
+            Fact::Fenced { component: c, method, at, .. } if c == component => Some((*method, *at)),
+            _ => None,
+        })
+    }
+
+    /// Every fact that stands. What was undone does not.
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.steps.iter().filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
+    }
+
+    /// The exposure of a component.
+    pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
+        self.facts().find_map(|f| match f {
+            Fact::Exposure(e) if &e.component == component => Some(e),
+            _ => None,
+        })
+    }
+
+    /// The waiver that covers a rule for a component.
+    pub fn waiver(&self, rule: Rule, component: Option<&ComponentName>) -> Option<&Waiver> {
+        self.waivers.iter().find(|w| w.covers(rule, component))
+    }
+
+    /// Fences that are still owed.
+    pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
+        self.debts.iter().filter(|(_, d)| d.paid.is_none()).map(|(c, _)| c)
+    }
+
+    /// Whether the run is over.
+    pub const fn finished(&self) -> bool {
+        matches!(self.mode, Mode::Finished(_))
+    }
+
+    /// Whether a point of no return was passed: a promotion was intended.
+    pub fn past_return(&self) -> bool {
+        !self.promoted.is_empty()
+    }
+
+    /// Whether any effect may be under way. Fences in the background are not waited for.
+    pub fn in_flight(&self) -> bool {
+        (0..self.steps.len()).any(|i| self.work(i).status.in_flight() && !self.step(i).background)
+    }
+}

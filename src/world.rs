@@ -1,0 +1,293 @@
+//! The only clock, the only randomness, the only waiting.
+//!
+//! A live world waits in real time. A virtual world has a timer heap of its own and moves its clock to the next timer when
+//! every task is parked on it and nothing is outstanding outside; one seed gives one history. (Tokio's paused clock would
+//! jump while other threads still work.)
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use crate::model::ids::Digest;
+use crate::model::time::{Dur, Timestamp};
+
+/// A handle to the world; clones share it.
+#[derive(Clone)]
+pub struct World {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    clock: Clock,
+    seed: u64,
+    draws: AtomicU64,
+    floor: Cell<Timestamp>,
+}
+
+enum Clock {
+    Live { wall: Cell<Timestamp>, origin: Cell<std::time::Instant>, runtime: tokio::runtime::Runtime },
+    Virtual { now: Cell<Timestamp>, timers: RefCell<Timers>, outstanding: Cell<u32>, pace: Option<f64> },
+}
+
+#[derive(Default)]
+struct Timers {
+    heap: BTreeMap<(Timestamp, u64), Waker>,
+    next: u64,
+}
+
+impl World {
+    /// Real time.
+    ///
+    /// # Errors
+    /// If the operating system gives no timer or signal handling.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+    pub fn live() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let origin = std::time::Instant::now();
+        let clock = Clock::Live { wall: Cell::new(wall()), origin: Cell::new(origin), runtime };
+        let seed =
+            u64::from(std::process::id()) ^ u64::try_from(wall().millis()).unwrap_or(0).rotate_left(20);
+        Ok(Self::with(clock, seed))
+    }
+
+    /// Time that moves when nothing else does. `pace` is virtual seconds for each real one; none is as fast as possible.
+    pub fn simulated(began: Timestamp, seed: u64, pace: Option<f64>) -> Self {
+        let clock = Clock::Virtual {
+            now: Cell::new(began),
+            timers: RefCell::default(),
+            outstanding: Cell::new(0),
+            pace,
+        };
+        Self::with(clock, seed)
+    }
+
+    fn with(clock: Clock, seed: u64) -> Self {
+        Self {
+            inner: Rc::new(Inner {
+                clock,
+                seed,
+                draws: AtomicU64::new(0),
+                floor: Cell::new(Timestamp::from_millis(0)),
+            }),
+        }
+    }
+
+    /// Now. Within a process it follows the monotonic clock and never runs backwards.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+    pub fn now(&self) -> Timestamp {
+        let now = match &self.inner.clock {
+            Clock::Live { wall, origin, .. } => {
+                let elapsed = std::time::Instant::now().duration_since(origin.get()).as_millis();
+                wall.get() + Dur(u64::try_from(elapsed).unwrap_or(u64::MAX))
+            }
+            Clock::Virtual { now, .. } => now.get(),
+        };
+        now.max(self.inner.floor.get())
+    }
+
+    /// Nothing before `at` is reported any more: a run's clock goes on from its last event.
+    pub fn not_before(&self, at: Timestamp) {
+        self.inner.floor.set(self.inner.floor.get().max(at));
+        if let Clock::Virtual { now, .. } = &self.inner.clock {
+            now.set(now.get().max(at));
+        }
+    }
+
+    /// How far the wall clock moved away from the monotonic one since last asked: (forward, backward). Below two seconds is drift.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+    pub fn jump(&self) -> Option<(Dur, Dur)> {
+        let Clock::Live { wall: base, origin, .. } = &self.inner.clock else { return None };
+        let elapsed = std::time::Instant::now().duration_since(origin.get()).as_millis();
+        let expected = base.get() + Dur(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        let real = wall();
+        let (forward, backward) = (real.since(expected), expected.since(real));
+        if forward.max(backward) < Dur::secs(2) {
+            return None;
+        }
+        base.set(real);
+        origin.set(std::time::Instant::now());
+        Some((forward, backward))
+    }
+
+    /// Whether time is simulated.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.inner.clock, Clock::Virtual { .. })
+    }
+
+    /// Any number. In a simulated world it follows from the seed and the order of draws.
+    pub fn random(&self) -> u64 {
+        let draw = self.inner.draws.fetch_add(1, Ordering::Relaxed);
+        let now = if self.is_simulated() { 0 } else { self.now().millis() };
+        let digest =
+            Digest::of_fields(&[&self.inner.seed.to_be_bytes(), &draw.to_be_bytes(), &now.to_be_bytes()]);
+        u64::from_str_radix(&digest.as_str()[..16], 16).unwrap_or(0)
+    }
+
+    /// Waits until `due`.
+    pub async fn sleep_until(&self, due: Timestamp) {
+        match &self.inner.clock {
+            Clock::Live { .. } => {
+                let wait = due.since(self.now());
+                #[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
+                tokio::time::sleep(wait.std()).await;
+            }
+            Clock::Virtual { .. } => Sleep { world: self.clone(), due, id: None }.await,
+        }
+    }
+
+    /// Waits for something that happens outside virtual time, such as the journal's disk: meanwhile time stands still.
+    pub async fn outside<F: Future>(&self, future: F) -> F::Output {
+        let Clock::Virtual { outstanding, .. } = &self.inner.clock else { return future.await };
+        outstanding.set(outstanding.get() + 1);
+        let output = future.await;
+        outstanding.set(outstanding.get() - 1);
+        output
+    }
+
+    /// Runs a future to its end.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        match &self.inner.clock {
+            Clock::Live { runtime, .. } => runtime.block_on(future),
+            Clock::Virtual { .. } => self.block_on_virtual(future),
+        }
+    }
+
+    fn block_on_virtual<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let flag = Arc::new(Flag { woken: AtomicBool::new(true), thread: std::thread::current() });
+        let waker = Waker::from(Arc::clone(&flag));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            while flag.woken.swap(false, Ordering::SeqCst) {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                    return output;
+                }
+            }
+            if self.is_outstanding() {
+                std::thread::park_timeout(std::time::Duration::from_millis(50));
+            } else {
+                // Every task is parked and nothing is outstanding: time may move.
+                assert!(self.advance(), "a simulated run waits for something that can never happen");
+            }
+        }
+    }
+
+    fn is_outstanding(&self) -> bool {
+        matches!(&self.inner.clock, Clock::Virtual { outstanding, .. } if outstanding.get() > 0)
+    }
+
+    /// Moves to the next timer and wakes everything that is due then, in the order in which it was asked for.
+    fn advance(&self) -> bool {
+        let Clock::Virtual { now, timers, pace, .. } = &self.inner.clock else { return false };
+        let Some(due) = timers.borrow().heap.keys().next().map(|(due, _)| *due) else { return false };
+        if let Some(pace) = pace {
+            let real = due.since(now.get()).as_secs_f64() / pace;
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
+            std::thread::sleep(std::time::Duration::from_secs_f64(real.clamp(0.0, 3_600.0)));
+        }
+        now.set(now.get().max(due));
+        loop {
+            let mut timers = timers.borrow_mut();
+            let Some(entry) = timers.heap.first_entry().filter(|e| e.key().0 <= due) else { return true };
+            let waker = entry.remove();
+            drop(timers);
+            waker.wake();
+        }
+    }
+}
+
+struct Flag {
+    woken: AtomicBool,
+    thread: Thread,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+struct Sleep {
+    world: World,
+    due: Timestamp,
+    id: Option<(Timestamp, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let world = self.world.clone();
+        let Clock::Virtual { now, timers, .. } = &world.inner.clock else { return Poll::Ready(()) };
+        let mut timers = timers.borrow_mut();
+        if let Some(id) = self.id.take() {
+            timers.heap.remove(&id);
+        }
+        if now.get() >= self.due {
+            return Poll::Ready(());
+        }
+        let id = (self.due, timers.next);
+        timers.next += 1;
+        timers.heap.insert(id, cx.waker().clone());
+        self.id = Some(id);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let (Some(id), Clock::Virtual { timers, .. }) = (self.id, &self.world.inner.clock) {
+            timers.borrow_mut().heap.remove(&id);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+fn wall() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_time_moves_to_the_next_timer_only() {
+        let t0 = Timestamp::from_millis(0);
+        let world = World::simulated(t0, 1, None);
+        let w = world.clone();
+        world.block_on(async move {
+            futures_util::future::join(w.sleep_until(t0 + Dur::mins(5)), async {
+                w.sleep_until(t0 + Dur::secs(1)).await;
+                assert_eq!(w.now(), t0 + Dur::secs(1));
+            })
+            .await;
+            assert_eq!(w.now(), t0 + Dur::mins(5));
+        });
+    }
+
+    #[test]
+    fn time_stands_still_while_something_is_outstanding() {
+        let t0 = Timestamp::from_millis(0);
+        let world = World::simulated(t0, 1, None);
+        let w = world.clone();
+        world.block_on(async move {
+            let (tx, rx) = futures_channel::oneshot::channel::<()>();
+            std::thread::spawn(move || {
+                let _ = tx.send(());
+            });
+            let outside = async {
+                let _ = w.outside(rx).await;
+                assert_eq!(w.now(), t0);
+            };
+            futures_util::future::join(outside, w.sleep_until(t0 + Dur::secs(9))).await;
+        });
+    }
+}

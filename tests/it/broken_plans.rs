@@ -1,0 +1,62 @@
+//! Broken plans, each with what has to be said of it: id and line of every finding, all at once.
+
+use std::path::Path;
+
+use drctl::plan::{Settings, check};
+
+/// `# expect: ID@LINE ID@LINE` in the first line of each file.
+#[test]
+fn each_says_what_is_wrong_and_where() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/broken");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 10);
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let expected: Vec<_> = text
+            .lines()
+            .next()
+            .unwrap()
+            .trim_start_matches("# expect:")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        let settings = Settings { guard: Some(third_region()), ..Settings::default() };
+        let findings = check(&file.display().to_string(), &bytes, &settings).findings;
+        let got: Vec<_> =
+            findings.iter().map(|f| format!("{}@{}", f.id, f.span.map_or(0, |s| s.line))).collect();
+        assert_eq!(got, expected, "{}: {findings:#?}", file.display());
+        for f in &findings {
+            assert!(!f.cause.is_empty() && !f.fix.is_empty(), "{f:?} says no cause or no fix");
+            assert!(drctl::plan::catalog::find(f.id).is_some(), "drctl explain knows nothing of {}", f.id);
+        }
+    }
+}
+
+fn third_region() -> drctl::model::place::Place {
+    drctl::model::place::Place {
+        name: "s3://guard".to_owned(),
+        cloud: "aws".to_owned(),
+        region: "us-east-2".to_owned(),
+        account: None,
+        role: None,
+        external_id: None,
+    }
+}
+
+#[test]
+fn the_plans_that_are_shipped_are_good_and_fit_the_schema() {
+    let schema = drctl::plan::schema::schema(&drctl::plan::shapes::PLAN, "plan");
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for name in ["truststream", "starter"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("plans/{name}.yaml"));
+        let bytes = std::fs::read(&path).unwrap();
+        let settings = Settings { guard: Some(third_region()), ..Settings::default() };
+        assert_eq!(check(name, &bytes, &settings).findings, []);
+        let value: serde_json::Value = serde_saphyr::from_slice(&bytes).unwrap();
+        let errors: Vec<_> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}

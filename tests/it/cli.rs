@@ -1,0 +1,311 @@
+//! The command line in a hermetic environment: exit codes, streams and words that scripts rely on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A folder with nothing around it, and drctl in it.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn with_plans() -> Self {
+        let folder = Self::empty();
+        let plans = folder.path().join("plans");
+        std::fs::create_dir(&plans).unwrap();
+        for name in ["truststream.yaml", "starter.yaml", "drctl.yaml"] {
+            std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(name), plans.join(name))
+                .unwrap();
+        }
+        folder
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_drctl"));
+        command
+            .args(args)
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("TZ", "Asia/Tokyo")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> (i32, String, String) {
+        finish(self.command(args).output().unwrap())
+    }
+
+    pub fn ok(&self, args: &[&str]) -> String {
+        let (code, out, err) = self.run(args);
+        assert_eq!(code, 0, "{args:?}\n{out}\n{err}");
+        out
+    }
+
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+pub fn finish(output: std::process::Output) -> (i32, String, String) {
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+const FAILOVER: &[&str] = &["failover", "truststream", "--to", "us-east-1", "--yes"];
+
+fn sandbox(scenario: &str, more: &[&str]) -> Vec<String> {
+    let mut args: Vec<String> = FAILOVER.iter().map(|s| (*s).to_owned()).collect();
+    args.extend(["--sandbox".to_owned(), scenario.to_owned()]);
+    args.extend(more.iter().map(|s| (*s).to_owned()));
+    args
+}
+
+fn run(folder: &Folder, args: &[String]) -> (i32, String, String) {
+    folder.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn init_check_rehearse_report() {
+    let folder = Folder::empty();
+    folder.ok(&["init", "shop"]);
+    assert!(folder.ok(&["check"]).contains("0 errors"));
+    assert!(folder.ok(&["init", "shop"]).contains("kept"), "init never overwrites");
+    folder.ok(&["failover", "shop", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let id = runs["runs"][0]["run_id"].as_str().unwrap().to_owned();
+    assert!(folder.ok(&["report", "run", &id, "--sandbox"]).starts_with("# Failover of shop: recovered"));
+    assert!(folder.ok(&["runs", "show", &id, "--sandbox"]).contains("switch.www"));
+    assert!(folder.ok(&["runs", "replay", &id, "--sandbox"]).contains("RECOVERED"));
+    folder.ok(&["audit", "verify", "--sandbox"]);
+    folder.ok(&["status", "--sandbox"]);
+}
+
+#[test]
+fn three_seeds_three_figures_each_the_truth() {
+    let folder = Folder::with_plans();
+    let mut figures = std::collections::BTreeSet::new();
+    for seed in ["1", "2", "3"] {
+        let (code, out, err) = run(&folder, &sandbox("region-lost", &["--seed", seed, "--output", "json"]));
+        assert_eq!(code, 0, "{err}");
+        let report = json(&out);
+        assert_eq!(report["rto"]["basis"], "measured");
+        assert_eq!(report["rto"]["achieved_s"], report["truth"]["users_failed_as_sampled_s"]);
+        assert!(report["rpo"]["achieved_s"].as_f64() >= report["truth"]["lost_s"]["db"].as_f64());
+        assert_eq!(report["truth"]["two_primaries_s"], 0.0);
+        figures.insert(report["rto"]["achieved_s"].to_string());
+        let schema = schemars::schema_for!(drctl::report::RunReport);
+        let valid = jsonschema::validator_for(schema.as_value()).unwrap();
+        assert!(
+            valid.is_valid(&report)
+                || valid.iter_errors(&report).all(|e| e.to_string().contains("additional")),
+            "{report}"
+        );
+    }
+    assert_eq!(figures.len(), 3);
+}
+
+#[test]
+fn a_dark_region_needs_a_waiver_by_name() {
+    let folder = Folder::with_plans();
+    let (code, _, err) = run(&folder, &sandbox("region-dark", &[]));
+    assert_eq!(code, 3);
+    assert!(err.contains("--waive unfenced-promotion:db --accept-data-loss 5m --reason TEXT"), "{err}");
+    let (code, _, err) =
+        run(&folder, &sandbox("region-dark", &["--waive", "unfenced-promotion:db", "--reason", "dark"]));
+    assert_eq!(code, 2, "a waiver without a bound is no waiver: {err}");
+    let waive = [
+        "--waive",
+        "unfenced-promotion:db",
+        "--accept-data-loss",
+        "5m",
+        "--reason",
+        "dark",
+        "--output",
+        "json",
+    ];
+    let (code, out, _) = run(&folder, &sandbox("region-dark", &waive));
+    let report = json(&out);
+    assert_eq!((code, report["fence"]["state"].as_str()), (5, Some("pending")));
+    assert!(folder.ok(&["status", "truststream", "--sandbox"]).contains("FENCE PENDING"));
+}
+
+#[test]
+fn the_fence_is_paid_when_the_primary_returns() {
+    let folder = Folder::with_plans();
+    let waive =
+        ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark", "--output", "json"];
+    let (code, out, _) = run(&folder, &sandbox("primary-returns", &waive));
+    assert_eq!(code, 5);
+    let id = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox", "--output", "json"]);
+    assert_eq!((code, json(&out)["fence"]["state"].as_str()), (0, Some("paid")), "{err}");
+    folder.ok(&["audit", "verify", "--sandbox"]);
+}
+
+#[test]
+fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
+    let folder = Folder::with_plans();
+    let (code, out, _) = run(&folder, &sandbox("replica-lagging", &["--output", "json"]));
+    let report = json(&out);
+    assert_eq!(
+        (code, report["outcome"].as_str(), report["error"]["code"].as_str()),
+        (3, Some("halted"), Some("blocked"))
+    );
+    let id = report["run_id"].as_str().unwrap();
+    let waive = |bound: &'static str| {
+        [
+            "runs",
+            "resume",
+            id,
+            "--sandbox",
+            "--waive",
+            "exposure-above-rpo:db",
+            "--accept-data-loss",
+            bound,
+            "--reason",
+            "ok",
+        ]
+    };
+    assert_eq!(folder.run(&waive("6m")).0, 3, "a bound below the exposure accepts nothing");
+    let (code, out, err) = folder.run(&waive("15m"));
+    assert_eq!(code, 5, "{out}{err}");
+    assert!(out.contains("waived   exposure-above-rpo"));
+}
+
+#[test]
+fn cancel_before_the_promotion_takes_everything_back() {
+    let folder = Folder::with_plans();
+    let (_, out, _) = run(&folder, &sandbox("replica-lagging", &["--output", "json"]));
+    let id = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let (code, out, err) =
+        folder.run(&["runs", "cancel", &id, "--reason", "false alarm", "--sandbox", "--output", "json"]);
+    let report = json(&out);
+    assert_eq!((code, report["outcome"].as_str()), (1, Some("cancelled")), "{err}");
+    let undone: Vec<_> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|s| s["state"] == "undone")
+        .map(|s| s["id"].as_str().unwrap())
+        .collect();
+    assert!(undone.contains(&"scale.nodes") && undone.contains(&"fence.db.security_group"), "{undone:?}");
+    assert_eq!(report["changed"].as_array().unwrap().len(), 0, "nothing of the run is left");
+}
+
+#[test]
+fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
+    let folder = Folder::with_plans();
+    let gate = "gates:\n  go: {at: promote, approval: \"may we?\", expires_after: 30m}\n";
+    let plan = folder.path().join("plans/truststream.yaml");
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + gate).unwrap();
+    let (code, out, _) = run(&folder, &sandbox("region-lost", &["--output", "json"]));
+    let report = json(&out);
+    assert_eq!((code, report["error"]["code"].as_str()), (4, Some("approval")));
+    let id = report["run_id"].as_str().unwrap();
+    let done: Vec<_> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|s| s["state"] == "done")
+        .map(|s| s["id"].to_string())
+        .collect();
+    assert!(
+        done.iter().any(|s| s.contains("fence")) && done.iter().any(|s| s.contains("scale")),
+        "fencing and scaling run meanwhile: {done:?}"
+    );
+    let (code, _, err) = folder.run(&["runs", "skip", id, "exposure.db", "--reason", "hurry", "--sandbox"]);
+    assert!(code == 3 && err.contains("safety step"), "{err}");
+    let (code, _, err) = folder.run(&["approve", id, "approve.go", "--sandbox"]);
+    assert!(code == 3 && err.contains("never approves"), "{err}");
+    let other = |args: &[&str]| finish(folder.command(args).env("DRCTL_OPERATOR", "alice").output().unwrap());
+    assert_eq!(other(&["approve", id, "approve.go", "--sandbox"]).0, 0);
+    let (code, out, err) = folder.run(&["runs", "resume", id, "--sandbox", "--output", "json"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(json(&out)["approvals"][0]["who"]["who"].as_str().unwrap().starts_with("alice"));
+}
+
+#[test]
+fn usage_errors_say_what_was_meant() {
+    let folder = Folder::with_plans();
+    for (args, code, words) in [
+        (&["failover", "trustream", "--sandbox", "--to", "us-east-1", "--yes"][..], 2, "no plan `trustream`"),
+        (
+            &["failover", "truststream", "--to", "us-east-1", "--sandbox", "region-drak", "--yes"],
+            2,
+            "did you mean `region-dark`?",
+        ),
+        (&["failover", "truststream", "--sandbox", "--to", "mars", "--yes"], 3, "no site `mars`"),
+        (&["failover", "truststream", "--to", "us-east-1", "--yes"], 3, "built without aws"),
+        (&["failover", "truststream", "--sandbox", "--to", "us-east-1"], 2, "--yes"),
+        (&["failback", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "the plan's home"),
+        (&["switchover", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "cannot do yet"),
+        (&["explain", "unfenced-promoton"], 2, "did you mean `unfenced-promotion`?"),
+        (&["runs", "show", "nothing"], 2, "there is no run `nothing`"),
+        (&["status", "--config", "none.yaml"], 2, "none.yaml"),
+    ] {
+        let (got, out, err) = folder.run(args);
+        assert_eq!(got, code, "{args:?}: {out}{err}");
+        assert!(err.contains(words) || out.contains(words), "{args:?}: {out}{err}");
+        assert!(!err.contains('\u{1b}') && !out.contains('\u{1b}'), "colours in a pipe");
+    }
+}
+
+#[test]
+fn a_finished_estate_needs_nothing() {
+    let folder = Folder::with_plans();
+    let (code, out, err) = folder.run(&["failback", "starter", "--sandbox", "--to", "us-west-2", "--yes"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(err.contains("nothing to do"), "{err}");
+}
+
+#[test]
+fn a_run_moves_to_another_store_and_a_kit_holds_it() {
+    let (folder, elsewhere) = (Folder::with_plans(), Folder::with_plans());
+    let (_, out, _) = run(&folder, &sandbox("replica-lagging", &["--output", "json"]));
+    let id = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let file = folder.path().join("run.jsonl");
+    folder.ok(&["runs", "export", &id, "--to", file.to_str().unwrap(), "--sandbox"]);
+    elsewhere.ok(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
+    assert!(elsewhere.ok(&["runs", "list", "--sandbox"]).contains(&id));
+    elsewhere.ok(&["audit", "verify", "--sandbox"]);
+    let text = std::fs::read_to_string(&file).unwrap().replacen("us-east-1", "us-east-2", 1);
+    std::fs::write(&file, text).unwrap();
+    let (code, _, err) = Folder::with_plans().run(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
+    assert!(code == 2 && err.contains("event"), "{err}");
+    let kit = folder.path().join("kit.json");
+    folder.ok(&["kit", "export", "--to", kit.to_str().unwrap(), "--sandbox"]);
+    assert!(Folder::empty().ok(&["check", "--kit", kit.to_str().unwrap()]).contains("2 files, 0 errors"));
+}
+
+#[test]
+fn same_seed_same_journal() {
+    let exports: Vec<_> = (0..2)
+        .map(|_| {
+            let folder = Folder::with_plans();
+            let (_, out, _) = run(&folder, &sandbox("chaos", &["--seed", "7", "--output", "json"]));
+            folder.ok(&["runs", "export", json(&out)["run_id"].as_str().unwrap(), "--sandbox"])
+        })
+        .collect();
+    assert!(exports[0] == exports[1]);
+}
+
+#[test]
+fn schemas_and_completions_are_printed() {
+    let folder = Folder::empty();
+    for of in ["plan", "settings", "event", "report"] {
+        assert!(json(&folder.ok(&["schema", of])).is_object());
+    }
+    assert!(folder.ok(&["completions", "bash"]).contains("drctl"));
+    let help = folder.ok(&["failover", "--help"]);
+    assert!(help.contains("Examples:") && help.contains("--accept-data-loss"));
+}

@@ -1,0 +1,75 @@
+//! Hostile files are refused in bounded time and memory, and no file makes the reader panic.
+
+use drctl::adapters::sandbox::scenario::roll;
+use drctl::plan::{Settings, Severity, check};
+
+fn refused(bytes: &[u8]) -> String {
+    let checked = check("hostile.yaml", bytes, &Settings::default());
+    assert!(checked.plan.is_none());
+    let errors: Vec<_> = checked.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    errors.first().map(|f| f.id.to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_bomb_of_aliases() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..10 {
+        let refs = vec![format!("*a{}", i - 1); 10].join(", ");
+        text += &format!("a{i}: &a{i} [{refs}]\n");
+    }
+    assert_eq!(refused(text.as_bytes()), "yaml-limits");
+}
+
+#[test]
+fn deep_nesting() {
+    for (open, close) in [("[", "]"), ("{a: ", "}")] {
+        let text = format!("plan: {}x{}", open.repeat(100_000), close.repeat(100_000));
+        assert!(["yaml-limits", "yaml-syntax"].contains(&refused(text.as_bytes()).as_str()));
+    }
+}
+
+#[test]
+fn a_hundred_megabytes() {
+    assert_eq!(refused(&vec![b'a'; 100 * 1024 * 1024]), "yaml-too-large");
+}
+
+#[test]
+fn not_utf8_duplicate_keys_and_second_documents() {
+    assert_eq!(refused(b"plan: \xff\xfe\n"), "yaml-not-utf8");
+    assert_eq!(refused(b"plan: a\nplan: b\n"), "yaml-duplicate-key");
+    assert!(!refused(b"plan: a\n---\nplan: b\n").is_empty());
+    assert!(!refused(b"").is_empty());
+    assert!(!refused(b"- a\n- b\n").is_empty());
+    assert!(!refused(b"plan: !!python/object:os.system {a: b}\n").is_empty());
+}
+
+/// Mutations of a real plan: whatever comes of it, it is an answer. A failing case prints its seed.
+#[test]
+fn mutated_plans_never_panic() {
+    let plan = include_bytes!("../../plans/truststream.yaml");
+    for seed in 0..3_000_u64 {
+        let mut bytes = plan.to_vec();
+        for n in 0..=roll(seed, &["n"], 6) {
+            let at = usize::try_from(roll(seed, &["at", &n.to_string()], bytes.len() as u64)).unwrap();
+            let byte = u8::try_from(roll(seed, &["byte", &n.to_string()], 256)).unwrap();
+            match roll(seed, &["kind", &n.to_string()], 4) {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, byte),
+                _ => bytes[at] = b"{}[]:,&*#|>-\n\t\"'% "[usize::from(byte) % 18],
+            }
+        }
+        let result = std::panic::catch_unwind(|| check("mutated.yaml", &bytes, &Settings::default()));
+        let checked = result.unwrap_or_else(|_| panic!("seed {seed} made the reader panic"));
+        assert!(
+            checked.plan.is_some() || !checked.findings.is_empty(),
+            "seed {seed}: refused without a reason"
+        );
+        for f in &checked.findings {
+            assert!(
+                f.span.is_none_or(|s| s.offset <= bytes.len()),
+                "seed {seed}: {f:?} points outside the file"
+            );
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Rules that matter are tests.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+
+/// Modules from the lowest layer up. A module uses its own layer and those below.
+const LAYERS: &[&[&str]] = &[
+    &["model"],
+    &["plan", "inventory"],
+    &["planner", "run", "policy", "report"],
+    &["journal", "adapters", "probe", "notify", "world"],
+    &["executor"],
+    &["cli", "server"],
+];
+
+/// Modules of the pure core: no files, no threads, no waiting.
+const PURE: &[&str] = &["model", "plan", "inventory", "planner", "run", "policy", "report"];
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|x| x == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|l| l.contains(&module))
+}
+
+/// Every `crate::x` that a file's code names.
+struct Uses(BTreeSet<String>);
+
+impl<'a> Visit<'a> for Uses {
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        let mut segments = path.segments.iter();
+        if segments.next().is_some_and(|s| s.ident == "crate") {
+            self.0.extend(segments.next().map(|s| s.ident.to_string()));
+        }
+        syn::visit::visit_path(self, path);
+    }
+
+    fn visit_use_path(&mut self, path: &'a syn::UsePath) {
+        if path.ident == "crate" {
+            collect(&path.tree, &mut self.0);
+        }
+        syn::visit::visit_use_path(self, path);
+    }
+}
+
+fn collect(tree: &syn::UseTree, names: &mut BTreeSet<String>) {
+    match tree {
+        syn::UseTree::Path(p) => {
+            names.insert(p.ident.to_string());
+        }
+        syn::UseTree::Name(n) => {
+            names.insert(n.ident.to_string());
+        }
+        syn::UseTree::Group(g) => g.items.iter().for_each(|t| collect(t, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn modules_use_only_lower_layers() {
+    let mut wrong = Vec::new();
+    for file in sources("src") {
+        let module = module_of(&file);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let own =
+            layer(&module).unwrap_or_else(|| panic!("{module} has no layer: say where it belongs in LAYERS"));
+        let mut uses = Uses(BTreeSet::new());
+        uses.visit_file(&syn::parse_file(&std::fs::read_to_string(&file).unwrap()).unwrap());
+        for used in uses.0 {
+            if layer(&used).is_some_and(|l| l > own) {
+                wrong.push(format!("{}: {module} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_pure_core_touches_nothing() {
+    const FORBIDDEN: &[&str] = &[
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::process",
+        "std::io",
+        "tokio",
+        "rusqlite",
+        "async fn",
+        ".await",
+    ];
+    let mut wrong = Vec::new();
+    for file in sources("src").into_iter().filter(|f| PURE.contains(&module_of(f).as_str())) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
+        for (i, line) in code.enumerate() {
+            for word in FORBIDDEN.iter().filter(|w| line.contains(**w)) {
+                wrong.push(format!("{}:{}: {word}", file.display(), i + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Lengths of functions, with their names.
+#[derive(Default)]
+struct Lengths(Vec<(String, usize)>);
+
+impl Lengths {
+    fn note(&mut self, name: String, span: proc_macro2::Span) {
+        self.0.push((name, span.end().line - span.start().line + 1));
+    }
+}
+
+impl<'a> Visit<'a> for Lengths {
+    fn visit_item_fn(&mut self, f: &'a syn::ItemFn) {
+        self.note(f.sig.ident.to_string(), f.block.span());
+        syn::visit::visit_item_fn(self, f);
+    }
+
+    fn visit_impl_item_fn(&mut self, f: &'a syn::ImplItemFn) {
+        self.note(f.sig.ident.to_string(), f.block.span());
+        syn::visit::visit_impl_item_fn(self, f);
+    }
+}
+
+#[test]
+fn functions_fit_a_screen_and_files_a_reader() {
+    let mut wrong = Vec::new();
+    for file in [sources("src"), sources("tests")].concat() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        if lines > 600 {
+            wrong.push(format!("{} has {lines} lines; at most 600", file.display()));
+        }
+        let mut lengths = Lengths::default();
+        lengths.visit_file(&syn::parse_file(&text).unwrap());
+        for (name, length) in lengths.0.into_iter().filter(|(_, l)| *l > 70) {
+            wrong.push(format!("{}: fn {name} has {length} lines; at most 70", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_printer_writes_to_the_terminal() {
+    let writes = ["println!", "print!(", "eprintln!", "std::io::stdout", "std::io::stderr"];
+    for file in sources("src").into_iter().filter(|f| !f.ends_with("cli/printer.rs")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found: Vec<_> = writes.iter().filter(|w| text.contains(**w)).collect();
+        assert!(
+            found.is_empty(),
+            "{} uses {found:?}; results and notes go through cli/printer.rs",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn dependencies_are_those_that_were_allowed() {
+    const BANNED: &[&str] = &[
+        "backoff",
+        "serde_yaml",
+        "serde_yml",
+        "libyml",
+        "native-tls",
+        "openssl-sys",
+        "ring",
+        "rustls-pemfile",
+        "proc-macro-error2",
+        "instant",
+        "paste",
+        "chrono-tz",
+        "yaml-rust2",
+    ];
+    const LICENCES: &[&str] = &[
+        "MIT",
+        "Apache-2.0",
+        "Unlicense",
+        "BSD-3-Clause",
+        "BSD-2-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "CC0-1.0",
+        "BSL-1.0",
+        "0BSD",
+        "MIT-0",
+        "MPL-2.0",
+        "CDLA-Permissive-2.0",
+    ];
+    let metadata = cargo_metadata::MetadataCommand::new().exec().unwrap();
+    let mut shipped = BTreeSet::new();
+    let resolve = metadata.resolve.as_ref().unwrap();
+    let mut stack = vec![resolve.root.clone().unwrap()];
+    while let Some(id) = stack.pop() {
+        let node = resolve.nodes.iter().find(|n| n.id == id).unwrap();
+        let normal = |d: &&cargo_metadata::NodeDep| {
+            d.dep_kinds.iter().any(|k| k.kind != cargo_metadata::DependencyKind::Development)
+        };
+        stack.extend(
+            node.deps.iter().filter(normal).map(|d| d.pkg.clone()).filter(|p| shipped.insert(p.clone())),
+        );
+    }
+    for package in metadata.packages.iter().filter(|p| shipped.contains(&p.id)) {
+        assert!(!BANNED.contains(&package.name.as_str()), "{} is banned", package.name);
+        let licence = package.license.clone().unwrap_or_default().replace('/', " OR ");
+        // Of `A OR B` one has to be allowed, of `A AND B` all.
+        let allowed = licence.split(" OR ").any(|alternative| {
+            alternative.split(" AND ").all(|l| {
+                LICENCES.contains(
+                    &l.trim_matches(|c| c == '(' || c == ')' || c == ' ').split(" WITH ").next().unwrap(),
+                )
+            })
+        });
+        assert!(allowed, "{} has licence `{licence}`", package.name);
+    }
+}

@@ -1,0 +1,122 @@
+//! Processes that end badly: killed, interrupted, without disk. Each run is carried on by another process.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::cli::{Folder, finish};
+
+const PACED: &[&str] = &["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes", "--pace"];
+
+fn run_id(folder: &Folder) -> String {
+    let runs = folder.ok(&["runs", "list", "--sandbox", "--output", "json"]);
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    runs["runs"][0]["run_id"].as_str().unwrap_or_default().to_owned()
+}
+
+fn carried_on(folder: &Folder, context: &str) {
+    let id = run_id(folder);
+    if id.is_empty() {
+        return;
+    }
+    let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox", "--output", "json"]);
+    assert_eq!(code, 0, "{context}: {out}{err}");
+    let (_, show, _) = folder.run(&["runs", "show", &id, "--sandbox", "--output", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&show).unwrap();
+    assert_eq!(report["outcome"], "recovered", "{context}: {show}");
+    folder.ok(&["audit", "verify", "--sandbox"]);
+}
+
+#[test]
+fn killed_at_any_moment() {
+    // About four minutes of virtual time until users are served, at 200 to one: the kills are spread over it.
+    for (i, after_ms) in [350, 500, 700, 900, 1_100, 1_300, 1_500, 1_700].into_iter().enumerate() {
+        let folder = Folder::with_plans();
+        let mut child = folder.start(&[PACED, &["200"]].concat());
+        std::thread::sleep(Duration::from_millis(after_ms + 13 * i as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        carried_on(&folder, &format!("killed after {after_ms} ms"));
+    }
+}
+
+#[test]
+fn interrupted_once_it_pauses_and_says_how_to_go_on() {
+    let folder = Folder::with_plans();
+    let child = folder.start(&[PACED, &["100"]].concat());
+    std::thread::sleep(Duration::from_millis(1_600));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let (code, out, err) = finish(child.wait_with_output().unwrap());
+    assert_eq!(code, 4, "{out}{err}");
+    assert!(out.contains("drctl runs resume"), "{out}");
+    carried_on(&folder, "interrupted");
+}
+
+#[test]
+fn another_process_cannot_drive_the_same_run() {
+    let folder = Folder::with_plans();
+    let mut child = folder.start(&[PACED, &["60"]].concat());
+    let mut id = String::new();
+    for _ in 0..100 {
+        std::thread::sleep(Duration::from_millis(50));
+        id = run_id(&folder);
+        if !id.is_empty() {
+            break;
+        }
+    }
+    let (code, _, err) = folder.run(&["runs", "resume", &id, "--sandbox"]);
+    assert_eq!(code, 6, "{err}");
+    assert!(err.contains("driven by another process"), "{err}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    carried_on(&folder, "taken over");
+}
+
+/// The kernel refuses the journal's writes beyond a size: the run stops before the next effect and says how to go on.
+#[test]
+fn a_full_disk_stops_the_run_with_a_reason() {
+    let folder = Folder::with_plans();
+    folder.ok(&["runs", "list", "--sandbox"]);
+    let mut stopped = 0;
+    for blocks in [80, 120, 160, 200] {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        let program = env!("CARGO_BIN_EXE_drctl");
+        let output = Command::new("bash")
+            .args([
+                "-c",
+                &script,
+                "drctl",
+                program,
+                "failover",
+                "truststream",
+                "--sandbox",
+                "--to",
+                "us-east-1",
+                "--yes",
+            ])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let (code, out, err) = finish(output);
+        if code != 0 {
+            assert!([1, 2].contains(&code), "{blocks}: {code} {out}{err}");
+            assert!(err.contains("--store"), "{blocks}: {err}");
+            stopped += 1;
+        }
+    }
+    assert!(stopped > 0, "the limit was never reached");
+    folder.ok(&["audit", "verify", "--sandbox"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_an_error_with_a_way_out() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let path = folder.path().join(".drctl/sandbox.db");
+    for junk in ["wal", "shm"] {
+        drop(std::fs::remove_file(path.with_extension(format!("db-{junk}"))));
+    }
+    std::fs::write(&path, b"this is no database, however long it may be ".repeat(200)).unwrap();
+    let (code, _, err) = folder.run(&["status", "--sandbox"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("sandbox.db") && err.contains("--store"), "{err}");
+}

@@ -1,0 +1,21 @@
+//! The one integration-test binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test that cannot go on fails, says why, and may look at the machine it runs on"
+)]
+
+mod advisories;
+mod audit;
+mod broken_plans;
+mod cli;
+mod golden;
+mod hostile_yaml;
+mod house_rules;
+mod journals;
+mod kills;
+mod resume;
+mod rig;
+mod simulation;

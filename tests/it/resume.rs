@@ -1,0 +1,116 @@
+//! Every prefix of a journal is carried on, with the effect of the last call done and not done.
+
+use std::collections::BTreeMap;
+
+use drctl::model::action::Action;
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::ids::StepId;
+use drctl::model::runbook::Runbook;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::run::state::Mode;
+
+use crate::rig::{Notes, Rehearsed, Rig, truststream};
+use crate::simulation::invariants;
+
+fn events(r: &Rehearsed) -> Vec<Event> {
+    r.records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
+}
+
+fn promotions(notes: &Notes) -> usize {
+    notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote { .. }))).count()
+}
+
+/// The estate as it was when only `prefix` was written. Calls that were on their way then had their effects, or not.
+fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
+    let last = prefix.last().unwrap();
+    let What::RunCreated(created) = &prefix[0].what else { panic!("a run begins with run_created") };
+    let runbook: Runbook = serde_json::from_str(&created.runbook).unwrap();
+    let mut on_their_way: BTreeMap<&StepId, Timestamp> = BTreeMap::new();
+    for event in prefix {
+        match &event.what {
+            What::CallIntended { step, .. } => {
+                on_their_way.insert(step, event.at);
+            }
+            What::CallAnswered { step, .. } | What::CallRefused { step, .. } => {
+                on_their_way.remove(step);
+            }
+            _ => {}
+        }
+    }
+    let is_of = |action: &[u8], at: Timestamp| {
+        let action: Action = serde_json::from_slice(action).unwrap();
+        // The latest effect comes 30 s after its intent; what comes later is that of a later call.
+        let late = Dur::secs(31);
+        on_their_way.iter().any(|(step, since)| {
+            at >= *since && at <= *since + late && runbook.step(step).unwrap().action == action
+        })
+    };
+    let settled: Notes = all.iter().filter(|(at, b)| *at <= last.at && !is_of(b, *at)).cloned().collect();
+    if on_their_way.is_empty() {
+        return vec![settled];
+    }
+    let mut seen = Vec::new();
+    let mut first_of = |b: &Vec<u8>| {
+        let new = !seen.contains(b);
+        seen.push(b.clone());
+        new
+    };
+    let done: Notes = all
+        .iter()
+        .filter(|(at, b)| if is_of(b, *at) { first_of(b) } else { *at <= last.at })
+        .cloned()
+        .collect();
+    vec![done, settled]
+}
+
+fn every_prefix(scenario: &str, seed: u64) {
+    let rig = Rig::new(truststream(), scenario, seed);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(whole.ended.state.mode, Mode::Finished(Outcome::Recovered), "{scenario} {seed}");
+    let all = events(&whole);
+    let expected = promotions(&whole.notes);
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for n in 2..all.len() {
+        for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
+            let context = format!("{scenario} seed {seed}, prefix of {n} events, variant {variant}");
+            let resumed = rig.carry_on(&whole.records[..n], &notes);
+            assert_eq!(
+                resumed.ended.state.mode,
+                Mode::Finished(Outcome::Recovered),
+                "{context}: {:?}",
+                resumed.ended.stop
+            );
+            invariants(&rig, &resumed, &context);
+            // A promotion that took effect is never asked for again.
+            assert!(
+                promotions(&resumed.notes) <= expected,
+                "{context}: promoted {} times",
+                promotions(&resumed.notes)
+            );
+            *ends.entry(format!("variant {variant}")).or_default() += 1;
+        }
+    }
+    assert!(ends.get("variant 1").is_some_and(|n| *n > 3), "no prefix ended in a call under way: {ends:?}");
+}
+
+#[test]
+fn a_lost_region() {
+    every_prefix("region-lost", 1);
+}
+
+#[test]
+fn throttled() {
+    every_prefix("api-throttled", 4);
+}
+
+#[test]
+fn a_promotion_that_comes_to_nothing() {
+    every_prefix("promotion-fails-once", 2);
+}
+
+#[test]
+fn chaos() {
+    for seed in 1..4 {
+        every_prefix("chaos", seed);
+    }
+}

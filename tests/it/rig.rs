@@ -1,0 +1,213 @@
+//! A rehearsal in this process, over a journal in memory, with everything that it did laid open.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use drctl::adapters::sandbox::{Sandbox, Scenario, Truth};
+use drctl::executor::{Ended, Patience, Session, Silent, create, drive, survey};
+use drctl::inventory::estate::Remembered;
+use drctl::inventory::{Estate, Observation, targets};
+use drctl::journal::Journal as _;
+use drctl::journal::Record;
+use drctl::journal::memory::MemoryJournal;
+use drctl::model::event::{RunCreated, What, WorldKind};
+use drctl::model::ids::{Digest, RunId, SiteName};
+use drctl::model::runbook::{Intent, ProbeRole, Runbook};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Waiver};
+use drctl::plan::{Plan, Settings};
+use drctl::planner::{self, Input, Refusal, Request};
+use drctl::probe::Recorder;
+use drctl::world::World;
+
+pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
+
+/// What was done to the estate: when, after how many events, and what.
+pub type Notes = Vec<(Timestamp, Vec<u8>)>;
+
+pub struct Rig {
+    pub plan: Plan,
+    pub scenario: Scenario,
+    pub seed: u64,
+    pub waivers: Vec<Waiver>,
+}
+
+pub struct Rehearsed {
+    pub ended: Ended,
+    pub truth: Truth,
+    pub records: Vec<Record>,
+    pub notes: Notes,
+    pub recorder_every: Dur,
+    /// Carried on by a second process: between the two nobody asked probes.
+    pub resumed: bool,
+}
+
+pub fn plan(text: &str) -> Plan {
+    let checked = drctl::plan::check("test.yaml", text.as_bytes(), &Settings::default());
+    checked.plan.unwrap_or_else(|| panic!("the plan does not hold: {:#?}\n{text}", checked.findings))
+}
+
+pub fn truststream() -> Plan {
+    plan(include_str!("../../plans/truststream.yaml"))
+}
+
+pub fn run_id() -> RunId {
+    RunId::new("run")
+}
+
+impl Rig {
+    pub fn new(plan: Plan, scenario: &str, seed: u64) -> Self {
+        Self { plan, scenario: Scenario::find(scenario).unwrap(), seed, waivers: Vec::new() }
+    }
+
+    fn to(&self) -> SiteName {
+        self.plan.sites.keys().find(|s| **s != self.plan.home.value).unwrap().clone()
+    }
+
+    /// From a healthy estate to the end of the run.
+    pub fn rehearse(&self) -> Result<Rehearsed, Vec<Refusal>> {
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let notes = collect_notes(&sandbox);
+        let journal = MemoryJournal::default();
+        let none = || 0;
+        let session = Session {
+            journal: &journal,
+            cloud: &sandbox,
+            prober: &sandbox,
+            world: &world,
+            view: &Silent,
+            interrupts: &none,
+            patience: Patience::Stop,
+        };
+        let ended = world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
+            let owned = create::create(&session, self.created(&runbook, digest), "test", turns).unwrap();
+            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
+        })?;
+        Ok(self.rehearsed(ended, &sandbox, &journal, &notes))
+    }
+
+    fn rehearsed(
+        &self,
+        ended: Ended,
+        sandbox: &Sandbox,
+        journal: &MemoryJournal,
+        notes: &Rc<RefCell<Notes>>,
+    ) -> Rehearsed {
+        let public = self.plan.probes.iter().find(|p| p.value.role == ProbeRole::Public);
+        Rehearsed {
+            ended,
+            truth: sandbox.truth(),
+            records: journal.read(&run_id()).unwrap(),
+            notes: notes.borrow().clone(),
+            recorder_every: public.map_or(Dur::secs(5), |p| p.value.every_ms),
+            resumed: false,
+        }
+    }
+
+    async fn prepare(
+        &self,
+        session: &Session<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<(Runbook, Vec<What>, Digest), Vec<Refusal>> {
+        let all = targets::of_plan(&self.plan, None);
+        let before = survey::look(session, &all, Dur::secs(15)).await;
+        let probes: Vec<_> = self.plan.probes.iter().map(|p| p.value.clone()).collect();
+        let probes = survey::relevant(&probes, &self.to());
+        let turns = survey::sample(session, &probes, recorder, BEGAN + Dur::secs(100)).await;
+        let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
+        for ((target, now), (_, old)) in
+            survey::look(session, &all, Dur::secs(15)).await.into_iter().zip(before)
+        {
+            let last = match old {
+                Observation::Value { state, observed_at, .. } => Some(Remembered { state, observed_at }),
+                _ => None,
+            };
+            estate.add(&target, now, last);
+        }
+        let request = Request {
+            intent: Intent::Failover,
+            from: None,
+            to: self.to(),
+            waivers: self.waivers.clone(),
+            outage_declared: true,
+            holder: "run".to_owned(),
+        };
+        let input = Input {
+            plan: &self.plan,
+            estate: &estate,
+            now: session.world.now(),
+            request: &request,
+            busy: &Default::default(),
+            debts: &[],
+            guard: None,
+            observation_max_age: Dur::mins(5),
+            probe_consecutive: 3,
+        };
+        let digest = estate.digest();
+        planner::plan_run(&input).map(|runbook| (runbook, turns, digest))
+    }
+
+    fn created(&self, runbook: &Runbook, inventory_digest: Digest) -> RunCreated {
+        let bytes = runbook.bytes();
+        RunCreated {
+            run: run_id(),
+            plan: self.plan.name.clone(),
+            runbook_digest: Digest::of(&bytes),
+            runbook: String::from_utf8(bytes).unwrap(),
+            plan_text: self.plan.text.clone(),
+            inventory_digest,
+            world: WorldKind::Sandbox {
+                scenario: self.scenario.name.to_owned(),
+                seed: self.seed,
+                began: BEGAN,
+            },
+            tool: "test".to_owned(),
+            schema_version: 1,
+            requester: Person::claimed("test"),
+            reason: None,
+            severity: None,
+            incident: None,
+            outage_began: None,
+            continues: None,
+        }
+    }
+
+    /// Carries a run on from a prefix of its journal, over an estate to which `notes` were done.
+    pub fn carry_on(&self, prefix: &[Record], notes: &Notes) -> Rehearsed {
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        sandbox.replay(notes);
+        let kept = collect_notes(&sandbox);
+        kept.borrow_mut().extend(notes.iter().cloned());
+        if let Some((at, _)) = notes.iter().max_by_key(|(at, _)| *at) {
+            world.not_before(*at);
+        }
+        let journal = MemoryJournal::from_records(prefix);
+        let none = || 0;
+        let session = Session {
+            journal: &journal,
+            cloud: &sandbox,
+            prober: &sandbox,
+            world: &world,
+            view: &Silent,
+            interrupts: &none,
+            patience: Patience::Stop,
+        };
+        let ended = world.block_on(async {
+            let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
+            let recorder = Recorder::resumed(3, &owned.state.turns);
+            drive::drive(&session, owned, recorder).await.unwrap()
+        });
+        Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) }
+    }
+}
+
+fn collect_notes(sandbox: &Sandbox) -> Rc<RefCell<Notes>> {
+    let notes = Rc::new(RefCell::new(Vec::new()));
+    let into = Rc::clone(&notes);
+    sandbox.keep(Box::new(move |at, bytes| into.borrow_mut().push((at, bytes.to_vec()))));
+    notes
+}

@@ -1,0 +1,153 @@
+//! Random plans, estates and faults by seed. A failing seed prints the command that runs it alone.
+
+use std::fmt::Write as _;
+
+use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
+use drctl::model::measure::Basis;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::report::attainment::attainment;
+use drctl::run::state::Mode;
+
+use crate::rig::{Rehearsed, Rig, plan};
+
+/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them.
+fn random_plan(seed: u64) -> String {
+    let die = |what: &str, below: u64| roll(seed, &[what], below);
+    let mut text = String::from(
+        "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
+    );
+    let (dbs, groups, zones) = (die("dbs", 4), die("groups", 4), 1 + die("zones", 2));
+    for i in 0..dbs {
+        let needs = if i > 0 && die(&format!("dbneeds{i}"), 2) == 0 {
+            format!("\n    needs: [db{}]", i - 1)
+        } else {
+            String::new()
+        };
+        let verify =
+            if die(&format!("verify{i}"), 4) > 0 { "\n    verify: {sql_write: {table: canary}}" } else { "" };
+        let ladder = ["[sql, security_group]", "[security_group]", "[sql]", "[security_group, sql]"]
+            [usize::try_from(die(&format!("ladder{i}"), 4)).unwrap()];
+        let _ = writeln!(
+            text,
+            "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
+        );
+    }
+    for i in 0..groups {
+        let floor = 1 + die(&format!("floor{i}"), 6);
+        let _ = writeln!(
+            text,
+            "  group{i}:\n    kind: aws.autoscaling\n    at:\n      west: {{group: g{i}-w}}\n      east: {{group: g{i}-e, capacity_floor: {floor}, proceed_at: 60%}}"
+        );
+    }
+    for i in 0..zones {
+        let needs: Vec<_> =
+            (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
+        let ttl = 20 + die(&format!("ttl{i}"), 60);
+        let _ = writeln!(
+            text,
+            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\n      - {{name: b{i}.example, type: A, ttl: {ttl}s, policy: weighted, at: {{west: {{set: w, values: [192.0.2.2], weight: 90}}, east: {{set: e, values: [198.51.100.2], weight: 0}}}}}}",
+            needs.join(", ")
+        );
+    }
+    if dbs > 1 && die("grouped", 2) == 0 {
+        text.push_str("groups:\n  both: {components: [db0, db1], gate: together}\n");
+    }
+    text.push_str(
+        "probes:\n  - {name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}\n",
+    );
+    if die("writeprobe", 2) == 0 {
+        text.push_str(
+            "  - {name: orders, role: write, http: \"https://a.example/write\", every: 5s, timeout: 3s}\n",
+        );
+    }
+    text.push_str("watch: {for: 5m}\n");
+    text
+}
+
+fn rig(seed: u64) -> Rig {
+    let scenario =
+        SCENARIOS[usize::try_from(roll(seed, &["scenario"], SCENARIOS.len() as u64)).unwrap()].name;
+    let mut rig = Rig::new(plan(&random_plan(seed)), scenario, seed);
+    if roll(seed, &["waives"], 2) == 0 {
+        let waiver = |rule| Waiver {
+            rule,
+            component: None,
+            accept_loss_ms: Some(Dur::mins(20)),
+            reason: "simulated".to_owned(),
+            who: Person::claimed("test"),
+        };
+        rig.waivers = vec![waiver(Rule::UnfencedPromotion), waiver(Rule::ExposureAboveRpo)];
+    }
+    rig
+}
+
+fn check(seed: u64) {
+    let rig = rig(seed);
+    let context = format!(
+        "seed {seed}, scenario {}; alone: DRCTL_TEST_SEED={seed} cargo test --test it simulation::one_seed",
+        rig.scenario.name
+    );
+    let Ok(done) = rig.rehearse() else { return };
+    invariants(&rig, &done, &context);
+    let again = rig.rehearse().unwrap_or_else(|_| panic!("refused the second time: {context}"));
+    let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
+    assert!(bytes(&done) == bytes(&again), "the same seed gave another journal: {context}");
+}
+
+pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
+    let state = &done.ended.state;
+    let truth = &done.truth;
+    let waived = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
+    assert!(
+        waived || truth.two_primaries_ms == Dur::ZERO,
+        "two primaries for {}: {context}",
+        truth.two_primaries_ms
+    );
+    assert!(!truth.traffic_before_database, "traffic came before a database: {context}");
+    assert!(state.finished() || state.halted.is_some(), "the run ended in no legal state: {context}");
+    let attained = attainment(state, state.finished_at.unwrap_or(state.last_at));
+    for (component, (figure, _)) in &attained.stores {
+        let lost = truth.lost_ms.get(component).copied().unwrap_or_default();
+        match (figure.basis, figure.value_ms) {
+            (Basis::Measured, Some(v)) => {
+                assert_eq!(v, lost, "RPO of {component} is not the truth: {context}")
+            }
+            (Basis::UpperBound, Some(v)) => {
+                assert!(v >= lost, "RPO of {component} flatters: {v} against {lost}: {context}")
+            }
+            _ => {}
+        }
+    }
+    if let (Basis::Measured, Some(rto)) = (attained.rto.basis, attained.rto.value_ms)
+        && matches!(state.mode, Mode::Finished(_))
+    {
+        if !done.resumed {
+            let phase = state.turns["public"][0].since;
+            let sampled = truth.outage_as_sampled(phase, done.recorder_every);
+            assert_eq!(Some(rto), sampled, "RTO is not the truth: {context}");
+        }
+        let exact = truth.outage_ms().unwrap_or_default();
+        assert!(
+            rto.plus(attained.rto.resolution_ms) >= exact,
+            "RTO flatters beyond its resolution: {context}"
+        );
+    }
+}
+
+#[test]
+fn two_hundred_fixed_seeds() {
+    (0..200).for_each(check);
+}
+
+#[test]
+fn fresh_seeds() {
+    let base = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    (0..40).for_each(|i| check(1_000 + base * 100 + i));
+}
+
+#[test]
+fn one_seed() {
+    let seed = std::env::var("DRCTL_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    check(seed);
+}
