@@ -5,7 +5,7 @@
 //! `drctl failover --to us-east-1` reads plans ([`plan`]), looks at what is there ([`executor::survey`] through [`adapters`]),
 //! and says where the application is active and what is known of each thing ([`inventory`]). The [`planner`], which is pure,
 //! turns that into a runbook or into refusals. The runbook is shown, approved by its digest, and written as the first event of
-//! a run into the [`journal`]. From then on [`executor::drive`] asks [`run::decide`] what is next, writes the intent, acts
+//! a run into the [`journal`]. From then on [`executor::drive`] asks [`mod@run::decide`] what is next, writes the intent, acts
 //! through an adapter, and writes what came of it; [`run::RunState`] is what the events add up to. [`report`] reads events and
 //! says what was achieved; [`cli`] has the words for people.
 //!

@@ -104,13 +104,16 @@ impl View for Progress {
     }
 
     fn waiting(&self, step: &str, why: &str, state: &RunState) {
+        if self.bar.is_none() {
+            return;
+        }
         let settled = state
             .runbook
             .steps
             .iter()
             .zip(&state.steps)
             .any(|(s, w)| s.id.as_str() == step && matches!(w.work.status, Status::Done(_)));
-        if self.bar.is_some() && !settled {
+        if !settled {
             self.waiting.borrow_mut().insert(step.to_owned(), why.to_owned());
             self.status_line(state);
         }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
 use crate::model::action::Action;
 use crate::model::event::{Direction, End, Event, What};
-use crate::model::facts::Fact;
+use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 
@@ -209,6 +209,10 @@ impl RunState {
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             What::StepFinished { facts, .. } => {
                 for fact in facts {
+                    if let Fact::Fenced { component, .. } | Fact::Exposure(Exposure { component, .. }) = fact
+                    {
+                        self.known.entry(component.clone()).or_default().insert(position);
+                    }
                     if let Fact::Fenced { component, proof, .. } = fact
                         && let Some(debt) = self.debts.get_mut(component)
                     {

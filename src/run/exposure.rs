@@ -1,7 +1,7 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::RunState;
-use crate::model::facts::{Exposure, Fact};
+use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::runbook::ProbeRole;
@@ -40,10 +40,7 @@ pub fn measure(
 }
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {
-    let fenced = state.facts().find_map(|f| match f {
-        Fact::Fenced { component: c, at, last_commit, .. } if c == component => Some((*at, *last_commit)),
-        _ => None,
-    });
+    let fenced = state.fence_proof(component);
     // A clock that jumped turns what was measured across it into bounds.
     let exact = if state.clock_jumped { Basis::UpperBound } else { Basis::Measured };
     if let Some((_, Some(commit))) = fenced {

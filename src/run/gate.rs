@@ -1,7 +1,7 @@
 //! Whether a gate lets the run through.
 
 use super::state::{RunState, Status};
-use crate::model::action::{Action, Gate};
+use crate::model::action::Gate;
 use crate::model::event::{End, What};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
@@ -44,9 +44,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
     if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
         return Says::Pass(vec![What::FencePending { component: component.clone() }, pass(step)]);
     }
-    let rungs: Vec<_> = (0..state.steps.len())
-        .filter(|&i| matches!(&state.step(i).action, Action::Fence(f) if &f.db.component == component))
-        .collect();
+    let rungs = state.rungs(component);
     if rungs.iter().any(|&i| !state.step(i).background && !state.steps[i].work.status.settled()) {
         return Says::Wait;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::action::{Action, Undo};
+use crate::model::action::{Action, FenceMethod, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
@@ -207,6 +207,10 @@ pub struct RunState {
     /// When the run was finished.
     pub finished_at: Option<Timestamp>,
     index: BTreeMap<StepId, usize>,
+    /// Positions of fence steps, by component.
+    rungs: BTreeMap<ComponentName, Vec<usize>>,
+    /// Positions of steps whose facts say that a component is fenced, or what it may lose: what gates ask for again and again.
+    pub(super) known: BTreeMap<ComponentName, BTreeSet<usize>>,
     /// By position: positions of needed steps, and whether it is enough that they are over.
     needs: Vec<Vec<(usize, bool)>>,
 }
@@ -233,7 +237,15 @@ impl RunState {
             .enumerate()
             .map(|(i, s)| s.needs.iter().map(|n| position(i, n)).collect())
             .collect();
+        let mut rungs: BTreeMap<ComponentName, Vec<usize>> = BTreeMap::new();
+        for (i, step) in runbook.steps.iter().enumerate() {
+            if let Action::Fence(fence) = &step.action {
+                rungs.entry(fence.db.component.clone()).or_default().push(i);
+            }
+        }
         Self {
+            rungs,
+            known: BTreeMap::new(),
             waivers: runbook.waivers.clone(),
             created,
             created_at: at,
@@ -321,28 +333,39 @@ impl RunState {
         }
     }
 
+    /// Facts that stand about a component's fence and exposure. What was undone does not.
+    fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
+        let positions = self.known.get(component).into_iter().flatten();
+        positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
+    }
+
     /// How and when a component was proven fenced.
-    pub fn fenced(
-        &self,
-        component: &ComponentName,
-    ) -> Option<(crate::model::action::FenceMethod, Timestamp)> {
-        self.facts().find_map(|f| match f {
-            Fact::Fenced { component: c, method, at, .. } if c == component => Some((*method, *at)),
+    pub fn fenced(&self, component: &ComponentName) -> Option<(FenceMethod, Timestamp)> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { method, at, .. } => Some((*method, *at)),
             _ => None,
         })
     }
 
-    /// Every fact that stands. What was undone does not.
-    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
-        self.steps.iter().filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
+    /// When a component was proven fenced, and its last commit where the method could see it.
+    pub fn fence_proof(&self, component: &ComponentName) -> Option<(Timestamp, Option<Timestamp>)> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { at, last_commit, .. } => Some((*at, *last_commit)),
+            _ => None,
+        })
     }
 
     /// The exposure of a component.
     pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
-        self.facts().find_map(|f| match f {
-            Fact::Exposure(e) if &e.component == component => Some(e),
+        self.known_of(component).find_map(|f| match f {
+            Fact::Exposure(e) => Some(e),
             _ => None,
         })
+    }
+
+    /// Positions of a component's fence steps.
+    pub fn rungs(&self, component: &ComponentName) -> &[usize] {
+        self.rungs.get(component).map_or(&[], Vec::as_slice)
     }
 
     /// The waiver that covers a rule for a component.

@@ -28,6 +28,7 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
     }
     estate.guard_names = plan.components.keys().cloned().collect();
     estate.serves_static_only = !plan.components.values().any(Component::is_store);
+    estate.connect();
     estate.schedule(lost_at, Transition::Lose);
     if let Some(after) = estate.scenario.returns_after {
         estate.schedule(lost_at + after, Transition::Return);
@@ -96,6 +97,9 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
         reference,
         records: spec.records.clone(),
         needs: graph::reach(plan, &component.name),
+        servers: BTreeMap::new(),
+        published_to: Vec::new(),
+        cached_to: Vec::new(),
         published: sets.clone(),
         cached: sets.clone(),
         sets,

@@ -48,6 +48,11 @@ pub(super) struct Zone {
     pub(super) reference: ZoneRef,
     pub(super) records: Vec<Record>,
     pub(super) needs: BTreeSet<ComponentName>,
+    /// Positions of the databases and groups that it needs, by site.
+    pub(super) servers: BTreeMap<SiteName, (Vec<usize>, Vec<usize>)>,
+    /// Where each of its names leads, by authoritative servers and by the users' resolvers. Names without one site lead nowhere.
+    pub(super) published_to: Vec<Option<SiteName>>,
+    pub(super) cached_to: Vec<Option<SiteName>>,
     /// As changed.
     pub(super) sets: Vec<RecordSet>,
     /// As authoritative servers answer.
@@ -56,6 +61,17 @@ pub(super) struct Zone {
     pub(super) cached: Vec<RecordSet>,
     pub(super) ttl: Dur,
     pub(super) changes: BTreeMap<String, ChangeState>,
+}
+
+impl Zone {
+    /// Works out where its names lead, after its sets changed.
+    pub(super) fn follow(&mut self, static_too: bool) {
+        let lead = |sets: &[RecordSet]| {
+            let asked = self.records.iter().filter(|r| !r.is_static || static_too);
+            asked.map(|r| active::answered_by(r, sets)).collect()
+        };
+        (self.published_to, self.cached_to) = (lead(&self.published), lead(&self.cached));
+    }
 }
 
 /// Something that happens by itself at its time.
@@ -162,15 +178,19 @@ impl Estate {
             }
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
-                let (seed, ttl) = (self.seed, self.zones[zone].ttl);
+                let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
                 let of = &mut self.zones[zone];
                 of.changes.insert(id, ChangeState::Insync);
                 of.published = of.sets.clone();
+                of.follow(static_too);
                 // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
                 let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
                 self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
             }
-            Transition::Refresh(zone) => self.zones[zone].cached = self.zones[zone].published.clone(),
+            Transition::Refresh(zone) => {
+                self.zones[zone].cached = self.zones[zone].published.clone();
+                self.zones[zone].follow(self.serves_static_only);
+            }
             Transition::Effect(action) => {
                 let _ = self.apply(&action);
             }
@@ -253,46 +273,47 @@ impl Estate {
         }
     }
 
-    /// Whether a site can serve users of something that needs `needs`.
-    fn serves(&self, site: &SiteName, needs: &BTreeSet<ComponentName>) -> bool {
+    /// Whether a site can serve users with these servers.
+    fn serves(&self, site: &SiteName, (dbs, groups): &(Vec<usize>, Vec<usize>)) -> bool {
         !self.is_lost(site.as_str())
-            && self
-                .groups
-                .iter()
-                .filter(|g| g.site == *site && needs.contains(&g.reference.component))
-                .all(|g| g.in_service > 0)
-            && self.takes_writes(site, needs)
-    }
-
-    fn takes_writes(&self, site: &SiteName, needs: &BTreeSet<ComponentName>) -> bool {
-        self.dbs
-            .iter()
-            .filter(|d| d.site == *site && needs.contains(&d.reference.component))
-            .all(|d| self.writable(d))
+            && groups.iter().all(|&g| self.groups[g].in_service > 0)
+            && dbs.iter().all(|&d| self.writable(&self.dbs[d]))
     }
 
     fn users_served(&self) -> bool {
-        let by_zone = |zone: &Zone| {
-            zone.records.iter().filter(|r| !r.is_static || self.serves_static_only).all(|r| {
-                active::answered_by(r, &zone.cached).is_some_and(|site| self.serves(&site, &zone.needs))
+        if self.zones.is_empty() {
+            let sites: BTreeSet<_> =
+                self.dbs.iter().map(|d| &d.site).chain(self.groups.iter().map(|g| &g.site)).collect();
+            return sites.into_iter().any(|site| self.serves(site, &self.all_servers(site)));
+        }
+        let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
+            site.as_ref().is_some_and(|site| {
+                zone.servers.get(site).map_or(!self.is_lost(site.as_str()), |s| self.serves(site, s))
             })
         };
-        if self.zones.is_empty() {
-            let all: BTreeSet<_> = self
-                .dbs
-                .iter()
-                .map(|d| d.reference.component.clone())
-                .chain(self.groups.iter().map(|g| g.reference.component.clone()))
-                .collect();
-            let sites: BTreeSet<_> = self
-                .dbs
-                .iter()
-                .map(|d| d.site.clone())
-                .chain(self.groups.iter().map(|g| g.site.clone()))
-                .collect();
-            return sites.iter().any(|s| self.serves(s, &all));
+        self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
+    }
+
+    fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
+        let dbs = (0..self.dbs.len()).filter(|&i| self.dbs[i].site == *site).collect();
+        (dbs, (0..self.groups.len()).filter(|&i| self.groups[i].site == *site).collect())
+    }
+
+    /// Once everything is there: which servers each zone needs, and where its names lead.
+    pub(super) fn connect(&mut self) {
+        for zone in &mut self.zones {
+            for (i, db) in
+                self.dbs.iter().enumerate().filter(|(_, d)| zone.needs.contains(&d.reference.component))
+            {
+                zone.servers.entry(db.site.clone()).or_default().0.push(i);
+            }
+            for (i, group) in
+                self.groups.iter().enumerate().filter(|(_, g)| zone.needs.contains(&g.reference.component))
+            {
+                zone.servers.entry(group.site.clone()).or_default().1.push(i);
+            }
+            zone.follow(self.serves_static_only);
         }
-        self.zones.iter().all(by_zone)
     }
 
     /// Writes down whether users are served, if that has changed, and what must never be.
@@ -301,14 +322,9 @@ impl Estate {
         if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
             self.truth.turns.push((self.now, served));
         }
-        let two = self.dbs.iter().any(|a| {
-            self.writable(a)
-                && self.dbs.iter().any(|b| {
-                    b.reference.id != a.reference.id
-                        && b.reference.component == a.reference.component
-                        && self.writable(b)
-                })
-        });
+        let mut writers = BTreeSet::new();
+        let two =
+            self.dbs.iter().filter(|d| self.writable(d)).any(|d| !writers.insert(&d.reference.component));
         match (two, self.two_since) {
             (true, None) => self.two_since = Some(self.now),
             (false, Some(since)) => {
@@ -317,14 +333,12 @@ impl Estate {
             }
             _ => {}
         }
-        for zone in &self.zones {
-            for record in zone.records.iter().filter(|r| !r.is_static) {
-                let site = active::answered_by(record, &zone.published);
-                if site.is_some_and(|s| s != self.home && !self.takes_writes(&s, &zone.needs)) {
-                    self.truth.traffic_before_database = true;
-                }
-            }
-        }
+        let early = |zone: &Zone, site: &SiteName| {
+            let dbs = zone.servers.get(site).map_or(&[][..], |(dbs, _)| dbs);
+            *site != self.home && !dbs.iter().all(|&d| self.writable(&self.dbs[d]))
+        };
+        self.truth.traffic_before_database |=
+            self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));
     }
 
     /// What happened so far.
@@ -340,8 +354,9 @@ impl Estate {
     pub(super) fn probe(&self, probe: &Probe) -> bool {
         match (probe.role, &probe.site) {
             (ProbeRole::Site, Some(site)) => {
-                let all: BTreeSet<_> = self.zones.iter().flat_map(|z| z.needs.iter().cloned()).collect();
-                self.serves(site, &all)
+                let of_zones =
+                    |z: &Zone| z.servers.get(site).is_none_or(|servers| self.serves(site, servers));
+                !self.is_lost(site.as_str()) && self.zones.iter().all(of_zones)
             }
             _ => self.users_served(),
         }
