@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::action::{Action, Check, Undo};
+use crate::model::action::{Action, Check, Gate, Undo};
 use crate::model::ids::StepId;
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::time::Dur;
@@ -20,8 +20,10 @@ pub struct CriticalPath {
 
 /// The longest way until users are served again: watching afterwards is not part of it.
 pub fn critical(runbook: &Runbook) -> CriticalPath {
-    let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms);
-    let (worst, _) = longest(runbook, worst_of);
+    // If all goes well the first rung of a ladder holds; at worst every rung is tried.
+    let first_rung = |s: &Step| s.needs.iter().all(|n| !n.settled);
+    let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
+    let (worst, _) = longest(runbook, worst_of, |_| true);
     CriticalPath { steps, expected, worst }
 }
 
@@ -33,14 +35,16 @@ fn worst_of(step: &Step) -> Dur {
     }
 }
 
-fn longest(runbook: &Runbook, cost: impl Fn(&Step) -> Dur) -> (Dur, Vec<StepId>) {
+fn longest(
+    runbook: &Runbook,
+    cost: impl Fn(&Step) -> Dur,
+    rung: impl Fn(&Step) -> bool,
+) -> (Dur, Vec<StepId>) {
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
     for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Watch) {
-        let before = step
-            .needs
-            .iter()
-            .filter_map(|n| ends.get(&n.step).map(|(d, _)| (*d, &n.step)))
-            .max_by_key(|(d, _)| *d);
+        let waits =
+            step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
+        let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);
         let (start, from) = before.map_or((Dur::ZERO, None), |(d, id)| (d, Some(id)));
         ends.insert(&step.id, (start.plus(cost(step)), from));
     }
@@ -55,6 +59,18 @@ fn longest(runbook: &Runbook, cost: impl Fn(&Step) -> Dur) -> (Dur, Vec<StepId>)
     }
     path.reverse();
     (*total, path)
+}
+
+/// The rungs that a fence gate waits for, though it needs none of them in particular.
+fn rungs<'r>(runbook: &'r Runbook, gate: &'r Step) -> impl Iterator<Item = &'r Step> {
+    let of = match &gate.action {
+        Action::Gate(Gate::Fenced { component }) => Some(component),
+        _ => None,
+    };
+    let steps = of.is_some().then(|| runbook.steps.iter()).into_iter().flatten();
+    steps.filter(move |s| {
+        !s.background && matches!(&s.action, Action::Fence(f) if Some(&f.db.component) == of)
+    })
 }
 
 /// Steps that cannot be taken back, and why.
