@@ -55,8 +55,17 @@ pub struct Global {
     #[arg(long, value_name = "N", default_value_t = 1, global = true)]
     pub seed: u64,
     /// Virtual seconds a real second in a rehearsal; as fast as possible if absent
-    #[arg(long, value_name = "N", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = pace)]
     pub pace: Option<f64>,
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    let pace: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    if (0.001..=1e9).contains(&pace) {
+        Ok(pace)
+    } else {
+        Err("a pace is a number from 0.001 to 1000000000".to_owned())
+    }
 }
 
 /// The verbs.

@@ -274,8 +274,13 @@ impl Context {
             ));
         }
         let accept_loss_ms = accept_loss_ms.filter(|_| rule.needs_loss_bound());
-        Ok(Waiver { rule, component, accept_loss_ms, reason: reason.to_owned(), who: self.person() })
+        Ok(Waiver { rule, component, accept_loss_ms, reason: one_line(reason), who: self.person() })
     }
+}
+
+/// A reason as it goes into journal, terminal and reports: without characters that could make it look like something else.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Reads a file, but never more than a plan can be: a hostile one is refused before it fills the memory.

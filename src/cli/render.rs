@@ -47,6 +47,9 @@ impl Diagnostic for Shown<'_> {
     }
 }
 
+/// Most findings that are shown at once. A file with more is not a plan with mistakes but something else.
+const MOST: usize = 50;
+
 /// Prints findings with excerpts of the files that they are about.
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
@@ -54,6 +57,10 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         .with_width(110)
         .with_context_lines(1)
         .without_syntax_highlighting();
+    if let Some(more) = findings.len().checked_sub(MOST).filter(|n| *n > 0) {
+        self::findings(printer, &findings[..MOST], text_of);
+        return printer.note(&format!("and {more} more findings; --output json lists them all"));
+    }
     for finding in findings {
         let source = text_of(&finding.file).map(|text| NamedSource::new(&finding.file, text));
         let shown = Shown { finding, source };

@@ -306,6 +306,11 @@ impl<'a> Driver<'a> {
                 None => std::future::pending().await,
             }
         };
+        // An empty set of futures is over at once, and the timer would never be reached.
+        if self.under_way.is_empty() {
+            timer.await;
+            return Ok(());
+        }
         let first = match select(self.under_way.next(), Box::pin(timer)).await {
             Either::Left((arrival, _)) => arrival,
             Either::Right(_) => None,
@@ -373,7 +378,9 @@ impl<'a> Driver<'a> {
     fn stops(&self, stop: &Stop) -> bool {
         match stop {
             Stop::Finished if self.was_finished => {
-                self.state().owed().next().is_none() || self.now() >= self.began + DEBT_PATIENCE
+                (self.session.interrupts)() > 0
+                    || self.state().owed().next().is_none()
+                    || self.now() >= self.began + DEBT_PATIENCE
             }
             Stop::Blocked(_) | Stop::Approval(_) => self.session.patience == Patience::Stop,
             _ => true,

@@ -90,6 +90,24 @@ impl SqliteJournal {
         receiver
     }
 
+    /// A chain that was cut off at its end still holds; only the ledger knows that there was more.
+    fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
+        let heads = self.contents()?.heads;
+        let corrupt =
+            |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });
+        match heads.iter().rev().find(|h| h.run == *run) {
+            None => corrupt(1, "the ledger does not know this run"),
+            Some(head) => match records.iter().find(|r| r.seq == head.seq) {
+                Some(record) if record.hash == head.hash => Ok(()),
+                Some(_) => corrupt(head.seq, "the ledger has another hash for it"),
+                None => corrupt(
+                    head.seq,
+                    "the ledger knows this event, and it is missing: the end of the run was cut off",
+                ),
+            },
+        }
+    }
+
     /// Everything in the store, unchecked, for the audit.
     ///
     /// # Errors
@@ -261,6 +279,7 @@ impl Journal for SqliteJournal {
 
     fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
         let records = self.read(run)?;
+        self.check_head(run, &records)?;
         let reader = self.reader.borrow();
         let epoch = reader
             .query_row(

@@ -37,7 +37,8 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 true,
                 format!(
                     "aws rds promote-read-replica --region {} --db-instance-identifier {}",
-                    db.place.region, db.id
+                    db.place.region,
+                    quoted(&db.id)
                 ),
             ),
             describe_db(&db.place.region, &db.place.name, &db.id),
@@ -45,7 +46,13 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Write(write) => vec![write_call(write)],
-        Action::Run(c) => vec![call("command", "run", "here", true, c.argv.join(" "))],
+        Action::Run(c) => vec![call(
+            "command",
+            "run",
+            "here",
+            true,
+            c.argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "),
+        )],
         Action::Gate(_) | Action::Wait { .. } => Vec::new(),
     }
 }
@@ -80,7 +87,7 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
             true,
             format!(
                 "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {} --min-size {min} --desired-capacity {desired} --max-size {max}",
-                s.group.group
+                quoted(&s.group.group)
             ),
         ),
         call(
@@ -90,7 +97,8 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
             false,
             format!(
                 "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
-                s.group.group, s.proceed_at
+                quoted(&s.group.group),
+                s.proceed_at
             ),
         ),
     ]
@@ -153,8 +161,8 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
             true,
             format!(
                 "aws route53 change-resource-record-sets --hosted-zone-id {} --change-batch '{{\"Changes\":[{}]}}'",
-                s.zone.zone,
-                batch.join(",")
+                quoted(&s.zone.zone),
+                batch.join(",").replace('\'', "'\\''")
             ),
         ),
         call(
@@ -203,8 +211,8 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
         format!(
             "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {} --apply-immediately   # then end the sessions that are still open",
             f.db.place.region,
-            f.db.id,
-            groups.join(" ")
+            quoted(&f.db.id),
+            groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
         ),
     )
 }
@@ -215,7 +223,7 @@ fn describe_db(region: &str, at: &str, id: &str) -> Call {
         "DescribeDBInstances",
         at,
         false,
-        format!("aws rds describe-db-instances --region {region} --db-instance-identifier {id}"),
+        format!("aws rds describe-db-instances --region {region} --db-instance-identifier {}", quoted(id)),
     )
 }
 
@@ -230,9 +238,37 @@ fn aws(
 }
 
 fn sql(at: &str, id: &str, mutates: bool, text: &str) -> Call {
-    call("sql", "statement", at, mutates, format!("psql --host <endpoint of {id}> -c \"{text}\""))
+    call(
+        "sql",
+        "statement",
+        at,
+        mutates,
+        format!("psql --host {} -c {}", quoted(&format!("<endpoint of {id}>")), quoted(text)),
+    )
+}
+
+/// A value as a shell takes it: as one word, whatever is in it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn call(service: &'static str, operation: &'static str, at: &str, mutates: bool, command: String) -> Call {
     Call { service, operation, at: at.to_owned(), mutates, command }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_one_word() {
+        assert_eq!(quoted("truststream-db"), "truststream-db");
+        assert_eq!(quoted("a; touch x $(id)"), "'a; touch x $(id)'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+    }
 }

@@ -108,6 +108,9 @@ impl Walk<'_> {
 
     fn scalar(&mut self, node: &Node, shape: &Shape, what: &str) {
         match (shape, &node.value) {
+            (Shape::Text | Shape::Secret, Value::Text(text)) if text.chars().any(char::is_control) => {
+                self.wrong(node, what, "text in one line without control characters");
+            }
             (Shape::Text, Value::Text(text)) if !text.trim().is_empty() => {}
             (Shape::Text, Value::Text(_)) => self.wrong(node, what, "text that is not empty"),
             (Shape::Text, Value::Int(_) | Value::Float(_)) => self.push(
@@ -151,20 +154,7 @@ impl Walk<'_> {
                 .fix(format!("choose a number from {min} to {max}")),
             ),
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
-            (Shape::OneOf(words), Value::Text(text)) => {
-                let hint = suggest(text, words.iter().copied())
-                    .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
-                self.push(
-                    Finding::error(
-                        "plan-unknown-value",
-                        self.file,
-                        Some(node.span),
-                        format!("`{text}` is no {what}{hint}"),
-                    )
-                    .because(format!("`{what}` is one of: {}", words.join(", ")))
-                    .fix("choose one of them"),
-                );
-            }
+            (Shape::OneOf(words), Value::Text(text)) => self.unknown_word(node, what, text, words),
             (Shape::Secret, Value::Text(_)) => {}
             (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
                 {}
@@ -173,6 +163,21 @@ impl Walk<'_> {
             }
             (shape, _) => self.wrong(node, what, expected(shape)),
         }
+    }
+
+    fn unknown_word(&mut self, node: &Node, what: &str, text: &str, words: &[&str]) {
+        let hint = suggest(text, words.iter().copied())
+            .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+        self.push(
+            Finding::error(
+                "plan-unknown-value",
+                self.file,
+                Some(node.span),
+                format!("`{text}` is no {what}{hint}"),
+            )
+            .because(format!("`{what}` is one of: {}", words.join(", ")))
+            .fix("choose one of them"),
+        );
     }
 
     fn record(&mut self, node: &Node, record: &'static Record) {

@@ -232,7 +232,6 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
 fn fence(draft: &mut Draft<'_>, store: &Store<'_>, rds: &Rds, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
     let rungs = rungs(draft, name, rds);
-    let waived = draft.input.waived(Rule::UnfencedPromotion, Some(name));
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
@@ -251,7 +250,7 @@ fn fence(draft: &mut Draft<'_>, store: &Store<'_>, rds: &Rds, guard: &[StepId]) 
         let bound = draft.input.plan.objectives.rpo_ms.to_string();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
-    draft.fence(rungs, guard, waived, "fence");
+    draft.fence(rungs, guard, false, "fence");
     let gate = Action::Gate(Gate::Fenced { component: name.clone() });
     let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
     step.needs = all(guard);

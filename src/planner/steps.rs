@@ -235,10 +235,7 @@ impl<'a> Draft<'a> {
             .filter(|s| !s.background)
             .map(|s| Need { step: s.id.clone(), settled: s.on_failure == OnFailure::Continue })
             .collect();
-        // Only steps that nothing else waits for have to be waited for.
-        let needed: BTreeSet<_> =
-            self.steps.iter().flat_map(|s| s.needs.iter().map(|n| n.step.clone())).collect();
-        let last: Vec<_> = before.into_iter().filter(|n| !needed.contains(&n.step)).collect();
+        let mut needs = before;
         let guards: Vec<_> = self
             .steps
             .iter()
@@ -250,9 +247,10 @@ impl<'a> Draft<'a> {
             let Write::Guard { component, place, holder } = guard else { continue };
             let action = Action::Write(Write::ReleaseGuard { component: component.clone(), place, holder });
             let mut step = step(&format!("release.{component}"), Phase::Seal, Some(&component), action);
-            step.needs.clone_from(&last);
+            step.needs = needs;
             step.on_failure = OnFailure::Continue;
-            self.push(step);
+            // The first one waits for everything, the others for it.
+            needs = vec![Need { step: self.push(step), settled: true }];
         }
     }
 

@@ -108,7 +108,9 @@ fn gap(turn: &Turn) -> Dur {
 }
 
 fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
-    if let Some(declared) = state.created.outage_began {
+    // A person's word may only move the beginning forward in time, never cut off what probes saw.
+    let seen_later = |declared: &Timestamp| outage.began.is_none_or(|began| *declared <= began);
+    if let Some(declared) = state.created.outage_began.filter(seen_later) {
         return figure(
             state,
             Some(declared),

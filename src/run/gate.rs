@@ -41,12 +41,13 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
     if state.fenced(component).is_some() {
         return Says::Pass(vec![pass(step)]);
     }
-    if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
-        return Says::Pass(vec![What::FencePending { component: component.clone() }, pass(step)]);
-    }
+    // A waiver stands for a fence that cannot be had; one that can is waited for, within its timeout.
     let rungs = state.rungs(component);
     if rungs.iter().any(|&i| !state.step(i).background && !state.steps[i].work.status.settled()) {
         return Says::Wait;
+    }
+    if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
+        return Says::Pass(vec![What::FencePending { component: component.clone() }, pass(step)]);
     }
     let tried: Vec<_> = rungs
         .iter()
@@ -77,9 +78,6 @@ fn exposure(
     for component in components {
         let Some(measured) = state.exposure(component) else { return Says::Wait };
         let figure = measured.at(now);
-        if figure.proves(objective) {
-            continue;
-        }
         let (rule, value) = match (figure.basis, figure.value_ms) {
             (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
             _ => (Rule::ExposureUnknown, None),
@@ -89,9 +87,11 @@ fn exposure(
             |w: &&Waiver| [rule, Rule::UnfencedPromotion].iter().any(|r| w.covers(*r, Some(component)));
         let accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
         let covered = match (value, accepted) {
+            // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.
+            (Some(_), None) => figure.proves(objective),
             (Some(value), Some(bound)) => value <= bound,
             (None, Some(_)) => state.waiver(Rule::ExposureUnknown, Some(component)).is_some(),
-            (_, None) => false,
+            (None, None) => false,
         };
         if !covered {
             let more = accepted.map_or_else(String::new, |b| format!(", and {b} was accepted"));

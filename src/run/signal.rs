@@ -1,7 +1,7 @@
 //! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
 
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Gate};
+use crate::model::action::{Action, Check, Gate};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::StepId;
 use crate::model::waiver::Person;
@@ -82,6 +82,11 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
     let i = find(state, step)?;
     if state.step(i).action.is_safety() {
         return Err(format!("{step} is a safety step: it cannot be skipped, only waived by its rule"));
+    }
+    if matches!(state.step(i).action, Action::Switch(_) | Action::Check(Check::Probe { .. })) {
+        return Err(format!(
+            "without {step} nothing shows that users are served; do it by hand and say drctl runs done"
+        ));
     }
     // Traffic must not get ahead of what proves that the site serves.
     let guards_traffic = state

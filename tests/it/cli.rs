@@ -244,7 +244,7 @@ fn usage_errors_say_what_was_meant() {
             2,
             "did you mean `region-dark`?",
         ),
-        (&["failover", "truststream", "--sandbox", "--to", "mars", "--yes"], 3, "no site `mars`"),
+        (&["failover", "truststream", "--sandbox", "--to", "mars", "--yes"], 2, "no site `mars`"),
         (&["failover", "truststream", "--to", "us-east-1", "--yes"], 3, "built without aws"),
         (&["failover", "truststream", "--sandbox", "--to", "us-east-1"], 2, "--yes"),
         (&["failback", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "the plan's home"),
@@ -258,6 +258,48 @@ fn usage_errors_say_what_was_meant() {
         assert!(err.contains(words) || out.contains(words), "{args:?}: {out}{err}");
         assert!(!err.contains('\u{1b}') && !out.contains('\u{1b}'), "colours in a pipe");
     }
+}
+
+#[test]
+fn words_of_a_person_never_flatter_and_bounds_bind() {
+    let folder = Folder::with_plans();
+    let late = ["--outage-began", "2026-01-01T03:01:20Z", "--output", "json"];
+    let (_, out, err) = run(&folder, &sandbox("region-lost", &late));
+    let report = json(&out);
+    assert_eq!(report["rto"]["achieved_s"], report["truth"]["users_failed_as_sampled_s"], "{err}");
+    assert_eq!(run(&folder, &sandbox("region-lost", &["--outage-began", "yesterday"])).0, 2);
+    let waive = |rule, bound| ["--waive", rule, "--accept-data-loss", bound, "--reason", "x"];
+    assert_eq!(
+        run(&folder, &sandbox("region-dark", &waive("unfenced-promotion", "1s"))).0,
+        3,
+        "46 s are not 1 s"
+    );
+    assert_eq!(run(&folder, &sandbox("region-dark", &waive("unfenced-promotion:nodb", "5m"))).0, 2);
+    assert_eq!(run(&folder, &sandbox("region-slow", &["--from", "mars"])).0, 2);
+    let (_, out, _) = run(
+        &folder,
+        &sandbox("region-slow", &[&waive("unfenced-promotion", "5m")[..], &["--output", "json"]].concat()),
+    );
+    assert_eq!(
+        json(&out)["fence"]["state"],
+        "proven",
+        "a fence that can be had is waited for, waiver or not"
+    );
+}
+
+#[test]
+fn json_is_one_document() {
+    let folder = Folder::with_plans();
+    for args in [
+        sandbox("region-dark", &["--output", "json"]),
+        sandbox("region-lost", &["--dry-run", "--output", "json"]),
+        sandbox("region-lost", &["--output", "json"]),
+    ] {
+        let (_, out, err) = run(&folder, &args);
+        assert!(json(&out).is_object(), "{args:?}: {out}{err}");
+    }
+    let (code, _, err) = run(&folder, &sandbox("region-lost", &["--pace", "nan"]));
+    assert_eq!(code, 2, "{err}");
 }
 
 #[test]

@@ -120,3 +120,43 @@ fn a_store_that_cannot_be_read_is_an_error_with_a_way_out() {
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("sandbox.db") && err.contains("--store"), "{err}");
 }
+
+/// A journal whose end was cut off holds as a chain; the ledger knows that there was more, and nobody drives on from it.
+#[test]
+fn a_truncated_journal_is_not_carried_on() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let id = run_id(&folder);
+    let path = folder.path().join(".drctl/sandbox.db");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch("DROP TRIGGER events_remain; DELETE FROM events WHERE seq > 30").unwrap();
+    drop(connection);
+    let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox"]);
+    assert!(code == 2 && err.contains("cut off"), "{code} {out}{err}");
+}
+
+/// A run without probes, and a finished run that still owes a fence, have nothing under way to wait for: they end all the same.
+#[test]
+fn nothing_under_way_is_no_reason_to_hang() {
+    let folder = Folder::with_plans();
+    let dark = ["failover", "truststream", "--sandbox", "region-dark", "--to", "us-east-1", "--yes"];
+    let waive = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"];
+    assert_eq!(folder.run(&[&dark[..], &waive[..]].concat()).0, 5);
+    let id = run_id(&folder);
+    let limited = |args: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_drctl");
+        let mut command = Command::new("timeout");
+        command.args(["60", program]).args(args).current_dir(folder.path());
+        finish(command.output().unwrap())
+    };
+    let (code, _, err) = limited(&["runs", "resume", &id, "--sandbox"]);
+    assert_eq!(code, 5, "{err}");
+    let plan = folder.path().join("plans/starter.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, &text[..text.find("probes:").unwrap()]).unwrap();
+    let began = ["--outage-began", "2026-01-01T03:00:30Z"];
+    let (code, _, err) = limited(
+        &[&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"][..], &began[..]].concat(),
+    );
+    assert_eq!(code, 5, "recovered, and without probes nothing is proven: {err}");
+}

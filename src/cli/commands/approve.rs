@@ -2,7 +2,7 @@
 
 use crate::cli::args::Global;
 use crate::cli::commands::runs;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::executor::create;
@@ -30,6 +30,6 @@ pub fn reject(
 ) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let signal = Signal::Reject { step: StepId::new(step), reason: reason.to_owned() };
+    let signal = Signal::Reject { step: StepId::new(step), reason: one_line(reason) };
     runs::send(&context, printer, &store, &RunId::new(run), signal)
 }

@@ -7,7 +7,7 @@ use super::outcome::{self, Told};
 use super::stage::Stage;
 use crate::adapters::sandbox::{Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
@@ -43,7 +43,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
             printer,
             &store,
             &id(run),
-            Signal::Skip { step: StepId::new(step.as_str()), reason: reason.clone() },
+            Signal::Skip { step: StepId::new(step.as_str()), reason: one_line(reason) },
         ),
         RunsCommand::Done { run, step } => {
             send(&context, printer, &store, &id(run), Signal::Done { step: StepId::new(step.as_str()) })
@@ -203,7 +203,7 @@ fn cancel(
     run: &RunId,
     reason: &str,
 ) -> Result<u8, CliError> {
-    send(context, printer, store, run, Signal::Cancel { reason: reason.to_owned() })?;
+    send(context, printer, store, run, Signal::Cancel { reason: one_line(reason) })?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         Ok(exit::DONE)
     } else {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::outcome::{self, Told};
 use super::stage::Stage;
 use crate::cli::args::{Global, StartArgs};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
@@ -37,6 +37,7 @@ struct Starting<'a> {
     store: &'a SqliteJournal,
     intent: Intent,
     args: &'a StartArgs,
+    outage_began: Option<Timestamp>,
     interrupts: Interrupts,
 }
 
@@ -45,7 +46,10 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let starting = Starting { context: &context, printer, store: &store, intent, args, interrupts };
+    let outage_began =
+        args.outage_began.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
+    let starting =
+        Starting { context: &context, printer, store: &store, intent, args, outage_began, interrupts };
     let plans = starting.select()?;
     let mut documents = Vec::new();
     let mut worst = exit::DONE;
@@ -169,14 +173,17 @@ impl Starting<'_> {
             phase: None,
         };
         match ended? {
-            Before::Refused => Ok((exit::REFUSED, None)),
-            Before::Shown => Ok((exit::DONE, None)),
+            Before::Refused(document) => Ok((exit::REFUSED, Some(document))),
+            Before::Shown(document) => Ok((exit::DONE, Some(document))),
             Before::Nothing => {
                 self.printer.note(&format!(
                     "{}: nothing to do: everything is in {} already",
                     plan.name, self.args.to
                 ));
-                Ok((exit::DONE, None))
+                let document = serde_json::json!({
+                    "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "nothing_to_do",
+                });
+                Ok((exit::DONE, Some(document)))
             }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
@@ -199,6 +206,7 @@ impl Starting<'_> {
 
     async fn recover(&self, stage: &Stage, session: &Session<'_>, plan: &Plan) -> Result<Before, CliError> {
         let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
+        self.names_exist(plan)?;
         let run = self.run_id(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
         let turns = self.notice(stage, session, plan, (&mut recorder, scope)).await?;
@@ -207,16 +215,19 @@ impl Starting<'_> {
         let runbook = match self.derive(plan, &seen, session.world.now(), &run)? {
             Ok(runbook) => runbook,
             Err(refusals) => {
-                self.refused(plan, &refusals);
-                return Ok(Before::Refused);
+                return Ok(Before::Refused(self.refused(plan, &refusals)));
             }
         };
         if runbook.is_empty() {
             return Ok(Before::Nothing);
         }
         if self.args.dry_run {
-            super::plan::show(self.printer, &runbook);
-            return Ok(Before::Shown);
+            if self.printer.format == Format::Human {
+                super::plan::show(self.printer, &runbook);
+            }
+            return Ok(Before::Shown(serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "digest": runbook.digest(), "runbook": runbook,
+            })));
         }
         self.consent(&runbook)?;
         let _lock = RunLock::take(&Context::lock_folder(self.store), &run)?;
@@ -226,6 +237,28 @@ impl Starting<'_> {
         }
         let owned = create::create(session, created, &owner(stage), turns)?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
+    }
+
+    /// What was typed has to be in the plan: a site that nobody declared has no primary that could be fenced.
+    fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
+        for site in self.args.from.iter().chain([&self.args.to]) {
+            if !plan.sites.contains_key(&SiteName::new(site.as_str())) {
+                let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
+                return Err(CliError::usage_fix(
+                    format!("plan {} has no site `{site}`", plan.name),
+                    format!("one of: {}", known.join(", ")),
+                ));
+            }
+        }
+        for waiver in self.context.waivers(&self.args.waive)? {
+            if let Some(unknown) = waiver.component.filter(|c| !plan.components.contains_key(c)) {
+                return Err(CliError::usage_fix(
+                    format!("plan {} has no component `{unknown}`", plan.name),
+                    "name one of its components after the rule, or none for all",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Asks probes: in a rehearsal from before the outage until somebody has decided, live for as long as it takes to believe them.
@@ -302,15 +335,14 @@ impl Starting<'_> {
         Ok(planner::plan_run(&input))
     }
 
-    fn refused(&self, plan: &Plan, refusals: &[planner::Refusal]) {
+    fn refused(&self, plan: &Plan, refusals: &[planner::Refusal]) -> serde_json::Value {
         if self.printer.format == Format::Human {
             render::refusals(self.printer, plan.name.as_str(), refusals);
-        } else {
-            self.printer.document(&serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "refused",
-                "refusals": refusals, "exit_code": exit::REFUSED,
-            }));
         }
+        serde_json::json!({
+            "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "refused",
+            "refusals": refusals, "exit_code": exit::REFUSED,
+        })
     }
 
     /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
@@ -318,7 +350,9 @@ impl Starting<'_> {
         if self.args.yes {
             return Ok(());
         }
-        super::plan::show(self.printer, runbook);
+        if self.printer.format == Format::Human {
+            super::plan::show(self.printer, runbook);
+        }
         if !self.printer.is_interactive() {
             return Err(CliError::usage_fix(
                 "nobody is at the terminal to confirm",
@@ -367,10 +401,10 @@ impl Starting<'_> {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             schema_version: SCHEMA_VERSION,
             requester: self.context.person(),
-            reason: self.args.waive.reason.clone(),
+            reason: self.args.waive.reason.as_deref().map(one_line),
             severity: self.args.severity.clone(),
             incident: self.args.incident.clone(),
-            outage_began: self.args.outage_began.as_deref().and_then(|t| Timestamp::parse(t).ok()),
+            outage_began: self.outage_began,
             continues: None,
         }
     }
@@ -378,8 +412,8 @@ impl Starting<'_> {
 
 /// How far a plan got.
 enum Before {
-    Refused,
-    Shown,
+    Refused(serde_json::Value),
+    Shown(serde_json::Value),
     Nothing,
     Ran(Box<Ended>),
 }

@@ -143,6 +143,9 @@ impl Protection {
 
 /// Protected: every store has a writer and a replica that answers. Unknown is never rounded up.
 fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
+    if !plan.components.values().any(crate::plan::types::Component::is_store) {
+        return Protection::Unknown("the plan has no database".to_owned());
+    }
     for component in plan.components.values() {
         let Spec::Rds(rds) = &component.spec else { continue };
         let (mut replicas, mut unseen) = (0, Vec::new());
