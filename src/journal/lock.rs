@@ -21,7 +21,9 @@ impl RunLock {
         let path = folder.join(format!("{run}.lock"));
         let unreadable =
             |e: &dyn std::fmt::Display| StoreError::Unreadable(format!("{}: {e}", path.display()));
+        use std::os::unix::fs::OpenOptionsExt as _;
         let file = OpenOptions::new()
+            .mode(0o600)
             .create(true)
             .truncate(false)
             .write(true)

@@ -27,7 +27,9 @@ pub struct Change {
 pub fn changes(state: &RunState) -> Vec<Change> {
     let done = |i: &usize| {
         let step = &state.steps[*i];
-        step.undo.is_none() && matches!(step.work.status, Status::Done(End::Performed | End::ByHand))
+        let performed = matches!(step.work.status, Status::Done(End::Performed | End::ByHand));
+        // A step that failed after its call may have had its effect all the same.
+        step.undo.is_none() && (performed || (step.work.attempts > 0 && step.work.status == Status::Failed))
     };
     (0..state.steps.len()).filter(done).flat_map(|i| of(&state.step(i).action)).collect()
 }

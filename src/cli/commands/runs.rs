@@ -223,6 +223,10 @@ fn resume(
         printer.note(&format!("run {run} is over and owes nothing"));
         return Ok(exit::DONE);
     }
+    // Only its owner may go on with a run: whoever is not gets no word in either.
+    if RunLock::is_held(&Context::lock_folder(store), run) {
+        return Err(StoreError::Owned(run.clone()).into());
+    }
     for waiver in context.waivers(waive)? {
         send(context, printer, store, run, Signal::Waive { waiver })?;
     }
