@@ -7,6 +7,7 @@ use crate::cli::args::{Global, InitArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::Printer;
+use crate::plan::{schema, shapes};
 
 const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");
 const PLAN: &str = include_str!("../../../plans/starter.yaml");
@@ -29,6 +30,10 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
         &plans.join(format!("{name}.yaml")),
         &PLAN.replacen("plan: starter", &format!("plan: {name}"), 1),
     )?;
+    // Editors find these by the first line of the files: completion and checks while typing.
+    let of = |record, title| format!("{:#}\n", schema::schema(record, title));
+    write_new(printer, &plans.join("plan.schema.json"), &of(&shapes::PLAN, "drctl plan"))?;
+    write_new(printer, &plans.join("settings.schema.json"), &of(&shapes::SETTINGS, "drctl.yaml"))?;
     write_new(printer, &base.join(".gitignore"), ".drctl/\n")?;
     printer.line(&format!("next: drctl check, then drctl failover {name} --sandbox --to us-east-1"));
     Ok(exit::DONE)
