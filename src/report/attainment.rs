@@ -108,7 +108,7 @@ fn gap(turn: &Turn) -> Dur {
 }
 
 fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
-    // A person's word may only move the beginning forward in time, never cut off what probes saw.
+    // A person's word may put the beginning earlier than probes saw it, never later.
     let seen_later = |declared: &Timestamp| outage.began.is_none_or(|began| *declared <= began);
     if let Some(declared) = state.created.outage_began.filter(seen_later) {
         return figure(

@@ -79,7 +79,7 @@ impl RunState {
             What::RunCreated(_) => return Err(Illegal::Beginning),
             What::EpochTaken { epoch, owner } => self.take_epoch(*epoch, owner, at),
             What::ProbeTurned { probe, good, since, last_other, .. } => {
-                let turn = Turn { good: *good, since: *since, last_other: *last_other, noticed_at: at };
+                let turn = Turn { good: *good, since: *since, last_other: *last_other };
                 let turns = self.turns.entry(probe.clone()).or_default();
                 // A process that carries a run on sees again what was seen before it: that is no turn.
                 if turns.last().is_none_or(|last| last.good != turn.good) {

@@ -145,8 +145,6 @@ pub struct Turn {
     pub since: Timestamp,
     /// When the last sample of the other kind was sent.
     pub last_other: Option<Timestamp>,
-    /// When it was noticed.
-    pub noticed_at: Timestamp,
 }
 
 /// What the run is doing.

@@ -267,7 +267,9 @@ fn words_of_a_person_never_flatter_and_bounds_bind() {
     let (_, out, err) = run(&folder, &sandbox("region-lost", &late));
     let report = json(&out);
     assert_eq!(report["rto"]["achieved_s"], report["truth"]["users_failed_as_sampled_s"], "{err}");
-    assert_eq!(run(&folder, &sandbox("region-lost", &["--outage-began", "yesterday"])).0, 2);
+    for nonsense in ["yesterday", "2030-01-01T00:00:00Z"] {
+        assert_eq!(run(&folder, &sandbox("region-lost", &["--outage-began", nonsense])).0, 2, "{nonsense}");
+    }
     let waive = |rule, bound| ["--waive", rule, "--accept-data-loss", bound, "--reason", "x"];
     assert_eq!(
         run(&folder, &sandbox("region-dark", &waive("unfenced-promotion", "1s"))).0,

@@ -210,6 +210,12 @@ impl Starting<'_> {
         let run = self.run_id(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
         let turns = self.notice(stage, session, plan, (&mut recorder, scope)).await?;
+        if let Some(future) = self.outage_began.filter(|began| *began > session.world.now()) {
+            return Err(CliError::usage(format!(
+                "--outage-began {future} is in the future; it is {} now",
+                session.world.now()
+            )));
+        }
         let guard = self.context.settings.guard.as_ref();
         let seen = estate::look(session, (self.store, scope), plan, guard, &recorder).await?;
         let runbook = match self.derive(plan, &seen, session.world.now(), &run)? {
