@@ -213,6 +213,22 @@ def deletion(server: Server) -> None:
 
 
 @check
+def several_groups(server: Server) -> None:
+    """several groups are described in one call, unknown ones left out; activities are told apart by group"""
+    names = [group(server, name) for name in ("many-a", "many-b", "many-c")]
+    for name in names[:2]:
+        full(server, name, 1)
+    scaling = server.client("autoscaling", EAST)
+    found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[*names[:2], "nobody"])["AutoScalingGroups"]
+    equal({g["AutoScalingGroupName"]: len(g["Instances"]) for g in found}, {n: 1 for n in names[:2]}, "groups")
+    for name, wanted in zip(names, (1, 1, 0)):
+        equal([a["AutoScalingGroupName"] for a in activities(server, name)], [name] * wanted, f"activities of {name}")
+    both = {a["AutoScalingGroupName"] for a in scaling.describe_scaling_activities()["Activities"]}
+    assert set(names[:2]) <= both, f"activities of all groups are of {both}"
+    refused("ValidationError", lambda: activities(server, "nobody"), "not found")
+
+
+@check
 def regions(server: Server) -> None:
     """a group of one region is unknown in the other"""
     name = group(server, "iso")

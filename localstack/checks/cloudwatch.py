@@ -1,6 +1,10 @@
 """CloudWatch: ReplicaLag, and LocalStack's own metrics beside it."""
 
+import io
 import json
+import struct
+import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +12,8 @@ import cbor2
 
 from checks.harness import EAST, MAIN, RUN, WEST, Server, check, equal
 from checks.rds import knob, pair, promote, show
+
+TARGET = "GraniteServiceVersion20100801"
 
 
 def lag_query(name: str, query_id: str = "lag") -> dict:
@@ -80,31 +86,94 @@ def lag_of_replicas_only(server: Server) -> None:
     equal(lag(server, name)[0], before, "lag after promotion")
 
 
+def post(server: Server, path: str, body: bytes, kind: str, **headers) -> tuple[int, object, bytes]:
+    scope = f"{MAIN}/20260101/{EAST}/monitoring/aws4_request"
+    signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{server.endpoint}{path}"
+    request = urllib.request.Request(url, body, {**headers, "Content-Type": kind, "Authorization": signed})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def post_cbor(server: Server, question: dict) -> tuple[int, object, bytes]:
+    """Byte for byte as aws-sdk-cloudwatch 1.140 for Rust: maps without a length, and these headers."""
+    headers = {"smithy_protocol": "rpc-v2-cbor", "accept": "application/cbor", "x_amzn_query_mode": "true"}
+    path = f"/service/{TARGET}/operation/GetMetricData"
+    return post(server, path, cbor(question), "application/cbor", **headers)
+
+
+def cbor(value: object) -> bytes:
+    if isinstance(value, dict):
+        return b"\xbf" + b"".join(cbor(part) for pair in value.items() for part in pair) + b"\xff"
+    if isinstance(value, list):
+        assert len(value) < 24, "a longer list has a longer head"
+        return bytes([0x80 + len(value)]) + b"".join(map(cbor, value))
+    if isinstance(value, datetime):
+        return b"\xc1\xfb" + struct.pack(">d", value.timestamp())
+    return cbor2.dumps(value)
+
+
+def form(value: object, name: str = "") -> list[tuple[str, str]]:
+    """A question in the query protocol."""
+    if isinstance(value, dict):
+        return [item for key, part in value.items() for item in form(part, f"{name}.{key}" if name else key)]
+    if isinstance(value, list):
+        return [item for n, part in enumerate(value, 1) for item in form(part, f"{name}.member.{n}")]
+    return [(name, value.isoformat() if isinstance(value, datetime) else str(value))]
+
+
+@check
+def rust_protocol(server: Server) -> None:
+    """RPC v2 CBOR as the Rust SDK speaks it: fractions of a second in, tagged times and floats out, nothing after"""
+    _, name = pair(server, "cbor")
+    knob(server, name, replica_lag_s=7)
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    question = {"MetricDataQueries": [lag_query(name)], "StartTime": start, "EndTime": datetime.now(UTC)}
+    status, headers, body = post_cbor(server, question)
+    kinds = (headers["Content-Type"], headers["Smithy-Protocol"])
+    equal((status, *kinds), (200, "application/cbor", "rpc-v2-cbor"), "head")
+    stream = io.BytesIO(body)
+    found = cbor2.load(stream)["MetricDataResults"][0]
+    equal(stream.read(), b"", "bytes after the answer")
+    equal((found["Id"], found["StatusCode"], found["Values"][0]), ("lag", "Complete", 7.0), "answer")
+    equal({type(value) for value in found["Values"]}, {float}, "types of the values")
+    assert b"jTimestamps\x9f\xc1\xfb" in body, "times are not tagged floats, which the SDK insists on"
+    equal({type(stamp) for stamp in found["Timestamps"]}, {datetime}, "types of the times")
+    nobody = {**question, "MetricDataQueries": [lag_query("nobody")]}
+    equal(cbor2.loads(post_cbor(server, nobody)[2])["MetricDataResults"][0]["Values"], [], "of an unknown instance")
+
+
+@check
+def rust_errors(server: Server) -> None:
+    """an error in RPC v2 CBOR names its code in x-amzn-query-error, where the Rust SDK looks first"""
+    question = {"MetricDataQueries": [lag_query("nobody")], **window()}
+    fault = {"service": "cloudwatch", "operation": "GetMetricData", "account": MAIN, "message": "not now"}
+    for when in ("before", "after"):
+        for code, wanted, side in (("Throttling", 400, "Sender"), ("InternalFailure", 500, "Receiver")):
+            server.control("faults", {**fault, "code": code, "when": when})
+            status, headers, body = post_cbor(server, question)
+            equal((status, headers["x-amzn-query-error"]), (wanted, f"{code};{side}"), f"{code} {when}")
+            equal(cbor2.loads(body)["message"], "not now", f"message of {code} {when}")
+
+
 @check
 def other_protocols(server: Server) -> None:
-    """the JSON and CBOR forms that newer SDKs speak give the same answer, fractions of a second included"""
+    """the query protocol of older SDKs and the JSON form of others give the same answer"""
     _, name = pair(server, "wire")
     knob(server, name, replica_lag_s=7)
     end = datetime.now(UTC)
     question = {"MetricDataQueries": [lag_query(name)], "StartTime": end - timedelta(minutes=5), "EndTime": end}
-    target, service = "GraniteServiceVersion20100801", f"{server.endpoint}/service"
     plain = json.dumps(question, default=lambda moment: moment.timestamp()).encode()
-    forms = [
-        (server.endpoint, plain, "application/x-amz-json-1.0", {"X-Amz-Target": f"{target}.GetMetricData"}, json.loads),
-        (
-            f"{service}/{target}/operation/GetMetricData",
-            cbor2.dumps(question, datetime_as_timestamp=True),
-            "application/cbor",
-            {"smithy-protocol": "rpc-v2-cbor", "Accept": "application/cbor"},
-            cbor2.loads,
-        ),
-    ]
-    scope = f"{MAIN}/20260101/{EAST}/monitoring/aws4_request"
-    signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"
-    for url, body, kind, headers, read in forms:
-        request = urllib.request.Request(url, body, {**headers, "Content-Type": kind, "Authorization": signed})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            equal(read(answer.read())["MetricDataResults"][0]["Values"][0], 7.0, f"value by {kind}")
+    status, _, body = post(server, "/", plain, "application/x-amz-json-1.0", X_Amz_Target=f"{TARGET}.GetMetricData")
+    equal((status, json.loads(body)["MetricDataResults"][0]["Values"][0]), (200, 7.0), "by JSON")
+    fields = form({"Action": "GetMetricData", "Version": "2010-08-01", **question})
+    kind = "application/x-www-form-urlencoded"
+    status, _, body = post(server, "/", urllib.parse.urlencode(fields).encode(), kind)
+    assert status == 200 and b"<Values><member>7.0</member>" in body, f"by query: {status} {body!r}"
 
 
 @check

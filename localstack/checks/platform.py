@@ -20,8 +20,9 @@ def bucket(server: Server, name: str) -> str:
 def clean_up(server: Server) -> None:
     s3 = server.client("s3")
     for name in _buckets:
-        for found in s3.list_objects_v2(Bucket=name).get("Contents", []):
-            s3.delete_object(Bucket=name, Key=found["Key"])
+        listed = s3.list_object_versions(Bucket=name)
+        for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=name, Key=found["Key"], VersionId=found["VersionId"])
         s3.delete_bucket(Bucket=name)
 
 
@@ -65,6 +66,41 @@ def conditional_delete(server: Server) -> None:
     s3.delete_object(Bucket=name, Key="db", IfMatch=etag)
     equal(s3.list_objects_v2(Bucket=name)["KeyCount"], 0, "objects left")
     refused("PreconditionFailed", lambda: s3.delete_object(Bucket=name, Key="db", IfMatch="*"))
+
+
+@check
+def conditions_between(server: Server) -> None:
+    """S3: a guard given back can be taken anew; If-Match of a missing key is NoSuchKey; versioned buckets, too"""
+    s3, name = server.client("s3"), bucket(server, "again")
+
+    def take() -> str:
+        return s3.put_object(Bucket=name, Key="db", Body=b"x", IfNoneMatch="*")["ETag"]
+
+    refused("NoSuchKey", lambda: s3.put_object(Bucket=name, Key="db", Body=b"x", IfMatch=f'"{"0" * 32}"'))
+    s3.delete_object(Bucket=name, Key="db", IfMatch=take())
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    s3.delete_object(Bucket=name, Key="db", IfMatch=take())
+    take()
+    refused("PreconditionFailed", take)
+
+
+@check
+def secrets(server: Server) -> None:
+    """Secrets Manager: a value by name, by ARN and by stage; those of other regions and deleted ones fail"""
+    manager, name = server.client("secretsmanager"), f"drctl/{RUN}"
+    arn = manager.create_secret(Name=name, SecretString='{"password": "one"}')["ARN"]
+    for wanted in (name, arn):
+        equal(manager.get_secret_value(SecretId=wanted)["SecretString"], '{"password": "one"}', f"value of {wanted}")
+    manager.put_secret_value(SecretId=name, SecretString="two")
+    now = manager.get_secret_value(SecretId=name)
+    equal((now["SecretString"], now["VersionStages"]), ("two", ["AWSCURRENT"]), "newer value")
+    old = manager.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
+    equal(old["SecretString"], '{"password": "one"}', "previous value")
+    other = server.client("secretsmanager", WEST)
+    refused("ResourceNotFoundException", lambda: other.get_secret_value(SecretId=name))
+    manager.delete_secret(SecretId=name)
+    refused("InvalidRequestException", lambda: manager.get_secret_value(SecretId=name))
+    manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
 @check

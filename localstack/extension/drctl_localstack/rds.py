@@ -8,7 +8,9 @@ from localstack.aws.spec import load_service
 from localstack.services.moto import call_moto
 from moto.ec2 import ec2_backends
 from moto.rds.models import DBInstance, rds_backends
+from moto.rds.responses import RDSResponse
 
+from drctl_localstack import paging, rds_events
 from drctl_localstack import rds_overlay as overlays
 from drctl_localstack.rds_overlay import Busy, GroupChange, Overlay, Promotion
 from drctl_localstack.settings import LOCK
@@ -178,6 +180,7 @@ CUSTOM = {
     "CreateDBInstance": create,
     "CreateDBInstanceReadReplica": create_replica,
     "DeleteDBInstance": delete,
+    "DescribeEvents": rds_events.describe,
     "ModifyDBInstance": modify,
     "PromoteReadReplica": promote,
     "RebootDBInstance": reboot,
@@ -186,6 +189,14 @@ CUSTOM = {
     "StartDBInstance": start,
     "StopDBInstance": stop,
 }
+
+
+def _paginate(self: RDSResponse, resources: list) -> tuple[list, str | None]:
+    """moto has 50 to a page where AWS has 100, and an internal error for a marker it does not find."""
+    return paging.page({resource.resource_id: resource for resource in resources}, self.params)
+
+
+RDSResponse._paginate = _paginate
 
 
 def _guarded(operation):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from moto.rds.models import DBInstance, rds_backends
 
-from drctl_localstack import settings
+from drctl_localstack import rds_events, settings
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Busy:
     status: str
     since: float
     setting: str
+    seen: float = 0.0  # when somebody last saw it under way: it did not end before that, however short it is made
 
 
 @dataclass
@@ -89,14 +90,24 @@ def status(db: DBInstance, now: float) -> str:
 def settle(db: DBInstance, now: float) -> None:
     """End whatever is over by now."""
     overlay = of(db)
-    if overlay.busy and now >= overlay.busy.since + settings.seconds(overlay.busy.setting):
-        overlay.busy = None
+    if overlay.busy:
+        _settle_busy(db, overlay, overlay.busy, now)
     if overlay.group_change and now >= overlay.group_change.since + settings.seconds("sg_apply_ms"):
         overlay.group_change = None
     if overlay.promotion:
         duration = settings.seconds("promote_lag_before_modifying_ms") + settings.seconds("promote_modifying_ms")
         if now >= overlay.promotion.since + duration:
             _finish_promotion(db, overlay, overlay.promotion.since + duration)
+
+
+def _settle_busy(db: DBInstance, overlay: Overlay, busy: Busy, now: float) -> None:
+    end = busy.since + settings.seconds(busy.setting)
+    if now < end:
+        busy.seen = now
+        return
+    overlay.busy = None
+    if busy.status == "rebooting":
+        rds_events.record_reboot(db, busy.since, max(end, busy.seen))
 
 
 def settle_account(account: str, now: float) -> None:

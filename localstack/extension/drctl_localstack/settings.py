@@ -16,6 +16,10 @@ DEFAULTS: dict[str, int | float | bool] = {
     "db_start_ms": 500,
     "sg_apply_ms": 1000,
     "sg_status_modifying": False,
+    # How much later than it happened an event shows in DescribeEvents, and whether the reboot of a Single-AZ instance
+    # has the shutdown event too (AWS's support articles show it for Multi-AZ only).
+    "event_delay_ms": 0,
+    "single_az_shutdown_event": True,
     # AWS ships transaction logs every five minutes, so that is how far LatestRestorableTime is behind.
     "restorable_lag_ms": 300_000,
     # CloudWatch ReplicaLag of a replica nobody set, and how late a data point becomes visible.
