@@ -2,10 +2,21 @@
 //!
 //! `perform` only starts something; completion is what `observe` then sees. A provider is a folder here, a service a file.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod limits;
+pub mod live;
 pub mod local;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sandbox;
-pub mod unbuilt;
+pub mod secrets;
+mod unbuilt;
+
+#[cfg(not(feature = "aws"))]
+use unbuilt::aws;
+#[cfg(not(feature = "postgres"))]
+use unbuilt::postgres;
 
 use futures_util::future::LocalBoxFuture;
 

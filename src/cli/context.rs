@@ -10,6 +10,7 @@ use super::render;
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::ids::ComponentName;
+use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
@@ -129,6 +130,12 @@ impl Context {
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
             .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    }
+
+    /// Where a plan's guards are kept: under its name, since two plans may both have a `db`.
+    pub fn guard_of(&self, plan: &Plan) -> Option<Place> {
+        let guard = self.settings.guard.clone()?;
+        Some(Place { name: format!("{}/{}", guard.name.trim_end_matches('/'), plan.name), ..guard })
     }
 
     /// Who is at the keyboard. Only claimed, until keys exist.

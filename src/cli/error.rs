@@ -31,6 +31,16 @@ impl CliError {
         Self { hint: Some(hint.into()), ..Self::usage(message) }
     }
 
+    /// Nobody can go on before somebody renews credentials.
+    pub fn credentials(place: &str, why: &str) -> Self {
+        Self {
+            code: "waiting_for_credentials",
+            message: format!("waiting for credentials for {place}: {why}"),
+            hint: Some("renew them (aws sso login, or new keys) and run the command again".to_owned()),
+            exit: exit::WAITING,
+        }
+    }
+
     /// A file that cannot be read or written.
     pub fn file(path: &std::path::Path, cause: &std::io::Error) -> Self {
         Self::usage_fix(

@@ -6,6 +6,8 @@ use crate::inventory::estate::Remembered;
 use crate::inventory::{Estate, Observation, targets};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::place::Place;
+use crate::model::state::State;
+use crate::model::target::Target;
 use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::probe::Recorder;
@@ -24,7 +26,10 @@ pub async fn look(
     guard: Option<&Place>,
     recorder: &Recorder,
 ) -> Result<Estate, CliError> {
-    let targets = targets::of_plan(plan, guard);
+    let mut targets = targets::of_plan(plan, guard);
+    for target in &mut targets {
+        remember_endpoint(target, store, scope)?;
+    }
     let seen = survey::look(session, &targets, DEADLINE).await;
     let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
     let mut remember = Vec::new();
@@ -40,6 +45,16 @@ pub async fn look(
     }
     store.remember(&remember)?;
     Ok(estate)
+}
+
+/// SQL reaches a database whose control plane is down, by the endpoint that was seen last.
+fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) -> Result<(), CliError> {
+    let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else { return Ok(()) };
+    let last = store.remembered(&key(scope, &Target::Database(db.clone()).key()))?;
+    if let Some(Remembered { state: State::Database(state), .. }) = last {
+        *db = db.clone().reached_at(state.endpoint.as_ref());
+    }
+    Ok(())
 }
 
 /// Two applications may both have a group of one name, in different accounts; and no rehearsal remembers another.

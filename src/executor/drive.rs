@@ -190,7 +190,8 @@ impl<'a> Driver<'a> {
             }
             _ => {
                 let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
-                let targets = action.watch(token, &self.state().work(i).key).into_iter().collect();
+                let work = self.state().work(i);
+                let targets = action.watch(token, &work.key, work.mark.as_deref()).into_iter().collect();
                 self.poller.want(i, targets, now);
                 return Ok(false);
             }

@@ -129,6 +129,14 @@ impl Estate {
         self.entries.values().filter(|e| e.now.answered()).map(|e| e.place.as_str()).collect()
     }
 
+    /// Why the credentials of a place are not valid, if they are not.
+    pub fn unauthenticated(&self, place: &str) -> Option<&str> {
+        self.entries.values().filter(|e| e.place == place).find_map(|e| match &e.now {
+            Observation::Unauthenticated { why } => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether nothing at the place answered although something was asked.
     pub fn is_dark(&self, place: &str) -> bool {
         let mut asked = self.entries.values().filter(|e| e.place == place).peekable();

@@ -31,6 +31,11 @@ pub enum Observation {
         /// What happened instead.
         why: String,
     },
+    /// There are no valid credentials: none were found, or they expired. This says nothing about the thing.
+    Unauthenticated {
+        /// What the credential chain or the provider said.
+        why: String,
+    },
     /// The credentials may not look.
     Denied {
         /// What the provider said.
@@ -49,7 +54,7 @@ impl Observation {
 
     /// Whether anybody answered at all.
     pub const fn answered(&self) -> bool {
-        !matches!(self, Self::Unobservable { .. })
+        !matches!(self, Self::Unobservable { .. } | Self::Unauthenticated { .. })
     }
 
     /// Why there is no state, in words.
@@ -58,6 +63,7 @@ impl Observation {
             Self::Value { .. } => "it was seen".to_owned(),
             Self::NotFound { .. } => "the provider knows no such thing".to_owned(),
             Self::Unobservable { why, .. } => format!("nobody answered ({why})"),
+            Self::Unauthenticated { why } => format!("there are no valid credentials ({why})"),
             Self::Denied { why } => format!("access was denied ({why})"),
         }
     }

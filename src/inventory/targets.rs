@@ -33,11 +33,7 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             .keys()
             .filter_map(|site| database(plan, &component.name, rds, site))
             .flat_map(|db| {
-                let fences = rds
-                    .fence
-                    .iter()
-                    .map(|&method| Target::Fence { db: db.clone(), method })
-                    .collect::<Vec<_>>();
+                let fences = rds.fence.iter().map(|&method| fence(&db, method)).collect::<Vec<_>>();
                 std::iter::once(Target::Database(db)).chain(fences)
             })
             .collect(),
@@ -59,6 +55,7 @@ pub fn database(plan: &Plan, component: &ComponentName, rds: &Rds, site: &SiteNa
         component: component.clone(),
         place: plan.sites.get(site)?.place.clone(),
         id: at.id.clone(),
+        endpoint: at.endpoint.clone(),
         fence_group: at.fence_group.clone(),
         admin_secret: at.admin.as_ref().and_then(|a| match &a.value {
             SecretRef::Ref(reference) => Some(reference.clone()),
@@ -69,7 +66,7 @@ pub fn database(plan: &Plan, component: &ComponentName, rds: &Rds, site: &SiteNa
 
 /// The proof of a fence on a database.
 pub fn fence(db: &DatabaseRef, method: FenceMethod) -> Target {
-    Target::Fence { db: db.clone(), method }
+    Target::Fence { db: db.clone(), method, mark: None }
 }
 
 /// The group of a component in a site.

@@ -299,7 +299,12 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Fence(_) | Self::Unfence(_) | Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            Self::Fence(f) | Self::Unfence(f) => match f.method {
+                FenceMethod::Sql => InDoubt::Repeat,
+                // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
+                FenceMethod::SecurityGroup => InDoubt::ObserveAfter(Dur::secs(20)),
+            },
             // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
             Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
             // A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
@@ -335,8 +340,27 @@ impl Action {
         }
     }
 
+    /// Where it acts or looks, if that is one place.
+    pub const fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Check(Check::Identity { place })
+            | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
+            Self::Check(Check::Promotable { db } | Check::Exposure { db })
+            | Self::Promote { db }
+            | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
+            Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
+            Self::Scale(s) => Some(&s.group.place),
+            Self::Switch(s) => Some(&s.zone.place),
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. })
+            | Self::Run(_)
+            | Self::Gate(_)
+            | Self::Wait { .. } => None,
+        }
+    }
+
     /// What to look at to see whether it is done. `token` is what the call answered, `key` identifies the call.
-    pub fn watch(&self, token: Option<&str>, key: &str) -> Option<Target> {
+    /// `mark` is what was noted with the intent.
+    pub fn watch(&self, token: Option<&str>, key: &str, mark: Option<&str>) -> Option<Target> {
         match self {
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
             Self::Check(Check::Promotable { db } | Check::Exposure { db }) | Self::Promote { db } => {
@@ -345,14 +369,16 @@ impl Action {
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }
-            Self::Fence(f) | Self::Unfence(f) => Some(Target::Fence { db: f.db.clone(), method: f.method }),
+            Self::Fence(f) | Self::Unfence(f) => {
+                Some(Target::Fence { db: f.db.clone(), method: f.method, mark: mark.map(str::to_owned) })
+            }
             Self::Scale(s) => Some(Target::Group(s.group.clone())),
             Self::Switch(s) => Some(match token {
                 Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
                 None => Target::Records { zone: s.zone.clone(), names: s.names() },
             }),
             Self::Write(Write::Canary { db, table }) => {
-                Some(Target::Wrote { db: db.clone(), table: table.clone() })
+                Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned() })
             }
             Self::Write(
                 Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },

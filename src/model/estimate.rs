@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use schemars::JsonSchema;
 
-use super::action::{Action, Check, Gate};
+use super::action::{Action, Check, FenceMethod, Gate};
 use super::time::Dur;
 
 /// Expected and worst duration of a step.
@@ -33,6 +33,10 @@ impl Estimate {
                 Self::new(Dur::secs(5 * u64::from(*consecutive)), Dur::mins(5))
             }
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
+            // Groups become active within about a minute, and a reboot takes one or two (AWS publishes neither).
+            Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
+                Self::new(Dur::secs(90), Dur::mins(5))
+            }
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),

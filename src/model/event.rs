@@ -218,6 +218,9 @@ pub enum What {
         generation: u32,
         /// The idempotency key.
         key: String,
+        /// What the call's proof must be newer than ([`super::state::FenceState::mark`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// The provider accepted the call.
     CallAnswered {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Action;
 use super::estimate::Estimate;
 use super::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName, StepId};
+use super::place::Place;
 use super::time::Dur;
 use super::waiver::Waiver;
 
@@ -277,6 +278,11 @@ impl Runbook {
     /// The digest that approvals bind to.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.bytes())
+    }
+
+    /// The place that is recovered to, as the steps name it.
+    pub fn recovery_place(&self) -> Option<&Place> {
+        self.steps.iter().filter_map(|s| s.action.place()).find(|p| p.name == self.to.as_str())
     }
 
     /// A step by its id.

@@ -63,6 +63,9 @@ pub struct DatabaseState {
     /// Security groups attached and active.
     #[serde(default)]
     pub security_groups: BTreeSet<String>,
+    /// `host:port/database` that clients connect to.
+    #[serde(default)]
+    pub endpoint: Option<String>,
 }
 
 impl DatabaseState {
@@ -184,6 +187,21 @@ pub struct IdentityState {
     pub arn: String,
 }
 
+/// How far a fence has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FenceStage {
+    /// Nothing of it is there.
+    #[default]
+    Open,
+    /// A call of it takes its time.
+    UnderWay,
+    /// The first of its two calls has had its effect, and the second is due.
+    Half,
+    /// It holds.
+    Proven,
+}
+
 /// What the proof of a fence found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FenceState {
@@ -194,6 +212,13 @@ pub struct FenceState {
     /// The old primary's last commit, where the method can see it.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
+    /// How far it has come, for fences that take two calls.
+    #[serde(default)]
+    pub stage: FenceStage,
+    /// The newest event of the kind that will prove the second call, seen before that call is made. It is kept with the
+    /// intent, so that any process can tell the call's effect from an older one without comparing clocks.
+    #[serde(default)]
+    pub mark: Option<String>,
 }
 
 /// Who holds a component's guard.

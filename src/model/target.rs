@@ -17,12 +17,29 @@ pub struct DatabaseRef {
     pub place: Place,
     /// The provider's identifier.
     pub id: String,
+    /// `host:port/database`, from the plan or from the last look at it: SQL works while the control plane is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The prepared security group that lets nobody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_group: Option<String>,
     /// A reference to administrator credentials; never the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret: Option<String>,
+}
+
+impl DatabaseRef {
+    /// Whether both name one server, however it is reached.
+    pub fn is(&self, other: &Self) -> bool {
+        self.id == other.id && self.place == other.place
+    }
+
+    /// With the endpoint that was observed, unless the plan names one.
+    #[must_use]
+    pub fn reached_at(mut self, endpoint: Option<&String>) -> Self {
+        self.endpoint = self.endpoint.or_else(|| endpoint.cloned());
+        self
+    }
 }
 
 /// A group of instances at one site.
@@ -80,6 +97,9 @@ pub enum Target {
         db: DatabaseRef,
         /// The method whose proof is asked for.
         method: super::action::FenceMethod,
+        /// What the proof must be newer than, in the provider's terms ([`super::state::FenceState::mark`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// The guard object of a component.
     Guard {
@@ -94,6 +114,9 @@ pub enum Target {
         db: DatabaseRef,
         /// The table that canaries go to.
         table: String,
+        /// Which canary.
+        #[serde(default)]
+        key: String,
     },
     /// A command that was started under a key.
     Command {
@@ -159,7 +182,7 @@ impl Target {
             }
             Self::Change { zone, id } => format!("change/{}/{id}", zone.zone),
             Self::Identity { place } => format!("identity/{}", place.name),
-            Self::Fence { db, method } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
+            Self::Fence { db, method, .. } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
             Self::Command { key, .. } => format!("command/{key}"),

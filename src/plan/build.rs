@@ -170,7 +170,11 @@ fn rds(node: &Node) -> Rds {
     let at = |key: &str, n: &Node| {
         let admin = n.get("admin").map(|a| Spanned { value: secret(a), span: a.span });
         let fence_group = n.get("fence_group").and_then(Node::text).map(str::to_owned);
-        Some((SiteName::new(key), RdsAt { id: n.get("id")?.text()?.to_owned(), fence_group, admin }))
+        let endpoint = n.get("endpoint").and_then(Node::text).map(str::to_owned);
+        Some((
+            SiteName::new(key),
+            RdsAt { id: n.get("id")?.text()?.to_owned(), endpoint, fence_group, admin },
+        ))
     };
     Rds {
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),

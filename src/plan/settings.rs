@@ -32,6 +32,41 @@ pub struct Settings {
     pub guard: Option<Place>,
     /// The region that evidence is kept in.
     pub evidence_region: Option<String>,
+    /// Other addresses of services.
+    pub endpoints: BTreeMap<String, String>,
+    /// Calls that services take.
+    pub limits: BTreeMap<String, Limit>,
+    /// How databases are connected to.
+    pub sql: SqlSettings,
+}
+
+/// A token bucket: what a service takes from one account in one region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Limit {
+    /// Calls that it holds.
+    pub burst: u32,
+    /// Calls that it gets back a second.
+    pub per_second: u32,
+}
+
+/// How databases are connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqlSettings {
+    /// Whether the server's certificate is checked.
+    pub tls: SqlTls,
+    /// Certificates to trust beside the system's.
+    pub ca_file: Option<String>,
+}
+
+/// Whether a database's certificate is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlTls {
+    /// The connection is encrypted and the certificate is that of the host.
+    #[default]
+    Verify,
+    /// Neither. For servers on this machine.
+    Off,
 }
 
 /// One recovery class.
@@ -55,6 +90,18 @@ struct Raw {
     probe_consecutive: Option<u32>,
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
+    #[serde(default)]
+    endpoints: BTreeMap<String, String>,
+    #[serde(default)]
+    limits: BTreeMap<String, Limit>,
+    #[serde(default)]
+    sql: RawSql,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RawSql {
+    tls: Option<SqlTls>,
+    ca_file: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,8 +136,27 @@ impl Default for Settings {
             probe_consecutive: 3,
             guard: None,
             evidence_region: None,
+            endpoints: BTreeMap::new(),
+            limits: default_limits(),
+            sql: SqlSettings::default(),
         }
     }
+}
+
+/// Published limits, and cautious ones where AWS publishes none (an answer that says `Throttling` slows down further).
+///
+/// Route 53: 50 requests, 10 back a second, an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+fn default_limits() -> BTreeMap<String, Limit> {
+    let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
+    BTreeMap::from([
+        limit("route53", 50, 10),
+        limit("rds", 300, 12),
+        limit("autoscaling", 300, 30),
+        limit("cloudwatch", 100, 50),
+        limit("sts", 100, 50),
+        limit("s3", 1_000, 1_000),
+        limit("secretsmanager", 100, 50),
+    ])
 }
 
 /// The classes that hold unless `drctl.yaml` says otherwise.
@@ -138,7 +204,13 @@ impl Settings {
             ]
         };
         let variables = variables.into_iter().collect();
-        builder = builder.add_source(config::Environment::with_prefix("DRCTL").source(Some(variables)));
+        builder = builder.add_source(
+            config::Environment::with_prefix("DRCTL")
+                .prefix_separator("_")
+                .separator("__")
+                .try_parsing(true)
+                .source(Some(variables)),
+        );
         for (key, value) in flags {
             builder = builder.set_override(*key, value.clone()).map_err(|e| bad(e.to_string()))?;
         }
@@ -154,8 +226,13 @@ impl Settings {
             let drill_every = tier.drill_every.as_deref().map(Dur::parse).transpose()?;
             tiers.insert(name, Tier { objectives, drill_every });
         }
+        let mut limits = defaults.limits;
+        limits.extend(raw.limits);
         Ok(Self {
             tiers,
+            endpoints: raw.endpoints,
+            limits,
+            sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
             plans: raw.plans.unwrap_or(defaults.plans),
             store: raw.store,
             operator: raw.operator,

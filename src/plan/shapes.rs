@@ -48,6 +48,7 @@ const RDS_AT: Record = Record {
     name: "instance",
     fields: &[
         req("id", Shape::Text, "DB instance identifier"),
+        opt("endpoint", Shape::Text, "host:port/database; found by the first look at it if absent"),
         opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
@@ -265,6 +266,29 @@ const EVIDENCE: Record = Record {
     ],
 };
 
+const LIMIT: Record = Record {
+    name: "limit",
+    fields: &[
+        req("burst", Shape::Int(1, 100_000), "how many calls the service's bucket holds"),
+        req("per_second", Shape::Int(1, 100_000), "how many it gets back a second"),
+    ],
+};
+const SQL: Record = Record {
+    name: "sql",
+    fields: &[
+        opt(
+            "tls",
+            Shape::OneOf(&["verify", "off"]),
+            "verify: the server's certificate is checked; the default",
+        ),
+        opt(
+            "ca_file",
+            Shape::Text,
+            "certificates to trust beside the system's, such as the RDS bundle (PEM)",
+        ),
+    ],
+};
+
 /// `drctl.yaml`.
 pub const SETTINGS: Record = Record {
     name: "drctl.yaml",
@@ -281,5 +305,16 @@ pub const SETTINGS: Record = Record {
         opt("probe_consecutive", Shape::Int(1, 100), "how many probes in a row make a turn; 3 if absent"),
         opt("guard", Shape::Record(&GUARD), "keeps two operators from running on one component"),
         opt("evidence", Shape::Record(&EVIDENCE), "where evidence is kept"),
+        opt(
+            "endpoints",
+            Shape::Map(&Shape::Text),
+            "other addresses of services, for example `rds: http://127.0.0.1:4566`",
+        ),
+        opt(
+            "limits",
+            Shape::Map(&Shape::Record(&LIMIT)),
+            "calls a service takes, by account and region; the published ones if absent",
+        ),
+        opt("sql", Shape::Record(&SQL), "how databases are connected to"),
     ],
 };

@@ -144,6 +144,8 @@ pub struct Rds {
 pub struct RdsAt {
     /// DB instance identifier.
     pub id: String,
+    /// `host:port/database`; found by the first look if absent.
+    pub endpoint: Option<String>,
     /// Prepared security group.
     pub fence_group: Option<String>,
     /// Administrator credentials.

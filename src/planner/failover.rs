@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Check, Fence, Gate, RecordChange, Scale, Switch, Write};
+use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, RecordChange, Scale, Switch, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
 use crate::model::state::{DatabaseRole, GroupSize, RecordAnswer, RecordSet};
@@ -33,11 +33,18 @@ pub fn derive(draft: &mut Draft<'_>) {
 /// Takes the guard of every component that drctl recovers, before the first change.
 pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName, Vec<StepId>> {
     let plan = draft.input.plan;
-    plan.components
-        .values()
-        .filter(|c| !matches!(c.spec, Spec::External(_)))
-        .map(|c| (c.name.clone(), draft.guard(&c.name, needs)))
-        .collect()
+    let names = plan.components.values().filter(|c| !matches!(c.spec, Spec::External(_))).map(|c| &c.name);
+    // The first guard decides between two operators; taken all at once, each might get some and neither all.
+    let mut needs = needs.to_vec();
+    let mut guards = BTreeMap::new();
+    for (i, name) in names.enumerate() {
+        let guard = draft.guard(name, &needs);
+        if i == 0 {
+            needs.clone_from(&guard);
+        }
+        guards.insert(name.clone(), guard);
+    }
+    guards
 }
 
 /// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all of it starts at once.
@@ -208,6 +215,7 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
         return Found::Refused;
     }
     let Some(state) = input.estate.database(&target, input.now).value() else { return Found::Refused };
+    let db = db.reached_at(state.endpoint.as_ref());
     match &state.role {
         DatabaseRole::Writer => {
             draft.notes.push(format!("{} is the writer already", db.id));
@@ -263,6 +271,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, rds: &Rds) -> Vec<Fence> {
         return Vec::new();
     };
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
+    let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
     let groups_before: Vec<_> =
         known.value().map(|d| d.security_groups.iter().cloned().collect()).unwrap_or_default();
     rds.fence
@@ -342,6 +351,11 @@ fn promote(
     );
     promote.needs = all(&needs);
     let mut last = draft.push(promote);
+    if let Some(admit) = admit(&store) {
+        let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
+        admit.needs = all(&[last]);
+        last = draft.push(admit);
+    }
     if let Some(table) = store.canary {
         let canary = Action::Write(Write::Canary { db: store.target, table });
         let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
@@ -349,6 +363,13 @@ fn promote(
         last = draft.push(verify);
     }
     draft.ready.insert(name.clone(), vec![last]);
+}
+
+/// Roles are part of what a physical replica replays: a fence by SQL on the old primary may have come over to the new one.
+fn admit(store: &Store<'_>) -> Option<Fence> {
+    let Spec::Rds(rds) = &store.component.spec else { return None };
+    let by_sql = rds.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
+    by_sql.then(|| Fence { db: store.target.clone(), method: FenceMethod::Sql, groups_before: Vec::new() })
 }
 
 /// The last steps of everything that a component needs.
@@ -369,12 +390,12 @@ fn debts(draft: &mut Draft<'_>) {
         let same = draft
             .steps()
             .iter()
-            .any(|s| matches!(&s.action, Action::Fence(f) if debt.rungs.iter().any(|r| r.db == f.db)));
+            .any(|s| matches!(&s.action, Action::Fence(f) if debt.rungs.iter().any(|r| r.db.is(&f.db))));
         // A server that this run promotes is no longer an old primary.
         let promoted = draft
             .steps()
             .iter()
-            .any(|s| matches!(&s.action, Action::Promote { db } if debt.rungs.iter().any(|r| r.db == *db)));
+            .any(|s| matches!(&s.action, Action::Promote { db } if debt.rungs.iter().any(|r| r.db.is(db))));
         if !same && !promoted {
             draft.notes.push(format!(
                 "run {} left `{}` unfenced since {}: it is tried again",

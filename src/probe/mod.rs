@@ -1,5 +1,6 @@
 //! Probes and the recorder that turns samples into turns: from good to bad and back.
 
+pub mod live;
 pub mod recorder;
 
 use futures_util::future::LocalBoxFuture;
@@ -24,13 +25,4 @@ pub struct Sample {
 pub trait Prober {
     /// Asks once.
     fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample>;
-}
-
-/// Probes that this build cannot ask: it has no network client.
-pub struct NoProber;
-
-impl Prober for NoProber {
-    fn sample<'a>(&'a self, _probe: &'a Probe) -> LocalBoxFuture<'a, Sample> {
-        Box::pin(futures_util::future::pending())
-    }
 }

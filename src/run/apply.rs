@@ -229,9 +229,15 @@ impl RunState {
 fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
     match (&work.status, what) {
         (
-            Status::Started | Status::Backoff { .. } | Status::InDoubt { .. },
-            What::CallIntended { attempt, generation, key, .. },
+            // From awaiting: the second of two calls. From blocked: credentials are there again.
+            Status::Started
+            | Status::Backoff { .. }
+            | Status::InDoubt { .. }
+            | Status::Awaiting { .. }
+            | Status::Blocked { .. },
+            What::CallIntended { attempt, generation, key, mark, .. },
         ) => {
+            work.mark.clone_from(mark);
             work.attempts = *attempt;
             work.generation = *generation;
             work.key.clone_from(key);

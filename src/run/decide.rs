@@ -109,6 +109,9 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
                 vec![Effect::WakeAt(due)]
             }
         }
+        // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
+        Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
+        _ if matches!(state.work(i).status, Status::Blocked { .. }) => vec![Effect::Look(i)],
         _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
     }
 }

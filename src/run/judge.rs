@@ -7,9 +7,14 @@ use crate::model::action::{Action, Check, Fence, InDoubt, RecordChange, Scale, S
 use crate::model::event::{Direction, End, What};
 use crate::model::facts::Fact;
 use crate::model::ids::Digest;
-use crate::model::state::{ChangeState, DatabaseState, GroupState, RecordAnswer, RecordSet, State};
+use crate::model::state::{
+    ChangeState, DatabaseState, FenceStage, GroupState, RecordAnswer, RecordSet, State,
+};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
+
+/// How long an accepted call may show no effect before it is made again, where that cannot hurt.
+const REPEAT_AFTER: Dur = Dur::secs(20);
 
 /// What was seen for a step.
 #[derive(Clone, Debug)]
@@ -50,6 +55,10 @@ enum Verdict {
     Before,
     /// On its way, or not visible.
     Unclear(String),
+    /// The first of two calls has had its effect; with what the proof of the second must be newer than.
+    Half(Option<String>),
+    /// Nobody may look until somebody renews the credentials.
+    Locked(String),
     /// It can never become the new state.
     Wrong(String),
 }
@@ -72,21 +81,25 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
             Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
         }
         (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
+        (_, Verdict::Locked(why)) => locked(state, i, why),
+        (status, Verdict::Half(mark)) => half(state, i, status, mark),
         (Status::Awaiting { answered_at, .. }, Verdict::Before) => match action.in_doubt() {
             // Long after the call was accepted the old state still stands: it had no effect.
             InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i),
+            // Nor for what may be repeated: an answer that was no answer can look like a yes.
+            InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i),
             _ => Ruling::Keep("accepted, not visible yet".to_owned()),
         },
         (Status::InDoubt { .. }, Verdict::Before) => match action.in_doubt() {
             InDoubt::ObserveAfter(_) => disproved(state, i),
-            _ => perform(state, i, undo),
+            _ => perform(state, i, undo, None),
         },
         // Nothing of it is there, so there is nothing to take back. A fence may be half there; lifting it cannot hurt.
         (_, Verdict::Before) if undoing_now(state, i) && !matches!(action, Action::Fence(_)) => {
             Ruling::Record(What::StepUndone { step: id })
         }
         // The old state, or for an undo the state that is to be taken back: call.
-        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => perform(state, i, undo),
+        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => perform(state, i, undo, None),
         (_, Verdict::Before | Verdict::Done(_)) => Ruling::Keep("not yet".to_owned()),
         (_, Verdict::Unclear(why)) => Ruling::Keep(why),
     }
@@ -116,7 +129,33 @@ fn disproved(state: &RunState, i: usize) -> Ruling {
     })
 }
 
-fn perform(state: &RunState, i: usize, undo: bool) -> Ruling {
+/// The second of two calls is due, unless it was made and its effect is not to be seen yet.
+fn half(state: &RunState, i: usize, status: &Status, mark: Option<String>) -> Ruling {
+    let second_was_made = state.work(i).mark.is_some();
+    match status {
+        Status::Awaiting { .. } if second_was_made => {
+            Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
+        }
+        Status::InDoubt { .. } if second_was_made => disproved(state, i),
+        _ => perform(state, i, state.direction(i) == Direction::Undo, mark),
+    }
+}
+
+/// Nothing can be seen or done before somebody renews the credentials: that is waiting, not failing.
+fn locked(state: &RunState, i: usize, why: String) -> Ruling {
+    let waits = matches!(state.work(i).status, Status::Started | Status::InDoubt { .. });
+    if !waits || state.step(i).background {
+        return Ruling::Keep(why);
+    }
+    Ruling::Record(What::GateBlocked {
+        step: state.step(i).id.clone(),
+        rule: None,
+        why: format!("waiting for credentials: {why}"),
+        flag: Some(format!("renew them, then: drctl runs resume {}", state.created.run)),
+    })
+}
+
+fn perform(state: &RunState, i: usize, undo: bool, mark: Option<String>) -> Ruling {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
     let (attempts, generation) =
@@ -131,6 +170,7 @@ fn perform(state: &RunState, i: usize, undo: bool) -> Ruling {
         attempt: attempts + 1,
         generation,
         key,
+        mark,
     })
 }
 
@@ -164,6 +204,7 @@ fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
     match (action, seen) {
         (Action::Write(_), Observation::NotFound { .. }) => Verdict::Before,
         (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
+        (_, Observation::Unauthenticated { why }) => Verdict::Locked(format!("{target}: {why}")),
         _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
     }
 }
@@ -192,14 +233,16 @@ fn thing(
         (Action::Fence(fence), State::Fence(proof)) if proof.proven => {
             Verdict::Done(vec![fenced(fence, observed_at, proof)])
         }
-        (Action::Fence(_), State::Fence(_)) => Verdict::Before,
-        (Action::Unfence(_), State::Fence(proof)) => {
-            if proof.proven {
-                Verdict::Before
-            } else {
-                Verdict::Done(Vec::new())
-            }
-        }
+        (Action::Fence(_), State::Fence(proof)) => match proof.stage {
+            FenceStage::Half => Verdict::Half(proof.mark.clone()),
+            FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
+            FenceStage::Open | FenceStage::Proven => Verdict::Before,
+        },
+        (Action::Unfence(_), State::Fence(proof)) => match proof.stage {
+            FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
+            FenceStage::Open if !proof.proven => Verdict::Done(Vec::new()),
+            _ => Verdict::Before,
+        },
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
         (Action::Switch(switch), State::Records(records)) => switched(switch, &records.sets),

@@ -49,7 +49,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
             if state.steps[i].work.status.settled() && state.steps[i].work.status != Status::Failed {
                 return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
             }
-            if state.step(i).action.watch(None, "").is_none() {
+            if state.step(i).action.watch(None, "", None).is_none() {
                 return Err(format!("step {step} is nothing that could be done by hand"));
             }
             let mut events = vec![What::ClaimedDone { step: step.clone(), who: who.clone() }];

@@ -92,6 +92,8 @@ pub struct Work {
     pub generation: u32,
     /// The idempotency key of the last call.
     pub key: String,
+    /// What the proof of the last call must be newer than.
+    pub mark: Option<String>,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -114,6 +116,7 @@ impl Work {
             attempts: 0,
             generation: 1,
             key: String::new(),
+            mark: None,
             started_at: None,
             ended_at: None,
             reason: None,

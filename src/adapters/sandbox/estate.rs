@@ -9,8 +9,8 @@ use crate::model::action::{Action, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::{
-    ChangeState, CommandState, DatabaseRole, DatabaseState, FenceState, GroupSize, GroupState, GuardState,
-    IdentityState, RecordSet, RecordsState, State, WroteState,
+    ChangeState, CommandState, DatabaseRole, DatabaseState, FenceStage, FenceState, GroupSize, GroupState,
+    GuardState, IdentityState, RecordSet, RecordsState, State, WroteState,
 };
 use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
@@ -392,7 +392,7 @@ impl Estate {
 
     /// What becomes of a call, and how long its answer takes.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
-        let Some(target) = action.watch(None, key) else { return (0, Fate::Answered) };
+        let Some(target) = action.watch(None, key, None) else { return (0, Fate::Answered) };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
         let attempt = attempt.to_string();
@@ -443,7 +443,7 @@ impl Estate {
         let missing = Observation::NotFound { observed_at: self.now };
         let state = match target {
             Target::Database(db) => self.find(db).ok().map(|i| State::Database(self.database(i))),
-            Target::Fence { db, method } => {
+            Target::Fence { db, method, .. } => {
                 self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method)))
             }
             Target::Wrote { db, .. } => self
@@ -508,6 +508,7 @@ impl Estate {
             last_commit_source: Some("sql".to_owned()),
             backup_age_ms: Some(Dur::mins(5)),
             security_groups: db.groups.clone(),
+            endpoint: None,
         }
     }
 
@@ -525,6 +526,8 @@ impl Estate {
             }
             .to_owned(),
             last_commit: sees_commits.then(|| self.last_commit(i)),
+            stage: if proven { FenceStage::Proven } else { FenceStage::Open },
+            mark: None,
         }
     }
 }

@@ -17,15 +17,15 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
     let every = args.every.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
-    let scenario = context.scenario()?;
     loop {
         let mut seen_something = true;
         for plan in &plans {
-            let stage = Stage::of(plan, scenario.as_ref(), context.seed(), None)?;
+            let stage = Stage::of(&context, plan, None)?;
             let (view, none) = (Silent, || 0);
             let session = stage.session(&store, &view, &none, Patience::Stop);
             let recorder = Recorder::new(context.settings.probe_consecutive);
-            let guard = context.settings.guard.as_ref();
+            let guard = context.guard_of(plan);
+            let guard = guard.as_ref();
             let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
             let seen =
                 stage.world.block_on(estate::look(&session, (&store, scope), plan, guard, &recorder))?;

@@ -23,10 +23,11 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let store = context.store()?;
     let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
     let scenario = context.scenario()?;
-    let stage = Stage::of(&plan, scenario.as_ref(), context.seed(), None)?;
+    let stage = Stage::of(&context, &plan, Some(&SiteName::new(&*args.to)))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(&store, &view, &none, Patience::Stop);
-    let guard = context.settings.guard.as_ref();
+    let guard = context.guard_of(&plan);
+    let guard = guard.as_ref();
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
     let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;

@@ -285,7 +285,9 @@ fn carry_on(
 
 /// What a run acts on: for a rehearsal its estate, as it was left.
 pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
-    let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else { return Stage::live() };
+    let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
+        return Stage::live(&context.settings, state.runbook.recovery_place());
+    };
     let scenario = Scenario::find(scenario)
         .ok_or_else(|| CliError::usage(format!("there is no scenario `{scenario}` any more")))?;
     let checked =

@@ -1,16 +1,20 @@
 //! What a command acts on: the live providers, or a simulated estate, with a world to go with it.
 
 use crate::adapters::Cloud;
+use crate::adapters::live::Live;
 use crate::adapters::sandbox::{Sandbox, Scenario};
-use crate::adapters::unbuilt::Unbuilt;
-use crate::cli::context::SANDBOX_BEGAN;
+use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::executor::{Patience, Session, View};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
+use crate::model::ids::SiteName;
+use crate::model::place::Place;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::probe::{NoProber, Prober};
+use crate::plan::Settings;
+use crate::probe::Prober;
+use crate::probe::live::LiveProber;
 use crate::world::World;
 
 /// A world and its providers.
@@ -21,8 +25,8 @@ pub struct Stage {
     pub kind: WorldKind,
     /// The simulated estate, in a rehearsal.
     pub sandbox: Option<Sandbox>,
-    live: Option<Unbuilt>,
-    no_prober: NoProber,
+    live: Option<Live>,
+    prober: LiveProber,
 }
 
 impl Stage {
@@ -37,32 +41,31 @@ impl Stage {
         let world = World::simulated(began, seed, pace);
         let sandbox = Sandbox::new(plan, scenario.clone(), seed, began, world.clone());
         let kind = WorldKind::Sandbox { scenario: scenario.name.to_owned(), seed, began };
-        Self { world, kind, sandbox: Some(sandbox), live: None, no_prober: NoProber }
+        let prober = LiveProber::new(world.clone());
+        Self { world, kind, sandbox: Some(sandbox), live: None, prober }
     }
 
-    /// The real world.
+    /// The real world. Global services are reached, and secrets read, from the place that is recovered to.
     ///
     /// # Errors
     /// If the operating system gives no timers.
-    pub fn live() -> Result<Self, CliError> {
+    pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, CliError> {
         let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        let live = Some(Unbuilt::new(world.clone()));
-        Ok(Self { world, kind: WorldKind::Live, sandbox: None, live, no_prober: NoProber })
+        let live = Some(Live::new(world.clone(), settings, recovery.cloned()));
+        let prober = LiveProber::new(world.clone());
+        Ok(Self { world, kind: WorldKind::Live, sandbox: None, live, prober })
     }
 
     /// Either.
     ///
     /// # Errors
     /// If the operating system gives no timers.
-    pub fn of(
-        plan: &Plan,
-        scenario: Option<&Scenario>,
-        seed: u64,
-        pace: Option<f64>,
-    ) -> Result<Self, CliError> {
-        match scenario {
-            Some(scenario) => Ok(Self::rehearsal(plan, scenario, seed, SANDBOX_BEGAN, pace)),
-            None => Self::live(),
+    pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, CliError> {
+        match context.scenario()? {
+            Some(scenario) => {
+                Ok(Self::rehearsal(plan, &scenario, context.seed(), SANDBOX_BEGAN, context.pace()))
+            }
+            None => Self::live(&context.settings, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
         }
     }
 
@@ -79,13 +82,13 @@ impl Stage {
     pub fn prober(&self) -> &dyn Prober {
         match &self.sandbox {
             Some(sandbox) => sandbox,
-            None => &self.no_prober,
+            None => &self.prober,
         }
     }
 
     /// Whether probes are asked at all.
     pub const fn has_prober(&self) -> bool {
-        self.sandbox.is_some()
+        self.sandbox.is_some() || LiveProber::CAN_ASK
     }
 
     /// Everything that a run is driven with.

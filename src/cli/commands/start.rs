@@ -137,7 +137,10 @@ impl Starting<'_> {
     }
 
     fn remembered_site(&self, plan: &Plan) -> Result<String, CliError> {
-        let stage = Stage::live()?;
+        let stage = Stage::live(
+            &self.context.settings,
+            plan.sites.get(&SiteName::new(&*self.args.to)).map(|s| &s.place),
+        )?;
         let (view, none) = (crate::executor::Silent, || 0);
         let session = stage.session(self.store, &view, &none, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
@@ -154,10 +157,9 @@ impl Starting<'_> {
 
     /// One plan, from the first look to the end of its run.
     fn plan(&self, plan: &Plan) -> Result<(u8, Option<serde_json::Value>), CliError> {
-        let scenario = self.context.scenario()?;
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let began = clock.now();
-        let stage = Stage::of(plan, scenario.as_ref(), self.context.seed(), self.context.pace())?;
+        let stage = Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to)))?;
         let progress = Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some());
         let interrupts = self.interrupts.clone();
         let count = move || interrupts.count();
@@ -216,8 +218,14 @@ impl Starting<'_> {
                 session.world.now()
             )));
         }
-        let guard = self.context.settings.guard.as_ref();
+        let guard = self.context.guard_of(plan);
+        let guard = guard.as_ref();
         let seen = estate::look(session, (self.store, scope), plan, guard, &recorder).await?;
+        for place in [self.args.to.as_str()].into_iter().chain(plan.connections.keys().map(String::as_str)) {
+            if let Some(why) = seen.unauthenticated(place) {
+                return Err(CliError::credentials(place, why));
+            }
+        }
         let runbook = match self.derive(plan, &seen, session.world.now(), &run)? {
             Ok(runbook) => runbook,
             Err(refusals) => {
@@ -277,7 +285,8 @@ impl Starting<'_> {
     ) -> Result<Vec<What>, CliError> {
         let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
         let probes = survey::relevant(&all, &SiteName::new(&*self.args.to));
-        let guard = self.context.settings.guard.as_ref();
+        let guard = self.context.guard_of(plan);
+        let guard = guard.as_ref();
         let world = session.world;
         if stage.sandbox.is_none() {
             if !stage.has_prober() || probes.is_empty() {
@@ -319,7 +328,7 @@ impl Starting<'_> {
             to: SiteName::new(&*self.args.to),
             waivers: self.context.waivers(&self.args.waive)?,
             outage_declared: self.args.outage_began.is_some(),
-            holder: run.to_string(),
+            holder: self.holder(run)?,
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let (busy, debts) = if self.context.scenario()?.is_some() {
@@ -327,6 +336,7 @@ impl Starting<'_> {
         } else {
             held(self.store, plan)?
         };
+        let guard = self.context.guard_of(plan);
         let input = Input {
             plan,
             estate: seen,
@@ -334,11 +344,19 @@ impl Starting<'_> {
             request: &request,
             busy: &busy,
             debts: &debts,
-            guard: self.context.settings.guard.as_ref(),
+            guard: guard.as_ref(),
             observation_max_age: self.context.settings.observation_max_age,
             probe_consecutive: self.context.settings.probe_consecutive,
         };
         Ok(planner::plan_run(&input))
+    }
+
+    /// Who takes the guards, in words that tell another operator whom to call. Rehearsals are the same whoever runs them.
+    fn holder(&self, run: &RunId) -> Result<String, CliError> {
+        Ok(match self.context.scenario()? {
+            Some(_) => run.to_string(),
+            None => format!("run {run} of {}", self.context.person()),
+        })
     }
 
     fn refused(&self, plan: &Plan, refusals: &[planner::Refusal]) -> serde_json::Value {

@@ -70,12 +70,13 @@ fn one(
     // A rehearsal's estate is that of its last run.
     let stage = match (&scenario, last) {
         (Some(_), Some(last)) => super::runs::stage_of(store, last, context)?,
-        (scenario, _) => Stage::of(plan, scenario.as_ref(), context.seed(), None)?,
+        _ => Stage::of(context, plan, None)?,
     };
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);
-    let guard = context.settings.guard.as_ref();
+    let guard = context.guard_of(plan);
+    let guard = guard.as_ref();
     let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
     let seen = stage.world.block_on(estate::look(&session, (store, scope), plan, guard, &recorder))?;
     let now = stage.world.now();

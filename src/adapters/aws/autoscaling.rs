@@ -1,0 +1,131 @@
+//! EC2 Auto Scaling groups.
+//!
+//! Sources: Amazon EC2 Auto Scaling API Reference (`UpdateAutoScalingGroup`, `DescribeAutoScalingGroups`,
+//! `DescribeScalingActivities`). The three sizes go in one call, so that a scale-in alarm never sees a raised capacity with
+//! an old minimum; `UpdateAutoScalingGroup` is not subject to the cooldown (User Guide, «Scaling cooldowns»).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
+
+use super::Aws;
+use super::error::Failure;
+use crate::inventory::Observation;
+use crate::model::action::Scale;
+use crate::model::place::Place;
+use crate::model::state::{GroupSize, GroupState, State};
+use crate::model::target::Target;
+
+/// Groups in one describe: the largest page.
+const PAGE: usize = 100;
+/// Activities that are read, newest first.
+const ACTIVITIES: i32 = 20;
+
+impl Aws {
+    /// Looks at groups with one describe for up to a hundred.
+    pub(super) async fn groups(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
+        let names: BTreeSet<&str> = targets.iter().filter_map(|t| name_of(t)).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        let found = match self.describe_groups(place, &names).await {
+            Ok(found) => found,
+            Err(failure) => {
+                return targets.iter().map(|_| failure.clone().observation(self.now())).collect();
+            }
+        };
+        let looks = targets.iter().map(|target| {
+            let group = name_of(target).and_then(|name| found.get(name));
+            async move {
+                let Some(group) = group else { return Observation::NotFound { observed_at: self.now() } };
+                let mut state = state(group);
+                if state.in_service < state.size.desired {
+                    state.last_failure = self.last_failure(place, group).await;
+                }
+                self.seen(State::Group(state), "autoscaling:DescribeAutoScalingGroups")
+            }
+        });
+        futures_util::future::join_all(looks).await
+    }
+
+    async fn describe_groups(
+        &self,
+        place: &Place,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, AutoScalingGroup>, Failure> {
+        let site = self.site(place).await;
+        let mut found = BTreeMap::new();
+        for some in names.chunks(PAGE) {
+            let some: Vec<_> = some.iter().map(|n| (*n).to_owned()).collect();
+            let call = || {
+                site.autoscaling()
+                    .describe_auto_scaling_groups()
+                    .set_auto_scaling_group_names(Some(some.clone()))
+                    .max_records(i32::try_from(PAGE).unwrap_or(100))
+                    .send()
+            };
+            let page = self.look("autoscaling", place, call).await?;
+            let groups = page.auto_scaling_groups().iter();
+            found.extend(groups.filter_map(|g| Some((g.auto_scaling_group_name()?.to_owned(), g.clone()))));
+        }
+        Ok(found)
+    }
+
+    /// Why the newest scaling activity that is over failed, if it did. A failure says more than `not yet`.
+    async fn last_failure(&self, place: &Place, group: &AutoScalingGroup) -> Option<String> {
+        let site = self.site(place).await;
+        let name = group.auto_scaling_group_name()?;
+        let call = || {
+            let ask = site.autoscaling().describe_scaling_activities();
+            ask.auto_scaling_group_name(name).max_records(ACTIVITIES).send()
+        };
+        let page = self.look("autoscaling", place, call).await.ok()?;
+        let over = [
+            ScalingActivityStatusCode::Failed,
+            ScalingActivityStatusCode::Cancelled,
+            ScalingActivityStatusCode::Successful,
+        ];
+        let last = page.activities().iter().find(|a| a.status_code().is_some_and(|s| over.contains(s)))?;
+        (last.status_code() == Some(&ScalingActivityStatusCode::Failed))
+            .then(|| last.status_message().or(last.description()).unwrap_or("no reason given").to_owned())
+    }
+
+    /// Gives a group its sizes.
+    pub(super) async fn scale(&self, scale: &Scale) -> Result<Option<String>, Failure> {
+        let place = &scale.group.place;
+        let site = self.site(place).await;
+        let size = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let call = site
+            .autoscaling()
+            .update_auto_scaling_group()
+            .auto_scaling_group_name(&scale.group.group)
+            .min_size(size(scale.to.min))
+            .desired_capacity(size(scale.to.desired))
+            .max_size(size(scale.to.max))
+            .send();
+        self.once("autoscaling", place, call).await.map(|_| None)
+    }
+}
+
+fn name_of<'t>(target: &&'t Target) -> Option<&'t str> {
+    if let Target::Group(group) = target { Some(&group.group) } else { None }
+}
+
+fn state(group: &AutoScalingGroup) -> GroupState {
+    let size = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let serves = group.instances().iter().filter(|i| {
+        i.lifecycle_state() == Some(&LifecycleState::InService) && i.health_status() == Some("Healthy")
+    });
+    GroupState {
+        size: GroupSize {
+            min: size(group.min_size()),
+            desired: size(group.desired_capacity()),
+            max: size(group.max_size()),
+        },
+        in_service: u32::try_from(serves.count()).unwrap_or(u32::MAX),
+        suspended: group
+            .suspended_processes()
+            .iter()
+            .filter_map(|p| p.process_name().map(str::to_owned))
+            .collect(),
+        last_failure: None,
+    }
+}

@@ -1,0 +1,188 @@
+//! SDK clients, one set for each site or connection, made when first needed.
+//!
+//! Credentials come from the SDK's own chain (environment, profiles, SSO, credential processes, instance roles). A place with
+//! a role has credentials of that role, asked for at the STS of its own region: nothing is needed of a region that is down.
+//! Retries are off: attempts that change something are journalled, and looks are repeated by whoever looks.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::sync::OnceCell as AsyncOnceCell;
+
+use crate::model::place::Place;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long an answer may take once the request is sent.
+const READ: Duration = Duration::from_secs(10);
+/// How long a whole call may take, credentials included.
+const OPERATION: Duration = Duration::from_secs(15);
+
+/// The region that serves a global service's API and signs for it (AWS, «Global services»).
+const GLOBAL: &str = "us-east-1";
+
+/// All clients of a process.
+pub struct Clients {
+    endpoints: BTreeMap<String, String>,
+    /// The region that is recovered to: STS is asked there where a place has no region of its own.
+    recovery: Option<String>,
+    base: AsyncOnceCell<SdkConfig>,
+    sites: RefCell<BTreeMap<Place, Rc<AsyncOnceCell<Rc<Site>>>>>,
+}
+
+/// The clients of one place.
+pub struct Site {
+    sdk: SdkConfig,
+    sts_region: Region,
+    endpoints: BTreeMap<String, String>,
+    rds: OnceCell<aws_sdk_rds::Client>,
+    autoscaling: OnceCell<aws_sdk_autoscaling::Client>,
+    route53: OnceCell<aws_sdk_route53::Client>,
+    s3: OnceCell<aws_sdk_s3::Client>,
+    sts: OnceCell<aws_sdk_sts::Client>,
+    cloudwatch: OnceCell<aws_sdk_cloudwatch::Client>,
+    secrets: OnceCell<aws_sdk_secretsmanager::Client>,
+}
+
+impl Clients {
+    /// None yet.
+    pub const fn new(endpoints: BTreeMap<String, String>, recovery: Option<String>) -> Self {
+        Self { endpoints, recovery, base: AsyncOnceCell::const_new(), sites: RefCell::new(BTreeMap::new()) }
+    }
+
+    async fn base(&self) -> &SdkConfig {
+        self.base
+            .get_or_init(|| async {
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .read_timeout(READ)
+                    .operation_attempt_timeout(READ)
+                    .operation_timeout(OPERATION)
+                    .build();
+                aws_config::defaults(BehaviorVersion::latest())
+                    .retry_config(RetryConfig::disabled())
+                    .timeout_config(timeouts)
+                    .region(Region::new(self.recovery.clone().unwrap_or_else(|| GLOBAL.to_owned())))
+                    .load()
+                    .await
+            })
+            .await
+    }
+
+    /// The clients of a place.
+    pub async fn of(&self, place: &Place) -> Rc<Site> {
+        let cell = Rc::clone(self.sites.borrow_mut().entry(place.clone()).or_default());
+        Rc::clone(cell.get_or_init(|| async { Rc::new(self.site(place).await) }).await)
+    }
+
+    async fn site(&self, place: &Place) -> Site {
+        let base = self.base().await;
+        let own = if place.region == "global" { GLOBAL } else { place.region.as_str() };
+        let sts = match place.region.as_str() {
+            "global" => self.recovery.as_deref().unwrap_or(GLOBAL),
+            region => region,
+        };
+        let sts_region = Region::new(sts.to_owned());
+        let mut builder = base.clone().into_builder().region(Region::new(own.to_owned()));
+        if let Some(role) = &place.role {
+            let mut asked = base.clone().into_builder().region(sts_region.clone());
+            asked.set_endpoint_url(
+                self.endpoints.get("sts").cloned().or_else(|| base.endpoint_url().map(str::to_owned)),
+            );
+            let mut provider = AssumeRoleProvider::builder(arn(role, place.account.as_deref()))
+                .session_name("drctl")
+                .region(sts_region.clone())
+                .configure(&asked.build());
+            if let Some(id) = &place.external_id {
+                provider = provider.external_id(id);
+            }
+            builder = builder.credentials_provider(SharedCredentialsProvider::new(provider.build().await));
+        }
+        Site {
+            sdk: builder.build(),
+            sts_region,
+            endpoints: self.endpoints.clone(),
+            rds: OnceCell::new(),
+            autoscaling: OnceCell::new(),
+            route53: OnceCell::new(),
+            s3: OnceCell::new(),
+            sts: OnceCell::new(),
+            cloudwatch: OnceCell::new(),
+            secrets: OnceCell::new(),
+        }
+    }
+}
+
+/// A role's name in an account, as an ARN. An ARN is taken as it is.
+fn arn(role: &str, account: Option<&str>) -> String {
+    match account {
+        Some(account) if !role.starts_with("arn:") => format!("arn:aws:iam::{account}:role/{role}"),
+        _ => role.to_owned(),
+    }
+}
+
+/// A method that makes a service's client once, at the address that the settings give it.
+macro_rules! client {
+    ($method:ident, $sdk:ident) => {
+        #[doc = concat!("The client of `", stringify!($method), "`.")]
+        pub fn $method(&self) -> &$sdk::Client {
+            self.$method.get_or_init(|| {
+                let mut config = $sdk::config::Builder::from(&self.sdk);
+                if let Some(url) = self.endpoints.get(stringify!($method)) {
+                    config.set_endpoint_url(Some(url.clone()));
+                }
+                $sdk::Client::from_conf(config.build())
+            })
+        }
+    };
+}
+
+impl Site {
+    client!(rds, aws_sdk_rds);
+    client!(autoscaling, aws_sdk_autoscaling);
+    client!(route53, aws_sdk_route53);
+    client!(cloudwatch, aws_sdk_cloudwatch);
+
+    /// The client of Secrets Manager.
+    pub fn secrets(&self) -> &aws_sdk_secretsmanager::Client {
+        self.secrets.get_or_init(|| {
+            let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk);
+            if let Some(url) = self.endpoints.get("secretsmanager") {
+                config.set_endpoint_url(Some(url.clone()));
+            }
+            aws_sdk_secretsmanager::Client::from_conf(config.build())
+        })
+    }
+
+    /// The client of STS, in the region whose STS answers for this place.
+    pub fn sts(&self) -> &aws_sdk_sts::Client {
+        self.sts.get_or_init(|| {
+            let mut config =
+                aws_sdk_sts::config::Builder::from(&self.sdk).region(Some(self.sts_region.clone()));
+            if let Some(url) = self.endpoints.get("sts") {
+                config.set_endpoint_url(Some(url.clone()));
+            }
+            aws_sdk_sts::Client::from_conf(config.build())
+        })
+    }
+
+    /// The client of S3. Servers at another address rarely have a name for each bucket.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3.get_or_init(|| {
+            let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
+            let elsewhere = self.endpoints.get("s3").cloned();
+            config = config.force_path_style(elsewhere.is_some() || self.sdk.endpoint_url().is_some());
+            if elsewhere.is_some() {
+                config.set_endpoint_url(elsewhere);
+            }
+            aws_sdk_s3::Client::from_conf(config.build())
+        })
+    }
+}

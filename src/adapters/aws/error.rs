@@ -1,0 +1,263 @@
+//! What an SDK error means: for a call whether it may have had its effect, for a look what is known.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::inventory::Observation;
+use crate::model::time::Timestamp;
+use crate::run::outcome::{Again, CallOutcome};
+
+/// Longest text of an error that is kept.
+const MOST: usize = 300;
+
+/// An error, sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The service answered with a code.
+    Code {
+        /// The code.
+        code: String,
+        /// In words.
+        why: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// There are no credentials, or they are not valid any more.
+    Unauthenticated(String),
+    /// No connection was made: the request never left.
+    NotSent(String),
+    /// The request may have arrived.
+    Unclear(String),
+}
+
+/// Codes of an expired or unknown credential (AWS, «Common errors» of each service).
+const UNAUTHENTICATED: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "RequestExpired",
+    "InvalidAccessKeyId",
+    "TokenRefreshRequired",
+];
+
+/// Codes that say no to the caller and not to the call.
+const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure"];
+
+/// Codes that say that there are too many calls.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "BandwidthLimitExceeded",
+];
+
+/// Codes of a thing that is busy: the same call may be taken later.
+const BUSY: &[&str] = &[
+    "InvalidDBInstanceState",
+    "ScalingActivityInProgress",
+    "ResourceContention",
+    "ConditionalRequestConflict",
+    "OperationAborted",
+];
+
+/// Codes of a service that could not carry out what it was asked: nothing says that it did not.
+const BROKEN: &[&str] = &["InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable"];
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code { code, why, .. } => write!(f, "{code}: {why}"),
+            Self::Unauthenticated(why) | Self::NotSent(why) | Self::Unclear(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Failure {
+    /// A refusal by drctl itself: nothing was sent.
+    pub fn never(code: &str, why: impl Into<String>) -> Self {
+        Self::Code { code: code.to_owned(), why: why.into(), status: 400 }
+    }
+
+    /// Sorts an SDK error.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let text = || causes(error);
+        if let Some(credentials) = cause::<CredentialsError>(error) {
+            // A region whose STS does not answer is dark; that says nothing about the credentials.
+            return match credentials {
+                CredentialsError::ProviderTimedOut(_) => Self::NotSent(causes(credentials)),
+                _ if unreachable(credentials) => Self::NotSent(causes(credentials)),
+                _ => Self::Unauthenticated(causes(credentials)),
+            };
+        }
+        match error {
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                let code = context.err().code().unwrap_or_default().to_owned();
+                let why = short(context.err().message().unwrap_or_default());
+                if UNAUTHENTICATED.contains(&code.as_str()) {
+                    return Self::Unauthenticated(format!("{code}: {why}"));
+                }
+                // An answer without a code is no answer of the service: something between here and there spoke.
+                if code.is_empty() || status < 300 {
+                    return Self::Unclear(format!("HTTP {status} without a code; {}", text()));
+                }
+                Self::Code { code, why, status }
+            }
+            SdkError::ConstructionFailure(_) => Self::NotSent(text()),
+            SdkError::DispatchFailure(_) => {
+                if never_connected(error) {
+                    Self::NotSent(text())
+                } else {
+                    Self::Unclear(text())
+                }
+            }
+            _ => Self::Unclear(text()),
+        }
+    }
+
+    /// Whether the service said that there are too many calls.
+    pub fn is_throttling(&self) -> bool {
+        // PriorRequestNotComplete is about one zone, not about the number of calls.
+        matches!(self, Self::Code { code, .. } if THROTTLED.contains(&code.as_str()) && code != "PriorRequestNotComplete")
+    }
+
+    /// Whether the service says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Code { code, status, .. }
+            if *status == 404 || code.ends_with("NotFound") || code.ends_with("NotFoundFault") || code.starts_with("NoSuch"))
+    }
+
+    /// What it means for a call that changes something.
+    pub fn outcome(self) -> CallOutcome {
+        match self {
+            Self::Unauthenticated(why) => {
+                CallOutcome::Refused { code: "NoCredentials".to_owned(), why, again: Again::Later }
+            }
+            Self::NotSent(why) => CallOutcome::NotSent { why },
+            Self::Unclear(why) => CallOutcome::InDoubt { why },
+            Self::Code { code, why, status } => {
+                let known = |codes: &[&str]| codes.contains(&code.as_str());
+                if known(THROTTLED) || known(BUSY) {
+                    CallOutcome::Refused { code, why, again: Again::Later }
+                } else if status >= 500 || known(BROKEN) {
+                    CallOutcome::InDoubt { why: format!("{code}: {why}") }
+                } else {
+                    CallOutcome::Refused { code, why, again: Again::Never }
+                }
+            }
+        }
+    }
+
+    /// What it means for a look.
+    pub fn observation(self, now: Timestamp) -> Observation {
+        if self.is_not_found() {
+            return Observation::NotFound { observed_at: now };
+        }
+        match self {
+            Self::Unauthenticated(why) => Observation::Unauthenticated { why },
+            Self::Code { code, why, .. } if DENIED.contains(&code.as_str()) => {
+                Observation::Denied { why: format!("{code}: {why}") }
+            }
+            Self::Code { code, why, .. } => {
+                Observation::Unobservable { since: now, why: format!("{code}: {why}") }
+            }
+            Self::NotSent(why) | Self::Unclear(why) => Observation::Unobservable { since: now, why },
+        }
+    }
+}
+
+/// The first error of a type in the chain of causes.
+fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    cause::<hyper_util::client::legacy::Error>(error)
+        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+}
+
+/// Whether credentials are missing because their service could not be reached, rather than because it said no.
+fn unreachable(error: &CredentialsError) -> bool {
+    matches!(error, CredentialsError::ProviderError(_))
+        && (never_connected(error)
+            || causes(error).contains("timeout")
+            || causes(error).contains("timed out"))
+}
+
+/// An error and its causes in words, each once.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    short(&words.join(": "))
+}
+
+/// One line, not too long. Error texts carry no secrets: the SDK prints no headers.
+fn short(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(code: &str, status: u16) -> Failure {
+        Failure::Code { code: code.to_owned(), why: String::new(), status }
+    }
+
+    #[test]
+    fn an_answer_says_whether_the_call_may_have_had_its_effect() {
+        let refused =
+            |f: Failure, wanted| matches!(f.outcome(), CallOutcome::Refused { again, .. } if again == wanted);
+        assert!(refused(code("Throttling", 400), Again::Later));
+        assert!(refused(code("SlowDown", 503), Again::Later));
+        assert!(refused(code("InvalidDBInstanceState", 400), Again::Later));
+        assert!(refused(code("InvalidParameterValue", 400), Again::Never));
+        assert!(refused(code("AccessDenied", 403), Again::Never));
+        assert!(matches!(code("ServiceUnavailable", 503).outcome(), CallOutcome::InDoubt { .. }));
+        assert!(matches!(code("Whatever", 500).outcome(), CallOutcome::InDoubt { .. }));
+        assert!(matches!(Failure::Unclear(String::new()).outcome(), CallOutcome::InDoubt { .. }));
+        assert!(matches!(Failure::NotSent(String::new()).outcome(), CallOutcome::NotSent { .. }));
+    }
+
+    #[test]
+    fn no_answer_is_never_an_absence() {
+        let now = Timestamp::from_millis(5);
+        assert!(matches!(code("DBInstanceNotFound", 404).observation(now), Observation::NotFound { .. }));
+        assert!(matches!(code("ServiceUnavailable", 503).observation(now), Observation::Unobservable { .. }));
+        assert!(matches!(code("AccessDenied", 403).observation(now), Observation::Denied { .. }));
+        assert!(matches!(
+            Failure::Unauthenticated(String::new()).observation(now),
+            Observation::Unauthenticated { .. }
+        ));
+    }
+}

@@ -1,0 +1,21 @@
+//! STS: who the credentials are. Asked in the region that is recovered to.
+
+use super::Aws;
+use crate::inventory::Observation;
+use crate::model::place::Place;
+use crate::model::state::{IdentityState, State};
+
+impl Aws {
+    /// Who the credentials of a place are.
+    pub(super) async fn identity(&self, place: &Place) -> Observation {
+        let site = self.site(place).await;
+        match self.look("sts", place, || site.sts().get_caller_identity().send()).await {
+            Ok(who) => {
+                let (account, arn) = (who.account().unwrap_or_default(), who.arn().unwrap_or_default());
+                let state = IdentityState { account: account.to_owned(), arn: arn.to_owned() };
+                self.seen(State::Identity(state), "sts:GetCallerIdentity")
+            }
+            Err(failure) => failure.observation(self.now()),
+        }
+    }
+}

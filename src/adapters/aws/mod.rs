@@ -1,0 +1,213 @@
+//! The AWS kinds over the official SDK: what each service is asked, and what its answers mean. What follows from them is
+//! decided elsewhere.
+//!
+//! A file is a service. `clients` knows credentials and addresses, `throttle` the limits, `error` what a failure means.
+
+mod autoscaling;
+mod clients;
+mod cloudwatch;
+mod error;
+mod guard;
+mod identity;
+mod rds;
+mod route53;
+mod secrets;
+mod throttle;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::rc::Rc;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use clients::{Clients, Site};
+use error::Failure;
+use throttle::Throttle;
+
+use super::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::action::{Action, FenceMethod, Write};
+use crate::model::place::Place;
+use crate::model::state::State;
+use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::Timestamp;
+use crate::plan::Settings;
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+
+/// How often a look that was throttled is repeated.
+const LOOKS: u32 = 4;
+
+/// Makes the one TLS stack known to every client of this process.
+pub fn install_tls() {
+    // It fails only if it was installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Every AWS service that drctl uses.
+pub struct Aws {
+    world: World,
+    clients: Clients,
+    throttle: Throttle,
+    /// The place that secrets are read in: the site that is recovered to, and so never the lost one.
+    recovery: Option<Place>,
+}
+
+impl Aws {
+    /// Nothing is connected to before the first call.
+    pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
+        install_tls();
+        let region = recovery.as_ref().map(|p| p.region.clone());
+        Self {
+            clients: Clients::new(settings.endpoints.clone(), region),
+            throttle: Throttle::new(world.clone(), settings.limits.clone()),
+            world,
+            recovery,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    async fn site(&self, place: &Place) -> Rc<Site> {
+        self.clients.of(place).await
+    }
+
+    /// One call that changes something: through the throttle, once.
+    async fn once<T, E, F>(&self, service: &str, place: &Place, call: F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let scope = scope(service, place);
+        self.throttle.pass(service, &scope).await;
+        match call.await {
+            Ok(answer) => {
+                self.throttle.answered(service, &scope);
+                Ok(answer)
+            }
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.is_throttling() {
+                    self.throttle.throttled(service, &scope);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// A look: repeated while the service says that there are too many calls.
+    async fn look<T, E, F>(&self, service: &str, place: &Place, call: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let mut looks = 1;
+        loop {
+            match self.once(service, place, call()).await {
+                Err(failure) if failure.is_throttling() && looks < LOOKS => looks += 1,
+                answer => return answer,
+            }
+        }
+    }
+
+    fn seen(&self, state: State, source: &str) -> Observation {
+        Observation::Value { state, observed_at: self.now(), source: source.to_owned() }
+    }
+
+    /// Looks at targets of one poll group.
+    pub async fn observe(&self, targets: &[Target]) -> Vec<Observation> {
+        // One describe answers for all targets that are reached in the same way.
+        let mut by_place: BTreeMap<&Place, Vec<(usize, &Target)>> = BTreeMap::new();
+        for (i, target) in targets.iter().enumerate() {
+            if let Some(place) = target.place() {
+                by_place.entry(place).or_default().push((i, target));
+            }
+        }
+        let looks = by_place.into_iter().map(|(place, of)| async move {
+            let targets: Vec<_> = of.iter().map(|(_, t)| *t).collect();
+            let seen = self.observe_at(place, &targets).await;
+            of.into_iter().map(|(i, _)| i).zip(seen).collect::<Vec<_>>()
+        });
+        let mut seen: Vec<_> = futures_util::future::join_all(looks).await.into_iter().flatten().collect();
+        seen.sort_by_key(|(i, _)| *i);
+        seen.into_iter().map(|(_, o)| o).collect()
+    }
+
+    async fn observe_at(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
+        match targets.first() {
+            Some(Target::Database(_) | Target::Fence { .. }) => self.databases(place, targets).await,
+            Some(Target::Group(_)) => self.groups(place, targets).await,
+            Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,
+            Some(Target::Identity { .. }) => {
+                let who = self.identity(place).await;
+                targets.iter().map(|_| who.clone()).collect()
+            }
+            _ => {
+                let guards = targets.iter().map(|t| self.guard(t));
+                futures_util::future::join_all(guards).await
+            }
+        }
+    }
+
+    /// Starts an action.
+    pub async fn perform(&self, action: &Action) -> CallOutcome {
+        let done = match action {
+            Action::Promote { db } => self.promote(db).await,
+            Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,
+            Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
+            Action::Scale(scale) => self.scale(scale).await,
+            Action::Switch(switch) => self.switch(switch).await,
+            Action::Write(Write::Guard { component, place, holder }) => {
+                self.take_guard(place, component, holder).await
+            }
+            Action::Write(Write::ReleaseGuard { component, place, holder }) => {
+                self.release_guard(place, component, holder).await
+            }
+            other => {
+                return CallOutcome::Refused {
+                    code: "NotAws".to_owned(),
+                    why: format!("{other} is not done by AWS"),
+                    again: Again::Never,
+                };
+            }
+        };
+        match done {
+            Ok(token) => CallOutcome::Accepted { token },
+            Err(failure) => failure.outcome(),
+        }
+    }
+
+    /// What the control plane knows of a database; for SQL, which needs its endpoint.
+    pub async fn endpoint(&self, db: &DatabaseRef) -> Option<String> {
+        let seen = self.databases(&db.place, &[&Target::Database(db.clone())]).await;
+        match seen.first()?.state()? {
+            State::Database(state) => state.endpoint.clone(),
+            _ => None,
+        }
+    }
+
+    /// Reads a login from Secrets Manager: at the site that is recovered to, else in the database's own.
+    pub async fn login(&self, name: &str, place: &Place) -> Result<Login, String> {
+        let at = self.recovery.as_ref().unwrap_or(place);
+        self.read_login(name, at).await
+    }
+
+    /// When the last commit that a replica holds was made, as CloudWatch's `ReplicaLag` tells it.
+    pub async fn replica_lag(&self, db: &DatabaseRef) -> Option<Timestamp> {
+        self.lag(db).await
+    }
+}
+
+/// What shares a bucket: an account, and a region unless the service is global.
+fn scope(service: &str, place: &Place) -> String {
+    let account = place.account.as_deref().or(place.role.as_deref()).unwrap_or("-");
+    match service {
+        "route53" => account.to_owned(),
+        _ => format!("{account}/{}", place.region),
+    }
+}

@@ -1,0 +1,242 @@
+//! RDS: instances with a cross-region read replica.
+//!
+//! Sources: Amazon RDS API Reference (`DescribeDBInstances`, `PromoteReadReplica`, `ModifyDBInstance`, `RebootDBInstance`,
+//! `DescribeEvents`) and Amazon RDS User Guide, «Amazon RDS event categories and event messages» (RDS-EVENT-0006).
+//! Deliberately absent: `StopDBInstance`. AWS refuses it while a replica exists, and starts the instance again after seven days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_rds::types::{DbInstance, Filter, SourceType};
+
+use super::Aws;
+use super::error::Failure;
+use crate::inventory::Observation;
+use crate::model::action::Fence;
+use crate::model::place::Place;
+use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, State};
+use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::{Dur, Timestamp};
+
+/// Instances in one describe: the largest page.
+const PAGE: usize = 100;
+/// How far back restarts are looked for, in minutes.
+const EVENTS_MINUTES: i32 = 24 * 60;
+/// How far RDS's clock may be behind this machine's for a restart to count.
+const SKEW: Dur = Dur::mins(1);
+
+impl Aws {
+    /// Looks at databases and at fences by security group, with one describe for all.
+    pub(super) async fn databases(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
+        let ids: BTreeSet<&str> = targets.iter().filter_map(|t| id_of(t)).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let found = self.describe_databases(place, &ids).await;
+        let looks = targets.iter().map(|target| {
+            let found = &found;
+            async move {
+                let all = match found {
+                    Ok(all) => all,
+                    Err(failure) => return failure.clone().observation(self.now()),
+                };
+                let Some(db) = id_of(target).and_then(|id| all.get(id)) else {
+                    return Observation::NotFound { observed_at: self.now() };
+                };
+                match target {
+                    Target::Fence { db: of, mark, .. } => {
+                        self.fence_by_group(place, of, db, mark.as_deref()).await
+                    }
+                    _ => self.seen(State::Database(self.database(db)), "rds:DescribeDBInstances"),
+                }
+            }
+        });
+        futures_util::future::join_all(looks).await
+    }
+
+    async fn describe_databases(
+        &self,
+        place: &Place,
+        ids: &[&str],
+    ) -> Result<BTreeMap<String, DbInstance>, Failure> {
+        let site = self.site(place).await;
+        let mut found = BTreeMap::new();
+        if let [id] = ids {
+            let call = || site.rds().describe_db_instances().db_instance_identifier(*id).send();
+            match self.look("rds", place, call).await {
+                Ok(page) => found.extend(by_id(page.db_instances())),
+                Err(failure) if failure.is_not_found() => {}
+                Err(failure) => return Err(failure),
+            }
+            return Ok(found);
+        }
+        for some in ids.chunks(PAGE) {
+            let filter = Filter::builder().name("db-instance-id");
+            let filter = some.iter().fold(filter, |f, id| f.values(*id)).build();
+            let call = || {
+                let page = i32::try_from(PAGE).unwrap_or(100);
+                site.rds().describe_db_instances().filters(filter.clone()).max_records(page).send()
+            };
+            found.extend(by_id(self.look("rds", place, call).await?.db_instances()));
+        }
+        Ok(found)
+    }
+
+    fn database(&self, db: &DbInstance) -> DatabaseState {
+        let source = db.read_replica_source_db_instance_identifier().filter(|s| !s.is_empty());
+        let restorable = db.latest_restorable_time().and_then(|t| t.to_millis().ok());
+        DatabaseState {
+            role: source.map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.to_owned() }),
+            status: db.db_instance_status().unwrap_or("unknown").to_owned(),
+            last_commit: None,
+            last_commit_source: None,
+            backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
+            security_groups: attached(db),
+            endpoint: endpoint(db),
+        }
+    }
+
+    /// Whether the fence's group is the only one, active, and every session from before it was ended by a restart.
+    async fn fence_by_group(
+        &self,
+        place: &Place,
+        of: &DatabaseRef,
+        db: &DbInstance,
+        mark: Option<&str>,
+    ) -> Observation {
+        let fence = of.fence_group.as_deref().unwrap_or_default();
+        let answer = |stage, proof: &str, mark: Option<String>| FenceState {
+            proven: stage == FenceStage::Proven,
+            proof: proof.to_owned(),
+            last_commit: None,
+            stage,
+            mark,
+        };
+        let only_fence = !fence.is_empty() && attached(db) == BTreeSet::from([fence.to_owned()]);
+        let settled = db.vpc_security_groups().iter().all(|g| g.status() == Some("active"))
+            && !matches!(
+                db.db_instance_status(),
+                Some("rebooting" | "modifying" | "configuring-enhanced-monitoring")
+            );
+        let state = match (only_fence, settled) {
+            (false, true) => answer(FenceStage::Open, "other security groups are attached", None),
+            (_, false) => answer(FenceStage::UnderWay, "groups or instance are changing", None),
+            (true, true) => match self.last_restart(place, &of.id).await {
+                Err(failure) => return failure.observation(self.now()),
+                Ok(last) => {
+                    let last = last.unwrap_or(0);
+                    if mark.and_then(|mark| mark.parse().ok()).is_some_and(|mark: i64| last > mark) {
+                        let proof = format!(
+                            "only {fence} is attached and active, and the instance restarted after that, which ended every session"
+                        );
+                        answer(FenceStage::Proven, &proof, None)
+                    } else {
+                        // RDS may show an older restart late, so one from long before the call proves nothing either way.
+                        let mark = last.max((self.now() - SKEW).millis());
+                        let proof = "only the fence's group is attached; older sessions may live";
+                        answer(FenceStage::Half, proof, Some(mark.to_string()))
+                    }
+                }
+            },
+        };
+        self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
+    }
+
+    /// When the instance last restarted, in milliseconds of RDS's own clock.
+    async fn last_restart(&self, place: &Place, id: &str) -> Result<Option<i64>, Failure> {
+        let site = self.site(place).await;
+        let mut newest: Option<i64> = None;
+        let mut marker: Option<String> = None;
+        loop {
+            let call = || {
+                site.rds()
+                    .describe_events()
+                    .source_identifier(id)
+                    .source_type(SourceType::DbInstance)
+                    .event_categories("availability")
+                    .duration(EVENTS_MINUTES)
+                    .set_marker(marker.clone())
+                    .send()
+            };
+            let page = self.look("rds", place, call).await?;
+            let restarts = page
+                .events()
+                .iter()
+                .filter(|e| e.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted")));
+            newest = newest.max(restarts.filter_map(|e| e.date()?.to_millis().ok()).max());
+            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                return Ok(newest);
+            }
+        }
+    }
+
+    /// The next call of a fence by security group: the group first; when it is active and alone, a restart that ends the
+    /// sessions which the group leaves open (AWS, VPC User Guide, «Security group connection tracking»).
+    pub(super) async fn isolate(&self, fence: &Fence) -> Result<Option<String>, Failure> {
+        let (db, place) = (&fence.db, &fence.db.place);
+        let Some(group) = &db.fence_group else {
+            return Err(Failure::never("NoFenceGroup", "the plan names no `fence_group` for this instance"));
+        };
+        let site = self.site(place).await;
+        let found = self.describe_databases(place, &[&db.id]).await?;
+        let now = found.get(&db.id).ok_or_else(|| missing(&db.id))?;
+        if attached(now) == BTreeSet::from([group.clone()]) {
+            let call = site.rds().reboot_db_instance().db_instance_identifier(&db.id).send();
+            self.once("rds", place, call).await?;
+            return Ok(None);
+        }
+        self.set_groups(db, std::slice::from_ref(group)).await
+    }
+
+    /// Attaches the groups that were attached before the fence.
+    pub(super) async fn reopen(&self, fence: &Fence) -> Result<Option<String>, Failure> {
+        if fence.groups_before.is_empty() {
+            let why = "the groups from before the fence are not known; attach them by hand";
+            return Err(Failure::never("NoGroups", why));
+        }
+        self.set_groups(&fence.db, &fence.groups_before).await
+    }
+
+    async fn set_groups(&self, db: &DatabaseRef, groups: &[String]) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        let call = site
+            .rds()
+            .modify_db_instance()
+            .db_instance_identifier(&db.id)
+            .set_vpc_security_group_ids(Some(groups.to_vec()))
+            .apply_immediately(true)
+            .send();
+        self.once("rds", &db.place, call).await.map(|_| None)
+    }
+
+    /// Makes a replica a writer. Done is when it has no source any more and is `available`.
+    pub(super) async fn promote(&self, db: &DatabaseRef) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        let call = site.rds().promote_read_replica().db_instance_identifier(&db.id).send();
+        self.once("rds", &db.place, call).await.map(|_| None)
+    }
+}
+
+fn id_of<'t>(target: &&'t Target) -> Option<&'t str> {
+    match target {
+        Target::Database(db) | Target::Fence { db, .. } => Some(&db.id),
+        _ => None,
+    }
+}
+
+fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInstance)> {
+    all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
+}
+
+/// Groups that are attached or about to be.
+fn attached(db: &DbInstance) -> BTreeSet<String> {
+    let stays = db.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
+    stays.filter_map(|g| g.vpc_security_group_id().map(str::to_owned)).collect()
+}
+
+fn endpoint(db: &DbInstance) -> Option<String> {
+    let at = db.endpoint()?;
+    Some(format!("{}:{}/{}", at.address()?, at.port().unwrap_or(5432), db.db_name().unwrap_or_default()))
+}
+
+fn missing(id: &str) -> Failure {
+    Failure::Code { code: "DBInstanceNotFound".to_owned(), why: format!("{id} does not exist"), status: 404 }
+}

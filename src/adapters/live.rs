@@ -1,0 +1,174 @@
+//! The real providers: which of them answers for a target and which carries an action out.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use futures_util::future::{LocalBoxFuture, join_all};
+
+use super::secrets::{Login, scheme};
+use super::{Cloud, aws, local, postgres};
+use crate::inventory::Observation;
+use crate::model::action::{Action, Fence, FenceMethod, Write};
+use crate::model::place::Place;
+use crate::model::state::State;
+use crate::model::target::{DatabaseRef, Target};
+use crate::plan::Settings;
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+
+/// Every real provider of a process.
+pub struct Live {
+    world: World,
+    aws: aws::Aws,
+    postgres: postgres::Postgres,
+    local: local::Local,
+    logins: RefCell<BTreeMap<String, Login>>,
+}
+
+impl Live {
+    /// `recovery` is the site that is recovered to: global services are reached, and secrets read, from there.
+    pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
+        Self {
+            aws: aws::Aws::new(world.clone(), settings, recovery),
+            postgres: postgres::Postgres::new(world.clone(), settings.sql.clone()),
+            local: local::Local::default(),
+            logins: RefCell::new(BTreeMap::new()),
+            world,
+        }
+    }
+
+    fn unseen(&self, why: String) -> Observation {
+        Observation::Unobservable { since: self.world.now(), why }
+    }
+
+    /// Where a database listens, and a login to it.
+    async fn way_in(&self, db: &DatabaseRef) -> Result<(String, Login), String> {
+        let Some(secret) = &db.admin_secret else {
+            return Err(format!("the plan gives no `admin` login for {}", db.id));
+        };
+        let login = self.login(secret, &db.place).await?;
+        let endpoint = match &db.endpoint {
+            Some(endpoint) => Some(endpoint.clone()),
+            None => self.aws.endpoint(db).await,
+        };
+        let endpoint = endpoint.ok_or_else(|| format!("nobody knows the endpoint of {}", db.id))?;
+        Ok((endpoint, login))
+    }
+
+    /// Logins are read once a process: in an outage every call that is not made cannot fail.
+    async fn login(&self, reference: &str, place: &Place) -> Result<Login, String> {
+        if let Some(login) = self.logins.borrow().get(reference) {
+            return Ok(login.clone());
+        }
+        let login = match scheme(reference) {
+            ("aws-sm", name) => self.aws.login(name, place).await?,
+            ("file", path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| format!("secret file {path}: {e}"))?;
+                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}"))?
+            }
+            (other, _) => return Err(format!("there is no secret scheme `{other}`: aws-sm or file")),
+        };
+        self.logins.borrow_mut().insert(reference.to_owned(), login.clone());
+        Ok(login)
+    }
+
+    async fn observe_sql(&self, target: &Target) -> Observation {
+        let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else {
+            return self.unseen("not asked by SQL".to_owned());
+        };
+        let (endpoint, login) = match self.way_in(db).await {
+            Ok(way) => way,
+            Err(why) => return self.unseen(why),
+        };
+        match target {
+            Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
+            _ => self.postgres.fence_state(&endpoint, &login).await,
+        }
+    }
+
+    /// Adds what the control plane does not know of a replica: the last commit that it has replayed.
+    async fn with_last_commit(&self, target: &Target, seen: Observation) -> Observation {
+        let (
+            Target::Database(db),
+            Observation::Value { state: State::Database(mut state), observed_at, source },
+        ) = (target, seen.clone())
+        else {
+            return seen;
+        };
+        if !state.is_replica() || state.status != "available" {
+            return seen;
+        }
+        let db = db.clone().reached_at(state.endpoint.as_ref());
+        if db.admin_secret.is_some()
+            && let Ok((endpoint, login)) = self.way_in(&db).await
+            && let Some(commit) = self.postgres.last_replayed(&endpoint, &login).await
+        {
+            state.last_commit = Some(commit);
+            state.last_commit_source = Some("sql".to_owned());
+        } else if let Some(commit) = self.aws.replica_lag(&db).await {
+            state.last_commit = Some(commit);
+            state.last_commit_source = Some("replica_lag".to_owned());
+        }
+        Observation::Value { state: State::Database(state), observed_at, source }
+    }
+
+    async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
+        let (Action::Fence(Fence { db, .. })
+        | Action::Unfence(Fence { db, .. })
+        | Action::Write(Write::Canary { db, .. })) = action
+        else {
+            return refused("NotSql", format!("{action} is not done by SQL"));
+        };
+        let (endpoint, login) = match self.way_in(db).await {
+            Ok(way) => way,
+            Err(why) => return CallOutcome::NotSent { why },
+        };
+        match action {
+            Action::Fence(_) => self.postgres.fence(&endpoint, &login).await,
+            Action::Unfence(_) => self.postgres.unfence(&endpoint, &login).await,
+            Action::Write(Write::Canary { table, .. }) => {
+                self.postgres.write(&endpoint, &login, table, key).await
+            }
+            _ => refused("NotSql", format!("{action} is not done by SQL")),
+        }
+    }
+}
+
+fn refused(code: &str, why: String) -> CallOutcome {
+    CallOutcome::Refused { code: code.to_owned(), why, again: Again::Never }
+}
+
+impl Cloud for Live {
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
+        Box::pin(async move {
+            match targets.first().map(Target::service) {
+                Some("command") => targets
+                    .iter()
+                    .map(|t| match t {
+                        Target::Command { key, .. } => self.local.observe(key, self.world.now()),
+                        _ => self.unseen("not a command".to_owned()),
+                    })
+                    .collect(),
+                Some("sql") => join_all(targets.iter().map(|t| self.observe_sql(t))).await,
+                _ => {
+                    let seen = self.aws.observe(targets).await;
+                    let more = targets.iter().zip(seen).map(|(t, o)| self.with_last_commit(t, o));
+                    join_all(more).await
+                }
+            }
+        })
+    }
+
+    fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
+        Box::pin(async move {
+            match action {
+                Action::Run(command) => self.local.start(command, key).await,
+                Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
+                    self.sql(action, key).await
+                }
+                Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
+                _ => self.aws.perform(action).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! PostgreSQL over its own protocol: the fence that works while the control plane is down, the real write that proves a
+//! promotion, and the last commit that a replica has replayed.
+//!
+//! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
+
+mod fence;
+mod tls;
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Config};
+
+use super::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::state::{FenceStage, FenceState, State, WroteState};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::settings::SqlSettings;
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one statement may take on the server, in milliseconds.
+const STATEMENT_MS: u32 = 8_000;
+/// How long everything together may take.
+const WHOLE: Dur = Dur::secs(12);
+/// How drctl's own sessions are known.
+const APPLICATION: &str = "drctl";
+
+/// Why something could not be done.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection: nothing was sent.
+    Unreachable(String),
+    /// The server refused the login.
+    Login(String),
+    /// The server answered with an error; the transaction was rolled back.
+    Refused(String, String),
+    /// The connection broke, or time was up: it may have happened.
+    Unclear(String),
+}
+
+impl Failure {
+    fn of(error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(db) => Self::Refused(db.code().code().to_owned(), db.message().to_owned()),
+            None => Self::Unclear(error.to_string()),
+        }
+    }
+
+    fn why(&self) -> String {
+        match self {
+            Self::Unreachable(why) | Self::Unclear(why) => why.clone(),
+            Self::Login(why) => format!("login refused: {why}"),
+            Self::Refused(code, why) => format!("{code}: {why}"),
+        }
+    }
+
+    fn outcome(self) -> CallOutcome {
+        match self {
+            Self::Unreachable(why) => CallOutcome::NotSent { why },
+            Self::Login(why) => CallOutcome::Refused { code: "Login".to_owned(), why, again: Again::Later },
+            // Read-only: promotion is not through yet. Cannot connect now, too many connections: later.
+            Self::Refused(code, why) => {
+                let again = if ["25006", "57P03", "53300", "55P03", "40001"].contains(&code.as_str()) {
+                    Again::Later
+                } else {
+                    Again::Never
+                };
+                CallOutcome::Refused { code, why, again }
+            }
+            Self::Unclear(why) => CallOutcome::InDoubt { why },
+        }
+    }
+
+    fn observation(&self, since: Timestamp) -> Observation {
+        Observation::Unobservable { since, why: self.why() }
+    }
+}
+
+/// PostgreSQL servers.
+pub struct Postgres {
+    world: World,
+    settings: SqlSettings,
+}
+
+impl Postgres {
+    /// Nothing is connected to before the first look.
+    pub const fn new(world: World, settings: SqlSettings) -> Self {
+        Self { world, settings }
+    }
+
+    async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
+        let (host, port, named) = parts(endpoint)?;
+        let mut config = Config::new();
+        config
+            .host(host)
+            .port(port)
+            .user(&login.username)
+            .password(&login.password)
+            .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
+            .application_name(APPLICATION)
+            .options(format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}"))
+            .connect_timeout(CONNECT)
+            .tcp_user_timeout(Duration::from_secs(10));
+        let connected = tls::connect(&config, host, &self.settings).await;
+        connected.map_err(|error| match error {
+            tls::ConnectError::Tls(why) => Failure::Unreachable(why),
+            tls::ConnectError::Postgres(error) => match error.as_db_error() {
+                Some(db) if db.code().code().starts_with("28") => Failure::Login(db.message().to_owned()),
+                Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
+                None => Failure::Unreachable(with_cause(&error)),
+            },
+        })
+    }
+
+    /// Runs something within the limit on everything.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let late = self.world.sleep_until(self.world.now() + WHOLE);
+        match futures_util::future::select(std::pin::pin!(work), std::pin::pin!(late)).await {
+            futures_util::future::Either::Left((done, _)) => done,
+            futures_util::future::Either::Right(_) => {
+                Err(Failure::Unclear(format!("no answer within {WHOLE}")))
+            }
+        }
+    }
+
+    fn seen(&self, state: State) -> Observation {
+        Observation::Value { state, observed_at: self.world.now(), source: "sql".to_owned() }
+    }
+
+    /// When the last commit that a replica has replayed was made, by the clock of the server that made it.
+    pub async fn last_replayed(&self, endpoint: &str, login: &Login) -> Option<Timestamp> {
+        let work = async {
+            let client = self.connect(endpoint, login).await?;
+            let text = "SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000)::bigint \
+                        WHERE pg_is_in_recovery()";
+            client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))
+        };
+        let row = self.within(work).await.ok()??;
+        row.get::<_, Option<i64>>(0).map(Timestamp::from_millis)
+    }
+
+    /// Whether the fence holds.
+    pub async fn fence_state(&self, endpoint: &str, login: &Login) -> Observation {
+        let work = async {
+            let client = self.connect(endpoint, login).await?;
+            fence::look(&client).await
+        };
+        match self.within(work).await {
+            Ok(found) => self.seen(State::Fence(found)),
+            Err(failure) => failure.observation(self.world.now()),
+        }
+    }
+
+    /// Takes the login from every application role and ends its sessions.
+    pub async fn fence(&self, endpoint: &str, login: &Login) -> CallOutcome {
+        self.act(async {
+            let mut client = self.connect(endpoint, login).await?;
+            fence::close(&mut client).await
+        })
+        .await
+    }
+
+    /// Gives the login back to the roles that the fence took it from.
+    pub async fn unfence(&self, endpoint: &str, login: &Login) -> CallOutcome {
+        self.act(async {
+            let mut client = self.connect(endpoint, login).await?;
+            fence::open(&mut client).await
+        })
+        .await
+    }
+
+    /// Writes a canary row. The same key is one row however often it is written.
+    pub async fn write(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
+        self.act(async {
+            let mut client = self.connect(endpoint, login).await?;
+            let table = identifier(table);
+            let transaction = client.transaction().await.map_err(|e| Failure::of(&e))?;
+            let text = format!(
+                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now())"
+            );
+            transaction.batch_execute(&text).await.map_err(|e| Failure::of(&e))?;
+            let text = format!("INSERT INTO {table} (key) VALUES ($1) ON CONFLICT (key) DO NOTHING");
+            transaction.execute(&text, &[&key]).await.map_err(|e| Failure::of(&e))?;
+            transaction.commit().await.map_err(|e| Failure::of(&e))
+        })
+        .await
+    }
+
+    /// Reads a canary row back, over a new connection.
+    pub async fn wrote(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> Observation {
+        let work = async {
+            let client = self.connect(endpoint, login).await?;
+            let text = format!(
+                "SELECT count(*) FROM {} WHERE key = $1 AND NOT pg_is_in_recovery()",
+                identifier(table)
+            );
+            match client.query_one(&text, &[&key]).await {
+                Ok(row) => Ok(row.get::<_, i64>(0) == 1),
+                // 42P01: the table is not there, so neither is the row.
+                Err(e) if e.code().is_some_and(|c| c.code() == "42P01") => Ok(false),
+                Err(e) => Err(Failure::of(&e)),
+            }
+        };
+        match self.within(work).await {
+            Ok(ok) => self.seen(State::Wrote(WroteState { ok, server: endpoint.to_owned() })),
+            Err(failure) => failure.observation(self.world.now()),
+        }
+    }
+
+    async fn act(&self, work: impl Future<Output = Result<(), Failure>>) -> CallOutcome {
+        match self.within(work).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) => failure.outcome(),
+        }
+    }
+}
+
+/// Host, port and database of `host:port/database`.
+fn parts(endpoint: &str) -> Result<(&str, u16, Option<&str>), Failure> {
+    let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
+    let port = port
+        .parse()
+        .map_err(|_| Failure::Unreachable(format!("endpoint `{endpoint}` is not host:port/database")))?;
+    Ok((host, port, Some(database).filter(|d| !d.is_empty())))
+}
+
+/// A name as SQL takes it, whatever is in it; a dot separates schema and table.
+fn identifier(name: &str) -> String {
+    let quoted: Vec<_> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+    quoted.join(".")
+}
+
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// A fence that does not hold.
+fn open_state(proof: &str) -> FenceState {
+    FenceState {
+        proven: false,
+        proof: proof.to_owned(),
+        last_commit: None,
+        stage: FenceStage::Open,
+        mark: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_table_name_stays_a_name() {
+        assert_eq!(identifier("app.canary"), "\"app\".\"canary\"");
+        assert_eq!(identifier("x\"; DROP TABLE y; --"), "\"x\"\"; DROP TABLE y; --\"");
+    }
+
+    #[test]
+    fn an_endpoint_has_three_parts() {
+        assert!(matches!(parts("db.example:5433/app"), Ok(("db.example", 5433, Some("app")))));
+        assert!(matches!(parts("db.example"), Ok(("db.example", 5432, None))));
+        assert!(parts("db.example:port").is_err());
+    }
+}

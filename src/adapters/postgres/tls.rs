@@ -1,0 +1,135 @@
+//! TLS for PostgreSQL connections: the certificate is checked against the host, the system's roots and the settings' file.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Config, NoTls, Socket};
+
+use crate::plan::settings::{SqlSettings, SqlTls};
+
+/// Why there is no connection.
+pub(super) enum ConnectError {
+    /// TLS cannot be set up as the settings say.
+    Tls(String),
+    /// The server, or the way to it.
+    Postgres(tokio_postgres::Error),
+}
+
+/// Connects and lets the connection work in the background.
+pub(super) async fn connect(
+    config: &Config,
+    host: &str,
+    settings: &SqlSettings,
+) -> Result<Client, ConnectError> {
+    match settings.tls {
+        SqlTls::Off => {
+            let (client, connection) = config.connect(NoTls).await.map_err(ConnectError::Postgres)?;
+            tokio::spawn(async move {
+                // The client's own answers say when it breaks.
+                let _ = connection.await;
+            });
+            Ok(client)
+        }
+        SqlTls::Verify => {
+            let connector = connector(host, settings).map_err(ConnectError::Tls)?;
+            let mut config = config.clone();
+            config.ssl_mode(SslMode::Require);
+            let (client, connection) = config.connect(connector).await.map_err(ConnectError::Postgres)?;
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Ok(client)
+        }
+    }
+}
+
+fn connector(host: &str, settings: &SqlSettings) -> Result<Connector, String> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    if let Some(file) = &settings.ca_file {
+        let certificates =
+            CertificateDer::pem_file_iter(file).map_err(|e| format!("sql.ca_file {file}: {e}"))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|e| format!("sql.ca_file {file}: {e}"))?;
+            roots.add(certificate).map_err(|e| format!("sql.ca_file {file}: {e}"))?;
+        }
+    }
+    if roots.is_empty() {
+        return Err("there are no certificates to trust; set sql.ca_file".to_owned());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(|e| format!("host {host}: {e}"))?;
+    Ok(Connector { tls: tokio_rustls::TlsConnector::from(Arc::new(config)), name })
+}
+
+#[derive(Clone)]
+struct Connector {
+    tls: tokio_rustls::TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl MakeTlsConnect<Socket> for Connector {
+    type Stream = Stream;
+    type TlsConnect = Self;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, _host: &str) -> Result<Self, io::Error> {
+        Ok(self.clone())
+    }
+}
+
+impl TlsConnect<Socket> for Connector {
+    type Stream = Stream;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+
+    fn connect(self, stream: Socket) -> Self::Future {
+        Box::pin(async move { self.tls.connect(self.name, stream).await.map(Stream) })
+    }
+}
+
+/// An encrypted connection.
+struct Stream(tokio_rustls::client::TlsStream<Socket>);
+
+impl TlsStream for Stream {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, from)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,58 @@
+//! In place of `adapters/aws` in a build without the feature `aws`.
+
+use crate::adapters::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::action::Action;
+use crate::model::place::Place;
+use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::Timestamp;
+use crate::plan::Settings;
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+
+/// No AWS.
+pub struct Aws {
+    world: World,
+}
+
+const WHY: &str = "built without aws";
+
+impl Aws {
+    /// Nothing.
+    pub fn new(world: World, _settings: &Settings, _recovery: Option<Place>) -> Self {
+        Self { world }
+    }
+
+    /// Nothing can be seen.
+    pub async fn observe(&self, targets: &[Target]) -> Vec<Observation> {
+        let since = self.world.now();
+        let unseen = |t: &Target| Observation::Unobservable {
+            since,
+            why: format!("{WHY}: {} cannot be reached by this build", t.service()),
+        };
+        targets.iter().map(unseen).collect()
+    }
+
+    /// Nothing can be done.
+    pub async fn perform(&self, _action: &Action) -> CallOutcome {
+        CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
+    }
+
+    /// No endpoint.
+    pub async fn endpoint(&self, _db: &DatabaseRef) -> Option<String> {
+        None
+    }
+
+    /// No secrets.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn login(&self, _name: &str, _place: &Place) -> Result<Login, String> {
+        Err(WHY.to_owned())
+    }
+
+    /// No metrics.
+    pub async fn replica_lag(&self, _db: &DatabaseRef) -> Option<Timestamp> {
+        None
+    }
+}

@@ -1,0 +1,6 @@
+//! Stand-ins for providers that this build does not have. A live run says so by name; nothing is pretended.
+
+#[cfg(not(feature = "aws"))]
+pub mod aws;
+#[cfg(not(feature = "postgres"))]
+pub mod postgres;

@@ -1,0 +1,60 @@
+//! In place of `adapters/postgres` in a build without the feature `postgres`.
+
+use crate::adapters::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::time::Timestamp;
+use crate::plan::settings::SqlSettings;
+use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
+
+/// No PostgreSQL.
+pub struct Postgres {
+    world: World,
+}
+
+const WHY: &str = "built without postgres";
+
+impl Postgres {
+    /// Nothing.
+    pub fn new(world: World, _settings: SqlSettings) -> Self {
+        Self { world }
+    }
+
+    fn unseen(&self) -> Observation {
+        Observation::Unobservable { since: self.world.now(), why: WHY.to_owned() }
+    }
+
+    fn refused() -> CallOutcome {
+        CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
+    }
+
+    /// Not known.
+    pub async fn last_replayed(&self, _endpoint: &str, _login: &Login) -> Option<Timestamp> {
+        None
+    }
+
+    /// Not seen.
+    pub async fn fence_state(&self, _endpoint: &str, _login: &Login) -> Observation {
+        self.unseen()
+    }
+
+    /// Not done.
+    pub async fn fence(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not done.
+    pub async fn unfence(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not done.
+    pub async fn write(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not seen.
+    pub async fn wrote(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> Observation {
+        self.unseen()
+    }
+}

@@ -1,0 +1,83 @@
+//! Probes over the network. Each sample resolves the name anew and opens a new connection: a kept one would go on talking to
+//! the site that users have left.
+
+use futures_util::future::{Either, LocalBoxFuture, select};
+
+use super::{Prober, Sample};
+use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
+use crate::world::World;
+
+/// Asks real addresses.
+pub struct LiveProber {
+    world: World,
+}
+
+impl LiveProber {
+    /// Whether this build has a network client. Without one nobody pretends that a probe failed.
+    pub const CAN_ASK: bool = cfg!(feature = "http");
+
+    /// Nothing is asked yet.
+    pub const fn new(world: World) -> Self {
+        Self { world }
+    }
+
+    async fn ask(&self, probe: &Probe) -> Result<String, String> {
+        match &probe.via {
+            ProbeVia::Tcp { address } => {
+                let connected = tokio::net::TcpStream::connect(address.as_str()).await;
+                connected.map(|_| "connected".to_owned()).map_err(|e| format!("{address}: {e}"))
+            }
+            ProbeVia::Http { url, status } => http(url, *status, probe.role).await,
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+async fn http(url: &str, wanted: u16, role: ProbeRole) -> Result<String, String> {
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .no_proxy()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let request = if role == ProbeRole::Write { client.post(url) } else { client.get(url) };
+    let answer = request.send().await.map_err(|e| with_cause(&e))?;
+    let status = answer.status().as_u16();
+    if status == wanted { Ok(status.to_string()) } else { Err(format!("{status} instead of {wanted}")) }
+}
+
+#[cfg(feature = "http")]
+fn with_cause(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(not(feature = "http"))]
+async fn http(_url: &str, _wanted: u16, _role: ProbeRole) -> Result<String, String> {
+    std::future::pending().await
+}
+
+impl Prober for LiveProber {
+    fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample> {
+        Box::pin(async move {
+            let sent_at = self.world.now();
+            let late = self.world.sleep_until(sent_at + probe.timeout_ms);
+            let asked = match select(std::pin::pin!(self.ask(probe)), std::pin::pin!(late)).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Err(format!("no answer within {}", probe.timeout_ms)),
+            };
+            let (good, detail) = match asked {
+                Ok(detail) => (true, detail),
+                Err(detail) => (false, detail),
+            };
+            Sample { sent_at, good, detail: detail.chars().take(200).collect() }
+        })
+    }
+}
