@@ -367,7 +367,10 @@ impl<'a> Driver<'a> {
             let wanted = self.poller.targets(i);
             let sight: Vec<_> = things.iter().filter(|(t, _)| wanted.contains(t)).cloned().collect();
             // Asked before the call was answered, it says nothing about what the call did.
-            let too_old = matches!(self.state().work(i).status, Status::Awaiting { answered_at, .. } if sent_at < answered_at);
+            let too_old = match self.state().work(i).status {
+                Status::Awaiting { answered_at: since, .. } | Status::InDoubt { since } => sent_at < since,
+                _ => false,
+            };
             if !sight.is_empty() && !too_old {
                 self.rule(i, &Sight::Things(sight))?;
             }

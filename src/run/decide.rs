@@ -154,7 +154,10 @@ pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
 
 fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec<Effect> {
     match state.action(i).in_doubt() {
-        InDoubt::ObserveAfter(settle) if now < since + settle => vec![Effect::WakeAt(since + settle)],
+        // An effect that shows is believed at once; its absence only after the settle time.
+        InDoubt::ObserveAfter(settle) if now < since + settle => {
+            vec![Effect::Look(i), Effect::WakeAt(since + settle)]
+        }
         // An effect in doubt is never given up on by the clock: somebody has to see what became of it.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat => vec![Effect::Look(i)],
         InDoubt::Ask => {

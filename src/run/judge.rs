@@ -82,7 +82,7 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         }
         (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
         (_, Verdict::Locked(why)) => locked(state, i, why),
-        (status, Verdict::Half(mark)) => half(state, i, status, mark),
+        (_, Verdict::Half(mark)) => half(state, i, mark, now),
         (Status::Awaiting { answered_at, .. }, Verdict::Before) => match action.in_doubt() {
             // Long after the call was accepted the old state still stands: it had no effect.
             InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i),
@@ -90,7 +90,8 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
             InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i),
             _ => Ruling::Keep("accepted, not visible yet".to_owned()),
         },
-        (Status::InDoubt { .. }, Verdict::Before) => match action.in_doubt() {
+        (Status::InDoubt { since }, Verdict::Before) => match action.in_doubt() {
+            InDoubt::ObserveAfter(settle) if now < *since + settle => unsettled(*since + settle),
             InDoubt::ObserveAfter(_) => disproved(state, i),
             _ => perform(state, i, undo, None),
         },
@@ -130,15 +131,26 @@ fn disproved(state: &RunState, i: usize) -> Ruling {
 }
 
 /// The second of two calls is due, unless it was made and its effect is not to be seen yet.
-fn half(state: &RunState, i: usize, status: &Status, mark: Option<String>) -> Ruling {
+fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Ruling {
     let second_was_made = state.work(i).mark.is_some();
-    match status {
-        Status::Awaiting { .. } if second_was_made => {
+    match (&state.work(i).status, state.action(i).in_doubt()) {
+        (Status::InDoubt { since }, InDoubt::ObserveAfter(settle))
+            if second_was_made && now < *since + settle =>
+        {
+            unsettled(*since + settle)
+        }
+        (Status::Awaiting { .. }, _) if second_was_made => {
             Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
         }
-        Status::InDoubt { .. } if second_was_made => disproved(state, i),
+        (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i),
         _ => perform(state, i, state.direction(i) == Direction::Undo, mark),
     }
+}
+
+fn unsettled(until: Timestamp) -> Ruling {
+    Ruling::Keep(format!(
+        "nobody knows whether the call had its effect; its absence is believed from {until} on"
+    ))
 }
 
 /// Nothing can be seen or done before somebody renews the credentials: that is waiting, not failing.

@@ -16,6 +16,11 @@ mod hostile_yaml;
 mod house_rules;
 mod journals;
 mod kills;
+#[cfg(feature = "aws")]
+mod live;
 mod resume;
 mod rig;
 mod simulation;
+#[cfg(feature = "aws")]
+#[path = "../support/mod.rs"]
+mod support;

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::inventory::Observation;
@@ -98,11 +99,8 @@ impl Failure {
         let text = || causes(error);
         if let Some(credentials) = cause::<CredentialsError>(error) {
             // A region whose STS does not answer is dark; that says nothing about the credentials.
-            return match credentials {
-                CredentialsError::ProviderTimedOut(_) => Self::NotSent(causes(credentials)),
-                _ if unreachable(credentials) => Self::NotSent(causes(credentials)),
-                _ => Self::Unauthenticated(causes(credentials)),
-            };
+            let why = causes(credentials);
+            return if unreachable(credentials) { Self::NotSent(why) } else { Self::Unauthenticated(why) };
         }
         match error {
             SdkError::ServiceError(context) => {
@@ -200,10 +198,19 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
 
 /// Whether credentials are missing because their service could not be reached, rather than because it said no.
 fn unreachable(error: &CredentialsError) -> bool {
-    matches!(error, CredentialsError::ProviderError(_))
-        && (never_connected(error)
-            || causes(error).contains("timeout")
-            || causes(error).contains("timed out"))
+    if matches!(error, CredentialsError::ProviderTimedOut(_)) || cause::<ConnectorError>(error).is_some() {
+        return true;
+    }
+    match cause::<AssumeRoleError>(error) {
+        Some(answer) => {
+            // No code: nothing that STS says.
+            let code = answer.code().unwrap_or_default();
+            code.is_empty() || THROTTLED.contains(&code) || BROKEN.contains(&code)
+        }
+        None => {
+            matches!(error, CredentialsError::ProviderError(_)) && causes(error).contains("response error")
+        }
+    }
 }
 
 /// An error and its causes in words, each once.

@@ -4,11 +4,12 @@ use crate::adapters::sandbox::Truth;
 use crate::cli::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
+use crate::model::action::{Action, Write};
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::runbook::ProbeRole;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::{RunReport, summary};
-use crate::run::state::Mode;
+use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
 
 /// How long a command took, and what was true.
@@ -41,8 +42,16 @@ pub fn code(ended: &Ended) -> u8 {
         (Mode::Finished(_), _) => exit::NOT_RECOVERED,
         (_, Stop::Blocked(_)) => exit::REFUSED,
         (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
+        (_, Stop::Failed(_)) if guard_is_held(state) => exit::HELD,
         _ => exit::NOT_RECOVERED,
     }
+}
+
+/// Whether another operator holds a guard that the run needs.
+fn guard_is_held(state: &RunState) -> bool {
+    state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
+        matches!(step.action, Action::Write(Write::Guard { .. })) && at.work.status == Status::Failed
+    })
 }
 
 /// One document.

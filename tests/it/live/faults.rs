@@ -1,0 +1,76 @@
+//! Every call that changes something fails once, in every way that a network or a service knows.
+
+use std::time::Duration;
+
+use super::{Estate, FAILOVER};
+use crate::support::{Fault, Rule};
+
+const MUTATING: &[&str] = &[
+    "PutObject",
+    "ModifyDBInstance",
+    "RebootDBInstance",
+    "UpdateAutoScalingGroup",
+    "PromoteReadReplica",
+    "ChangeResourceRecordSets",
+    "DeleteObject",
+];
+
+/// One run in which each kind of mutating call meets the fault once.
+fn each_call_meets(fault: Fault) {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    for operation in MUTATING {
+        estate.proxy.rule(Rule::new(fault).operation(operation).times(1));
+    }
+    let (code, report) = estate.json(FAILOVER);
+    assert!(code == 5 && report["outcome"] == "recovered", "{fault:?}: {report:#}");
+    estate.assert_recovered_once();
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn every_call_fails_once_without_effect() {
+    std::thread::scope(|scope| {
+        for fault in [Fault::Throttle, Fault::Refuse, Fault::Unavailable, Fault::Garbage] {
+            scope.spawn(move || each_call_meets(fault));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn every_call_takes_effect_and_its_answer_is_lost_late_or_broken() {
+    std::thread::scope(|scope| {
+        let late = Fault::ApplyLate(Duration::from_secs(3));
+        for fault in [Fault::LoseAnswer, Fault::CutBody, late, Fault::Delay(Duration::from_millis(700))] {
+            scope.spawn(move || each_call_meets(fault));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn a_third_of_all_calls_goes_wrong() {
+    std::thread::scope(|scope| {
+        for seed in 1..=3 {
+            scope.spawn(move || {
+                let estate = Estate::new();
+                estate.write_plan("", "1s");
+                estate.proxy.rule(Rule::new(Fault::Seeded { seed, per_mille: 330 }));
+                // What the survey does not see is refused; a person would ask again.
+                for _ in 0..20 {
+                    let (code, out, err) = match estate.only_run() {
+                        None => estate.run(FAILOVER),
+                        Some(run) => estate.run(&["runs", "resume", &run]),
+                    };
+                    if code == 5 {
+                        break;
+                    }
+                    assert!([1, 3, 6].contains(&code), "seed {seed}: {code}\n{out}{err}");
+                }
+                estate.proxy.clear();
+                estate.assert_recovered_once();
+            });
+        }
+    });
+}
