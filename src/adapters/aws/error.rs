@@ -134,6 +134,15 @@ impl Failure {
         matches!(self, Self::Code { code, .. } if THROTTLED.contains(&code.as_str()) && code != "PriorRequestNotComplete")
     }
 
+    /// Whether the same look may succeed a moment later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NotSent(_) | Self::Unclear(_) => true,
+            Self::Code { status, .. } => *status >= 500,
+            Self::Unauthenticated(_) => false,
+        }
+    }
+
     /// Whether the service says that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Code { code, status, .. }

@@ -51,10 +51,10 @@ impl Aws {
         };
         let etag = answer.e_tag().map(str::to_owned);
         let bytes = answer.body.collect().await.map_err(|e| Failure::Unclear(e.to_string()))?;
-        // What cannot be read is somebody's all the same.
-        let holder = serde_json::from_slice::<Body>(&bytes.into_bytes())
-            .map_or_else(|_| "an unknown holder".to_owned(), |b| b.holder);
-        Ok(Some(Held { holder, etag }))
+        // What cannot be read is neither free nor held: it may not even be an answer of S3.
+        let body = serde_json::from_slice::<Body>(&bytes.into_bytes())
+            .map_err(|_| Failure::Unclear(format!("the guard object {key} holds no guard")))?;
+        Ok(Some(Held { holder: body.holder, etag }))
     }
 
     /// Takes a guard if nobody holds it. Taking one's own again is no change.

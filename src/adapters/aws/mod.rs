@@ -33,13 +33,17 @@ use crate::model::action::{Action, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::state::State;
 use crate::model::target::{DatabaseRef, Target};
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
-/// How often a look that was throttled is repeated.
+/// How often a look is made before its failure is believed.
 const LOOKS: u32 = 4;
+/// The pause after the first failed look; doubled each time.
+const PAUSE: Dur = Dur(100);
+/// A failure that took longer than this is not repeated: nobody waits four times for a region that is dark.
+const QUICK: Dur = Dur::secs(1);
 
 /// Makes the one TLS stack known to every client of this process.
 pub fn install_tls() {
@@ -100,7 +104,7 @@ impl Aws {
         }
     }
 
-    /// A look: repeated while the service says that there are too many calls.
+    /// A look: repeated while the service says that there are too many calls, or fails in a way that may pass.
     async fn look<T, E, F>(&self, service: &str, place: &Place, call: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -108,10 +112,15 @@ impl Aws {
     {
         let mut looks = 1;
         loop {
-            match self.once(service, place, call()).await {
-                Err(failure) if failure.is_throttling() && looks < LOOKS => looks += 1,
-                answer => return answer,
+            let began = self.now();
+            let answer = self.once(service, place, call()).await;
+            let Err(failure) = &answer else { return answer };
+            let quick = self.now().since(began) < QUICK;
+            if looks == LOOKS || !(failure.is_throttling() || quick && failure.may_pass()) {
+                return answer;
             }
+            self.world.sleep_until(self.now() + Dur(PAUSE.millis() << looks)).await;
+            looks += 1;
         }
     }
 
