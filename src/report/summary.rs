@@ -272,7 +272,8 @@ fn fence(state: &RunState) -> Fence {
         let crate::model::action::Action::Fence(fence) = &step.action else { continue };
         let component = &fence.db.component;
         if let Some((method, at)) = state.fenced(component) {
-            components.insert(component.clone(), format!("proven by {} at {at}", method.id()));
+            let proof = state.proof(component).unwrap_or_default();
+            components.insert(component.clone(), format!("proven by {} at {at}: {proof}", method.id()));
         }
     }
     let mut word = if components.is_empty() { "none" } else { "proven" };

@@ -348,6 +348,14 @@ impl RunState {
         })
     }
 
+    /// What the proof of a component's fence found.
+    pub fn proof(&self, component: &ComponentName) -> Option<&str> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { proof, .. } => Some(proof.as_str()),
+            _ => None,
+        })
+    }
+
     /// When a component was proven fenced, and its last commit where the method could see it.
     pub fn fence_proof(&self, component: &ComponentName) -> Option<(Timestamp, Option<Timestamp>)> {
         self.known_of(component).find_map(|f| match f {

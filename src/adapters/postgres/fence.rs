@@ -21,10 +21,12 @@ const APPLICATION_ROLES: &str = "SELECT r.rolname FROM pg_roles r \
                        WHERE m.member = r.oid AND g.rolname IN ('rds_superuser', 'rds_replication')) \
      ORDER BY 1";
 
-/// Sessions of clients that are not drctl's own and not the provider's.
+/// Sessions of clients that are not drctl's own, not the provider's, and not replication. To a login that may not see other
+/// sessions their kind is null: such a session counts.
 const SESSIONS: &str = "SELECT a.pid, a.usename::text, a.usename = current_user FROM pg_stat_activity a \
-     WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() \
+     WHERE coalesce(a.backend_type, 'client backend') = 'client backend' AND a.pid <> pg_backend_pid() \
        AND a.usename IS NOT NULL AND a.usename <> 'rdsadmin' \
+       AND a.pid NOT IN (SELECT pid FROM pg_stat_replication) \
        AND NOT (a.usename = current_user AND a.application_name = $1)";
 
 async fn roles(client: &Client) -> Result<Vec<String>, Failure> {

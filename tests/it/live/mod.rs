@@ -6,6 +6,10 @@ mod dark;
 mod faults;
 mod kills;
 mod operators;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod sql;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

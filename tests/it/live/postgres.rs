@@ -1,0 +1,197 @@
+//! Two real PostgreSQL servers, a primary and its streaming standby, behind LocalStack's RDS.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::until;
+
+/// A primary, its standby, and an application role.
+pub struct Pair {
+    folder: tempfile::TempDir,
+    bin: PathBuf,
+    pub primary: u16,
+    pub standby: u16,
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Debian keeps the servers out of the path.
+fn bin() -> PathBuf {
+    let mut found: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.filter_map(Result::ok).map(|v| v.path().join("bin")).collect())
+        .unwrap_or_default();
+    found.retain(|b: &PathBuf| b.join("initdb").exists());
+    found.sort();
+    found.pop().expect("no PostgreSQL server is installed; tests/run installs one")
+}
+
+impl Pair {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = Self { folder, bin: bin(), primary: free_port(), standby: free_port() };
+        std::fs::create_dir(pair.data("")).ok();
+        pair.give_away();
+        pair.tool("initdb", &["-D", &pair.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);
+        let settings = format!(
+            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\n",
+            pair.data("")
+        );
+        let file = pair.data("p/postgresql.conf");
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, before + &settings).unwrap();
+        pair.up("p", pair.primary);
+        pair.sql(
+            pair.primary,
+            "postgres",
+            "CREATE ROLE truststream LOGIN CREATEROLE CREATEDB PASSWORD 'not-a-secret-here';
+             GRANT pg_signal_backend, pg_monitor TO truststream;
+             CREATE ROLE app LOGIN PASSWORD 'app'; CREATE ROLE reporting LOGIN;",
+        );
+        pair.sql(pair.primary, "postgres", "CREATE DATABASE truststream OWNER truststream");
+        pair.sql(
+            pair.primary,
+            "truststream",
+            "CREATE TABLE orders (at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON orders TO app",
+        );
+        let port = pair.primary.to_string();
+        pair.tool(
+            "pg_basebackup",
+            &[
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-U",
+                "postgres",
+                "-D",
+                &pair.data("s"),
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "-C",
+                "-S",
+                "standby",
+            ],
+        );
+        pair.up("s", pair.standby);
+        until("the standby streams", || {
+            pair.query(pair.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+                == "1"
+        });
+        pair
+    }
+
+    fn data(&self, name: &str) -> String {
+        self.folder.path().join("pg").join(name).display().to_string()
+    }
+
+    /// PostgreSQL refuses to run as root.
+    fn give_away(&self) {
+        if is_root() {
+            let paths = [self.folder.path().to_owned(), PathBuf::from(self.data(""))];
+            for path in paths {
+                let done = Command::new("chown").arg("postgres").arg(path).status().unwrap();
+                assert!(done.success());
+            }
+        }
+    }
+
+    fn tool(&self, name: &str, args: &[&str]) {
+        let program = self.bin.join(name);
+        let mut command = as_postgres(&program);
+        let output = command.args(args).current_dir("/").stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn up(&self, name: &str, port: u16) {
+        let (data, log) = (self.data(name), self.data(&format!("{name}.log")));
+        let options = format!("-p {port}");
+        // The server keeps the descriptors that it is given: none of ours.
+        let done = as_postgres(&self.bin.join("pg_ctl"))
+            .args(["-D", &data, "-l", &log, "-o", &options, "-w", "-t", "30", "start"])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(done.success(), "{}", std::fs::read_to_string(log).unwrap_or_default());
+    }
+
+    pub fn sql(&self, port: u16, database: &str, text: &str) {
+        let (ok, words) = self.psql(port, "postgres", database, text);
+        assert!(ok, "{text}: {words}");
+    }
+
+    pub fn query(&self, port: u16, text: &str) -> String {
+        self.psql(port, "postgres", "truststream", text).1
+    }
+
+    /// Runs SQL as a role. Says whether it worked, and what was answered.
+    pub fn psql(&self, port: u16, role: &str, database: &str, text: &str) -> (bool, String) {
+        let output = Command::new(self.bin.join("psql"))
+            .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-U", role, "-d", database, "-c", text])
+            .env("PGCONNECT_TIMEOUT", "5")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let words = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8_lossy(&words).trim().to_owned())
+    }
+
+    /// A session of the application that stays open and would go on writing. Answers its process.
+    pub fn session(&self, role: &str) -> std::process::Child {
+        Command::new(self.bin.join("psql"))
+            .args(["-X", "-h", "127.0.0.1", "-p", &self.primary.to_string(), "-U", role, "-d", "truststream"])
+            .args(["-c", "SELECT pg_sleep(600)"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// What RDS does to the instance behind a promoted replica.
+    pub fn promote(&self) {
+        self.sql(self.standby, "postgres", "SELECT pg_promote(true, 30)");
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for name in ["s", "p"] {
+            let _ = as_postgres(&self.bin.join("pg_ctl"))
+                .args(["-D", &self.data(name), "-m", "immediate", "stop"])
+                .current_dir("/")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout.trim_ascii() == b"0"
+}
+
+fn as_postgres(program: &Path) -> Command {
+    if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}

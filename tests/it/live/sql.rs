@@ -1,0 +1,127 @@
+//! Fence, measure, promote, admit and verify over real PostgreSQL servers: what the proofs say is true of real sessions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::postgres::{Pair, now_ms};
+use super::{Estate, FAILOVER, control, localstack};
+
+/// Makes LocalStack's instances listen where the real servers do, and the plan use SQL.
+fn with_servers(estate: &Estate, pair: &Pair) {
+    for (region, instance, port) in
+        [("us-west-2", "truststream-db", pair.primary), ("us-east-1", "truststream-replica-1", pair.standby)]
+    {
+        let body = serde_json::json!({
+            "account": estate.account(), "region": region, "instance": instance,
+            "endpoint": {"address": "127.0.0.1", "port": port},
+        });
+        control(localstack(), "rds", &body.to_string());
+    }
+    estate.write_plan("", "1s");
+    let file = estate.path().join("plans/truststream.yaml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let plan = plan
+        .replace("fence: [security_group]", "fence: [sql, security_group]")
+        .replace("}\n      us-east-1: {id:", ", admin: {secret: \"aws-sm:ts/db/admin\"}}\n      us-east-1: {id:")
+        .replace("}\n  nodes:", ", admin: {secret: \"aws-sm:ts/db/admin\"}}\n    verify: {sql_write: {table: drctl_canary}}\n  nodes:");
+    std::fs::write(&file, plan).unwrap();
+    let settings = estate.path().join("drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text + "sql: {tls: \"off\"}\n").unwrap();
+}
+
+/// An application that writes until it may not, and remembers the last write that it was told is safe.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    last_ms: Arc<AtomicI64>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn a_fence_by_sql_ends_real_sessions_and_the_canary_is_a_real_row() {
+    let (estate, pair) = (Estate::new(), Pair::start());
+    with_servers(&estate, &pair);
+    let mut idle = pair.session("reporting");
+    let writer = Writer { stop: Arc::default(), last_ms: Arc::default() };
+    std::thread::scope(|scope| {
+        let (stop, last) = (Arc::clone(&writer.stop), Arc::clone(&writer.last_ms));
+        let app = &pair;
+        scope.spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                let asked = now_ms();
+                if app.psql(app.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0 {
+                    last.store(asked, Ordering::SeqCst);
+                }
+            }
+        });
+        let promoted = &estate.proxy;
+        let servers = &pair;
+        scope.spawn(move || {
+            let call = promoted
+                .wait_call(Duration::from_secs(120), |c| c.operation == "PromoteReadReplica" && c.forwarded);
+            assert!(call.is_some());
+            servers.promote();
+        });
+        let (code, report) = estate.json(FAILOVER);
+        let fenced_by = now_ms();
+        drop(writer);
+        assert_eq!(report["outcome"], "recovered", "{report:#}");
+        assert_eq!(code, 5, "only the RTO is not proven: {report:#}");
+        assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+        let text = report.to_string();
+        assert!(text.contains("no application role may log in"), "{report:#}");
+        assert!(fenced_by > 0);
+        idle.wait().unwrap();
+        // The old primary refuses the application, the new one takes it.
+        let insert = "INSERT INTO orders DEFAULT VALUES";
+        let (ok, why) = pair.psql(pair.primary, "app", "truststream", insert);
+        assert!(!ok && why.contains("not permitted to log in"), "{why}");
+        assert!(pair.psql(pair.standby, "app", "truststream", insert).0, "roles are admitted again");
+        assert_eq!(pair.query(pair.standby, "SELECT count(*) FROM drctl_canary"), "1");
+        // What the application was told is safe and is not there is no more than was reported.
+        let kept = pair.query(pair.standby, "SELECT count(*) FROM orders");
+        let written = pair.query(pair.primary, "SELECT count(*) FROM orders");
+        let lost: i64 = written.parse::<i64>().unwrap() + 1 - kept.parse::<i64>().unwrap();
+        let reported = report["rpo"]["achieved_s"].as_f64().unwrap();
+        assert!(lost <= 0 || reported > 0.0, "{lost} writes are lost, and {reported} s were reported");
+        assert!(reported < 60.0, "{report:#}");
+    });
+    let secrets = ["not-a-secret-here"];
+    let journal = estate.run(&["runs", "export", &estate.only_run().unwrap()]).1;
+    assert!(secrets.iter().all(|s| !journal.contains(s)), "a secret in the journal");
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn an_application_with_the_administrators_role_is_not_called_fenced() {
+    let (estate, pair) = (Estate::new(), Pair::start());
+    with_servers(&estate, &pair);
+    let mut pool = pair.session("truststream");
+    super::until("the session is open", || {
+        pair.query(pair.primary, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()") == "1"
+    });
+    let (_, report) = std::thread::scope(|scope| {
+        let (proxy, servers) = (&estate.proxy, &pair);
+        scope.spawn(move || {
+            let call = proxy
+                .wait_call(Duration::from_secs(120), |c| c.operation == "PromoteReadReplica" && c.forwarded);
+            assert!(call.is_some());
+            servers.promote();
+        });
+        estate.json(FAILOVER)
+    });
+    // The next rung, the security group and a restart, keeps it out.
+    assert_eq!(report["outcome"], "recovered", "{report:#}");
+    assert!(report.to_string().contains("administrator"), "{report:#}");
+    assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+    assert_eq!(estate.carried_out("RebootDBInstance"), 1);
+    pool.kill().unwrap();
+    pool.wait().unwrap();
+}
