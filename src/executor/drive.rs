@@ -16,7 +16,7 @@ use crate::model::runbook::Probe;
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
-use crate::run::decide::expired;
+use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call};
 use crate::run::state::Status;
 use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge};
@@ -90,6 +90,13 @@ impl<'a> Driver<'a> {
         loop {
             self.read_inbox()?;
             let next = self.decide()?;
+            // What is there without waiting is taken first: its events then share the commit of the next intent.
+            if self.calls.is_empty() && next.stop.is_none() {
+                self.start_looks();
+                if self.take_arrived()? {
+                    continue;
+                }
+            }
             self.write().await?;
             let calls = std::mem::take(&mut self.calls);
             calls.iter().for_each(|i| self.call(*i));
@@ -316,14 +323,23 @@ impl<'a> Driver<'a> {
             Either::Left((arrival, _)) => arrival,
             Either::Right(_) => None,
         };
-        let mut arrivals: Vec<_> = first.into_iter().collect();
+        if let Some(arrival) = first {
+            self.arrive(arrival)?;
+        }
+        self.take_arrived().map(|_| ())
+    }
+
+    /// Takes everything that has arrived. Says whether there was anything.
+    fn take_arrived(&mut self) -> Result<bool, DriveError> {
+        let mut arrivals = Vec::new();
         while let Some(Some(arrival)) = futures_util::future::FutureExt::now_or_never(self.under_way.next()) {
             arrivals.push(arrival);
         }
+        let some = !arrivals.is_empty();
         for arrival in arrivals {
             self.arrive(arrival)?;
         }
-        Ok(())
+        Ok(some)
     }
 
     fn arrive(&mut self, arrival: Arrival) -> Result<(), DriveError> {
@@ -359,11 +375,8 @@ impl<'a> Driver<'a> {
             self.poller.done(i, now);
         }
         // Since the look was sent the run may have been paused, or the step may have ended: then nobody asks any more.
-        let asked: Vec<_> = decide(self.state(), now)
-            .into_iter()
-            .filter_map(|e| if let Effect::Look(i) = e { Some(i) } else { None })
-            .collect();
-        for &i in steps.iter().filter(|i| asked.contains(*i)) {
+        let asked: Vec<_> = steps.iter().copied().filter(|&i| looks_at(self.state(), i, now)).collect();
+        for i in asked {
             let wanted = self.poller.targets(i);
             let sight: Vec<_> = things.iter().filter(|(t, _)| wanted.contains(t)).cloned().collect();
             // Asked before the call was answered, it says nothing about what the call did.

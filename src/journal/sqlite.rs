@@ -91,7 +91,10 @@ impl SqliteJournal {
     }
 
     /// A chain that was cut off at its end still holds; only the ledger knows that there was more.
-    fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// If the ledger knows more of the run, or something else.
+    pub fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
         let heads = self.contents()?.heads;
         let corrupt =
             |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });

@@ -69,7 +69,8 @@ pub fn audit(contents: &Contents) -> Audit {
         }
     }
     for head in &contents.heads {
-        let found = by_run.get(&head.run).and_then(|records| records.iter().find(|r| r.seq == head.seq));
+        let at = |records: &Vec<Record>| records.binary_search_by_key(&head.seq, |r| r.seq).ok();
+        let found = by_run.get(&head.run).and_then(|records| records.get(at(records)?));
         let why = match found {
             None => "the ledger knows this event, and it is missing: the end of the run was cut off",
             Some(record) if record.hash != head.hash => "the ledger has another hash for it",
@@ -79,7 +80,8 @@ pub fn audit(contents: &Contents) -> Audit {
             faults.push(Fault { run: head.run.to_string(), seq: head.seq, why: why.to_owned() });
         }
     }
-    for run in by_run.keys().filter(|run| !contents.heads.iter().any(|h| h.run == ***run)) {
+    let known: std::collections::BTreeSet<_> = contents.heads.iter().map(|h| &h.run).collect();
+    for run in by_run.keys().filter(|run| !known.contains(**run)) {
         if !faults.iter().any(|f| f.run == run.as_str()) {
             faults.push(Fault {
                 run: run.to_string(),

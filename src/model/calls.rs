@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::action::{Action, Check, Fence, FenceMethod, Scale, Switch, Write};
+use super::ids::ComponentName;
+use super::place::Place;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
 
 /// One call as it would be made by hand.
@@ -71,7 +73,21 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
         ],
         FenceMethod::SecurityGroup => {
             let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
-            vec![modify_groups(f, &[group]), describe_db(&f.db.place.region, at, id)]
+            let region = &f.db.place.region;
+            let reboot = format!(
+                "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once the group is active and alone: it ends the sessions that the group leaves open",
+                quoted(id)
+            );
+            let events = format!(
+                "aws rds describe-events --region {region} --source-type db-instance --source-identifier {}   # until it restarted",
+                quoted(id)
+            );
+            vec![
+                modify_groups(f, &[group]),
+                aws(&f.db, "rds", "RebootDBInstance", true, reboot),
+                describe_db(region, at, id),
+                aws(&f.db, "rds", "DescribeEvents", false, events),
+            ]
         }
     }
 }
@@ -111,14 +127,24 @@ fn write_call(write: &Write) -> Call {
             sql(&db.place.name, &db.id, true, &text)
         }
         Write::Guard { component, place, .. } => {
-            let command = format!("aws s3api put-object --if-none-match '*' --key {component} ...");
+            let body = "--body guard.json   # {\"holder\": \"<who>\", \"since\": \"<when>\"}";
+            let command =
+                format!("aws s3api put-object --if-none-match '*' {} {body}", object(place, component));
             call("s3", "PutObject", &place.name, true, command)
         }
         Write::ReleaseGuard { component, place, .. } => {
-            let command = format!("aws s3api delete-object --if-match <etag> --key {component} ...");
+            let command = format!(
+                "aws s3api delete-object --if-match <etag of get-object> {}",
+                object(place, component)
+            );
             call("s3", "DeleteObject", &place.name, true, command)
         }
     }
+}
+
+fn object(place: &Place, component: &ComponentName) -> String {
+    let (bucket, key) = place.guard_object(component).unwrap_or_default();
+    format!("--region {} --bucket {} --key {}", place.region, quoted(&bucket), quoted(&key))
 }
 
 fn check_calls(check: &Check) -> Vec<Call> {
@@ -209,7 +235,7 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
         "ModifyDBInstance",
         true,
         format!(
-            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {} --apply-immediately   # then end the sessions that are still open",
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {} --apply-immediately",
             f.db.place.region,
             quoted(&f.db.id),
             groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ids::ComponentName;
+
 /// A cloud region in an account as one principal sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
@@ -23,6 +25,21 @@ pub struct Place {
     /// The external id that the role asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+}
+
+impl Place {
+    /// Bucket and key of a component's guard, where the place's name is `s3://bucket/prefix`.
+    pub fn guard_object(&self, component: &ComponentName) -> Option<(String, String)> {
+        let rest = self.name.strip_prefix("s3://")?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_matches('/');
+        let key = if prefix.is_empty() {
+            format!("{component}.json")
+        } else {
+            format!("{prefix}/{component}.json")
+        };
+        Some((bucket.to_owned(), key))
+    }
 }
 
 impl fmt::Display for Place {

@@ -223,8 +223,13 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
         }
         DatabaseRole::Replica { source } => {
             let expected = draft.from.as_ref().and_then(|f| rds.at.get(f)).map(|at| at.id.clone());
-            if expected.as_ref().is_some_and(|e| !source.ends_with(e.as_str())) {
-                draft.notes.push(format!("{} replays {source}, not {}", db.id, expected.unwrap_or_default()));
+            // An id, or in another region an ARN that ends in one.
+            let replayed = source.rsplit(':').next().unwrap_or(source);
+            if let Some(expected) = expected.filter(|e| e != replayed) {
+                let facts = format!("{} replays {source}, and the plan would fence {expected}", db.id);
+                let what = "a plan that names the replica's source as the instance of the site that is left";
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+                return Found::Refused;
             }
         }
     }

@@ -65,7 +65,20 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
             "--from SITE, once somebody has looked",
         ));
     }
+    contradiction(draft, active);
     busy(draft);
+}
+
+/// A person names another site than the one that takes the writes: what would be fenced is not the primary.
+fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
+    let Some(from) = draft.input.request.from.clone() else { return };
+    if let ActiveSite::At(seen) = active
+        && *seen != from
+        && *seen != draft.input.request.to
+    {
+        let facts = format!("--from names {from}, and the plan is seen active in {seen}");
+        draft.refuse(Refusal::new(Rule::ActiveSiteUnclear, None, facts, format!("--from {seen}")));
+    }
 }
 
 fn busy(draft: &mut Draft<'_>) {

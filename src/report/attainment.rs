@@ -37,7 +37,7 @@ pub struct Attainment {
 pub fn attainment(state: &RunState, now: Timestamp) -> Attainment {
     let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
     let outage = outage(state, &publics);
-    let stores = stores(state);
+    let stores = stores(state, now);
     let rpo = stores.values().map(|(f, _)| *f).reduce(Figure::worse);
     let end = outage.restored;
     let since =
@@ -151,12 +151,49 @@ fn figure(
     }
 }
 
-fn stores(state: &RunState) -> BTreeMap<ComponentName, (Figure, Exposure)> {
+fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, Exposure)> {
     let of = |(component, at): (&ComponentName, &Timestamp)| {
-        state.exposure(component).map(|e| (component.clone(), (e.at(*at), e.clone())))
+        let exposure = state.exposure(component)?;
+        let reconciled = match state.debts.get(component) {
+            None => (exposure.at(*at), exposure.clone()),
+            Some(debt) => owed(state, component, exposure, debt.paid.is_some(), now),
+        };
+        Some((component.clone(), reconciled))
     };
-    let promoted = state.promoted_at.iter().filter_map(of);
-    promoted.collect()
+    state.promoted_at.iter().filter_map(of).collect()
+}
+
+/// Promoted without a fence: the old primary may have gone on acknowledging writes. Once it is fenced, that instant is known.
+fn owed(
+    state: &RunState,
+    component: &ComponentName,
+    taken: &Exposure,
+    paid: bool,
+    now: Timestamp,
+) -> (Figure, Exposure) {
+    let Some((fenced_at, last_commit)) = state.fence_proof(component).filter(|_| paid) else {
+        return (taken.at(now), taken.clone());
+    };
+    let last = last_commit.unwrap_or(fenced_at);
+    let exact = last_commit.is_some() && !state.clock_jumped;
+    let figure = match taken.last_replayed {
+        Some(replayed) => {
+            Figure::new(last.since(replayed), if exact { Basis::Measured } else { Basis::UpperBound })
+        }
+        None => Figure::UNKNOWN,
+    };
+    let because = match last_commit {
+        Some(_) => "reconciled: the old primary's last commit, read when it was fenced after its return",
+        None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",
+    };
+    let exposure = Exposure {
+        figure,
+        last_instant: Some(last),
+        because: because.to_owned(),
+        grows: false,
+        ..taken.clone()
+    };
+    (figure, exposure)
 }
 
 fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Iterator<Item = Timestamp> {

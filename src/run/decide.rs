@@ -65,6 +65,16 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
 }
 
+/// Whether a look for the step at `i` still matters.
+pub fn looks_at(state: &RunState, i: usize, now: Timestamp) -> bool {
+    let effects = match &state.mode {
+        Mode::Running => step(state, i, now, true),
+        Mode::Paused => step(state, i, now, false),
+        Mode::Finished(_) | Mode::Cancelling => decide(state, now),
+    };
+    effects.contains(&Effect::Look(i))
+}
+
 fn forward(state: &RunState, now: Timestamp, start_new: bool) -> Vec<Effect> {
     (0..state.steps.len()).flat_map(|i| step(state, i, now, start_new)).collect()
 }

@@ -33,6 +33,8 @@ impl Folder {
             .current_dir(self.0.path())
             .env_clear()
             .env("TZ", "Asia/Tokyo")
+            // No credentials: not those of the machine either.
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null());
         command
     }

@@ -9,6 +9,10 @@
 
 mod advisories;
 mod audit;
+#[cfg(feature = "aws")]
+#[path = "../../benches/stub/main.rs"]
+#[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]
+mod aws_stub;
 mod broken_plans;
 mod cli;
 mod golden;

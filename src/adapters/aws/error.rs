@@ -6,7 +6,7 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::inventory::Observation;
@@ -97,10 +97,8 @@ impl Failure {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let text = || causes(error);
-        if let Some(credentials) = cause::<CredentialsError>(error) {
-            // A region whose STS does not answer is dark; that says nothing about the credentials.
-            let why = causes(credentials);
-            return if unreachable(credentials) { Self::NotSent(why) } else { Self::Unauthenticated(why) };
+        if let Some(failure) = of_credentials(error) {
+            return failure;
         }
         match error {
             SdkError::ServiceError(context) => {
@@ -205,21 +203,26 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-/// Whether credentials are missing because their service could not be reached, rather than because it said no.
-fn unreachable(error: &CredentialsError) -> bool {
-    if matches!(error, CredentialsError::ProviderTimedOut(_)) || cause::<ConnectorError>(error).is_some() {
-        return true;
+/// What it means that a request could not be signed. A region whose STS does not answer is dark: that says nothing about the
+/// credentials. What STS or the credential chain refuses does.
+fn of_credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let text = causes(error);
+    if text.contains("identity resolver timed out") {
+        return Some(Failure::NotSent(text));
     }
-    match cause::<AssumeRoleError>(error) {
-        Some(answer) => {
-            // No code: nothing that STS says.
-            let code = answer.code().unwrap_or_default();
-            code.is_empty() || THROTTLED.contains(&code) || BROKEN.contains(&code)
+    let credentials = cause::<CredentialsError>(error)?;
+    let Some(sts) = cause::<SdkError<AssumeRoleError, HttpResponse>>(credentials) else {
+        return Some(Failure::Unauthenticated(causes(credentials)));
+    };
+    Some(match Failure::of(sts) {
+        Failure::Unauthenticated(why) => Failure::Unauthenticated(why),
+        Failure::Code { code, why, .. }
+            if !THROTTLED.contains(&code.as_str()) && !BROKEN.contains(&code.as_str()) =>
+        {
+            Failure::Unauthenticated(format!("STS: {code}: {why}"))
         }
-        None => {
-            matches!(error, CredentialsError::ProviderError(_)) && causes(error).contains("response error")
-        }
-    }
+        other => Failure::NotSent(format!("STS: {other}")),
+    })
 }
 
 /// An error and its causes in words, each once.

@@ -108,14 +108,9 @@ impl Aws {
     }
 }
 
-/// Bucket and key of a component's guard. The place's name is `s3://bucket/prefix`.
+/// Bucket and key of a component's guard.
 fn object(place: &Place, component: &ComponentName) -> Result<(String, String), Failure> {
-    let rest = place.name.strip_prefix("s3://").ok_or_else(|| {
+    place.guard_object(component).ok_or_else(|| {
         Failure::never("GuardUrl", format!("the guard `{}` is not s3://bucket/prefix", place.name))
-    })?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let prefix = prefix.trim_end_matches('/');
-    let key =
-        if prefix.is_empty() { format!("{component}.json") } else { format!("{prefix}/{component}.json") };
-    Ok((bucket.to_owned(), key))
+    })
 }

@@ -173,7 +173,6 @@ impl Estate {
                 if works {
                     self.dbs[db].frozen_at = Some(self.replayed(db));
                     self.dbs[db].source = None;
-                    self.count_loss(db);
                 }
             }
             Transition::Instance(group) => self.instance(group),
@@ -244,14 +243,14 @@ impl Estate {
         }
     }
 
-    fn count_loss(&mut self, promoted: usize) {
-        let component = self.dbs[promoted].reference.component.clone();
+    /// What old primaries acknowledged and a promoted replica never got. It grows for as long as one of them takes writes.
+    fn loss(&self, promoted: usize) -> Dur {
+        let component = &self.dbs[promoted].reference.component;
         let kept = self.dbs[promoted].frozen_at.unwrap_or(self.now);
         let old = (0..self.dbs.len()).filter(|&i| {
-            i != promoted && self.dbs[i].reference.component == component && self.dbs[i].source.is_none()
+            i != promoted && self.dbs[i].reference.component == *component && self.dbs[i].source.is_none()
         });
-        let lost = old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default();
-        self.truth.lost_ms.insert(component, lost);
+        old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default()
     }
 
     pub(super) fn writable(&self, db: &Db) -> bool {
@@ -344,6 +343,10 @@ impl Estate {
     /// What happened so far.
     pub(super) fn truth(&self) -> Truth {
         let mut truth = self.truth.clone();
+        let promoted = |i: &usize| self.dbs[*i].promotions > 0 && self.dbs[*i].source.is_none();
+        for i in (0..self.dbs.len()).filter(promoted) {
+            truth.lost_ms.insert(self.dbs[i].reference.component.clone(), self.loss(i));
+        }
         if let Some(since) = self.two_since {
             truth.two_primaries_ms = truth.two_primaries_ms.plus(self.now.since(since));
         }

@@ -16,7 +16,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = RunId::new(run.as_str());
-    let state = create::replay(&run, &store.read(&run)?)?;
+    let records = store.read(&run)?;
+    store.check_head(&run, &records)?;
+    let state = create::replay(&run, &records)?;
     let report = summary::report(&state, state.last_at);
     match format {
         ReportFormat::Md => {

@@ -89,7 +89,9 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
 }
 
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    let state = read(store, run)?;
+    let records = store.read(run)?;
+    store.check_head(run, &records)?;
+    let state = create::replay(run, &records)?;
     let report = summary::report(&state, state.last_at);
     if printer.format != Format::Human {
         printer.document(&serde_json::to_value(&report).unwrap_or_default());

@@ -13,9 +13,9 @@ use crate::cli::progress::Progress;
 use crate::cli::{estate, exit, render};
 use crate::executor::{Ended, Patience, Session, create, drive, survey};
 use crate::inventory::{Estate, active};
-use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
 use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
@@ -209,7 +209,7 @@ impl Starting<'_> {
     async fn recover(&self, stage: &Stage, session: &Session<'_>, plan: &Plan) -> Result<Before, CliError> {
         let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
         self.names_exist(plan)?;
-        let run = self.run_id(stage, plan)?;
+        let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
         let turns = self.notice(stage, session, plan, (&mut recorder, scope)).await?;
         if let Some(future) = self.outage_began.filter(|began| *began > session.world.now()) {
@@ -244,7 +244,6 @@ impl Starting<'_> {
             })));
         }
         self.consent(&runbook)?;
-        let _lock = RunLock::take(&Context::lock_folder(self.store), &run)?;
         let created = self.created(stage, plan, &seen, &runbook, run);
         if let Some(sandbox) = &stage.sandbox {
             super::runs::keep(sandbox, self.store, &created.run)?;
@@ -392,17 +391,33 @@ impl Starting<'_> {
         }
     }
 
-    fn run_id(&self, stage: &Stage, plan: &Plan) -> Result<RunId, CliError> {
-        let number = self.store.runs()?.len() + 1;
+    /// A run's id that nobody has, and its lock. Two processes that begin together get two.
+    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, RunLock), CliError> {
+        let folder = Context::lock_folder(self.store);
+        let mut number = self.store.runs()?.len();
+        loop {
+            number += 1;
+            let run = self.run_id(stage, plan, number);
+            match RunLock::take(&folder, &run) {
+                Ok(lock) if matches!(self.store.read(&run), Err(StoreError::NoRun(_))) => {
+                    return Ok((run, lock));
+                }
+                Ok(_) | Err(StoreError::Owned(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn run_id(&self, stage: &Stage, plan: &Plan, number: usize) -> RunId {
         let (intent, name) = (self.intent, &plan.name);
-        Ok(RunId::new(match &stage.sandbox {
+        RunId::new(match &stage.sandbox {
             Some(_) => format!("sandbox-{name}-{intent}-s{}-{number}", self.context.seed()),
             None => {
                 let at = stage.world.now().to_string();
                 let day: String = at.chars().filter(char::is_ascii_digit).take(14).collect();
                 format!("{day}-{name}-{intent}-{:04x}", stage.world.random() & 0xffff)
             }
-        }))
+        })
     }
 
     fn created(

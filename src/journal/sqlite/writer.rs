@@ -167,8 +167,8 @@ fn append(
     let records = insert(connection, run, last, epoch, events)?;
     if release == Release::Free {
         connection.execute("DELETE FROM claims WHERE run_id = ?1", [run.as_str()])?;
-        note_head(connection, records.last())?;
     }
+    note_head(connection, records.last())?;
     Ok(Ok(records))
 }
 
@@ -231,21 +231,19 @@ fn import(
     Ok(Ok(records.to_vec()))
 }
 
-/// The ledger learns a run's head when it starts and when it is sealed.
+/// The ledger learns a run's head in the commit that moves it: whoever cuts events off has to cut the ledger, too.
 fn note_head(connection: &Connection, last: Option<&Record>) -> rusqlite::Result<()> {
     let Some(last) = last else { return Ok(()) };
     let bytes = serde_json::to_vec(&(&last.run, last.seq, &last.hash)).unwrap_or_default();
     let head: Option<(i64, String)> = connection
-        .query_row("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1", [], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
+        .prepare_cached("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
     let head = head.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), Digest::from_stored(hash)));
     let entry = chain::link(&RunId::new("ledger"), head.as_ref().map(|(s, h)| (*s, h)), 0, bytes);
-    connection.execute(
-        "INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)",
-        params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()],
-    )?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)")?;
+    insert.execute(params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()])?;
     Ok(())
 }
 

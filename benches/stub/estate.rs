@@ -1,0 +1,113 @@
+//! What there is: two regions of databases and groups, hosted zones, objects. And how long changes of it take.
+
+use super::autoscaling::Groups;
+use super::clock::Micros;
+use super::options::Options;
+use super::rds::Databases;
+use super::route53::Zones;
+use super::s3::Objects;
+use super::sts::Identities;
+
+/// The two regions that have anything in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Region {
+    /// us-west-2, where everything runs at first.
+    West,
+    /// us-east-1, which waits.
+    East,
+}
+
+impl Region {
+    pub const ALL: [Self; 2] = [Self::West, Self::East];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|region| region.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::West => "us-west-2",
+            Self::East => "us-east-1",
+        }
+    }
+
+    /// Its place in arrays of one entry a region.
+    pub fn index(self) -> usize {
+        match self {
+            Self::West => 0,
+            Self::East => 1,
+        }
+    }
+
+    pub fn other(self) -> Self {
+        match self {
+            Self::West => Self::East,
+            Self::East => Self::West,
+        }
+    }
+}
+
+/// All that a call can change, except counts and limits.
+pub struct Estate {
+    pub databases: Databases,
+    pub groups: Groups,
+    pub zones: Zones,
+    pub objects: Objects,
+    pub identities: Identities,
+}
+
+impl Estate {
+    /// `now` is when everything was created.
+    pub fn new(options: &Options, now: Micros) -> Self {
+        let draw = Draw { seed: options.seed, jitter_percent: options.jitter_percent };
+        Self {
+            databases: Databases::new(options, draw, now),
+            groups: Groups::new(options, draw, now),
+            zones: Zones::new(options, draw, now),
+            objects: Objects::default(),
+            identities: Identities::default(),
+        }
+    }
+}
+
+/// Where durations and ids come from. Each depends on the seed and on what it is for, not on the order of the calls,
+/// so that two orchestrators meet the same durations.
+#[derive(Clone, Copy)]
+pub struct Draw {
+    seed: u64,
+    jitter_percent: u64,
+}
+
+impl Draw {
+    /// `base_ms` milliseconds, more or less the jitter, for the `nth` change of the named thing.
+    pub fn duration(self, base_ms: u64, name: &str, nth: u64) -> Micros {
+        let base = base_ms * 1_000;
+        let swing = base * self.jitter_percent / 100;
+        base - swing + self.word(name, nth) % (2 * swing + 1)
+    }
+
+    /// 64 bits that the seed, the name and the number decide: FNV-1a, then the finaliser of splitmix64.
+    pub fn word(self, name: &str, nth: u64) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325 ^ self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for byte in name.bytes().chain(nth.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        hash ^ (hash >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_stay_within_the_jitter_and_fill_it() {
+        let draw = Draw { seed: 7, jitter_percent: 20 };
+        let drawn: Vec<_> = (0..1_000).map(|n| draw.duration(5_000, "db", n)).collect();
+        assert!(drawn.iter().all(|d| (4_000_000..=6_000_000).contains(d)));
+        assert!(drawn.iter().any(|d| *d < 4_050_000) && drawn.iter().any(|d| *d > 5_950_000));
+        assert_eq!(draw.duration(0, "db", 1), 0);
+    }
+}

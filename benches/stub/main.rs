@@ -1,0 +1,57 @@
+//! A stub of the AWS wire protocols for benchmarks: fast enough that what is measured is the orchestrator and not the
+//! emulator. It keeps an estate in memory, lets changes take time, enforces the limits and counts the calls.
+//!
+//! It is no test of correctness: the LocalStack rig is. What it takes from AWS is what a failover's speed depends on:
+//! the operations a failover calls, how long they take, how much a request may carry and how often one may come.
+
+#![allow(
+    unused_imports,
+    clippy::print_stdout,
+    reason = "without its harness the tests of its modules are not built"
+)]
+
+mod autoscaling;
+mod batch;
+mod cbor;
+mod clock;
+mod cloudwatch;
+mod control;
+mod estate;
+mod form;
+mod http;
+mod limits;
+mod options;
+mod rds;
+mod record;
+mod route53;
+mod s3;
+mod server;
+mod stats;
+mod sts;
+mod stub;
+mod wire;
+mod xml;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let parsed = match options::parse(std::env::args().skip(1)) {
+        Ok(parsed) => parsed,
+        Err(message) => return fail(&message),
+    };
+    let Some(options) = parsed else {
+        let _ = std::io::stdout().write_all(options::HELP.as_bytes());
+        return ExitCode::SUCCESS;
+    };
+    match server::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Nothing is left to do when even stderr is closed, so its result is not looked at.
+fn fail(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "stub: {message}");
+    ExitCode::from(2)
+}
