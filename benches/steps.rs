@@ -93,6 +93,7 @@ fn runbook(shape: Shape) -> Runbook {
         to: SiteName::new("there"),
         objectives: Objectives { rto_ms: Dur::mins(15), rpo_ms: Dur::mins(5) },
         component_objectives: Default::default(),
+        stores: Vec::new(),
         waivers: Vec::new(),
         probes: Vec::new(),
         probe_consecutive: 3,

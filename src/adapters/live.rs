@@ -72,6 +72,13 @@ impl Live {
         Ok(login)
     }
 
+    /// A login that the server refused may have been rotated: it is read again the next time.
+    fn forget_refused(&self, db: &DatabaseRef, refused: bool) {
+        if let (true, Some(secret)) = (refused, &db.admin_secret) {
+            self.logins.borrow_mut().remove(secret);
+        }
+    }
+
     async fn observe_sql(&self, target: &Target) -> Observation {
         let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else {
             return self.unseen("not asked by SQL".to_owned());
@@ -80,10 +87,14 @@ impl Live {
             Ok(way) => way,
             Err(why) => return self.unseen(why),
         };
-        match target {
+        let seen = match target {
             Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
             _ => self.postgres.fence_state(&endpoint, &login).await,
-        }
+        };
+        let refused =
+            matches!(&seen, Observation::Unobservable { why, .. } if why.starts_with("login refused"));
+        self.forget_refused(db, refused);
+        seen
     }
 
     /// Adds what the control plane does not know of a replica: the last commit that it has replayed.
@@ -95,7 +106,7 @@ impl Live {
         else {
             return seen;
         };
-        if !state.is_replica() || state.status != "available" {
+        if !state.is_replica() {
             return seen;
         }
         let db = db.clone().reached_at(state.endpoint.as_ref());
@@ -123,14 +134,16 @@ impl Live {
             Ok(way) => way,
             Err(why) => return CallOutcome::NotSent { why },
         };
-        match action {
+        let done = match action {
             Action::Fence(_) => self.postgres.fence(&endpoint, &login).await,
             Action::Unfence(_) => self.postgres.unfence(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
             _ => refused("NotSql", format!("{action} is not done by SQL")),
-        }
+        };
+        self.forget_refused(db, matches!(&done, CallOutcome::Refused { code, .. } if code == "Login"));
+        done
     }
 }
 

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::estate::{Estate, Known};
+use super::observation::Observation;
 use super::targets;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::state::{RecordPolicy, RecordSet};
-use crate::model::target::Target;
+use crate::model::state::{DatabaseState, RecordPolicy, RecordSet, State};
+use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::{Plan, Record, Route53, Spec};
+use crate::plan::types::{Component, Plan, Rds, Record, Route53, Spec};
 
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,9 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
 /// Where the application is active.
 pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     let all = votes(plan, estate, now);
+    if plan.components.values().any(|c| live_writers(plan, estate, c).len() > 1) {
+        return ActiveSite::Split(all.into_iter().map(|(c, v)| (c, v.site)).collect());
+    }
     // A database outvotes what follows it: names are switched and capacity is scaled for the writer's sake.
     let stores: BTreeMap<_, _> =
         all.iter().filter(|(c, _)| plan.components.get(*c).is_some_and(|c| c.is_store())).collect();
@@ -113,6 +117,32 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     }
 }
 
+/// Sites where a store was just seen to be a writer that nothing fences.
+pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<SiteName> {
+    let Spec::Rds(rds) = &component.spec else { return Vec::new() };
+    let writes = |site: &&SiteName| {
+        targets::database(plan, &component.name, rds, site).is_some_and(|db| {
+            let fenced = is_fenced(estate, &db, rds);
+            let seen = estate.now(&Target::Database(db)).and_then(Observation::state);
+            matches!(seen, Some(State::Database(d)) if !d.is_replica() && !fenced)
+        })
+    };
+    rds.at.keys().filter(writes).cloned().collect()
+}
+
+/// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one.
+pub fn is_fenced(estate: &Estate, db: &DatabaseRef, rds: &Rds) -> bool {
+    let proven = rds.fence.iter().any(|&method| {
+        let seen = estate.now(&targets::fence(db, method)).and_then(Observation::state);
+        matches!(seen, Some(State::Fence(f)) if f.proven)
+    });
+    let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
+    let alone = |d: &DatabaseState| {
+        db.fence_group.as_ref().is_some_and(|g| d.security_groups.len() == 1 && d.security_groups.contains(g))
+    };
+    proven || matches!(seen, Some(State::Database(d)) if alone(d))
+}
+
 fn age_of<T>(known: &Known<'_, T>) -> Dur {
     match known {
         Known::Stale(_, age) => (*age).max(Dur(1)),
@@ -131,7 +161,8 @@ fn writer(
     for site in rds.at.keys() {
         let db = targets::database(plan, name, rds, site)?;
         let known = estate.database(&Target::Database(db), now);
-        if known.value().is_some_and(|d| !d.is_replica()) {
+        let fenced = targets::database(plan, name, rds, site).is_some_and(|db| is_fenced(estate, &db, rds));
+        if known.value().is_some_and(|d| !d.is_replica()) && !fenced {
             writers.push(Vote { site: site.clone(), age: age_of(&known) });
         }
     }

@@ -235,7 +235,7 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
         "ModifyDBInstance",
         true,
         format!(
-            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {} --apply-immediately",
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {}",
             f.db.place.region,
             quoted(&f.db.id),
             groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")

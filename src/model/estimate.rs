@@ -32,6 +32,8 @@ impl Estimate {
             Action::Check(Check::Probe { consecutive, .. }) => {
                 Self::new(Dur::secs(5 * u64::from(*consecutive)), Dur::mins(5))
             }
+            // A replica that is backed up cannot be promoted until the backup ends.
+            Action::Check(Check::Promotable { .. }) => Self::new(Dur::secs(2), Dur::mins(60)),
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
             // Groups become active within about a minute, and a reboot takes one or two (AWS publishes neither).
             Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {

@@ -253,6 +253,9 @@ pub struct Runbook {
     /// Objectives of single components, where they differ.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub component_objectives: BTreeMap<ComponentName, Objectives>,
+    /// Components that hold writes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<ComponentName>,
     /// Refusals that people accepted.
     #[serde(default)]
     pub waivers: Vec<Waiver>,

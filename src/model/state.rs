@@ -194,6 +194,8 @@ pub enum FenceStage {
     /// Nothing of it is there.
     #[default]
     Open,
+    /// Some of it is there: not enough to prove it, and something to lift.
+    Partial,
     /// A call of it takes its time.
     UnderWay,
     /// The first of its two calls has had its effect, and the second is due.

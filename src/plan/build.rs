@@ -247,7 +247,7 @@ fn record_at(node: &Node, ttl_s: u64) -> Option<RecordAt> {
     let answer = match (node.get("values"), node.get("alias")) {
         (Some(v), _) => values(v),
         (None, Some(alias)) => RecordAnswer::Alias {
-            name: alias.get("name")?.text()?.trim_end_matches('.').to_owned(),
+            name: alias.get("name")?.text()?.trim_end_matches('.').to_ascii_lowercase(),
             zone: alias.get("zone")?.text()?.to_owned(),
             evaluate_health: matches!(
                 alias.get("evaluate_health").map(|n| &n.value),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
-use crate::inventory::{Known, targets};
+use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, RecordChange, Scale, Switch, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
-use crate::model::state::{DatabaseRole, GroupSize, RecordAnswer, RecordSet};
+use crate::model::state::{DatabaseRole, GroupSize, RecordAnswer, RecordSet, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
@@ -25,9 +25,9 @@ pub fn derive(draft: &mut Draft<'_>) {
     let guards = guards(draft, &identities);
     draft.evidence();
     scale_all(draft, &guards);
-    let promotions = promote_all(draft, &guards);
+    promote_all(draft, &guards);
     debts(draft);
-    redirect_all(draft, &guards, &promotions);
+    redirect_all(draft, &guards);
 }
 
 /// Takes the guard of every component that drctl recovers, before the first change.
@@ -165,21 +165,20 @@ struct Store<'p> {
     canary: Option<String>,
 }
 
-/// Fences, measures, asks and promotes. Returns the stores that were found to be writers at the target already.
-fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) -> Vec<ComponentName> {
+/// Fences, measures, asks and promotes.
+fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
-    let mut already = Vec::new();
     let mut stores = Vec::new();
     for component in plan.components.values() {
         let Spec::Rds(rds) = &component.spec else { continue };
         match store(draft, component, rds) {
             Found::ToPromote(store) => stores.push((store, rds)),
-            Found::Writer => already.push(component.name.clone()),
+            Found::Writer(store) => keep_out(draft, store, rds, &guards[&component.name]),
             Found::Refused => {}
         }
     }
     if stores.is_empty() {
-        return already;
+        return;
     }
     let mut fenced = Vec::new();
     for (store, rds) in &stores {
@@ -193,12 +192,41 @@ fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepI
     for store in order {
         promote(draft, store, &gates, &approvals, guards);
     }
-    already
+}
+
+/// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
+/// any traffic goes to the new one.
+fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, rds: &Rds, guard: &[StepId]) {
+    let input = draft.input;
+    let name = &store.component.name;
+    let Some(old) = draft.from.clone().and_then(|from| targets::database(input.plan, name, rds, &from))
+    else {
+        return;
+    };
+    let harmless = match input.estate.now(&Target::Database(old.clone())) {
+        Some(Observation::NotFound { .. }) => true,
+        Some(Observation::Value { state: State::Database(d), .. }) => d.is_replica(),
+        _ => false,
+    };
+    // An earlier run owes that fence, and this one goes on trying to pay it.
+    let owed = input.debts.iter().any(|d| d.component == *name);
+    if harmless || owed || old.is(&store.target) || active::is_fenced(input.estate, &old, rds) {
+        return;
+    }
+    let mut last = fence(draft, &store, rds, guard);
+    if let Some(table) = store.canary {
+        let canary = Action::Write(Write::Canary { db: store.target, table });
+        let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
+        verify.needs = all(&[last]);
+        last = draft.push(verify);
+    }
+    draft.ready.insert(name.clone(), vec![last]);
 }
 
 enum Found<'p> {
     ToPromote(Store<'p>),
-    Writer,
+    /// Promoted before this run, by somebody.
+    Writer(Store<'p>),
     Refused,
 }
 
@@ -216,10 +244,16 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
     }
     let Some(state) = input.estate.database(&target, input.now).value() else { return Found::Refused };
     let db = db.reached_at(state.endpoint.as_ref());
+    let down = ["failed", "deleting", "stopped", "storage-full"].contains(&state.status.as_str());
+    if down {
+        let facts = format!("{} is `{}`", db.id, state.status);
+        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, "an instance that is `available`"));
+    }
     match &state.role {
         DatabaseRole::Writer => {
             draft.notes.push(format!("{} is the writer already", db.id));
-            return Found::Writer;
+            let store = Store { component, target: db, canary: rds.canary_table.clone() };
+            return if down { Found::Refused } else { Found::Writer(store) };
         }
         DatabaseRole::Replica { source } => {
             let expected = draft.from.as_ref().and_then(|f| rds.at.get(f)).map(|at| at.id.clone());
@@ -233,9 +267,7 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
             }
         }
     }
-    if ["failed", "deleting", "stopped", "storage-full"].contains(&state.status.as_str()) {
-        let facts = format!("{} is `{}`", db.id, state.status);
-        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, "a replica that is `available`"));
+    if down {
         return Found::Refused;
     }
     Found::ToPromote(Store { component, target: db, canary: rds.canary_table.clone() })
@@ -412,11 +444,7 @@ fn debts(draft: &mut Draft<'_>) {
 }
 
 /// Verifies the target, then sends traffic there, each name as soon as what it needs is ready.
-pub fn redirect_all(
-    draft: &mut Draft<'_>,
-    guards: &BTreeMap<ComponentName, Vec<StepId>>,
-    _already: &[ComponentName],
-) {
+pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     let everything: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
     let probes = draft.site_probes(&everything);

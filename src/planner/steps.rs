@@ -275,6 +275,7 @@ impl<'a> Draft<'a> {
             to: self.input.request.to.clone(),
             objectives: plan.objectives,
             component_objectives: own.collect(),
+            stores: plan.components.values().filter(|c| c.is_store()).map(|c| c.name.clone()).collect(),
             waivers: self.input.request.waivers.clone(),
             probes: plan.probes.iter().map(|p| p.value.clone()).collect(),
             probe_consecutive: self.input.probe_consecutive,

@@ -32,5 +32,5 @@ pub fn derive(draft: &mut Draft<'_>) {
     let guards = guards(draft, &identities);
     draft.evidence();
     scale_all(draft, &guards);
-    redirect_all(draft, &guards, &[]);
+    redirect_all(draft, &guards);
 }

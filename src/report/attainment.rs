@@ -61,7 +61,12 @@ pub fn attainment(state: &RunState, now: Timestamp) -> Attainment {
 /// Without a store in the runbook there are no writes that could be lost with one.
 fn no_store(state: &RunState) -> Figure {
     let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Promote { .. }));
-    if promotes { Figure::UNKNOWN } else { Figure::new(Dur::ZERO, Basis::Measured) }
+    // A store that was found promoted lost what it lost before this run: nobody measured it.
+    if promotes || !state.runbook.stores.is_empty() {
+        Figure::UNKNOWN
+    } else {
+        Figure::new(Dur::ZERO, Basis::Measured)
+    }
 }
 
 /// What public probes say of the outage.

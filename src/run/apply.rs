@@ -135,8 +135,7 @@ impl RunState {
                 && step.work.status == Status::Failed
                 && (finished || self.runbook.steps[i].background)
             {
-                step.work =
-                    Work { attempts: step.work.attempts, generation: step.work.generation, ..Work::new() };
+                step.work = step.work.again();
             }
         }
     }
@@ -144,8 +143,7 @@ impl RunState {
     fn retry_failed(&mut self) {
         for step in &mut self.steps {
             if step.work.status == Status::Failed {
-                step.work =
-                    Work { attempts: step.work.attempts, generation: step.work.generation, ..Work::new() };
+                step.work = step.work.again();
             }
             if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
                 step.undo = None;
@@ -205,22 +203,28 @@ impl RunState {
                     self.promoted_at.insert(db.component.clone(), at);
                 }
             }
+            What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
             What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
-            What::StepFinished { facts, .. } => {
-                for fact in facts {
-                    if let Fact::Fenced { component, .. } | Fact::Exposure(Exposure { component, .. }) = fact
-                    {
-                        self.known.entry(component.clone()).or_default().insert(position);
-                    }
-                    if let Fact::Fenced { component, proof, .. } = fact
-                        && let Some(debt) = self.debts.get_mut(component)
-                    {
-                        debt.paid.get_or_insert((at, proof.clone()));
-                    }
-                }
-            }
             _ => {}
+        }
+    }
+
+    fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
+        // Whoever promoted it: nothing of the component is undone from here on.
+        if let Action::Promote { db } = &self.runbook.steps[position].action {
+            self.promoted.insert(db.component.clone());
+            self.promoted_at.entry(db.component.clone()).or_insert(at);
+        }
+        for fact in facts {
+            if let Fact::Fenced { component, .. } | Fact::Exposure(Exposure { component, .. }) = fact {
+                self.known.entry(component.clone()).or_default().insert(position);
+            }
+            if let Fact::Fenced { component, proof, .. } = fact
+                && let Some(debt) = self.debts.get_mut(component)
+            {
+                debt.paid.get_or_insert((at, proof.clone()));
+            }
         }
     }
 }
@@ -238,6 +242,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             What::CallIntended { attempt, generation, key, mark, .. },
         ) => {
             work.mark.clone_from(mark);
+            work.doubt = Some(at);
             work.attempts = *attempt;
             work.generation = *generation;
             work.key.clone_from(key);
@@ -248,14 +253,17 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
         }
         (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
             work.reason = Some(why.clone());
+            work.doubt = None;
             Some(retry_at.map_or(Status::Started, |due| Status::Backoff { due }))
         }
         (Status::Calling, What::CallInDoubt { why, .. }) => {
             work.reason = Some(why.clone());
+            work.doubt = Some(at);
             Some(Status::InDoubt { since: at })
         }
         (Status::InDoubt { .. } | Status::Awaiting { .. }, What::EffectDisproved { seen, .. }) => {
             work.generation += 1;
+            work.doubt = None;
             work.reason = Some(seen.clone());
             Some(Status::Started)
         }

@@ -121,6 +121,8 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         }
         // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
+        // It ran before, and failed or was never heard of again.
+        Action::Run(c) if !c.idempotent && state.work(i).attempts > 0 => vec![ask(state, i)],
         _ if matches!(state.work(i).status, Status::Blocked { .. }) => vec![Effect::Look(i)],
         _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
     }
@@ -170,19 +172,20 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         }
         // An effect in doubt is never given up on by the clock: somebody has to see what became of it.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat => vec![Effect::Look(i)],
-        InDoubt::Ask => {
-            let id = &state.step(i).id;
-            let run = &state.created.run;
-            vec![record(What::GateBlocked {
-                step: id.clone(),
-                rule: None,
-                why: "nobody knows whether the command ran; running it again may not be safe".to_owned(),
-                flag: Some(format!(
-                    "drctl runs done {run} {id}, or drctl runs skip {run} {id} --reason TEXT"
-                )),
-            })]
-        }
+        InDoubt::Ask => vec![ask(state, i)],
     }
+}
+
+/// Only a person can say whether a command ran that may not run twice.
+fn ask(state: &RunState, i: usize) -> Effect {
+    let (id, run) = (&state.step(i).id, &state.created.run);
+    record(What::GateBlocked {
+        step: id.clone(),
+        rule: None,
+        why: "the command may have run already, whole or in part; running it again may not be safe"
+            .to_owned(),
+        flag: Some(format!("drctl runs done {run} {id}, or drctl runs skip {run} {id} --reason TEXT")),
+    })
 }
 
 /// Whether the run is over, or stuck.

@@ -53,9 +53,7 @@ fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> 
     }
     let writes = last_good_write(state);
     match (fenced, writes) {
-        (Some((at, None)), Some((write, because))) if write < at => {
-            LastInstant { at: write, because, basis: Basis::UpperBound, grows: false }
-        }
+        // The proof comes first: that a probe failed earlier says nothing about other clients.
         (Some((at, None)), _) => LastInstant {
             at,
             because: "the proven fence; writes may have ended earlier".to_owned(),
@@ -74,14 +72,14 @@ fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> 
     }
 }
 
-/// Where the write probe fails: the last good one plus its interval. Assumes that clients fail as the probe does, and says so.
+/// Where the write probe fails: when its first bad sample was sent. Assumes that clients fail as the probe does, and says so.
 fn last_good_write(state: &RunState) -> Option<(Timestamp, String)> {
     let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Write)?;
     let turn = state.turns.get(&probe.key())?.last()?;
-    let last_good = if turn.good { return None } else { turn.last_other? };
-    let because = format!(
-        "write probe {} was last good then, plus its interval of {}; assumes that clients fail as it does",
-        probe.name, probe.every_ms
-    );
-    Some((last_good + probe.every_ms, because))
+    if turn.good || turn.last_other.is_none() {
+        return None;
+    }
+    let because =
+        format!("write probe {} was bad from then on; assumes that clients fail as it does", probe.name);
+    Some((turn.since, because))
 }

@@ -16,6 +16,18 @@ use crate::model::time::{Dur, Timestamp};
 /// How long an accepted call may show no effect before it is made again, where that cannot hurt.
 const REPEAT_AFTER: Dur = Dur::secs(20);
 
+/// How long the last replayed commit is looked for before the exposure is called unknown.
+const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
+/// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
+const SERVING: &[&str] = &[
+    "available",
+    "backing-up",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "storage-optimization",
+];
+
 /// What was seen for a step.
 #[derive(Clone, Debug)]
 pub enum Sight {
@@ -73,7 +85,7 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         false => What::StepFailed { step: id.clone(), reason },
         true => What::UndoFailed { step: id.clone(), reason },
     };
-    match (&state.work(i).status, verdict) {
+    match (&doubtful(state, i), verdict) {
         (_, Verdict::Done(_)) if undo && state.direction(i) == Direction::Undo => {
             Ruling::Record(What::StepUndone { step: id })
         }
@@ -106,6 +118,17 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
     }
 }
 
+/// Where a step is. One that was tried again, or waited for credentials, while a call's fate was unknown is still in doubt.
+fn doubtful(state: &RunState, i: usize) -> Status {
+    let work = state.work(i);
+    match (&work.status, work.doubt) {
+        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. }, Some(since)) => {
+            Status::InDoubt { since }
+        }
+        (status, _) => status.clone(),
+    }
+}
+
 /// An undo whose first call is about to be intended.
 fn undoing_now(state: &RunState, i: usize) -> bool {
     state.mode == super::state::Mode::Cancelling
@@ -133,7 +156,7 @@ fn disproved(state: &RunState, i: usize) -> Ruling {
 /// The second of two calls is due, unless it was made and its effect is not to be seen yet.
 fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Ruling {
     let second_was_made = state.work(i).mark.is_some();
-    match (&state.work(i).status, state.action(i).in_doubt()) {
+    match (&doubtful(state, i), state.action(i).in_doubt()) {
         (Status::InDoubt { since }, InDoubt::ObserveAfter(settle))
             if second_was_made && now < *since + settle =>
         {
@@ -238,6 +261,12 @@ fn thing(
             _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (Action::Check(Check::Promotable { .. }), State::Database(db)) => promotable(db),
+        // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
+        (Action::Check(Check::Exposure { .. }), State::Database(seen))
+            if seen.last_commit.is_none() && !looked_long(state, i, now) =>
+        {
+            Verdict::Unclear("the last replayed commit is not known yet".to_owned())
+        }
         (Action::Check(Check::Exposure { db }), State::Database(seen)) => {
             Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
@@ -248,7 +277,7 @@ fn thing(
         (Action::Fence(_), State::Fence(proof)) => match proof.stage {
             FenceStage::Half => Verdict::Half(proof.mark.clone()),
             FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
-            FenceStage::Open | FenceStage::Proven => Verdict::Before,
+            FenceStage::Open | FenceStage::Partial | FenceStage::Proven => Verdict::Before,
         },
         (Action::Unfence(_), State::Fence(proof)) => match proof.stage {
             FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
@@ -270,7 +299,10 @@ fn thing(
         (Action::Write(Write::Guard { component, holder, .. }), State::Guard(guard)) => match &guard.holder {
             None => Verdict::Before,
             Some(held) if held == holder => Verdict::Done(Vec::new()),
-            Some(other) => Verdict::Wrong(format!("the guard of {component} is held by {other}")),
+            Some(other) => Verdict::Wrong(format!(
+                "the guard of {component} is held by {other}; if that run is dead, delete the object {} by hand",
+                guard_name(action)
+            )),
         },
         (Action::Write(Write::ReleaseGuard { holder, .. }), State::Guard(guard)) => {
             if guard.holder.as_ref() == Some(holder) { Verdict::Before } else { Verdict::Done(Vec::new()) }
@@ -284,6 +316,19 @@ fn thing(
     }
 }
 
+fn guard_name(action: &Action) -> String {
+    match action {
+        Action::Write(Write::Guard { component, place, .. }) => {
+            place.guard_object(component).map_or_else(String::new, |(b, k)| format!("s3://{b}/{k}"))
+        }
+        _ => String::new(),
+    }
+}
+
+fn looked_long(state: &RunState, i: usize, now: Timestamp) -> bool {
+    state.work(i).started_at.is_none_or(|began| now >= began + EXPOSURE_PATIENCE)
+}
+
 fn promotable(db: &DatabaseState) -> Verdict {
     match (db.is_replica(), db.status.as_str()) {
         (false, _) | (true, "available") => Verdict::Done(Vec::new()),
@@ -292,10 +337,10 @@ fn promotable(db: &DatabaseState) -> Verdict {
     }
 }
 
-/// The source is gone and the status is `available`. The status alone proves nothing: it reads `available` before `modifying`, too.
+/// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
 fn promoted(db: &DatabaseState) -> Verdict {
     match (db.is_replica(), db.status.as_str()) {
-        (false, "available") => Verdict::Done(Vec::new()),
+        (false, status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
         (true, "available") => Verdict::Before,
         (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
     }

@@ -94,6 +94,8 @@ pub struct Work {
     pub key: String,
     /// What the proof of the last call must be newer than.
     pub mark: Option<String>,
+    /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
+    pub doubt: Option<Timestamp>,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -109,6 +111,19 @@ impl Default for Work {
 }
 
 impl Work {
+    /// The same step tried again: what its calls may have done is not forgotten.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            attempts: self.attempts,
+            generation: self.generation,
+            key: self.key.clone(),
+            mark: self.mark.clone(),
+            doubt: self.doubt,
+            ..Self::new()
+        }
+    }
+
     /// Nothing happened yet.
     pub const fn new() -> Self {
         Self {
@@ -117,6 +132,7 @@ impl Work {
             generation: 1,
             key: String::new(),
             mark: None,
+            doubt: None,
             started_at: None,
             ended_at: None,
             reason: None,

@@ -34,11 +34,9 @@ impl Aws {
         };
         let answer = self.look("cloudwatch", &db.place, call).await.ok()?;
         let points = answer.metric_data_results().iter().flat_map(|r| r.timestamps().iter().zip(r.values()));
+        // -1: replication did not run then. An older point says more loss, never less.
+        let points = points.filter(|(_, lag)| **lag >= 0.0);
         let (at, lag) = points.max_by_key(|(at, _)| at.to_millis().unwrap_or(i64::MIN))?;
-        // -1: replication does not run, so nothing is known.
-        if *lag < 0.0 {
-            return None;
-        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, not negative")]
         let lag = Dur((*lag * 1_000.0) as u64);
         Some(Timestamp::from_millis(at.to_millis().ok()?) - lag)

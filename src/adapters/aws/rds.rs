@@ -178,6 +178,11 @@ impl Aws {
         let site = self.site(place).await;
         let found = self.describe_databases(place, &[&db.id]).await?;
         let now = found.get(&db.id).ok_or_else(|| missing(&db.id))?;
+        if now.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()) {
+            let why =
+                "it is a replica by now: what replays another server takes no writes, and is not fenced";
+            return Err(Failure::never("Replica", why));
+        }
         if attached(now) == BTreeSet::from([group.clone()]) {
             let call = site.rds().reboot_db_instance().db_instance_identifier(&db.id).send();
             self.once("rds", place, call).await?;
@@ -197,12 +202,12 @@ impl Aws {
 
     async fn set_groups(&self, db: &DatabaseRef, groups: &[String]) -> Result<Option<String>, Failure> {
         let site = self.site(&db.place).await;
+        // Groups are applied at once in any case; `ApplyImmediately` would also start upgrades that wait for their window.
         let call = site
             .rds()
             .modify_db_instance()
             .db_instance_identifier(&db.id)
             .set_vpc_security_group_ids(Some(groups.to_vec()))
-            .apply_immediately(true)
             .send();
         self.once("rds", &db.place, call).await.map(|_| None)
     }

@@ -238,7 +238,36 @@ fn read(set: &ResourceRecordSet) -> Option<RecordSet> {
     })
 }
 
-/// Without the final dot, with escaped characters as people write them: the API answers `\052` for `*`.
+/// In lower case and without the final dot, as plans have it. The API escapes what is no letter, digit, `-`, `_` or dot as three
+/// octal digits (Route 53 Developer Guide, «DNS domain name format»).
 fn plain(name: &str) -> String {
-    name.trim_end_matches('.').replace("\\052", "*").to_owned()
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name.trim_end_matches('.');
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        match after.get(..3).and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
+            Some(byte) => {
+                text.push(char::from(byte));
+                rest = &after[3..];
+            }
+            None => {
+                text.push('\\');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn names_read_as_plans_write_them() {
+        assert_eq!(plain("WWW.Example.com."), "www.example.com");
+        assert_eq!(plain("\\052.example.com."), "*.example.com");
+        assert_eq!(plain("a\\100b\\.c"), "a@b\\.c");
+    }
 }

@@ -1,4 +1,4 @@
-//! The fence by SQL: application roles may not log in, and their sessions are ended.
+//! The fence by SQL: no role of a client may log in, and their sessions are ended.
 //!
 //! The roles that lost their login are members of `drctl_fenced`, so that any process can give it back exactly. Roles are
 //! part of what a physical replica replays: the new primary has the fence, too, and the runbook lifts it there after the
@@ -8,18 +8,29 @@ use tokio_postgres::Client;
 
 use super::{APPLICATION, Failure, identifier, open_state};
 use crate::model::state::{FenceStage, FenceState};
-use crate::model::time::Timestamp;
+use crate::model::time::Dur;
 
+/// How long a pool of connections may take to come back, in seconds.
+const RECONNECT_S: f64 = 2.0;
+/// Whether the server keeps the times of commits.
+const TRACKS: &str = "SELECT current_setting('track_commit_timestamp') = 'on'";
 /// The role that marks the others.
 const MARK: &str = "drctl_fenced";
 
-/// Roles that an application could log in with: not the administrator that asks, no superuser, none of the provider's or of replication.
-const APPLICATION_ROLES: &str = "SELECT r.rolname FROM pg_roles r \
-     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname <> current_user \
-       AND r.rolname NOT LIKE 'rds%' AND r.rolname NOT LIKE 'pg\\_%' \
-       AND NOT EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid \
-                       WHERE m.member = r.oid AND g.rolname IN ('rds_superuser', 'rds_replication')) \
-     ORDER BY 1";
+/// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
+const PROVIDER: &str = "('rdsadmin', 'rdsrepladmin', 'rdstopmgr', 'rdswriteforwarduser')";
+
+/// Roles that a client could log in with: all but the administrator that asks, the provider's, and superusers, which on RDS are the provider's, too.
+fn client_roles() -> String {
+    format!(
+        "SELECT r.rolname FROM pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> current_user \
+         AND r.rolname NOT IN {PROVIDER} ORDER BY 1"
+    )
+}
+
+/// Roles that the fence took the login from.
+const FENCED: &str = "SELECT r.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid \
+     JOIN pg_roles r ON r.oid = m.member WHERE g.rolname = 'drctl_fenced' ORDER BY 1";
 
 /// Sessions of clients that are not drctl's own, not the provider's, and not replication. To a login that may not see other
 /// sessions their kind is null: such a session counts.
@@ -30,7 +41,7 @@ const SESSIONS: &str = "SELECT a.pid, a.usename::text, a.usename = current_user 
        AND NOT (a.usename = current_user AND a.application_name = $1)";
 
 async fn roles(client: &Client) -> Result<Vec<String>, Failure> {
-    let rows = client.query(APPLICATION_ROLES, &[]).await.map_err(|e| Failure::of(&e))?;
+    let rows = client.query(&client_roles(), &[]).await.map_err(|e| Failure::of(&e))?;
     Ok(rows.iter().map(|r| r.get(0)).collect())
 }
 
@@ -46,39 +57,61 @@ async fn flag(client: &Client, text: &str) -> Result<bool, Failure> {
     client.query_one(text, &[]).await.map(|row| row.get(0)).map_err(|e| Failure::of(&e))
 }
 
-/// Whether it holds: nobody can log in, and nobody is logged in.
-pub(super) async fn look(client: &Client) -> Result<FenceState, Failure> {
+/// Whether it holds, and how old the last commit before it is: nobody can log in, and nobody is logged in, twice with a pause between, in which a pool would be back.
+pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Dur>), Failure> {
     if flag(client, "SELECT pg_is_in_recovery()").await? {
-        return Ok(open_state("it is a replica: it takes no writes, and no fence"));
+        return Ok((open_state("it is a replica: it takes no writes, and no fence"), None));
     }
-    let marked = "SELECT EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE g.rolname = 'drctl_fenced')";
-    if !flag(client, marked).await? {
-        return Ok(open_state("application roles may log in"));
+    let fenced = client.query(FENCED, &[]).await.map_err(|e| Failure::of(&e))?;
+    if fenced.is_empty() {
+        return Ok((open_state("application roles may log in"), None));
     }
-    let (roles, sessions) = (roles(client).await?, sessions(client).await?);
-    if let Some(role) = roles.first() {
-        return Ok(open_state(&format!("role {role} may log in ({} in all)", roles.len())));
+    let partial = |proof: String| (FenceState { stage: FenceStage::Partial, ..open_state(&proof) }, None);
+    if let Some(role) = roles(client).await?.first() {
+        return Ok(partial(format!("role {role} may log in")));
     }
-    if let Some((_, user, _)) = sessions.first() {
-        return Ok(open_state(&format!("a session of {user} is open ({} in all)", sessions.len())));
+    for pause_s in [0.0, RECONNECT_S] {
+        client.execute("SELECT pg_sleep($1)", &[&pause_s]).await.map_err(|e| Failure::of(&e))?;
+        let open = sessions(client).await?;
+        if let Some((_, user, _)) = open.first() {
+            return Ok(partial(format!("a session of {user} is open ({} in all)", open.len())));
+        }
     }
-    Ok(FenceState {
-        proven: true,
-        proof: "no application role may log in and no session of a client is left".to_owned(),
-        last_commit: last_commit(client).await?,
-        stage: FenceStage::Proven,
-        mark: None,
+    let proof = format!(
+        "no client's role may log in ({} fenced), and no session of a client was open twice, {RECONNECT_S} s apart",
+        fenced.len()
+    );
+    let last_commit_age = last_commit_age(client).await?;
+    Ok((FenceState { proven: true, stage: FenceStage::Proven, ..open_state(&proof) }, last_commit_age))
+}
+
+/// How long ago the last commit before the fence was made, where the server keeps the times of commits and no other
+/// transaction came between.
+async fn last_commit_age(client: &Client) -> Result<Option<Dur>, Failure> {
+    if !flag(client, TRACKS).await? {
+        return Ok(None);
+    }
+    // The note was written by the fence's own transaction: which number was next before it, and when the last commit was made.
+    let text = "SELECT shobj_description(g.oid, 'pg_authid'), (l.xid::text)::bigint, \
+                (extract(epoch FROM clock_timestamp()) * 1000)::bigint \
+                FROM pg_roles g, pg_last_committed_xact() l WHERE g.rolname = 'drctl_fenced'";
+    let Some(row) = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))? else { return Ok(None) };
+    let (note, last, now): (Option<String>, Option<i64>, i64) = (row.get(0), row.get(1), row.get(2));
+    let note = note.unwrap_or_default();
+    let numbers: Vec<i64> = note.split(' ').filter_map(|n| n.parse().ok()).collect();
+    Ok(match (numbers.as_slice(), last) {
+        (&[next, commit], Some(last)) if next == last => u64::try_from(now - commit).ok().map(Dur),
+        _ => None,
     })
 }
 
-/// The last commit, where the server keeps the times of commits (`track_commit_timestamp`).
-async fn last_commit(client: &Client) -> Result<Option<Timestamp>, Failure> {
-    if !flag(client, "SELECT current_setting('track_commit_timestamp') = 'on'").await? {
-        return Ok(None);
-    }
-    let text = "SELECT (extract(epoch FROM timestamp) * 1000)::bigint FROM pg_last_committed_xact()";
+/// The number of the next transaction, and when the last one was committed: what the fence's transaction writes down.
+async fn before(client: &Client) -> Result<Option<String>, Failure> {
+    let text = "SELECT (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint & 4294967295, \
+                (extract(epoch FROM l.timestamp) * 1000)::bigint FROM pg_last_committed_xact() l";
     let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
-    Ok(row.get::<_, Option<i64>>(0).map(Timestamp::from_millis))
+    let (next, commit): (i64, Option<i64>) = (row.get(0), row.get(1));
+    Ok(commit.map(|commit| format!("{next} {commit}")))
 }
 
 /// Takes the logins in one transaction, then ends the sessions.
@@ -103,6 +136,7 @@ pub(super) async fn close(client: &mut Client) -> Result<(), Failure> {
         let why = "no role but the administrator's may log in, so the application must be using that";
         return Err(Failure::Refused("no_application_role".to_owned(), why.to_owned()));
     }
+    let note = if !fenced && flag(client, TRACKS).await? { before(client).await? } else { None };
     let mut text = String::from("BEGIN;");
     if !fenced {
         text.push_str(&format!("CREATE ROLE {MARK} NOLOGIN;"));
@@ -111,23 +145,26 @@ pub(super) async fn close(client: &mut Client) -> Result<(), Failure> {
         let role = identifier_whole(role);
         text.push_str(&format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};"));
     }
+    if let Some(note) = note {
+        text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{note}';"));
+    }
     text.push_str("COMMIT;");
     if let Err(e) = client.batch_execute(&text).await {
         let _ = client.batch_execute("ROLLBACK").await;
         return Err(Failure::of(&e));
     }
-    for (pid, _, _) in sessions(client).await? {
-        // One that may not be ended is found by the proof.
-        let _ = client.query_one("SELECT pg_terminate_backend($1)", &[&pid]).await;
+    // Twice: a client that was let in just before the logins went appears in the list a moment later. A session that may not
+    // be ended is found by the proof.
+    let end = format!("SELECT count(pg_terminate_backend(s.pid)) FROM ({SESSIONS}) s (pid, name, own)");
+    for _ in 0..2 {
+        let _ = client.query_one(&end, &[&APPLICATION]).await;
     }
     Ok(())
 }
 
 /// Gives the logins back, in one transaction.
 pub(super) async fn open(client: &mut Client) -> Result<(), Failure> {
-    let text = "SELECT r.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member \
-                WHERE g.rolname = 'drctl_fenced' ORDER BY 1";
-    let rows = client.query(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let rows = client.query(FENCED, &[]).await.map_err(|e| Failure::of(&e))?;
     let mut text = String::from("BEGIN;");
     for row in &rows {
         let role = identifier_whole(row.get(0));

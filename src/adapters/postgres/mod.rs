@@ -60,13 +60,11 @@ impl Failure {
         match self {
             Self::Unreachable(why) => CallOutcome::NotSent { why },
             Self::Login(why) => CallOutcome::Refused { code: "Login".to_owned(), why, again: Again::Later },
-            // Read-only: promotion is not through yet. Cannot connect now, too many connections: later.
+            // Read-only: promotion is not through yet. Shutting down, too many connections, deadlocks, two who change one role: later.
             Self::Refused(code, why) => {
-                let again = if ["25006", "57P03", "53300", "55P03", "40001"].contains(&code.as_str()) {
-                    Again::Later
-                } else {
-                    Again::Never
-                };
+                let passes = ["25006", "55P03", "XX000"].contains(&code.as_str())
+                    || ["57", "53", "40", "08"].iter().any(|class| code.starts_with(class));
+                let again = if passes { Again::Later } else { Again::Never };
                 CallOutcome::Refused { code, why, again }
             }
             Self::Unclear(why) => CallOutcome::InDoubt { why },
@@ -129,16 +127,18 @@ impl Postgres {
         Observation::Value { state, observed_at: self.world.now(), source: "sql".to_owned() }
     }
 
-    /// When the last commit that a replica has replayed was made, by the clock of the server that made it.
+    /// When the last commit that a replica has replayed was made, by this machine's clock: the server says how long ago it was,
+    /// so that clocks that differ do not change the figure.
     pub async fn last_replayed(&self, endpoint: &str, login: &Login) -> Option<Timestamp> {
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            let text = "SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000)::bigint \
+            let text = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint \
                         WHERE pg_is_in_recovery()";
             client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))
         };
         let row = self.within(work).await.ok()??;
-        row.get::<_, Option<i64>>(0).map(Timestamp::from_millis)
+        let age = u64::try_from(row.get::<_, Option<i64>>(0)?.max(0)).ok()?;
+        Some(self.world.now() - Dur(age))
     }
 
     /// Whether the fence holds.
@@ -148,7 +148,10 @@ impl Postgres {
             fence::look(&client).await
         };
         match self.within(work).await {
-            Ok(found) => self.seen(State::Fence(found)),
+            Ok((found, age)) => {
+                let last_commit = age.map(|age| self.world.now() - age);
+                self.seen(State::Fence(FenceState { last_commit, ..found }))
+            }
             Err(failure) => failure.observation(self.world.now()),
         }
     }

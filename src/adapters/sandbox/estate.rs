@@ -159,11 +159,11 @@ impl Estate {
             Transition::Lose => self.lose(),
             Transition::Return => {
                 self.back = true;
-                for db in self
-                    .dbs
-                    .iter_mut()
-                    .filter(|d| d.site == self.home && d.source.is_none() && d.fenced.is_empty())
-                {
+                // Clients write where their names lead: once those lead elsewhere nobody writes to the old primary.
+                let home = Some(self.home.clone());
+                let used = self.zones.is_empty() || self.zones.iter().any(|z| z.cached_to.contains(&home));
+                let idle = |d: &Db| d.site == self.home && d.source.is_none() && d.fenced.is_empty();
+                for db in self.dbs.iter_mut().filter(|d| used && idle(d)) {
                     db.stopped_at = None;
                 }
             }

@@ -188,6 +188,9 @@ pub fn debts(runs: &[RunState]) -> Vec<Debt> {
         live && runs
             .iter()
             .filter(|r| r.created.world == WorldKind::Live)
+            .filter(|r| {
+                rungs(r, component).iter().any(|f| rungs(state, component).iter().any(|g| g.db.is(&f.db)))
+            })
             .filter_map(|r| r.fenced(component))
             .any(|(_, at)| at > since)
     };
