@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::clock::Micros;
 use super::http::Request;
 use super::options::Options;
+use super::router::State;
 use super::stats::Stats;
-use super::stub::State;
 use super::wire::Reply;
 
 pub fn answer(path: &str, request: &Request<'_>, options: &Options, state: &mut State, now: Micros) -> Reply {

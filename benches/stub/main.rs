@@ -24,11 +24,11 @@ mod options;
 mod rds;
 mod record;
 mod route53;
+mod router;
 mod s3;
 mod server;
 mod stats;
 mod sts;
-mod stub;
 mod wire;
 mod xml;
 
@@ -36,7 +36,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let parsed = match options::parse(std::env::args().skip(1)) {
+    serve(std::env::args().skip(1))
+}
+
+/// Serves until the process ends.
+pub fn serve(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let parsed = match options::parse(arguments) {
         Ok(parsed) => parsed,
         Err(message) => return fail(&message),
     };

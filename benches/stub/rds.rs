@@ -7,8 +7,8 @@ use super::clock::{self, Micros, SECOND};
 use super::estate::{Draw, Region};
 use super::form::Form;
 use super::options::Options;
+use super::router::{Call, Service};
 use super::stats::Drawn;
-use super::stub::{Call, Service};
 use super::wire::{ACCOUNT, Fault};
 use super::xml::Xml;
 

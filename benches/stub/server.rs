@@ -11,7 +11,7 @@ use super::clock;
 use super::control;
 use super::http::{self, Parsed};
 use super::options::Options;
-use super::stub::Stub;
+use super::router::Stub;
 
 /// A read buffer to begin with; most requests fit. Bytes.
 const BUFFER: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! STS: any credentials are taken, every role can be assumed.
 
 use super::clock::SECOND;
-use super::stub::{Call, Service};
+use super::router::{Call, Service};
 use super::wire::{ACCOUNT, Fault};
 use super::xml::Xml;
 

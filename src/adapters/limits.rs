@@ -3,6 +3,15 @@
 use crate::model::target::Target;
 use crate::model::time::Dur;
 
+/// How long to wait before the first look at a target: some things are never there at once.
+pub fn first_look(target: &Target) -> Dur {
+    match target {
+        // Every GetChange takes from the bucket that the other changes need; INSYNC takes seconds at best.
+        Target::Change { .. } => Dur::secs(2),
+        _ => Dur::ZERO,
+    }
+}
+
 /// How long to wait before the `n`th look at a target (from 0).
 pub fn poll_interval(target: &Target, n: u32) -> Dur {
     let (first, most): (u32, u64) = match target {

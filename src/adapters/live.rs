@@ -12,6 +12,7 @@ use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::state::State;
 use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
@@ -97,30 +98,59 @@ impl Live {
         seen
     }
 
-    /// Adds what the control plane does not know of a replica: the last commit that it has replayed.
-    async fn with_last_commit(&self, target: &Target, seen: Observation) -> Observation {
-        let (
-            Target::Database(db),
-            Observation::Value { state: State::Database(mut state), observed_at, source },
-        ) = (target, seen.clone())
+    /// Adds what the control plane does not know of replicas: the last commit that each has replayed.
+    async fn with_last_commits(&self, targets: &[Target], mut seen: Vec<Observation>) -> Vec<Observation> {
+        let looks = targets.iter().zip(&seen).map(|(target, seen)| self.replayed(target, seen));
+        let replayed = join_all(looks).await;
+        let mut left: BTreeMap<&Place, Vec<&str>> = BTreeMap::new();
+        for (target, by_sql) in targets.iter().zip(&replayed) {
+            if let (Target::Database(db), Replayed::AskMetrics) = (target, by_sql) {
+                left.entry(&db.place).or_default().push(&db.id);
+            }
+        }
+        let asked = left
+            .into_iter()
+            .map(|(place, ids)| async move { (place, self.aws.replica_lags(place, &ids).await) });
+        let lags: BTreeMap<&Place, BTreeMap<String, Timestamp>> = join_all(asked).await.into_iter().collect();
+        for ((target, replayed), seen) in targets.iter().zip(replayed).zip(&mut seen) {
+            let (Target::Database(db), Observation::Value { state: State::Database(state), .. }) =
+                (target, seen)
+            else {
+                continue;
+            };
+            let lag = || lags.get(&db.place).and_then(|l| l.get(&db.id)).copied();
+            let found = match replayed {
+                Replayed::BySql(commit) => Some((commit, "sql")),
+                Replayed::AskMetrics => lag().map(|commit| (commit, "replica_lag")),
+                Replayed::NoReplica => None,
+            };
+            if let Some((commit, source)) = found {
+                state.last_commit = Some(commit);
+                state.last_commit_source = Some(source.to_owned());
+            }
+        }
+        seen
+    }
+
+    async fn replayed(&self, target: &Target, seen: &Observation) -> Replayed {
+        let (Target::Database(db), Observation::Value { state: State::Database(state), .. }) = (target, seen)
         else {
-            return seen;
+            return Replayed::NoReplica;
         };
         if !state.is_replica() {
-            return seen;
+            return Replayed::NoReplica;
         }
         let db = db.clone().reached_at(state.endpoint.as_ref());
-        if db.admin_secret.is_some()
-            && let Ok((endpoint, login)) = self.way_in(&db).await
-            && let Some(commit) = self.postgres.last_replayed(&endpoint, &login).await
-        {
-            state.last_commit = Some(commit);
-            state.last_commit_source = Some("sql".to_owned());
-        } else if let Some(commit) = self.aws.replica_lag(&db).await {
-            state.last_commit = Some(commit);
-            state.last_commit_source = Some("replica_lag".to_owned());
+        if db.admin_secret.is_none() {
+            return Replayed::AskMetrics;
         }
-        Observation::Value { state: State::Database(state), observed_at, source }
+        match self.way_in(&db).await {
+            Ok((endpoint, login)) => match self.postgres.last_replayed(&endpoint, &login).await {
+                Some(commit) => Replayed::BySql(commit),
+                None => Replayed::AskMetrics,
+            },
+            Err(_) => Replayed::AskMetrics,
+        }
     }
 
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
@@ -147,6 +177,13 @@ impl Live {
     }
 }
 
+/// What is known of a replica's last replayed commit.
+enum Replayed {
+    BySql(Timestamp),
+    AskMetrics,
+    NoReplica,
+}
+
 fn refused(code: &str, why: String) -> CallOutcome {
     CallOutcome::Refused { code: code.to_owned(), why, again: Again::Never }
 }
@@ -165,8 +202,7 @@ impl Cloud for Live {
                 Some("sql") => join_all(targets.iter().map(|t| self.observe_sql(t))).await,
                 _ => {
                     let seen = self.aws.observe(targets).await;
-                    let more = targets.iter().zip(seen).map(|(t, o)| self.with_last_commit(t, o));
-                    join_all(more).await
+                    self.with_last_commits(targets, seen).await
                 }
             }
         })

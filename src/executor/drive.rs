@@ -23,6 +23,8 @@ use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge};
 
 /// How often people's signals are looked for while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
+/// How long after one look for signals the next is made at the earliest: a busy run does not read its store at every step.
+const INBOX_PAUSE: Dur = Dur(50);
 /// How long a finished run goes on trying to pay a fence that it owes.
 const DEBT_PATIENCE: Dur = Dur::secs(60);
 /// How long after its own deadline a call is given up by the loop: an adapter that hangs is an answer with a name.
@@ -52,6 +54,7 @@ pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> R
         calls: Vec::new(),
         under_way: FuturesUnordered::new(),
         paused_for: 0,
+        inbox_due: Timestamp::from_millis(0),
         last_seen: BTreeMap::new(),
     };
     driver.start_probes();
@@ -73,6 +76,8 @@ struct Driver<'a> {
     calls: Vec<usize>,
     under_way: FuturesUnordered<LocalBoxFuture<'a, Arrival>>,
     paused_for: u32,
+    /// When people's signals are looked for next.
+    inbox_due: Timestamp,
     /// What each step that waits was last seen to wait for.
     last_seen: BTreeMap<usize, String>,
 }
@@ -138,6 +143,10 @@ impl<'a> Driver<'a> {
         if let Some((forward_ms, backward_ms)) = self.session.world.jump() {
             self.push(What::ClockJumped { forward_ms, backward_ms })?;
         }
+        if self.now() < self.inbox_due {
+            return Ok(());
+        }
+        self.inbox_due = self.now() + INBOX_PAUSE;
         let found = inbox::collect(self.session.journal, &self.owned.run, self.state())?;
         for (letter, events) in found {
             self.letters.push(letter);
@@ -185,6 +194,9 @@ impl<'a> Driver<'a> {
         let status = &self.state().work(i).status;
         let blind = matches!(action, Action::Write(Write::Canary { .. }) | Action::Run(_))
             && !matches!(status, Status::Awaiting { .. });
+        // A compare-and-swap looks by itself: it is refused where something else is there.
+        let fresh = *status == Status::Started && self.state().work(i).attempts == 0;
+        let blind = blind || fresh && matches!(&action, Action::Switch(s) if s.is_swap());
         let sight = match &action {
             Action::Check(Check::Probe { probe, site, .. }) => {
                 let key = site.as_ref().map_or_else(|| probe.to_string(), |s| format!("{probe}@{s}"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::adapters::limits::poll_interval;
+use crate::adapters::limits::{first_look, poll_interval};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
@@ -36,7 +36,8 @@ impl Poller {
             Some(want) if want.targets == targets => {}
             // It watches something else by now, such as the change that its call started: quick at first again.
             _ => {
-                self.wants.insert(step, Want { targets, looks: 0, due: now, under_way: false });
+                let wait = targets.iter().map(first_look).min().unwrap_or_default();
+                self.wants.insert(step, Want { targets, looks: 0, due: now + wait, under_way: false });
             }
         }
     }

@@ -152,6 +152,11 @@ impl Switch {
         Self { zone: self.zone.clone(), changes: self.changes.iter().map(flip).collect() }
     }
 
+    /// Whether every change names what it replaces, so that it is refused where something else is there.
+    pub fn is_swap(&self) -> bool {
+        self.changes.iter().all(|c| c.before.is_some())
+    }
+
     /// The sets that exist once it is done.
     pub fn sets_after(&self) -> Vec<RecordSet> {
         self.changes.iter().filter_map(|c| c.after.clone()).collect()

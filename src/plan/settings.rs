@@ -143,15 +143,16 @@ impl Default for Settings {
     }
 }
 
-/// Published limits, and cautious ones where AWS publishes none (an answer that says `Throttling` slows down further).
+/// Published limits. AWS publishes none for RDS and Auto Scaling: what stands here only keeps a burst in bounds, and answers
+/// that say `Throttling` slow it down.
 ///
 /// Route 53: 50 requests, 10 back a second, an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
 fn default_limits() -> BTreeMap<String, Limit> {
     let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
     BTreeMap::from([
         limit("route53", 50, 10),
-        limit("rds", 300, 12),
-        limit("autoscaling", 300, 30),
+        limit("rds", 1_000, 100),
+        limit("autoscaling", 1_000, 100),
         limit("cloudwatch", 100, 50),
         limit("sts", 100, 50),
         limit("s3", 1_000, 1_000),

@@ -130,7 +130,8 @@ impl<'a> Draft<'a> {
             self.input.estate.answering().into_iter().map(str::to_owned).collect();
         let targets: Vec<_> = targets::of_plan(self.input.plan, None)
             .into_iter()
-            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_) | Target::Records { .. }))
+            // Record sets are in the runbook, exactly as they were read; listing them again would only use up Route 53's bucket.
+            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_)))
             .filter(|t| t.place().is_some_and(|p| answering.contains(&p.name)))
             .collect();
         if !targets.is_empty() {

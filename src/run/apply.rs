@@ -77,7 +77,10 @@ impl RunState {
         let at = event.at;
         match &event.what {
             What::RunCreated(_) => return Err(Illegal::Beginning),
-            What::EpochTaken { epoch, owner } => self.take_epoch(*epoch, owner, at),
+            What::EpochTaken { epoch, owner } => {
+                self.take_epoch(*epoch, owner, at);
+                self.place_all();
+            }
             What::ProbeTurned { probe, good, since, last_other, .. } => {
                 let turn = Turn { good: *good, since: *since, last_other: *last_other };
                 let turns = self.turns.entry(probe.clone()).or_default();
@@ -97,6 +100,7 @@ impl RunState {
             What::Resumed { .. } => {
                 self.control(Mode::Running, "resumed")?;
                 self.retry_failed();
+                self.place_all();
             }
             What::CancelRequested { .. } => self.control(Mode::Cancelling, "cancel_requested")?,
             What::RunFinished { outcome } => {
@@ -190,6 +194,7 @@ impl RunState {
             }
             work.status = status;
         }
+        self.touched(position);
         self.after_step(position, what, at);
         Ok(())
     }

@@ -76,7 +76,7 @@ pub fn looks_at(state: &RunState, i: usize, now: Timestamp) -> bool {
 }
 
 fn forward(state: &RunState, now: Timestamp, start_new: bool) -> Vec<Effect> {
-    (0..state.steps.len()).flat_map(|i| step(state, i, now, start_new)).collect()
+    state.open().into_iter().flat_map(|i| step(state, i, now, start_new)).collect()
 }
 
 fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effect> {

@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod decide;
 pub mod exposure;
+mod frontier;
 pub mod gate;
 pub mod judge;
 pub mod outcome;

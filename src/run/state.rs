@@ -230,6 +230,10 @@ pub struct RunState {
     pub(super) known: BTreeMap<ComponentName, BTreeSet<usize>>,
     /// By position: positions of needed steps, and whether it is enough that they are over.
     needs: Vec<Vec<(usize, bool)>>,
+    /// By position: positions of the steps that need it.
+    pub(super) dependents: Vec<Vec<usize>>,
+    /// Positions of steps that something could follow for.
+    pub(super) open: BTreeSet<usize>,
 }
 
 impl RunState {
@@ -248,7 +252,7 @@ impl RunState {
         // A step that needs one that does not exist can never start: its own position stands for that.
         let position =
             |own: usize, need: &Need| (index.get(&need.step).copied().unwrap_or(own), need.settled);
-        let needs = runbook
+        let needs: Vec<Vec<(usize, bool)>> = runbook
             .steps
             .iter()
             .enumerate()
@@ -260,7 +264,13 @@ impl RunState {
                 rungs.entry(fence.db.component.clone()).or_default().push(i);
             }
         }
-        Self {
+        let mut dependents = vec![Vec::new(); runbook.steps.len()];
+        for (i, of) in needs.iter().enumerate() {
+            of.iter().for_each(|(n, _)| dependents[*n].push(i));
+        }
+        let mut state = Self {
+            dependents,
+            open: BTreeSet::new(),
             rungs,
             known: BTreeMap::new(),
             waivers: runbook.waivers.clone(),
@@ -281,7 +291,9 @@ impl RunState {
             finished_at: None,
             index,
             needs,
-        }
+        };
+        state.place_all();
+        state
     }
 
     /// A step's position.

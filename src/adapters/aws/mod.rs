@@ -206,9 +206,9 @@ impl Aws {
         self.read_login(name, at).await
     }
 
-    /// When the last commit that a replica holds was made, as CloudWatch's `ReplicaLag` tells it.
-    pub async fn replica_lag(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        self.lag(db).await
+    /// When the last commit that each replica of one place holds was made, as CloudWatch's `ReplicaLag` tells it.
+    pub async fn replica_lags(&self, place: &Place, ids: &[&str]) -> BTreeMap<String, Timestamp> {
+        self.lags(place, ids).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! In place of `adapters/aws` in a build without the feature `aws`.
 
+use std::collections::BTreeMap;
+
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::action::Action;
@@ -52,7 +54,7 @@ impl Aws {
     }
 
     /// No metrics.
-    pub async fn replica_lag(&self, _db: &DatabaseRef) -> Option<Timestamp> {
-        None
+    pub async fn replica_lags(&self, _place: &Place, _ids: &[&str]) -> BTreeMap<String, Timestamp> {
+        BTreeMap::new()
     }
 }
