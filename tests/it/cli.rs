@@ -359,3 +359,15 @@ fn schemas_and_completions_are_printed() {
     let help = folder.ok(&["failover", "--help"]);
     assert!(help.contains("Examples:") && help.contains("--accept-data-loss"));
 }
+
+#[test]
+fn another_programs_database_is_left_as_it_is() {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("music.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE songs (name TEXT)").unwrap();
+    let (code, _, err) = folder.run(&["runs", "list", "--store", "music.db"]);
+    assert!(code == 2 && err.contains("another program"), "{code}: {err}");
+    let tables: i64 = other.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}

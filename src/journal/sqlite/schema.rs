@@ -24,6 +24,7 @@ CREATE TRIGGER IF NOT EXISTS ledger_remains BEFORE DELETE ON ledger BEGIN SELECT
 /// Settings of the connection, and the tables if they are not there.
 pub(super) fn prepare(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    refuse_foreign(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -37,4 +38,18 @@ pub(super) fn prepare(connection: &Connection, durability: Durability) -> rusqli
         |r| r.get(0),
     )?;
     if there == 0 { connection.execute_batch(TABLES) } else { Ok(()) }
+}
+
+/// A mistyped `--store` may name another program's database: nothing is written into it.
+fn refuse_foreign(connection: &Connection) -> rusqlite::Result<()> {
+    let tables = |named: &str| {
+        let text = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name {named}");
+        connection.query_row(&text, [], |r| r.get::<_, i64>(0))
+    };
+    if tables("NOT LIKE 'sqlite_%'")? > 0 && tables("= 'runs'")? == 0 {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+        let why = "it is a database of another program, and was left as it is".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
+    }
+    Ok(())
 }

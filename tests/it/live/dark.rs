@@ -1,5 +1,7 @@
 //! A region that swallows everything, from before the start.
 
+use serde_json::Value;
+
 use super::{Estate, FAILOVER, control, localstack, mutating, until};
 
 const WAIVED: &[&str] = &[
@@ -94,4 +96,37 @@ fn expired_credentials_are_waited_for_and_not_a_failure() {
     assert_eq!(code, 4, "{out}{err}");
     assert!(err.contains("waiting for credentials"), "{out}{err}");
     assert!(estate.only_run().is_none() && !id.is_null());
+}
+
+/// How long a run of the waived failover took by its own clock, in seconds, and what the region was asked meanwhile.
+fn dark_run(make_dark: impl Fn(&Estate)) -> (f64, Vec<String>) {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    assert_eq!(estate.run(&["observe"]).0, 0);
+    make_dark(&estate);
+    estate.proxy.take_calls();
+    let (code, report) = estate.json(WAIVED);
+    assert!(code == 5 && report["outcome"] == "recovered", "{report:#}");
+    let (_, events, _) = estate.run(&["runs", "export", report["run_id"].as_str().unwrap()]);
+    let at = |line: &str| -> i64 {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let event: Value = serde_json::from_str(event["bytes"].as_str().unwrap()).unwrap();
+        event["at"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_millis()
+    };
+    let (first, last) = (events.lines().next().unwrap(), events.lines().last().unwrap());
+    let took = u32::try_from(at(last) - at(first)).unwrap();
+    (f64::from(took) / 1_000.0, western(&estate))
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn no_step_waits_for_a_region_that_swallows_everything() {
+    let (dark, refusing) = std::thread::scope(|scope| {
+        let dark = scope.spawn(|| dark_run(|e| _ = e.proxy.black_hole("us-west-2")));
+        let refusing = scope.spawn(|| dark_run(|e| _ = e.proxy.refuse_region("us-west-2")));
+        (dark.join().unwrap(), refusing.join().unwrap())
+    });
+    eprintln!("dark {:.1} s, refusing {:.1} s; asked in the dark: {:?}", dark.0, refusing.0, dark.1);
+    // A call that is waited for would take its ten seconds.
+    assert!(dark.0 < refusing.0 + 5.0, "dark {} s, refusing {} s", dark.0, refusing.0);
 }
