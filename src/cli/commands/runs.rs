@@ -229,6 +229,7 @@ fn resume(
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return Err(StoreError::Owned(run.clone()).into());
     }
+    super::guards::still_ours(context, store, &state)?;
     for waiver in context.waivers(waive)? {
         send(context, printer, store, run, Signal::Waive { waiver })?;
     }

@@ -1,6 +1,10 @@
 //! Two operators, two machines, one application.
 
+use std::process::Command;
+use std::time::Duration;
+
 use super::{Estate, FAILOVER};
+use crate::support::{Fault, Point, Rule};
 
 #[test]
 #[ignore = "needs LocalStack: tests/run"]
@@ -28,4 +32,30 @@ fn of_two_operators_one_runs_and_the_other_learns_who() {
     assert!(words(loser).contains("guard") && words(loser).contains(name), "{}", words(loser));
     assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
+}
+
+#[test]
+#[ignore = "needs LocalStack: tests/run"]
+fn a_run_whose_guard_was_taken_is_not_carried_on() {
+    let estate = Estate::new();
+    let rule =
+        estate.proxy.rule(Rule::new(Fault::Hold(Point::BeforeForward)).operation("PromoteReadReplica"));
+    let mut child = estate.spawn(FAILOVER);
+    let held = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    held.drop_connection();
+    estate.proxy.remove(rule);
+    // Another operator, another store, who thinks that the first is gone and deletes the guard of the database.
+    let bucket = estate.seed["guard"]["bucket"].as_str().unwrap();
+    let done = Command::new("curl")
+        .args(["-sS", "--fail", "-X", "DELETE", "-H", &format!("Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0", estate.account())])
+        .arg(format!("{}/{bucket}/prod/truststream/db.json", super::localstack()))
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let run = estate.only_run().unwrap();
+    let (code, out, err) = estate.run(&["runs", "resume", &run]);
+    assert!(code == 6 && err.contains("guard/db"), "{code}: {out}{err}");
+    assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 }
