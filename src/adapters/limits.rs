@@ -12,18 +12,31 @@ pub fn first_look(target: &Target) -> Dur {
     }
 }
 
-/// How long to wait before the `n`th look at a target (from 0).
-pub fn poll_interval(target: &Target, n: u32) -> Dur {
-    let (first, most): (u32, u64) = match target {
-        // GetChange shares Route 53's account-wide bucket of 50 requests, 10 a second.
-        Target::Change { .. } | Target::Records { .. } => (1_000, 5_000),
-        Target::Database(_) | Target::Fence { .. } => (1_000, 10_000),
-        Target::Group(_) => (1_000, 10_000),
+/// Looks that are made at the first interval before it grows: one describe answers for everything that waits, so that being
+/// quick costs one call a second, and what takes minutes is still seen within a second for the first of them.
+const QUICK_LOOKS: u32 = 45;
+/// What one change may take of Route 53's 10 requests a second when `n` of them are waited for.
+const CHANGE_SHARE_MS: u64 = 125;
+
+/// How long to wait before the `n`th look at a target (from 0), when so many of the same poll group are waited for.
+pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
+    let (first, most): (u64, u64) = match target {
+        Target::Change { .. } => {
+            let share = CHANGE_SHARE_MS * u64::try_from(siblings).unwrap_or(u64::MAX);
+            (share.clamp(1_000, 30_000), 30_000)
+        }
+        Target::Records { .. } => (1_000, 5_000),
+        Target::Database(_) | Target::Fence { .. } | Target::Group(_) => (1_000, 10_000),
         Target::Wrote { .. } | Target::Guard { .. } | Target::Identity { .. } => (500, 5_000),
         Target::Command { .. } => (200, 2_000),
     };
-    let factor = 1.5_f64.powi(i32::try_from(n.min(20)).unwrap_or(20));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 200 and 10,000")]
-    let wait = ((f64::from(first) * factor) as u64).min(most);
+    let factor = 1.3_f64.powi(i32::try_from(n.saturating_sub(QUICK_LOOKS).min(20)).unwrap_or(20));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "between 200 and 30,000"
+    )]
+    let wait = ((first as f64 * factor) as u64).min(most);
     Dur(wait)
 }

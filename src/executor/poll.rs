@@ -73,8 +73,12 @@ impl Poller {
 
     /// A look for a step came back; the next one is due later.
     pub fn done(&mut self, step: usize, now: Timestamp) {
+        let group = self.wants.get(&step).and_then(|w| w.targets.first()).map(Target::poll_group);
+        let changes = |w: &&Want| matches!(w.targets.first(), Some(t @ Target::Change { .. }) if Some(t.poll_group()) == group);
+        let siblings = self.wants.values().filter(changes).count();
         if let Some(want) = self.wants.get_mut(&step) {
-            let wait = want.targets.iter().map(|t| poll_interval(t, want.looks)).min().unwrap_or_default();
+            let each = want.targets.iter().map(|t| poll_interval(t, want.looks, siblings));
+            let wait = each.min().unwrap_or_default();
             want.looks += 1;
             want.due = now + wait;
             want.under_way = false;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
+use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
 
 use super::Aws;
 use super::error::Failure;
@@ -19,7 +19,15 @@ use crate::model::target::Target;
 /// Groups in one describe: the largest page.
 const PAGE: usize = 100;
 /// Activities that are read, newest first.
-const ACTIVITIES: i32 = 20;
+const ACTIVITIES: i32 = 100;
+/// Groups up to which each is asked for by itself.
+const FEW: usize = 5;
+/// Words of an activity that is over.
+const OVER: [ScalingActivityStatusCode; 3] = [
+    ScalingActivityStatusCode::Failed,
+    ScalingActivityStatusCode::Cancelled,
+    ScalingActivityStatusCode::Successful,
+];
 
 impl Aws {
     /// Looks at groups with one describe for up to a hundred.
@@ -32,18 +40,56 @@ impl Aws {
                 return targets.iter().map(|_| failure.clone().observation(self.now())).collect();
             }
         };
-        let looks = targets.iter().map(|target| {
-            let group = name_of(target).and_then(|name| found.get(name));
-            async move {
-                let Some(group) = group else { return Observation::NotFound { observed_at: self.now() } };
-                let mut state = state(group);
-                if state.in_service < state.size.desired {
-                    state.last_failure = self.last_failure(place, group).await;
-                }
-                self.seen(State::Group(state), "autoscaling:DescribeAutoScalingGroups")
+        let short: Vec<&str> = found
+            .iter()
+            .map(|(name, group)| (name, state(group)))
+            .filter(|(_, state)| state.in_service < state.size.desired)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let failures = self.failures(place, &short).await;
+        let look = |target: &&Target| {
+            let Some((name, group)) = name_of(target).and_then(|name| found.get_key_value(name)) else {
+                return Observation::NotFound { observed_at: self.now() };
+            };
+            let state = GroupState { last_failure: failures.get(name).cloned(), ..state(group) };
+            self.seen(State::Group(state), "autoscaling:DescribeAutoScalingGroups")
+        };
+        targets.iter().map(look).collect()
+    }
+
+    /// Why the last scaling activity of each of these groups failed, where it did.
+    async fn failures(&self, place: &Place, short: &[&str]) -> BTreeMap<String, String> {
+        let asks = match short.len() {
+            0 => return BTreeMap::new(),
+            1..=FEW => short.iter().map(|name| Some((*name).to_owned())).collect(),
+            // Of many groups one page of the newest activities of all says enough.
+            _ => vec![None],
+        };
+        let pages = asks.into_iter().map(|name| self.activities(place, name));
+        let mut last: BTreeMap<String, Activity> = BTreeMap::new();
+        for activity in futures_util::future::join_all(pages).await.into_iter().flatten() {
+            let over = activity.status_code().is_some_and(|s| OVER.contains(s));
+            if let (true, Some(name)) = (over, activity.auto_scaling_group_name()) {
+                last.entry(name.to_owned()).or_insert(activity);
             }
-        });
-        futures_util::future::join_all(looks).await
+        }
+        last.retain(|_, a| a.status_code() == Some(&ScalingActivityStatusCode::Failed));
+        let words =
+            |a: &Activity| a.status_message().or(a.description()).unwrap_or("no reason given").to_owned();
+        last.into_iter().map(|(name, activity)| (name, words(&activity))).collect()
+    }
+
+    /// Scaling activities, newest first.
+    async fn activities(&self, place: &Place, group: Option<String>) -> Vec<Activity> {
+        let site = self.site(place).await;
+        let call = || {
+            let ask = site.autoscaling().describe_scaling_activities();
+            ask.set_auto_scaling_group_name(group.clone()).max_records(ACTIVITIES).send()
+        };
+        match self.look("autoscaling", place, call).await {
+            Ok(page) => page.activities().to_vec(),
+            Err(_) => Vec::new(),
+        }
     }
 
     async fn describe_groups(
@@ -67,25 +113,6 @@ impl Aws {
             found.extend(groups.filter_map(|g| Some((g.auto_scaling_group_name()?.to_owned(), g.clone()))));
         }
         Ok(found)
-    }
-
-    /// Why the newest scaling activity that is over failed, if it did. A failure says more than `not yet`.
-    async fn last_failure(&self, place: &Place, group: &AutoScalingGroup) -> Option<String> {
-        let site = self.site(place).await;
-        let name = group.auto_scaling_group_name()?;
-        let call = || {
-            let ask = site.autoscaling().describe_scaling_activities();
-            ask.auto_scaling_group_name(name).max_records(ACTIVITIES).send()
-        };
-        let page = self.look("autoscaling", place, call).await.ok()?;
-        let over = [
-            ScalingActivityStatusCode::Failed,
-            ScalingActivityStatusCode::Cancelled,
-            ScalingActivityStatusCode::Successful,
-        ];
-        let last = page.activities().iter().find(|a| a.status_code().is_some_and(|s| over.contains(s)))?;
-        (last.status_code() == Some(&ScalingActivityStatusCode::Failed))
-            .then(|| last.status_message().or(last.description()).unwrap_or("no reason given").to_owned())
     }
 
     /// Gives a group its sizes.
