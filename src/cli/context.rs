@@ -20,6 +20,7 @@ use crate::plan::{Finding, Plan, Settings, Severity};
 pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
 /// Settings and where they came from.
+#[derive(Clone)]
 pub struct Context {
     /// The folder of the settings.
     pub base: PathBuf,
@@ -136,6 +137,18 @@ impl Context {
     pub fn guard_of(&self, plan: &Plan) -> Option<Place> {
         let guard = self.settings.guard.clone()?;
         Some(Place { name: format!("{}/{}", guard.name.trim_end_matches('/'), plan.name), ..guard })
+    }
+
+    /// The same for one of `n` runs side by side: each takes its part of what services take.
+    #[must_use]
+    pub fn shared_by(&self, n: usize) -> Self {
+        let n = u32::try_from(n.max(1)).unwrap_or(u32::MAX);
+        let mut shared = self.clone();
+        for limit in shared.settings.limits.values_mut() {
+            limit.burst = (limit.burst / n).max(1);
+            limit.per_second = (limit.per_second / n).max(1);
+        }
+        shared
     }
 
     /// Who is at the keyboard. Only claimed, until keys exist.

@@ -19,6 +19,7 @@ pub struct Progress {
     printer: Printer,
     bar: Option<ProgressBar>,
     waiting: RefCell<BTreeMap<String, String>>,
+    label: String,
 }
 
 impl Progress {
@@ -33,7 +34,12 @@ impl Progress {
             );
             bar
         });
-        Self { printer, bar, waiting: RefCell::default() }
+        Self { printer, bar, waiting: RefCell::default(), label: String::new() }
+    }
+
+    /// For one of several runs side by side: plain lines that name the plan.
+    pub fn beside(printer: Printer, plan: &str) -> Self {
+        Self { printer, bar: None, waiting: RefCell::default(), label: format!("{plan}: ") }
     }
 
     /// Takes the status line away.
@@ -87,9 +93,10 @@ impl View for Progress {
                 if let Some(text) = words(&self.printer, event) {
                     let since = event.at.since(state.created_at);
                     self.say(&format!(
-                        "{} {:>7}  {text}",
+                        "{} {:>7}  {}{text}",
                         self.printer.paint(DIM, &event.at.clock()),
-                        format!("+{since}")
+                        format!("+{since}"),
+                        self.label
                     ));
                 }
                 if let What::StepFinished { step, .. }

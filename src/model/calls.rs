@@ -28,7 +28,12 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Check(check) => check_calls(check),
         Action::Fence(f) => fence_calls(f),
         Action::Unfence(f) => match f.method {
-            FenceMethod::Sql => vec![sql(&f.db.place.name, &f.db.id, true, "ALTER ROLE <application> LOGIN")],
+            FenceMethod::Sql => vec![sql(
+                &f.db.place.name,
+                &f.db.id,
+                true,
+                "for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
+            )],
             FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
         },
         Action::Promote { db } => vec![
@@ -63,7 +68,12 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
     let (at, id) = (&f.db.place.name, &f.db.id);
     match f.method {
         FenceMethod::Sql => vec![
-            sql(at, id, true, "ALTER ROLE <application> NOLOGIN; then pg_terminate_backend of its sessions"),
+            sql(
+                at,
+                id,
+                true,
+                "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; then pg_terminate_backend of every session of a client",
+            ),
             sql(
                 at,
                 id,
@@ -123,7 +133,9 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
 fn write_call(write: &Write) -> Call {
     match write {
         Write::Canary { db, table } => {
-            let text = format!("BEGIN READ WRITE; INSERT INTO {table} ...; COMMIT; SELECT ...");
+            let text = format!(
+                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} ...; COMMIT; SELECT ..."
+            );
             sql(&db.place.name, &db.id, true, &text)
         }
         Write::Guard { component, place, .. } => {
@@ -202,30 +214,32 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
 }
 
 fn record_json(set: &RecordSet) -> String {
-    let mut fields = vec![format!("\"Name\":\"{}\",\"Type\":\"{}\"", set.name, set.rtype)];
+    let mut json = serde_json::json!({"Name": set.name, "Type": set.rtype});
     if let Some(id) = &set.set_identifier {
-        fields.push(format!("\"SetIdentifier\":\"{id}\""));
+        json["SetIdentifier"] = id.as_str().into();
     }
     match &set.policy {
         RecordPolicy::Simple => {}
-        RecordPolicy::Weighted { weight } => fields.push(format!("\"Weight\":{weight}")),
+        RecordPolicy::Weighted { weight } => json["Weight"] = (*weight).into(),
         RecordPolicy::Failover { primary } => {
-            fields.push(format!("\"Failover\":\"{}\"", if *primary { "PRIMARY" } else { "SECONDARY" }));
+            json["Failover"] = if *primary { "PRIMARY" } else { "SECONDARY" }.into();
         }
     }
     match &set.answer {
         RecordAnswer::Values { ttl_s, values } => {
-            let values: Vec<_> = values.iter().map(|v| format!("{{\"Value\":\"{}\"}}", v.replace('"', "\\\""))).collect();
-            fields.push(format!("\"TTL\":{ttl_s},\"ResourceRecords\":[{}]", values.join(",")));
+            json["TTL"] = (*ttl_s).into();
+            json["ResourceRecords"] = values.iter().map(|v| serde_json::json!({"Value": v})).collect();
         }
-        RecordAnswer::Alias { name, zone, evaluate_health } => fields.push(format!(
-            "\"AliasTarget\":{{\"HostedZoneId\":\"{zone}\",\"DNSName\":\"{name}\",\"EvaluateTargetHealth\":{evaluate_health}}}"
-        )),
+        RecordAnswer::Alias { name, zone, evaluate_health } => {
+            json["AliasTarget"] = serde_json::json!({
+                "HostedZoneId": zone, "DNSName": name, "EvaluateTargetHealth": evaluate_health,
+            });
+        }
     }
     if let Some(check) = &set.health_check {
-        fields.push(format!("\"HealthCheckId\":\"{check}\""));
+        json["HealthCheckId"] = check.as_str().into();
     }
-    format!("{{{}}}", fields.join(","))
+    json.to_string()
 }
 
 fn modify_groups(f: &Fence, groups: &[String]) -> Call {

@@ -19,8 +19,10 @@ use crate::model::time::{Dur, Timestamp};
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;
-/// How far back restarts are looked for, in minutes.
-const EVENTS_MINUTES: i32 = 24 * 60;
+/// How far back restarts are looked for, in minutes: more than a restart and the delay of its event take.
+const EVENTS_MINUTES: i32 = 60;
+/// Instances up to which the events of each are asked for by themselves.
+const FEW: usize = 5;
 /// How far RDS's clock may be behind this machine's for a restart to count.
 const SKEW: Dur = Dur::mins(1);
 
@@ -30,25 +32,87 @@ impl Aws {
         let ids: BTreeSet<&str> = targets.iter().filter_map(|t| id_of(t)).collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let found = self.describe_databases(place, &ids).await;
-        let looks = targets.iter().map(|target| {
-            let found = &found;
-            async move {
-                let all = match found {
-                    Ok(all) => all,
-                    Err(failure) => return failure.clone().observation(self.now()),
-                };
-                let Some(db) = id_of(target).and_then(|id| all.get(id)) else {
-                    return Observation::NotFound { observed_at: self.now() };
-                };
-                match target {
-                    Target::Fence { db: of, mark, .. } => {
-                        self.fence_by_group(place, of, db, mark.as_deref()).await
-                    }
-                    _ => self.seen(State::Database(self.database(db)), "rds:DescribeDBInstances"),
+        let restarts = match &found {
+            Ok(all) => self.restarts(place, targets, all).await,
+            Err(_) => Ok(BTreeMap::new()),
+        };
+        let look = |target: &&Target| {
+            let all = match &found {
+                Ok(all) => all,
+                Err(failure) => return failure.clone().observation(self.now()),
+            };
+            let Some(db) = id_of(target).and_then(|id| all.get(id)) else {
+                return Observation::NotFound { observed_at: self.now() };
+            };
+            match target {
+                Target::Fence { db: of, mark, .. } => match &restarts {
+                    Ok(restarts) => self.fence_by_group(of, db, mark.as_deref(), restarts.get(&of.id)),
+                    Err(failure) => failure.clone().observation(self.now()),
+                },
+                _ => self.seen(State::Database(self.database(db)), "rds:DescribeDBInstances"),
+            }
+        };
+        targets.iter().map(look).collect()
+    }
+
+    /// When each instance that has only its fence's group last restarted, in milliseconds of RDS's own clock.
+    async fn restarts(
+        &self,
+        place: &Place,
+        targets: &[&Target],
+        all: &BTreeMap<String, DbInstance>,
+    ) -> Result<BTreeMap<String, i64>, Failure> {
+        let isolated = |target: &&&Target| match target {
+            Target::Fence { db, .. } => all.get(&db.id).is_some_and(|now| is_alone(now, db)),
+            _ => false,
+        };
+        let ids: BTreeSet<&str> = targets.iter().filter(isolated).filter_map(|t| id_of(t)).collect();
+        let asks: Vec<Option<&str>> = match ids.len() {
+            0 => Vec::new(),
+            1..=FEW => ids.into_iter().map(Some).collect(),
+            // Of many instances the events of all are read at once.
+            _ => vec![None],
+        };
+        let mut found = BTreeMap::new();
+        for ask in asks {
+            found.extend(self.restart_events(place, ask).await?);
+        }
+        Ok(found)
+    }
+
+    async fn restart_events(
+        &self,
+        place: &Place,
+        id: Option<&str>,
+    ) -> Result<BTreeMap<String, i64>, Failure> {
+        let site = self.site(place).await;
+        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let call = || {
+                site.rds()
+                    .describe_events()
+                    .set_source_identifier(id.map(str::to_owned))
+                    .source_type(SourceType::DbInstance)
+                    .event_categories("availability")
+                    .duration(EVENTS_MINUTES)
+                    .set_marker(marker.clone())
+                    .send()
+            };
+            let page = self.look("rds", place, call).await?;
+            for event in page.events() {
+                let restarted = event.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted"));
+                let at = event.date().and_then(|d| d.to_millis().ok());
+                if let (true, Some(of), Some(at)) = (restarted, event.source_identifier(), at) {
+                    let last = newest.entry(of.to_owned()).or_insert(at);
+                    *last = at.max(*last);
                 }
             }
-        });
-        futures_util::future::join_all(looks).await
+            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                return Ok(newest);
+            }
+        }
     }
 
     async fn describe_databases(
@@ -94,12 +158,12 @@ impl Aws {
     }
 
     /// Whether the fence's group is the only one, active, and every session from before it was ended by a restart.
-    async fn fence_by_group(
+    fn fence_by_group(
         &self,
-        place: &Place,
         of: &DatabaseRef,
         db: &DbInstance,
         mark: Option<&str>,
+        restarted: Option<&i64>,
     ) -> Observation {
         let fence = of.fence_group.as_deref().unwrap_or_default();
         let answer = |stage, proof: &str, mark: Option<String>| FenceState {
@@ -109,63 +173,27 @@ impl Aws {
             stage,
             mark,
         };
-        let only_fence = !fence.is_empty() && attached(db) == BTreeSet::from([fence.to_owned()]);
         let settled = db.vpc_security_groups().iter().all(|g| g.status() == Some("active"))
-            && !matches!(
-                db.db_instance_status(),
-                Some("rebooting" | "modifying" | "configuring-enhanced-monitoring")
-            );
-        let state = match (only_fence, settled) {
+            && !matches!(db.db_instance_status(), Some("rebooting" | "modifying"));
+        let state = match (is_alone(db, of), settled) {
             (false, true) => answer(FenceStage::Open, "other security groups are attached", None),
             (_, false) => answer(FenceStage::UnderWay, "groups or instance are changing", None),
-            (true, true) => match self.last_restart(place, &of.id).await {
-                Err(failure) => return failure.observation(self.now()),
-                Ok(last) => {
-                    let last = last.unwrap_or(0);
-                    if mark.and_then(|mark| mark.parse().ok()).is_some_and(|mark: i64| last > mark) {
-                        let proof = format!(
-                            "only {fence} is attached and active, and the instance restarted after that, which ended every session"
-                        );
-                        answer(FenceStage::Proven, &proof, None)
-                    } else {
-                        // RDS may show an older restart late, so one from long before the call proves nothing either way.
-                        let mark = last.max((self.now() - SKEW).millis());
-                        let proof = "only the fence's group is attached; older sessions may live";
-                        answer(FenceStage::Half, proof, Some(mark.to_string()))
-                    }
+            (true, true) => {
+                let last = restarted.copied().unwrap_or(0);
+                if mark.and_then(|mark| mark.parse().ok()).is_some_and(|mark: i64| last > mark) {
+                    let proof = format!(
+                        "only {fence} is attached and active, and the instance restarted after that, which ended every session"
+                    );
+                    answer(FenceStage::Proven, &proof, None)
+                } else {
+                    // RDS may show an older restart late, so one from long before the call proves nothing either way.
+                    let mark = last.max((self.now() - SKEW).millis());
+                    let proof = "only the fence's group is attached; older sessions may live";
+                    answer(FenceStage::Half, proof, Some(mark.to_string()))
                 }
-            },
+            }
         };
         self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
-    }
-
-    /// When the instance last restarted, in milliseconds of RDS's own clock.
-    async fn last_restart(&self, place: &Place, id: &str) -> Result<Option<i64>, Failure> {
-        let site = self.site(place).await;
-        let mut newest: Option<i64> = None;
-        let mut marker: Option<String> = None;
-        loop {
-            let call = || {
-                site.rds()
-                    .describe_events()
-                    .source_identifier(id)
-                    .source_type(SourceType::DbInstance)
-                    .event_categories("availability")
-                    .duration(EVENTS_MINUTES)
-                    .set_marker(marker.clone())
-                    .send()
-            };
-            let page = self.look("rds", place, call).await?;
-            let restarts = page
-                .events()
-                .iter()
-                .filter(|e| e.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted")));
-            newest = newest.max(restarts.filter_map(|e| e.date()?.to_millis().ok()).max());
-            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if marker.is_none() {
-                return Ok(newest);
-            }
-        }
     }
 
     /// The next call of a fence by security group: the group first; when it is active and alone, a restart that ends the
@@ -229,6 +257,11 @@ fn id_of<'t>(target: &&'t Target) -> Option<&'t str> {
 
 fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInstance)> {
     all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
+}
+
+/// Whether the fence's group is the only one.
+fn is_alone(now: &DbInstance, of: &DatabaseRef) -> bool {
+    of.fence_group.as_ref().is_some_and(|group| attached(now) == BTreeSet::from([group.clone()]))
 }
 
 /// Groups that are attached or about to be.

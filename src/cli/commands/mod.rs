@@ -4,6 +4,7 @@ pub mod approve;
 pub mod audit;
 pub mod check;
 pub mod explain;
+pub mod fleet;
 pub mod guards;
 pub mod init;
 pub mod kit;

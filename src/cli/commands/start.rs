@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fleet;
 use super::outcome::{self, Told};
 use super::stage::Stage;
 use crate::cli::args::{Global, StartArgs};
@@ -11,7 +12,7 @@ use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
 use crate::cli::{estate, exit, render};
-use crate::executor::{Ended, Patience, Session, create, drive, survey};
+use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::{Estate, active};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -31,14 +32,23 @@ const DECISION: Dur = Dur::secs(20);
 const NOTICE: Dur = Dur::mins(3);
 
 /// Everything that one command starts with.
-struct Starting<'a> {
-    context: &'a Context,
-    printer: &'a Printer,
-    store: &'a SqliteJournal,
-    intent: Intent,
-    args: &'a StartArgs,
-    outage_began: Option<Timestamp>,
-    interrupts: Interrupts,
+pub struct Starting<'a> {
+    /// Settings.
+    pub context: &'a Context,
+    /// Where words go.
+    pub printer: &'a Printer,
+    /// The journal.
+    pub store: &'a SqliteJournal,
+    /// What for.
+    pub intent: Intent,
+    /// As typed.
+    pub args: &'a StartArgs,
+    /// When users began to fail, by a person's word.
+    pub outage_began: Option<Timestamp>,
+    /// Ctrl-C.
+    pub interrupts: Interrupts,
+    /// The other plans, if they run side by side.
+    pub waves: Option<&'a fleet::Waves>,
 }
 
 /// Starts runs.
@@ -48,19 +58,22 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let outage_began =
         args.outage_began.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
-    let starting =
-        Starting { context: &context, printer, store: &store, intent, args, outage_began, interrupts };
+    let starting = Starting {
+        context: &context,
+        printer,
+        store: &store,
+        intent,
+        args,
+        outage_began,
+        interrupts,
+        waves: None,
+    };
     let plans = starting.select()?;
-    let mut documents = Vec::new();
-    let mut worst = exit::DONE;
-    for plan in &plans {
-        let (code, document) = starting.plan(plan)?;
-        worst = exit::worst(worst, code);
-        documents.extend(document);
-        if starting.interrupts.count() > 0 {
-            break;
-        }
-    }
+    // Rehearsals take no real time, and a dry run is read from top to bottom.
+    let together = plans.len() > 1 && context.scenario()?.is_none() && !args.dry_run;
+    let told = if together { fleet::run(&starting, &plans)? } else { starting.in_turn(&plans)? };
+    let worst = told.iter().map(|(code, _)| *code).fold(exit::DONE, exit::worst);
+    let documents: Vec<_> = told.into_iter().filter_map(|(_, document)| document).collect();
     if printer.format == Format::Json {
         match documents.len() {
             1 => printer.document(&documents[0]),
@@ -72,6 +85,17 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 }
 
 impl Starting<'_> {
+    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<(u8, Option<serde_json::Value>)>, CliError> {
+        let mut told = Vec::new();
+        for plan in plans {
+            told.push(self.plan(plan)?);
+            if self.interrupts.count() > 0 {
+                break;
+            }
+        }
+        Ok(told)
+    }
+
     /// The plans that are meant, those that are needed first in front.
     fn select(&self) -> Result<Vec<Plan>, CliError> {
         let mut plans = self.context.plans(&self.args.plans, self.printer)?;
@@ -156,15 +180,23 @@ impl Starting<'_> {
     }
 
     /// One plan, from the first look to the end of its run.
-    fn plan(&self, plan: &Plan) -> Result<(u8, Option<serde_json::Value>), CliError> {
+    ///
+    /// # Errors
+    /// If it cannot begin, or its journal cannot be written.
+    pub fn plan(&self, plan: &Plan) -> Result<(u8, Option<serde_json::Value>), CliError> {
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let began = clock.now();
         let stage = Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to)))?;
-        let progress = Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some());
+        let progress = match self.waves {
+            Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
+            None => Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some()),
+        };
+        let watching = self.waves.map(|waves| fleet::Watching { inner: &progress, waves, plan: &plan.name });
+        let view: &dyn View = watching.as_ref().map_or(&progress, |w| w);
         let interrupts = self.interrupts.clone();
         let count = move || interrupts.count();
         let patience = if self.printer.is_interactive() { Patience::Wait } else { Patience::Stop };
-        let session = stage.session(self.store, &progress, &count, patience);
+        let session = stage.session(self.store, view, &count, patience);
         let world_began = stage.world.now();
         let ended = stage.world.block_on(self.recover(&stage, &session, plan));
         progress.finish();

@@ -1,0 +1,167 @@
+//! Several plans at once: each is a run of its own, on a thread of its own. A plan that needs another first begins when that one
+//! serves its users, and not only when its watch is over.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::start::Starting;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::interrupt::Interrupts;
+use crate::executor::View;
+use crate::model::event::Event;
+use crate::model::ids::PlanName;
+use crate::model::runbook::{OnFailure, Phase};
+use crate::plan::Plan;
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// How often a plan that waits looks whether somebody pressed Ctrl-C.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    Working,
+    Serves,
+    Failed,
+}
+
+/// Where all plans of one command are.
+pub struct Waves {
+    stands: Mutex<BTreeMap<PlanName, Stand>>,
+    changed: Condvar,
+}
+
+impl Waves {
+    fn new(plans: &[Plan]) -> Self {
+        let stands = plans.iter().map(|p| (p.name.clone(), Stand::Working)).collect();
+        Self { stands: Mutex::new(stands), changed: Condvar::new() }
+    }
+
+    fn stands(&self) -> MutexGuard<'_, BTreeMap<PlanName, Stand>> {
+        self.stands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first word counts: a plan that served did what others waited for, however its watch ends.
+    fn settle(&self, plan: &PlanName, stand: Stand) {
+        if let Some(now) = self.stands().get_mut(plan).filter(|now| **now == Stand::Working) {
+            *now = stand;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Waits until every plan that this one needs first serves. Answers one that will not.
+    fn wait_for(&self, plan: &Plan, interrupts: &Interrupts) -> Result<(), PlanName> {
+        let mut stands = self.stands();
+        loop {
+            let of = |name: &&PlanName| stands.get(*name).copied().unwrap_or(Stand::Serves);
+            if let Some(failed) = plan.after.iter().find(|name| of(name) == Stand::Failed) {
+                return Err(failed.clone());
+            }
+            let Some(first) = plan.after.iter().find(|name| of(name) == Stand::Working) else {
+                return Ok(());
+            };
+            if interrupts.count() > 0 {
+                return Err(first.clone());
+            }
+            let waited = self.changed.wait_timeout(stands, PATIENCE);
+            stands = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Tells the other plans when this one serves.
+pub struct Watching<'a> {
+    /// Who shows it.
+    pub inner: &'a dyn View,
+    /// The others.
+    pub waves: &'a Waves,
+    /// This one.
+    pub plan: &'a PlanName,
+}
+
+impl View for Watching<'_> {
+    fn event(&self, event: &Event, state: &RunState) {
+        self.inner.event(event, state);
+        if serves(state) {
+            self.waves.settle(self.plan, Stand::Serves);
+        }
+    }
+
+    fn waiting(&self, step: &str, why: &str, state: &RunState) {
+        self.inner.waiting(step, why, state);
+    }
+}
+
+/// Everything before the watch is done.
+fn serves(state: &RunState) -> bool {
+    state.runbook.steps.iter().zip(&state.steps).all(|(step, at)| {
+        step.phase >= Phase::Watch
+            || step.background
+            || match at.work.status {
+                Status::Done(_) | Status::Skipped => true,
+                Status::Failed => step.on_failure == OnFailure::Continue,
+                _ => false,
+            }
+    })
+}
+
+/// How one plan ended: exit code and document.
+type Told = (u8, Option<serde_json::Value>);
+
+/// Runs all of them side by side, and answers in their order.
+///
+/// # Errors
+/// If a person would have to confirm each.
+pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliError> {
+    if !starting.args.yes {
+        let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
+        return Err(CliError::usage_fix(
+            format!("{} plans would run side by side: {}", plans.len(), names.join(", ")),
+            "look at their runbooks with --dry-run, then add --yes; or name one plan",
+        ));
+    }
+    let waves = Waves::new(plans);
+    // Buckets are an account's, and each run has its own throttle: they share what there is.
+    let context = starting.context.shared_by(plans.len());
+    let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
+    let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
+    let (context, waves) = (&context, &waves);
+    let one = |plan: &Plan| -> Told {
+        if let Err(first) = waves.wait_for(plan, interrupts) {
+            printer
+                .note(&format!("{}: not started: {first}, which it needs first, does not serve", plan.name));
+            waves.settle(&plan.name, Stand::Failed);
+            let why = serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
+                "error": {"code": "needed_first", "hint": format!("recover {first} first")},
+            });
+            return (exit::NOT_RECOVERED, Some(why));
+        }
+        let told = context.store().and_then(|store| {
+            let interrupts = interrupts.clone();
+            let store = &store;
+            let waves = Some(waves);
+            Starting { context, printer, store, intent, args, outage_began, interrupts, waves }.plan(plan)
+        });
+        let told = told.unwrap_or_else(|e| {
+            printer.note(&format!("{}: error: {}", plan.name, e.message));
+            e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
+            let document = serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
+                "error": {"code": e.code, "message": e.message, "hint": e.hint},
+            });
+            (e.exit, Some(document))
+        });
+        let served = matches!(told.0, exit::DONE | exit::RECOVERED_BUT);
+        waves.settle(&plan.name, if served { Stand::Serves } else { Stand::Failed });
+        told
+    };
+    let one = &one;
+    Ok(std::thread::scope(|scope| {
+        let runs: Vec<_> = plans.iter().map(|plan| scope.spawn(move || one(plan))).collect();
+        runs.into_iter().map(|run| run.join().unwrap_or((exit::BUG, None))).collect()
+    }))
+}
