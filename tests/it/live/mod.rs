@@ -4,6 +4,7 @@
 
 mod dark;
 mod faults;
+mod fleet;
 mod kills;
 mod operators;
 #[cfg(feature = "postgres")]
