@@ -6,8 +6,8 @@ use crate::model::time::Dur;
 /// How long to wait before the first look at a target: some things are never there at once.
 pub fn first_look(target: &Target) -> Dur {
     match target {
-        // Every GetChange takes from the bucket that the other changes need; INSYNC takes seconds at best.
-        Target::Change { .. } => Dur::secs(2),
+        // Every GetChange takes from the bucket that the other changes need, and INSYNC takes seconds at best.
+        Target::Change { .. } => Dur::secs(4),
         _ => Dur::ZERO,
     }
 }

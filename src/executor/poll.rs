@@ -32,7 +32,7 @@ pub struct Look {
 impl Poller {
     /// A step wants to see targets; the first time at once.
     pub fn want(&mut self, step: usize, targets: Vec<Target>, now: Timestamp) {
-        match self.wants.get_mut(&step) {
+        match self.wants.get(&step) {
             Some(want) if want.targets == targets => {}
             // It watches something else by now, such as the change that its call started: quick at first again.
             _ => {

@@ -236,7 +236,7 @@ impl<'a> Draft<'a> {
             .filter(|s| !s.background)
             .map(|s| Need { step: s.id.clone(), settled: s.on_failure == OnFailure::Continue })
             .collect();
-        let mut needs = before;
+        let mut first: Option<Vec<Need>> = None;
         let guards: Vec<_> = self
             .steps
             .iter()
@@ -248,10 +248,11 @@ impl<'a> Draft<'a> {
             let Write::Guard { component, place, holder } = guard else { continue };
             let action = Action::Write(Write::ReleaseGuard { component: component.clone(), place, holder });
             let mut step = step(&format!("release.{component}"), Phase::Seal, Some(&component), action);
-            step.needs = needs;
+            step.needs = first.clone().unwrap_or_else(|| before.clone());
             step.on_failure = OnFailure::Continue;
-            // The first one waits for everything, the others for it.
-            needs = vec![Need { step: self.push(step), settled: true }];
+            let id = self.push(step);
+            // The first one waits for everything, all others for it.
+            first.get_or_insert_with(|| vec![Need { step: id, settled: true }]);
         }
     }
 
