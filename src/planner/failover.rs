@@ -213,14 +213,8 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, rds: &Rds, guard: &[StepId]
     if harmless || owed || old.is(&store.target) || active::is_fenced(input.estate, &old, rds) {
         return;
     }
-    let mut last = fence(draft, &store, rds, guard);
-    if let Some(table) = store.canary {
-        let canary = Action::Write(Write::Canary { db: store.target, table });
-        let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
-        verify.needs = all(&[last]);
-        last = draft.push(verify);
-    }
-    draft.ready.insert(name.clone(), vec![last]);
+    let gate = fence(draft, &store, rds, guard);
+    verify(draft, store, gate);
 }
 
 enum Found<'p> {
@@ -393,6 +387,12 @@ fn promote(
         admit.needs = all(&[last]);
         last = draft.push(admit);
     }
+    verify(draft, store, last);
+}
+
+/// Writes for real, if the plan says where; what needs the store waits for that.
+fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
+    let name = &store.component.name;
     if let Some(table) = store.canary {
         let canary = Action::Write(Write::Canary { db: store.target, table });
         let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);

@@ -28,7 +28,6 @@ fn western(estate: &Estate) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_dark_region_needs_a_waiver_and_the_debt_is_paid_when_it_returns() {
     let estate = Estate::new();
     // Somebody looked while all was well: that is what the last known capacity comes from.
@@ -66,7 +65,6 @@ fn a_dark_region_needs_a_waiver_and_the_debt_is_paid_when_it_returns() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_region_that_returns_during_the_run_is_fenced_at_once() {
     let estate = Estate::new();
     assert_eq!(estate.run(&["observe"]).0, 0);
@@ -84,7 +82,6 @@ fn a_region_that_returns_during_the_run_is_fenced_at_once() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn expired_credentials_are_waited_for_and_not_a_failure() {
     let estate = Estate::new();
     let fault = format!(
@@ -119,7 +116,6 @@ fn dark_run(make_dark: impl Fn(&Estate)) -> (f64, Vec<String>) {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn no_step_waits_for_a_region_that_swallows_everything() {
     let (dark, refusing) = std::thread::scope(|scope| {
         let dark = scope.spawn(|| dark_run(|e| _ = e.proxy.black_hole("us-west-2")));

@@ -28,7 +28,6 @@ fn each_call_meets(fault: Fault) {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn every_call_fails_once_without_effect() {
     std::thread::scope(|scope| {
         for fault in [Fault::Throttle, Fault::Refuse, Fault::Unavailable, Fault::Garbage] {
@@ -38,7 +37,6 @@ fn every_call_fails_once_without_effect() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn every_call_takes_effect_and_its_answer_is_lost_late_or_broken() {
     std::thread::scope(|scope| {
         let late = Fault::ApplyLate(Duration::from_secs(3));
@@ -49,7 +47,6 @@ fn every_call_takes_effect_and_its_answer_is_lost_late_or_broken() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_third_of_all_calls_goes_wrong() {
     std::thread::scope(|scope| {
         for seed in 1..=3 {

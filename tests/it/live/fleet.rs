@@ -3,7 +3,6 @@
 use super::{Estate, FAILOVER};
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_plan_begins_when_the_one_that_it_needs_serves() {
     let estate = Estate::new();
     estate.write_plan("", "20s");

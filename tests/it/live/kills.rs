@@ -93,19 +93,16 @@ fn around_every_call(point: Where) {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn killed_before_each_call_is_forwarded() {
     around_every_call(Where::Forwarding);
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn killed_before_each_answer() {
     around_every_call(Where::Answering);
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn killed_before_each_append_of_an_answer() {
     around_every_call(Where::Appending);
 }
@@ -139,7 +136,6 @@ fn at_random(estates: u64, kills: u64) {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn killed_at_fifty_random_moments() {
     at_random(10, 5);
 }

@@ -1,6 +1,7 @@
 //! The binary against LocalStack, over the AWS SDK, with a proxy between them that can do what a network does.
 //!
-//! `tests/run` starts LocalStack and names it in `DRCTL_TEST_LOCALSTACK`; each test has accounts of its own.
+//! `tests/run` starts LocalStack and names it in `DRCTL_TEST_LOCALSTACK`; a plain `cargo test` starts one of its own, and stops
+//! it. Each test has accounts of its own.
 
 mod dark;
 mod faults;
@@ -25,18 +26,47 @@ use crate::support::{Call, Proxy};
 /// Estates that are seeded at once: starting Python and reading its service models takes longer than building one.
 const BATCH: usize = 4;
 
-/// LocalStack as `tests/run` started it.
+/// LocalStack as `tests/run` started it; without that, one of this process's own.
 pub fn localstack() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
-        let url = std::env::var("DRCTL_TEST_LOCALSTACK")
-            .expect("DRCTL_TEST_LOCALSTACK names no LocalStack; tests/run starts one and runs these tests");
+        let url = std::env::var("DRCTL_TEST_LOCALSTACK").unwrap_or_else(|_| start_localstack());
         // Quick enough for a test, slow enough that every state between can be met.
         let settings = r#"{"promote_lag_before_modifying_ms": 200, "promote_modifying_ms": 600, "sg_apply_ms": 200,
             "db_reboot_ms": 300, "insync_ms": 300, "instance_ready_ms": 40}"#;
         control(&url, "settings", settings);
         url
     })
+}
+
+/// Where everything of LocalStack is kept: what `seed` finds its Python in, too.
+fn state_folder() -> PathBuf {
+    let named = std::env::var("DRCTL_LOCALSTACK_DIR").map(PathBuf::from);
+    named.unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join(".localstack"))
+}
+
+fn start_localstack() -> String {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("localstack");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let up = Command::new(scripts.join("up"))
+        .arg(state_folder())
+        .env("DRCTL_LOCALSTACK_PORT", port.to_string())
+        .output()
+        .unwrap();
+    assert!(up.status.success(), "localstack/up: {}", String::from_utf8_lossy(&up.stderr));
+    // A test binary has no last moment of its own: this waits for it and then stops what was started here.
+    #[expect(clippy::zombie_processes, reason = "it outlives this process, and is meant to")]
+    Command::new("sh")
+        .args(["-c", "while kill -0 $0 2>/dev/null; do sleep 1; done; exec \"$1\" \"$2\""])
+        .arg(std::process::id().to_string())
+        .arg(scripts.join("down"))
+        .arg(state_folder())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    String::from_utf8_lossy(&up.stdout).lines().last().unwrap_or_default().trim().to_owned()
 }
 
 /// Asks LocalStack's control surface.
@@ -65,6 +95,7 @@ fn seeded() -> Value {
         let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("localstack/seed"))
             .args(["--endpoint", localstack(), "--accounts", &format!("{west},{west},{dns}")])
             .args(["--copies", &BATCH.to_string()])
+            .env("DRCTL_LOCALSTACK_DIR", state_folder())
             .output()
             .unwrap();
         assert!(output.status.success(), "seed: {}", String::from_utf8_lossy(&output.stderr));
@@ -274,7 +305,6 @@ pub const FAILOVER: &[&str] =
     &["failover", "--to", "us-east-1", "--yes", "--outage-began", "2026-01-01T00:00:00Z"];
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_failover_recovers_and_a_second_one_finds_nothing_to_do() {
     let estate = Estate::new();
     let (code, report) = estate.json(FAILOVER);

@@ -7,7 +7,6 @@ use super::{Estate, FAILOVER};
 use crate::support::{Fault, Point, Rule};
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn of_two_operators_one_runs_and_the_other_learns_who() {
     let estate = Estate::new();
     let commands = ["alice", "bob"].map(|who| {
@@ -35,7 +34,6 @@ fn of_two_operators_one_runs_and_the_other_learns_who() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_run_whose_guard_was_taken_is_not_carried_on() {
     let estate = Estate::new();
     let rule =

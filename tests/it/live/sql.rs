@@ -1,10 +1,10 @@
 //! Fence, measure, promote, admit and verify over real PostgreSQL servers: what the proofs say is true of real sessions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::postgres::{Pair, now_ms};
+use super::postgres::Pair;
 use super::{Estate, FAILOVER, control, localstack};
 
 /// Makes LocalStack's instances listen where the real servers do, and the plan use SQL.
@@ -31,45 +31,35 @@ fn with_servers(estate: &Estate, pair: &Pair) {
     std::fs::write(&settings, text + "sql: {tls: \"off\"}\n").unwrap();
 }
 
-/// An application that writes until it may not, and remembers the last write that it was told is safe.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    last_ms: Arc<AtomicI64>,
-}
+/// Stops the application when the test ends, however it ends.
+struct Writer(Arc<AtomicBool>);
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn a_fence_by_sql_ends_real_sessions_and_the_canary_is_a_real_row() {
     let (estate, pair) = (Estate::new(), Pair::start());
     with_servers(&estate, &pair);
     let mut idle = pair.session("reporting");
-    let writer = Writer { stop: Arc::default(), last_ms: Arc::default() };
+    let writer = Writer(Arc::default());
     std::thread::scope(|scope| {
-        let (stop, last) = (Arc::clone(&writer.stop), Arc::clone(&writer.last_ms));
-        let app = &pair;
+        let (stop, app) = (Arc::clone(&writer.0), &pair);
         scope.spawn(move || {
             while !stop.load(Ordering::SeqCst) {
-                let asked = now_ms();
-                if app.psql(app.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0 {
-                    last.store(asked, Ordering::SeqCst);
-                }
+                let _ = app.psql(app.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES");
             }
         });
         let (code, report) = failover(&estate, &pair);
-        let fenced_by = now_ms();
         drop(writer);
         assert_eq!(report["outcome"], "recovered", "{report:#}");
         assert_eq!(code, 5, "only the RTO is not proven: {report:#}");
         assert_eq!(report["fence"]["state"], "proven", "{report:#}");
         let text = report.to_string();
         assert!(text.contains("no client's role may log in"), "{report:#}");
-        assert!(fenced_by > 0);
         idle.wait().unwrap();
         // The old primary refuses the application, the new one takes it.
         let insert = "INSERT INTO orders DEFAULT VALUES";
@@ -105,7 +95,6 @@ fn failover(estate: &Estate, pair: &Pair) -> (i32, serde_json::Value) {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn of_an_idle_primary_the_loss_is_measured() {
     let (estate, pair) = (Estate::new(), Pair::start());
     with_servers(&estate, &pair);
@@ -118,7 +107,6 @@ fn of_an_idle_primary_the_loss_is_measured() {
 }
 
 #[test]
-#[ignore = "needs LocalStack: tests/run"]
 fn an_application_with_the_administrators_role_is_not_called_fenced() {
     let (estate, pair) = (Estate::new(), Pair::start());
     with_servers(&estate, &pair);
