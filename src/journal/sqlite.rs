@@ -305,9 +305,16 @@ impl Journal for SqliteJournal {
         let receiver =
             self.submit(|answer| Job::Append { run: run.clone(), epoch, expect, events, release, answer });
         Box::pin(async move {
-            receiver
-                .await
-                .unwrap_or_else(|_| Err(AppendError::Unknown("the journal's writer is gone".to_owned())))
+            let gone = |_| Err(AppendError::Unknown("the journal's writer is gone".to_owned()));
+            let mut receiver = receiver;
+            for _ in 0..writer::YIELDS {
+                match receiver.try_recv() {
+                    Ok(Some(answer)) => return answer,
+                    Ok(None) => std::thread::yield_now(),
+                    Err(e) => return gone(e),
+                }
+            }
+            receiver.await.unwrap_or_else(gone)
         })
     }
 
