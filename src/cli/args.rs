@@ -281,6 +281,9 @@ pub struct StartArgs {
     /// When users began to fail, where probes did not see it; with a zone
     #[arg(long, value_name = "TIME")]
     pub outage_began: Option<String>,
+    /// Take guards over from a run that is dead. Needs --reason
+    #[arg(long)]
+    pub take_over: bool,
     /// Refusals to accept.
     #[command(flatten)]
     pub waive: WaiveArgs,

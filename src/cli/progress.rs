@@ -127,6 +127,10 @@ impl View for Progress {
     }
 }
 
+fn in_part(part: &[u32]) -> String {
+    if part.is_empty() { String::new() } else { format!(", with {} of its changes", part.len()) }
+}
+
 /// An event in a line; none for those that only machines need.
 pub fn words(p: &Printer, event: &Event) -> Option<String> {
     let text = match &event.what {
@@ -145,8 +149,8 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
             return None;
         }
         What::StepStarted { step } => format!("{step} started"),
-        What::CallIntended { step, attempt, direction: Direction::Do, .. } if *attempt > 1 => {
-            format!("{step} call {attempt}")
+        What::CallIntended { step, attempt, direction: Direction::Do, part, .. } if *attempt > 1 => {
+            format!("{step} call {attempt}{}", in_part(part))
         }
         What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is taken back"),
         What::CallIntended { .. } | What::CallAnswered { .. } | What::GateBlocked { rule: Some(_), .. }
@@ -159,6 +163,7 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
             format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
         }
         What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
+        What::PartSettled { step } => format!("{step} is done in part"),
         What::EffectDisproved { step, seen } => format!("{step} had no effect: {seen}"),
         What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
         What::StepFailed { step, reason } => format!("{step} {}: {reason}", p.paint(RED, "failed")),

@@ -263,8 +263,12 @@ impl<'a> Driver<'a> {
     }
 
     fn call(&mut self, i: usize) {
-        let action = self.state().action(i);
-        let key = self.state().work(i).key.clone();
+        let work = self.state().work(i);
+        let action = match self.state().action(i) {
+            Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
+            other => other,
+        };
+        let key = work.key.clone();
         let (session, timeout) = (self.session, self.state().step(i).estimate.timeout_ms.plus(CALL_DEADLINE));
         self.under_way.push(Box::pin(async move {
             let deadline = session.world.now() + timeout;

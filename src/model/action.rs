@@ -66,6 +66,15 @@ pub enum Check {
         /// What to look at.
         targets: Vec<Target>,
     },
+    /// The guard is still this run's: nobody took it over since.
+    Guard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// This run, as it stands in the object.
+        holder: String,
+    },
     /// How many writes may be lost with this database.
     Exposure {
         /// The replica whose last replayed commit is read.
@@ -152,6 +161,16 @@ impl Switch {
         Self { zone: self.zone.clone(), changes: self.changes.iter().map(flip).collect() }
     }
 
+    /// Only the changes at these positions; all of them where none is named.
+    #[must_use]
+    pub fn part(&self, positions: &[u32]) -> Self {
+        if positions.is_empty() {
+            return self.clone();
+        }
+        let changes = positions.iter().filter_map(|&p| self.changes.get(p as usize)).cloned().collect();
+        Self { zone: self.zone.clone(), changes }
+    }
+
     /// Whether every change names what it replaces, so that it is refused where something else is there.
     pub fn is_swap(&self) -> bool {
         self.changes.iter().all(|c| c.before.is_some())
@@ -200,6 +219,9 @@ pub enum Write {
         place: Place,
         /// Who takes it, as it stands in the object.
         holder: String,
+        /// Whose guard is taken over, on a person's word; only exactly that one is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead_of: Option<String>,
     },
     /// Gives the guard back.
     ReleaseGuard {
@@ -291,7 +313,7 @@ impl Action {
                 group: s.group.clone(),
             }))),
             Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
-            Self::Write(Write::Guard { component, place, holder }) => {
+            Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
             }
@@ -330,7 +352,12 @@ impl Action {
             self,
             Self::Fence(_)
                 | Self::Gate(Gate::Fenced { .. } | Gate::Exposure { .. } | Gate::Approval { .. })
-                | Self::Check(Check::Exposure { .. } | Check::Identity { .. } | Check::Promotable { .. })
+                | Self::Check(
+                    Check::Exposure { .. }
+                        | Check::Identity { .. }
+                        | Check::Promotable { .. }
+                        | Check::Guard { .. }
+                )
                 | Self::Promote { .. }
                 | Self::Write(_)
         )
@@ -348,7 +375,7 @@ impl Action {
     /// Where it acts or looks, if that is one place.
     pub const fn place(&self) -> Option<&Place> {
         match self {
-            Self::Check(Check::Identity { place })
+            Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
             Self::Check(Check::Promotable { db } | Check::Exposure { db })
             | Self::Promote { db }
@@ -368,6 +395,9 @@ impl Action {
     pub fn watch(&self, token: Option<&str>, key: &str, mark: Option<&str>) -> Option<Target> {
         match self {
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
+            Self::Check(Check::Guard { component, place, .. }) => {
+                Some(Target::Guard { component: component.clone(), place: place.clone() })
+            }
             Self::Check(Check::Promotable { db } | Check::Exposure { db }) | Self::Promote { db } => {
                 Some(Target::Database(db.clone()))
             }
@@ -397,6 +427,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(Check::Identity { place }) => write!(f, "check who the credentials are in {place}"),
+            Self::Check(Check::Guard { component, .. }) => {
+                write!(f, "check that the guard of {component} is still this run's")
+            }
             Self::Check(Check::Promotable { db }) => write!(f, "check that {} can be promoted", db.id),
             Self::Check(Check::Evidence { targets }) => {
                 write!(f, "keep what is there now ({} things)", targets.len())
@@ -416,6 +449,9 @@ impl fmt::Display for Action {
             }
             Self::Switch(s) => write!(f, "switch {} record sets in zone {}", s.changes.len(), s.zone.zone),
             Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
+            Self::Write(Write::Guard { component, instead_of: Some(other), .. }) => {
+                write!(f, "take the guard of {component} over from {other}")
+            }
             Self::Write(Write::Guard { component, .. }) => write!(f, "take the guard of {component}"),
             Self::Write(Write::ReleaseGuard { component, .. }) => {
                 write!(f, "give back the guard of {component}")

@@ -138,10 +138,13 @@ fn write_call(write: &Write) -> Call {
             );
             sql(&db.place.name, &db.id, true, &text)
         }
-        Write::Guard { component, place, .. } => {
+        Write::Guard { component, place, instead_of, .. } => {
             let body = "--body guard.json   # {\"holder\": \"<who>\", \"since\": \"<when>\"}";
-            let command =
-                format!("aws s3api put-object --if-none-match '*' {} {body}", object(place, component));
+            let condition = match instead_of {
+                Some(_) => "--if-match <etag of get-object>",
+                None => "--if-none-match '*'",
+            };
+            let command = format!("aws s3api put-object {condition} {} {body}", object(place, component));
             call("s3", "PutObject", &place.name, true, command)
         }
         Write::ReleaseGuard { component, place, .. } => {
@@ -168,6 +171,10 @@ fn check_calls(check: &Check) -> Vec<Call> {
             false,
             format!("aws sts get-caller-identity --region {}", place.region),
         )],
+        Check::Guard { component, place, .. } => {
+            let command = format!("aws s3api get-object {} guard.json", object(place, component));
+            vec![call("s3", "GetObject", &place.name, false, command)]
+        }
         Check::Promotable { db } | Check::Exposure { db } => {
             vec![describe_db(&db.place.region, &db.place.name, &db.id)]
         }

@@ -221,6 +221,9 @@ pub enum What {
         /// What the call's proof must be newer than ([`super::state::FenceState::mark`]).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mark: Option<String>,
+        /// Positions of the changes in the call, where it does not make all of its action's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        part: Vec<u32>,
     },
     /// The provider accepted the call.
     CallAnswered {
@@ -248,6 +251,11 @@ pub enum What {
         step: StepId,
         /// What happened instead of an answer.
         why: String,
+    },
+    /// A call that made a part of its action's changes had its effect.
+    PartSettled {
+        /// The step.
+        step: StepId,
     },
     /// An observation proved that the call had no effect.
     EffectDisproved {

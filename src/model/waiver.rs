@@ -38,11 +38,13 @@ pub enum Rule {
     ActiveSiteUnclear,
     /// The credentials are not those of the account that the plan names.
     WrongIdentity,
+    /// Another run holds the guard of a component.
+    GuardHeld,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are explained.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
         Self::HealthySource,
@@ -56,6 +58,7 @@ impl Rule {
         Self::NotRecoverable,
         Self::ActiveSiteUnclear,
         Self::WrongIdentity,
+        Self::GuardHeld,
     ];
 
     /// The id used in flags, output and journals.
@@ -74,6 +77,7 @@ impl Rule {
             Self::NotRecoverable => "not-recoverable",
             Self::ActiveSiteUnclear => "active-site-unclear",
             Self::WrongIdentity => "wrong-identity",
+            Self::GuardHeld => "guard-held",
         }
     }
 
@@ -93,6 +97,7 @@ impl Rule {
                 | Self::ExposureUnknown
                 | Self::CapacityAboveMaximum
                 | Self::ActiveSiteUnclear
+                | Self::GuardHeld
         )
     }
 

@@ -234,75 +234,126 @@ pub const FINDINGS: &[Explanation] = &[
     ),
 ];
 
-/// What is said of a rule.
-pub fn rule(rule: Rule) -> Explanation {
-    let (title, why, what) = match rule {
-        Rule::UnfencedPromotion => (
+/// What is said of each rule: what it says no to, why, and what to do.
+const RULES: [(Rule, [&str; 3]); 14] = [
+    (
+        Rule::UnfencedPromotion,
+        [
             "A replica would be promoted while the old primary may still take writes.",
             "Two primaries accept different histories, and one of them is lost. In a dark region some stores cannot be fenced by anyone.",
             "Fence it by hand and resume, or accept it by name: --waive unfenced-promotion:COMPONENT --accept-data-loss 5m --reason TEXT. The fence stays owed and every later run tries to pay it.",
-        ),
-        Rule::TrafficBeforeDatabase => (
+        ],
+    ),
+    (
+        Rule::TrafficBeforeDatabase,
+        [
             "Traffic would reach a site before its database is writable.",
             "Users would get errors, or worse, stale reads that look right.",
             "Add the database to `needs:` of the traffic component. It cannot be waived.",
-        ),
-        Rule::HealthySource => (
+        ],
+    ),
+    (
+        Rule::HealthySource,
+        [
             "The source answers its users.",
             "A failover loses writes and time; of a working site it would cause the outage it is meant to end.",
             "Use switchover, or insist: --waive healthy-source --reason TEXT.",
-        ),
-        Rule::StaleObservation => (
+        ],
+    ),
+    (
+        Rule::StaleObservation,
+        [
             "A site that answers was last observed too long ago.",
             "What was true then may not be now. Sites that cannot answer are exempt: their last observation is used and marked.",
             "Run drctl observe, or insist: --waive stale-observation --reason TEXT.",
-        ),
-        Rule::ExposureAboveRpo => (
+        ],
+    ),
+    (
+        Rule::ExposureAboveRpo,
+        [
             "More writes may be lost than was promised.",
             "Exposure is the last instant the old primary can have acknowledged a write, minus the last commit replayed at the target.",
             "Wait for the replica, restore instead, or accept a bound: --waive exposure-above-rpo:COMPONENT --accept-data-loss 8m --reason TEXT.",
-        ),
-        Rule::ExposureUnknown => (
+        ],
+    ),
+    (
+        Rule::ExposureUnknown,
+        [
             "How many writes may be lost cannot be bounded.",
             "Neither SQL nor the provider's lag metric says what the replica last replayed.",
             "Give `admin` credentials in the recovery site, or accept it: --waive exposure-unknown:COMPONENT --accept-data-loss D --reason TEXT; the report then says `unknown`.",
-        ),
-        Rule::CapacityAboveMaximum => (
+        ],
+    ),
+    (
+        Rule::CapacityAboveMaximum,
+        [
             "The standby group's maximum is below what it must carry.",
             "The provider refuses a desired capacity above the maximum; the recovery site would be too small.",
             "Raise the group's maximum, or insist: --waive capacity-above-maximum:COMPONENT --reason TEXT; the group is then scaled to its maximum.",
-        ),
-        Rule::TargetDown => (
+        ],
+    ),
+    (
+        Rule::TargetDown,
+        [
             "The recovery site does not answer, or its replica cannot be promoted.",
             "A failover there would leave the application without any site.",
             "Choose another site with --to, or repair it. It cannot be waived.",
-        ),
-        Rule::ComponentBusy => (
+        ],
+    ),
+    (
+        Rule::ComponentBusy,
+        [
             "Another unfinished run holds the component.",
             "Two runs on one component undo each other.",
             "Resume, finish or cancel the other run: drctl runs list.",
-        ),
-        Rule::NotImplemented => (
+        ],
+    ),
+    (
+        Rule::NotImplemented,
+        [
             "drctl cannot do this yet.",
             "It says so instead of pretending.",
             "Do that part by hand, with drctl plan show --as-commands as a guide. It cannot be waived.",
-        ),
-        Rule::NotRecoverable => (
+        ],
+    ),
+    (
+        Rule::NotRecoverable,
+        [
             "The plan does not say enough for this intent.",
             "A component or site that the intent needs is not declared there.",
             "Complete the plan; drctl check shows where.",
-        ),
-        Rule::ActiveSiteUnclear => (
+        ],
+    ),
+    (
+        Rule::ActiveSiteUnclear,
+        [
             "Where the application is active cannot be told.",
             "Databases, records and capacity disagree, or cannot be seen and were never seen.",
             "Name the site that is left with --from, or insist: --waive active-site-unclear --reason TEXT.",
-        ),
-        Rule::WrongIdentity => (
+        ],
+    ),
+    (
+        Rule::GuardHeld,
+        [
+            "Another run holds the guard of a component.",
+            "Two operators, or two machines, would fail over the same application at once.",
+            "Talk to whoever is named. Only if that run is dead: --take-over --reason TEXT. A run that lost its guard promotes nothing any more.",
+        ],
+    ),
+    (
+        Rule::WrongIdentity,
+        [
             "The credentials are of another account than the plan names.",
             "The run would act on somebody else's resources.",
             "Use the right profile or role. It cannot be waived.",
-        ),
-    };
+        ],
+    ),
+];
+
+/// What is said of a rule.
+pub fn rule(rule: Rule) -> Explanation {
+    let said = RULES.iter().find(|(of, _)| *of == rule);
+    let [title, why, what] = said.map_or([""; 3], |(_, said)| *said);
     Explanation { id: rule.id(), title, why, what }
 }
 
@@ -314,4 +365,14 @@ pub fn find(id: &str) -> Option<Explanation> {
 /// Every id there is.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     FINDINGS.iter().map(|x| x.id).chain(Rule::ALL.iter().map(|r| r.id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_explained() {
+        assert!(Rule::ALL.into_iter().all(|r| !rule(r).what.is_empty()));
+    }
 }

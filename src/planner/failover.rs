@@ -374,6 +374,7 @@ fn promote(
     let mut needs = vec![draft.push(promotable), gates[name].clone(), StepId::new(format!("fenced.{name}"))];
     needs.extend(approvals.iter().cloned());
     needs.extend(waits_for(draft, store.component));
+    let needs = draft.hold(name, &needs);
     let mut promote = step(
         &format!("promote.{name}"),
         Phase::Promote,

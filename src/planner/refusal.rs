@@ -52,6 +52,9 @@ pub fn flag(rule: Rule, component: Option<&ComponentName>, bound: &str) -> Optio
     if !rule.waivable() {
         return None;
     }
+    if rule == Rule::GuardHeld {
+        return Some("--take-over --reason TEXT".to_owned());
+    }
     let of = component.map_or_else(String::new, |c| format!(":{c}"));
     let loss = if rule.needs_loss_bound() { format!(" --accept-data-loss {bound}") } else { String::new() };
     Some(format!("--waive {rule}{of}{loss} --reason TEXT"))

@@ -12,7 +12,7 @@ use crate::model::runbook::{Need, OnFailure, Phase, Probe, ProbeRole, Runbook, S
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::model::time::Dur;
-use crate::model::waiver::Rule;
+use crate::model::waiver::{Rule, Waiver};
 
 /// A runbook being made.
 #[derive(Debug)]
@@ -114,12 +114,44 @@ impl<'a> Draft<'a> {
     /// Takes the guard of a component, if there is a place for guards.
     pub fn guard(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
         let Some(place) = self.input.guard else { return needs.to_vec() };
+        let holder = self.input.request.holder.clone();
+        let instead_of = self.holder_to_displace(component, place);
+        if let Some(other) = &instead_of {
+            self.notes.push(format!("the guard of `{component}` is taken over from {other}"));
+        }
         let action = Action::Write(Write::Guard {
             component: component.clone(),
             place: place.clone(),
-            holder: self.input.request.holder.clone(),
+            holder,
+            instead_of,
         });
         let mut step = step(&format!("guard.{component}"), Phase::Preflight, Some(component), action);
+        step.needs = all(needs);
+        vec![self.push(step)]
+    }
+
+    /// Who holds a guard that a person wants to be taken over.
+    fn holder_to_displace(&self, component: &ComponentName, place: &Place) -> Option<String> {
+        let wanted = |w: &Waiver| w.covers(Rule::GuardHeld, Some(component));
+        if !self.input.request.waivers.iter().any(wanted) {
+            return None;
+        }
+        let target = Target::Guard { component: component.clone(), place: place.clone() };
+        match self.input.estate.now(&target)?.state()? {
+            State::Guard(guard) => guard.holder.clone().filter(|h| *h != self.input.request.holder),
+            _ => None,
+        }
+    }
+
+    /// Makes sure that the guard of a component was not taken over, right before what cannot be taken back.
+    pub fn hold(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
+        let Some(place) = self.input.guard else { return needs.to_vec() };
+        let check = Check::Guard {
+            component: component.clone(),
+            place: place.clone(),
+            holder: self.input.request.holder.clone(),
+        };
+        let mut step = step(&format!("hold.{component}"), Phase::Gate, Some(component), Action::Check(check));
         step.needs = all(needs);
         vec![self.push(step)]
     }
@@ -245,7 +277,7 @@ impl<'a> Draft<'a> {
             })
             .collect();
         for guard in guards {
-            let Write::Guard { component, place, holder } = guard else { continue };
+            let Write::Guard { component, place, holder, .. } = guard else { continue };
             let action = Action::Write(Write::ReleaseGuard { component: component.clone(), place, holder });
             let mut step = step(&format!("release.{component}"), Phase::Seal, Some(&component), action);
             step.needs = first.clone().unwrap_or_else(|| before.clone());

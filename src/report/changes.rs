@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, FenceMethod};
+use crate::model::action::{Action, FenceMethod, Switch};
 use crate::model::event::End;
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::run::RunState;
@@ -31,7 +31,21 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         // A step that failed after its call may have had its effect all the same.
         step.undo.is_none() && (performed || (step.work.attempts > 0 && step.work.status == Status::Failed))
     };
-    (0..state.steps.len()).filter(done).flat_map(|i| of(&state.step(i).action)).collect()
+    (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
+}
+
+/// What a step did of its action: of a batch that was taken apart, the parts that were accepted.
+fn made(state: &RunState, i: usize) -> Action {
+    let (action, work) = (&state.step(i).action, &state.steps[i].work);
+    let apart = work.status == Status::Failed && !work.parts.refused.is_empty();
+    match action {
+        Action::Switch(switch) if apart => {
+            let accepted: Vec<u32> = work.parts.accepted.iter().copied().collect();
+            let none = Switch { zone: switch.zone.clone(), changes: Vec::new() };
+            Action::Switch(if accepted.is_empty() { none } else { switch.part(&accepted) })
+        }
+        _ => action.clone(),
+    }
 }
 
 fn change(resource: &str, attribute: &str, before: String, after: String) -> Change {

@@ -244,8 +244,9 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             | Status::InDoubt { .. }
             | Status::Awaiting { .. }
             | Status::Blocked { .. },
-            What::CallIntended { attempt, generation, key, mark, .. },
+            What::CallIntended { attempt, generation, key, mark, part, .. },
         ) => {
+            work.parts.now.clone_from(part);
             work.mark.clone_from(mark);
             work.doubt = Some(at);
             work.attempts = *attempt;
@@ -254,17 +255,26 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             Some(Status::Calling)
         }
         (Status::Calling, What::CallAnswered { token, .. }) => {
+            work.parts.accepted.extend(&work.parts.now);
             Some(Status::Awaiting { answered_at: at, token: token.clone() })
         }
         (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
             work.reason = Some(why.clone());
             work.doubt = None;
+            if retry_at.is_none() {
+                work.parts.refused.push((work.parts.now.clone(), why.clone()));
+            }
             Some(retry_at.map_or(Status::Started, |due| Status::Backoff { due }))
         }
         (Status::Calling, What::CallInDoubt { why, .. }) => {
             work.reason = Some(why.clone());
             work.doubt = Some(at);
             Some(Status::InDoubt { since: at })
+        }
+        (Status::InDoubt { .. } | Status::Awaiting { .. }, What::PartSettled { .. }) => {
+            work.parts.accepted.extend(&work.parts.now);
+            work.doubt = None;
+            Some(Status::Started)
         }
         (Status::InDoubt { .. } | Status::Awaiting { .. }, What::EffectDisproved { seen, .. }) => {
             work.generation += 1;
@@ -319,6 +329,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::CallRefused { step, .. } => (step, "call_refused"),
         What::CallInDoubt { step, .. } => (step, "call_in_doubt"),
         What::EffectDisproved { step, .. } => (step, "effect_disproved"),
+        What::PartSettled { step } => (step, "part_settled"),
         What::StepFinished { step, .. } => (step, "step_finished"),
         What::StepFailed { step, .. } => (step, "step_failed"),
         What::StepSkipped { step, .. } => (step, "step_skipped"),

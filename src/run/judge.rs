@@ -1,15 +1,15 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
+mod switching;
+
 use super::exposure;
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
-use crate::model::action::{Action, Check, Fence, InDoubt, RecordChange, Scale, Switch, Write};
+use crate::model::action::{Action, Check, Fence, InDoubt, Scale, Switch, Write};
 use crate::model::event::{Direction, End, What};
 use crate::model::facts::Fact;
-use crate::model::ids::Digest;
-use crate::model::state::{
-    ChangeState, DatabaseState, FenceStage, GroupState, RecordAnswer, RecordSet, State,
-};
+use crate::model::ids::{ComponentName, Digest};
+use crate::model::state::{ChangeState, DatabaseState, FenceStage, GroupState, RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
@@ -18,6 +18,8 @@ const REPEAT_AFTER: Dur = Dur::secs(20);
 
 /// How long the last replayed commit is looked for before the exposure is called unknown.
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
+/// How long a guard that nobody can read is looked for: it was taken, and its bucket may be down by now.
+const GUARD_PATIENCE: Dur = Dur::secs(10);
 /// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
 const SERVING: &[&str] = &[
     "available",
@@ -79,6 +81,9 @@ enum Verdict {
 pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
     let id = state.step(i).id.clone();
     let action = state.action(i);
+    if let (Action::Switch(switch), Some(there)) = (&action, records(sight)) {
+        return switching::judge(state, i, switch, there, now);
+    }
     let verdict = verdict(state, i, &action, sight, now);
     let undo = state.direction(i) == Direction::Undo || undoing_now(state, i);
     let fail = |reason: String| match undo {
@@ -86,6 +91,10 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         true => What::UndoFailed { step: id.clone(), reason },
     };
     match (&doubtful(state, i), verdict) {
+        // A part is in place everywhere; whether that was all of it, the next look tells.
+        (Status::Awaiting { .. }, Verdict::Done(_)) if !state.work(i).parts.now.is_empty() => {
+            Ruling::Record(What::PartSettled { step: id })
+        }
         (_, Verdict::Done(_)) if undo && state.direction(i) == Direction::Undo => {
             Ruling::Record(What::StepUndone { step: id })
         }
@@ -105,14 +114,16 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         (Status::InDoubt { since }, Verdict::Before) => match action.in_doubt() {
             InDoubt::ObserveAfter(settle) if now < *since + settle => unsettled(*since + settle),
             InDoubt::ObserveAfter(_) => disproved(state, i),
-            _ => perform(state, i, undo, None),
+            _ => perform(state, i, undo, Call::default()),
         },
         // Nothing of it is there, so there is nothing to take back. A fence may be half there; lifting it cannot hurt.
         (_, Verdict::Before) if undoing_now(state, i) && !matches!(action, Action::Fence(_)) => {
             Ruling::Record(What::StepUndone { step: id })
         }
         // The old state, or for an undo the state that is to be taken back: call.
-        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => perform(state, i, undo, None),
+        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => {
+            perform(state, i, undo, Call::default())
+        }
         (_, Verdict::Before | Verdict::Done(_)) => Ruling::Keep("not yet".to_owned()),
         (_, Verdict::Unclear(why)) => Ruling::Keep(why),
     }
@@ -142,6 +153,8 @@ fn end_of(state: &RunState, i: usize) -> End {
         (_, Some(_)) => End::ByHand,
         (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, None) => End::Performed,
         (_, None) if !state.step(i).action.mutates() => End::Performed,
+        // An earlier call of several may have been the one.
+        (_, None) if matches!(state.step(i).action, Action::Switch(_)) && work.attempts > 1 => End::Performed,
         (_, None) => End::Noop,
     }
 }
@@ -166,7 +179,7 @@ fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Rul
             Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
         }
         (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i),
-        _ => perform(state, i, state.direction(i) == Direction::Undo, mark),
+        _ => perform(state, i, state.direction(i) == Direction::Undo, Call { mark, part: Vec::new() }),
     }
 }
 
@@ -190,7 +203,14 @@ fn locked(state: &RunState, i: usize, why: String) -> Ruling {
     })
 }
 
-fn perform(state: &RunState, i: usize, undo: bool, mark: Option<String>) -> Ruling {
+/// What a call carries besides its action.
+#[derive(Default)]
+struct Call {
+    mark: Option<String>,
+    part: Vec<u32>,
+}
+
+fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
     let (attempts, generation) =
@@ -205,8 +225,20 @@ fn perform(state: &RunState, i: usize, undo: bool, mark: Option<String>) -> Ruli
         attempt: attempts + 1,
         generation,
         key,
-        mark,
+        mark: call.mark,
+        part: call.part,
     })
+}
+
+/// The record sets that were seen, if that is what was looked at.
+fn records(sight: &Sight) -> Option<&[RecordSet]> {
+    match sight {
+        Sight::Things(things) => match things.first()?.1.state()? {
+            State::Records(records) => Some(&records.sets),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Timestamp) -> Verdict {
@@ -226,6 +258,12 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             }
             Some((target, Observation::Denied { why })) => {
                 Verdict::Wrong(format!("{target}: access denied: {why}"))
+            }
+            Some((_, Observation::Unobservable { .. }))
+                if matches!(action, Action::Check(Check::Guard { .. }))
+                    && waited(state, i, now, GUARD_PATIENCE) =>
+            {
+                Verdict::Done(Vec::new())
             }
             Some((target, missing)) => absent(action, target, missing),
             None => Verdict::Before,
@@ -261,6 +299,9 @@ fn thing(
             _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (Action::Check(Check::Promotable { .. }), State::Database(db)) => promotable(db),
+        (Action::Check(Check::Guard { component, holder, .. }), State::Guard(guard)) => {
+            still_held(component, holder, guard.holder.as_deref())
+        }
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
         (Action::Check(Check::Exposure { .. }), State::Database(seen))
             if seen.last_commit.is_none() && !looked_long(state, i, now) =>
@@ -286,7 +327,6 @@ fn thing(
         },
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
-        (Action::Switch(switch), State::Records(records)) => switched(switch, &records.sets),
         (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {
             match (state.work(i).attempts, wrote.ok) {
                 (0, _) | (_, false) => Verdict::Before,
@@ -296,14 +336,17 @@ fn thing(
                 }]),
             }
         }
-        (Action::Write(Write::Guard { component, holder, .. }), State::Guard(guard)) => match &guard.holder {
-            None => Verdict::Before,
-            Some(held) if held == holder => Verdict::Done(Vec::new()),
-            Some(other) => Verdict::Wrong(format!(
-                "the guard of {component} is held by {other}; if that run is dead, delete the object {} by hand",
-                guard_name(action)
-            )),
-        },
+        (Action::Write(Write::Guard { component, holder, instead_of, .. }), State::Guard(guard)) => {
+            match &guard.holder {
+                None => Verdict::Before,
+                Some(held) if held == holder => Verdict::Done(Vec::new()),
+                held if held == instead_of => Verdict::Before,
+                Some(other) => Verdict::Wrong(format!(
+                    "the guard of {component} is held by {other}; only if that run is dead: drctl runs cancel {}, then start again with --take-over --reason TEXT",
+                    state.created.run
+                )),
+            }
+        }
         (Action::Write(Write::ReleaseGuard { holder, .. }), State::Guard(guard)) => {
             if guard.holder.as_ref() == Some(holder) { Verdict::Before } else { Verdict::Done(Vec::new()) }
         }
@@ -316,17 +359,20 @@ fn thing(
     }
 }
 
-fn guard_name(action: &Action) -> String {
-    match action {
-        Action::Write(Write::Guard { component, place, .. }) => {
-            place.guard_object(component).map_or_else(String::new, |(b, k)| format!("s3://{b}/{k}"))
-        }
-        _ => String::new(),
-    }
+fn looked_long(state: &RunState, i: usize, now: Timestamp) -> bool {
+    waited(state, i, now, EXPOSURE_PATIENCE)
 }
 
-fn looked_long(state: &RunState, i: usize, now: Timestamp) -> bool {
-    state.work(i).started_at.is_none_or(|began| now >= began + EXPOSURE_PATIENCE)
+fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
+    state.work(i).started_at.is_none_or(|began| now >= began + patience)
+}
+
+fn still_held(component: &ComponentName, ours: &str, holder: Option<&str>) -> Verdict {
+    match holder {
+        Some(holder) if holder == ours => Verdict::Done(Vec::new()),
+        Some(other) => Verdict::Wrong(format!("the guard of {component} was taken over by {other}")),
+        None => Verdict::Wrong(format!("the guard of {component} was taken away")),
+    }
 }
 
 fn promotable(db: &DatabaseState) -> Verdict {
@@ -396,45 +442,9 @@ fn changed(state: &RunState, i: usize, switch: &Switch, change: ChangeState) -> 
                 Status::Awaiting { token, .. } => token.clone(),
                 _ => None,
             };
-            Verdict::Done(vec![Fact::Switched { change, old_ttl_ms: old_ttl(switch) }])
+            Verdict::Done(vec![switching::fact(change, switch)])
         }
     }
-}
-
-/// How long resolvers may keep what they have.
-fn old_ttl(switch: &Switch) -> Dur {
-    let ttl = |set: &RecordSet| match set.answer {
-        RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
-        // Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53 Developer Guide).
-        RecordAnswer::Alias { .. } => Dur::secs(60),
-    };
-    switch.changes.iter().filter_map(|c| c.before.as_ref()).map(ttl).max().unwrap_or_default()
-}
-
-fn switched(switch: &Switch, there: &[RecordSet]) -> Verdict {
-    let is_there = |set: &Option<RecordSet>, gone: &Option<RecordSet>| match set {
-        Some(set) => there.contains(set),
-        // A set that is to be absent: the other state of the change is what must not be there.
-        None => gone.as_ref().is_none_or(|g| !there.iter().any(|t| same_key(t, g))),
-    };
-    let after = |c: &RecordChange| is_there(&c.after, &c.before);
-    let before = |c: &RecordChange| is_there(&c.before, &c.after);
-    if switch.changes.iter().all(after) {
-        return Verdict::Done(vec![Fact::Switched { change: None, old_ttl_ms: old_ttl(switch) }]);
-    }
-    match switch.changes.iter().find(|c| !before(c)) {
-        None => Verdict::Before,
-        Some(c) => {
-            let name = c.before.as_ref().or(c.after.as_ref()).map_or("", |s| s.name.as_str());
-            Verdict::Wrong(format!(
-                "the record set {name} is not what the runbook names: somebody changed it; plan again"
-            ))
-        }
-    }
-}
-
-fn same_key(a: &RecordSet, b: &RecordSet) -> bool {
-    a.name == b.name && a.rtype == b.rtype && a.set_identifier == b.set_identifier
 }
 
 fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Verdict {

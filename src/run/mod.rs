@@ -10,6 +10,7 @@ mod frontier;
 pub mod gate;
 pub mod judge;
 pub mod outcome;
+pub mod parts;
 pub mod signal;
 pub mod state;
 

@@ -40,6 +40,8 @@ pub enum Again {
     Later,
     /// It will be refused again.
     Never,
+    /// Something in it is wrong: a part of it may be taken.
+    InParts,
 }
 
 /// The events that record a call's fate. `jitter` is any number; it spreads retries.
@@ -60,6 +62,10 @@ pub fn after_call(
         }
         CallOutcome::Refused { code, why, again: Again::Later } => {
             vec![What::CallRefused { step, code, why, retry_at }]
+        }
+        CallOutcome::Refused { code, why, again: Again::InParts } => {
+            let why = format!("{code}: {why}");
+            vec![What::CallRefused { step, code, why, retry_at: None }]
         }
         CallOutcome::Refused { code, why, again: Again::Never } => {
             let reason = format!("{code}: {why}");

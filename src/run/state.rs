@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::parts::Parts;
 use crate::model::action::{Action, FenceMethod, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
@@ -94,6 +95,8 @@ pub struct Work {
     pub key: String,
     /// What the proof of the last call must be newer than.
     pub mark: Option<String>,
+    /// What is known of the parts of a batch.
+    pub parts: Parts,
     /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
     pub doubt: Option<Timestamp>,
     /// When it started.
@@ -132,6 +135,7 @@ impl Work {
             generation: 1,
             key: String::new(),
             mark: None,
+            parts: Parts::new(),
             doubt: None,
             started_at: None,
             ended_at: None,

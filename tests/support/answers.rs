@@ -58,6 +58,12 @@ pub fn unavailable(format: Format) -> Message {
     error(format, "503 Service Unavailable", code, "The service is unavailable. Please try again shortly.")
 }
 
+/// What Route 53 answers to a batch in which one element is wrong: nothing of it is done.
+pub fn refused_batch(format: Format, name: &str) -> Message {
+    let message = format!("[Invalid Resource Record: {name} is not acceptable]");
+    error(format, "400 Bad Request", "InvalidChangeBatch", &message)
+}
+
 /// A success whose body is no XML, JSON, CBOR or UTF-8.
 pub fn garbage() -> Message {
     // 0xFF is "break" in CBOR, which stands nowhere by itself.

@@ -17,6 +17,8 @@ pub enum Fault {
     /// Answers 200 with bytes that no parser takes. Does not forward. The SDK reads no body of operations without output
     /// (`UpdateAutoScalingGroup`) and takes this for success: a lie that only a look at the outcome finds.
     Garbage,
+    /// Refuses a batch that has this text in it, as Route 53 refuses one with a wrong element. Forwards all other calls.
+    RefuseBatch(&'static str),
     /// Forwards, sends the headers and half of the answer's body, and closes.
     CutBody,
     /// Closes the connection when the request has been read. Does not forward.
@@ -63,7 +65,7 @@ impl Fault {
             Self::HangAfter => Fate::HungAfter,
             Self::ApplyLate(_) => Fate::AppliedLate,
             Self::Hold(_) => Fate::Held,
-            Self::Seeded { .. } => Fate::Passed,
+            Self::RefuseBatch(_) | Self::Seeded { .. } => Fate::Passed,
         }
     }
 }

@@ -73,6 +73,9 @@ const BUSY: &[&str] = &[
     "OperationAborted",
 ];
 
+/// Codes of a batch in which one element is wrong (Route 53 API Reference, `ChangeResourceRecordSets`).
+const BATCH: &[&str] = &["InvalidChangeBatch", "InvalidInput"];
+
 /// Codes of a service that could not carry out what it was asked: nothing says that it did not.
 const BROKEN: &[&str] = &["InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable"];
 
@@ -162,7 +165,8 @@ impl Failure {
                 } else if status >= 500 || known(BROKEN) {
                     CallOutcome::InDoubt { why: format!("{code}: {why}") }
                 } else {
-                    CallOutcome::Refused { code, why, again: Again::Never }
+                    let again = if known(BATCH) { Again::InParts } else { Again::Never };
+                    CallOutcome::Refused { code, why, again }
                 }
             }
         }

@@ -57,26 +57,34 @@ impl Aws {
         Ok(Some(Held { holder: body.holder, etag }))
     }
 
-    /// Takes a guard if nobody holds it. Taking one's own again is no change.
+    /// Takes a guard if nobody holds it, or exactly `instead_of` does. Taking one's own again is no change.
     pub(super) async fn take_guard(
         &self,
         place: &Place,
         component: &ComponentName,
         holder: &str,
+        instead_of: Option<&str>,
     ) -> Result<Option<String>, Failure> {
         let (bucket, key) = object(place, component)?;
         let site = self.site(place).await;
+        let displaced = match instead_of {
+            Some(other) => self.read_guard(place, component).await?.filter(|held| held.holder == other),
+            None => None,
+        };
         let body = Body { holder: holder.to_owned(), since: self.now().to_string() };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let call = site
+        let put = site
             .s3()
             .put_object()
             .bucket(&bucket)
             .key(&key)
             .content_type("application/json")
-            .if_none_match("*")
-            .body(ByteStream::from(bytes))
-            .send();
+            .body(ByteStream::from(bytes));
+        let put = match displaced.and_then(|held| held.etag) {
+            Some(etag) => put.if_match(etag),
+            None => put.if_none_match("*"),
+        };
+        let call = put.send();
         match self.once("s3", place, call).await {
             Ok(_) => Ok(None),
             // Somebody was first; who, is what the next look shows.

@@ -171,8 +171,8 @@ impl Aws {
             Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
             Action::Scale(scale) => self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
-            Action::Write(Write::Guard { component, place, holder }) => {
-                self.take_guard(place, component, holder).await
+            Action::Write(Write::Guard { component, place, holder, instead_of }) => {
+                self.take_guard(place, component, holder, instead_of.as_deref()).await
             }
             Action::Write(Write::ReleaseGuard { component, place, holder }) => {
                 self.release_guard(place, component, holder).await

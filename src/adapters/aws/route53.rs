@@ -138,24 +138,9 @@ impl Aws {
             .hosted_zone_id(&switch.zone.zone)
             .change_batch(batch)
             .send();
-        let answer = self.once("route53", place, call).await.map_err(refused_swap)?;
+        let answer = self.once("route53", place, call).await?;
         // The API answers `/change/C123` and takes either form.
         Ok(answer.change_info().map(|c| c.id().trim_start_matches("/change/").to_owned()))
-    }
-}
-
-/// How Route 53 says that a set is not what the change names.
-const NOT_AS_NAMED: &[&str] = &["not found", "do not match", "already exists"];
-
-/// A refused compare-and-swap is looked into, not given up: it may be this run's own change, made by an earlier process.
-fn refused_swap(failure: Failure) -> Failure {
-    match failure {
-        Failure::Code { code, why, .. }
-            if code == "InvalidChangeBatch" && NOT_AS_NAMED.iter().any(|text| why.contains(text)) =>
-        {
-            Failure::Unclear(format!("{code}: {why}"))
-        }
-        other => other,
     }
 }
 

@@ -131,8 +131,8 @@ impl Estate {
                     Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))
                 }
             }
-            Write::Guard { component, holder, .. } => match self.guards.get(component) {
-                Some(other) if other != holder => {
+            Write::Guard { component, holder, instead_of, .. } => match self.guards.get(component) {
+                Some(other) if other != holder && Some(other) != instead_of.as_ref() => {
                     Err(("PreconditionFailed", format!("the guard is held by {other}")))
                 }
                 _ => {

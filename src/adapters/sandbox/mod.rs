@@ -92,11 +92,10 @@ impl Sandbox {
                 CallOutcome::Accepted { token }
             }
             Err((code, why)) => {
-                let again = if ["InvalidDBInstanceState", "PriorRequestNotComplete", "25006"].contains(&code)
-                {
-                    Again::Later
-                } else {
-                    Again::Never
+                let again = match code {
+                    "InvalidDBInstanceState" | "PriorRequestNotComplete" | "25006" => Again::Later,
+                    "InvalidChangeBatch" => Again::InParts,
+                    _ => Again::Never,
                 };
                 CallOutcome::Refused { code: code.to_owned(), why, again }
             }

@@ -48,7 +48,7 @@ fn held(state: &RunState) -> BTreeMap<String, (Target, String)> {
     let mut held = BTreeMap::new();
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
         match &step.action {
-            Action::Write(Write::Guard { component, place, holder })
+            Action::Write(Write::Guard { component, place, holder, .. })
                 if matches!(at.work.status, Status::Done(_)) =>
             {
                 let target = Target::Guard { component: component.clone(), place: place.clone() };

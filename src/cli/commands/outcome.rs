@@ -4,7 +4,7 @@ use crate::adapters::sandbox::Truth;
 use crate::cli::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
-use crate::model::action::{Action, Write};
+use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::runbook::ProbeRole;
 use crate::model::time::{Dur, Timestamp};
@@ -50,7 +50,9 @@ pub fn code(ended: &Ended) -> u8 {
 /// Whether another operator holds a guard that the run needs.
 fn guard_is_held(state: &RunState) -> bool {
     state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
-        matches!(step.action, Action::Write(Write::Guard { .. })) && at.work.status == Status::Failed
+        let guards =
+            matches!(step.action, Action::Write(Write::Guard { .. }) | Action::Check(Check::Guard { .. }));
+        guards && at.work.status == Status::Failed
     })
 }
 

@@ -21,6 +21,7 @@ use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
 use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Debt, Input, Request};
 use crate::probe::Recorder;
@@ -295,7 +296,7 @@ impl Starting<'_> {
                 ));
             }
         }
-        for waiver in self.context.waivers(&self.args.waive)? {
+        for waiver in self.waivers()? {
             if let Some(unknown) = waiver.component.filter(|c| !plan.components.contains_key(c)) {
                 return Err(CliError::usage_fix(
                     format!("plan {} has no component `{unknown}`", plan.name),
@@ -357,7 +358,7 @@ impl Starting<'_> {
             intent: self.intent,
             from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
             to: SiteName::new(&*self.args.to),
-            waivers: self.context.waivers(&self.args.waive)?,
+            waivers: self.waivers()?,
             outage_declared: self.args.outage_began.is_some(),
             holder: self.holder(run)?,
         };
@@ -380,6 +381,14 @@ impl Starting<'_> {
             probe_consecutive: self.context.settings.probe_consecutive,
         };
         Ok(planner::plan_run(&input))
+    }
+
+    fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
+        let mut accepted = self.args.waive.clone();
+        if self.args.take_over {
+            accepted.waive.push(Rule::GuardHeld.id().to_owned());
+        }
+        self.context.waivers(&accepted)
     }
 
     /// Who takes the guards, in words that tell another operator whom to call. Rehearsals are the same whoever runs them.

@@ -47,6 +47,38 @@ fn every_call_takes_effect_and_its_answer_is_lost_late_or_broken() {
 }
 
 #[test]
+fn a_refused_batch_is_taken_apart_and_one_wrong_name_keeps_no_other_from_moving() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let wrong = estate.proxy.rule(Rule::new(Fault::RefuseBatch("api.truststream")).service("route53"));
+    let (code, report) = estate.json(FAILOVER);
+    assert_eq!(code, 1, "{report:#}");
+    let zone = estate.seed["dns"]["zone_id"].as_str().unwrap();
+    let (_, seen) = estate.json(&["observe"]);
+    let key = format!("records/dns/{zone}/www");
+    let sets = seen["estate"]["entries"][&key]["now"]["state"]["sets"].to_string();
+    assert!(sets.contains("198.51.100.10") && !sets.contains("192.0.2.10"), "{sets}");
+    assert!(sets.contains(r#""weight":100"#), "{sets}");
+    let run = estate.only_run().unwrap();
+    let (_, shown, _) = estate.run(&["runs", "show", &run]);
+    assert!(
+        shown.contains("1 of 2 names were not switched: api.truststream.example A (InvalidChangeBatch"),
+        "{shown}"
+    );
+    // What will revert this names what was done, and nothing more.
+    let changed = report["changed"].to_string();
+    assert!(changed.contains("www.truststream") && !changed.contains("api.truststream"), "{changed}");
+
+    estate.proxy.remove(wrong);
+    let (code, report) = estate.json(&["runs", "resume", &run]);
+    assert!(code == 5 && report["outcome"] == "recovered", "{report:#}");
+    assert!(report["changed"].to_string().contains("api.truststream"), "{report:#}");
+    assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 3, "the seed's own, www, and api");
+    let (code, _, err) = estate.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
 fn a_third_of_all_calls_goes_wrong() {
     std::thread::scope(|scope| {
         for seed in 1..=3 {

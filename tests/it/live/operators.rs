@@ -29,6 +29,7 @@ fn of_two_operators_one_runs_and_the_other_learns_who() {
     assert_eq!(codes[winner], 5, "{}", words(winner));
     let name = ["alice", "bob"][winner];
     assert!(words(loser).contains("guard") && words(loser).contains(name), "{}", words(loser));
+    assert!(words(loser).contains("--take-over"), "{}", words(loser));
     assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }
@@ -56,4 +57,36 @@ fn a_run_whose_guard_was_taken_is_not_carried_on() {
     let (code, out, err) = estate.run(&["runs", "resume", &run]);
     assert!(code == 6 && err.contains("guard/db"), "{code}: {out}{err}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
+}
+
+/// Both runs are held at the same call; meanwhile bob has taken alice's guards over. Her process goes on, as far as it may.
+#[test]
+fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
+    let estate = Estate::new();
+    let reboots = Rule::new(Fault::Hold(Point::BeforeForward)).operation("RebootDBInstance").times(2);
+    estate.proxy.rule(reboots);
+    let spawn = |who: &str, more: &[&str]| {
+        let mut command = estate.command(FAILOVER);
+        command.args(["--store", &format!("{who}.db")]).args(more).env("DRCTL_OPERATOR", who);
+        std::thread::spawn(move || {
+            let output = command.output().unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+        })
+    };
+    let alice = spawn("alice", &[]);
+    let of_alice = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    let bob = spawn("bob", &["--take-over", "--reason", "alice's machine is in the lost region"]);
+    let of_bob = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    of_alice.release();
+    let (code, words) = alice.join().unwrap();
+    assert!(code == 6 && words.contains("the guard of db was taken over by run"), "{code}: {words}");
+    assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
+
+    of_bob.release();
+    let (code, words) = bob.join().unwrap();
+    assert_eq!(code, 5, "{words}");
+    assert!(words.contains("the guard of `db` is taken over from run"), "{words}");
+    assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
+    assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }

@@ -1,0 +1,106 @@
+//! What the record sets that are there mean for a step that switches them.
+
+use super::{Call, Ruling, disproved, doubtful, end_of, perform, undoing_now, unsettled};
+use crate::model::action::{InDoubt, Switch};
+use crate::model::event::{Direction, What};
+use crate::model::facts::Fact;
+use crate::model::state::{RecordAnswer, RecordSet};
+use crate::model::time::{Dur, Timestamp};
+use crate::run::parts::{self, Found, Group, Next};
+use crate::run::state::{RunState, Status};
+
+/// Judges what is there.
+pub(super) fn judge(
+    state: &RunState,
+    i: usize,
+    switch: &Switch,
+    there: &[RecordSet],
+    now: Timestamp,
+) -> Ruling {
+    let id = state.step(i).id.clone();
+    let found = parts::find(state, i, switch, there);
+    if undoing_now(state, i) {
+        return take_back(state, i, switch, &found);
+    }
+    let undo = state.direction(i) == Direction::Undo;
+    if found.ready.is_empty() && found.foreign.is_empty() {
+        return Ruling::Record(match undo {
+            true => What::StepUndone { step: id },
+            false => What::StepFinished { step: id, end: end_of(state, i), facts: vec![fact(None, switch)] },
+        });
+    }
+    let settle = match state.action(i).in_doubt() {
+        InDoubt::ObserveAfter(settle) => settle,
+        InDoubt::Repeat | InDoubt::Ask => Dur::ZERO,
+    };
+    // A batch is atomic: one set of it that is as it should be stands for all of them.
+    let called = |g: &&Group| {
+        let now = &state.work(i).parts.now;
+        now.is_empty() || g.changes.iter().any(|c| now.contains(c))
+    };
+    let took = found.done.iter().any(|g| called(&g)) && !found.ready.iter().any(|g| called(&g));
+    match doubtful(state, i) {
+        Status::InDoubt { .. } | Status::Awaiting { .. } if took => match state.work(i).status {
+            Status::InDoubt { .. } | Status::Awaiting { .. } => {
+                Ruling::Record(What::PartSettled { step: id })
+            }
+            _ => call(state, i, undo, switch, &found),
+        },
+        Status::InDoubt { since } if now < since + settle => unsettled(since + settle),
+        Status::Awaiting { answered_at, .. } if now < answered_at + settle => {
+            Ruling::Keep("accepted, not visible yet".to_owned())
+        }
+        Status::InDoubt { .. } | Status::Awaiting { .. } => disproved(state, i),
+        _ => call(state, i, undo, switch, &found),
+    }
+}
+
+fn call(state: &RunState, i: usize, undo: bool, switch: &Switch, found: &Found) -> Ruling {
+    match parts::next(found, &state.work(i).parts.refused) {
+        Next::Call(part) => perform(state, i, undo, Call { mark: None, part: named(switch, part) }),
+        Next::Nothing(named) => fail(state, i, undo, &named, found),
+    }
+}
+
+fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], found: &Found) -> Ruling {
+    let step = state.step(i).id.clone();
+    let names = found.done.len() + found.ready.len() + found.foreign.len();
+    let reason = parts::failure(named, names);
+    Ruling::Record(match undo {
+        true => What::UndoFailed { step, reason },
+        false => What::StepFailed { step, reason },
+    })
+}
+
+/// The first call of an undo: only what this run changed is taken back.
+fn take_back(state: &RunState, i: usize, switch: &Switch, found: &Found) -> Ruling {
+    if found.done.is_empty() {
+        if found.foreign.is_empty() {
+            return Ruling::Record(What::StepUndone { step: state.step(i).id.clone() });
+        }
+        let named: Vec<_> =
+            found.foreign.iter().map(|g| (g.name.clone(), parts::CHANGED.to_owned())).collect();
+        return fail(state, i, true, &named, found);
+    }
+    perform(state, i, true, Call { mark: None, part: named(switch, parts::positions(&found.done)) })
+}
+
+/// A part as events name it: nothing where it is everything.
+fn named(switch: &Switch, part: Vec<u32>) -> Vec<u32> {
+    if part.len() == switch.changes.len() { Vec::new() } else { part }
+}
+
+/// What a finished switch established.
+pub(super) fn fact(change: Option<String>, switch: &Switch) -> Fact {
+    Fact::Switched { change, old_ttl_ms: old_ttl(switch) }
+}
+
+/// How long resolvers may keep what they have.
+fn old_ttl(switch: &Switch) -> Dur {
+    let ttl = |set: &RecordSet| match set.answer {
+        RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
+        // Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53 Developer Guide).
+        RecordAnswer::Alias { .. } => Dur::secs(60),
+    };
+    switch.changes.iter().filter_map(|c| c.before.as_ref()).map(ttl).max().unwrap_or_default()
+}

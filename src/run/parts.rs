@@ -1,0 +1,263 @@
+//! A batch of record sets that the provider refuses is taken apart, so that one wrong name does not keep all the others from moving.
+//!
+//! The sets of one name and type move together and are never separated: half a weighted pair would be an outage of its own.
+//! What is called next follows from what is there and from which parts were refused; nothing is remembered beside the events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::state::{RunState, Status};
+use crate::model::action::{RecordChange, Switch};
+use crate::model::event::Direction;
+use crate::model::state::RecordSet;
+
+/// How many names an error lists.
+const NAMED: usize = 5;
+
+/// What is known of the parts of one direction of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Positions of the changes in the last call; empty for all.
+    pub now: Vec<u32>,
+    /// Parts that were refused for good, and why.
+    pub refused: Vec<(Vec<u32>, String)>,
+    /// Positions of changes whose part was accepted.
+    pub accepted: BTreeSet<u32>,
+}
+
+impl Parts {
+    /// Nothing was called.
+    pub const fn new() -> Self {
+        Self { now: Vec::new(), refused: Vec::new(), accepted: BTreeSet::new() }
+    }
+}
+
+/// The changes of one name and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// As people say it.
+    pub name: String,
+    /// Positions in the switch.
+    pub changes: Vec<u32>,
+}
+
+/// Where the groups of a switch are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// As they will be.
+    pub done: Vec<Group>,
+    /// As they were: they can be changed.
+    pub ready: Vec<Group>,
+    /// Neither: somebody else changed them.
+    pub foreign: Vec<Group>,
+}
+
+/// What can be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Call with the changes at these positions.
+    Call(Vec<u32>),
+    /// Nothing that is left would be taken; with the names and why not.
+    Nothing(Vec<(String, String)>),
+}
+
+/// The groups of a switch that are this direction's business, sorted by what is there.
+pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) -> Found {
+    let mut found = Found::default();
+    for group in groups(switch).into_iter().filter(|g| in_scope(state, i, g)) {
+        let all = |test: &dyn Fn(&RecordChange) -> bool| {
+            group.changes.iter().filter_map(|&c| switch.changes.get(c as usize)).all(test)
+        };
+        if all(&|c| is_there(there, c.after.as_ref(), c.before.as_ref())) {
+            found.done.push(group);
+        } else if all(&|c| is_there(there, c.before.as_ref(), c.after.as_ref())) {
+            found.ready.push(group);
+        } else {
+            found.foreign.push(group);
+        }
+    }
+    found
+}
+
+/// A switch that was taken apart is taken back only as far as it got.
+fn in_scope(state: &RunState, i: usize, group: &Group) -> bool {
+    let forward = &state.steps[i].work.parts;
+    let undoing = state.direction(i) == Direction::Undo || state.mode == super::state::Mode::Cancelling;
+    let whole = forward.refused.is_empty() && forward.accepted.is_empty();
+    let done = matches!(state.steps[i].work.status, Status::Done(_));
+    !undoing || whole || done || group.changes.iter().any(|c| forward.accepted.contains(c))
+}
+
+fn groups(switch: &Switch) -> Vec<Group> {
+    let mut groups: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
+    for (change, position) in switch.changes.iter().zip(0..) {
+        if let Some(set) = change.before.as_ref().or(change.after.as_ref()) {
+            groups.entry((&set.name, &set.rtype)).or_default().push(position);
+        }
+    }
+    let group = |((name, rtype), changes)| Group { name: format!("{name} {rtype}"), changes };
+    groups.into_iter().map(group).collect()
+}
+
+fn is_there(there: &[RecordSet], set: Option<&RecordSet>, gone: Option<&RecordSet>) -> bool {
+    match set {
+        Some(set) => there.contains(set),
+        // A set that is to be absent: the other state of the change is what must not be there.
+        None => gone.is_none_or(|g| !there.iter().any(|t| same_key(t, g))),
+    }
+}
+
+fn same_key(a: &RecordSet, b: &RecordSet) -> bool {
+    a.name == b.name && a.rtype == b.rtype && a.set_identifier == b.set_identifier
+}
+
+/// Positions of all changes of groups, in order.
+pub fn positions<'g>(groups: impl IntoIterator<Item = &'g Group>) -> Vec<u32> {
+    let all: BTreeSet<u32> = groups.into_iter().flat_map(|g| g.changes.iter().copied()).collect();
+    all.into_iter().collect()
+}
+
+/// Which part is called next: never one that holds a part whose refusal nothing else explains.
+pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
+    let mut left: Vec<&Group> = found.ready.iter().collect();
+    let mut named: Vec<(String, String)> =
+        found.foreign.iter().map(|g| (g.name.clone(), CHANGED.to_owned())).collect();
+    // What somebody else changed explains the refusal of every part that held it.
+    let mut culprits: BTreeSet<u32> = positions(&found.foreign).into_iter().collect();
+    loop {
+        let bad = suspects(&left, refused, &culprits);
+        let single = bad.iter().find_map(|(part, why)| match part.as_slice() {
+            [only] => Some((*only, *why)),
+            _ => None,
+        });
+        match single {
+            Some((at, why)) => {
+                let group = left.remove(at);
+                culprits.extend(&group.changes);
+                named.push((group.name.clone(), why.to_owned()));
+            }
+            None if left.is_empty() => return Next::Nothing(named),
+            None => return Next::Call(pick(&left, &bad)),
+        }
+    }
+}
+
+/// Why a name is not changed that is not what the runbook names.
+pub const CHANGED: &str = "it is not what the runbook names: somebody changed it";
+
+/// Refused parts less what is done: a wrong name is among them. As indices into `left`, with the reason.
+fn suspects<'r>(
+    left: &[&Group],
+    refused: &'r [(Vec<u32>, String)],
+    culprits: &BTreeSet<u32>,
+) -> Vec<(Vec<usize>, &'r str)> {
+    let explained = |part: &[u32]| culprits.iter().any(|c| part.is_empty() || part.contains(c));
+    let unexplained = refused.iter().filter(|(part, _)| !explained(part));
+    let rest = |part: &[u32]| {
+        let held = |g: &&Group| part.is_empty() || g.changes.iter().any(|c| part.contains(c));
+        left.iter().enumerate().filter(|(_, g)| held(g)).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    unexplained.map(|(part, why)| (rest(part), why.as_str())).filter(|(rest, _)| !rest.is_empty()).collect()
+}
+
+/// Everything that is not suspect, or half of the smallest suspect.
+fn pick(left: &[&Group], bad: &[(Vec<usize>, &str)]) -> Vec<u32> {
+    let smallest = |(part, _): &&(Vec<usize>, &str)| {
+        !bad.iter().any(|(other, _)| other.len() < part.len() && other.iter().all(|at| part.contains(at)))
+    };
+    let minimal: Vec<_> = bad.iter().filter(smallest).map(|(part, _)| part).collect();
+    let clean = left.iter().enumerate().filter(|(at, _)| !minimal.iter().any(|part| part.contains(at)));
+    let clean: Vec<&Group> = clean.map(|(_, g)| *g).collect();
+    if !clean.is_empty() {
+        return positions(clean);
+    }
+    let part = minimal.iter().min_by_key(|part| part.len());
+    let half = part.map_or(&[][..], |part| &part[..part.len().div_ceil(2)]);
+    positions(half.iter().map(|at| left[*at]))
+}
+
+/// What people are told when not everything could be changed.
+pub fn failure(named: &[(String, String)], of: usize) -> String {
+    let listed: Vec<_> = named.iter().take(NAMED).map(|(name, why)| format!("{name} ({why})")).collect();
+    let more = match named.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!(
+        "{} of {of} names were not switched: {}{more}; put them right and resume, or plan again",
+        named.len(),
+        listed.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(n: u32) -> Group {
+        Group { name: format!("n{n}"), changes: vec![2 * n, 2 * n + 1] }
+    }
+
+    /// A provider that refuses every batch with one of `wrong` in it. Gives what was switched, who was named, and the calls.
+    fn carried_out(names: u32, wrong: &[u32], foreign: &[u32]) -> (Vec<u32>, Vec<String>, usize) {
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for calls in 0.. {
+            let left = (0..names).filter(|n| !done.contains(n));
+            let (theirs, ready): (Vec<u32>, Vec<u32>) = left.partition(|n| foreign.contains(n));
+            let groups = |of: Vec<u32>| of.into_iter().map(group).collect();
+            let found = Found { done: Vec::new(), ready: groups(ready.clone()), foreign: groups(theirs) };
+            match next(&found, &refused) {
+                Next::Nothing(named) => {
+                    done.sort_unstable();
+                    return (done, named.into_iter().map(|(name, _)| name).collect(), calls);
+                }
+                Next::Call(part) => {
+                    let of: Vec<u32> = ready.into_iter().filter(|n| part.contains(&(2 * n))).collect();
+                    assert_eq!(part.len(), 2 * of.len(), "a pair was separated: {part:?}");
+                    if of.iter().any(|n| wrong.contains(n)) {
+                        refused.push((part, "no".to_owned()));
+                    } else {
+                        done.extend(of);
+                    }
+                }
+            }
+        }
+        unreachable!("it ends with nothing left")
+    }
+
+    #[test]
+    fn every_right_name_moves_and_every_wrong_one_is_named() {
+        for names in 1..40 {
+            for first in 0..names {
+                for second in [first, (first * 7 + 3) % names] {
+                    let foreign = [(first + 1) % names].map(|n| if n == second { names } else { n });
+                    let (done, mut named, calls) = carried_out(names, &[first, second], &foreign);
+                    let mut kept = vec![first, second];
+                    kept.extend(foreign.iter().filter(|n| **n < names));
+                    kept.sort_unstable();
+                    kept.dedup();
+                    let moved: Vec<u32> = (0..names).filter(|n| !kept.contains(n)).collect();
+                    assert_eq!(done, moved, "{names} names, wrong {first} {second}");
+                    named.sort();
+                    let mut expected: Vec<_> = kept.iter().map(|n| format!("n{n}")).collect();
+                    expected.sort();
+                    assert_eq!(named, expected);
+                    assert!(calls <= 30, "{calls} calls for {names} names");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_wrong_name_of_five_hundred_takes_few_calls() {
+        let (done, named, calls) = carried_out(500, &[321], &[]);
+        assert_eq!((done.len(), named), (499, vec!["n321".to_owned()]));
+        assert!(calls <= 20, "{calls}");
+    }
+
+    #[test]
+    fn a_batch_that_was_refused_whole_is_one_with_everything_in_it() {
+        let found = Found { ready: (0..4).map(group).collect(), ..Found::default() };
+        let all = vec![(Vec::new(), "no".to_owned())];
+        assert_eq!(next(&found, &all), Next::Call(vec![0, 1, 2, 3]));
+    }
+}
