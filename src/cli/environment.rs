@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// `DRCTL_*` variables, for the settings.
+/// `DRCTL_*` variables that are no settings: what commands of plans are given, and what tests and servers read.
+const NOT_SETTINGS: &[&str] = &["DRCTL_IDEMPOTENCY_KEY", "DRCTL_TEST_", "DRCTL_LOCALSTACK_"];
+
+/// `DRCTL_*` variables, for the settings. One that no setting has is an error there: a mistyped name must not be ignored.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn settings() -> BTreeMap<String, String> {
-    std::env::vars().filter(|(key, _)| key.starts_with("DRCTL_")).collect()
+    let set = |key: &str| key.starts_with("DRCTL_") && !NOT_SETTINGS.iter().any(|n| key.starts_with(n));
+    std::env::vars().filter(|(key, value)| set(key) && !value.is_empty()).collect()
 }
 
 /// Whether the person asked for no colours (no-color.org).

@@ -68,6 +68,14 @@ impl Printer {
         self.line(&text);
     }
 
+    /// A result: a line for people, a document for programs.
+    pub fn tell(&self, words: &str, document: &serde_json::Value) {
+        match self.format {
+            Format::Human => self.line(words),
+            Format::Json | Format::Jsonl => self.document(document),
+        }
+    }
+
     /// Asks on stderr and reads a line.
     pub fn ask(&self, question: &str) -> Option<String> {
         let _ = write!(std::io::stderr(), "{question} ");

@@ -190,14 +190,15 @@ impl<'a> Driver<'a> {
 
     /// Judges at once what needs no look at the outside, and asks for a look otherwise.
     fn look(&mut self, i: usize, now: Timestamp) -> Result<bool, DriveError> {
-        let action = self.state().action(i);
-        let status = &self.state().work(i).status;
+        let action = self.owned.state.action(i);
+        let action = action.as_ref();
+        let status = &self.owned.state.work(i).status;
         let blind = matches!(action, Action::Write(Write::Canary { .. }) | Action::Run(_))
             && !matches!(status, Status::Awaiting { .. });
         // A compare-and-swap looks by itself: it is refused where something else is there.
-        let fresh = *status == Status::Started && self.state().work(i).attempts == 0;
-        let blind = blind || fresh && matches!(&action, Action::Switch(s) if s.is_swap());
-        let sight = match &action {
+        let fresh = *status == Status::Started && self.owned.state.work(i).attempts == 0;
+        let blind = blind || fresh && matches!(action, Action::Switch(s) if s.is_swap());
+        let sight = match action {
             Action::Check(Check::Probe { probe, site, .. }) => {
                 let key = site.as_ref().map_or_else(|| probe.to_string(), |s| format!("{probe}@{s}"));
                 Sight::Probe(self.recorder.sight(&key))
@@ -209,7 +210,7 @@ impl<'a> Driver<'a> {
             }
             _ => {
                 let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
-                let work = self.state().work(i);
+                let work = self.owned.state.work(i);
                 let targets = action.watch(token, &work.key, work.mark.as_deref()).into_iter().collect();
                 self.poller.want(i, targets, now);
                 return Ok(false);
@@ -264,7 +265,7 @@ impl<'a> Driver<'a> {
 
     fn call(&mut self, i: usize) {
         let work = self.state().work(i);
-        let action = match self.state().action(i) {
+        let action = match self.state().action(i).into_owned() {
             Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
             other => other,
         };
@@ -387,14 +388,15 @@ impl<'a> Driver<'a> {
         things: &[(Target, Observation)],
     ) -> Result<(), DriveError> {
         let now = self.now();
-        for &i in steps {
-            self.poller.done(i, now);
-        }
+        self.poller.done(steps, now);
+        let by_key: BTreeMap<String, &(Target, Observation)> =
+            things.iter().map(|thing| (thing.0.key(), thing)).collect();
         // Since the look was sent the run may have been paused, or the step may have ended: then nobody asks any more.
         let asked: Vec<_> = steps.iter().copied().filter(|&i| looks_at(self.state(), i, now)).collect();
         for i in asked {
-            let wanted = self.poller.targets(i);
-            let sight: Vec<_> = things.iter().filter(|(t, _)| wanted.contains(t)).cloned().collect();
+            let wanted = self.poller.targets(i).iter();
+            let seen = wanted.filter_map(|t| by_key.get(&t.key()).filter(|(seen, _)| seen == t));
+            let sight: Vec<_> = seen.map(|thing| (*thing).clone()).collect();
             // Asked before the call was answered, it says nothing about what the call did.
             let too_old = match self.state().work(i).status {
                 Status::Awaiting { answered_at: since, .. } | Status::InDoubt { since } => sent_at < since,

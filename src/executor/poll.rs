@@ -71,12 +71,19 @@ impl Poller {
         looks
     }
 
-    /// A look for a step came back; the next one is due later.
-    pub fn done(&mut self, step: usize, now: Timestamp) {
-        let group = self.wants.get(&step).and_then(|w| w.targets.first()).map(Target::poll_group);
-        let changes = |w: &&Want| matches!(w.targets.first(), Some(t @ Target::Change { .. }) if Some(t.poll_group()) == group);
-        let siblings = self.wants.values().filter(changes).count();
-        if let Some(want) = self.wants.get_mut(&step) {
+    /// A look for steps came back; the next one is due later.
+    pub fn done(&mut self, steps: &[usize], now: Timestamp) {
+        // Changes are asked for one by one: the more of them wait, the more seldom each is.
+        let mut changes: BTreeMap<String, usize> = BTreeMap::new();
+        for want in self.wants.values() {
+            if let Some(target @ Target::Change { .. }) = want.targets.first() {
+                *changes.entry(target.poll_group()).or_default() += 1;
+            }
+        }
+        for step in steps {
+            let Some(want) = self.wants.get_mut(step) else { continue };
+            let group = want.targets.first().map(Target::poll_group);
+            let siblings = group.and_then(|g| changes.get(&g)).copied().unwrap_or(0);
             let each = want.targets.iter().map(|t| poll_interval(t, want.looks, siblings));
             let wait = each.min().unwrap_or_default();
             want.looks += 1;

@@ -138,8 +138,8 @@ impl SqliteJournal {
     pub fn remembered(&self, key: &str) -> Result<Option<Remembered>, StoreError> {
         let reader = self.reader.borrow();
         let bytes: Option<Vec<u8>> = reader
-            .query_row("SELECT bytes FROM observations WHERE target = ?1", [key], |r| r.get(0))
-            .optional()
+            .prepare_cached("SELECT bytes FROM observations WHERE target = ?1")
+            .and_then(|mut s| s.query_row([key], |r| r.get(0)).optional())
             .map_err(|e| self.fail(&e))?;
         Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
     }
@@ -166,13 +166,16 @@ impl SqliteJournal {
         let mut reader = self.reader.borrow_mut();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = reader.transaction()?;
-            for (key, remembered) in seen {
-                transaction.execute(
+            {
+                let mut insert = transaction.prepare_cached(
                     "INSERT INTO observations (target, observed_at_ms, bytes) VALUES (?1, ?2, ?3)
                      ON CONFLICT (target) DO UPDATE SET observed_at_ms = excluded.observed_at_ms, bytes = excluded.bytes
                      WHERE excluded.observed_at_ms >= observations.observed_at_ms",
-                    params![key, remembered.observed_at.millis(), serde_json::to_vec(remembered).unwrap_or_default()],
                 )?;
+                for (key, remembered) in seen {
+                    let bytes = serde_json::to_vec(remembered).unwrap_or_default();
+                    insert.execute(params![key, remembered.observed_at.millis(), bytes])?;
+                }
             }
             transaction.commit()
         };

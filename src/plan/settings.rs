@@ -80,6 +80,7 @@ pub struct Tier {
 
 /// As written; absent means the default.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default)]
     tiers: BTreeMap<String, RawTier>,
@@ -99,12 +100,14 @@ struct Raw {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawSql {
     tls: Option<SqlTls>,
     ca_file: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawTier {
     rto: String,
     rpo: String,
@@ -112,6 +115,7 @@ struct RawTier {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawGuard {
     url: String,
     region: String,
@@ -121,6 +125,7 @@ struct RawGuard {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawEvidence {
     region: String,
 }

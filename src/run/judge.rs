@@ -81,10 +81,11 @@ enum Verdict {
 pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
     let id = state.step(i).id.clone();
     let action = state.action(i);
-    if let (Action::Switch(switch), Some(there)) = (&action, records(sight)) {
+    let action = action.as_ref();
+    if let (Action::Switch(switch), Some(there)) = (action, records(sight)) {
         return switching::judge(state, i, switch, there, now);
     }
-    let verdict = verdict(state, i, &action, sight, now);
+    let verdict = verdict(state, i, action, sight, now);
     let undo = state.direction(i) == Direction::Undo || undoing_now(state, i);
     let fail = |reason: String| match undo {
         false => What::StepFailed { step: id.clone(), reason },

@@ -1,5 +1,6 @@
 //! The state of a run: what its events add up to.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Parts;
@@ -322,11 +323,14 @@ impl RunState {
     }
 
     /// The action of the direction that is under way.
-    pub fn action(&self, at: usize) -> Action {
+    pub fn action(&self, at: usize) -> Cow<'_, Action> {
         let action = &self.step(at).action;
-        match (self.direction(at), action.undo()) {
-            (Direction::Undo, Undo::By(undo)) => *undo,
-            _ => action.clone(),
+        if self.direction(at) == Direction::Do {
+            return Cow::Borrowed(action);
+        }
+        match action.undo() {
+            Undo::By(undo) => Cow::Owned(*undo),
+            Undo::Nothing | Undo::PointOfNoReturn { .. } => Cow::Borrowed(action),
         }
     }
 

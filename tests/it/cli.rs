@@ -371,3 +371,48 @@ fn another_programs_database_is_left_as_it_is() {
     let tables: i64 = other.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).unwrap();
     assert_eq!(tables, 1);
 }
+
+#[test]
+fn a_variable_that_no_setting_has_is_an_error_and_not_ignored() {
+    let folder = Folder::with_plans();
+    let with = |key: &str, value: &str| finish(folder.command(&["check"]).env(key, value).output().unwrap());
+    let (code, _, err) = with("DRCTL_OPERATR", "alice");
+    assert!(code == 2 && err.contains("operatr"), "{code}: {err}");
+    let (code, _, err) = with("DRCTL_GUARD__BUKET", "x");
+    assert!(code == 2 && err.contains("buket"), "{code}: {err}");
+    let (code, _, err) = with("DRCTL_OPERATOR", "alice");
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
+fn every_command_prints_one_document_when_asked() {
+    let folder = Folder::empty();
+    let all: &[&[&str]] = &[
+        &["init", "shop"],
+        &["check"],
+        &["explain"],
+        &["explain", "unfenced-promotion"],
+        &["plan", "show", "shop", "--to", "us-east-1", "--sandbox"],
+        &["observe", "--sandbox"],
+        &["failover", "shop", "--to", "us-east-1", "--sandbox", "--yes"],
+        &["status", "--sandbox"],
+        &["runs", "list", "--sandbox"],
+        &["runs", "show", "sandbox-shop-failover-s1-1", "--sandbox"],
+        &["runs", "watch", "sandbox-shop-failover-s1-1", "--sandbox"],
+        &["runs", "replay", "sandbox-shop-failover-s1-1", "--sandbox"],
+        &["runs", "export", "sandbox-shop-failover-s1-1", "--to", "run.jsonl", "--sandbox"],
+        &["runs", "import", "run.jsonl", "--store", "other.db"],
+        &["report", "run", "sandbox-shop-failover-s1-1", "--sandbox"],
+        &["audit", "verify", "--sandbox"],
+        &["kit", "export", "--to", "bag.json", "--sandbox"],
+        &["schema", "plan"],
+        &["runs", "show", "nothing"],
+    ];
+    for args in all {
+        let (_, out, err) = folder.run(&[*args, &["--output", "json"][..]].concat());
+        let document: Result<serde_json::Value, _> = serde_json::from_str(&out);
+        assert!(document.is_ok_and(|d| d.is_object()), "{args:?}: {out}{err}");
+    }
+    let plan = std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap();
+    assert!(plan.contains("plan: shop") && !plan.contains("starter"), "{plan}");
+}

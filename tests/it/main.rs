@@ -16,6 +16,7 @@ mod aws_stub;
 mod broken_plans;
 mod cli;
 mod golden;
+mod hostile_journals;
 mod hostile_yaml;
 mod house_rules;
 mod journals;

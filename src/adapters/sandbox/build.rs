@@ -41,6 +41,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Spec::Rds(rds) = &component.spec else { return };
     let home = plan.home.value.clone();
     let Some(primary) = rds.at.get(&home).map(|at| at.id.clone()) else { return };
+    let number = estate.dbs.last().map_or(0, |d| d.component + 1);
     for site in rds.at.keys() {
         let Some(reference) = targets::database(plan, &component.name, rds, site) else { continue };
         let lag = estate.scenario.lag_ms / 2
@@ -48,6 +49,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
         let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();
         estate.dbs.push(Db {
             site: site.clone(),
+            component: number,
             source: (*site != home).then(|| primary.clone()),
             reference,
             lag: Dur(lag),

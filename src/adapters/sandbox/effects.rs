@@ -4,7 +4,7 @@ use super::estate::{Estate, Transition};
 use super::scenario::roll;
 use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
 use crate::model::state::ChangeState;
-use crate::model::target::DatabaseRef;
+use crate::model::target::{DatabaseRef, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
 /// The provider's answer: what is needed to watch for completion, or its code and words.
@@ -12,8 +12,22 @@ type Answer = Result<Option<String>, (&'static str, String)>;
 
 impl Estate {
     pub(super) fn find(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
-        let found = self.dbs.iter().position(|d| d.reference.id == db.id && d.site.as_str() == db.place.name);
-        found.ok_or_else(|| ("DBInstanceNotFound", format!("DBInstance {} not found", db.id)))
+        let found = self.index.dbs.get(&(db.id.clone(), db.place.name.clone()));
+        found.copied().ok_or_else(|| ("DBInstanceNotFound", format!("DBInstance {} not found", db.id)))
+    }
+
+    pub(super) fn find_group(&self, group: &GroupRef) -> Result<usize, (&'static str, String)> {
+        let found = self.index.groups.get(&(group.group.clone(), group.place.name.clone()));
+        found
+            .copied()
+            .ok_or_else(|| ("ValidationError", format!("AutoScalingGroup name not found - {}", group.group)))
+    }
+
+    pub(super) fn find_zone(&self, zone: &ZoneRef) -> Result<usize, (&'static str, String)> {
+        let found = self.index.zones.get(&(zone.zone.clone(), zone.component.to_string()));
+        found
+            .copied()
+            .ok_or_else(|| ("NoSuchHostedZone", format!("No hosted zone found with ID: {}", zone.zone)))
     }
 
     pub(super) fn fence(&mut self, fence: &Fence) -> Answer {
@@ -62,12 +76,7 @@ impl Estate {
     }
 
     pub(super) fn scale(&mut self, scale: &Scale) -> Answer {
-        let found = self.groups.iter().position(|g| {
-            g.reference.group == scale.group.group && g.site.as_str() == scale.group.place.name
-        });
-        let i = found.ok_or_else(|| {
-            ("ValidationError", format!("AutoScalingGroup name not found - {}", scale.group.group))
-        })?;
+        let i = self.find_group(&scale.group)?;
         if scale.to.desired > scale.to.max || scale.to.desired < scale.to.min {
             return Err((
                 "ValidationError",
@@ -90,12 +99,7 @@ impl Estate {
     }
 
     pub(super) fn switch(&mut self, switch: &Switch) -> Answer {
-        let found = self.zones.iter().position(|z| {
-            z.reference.zone == switch.zone.zone && z.reference.component == switch.zone.component
-        });
-        let i = found.ok_or_else(|| {
-            ("NoSuchHostedZone", format!("No hosted zone found with ID: {}", switch.zone.zone))
-        })?;
+        let i = self.find_zone(&switch.zone)?;
         let mut sets = self.zones[i].sets.clone();
         for change in &switch.changes {
             if let Some(before) = &change.before {

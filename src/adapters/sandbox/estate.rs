@@ -19,6 +19,8 @@ use crate::plan::types::Record;
 /// A database server.
 pub(super) struct Db {
     pub(super) site: SiteName,
+    /// The same number for all servers of a component.
+    pub(super) component: usize,
     pub(super) reference: DatabaseRef,
     /// The server that it replays; none of a writer.
     pub(super) source: Option<String>,
@@ -107,6 +109,15 @@ pub struct Estate {
     calls: BTreeMap<String, u32>,
     truth: Truth,
     two_since: Option<Timestamp>,
+    pub(super) index: Index,
+}
+
+/// Where things are, by id and site.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) dbs: BTreeMap<(String, String), usize>,
+    pub(super) groups: BTreeMap<(String, String), usize>,
+    pub(super) zones: BTreeMap<(String, String), usize>,
 }
 
 impl Estate {
@@ -130,6 +141,7 @@ impl Estate {
             calls: BTreeMap::new(),
             truth: Truth::default(),
             two_since: None,
+            index: Index::default(),
         }
     }
 
@@ -300,6 +312,14 @@ impl Estate {
 
     /// Once everything is there: which servers each zone needs, and where its names lead.
     pub(super) fn connect(&mut self) {
+        let dbs = self.dbs.iter().zip(0..);
+        self.index.dbs = dbs.map(|(d, i)| ((d.reference.id.clone(), d.site.to_string()), i)).collect();
+        let groups = self.groups.iter().zip(0..);
+        self.index.groups =
+            groups.map(|(g, i)| ((g.reference.group.clone(), g.site.to_string()), i)).collect();
+        let zones = self.zones.iter().zip(0..);
+        let key = |z: &ZoneRef| (z.zone.clone(), z.component.to_string());
+        self.index.zones = zones.map(|(z, i)| (key(&z.reference), i)).collect();
         for zone in &mut self.zones {
             for (i, db) in
                 self.dbs.iter().enumerate().filter(|(_, d)| zone.needs.contains(&d.reference.component))
@@ -321,9 +341,12 @@ impl Estate {
         if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
             self.truth.turns.push((self.now, served));
         }
-        let mut writers = BTreeSet::new();
-        let two =
-            self.dbs.iter().filter(|d| self.writable(d)).any(|d| !writers.insert(&d.reference.component));
+        let mut writers = vec![false; self.dbs.len()];
+        let two = self
+            .dbs
+            .iter()
+            .filter(|d| self.writable(d))
+            .any(|d| std::mem::replace(&mut writers[d.component], true));
         match (two, self.two_since) {
             (true, None) => self.two_since = Some(self.now),
             (false, Some(since)) => {
@@ -433,7 +456,10 @@ impl Estate {
             Action::Write(write) => self.write(write),
             Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
-        self.note_users();
+        // Guards and rows change nothing for users.
+        if !matches!(action, Action::Write(_)) {
+            self.note_users();
+        }
         answer
     }
 
@@ -453,18 +479,14 @@ impl Estate {
                 .find(db)
                 .ok()
                 .map(|i| State::Wrote(WroteState { ok: self.writable(&self.dbs[i]), server: db.id.clone() })),
-            Target::Group(group) => self
-                .groups
-                .iter()
-                .find(|g| g.reference.group == group.group && g.site.as_str() == group.place.name)
-                .map(|g| {
-                    State::Group(GroupState {
-                        size: g.size,
-                        in_service: g.in_service,
-                        suspended: BTreeSet::new(),
-                        last_failure: g.failure.clone(),
-                    })
-                }),
+            Target::Group(group) => self.find_group(group).ok().map(|i| &self.groups[i]).map(|g| {
+                State::Group(GroupState {
+                    size: g.size,
+                    in_service: g.in_service,
+                    suspended: BTreeSet::new(),
+                    last_failure: g.failure.clone(),
+                })
+            }),
             Target::Records { zone, names } => self.zone(zone).map(|z| {
                 let asked = |s: &&RecordSet| names.iter().any(|(n, t)| *n == s.name && *t == s.rtype);
                 State::Records(RecordsState { sets: z.sets.iter().filter(asked).cloned().collect() })
@@ -496,7 +518,7 @@ impl Estate {
     }
 
     fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
-        self.zones.iter().find(|z| z.reference.zone == zone.zone && z.reference.component == zone.component)
+        self.find_zone(zone).ok().map(|i| &self.zones[i])
     }
 
     fn database(&self, i: usize) -> DatabaseState {

@@ -2,16 +2,21 @@
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::printer::Printer;
+use crate::cli::printer::{Format, Printer};
 use crate::plan::catalog;
 use crate::plan::shape::suggest;
 
 /// Explains one id, or lists them all.
 pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
     let Some(id) = id else {
-        for id in catalog::ids() {
-            let title = catalog::find(id).map_or("", |e| e.title);
-            printer.line(&format!("{id:<26} {title}"));
+        let all: Vec<_> = catalog::ids().filter_map(catalog::find).collect();
+        if printer.format != Format::Human {
+            let explained: Vec<_> = all.iter().map(document).collect();
+            printer.document(&serde_json::json!({"schema_version": 1, "explanations": explained}));
+            return Ok(exit::DONE);
+        }
+        for e in all {
+            printer.line(&format!("{:<26} {}", e.id, e.title));
         }
         return Ok(exit::DONE);
     };
@@ -22,6 +27,11 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
             "drctl explain lists everything",
         ));
     };
-    printer.line(&format!("{}\n  {}\n\nwhy: {}\nfix: {}", found.id, found.title, found.why, found.what));
+    let words = format!("{}\n  {}\n\nwhy: {}\nfix: {}", found.id, found.title, found.why, found.what);
+    printer.tell(&words, &document(&found));
     Ok(exit::DONE)
+}
+
+fn document(e: &catalog::Explanation) -> serde_json::Value {
+    serde_json::json!({"schema_version": 1, "id": e.id, "title": e.title, "why": e.why, "fix": e.what})
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cli::args::{Global, InitArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::printer::Printer;
+use crate::cli::printer::{Format, Printer};
 use crate::plan::{schema, shapes};
 
 const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");
@@ -24,32 +24,39 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
     }
     let plans = base.join("plans");
     std::fs::create_dir_all(&plans).map_err(|e| CliError::file(&plans, &e))?;
-    write_new(printer, &plans.join("drctl.yaml"), SETTINGS)?;
-    write_new(
-        printer,
-        &plans.join(format!("{name}.yaml")),
-        &PLAN.replacen("plan: starter", &format!("plan: {name}"), 1),
-    )?;
+    let plan = PLAN.replace("starter", name);
     // Editors find these by the first line of the files: completion and checks while typing.
     let of = |record, title| format!("{:#}\n", schema::schema(record, title));
-    write_new(printer, &plans.join("plan.schema.json"), &of(&shapes::PLAN, "drctl plan"))?;
-    write_new(printer, &plans.join("settings.schema.json"), &of(&shapes::SETTINGS, "drctl.yaml"))?;
-    write_new(printer, &base.join(".gitignore"), ".drctl/\n")?;
-    printer.line(&format!("next: drctl check, then drctl failover {name} --sandbox --to us-east-1"));
+    let files = [
+        (plans.join("drctl.yaml"), SETTINGS.to_owned()),
+        (plans.join(format!("{name}.yaml")), plan),
+        (plans.join("plan.schema.json"), of(&shapes::PLAN, "drctl plan")),
+        (plans.join("settings.schema.json"), of(&shapes::SETTINGS, "drctl.yaml")),
+        (base.join(".gitignore"), ".drctl/\n".to_owned()),
+    ];
+    let (mut wrote, mut kept) = (Vec::new(), Vec::new());
+    for (path, text) in &files {
+        let new = write_new(path, text)?;
+        if printer.format == Format::Human {
+            printer.line(&format!("{} {}", if new { "wrote" } else { "kept" }, path.display()));
+        }
+        if new { &mut wrote } else { &mut kept }.push(path.display().to_string());
+    }
+    let next = format!("drctl check, then drctl failover {name} --sandbox --to us-east-1");
+    let document =
+        serde_json::json!({"schema_version": 1, "plan": name, "wrote": wrote, "kept": kept, "next": next});
+    printer.tell(&format!("next: {next}"), &document);
     Ok(exit::DONE)
 }
 
-fn write_new(printer: &Printer, path: &Path, text: &str) -> Result<(), CliError> {
+/// Whether the file was not there before.
+fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
     match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => {
             file.write_all(text.as_bytes()).map_err(|e| CliError::file(path, &e))?;
-            printer.line(&format!("wrote {}", path.display()));
-            Ok(())
+            Ok(true)
         }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            printer.line(&format!("kept {}", path.display()));
-            Ok(())
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(CliError::file(path, &e)),
     }
 }

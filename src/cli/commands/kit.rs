@@ -62,14 +62,17 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     };
     std::fs::write(to, serde_json::to_vec_pretty(&kit).unwrap_or_default())
         .map_err(|e| CliError::file(to, &e))?;
-    printer.line(&format!(
-        "wrote {}: {} plans, {} observations, {} unfinished runs, digest {} (unsigned)",
+    let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
+    let words = format!(
+        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished runs, digest {} (unsigned)",
         to.display(),
-        contents.plans.len(),
-        contents.observations.len(),
-        contents.runs.len(),
         kit.digest.short()
-    ));
+    );
+    let document = serde_json::json!({
+        "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,
+        "unfinished_runs": runs, "digest": kit.digest, "signature": kit.signature,
+    });
+    printer.tell(&words, &document);
     Ok(exit::DONE)
 }
 

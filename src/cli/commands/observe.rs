@@ -19,6 +19,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
     let store = context.store()?;
     loop {
         let mut seen_something = true;
+        let mut documents = Vec::new();
         for plan in &plans {
             let stage = Stage::of(&context, plan, None)?;
             let (view, none) = (Silent, || 0);
@@ -42,8 +43,13 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
                     printer.line(&format!("  {target}: {}", entry.now.why_not()));
                 }
             } else {
-                printer.document(&serde_json::json!({"schema_version": 1, "plan": plan.name, "active": {"site": active.site(), "basis": active.basis()}, "estate": seen}));
+                documents.push(serde_json::json!({"schema_version": 1, "plan": plan.name, "active": {"site": active.site(), "basis": active.basis()}, "estate": seen}));
             }
+        }
+        match (printer.format, documents.as_slice()) {
+            (Format::Human, _) => {}
+            (_, [one]) => printer.document(one),
+            (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
         }
         let Some(every) = every else {
             return Ok(if seen_something { exit::DONE } else { exit::NOT_RECOVERED });

@@ -4,7 +4,7 @@ use crate::cli::args::{Global, ReportArgs, ReportCommand, ReportFormat};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::printer::Printer;
+use crate::cli::printer::{Format, Printer};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::ids::RunId;
@@ -21,14 +21,16 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     let state = create::replay(&run, &records)?;
     let report = summary::report(&state, state.last_at);
     match format {
-        ReportFormat::Md => {
+        ReportFormat::Md if printer.format == Format::Human => {
             let text = markdown::render(&report).map_err(|e| CliError {
                 exit: exit::BUG,
                 ..CliError::usage(format!("the report cannot be rendered: {e}"))
             })?;
             printer.text(&text);
         }
-        ReportFormat::Json => printer.document(&serde_json::to_value(&report).unwrap_or_default()),
+        ReportFormat::Md | ReportFormat::Json => {
+            printer.document(&serde_json::to_value(&report).unwrap_or_default())
+        }
     }
     Ok(exit::DONE)
 }

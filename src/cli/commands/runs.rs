@@ -125,8 +125,18 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
         }
         view.event(event, &state);
     }
-    if printer.format == Format::Human {
-        outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    match printer.format {
+        Format::Human => {
+            outcome::screen(
+                printer,
+                &state,
+                &Told { real: Dur::ZERO, passed: None, truth: None, phase: None },
+            );
+        }
+        Format::Json => {
+            printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}))
+        }
+        Format::Jsonl => {}
     }
     Ok(exit::DONE)
 }
@@ -144,16 +154,21 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
                         printer.line(&format!("{} {words}", event.at.clock()));
                     }
                 }
-                _ => printer.line(&serde_json::to_string(event).unwrap_or_default()),
+                Format::Jsonl => printer.line(&serde_json::to_string(event).unwrap_or_default()),
+                Format::Json => {}
             }
         }
         shown = events.len();
         let state = read(store, run)?;
-        if state.finished() {
-            return Ok(exit::DONE);
-        }
         idle = if RunLock::is_held(&folder, run) { 0 } else { idle + 1 };
-        if idle > 2 {
+        if state.finished() || idle > 2 {
+            if printer.format == Format::Json {
+                let report = summary::report(&state, state.last_at);
+                printer.document(&serde_json::to_value(&report).unwrap_or_default());
+            }
+            if state.finished() {
+                return Ok(exit::DONE);
+            }
             printer.note(&format!("nobody drives run {run}; drctl runs resume {run} carries it on"));
             return Ok(exit::WAITING);
         }
@@ -161,7 +176,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     }
 }
 
-/// Leaves a signal for the process that drives the run.
+/// Leaves a signal for the process that drives the run, and says who will take it.
 pub fn send(
     context: &Context,
     printer: &Printer,
@@ -169,6 +184,23 @@ pub fn send(
     run: &RunId,
     signal: Signal,
 ) -> Result<u8, CliError> {
+    let driven = post(context, store, run, signal)?;
+    let next = if driven {
+        "the process that drives it has been told".to_owned()
+    } else {
+        format!("nobody drives it; drctl runs resume {run} carries it on")
+    };
+    printer.note(&format!("noted for run {run}: {next}"));
+    if printer.format != Format::Human {
+        printer.document(
+            &serde_json::json!({"schema_version": 1, "run_id": run, "noted": true, "driven": driven}),
+        );
+    }
+    Ok(exit::DONE)
+}
+
+/// Leaves a signal. Says whether a process drives the run.
+fn post(context: &Context, store: &SqliteJournal, run: &RunId, signal: Signal) -> Result<bool, CliError> {
     let state = read(store, run)?;
     let who = context.person();
     // The owner decides; but what it would refuse now is better said now.
@@ -187,14 +219,7 @@ pub fn send(
     }
     let now = World::live().map_or(state.last_at, |w| w.now());
     store.post(run, now, &who, &signal)?;
-    let driven = RunLock::is_held(&Context::lock_folder(store), run);
-    let next = if driven {
-        "the process that drives it has been told".to_owned()
-    } else {
-        format!("nobody drives it; drctl runs resume {run} carries it on")
-    };
-    printer.note(&format!("noted for run {run}: {next}"));
-    Ok(exit::DONE)
+    Ok(RunLock::is_held(&Context::lock_folder(store), run))
 }
 
 /// Cancels: tells the process that drives the run, or carries it to its end here.
@@ -205,12 +230,12 @@ fn cancel(
     run: &RunId,
     reason: &str,
 ) -> Result<u8, CliError> {
-    send(context, printer, store, run, Signal::Cancel { reason: one_line(reason) })?;
+    let signal = Signal::Cancel { reason: one_line(reason) };
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        Ok(exit::DONE)
-    } else {
-        carry_on(context, printer, store, run)
+        return send(context, printer, store, run, signal);
     }
+    post(context, store, run, signal)?;
+    carry_on(context, printer, store, run)
 }
 
 fn resume(
@@ -231,10 +256,10 @@ fn resume(
     }
     super::guards::still_ours(context, store, &state)?;
     for waiver in context.waivers(waive)? {
-        send(context, printer, store, run, Signal::Waive { waiver })?;
+        post(context, store, run, Signal::Waive { waiver })?;
     }
     if !state.finished() {
-        send(context, printer, store, run, Signal::Resume)?;
+        post(context, store, run, Signal::Resume)?;
     }
     carry_on(context, printer, store, run)
 }
@@ -338,6 +363,9 @@ fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Pat
                 .and_then(|()| file.sync_all())
                 .map_err(|e| CliError::file(path, &e))?;
             printer.note(&format!("wrote {}", path.display()));
+            if printer.format != Format::Human {
+                printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "wrote": path.display().to_string()}));
+            }
         }
     }
     Ok(exit::DONE)
@@ -379,6 +407,9 @@ fn import(printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, C
     }
     let run = import_records(store, &records)?;
     printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
+    if printer.format != Format::Human {
+        printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": records.len()}));
+    }
     Ok(exit::DONE)
 }
 
