@@ -190,6 +190,10 @@ impl<'a> Driver<'a> {
 
     /// Judges at once what needs no look at the outside, and asks for a look otherwise.
     fn look(&mut self, i: usize, now: Timestamp) -> Result<bool, DriveError> {
+        let revision = self.owned.state.steps[i].revision;
+        if self.poller.waits(i, revision) {
+            return Ok(false);
+        }
         let action = self.owned.state.action(i);
         let action = action.as_ref();
         let status = &self.owned.state.work(i).status;
@@ -205,14 +209,14 @@ impl<'a> Driver<'a> {
             }
             _ if blind => Sight::Nothing,
             Action::Check(Check::Evidence { targets }) => {
-                self.poller.want(i, targets.clone(), now);
+                self.poller.want((i, revision), targets.clone(), now);
                 return Ok(false);
             }
             _ => {
                 let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
                 let work = self.owned.state.work(i);
                 let targets = action.watch(token, &work.key, work.mark.as_deref()).into_iter().collect();
-                self.poller.want(i, targets, now);
+                self.poller.want((i, revision), targets, now);
                 return Ok(false);
             }
         };

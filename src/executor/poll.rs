@@ -14,6 +14,8 @@ pub struct Poller {
 
 #[derive(Debug)]
 struct Want {
+    /// Of the step, when it wanted this.
+    revision: u32,
     targets: Vec<Target>,
     looks: u32,
     due: Timestamp,
@@ -30,14 +32,20 @@ pub struct Look {
 }
 
 impl Poller {
+    /// Whether a step waits for a look already, and nothing happened to it since it asked.
+    pub fn waits(&self, step: usize, revision: u32) -> bool {
+        self.wants.get(&step).is_some_and(|w| w.revision == revision)
+    }
+
     /// A step wants to see targets; the first time at once.
-    pub fn want(&mut self, step: usize, targets: Vec<Target>, now: Timestamp) {
-        match self.wants.get(&step) {
-            Some(want) if want.targets == targets => {}
+    pub fn want(&mut self, (step, revision): (usize, u32), targets: Vec<Target>, now: Timestamp) {
+        match self.wants.get_mut(&step) {
+            Some(want) if want.targets == targets => want.revision = revision,
             // It watches something else by now, such as the change that its call started: quick at first again.
             _ => {
                 let wait = targets.iter().map(first_look).min().unwrap_or_default();
-                self.wants.insert(step, Want { targets, looks: 0, due: now + wait, under_way: false });
+                let want = Want { revision, targets, looks: 0, due: now + wait, under_way: false };
+                self.wants.insert(step, want);
             }
         }
     }

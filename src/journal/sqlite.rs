@@ -36,7 +36,7 @@ pub enum Durability {
 pub struct SqliteJournal {
     path: PathBuf,
     reader: std::cell::RefCell<Connection>,
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: mpsc::Sender<Job>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -64,7 +64,7 @@ impl SqliteJournal {
         Ok(Self {
             path: path.to_owned(),
             reader: std::cell::RefCell::new(reader),
-            jobs: Some(jobs),
+            jobs,
             thread: Some(thread),
         })
     }
@@ -83,10 +83,8 @@ impl SqliteJournal {
         build: impl FnOnce(oneshot::Sender<Result<Vec<Record>, AppendError>>) -> Job,
     ) -> oneshot::Receiver<Result<Vec<Record>, AppendError>> {
         let (answer, receiver) = oneshot::channel();
-        if let Some(jobs) = &self.jobs {
-            // A writer that is gone drops the job and with it the answer's sender, which the receiver reports.
-            let _ = jobs.send(build(answer));
-        }
+        // A writer that is gone drops the job and with it the answer's sender, which the receiver reports.
+        let _ = self.jobs.send(build(answer));
         receiver
     }
 
@@ -182,16 +180,13 @@ impl SqliteJournal {
         write().map_err(|e| self.fail(&e))
     }
 
-    /// Notes of the simulated estate of a run: what was done to it and when.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub fn note_simulated(&self, run: &RunId, at: Timestamp, bytes: &[u8]) -> Result<(), StoreError> {
-        let reader = self.reader.borrow();
-        let done = reader
-            .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")
-            .and_then(|mut s| s.execute(params![run.as_str(), at.millis(), bytes]));
-        done.map(|_| ()).map_err(|e| self.fail(&e))
+    /// Takes notes of what is done to the simulated estate of a run. They are there when the next append is, or this is dropped.
+    pub fn notes(&self, run: &RunId) -> impl Fn(Timestamp, &[u8]) + 'static {
+        let (jobs, run) = (self.jobs.clone(), run.clone());
+        move |at, bytes| {
+            // Without a writer there is no append either, and that is told.
+            let _ = jobs.send(Job::Note { run: run.clone(), at, bytes: bytes.to_vec() });
+        }
     }
 
     /// Those notes, oldest first.
@@ -248,7 +243,7 @@ fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
 
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        let _ = self.jobs.send(Job::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

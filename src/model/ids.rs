@@ -86,12 +86,9 @@ impl Digest {
     }
 
     fn from_raw(raw: &[u8]) -> Self {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(raw.len() * 2);
-        for byte in raw {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|half| char::from(DIGITS[usize::from(half)]));
+        Self(raw.iter().flat_map(digits).collect())
     }
 
     /// Wraps a digest that was read from a store. It is compared with a computed one before it is believed.

@@ -11,6 +11,7 @@ impl RunState {
 
     /// A step changed: so may those that need it.
     pub(super) fn touched(&mut self, i: usize) {
+        self.steps[i].revision += 1;
         self.place(i);
         if self.work(i).status.settled() {
             for n in 0..self.dependents[i].len() {
@@ -21,7 +22,10 @@ impl RunState {
 
     /// Anything may have changed.
     pub(super) fn place_all(&mut self) {
-        (0..self.steps.len()).for_each(|i| self.place(i));
+        for i in 0..self.steps.len() {
+            self.steps[i].revision += 1;
+            self.place(i);
+        }
     }
 
     fn place(&mut self, i: usize) {

@@ -158,6 +158,8 @@ pub struct StepState {
     pub approved_by: Vec<Person>,
     /// Who says that it was done by hand.
     pub claimed_by: Option<Person>,
+    /// Rises with every event about the step: what follows from it is the same while this is.
+    pub revision: u32,
 }
 
 /// How a probe turned, over the run.
@@ -250,6 +252,7 @@ impl RunState {
             facts: Vec::new(),
             approved_by: Vec::new(),
             claimed_by: None,
+            revision: 0,
         });
         let steps = steps.collect();
         let index: BTreeMap<_, _> =

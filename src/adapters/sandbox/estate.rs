@@ -356,8 +356,9 @@ impl Estate {
             _ => {}
         }
         let early = |zone: &Zone, site: &SiteName| {
-            let dbs = zone.servers.get(site).map_or(&[][..], |(dbs, _)| dbs);
-            *site != self.home && !dbs.iter().all(|&d| self.writable(&self.dbs[d]))
+            let ready =
+                |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.writable(&self.dbs[d]));
+            *site != self.home && !zone.servers.get(site).is_none_or(ready)
         };
         self.truth.traffic_before_database |=
             self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));

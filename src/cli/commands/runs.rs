@@ -277,7 +277,7 @@ fn carry_on(
     let began = clock.now();
     let stage = stage_of(store, &state, context)?;
     if let Some(sandbox) = &stage.sandbox {
-        keep(sandbox, store, run)?;
+        sandbox.keep(Box::new(store.notes(run)));
     }
     let view = Progress::new(*printer, stage.sandbox.is_none() || context.pace().is_some());
     let count = move || interrupts.count();
@@ -336,17 +336,6 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
         stage.world.not_before(last + later);
     }
     Ok(stage)
-}
-
-/// Keeps what a rehearsal does to its estate, so that a later process finds it.
-pub fn keep(sandbox: &Sandbox, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
-    let notes = SqliteJournal::open(store.path(), crate::journal::sqlite::Durability::Process)?;
-    let run = run.clone();
-    sandbox.keep(Box::new(move |at: Timestamp, bytes: &[u8]| {
-        // A note that is not kept makes a later resume start from an older estate; the run itself is in the journal.
-        let _ = notes.note_simulated(&run, at, bytes);
-    }));
-    Ok(())
 }
 
 fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Path>) -> Result<u8, CliError> {

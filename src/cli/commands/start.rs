@@ -279,7 +279,7 @@ impl Starting<'_> {
         self.consent(&runbook)?;
         let created = self.created(stage, plan, &seen, &runbook, run);
         if let Some(sandbox) = &stage.sandbox {
-            super::runs::keep(sandbox, self.store, &created.run)?;
+            sandbox.keep(Box::new(self.store.notes(&created.run)));
         }
         let owned = create::create(session, created, &owner(stage), turns)?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))

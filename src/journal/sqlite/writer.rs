@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::super::chain::{self, Record};
 use super::super::{AppendError, Release};
 use crate::model::ids::{ComponentName, Digest, RunId};
+use crate::model::time::Timestamp;
 
 /// Marks a refusal that is about a component held by another run.
 pub(super) const BUSY: &str = "busy\0";
@@ -16,16 +17,43 @@ type Answer = oneshot::Sender<Result<Vec<Record>, AppendError>>;
 
 /// Something to write.
 pub(super) enum Job {
-    Create { run: RunId, claims: Vec<ComponentName>, events: Vec<Vec<u8>>, answer: Answer },
-    Append { run: RunId, epoch: u64, expect: u64, events: Vec<Vec<u8>>, release: Release, answer: Answer },
-    Import { run: RunId, records: Vec<Record>, claims: Vec<ComponentName>, answer: Answer },
+    Create {
+        run: RunId,
+        claims: Vec<ComponentName>,
+        events: Vec<Vec<u8>>,
+        answer: Answer,
+    },
+    Append {
+        run: RunId,
+        epoch: u64,
+        expect: u64,
+        events: Vec<Vec<u8>>,
+        release: Release,
+        answer: Answer,
+    },
+    Import {
+        run: RunId,
+        records: Vec<Record>,
+        claims: Vec<ComponentName>,
+        answer: Answer,
+    },
+    /// What was done to a simulated estate. It goes into the commit of the next append: a journal never says more than that.
+    Note {
+        run: RunId,
+        at: Timestamp,
+        bytes: Vec<u8>,
+    },
+    /// Nothing comes after this.
+    Stop,
 }
 
 impl Job {
     fn answer(self, result: Result<Vec<Record>, AppendError>) {
-        let (Self::Create { answer, .. } | Self::Append { answer, .. } | Self::Import { answer, .. }) = self;
-        // The process that asked may be gone; what was written stays written.
-        let _ = answer.send(result);
+        if let Self::Create { answer, .. } | Self::Append { answer, .. } | Self::Import { answer, .. } = self
+        {
+            // The process that asked may be gone; what was written stays written.
+            let _ = answer.send(result);
+        }
     }
 }
 
@@ -47,9 +75,18 @@ impl Writer {
 
     /// Serves until nobody can send any more. What arrives during a commit goes into the next one together.
     pub(super) fn serve(mut self, jobs: &Receiver<Job>) {
+        let mut group: Vec<Job> = Vec::new();
         while let Some(first) = next(jobs) {
-            let group: Vec<_> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
-            self.commit(group);
+            group.push(first);
+            group.extend(jobs.try_iter().take(GROUP - 1));
+            let stops = group.iter().any(|job| matches!(job, Job::Stop));
+            let only_notes = group.iter().all(|job| matches!(job, Job::Note { .. }));
+            if stops || !only_notes || group.len() >= GROUP {
+                self.commit(std::mem::take(&mut group));
+            }
+            if stops {
+                return;
+            }
         }
     }
 
@@ -123,6 +160,13 @@ fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Re
             append(connection, run, *epoch, *expect, events, *release)
         }
         Job::Import { run, records, claims, .. } => import(connection, run, records, claims),
+        Job::Note { run, at, bytes } => {
+            let mut insert = connection
+                .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")?;
+            insert.execute(params![run.as_str(), at.millis(), bytes])?;
+            Ok(Ok(Vec::new()))
+        }
+        Job::Stop => Ok(Ok(Vec::new())),
     }
 }
 
