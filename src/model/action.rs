@@ -3,6 +3,7 @@
 //! Beside each action stand its undo and its in-doubt rule, so that nobody can add one without deciding both. An action
 //! is concrete: everything it will send is in it, and execution is left no choice.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -143,6 +144,12 @@ pub struct Scale {
     pub to: GroupSize,
     /// Instances in service that are enough to go on.
     pub proceed_at: u32,
+    /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resume: BTreeSet<String>,
+    /// Processes that are suspended after: what an undo restores.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspend: BTreeSet<String>,
 }
 
 /// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
@@ -310,6 +317,8 @@ impl Action {
                 from: s.to,
                 to: s.from,
                 proceed_at: 0,
+                resume: s.suspend.clone(),
+                suspend: s.resume.clone(),
                 group: s.group.clone(),
             }))),
             Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),

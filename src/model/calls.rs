@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, Check, Fence, FenceMethod, Scale, Switch, Write};
 use super::ids::ComponentName;
 use super::place::Place;
@@ -105,7 +107,16 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
 fn scale_calls(s: &Scale) -> Vec<Call> {
     let region = &s.group.place.region;
     let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
-    vec![
+    let processes = |operation: &'static str, verb: &str, of: &BTreeSet<String>| {
+        let names: Vec<_> = of.iter().map(|p| quoted(p)).collect();
+        let command = format!(
+            "aws autoscaling {verb} --region {region} --auto-scaling-group-name {} --scaling-processes {}",
+            quoted(&s.group.group),
+            names.join(" ")
+        );
+        (!of.is_empty()).then(|| call("autoscaling", operation, &s.group.place.name, true, command))
+    };
+    let sizes = [
         call(
             "autoscaling",
             "UpdateAutoScalingGroup",
@@ -127,7 +138,10 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
                 s.proceed_at
             ),
         ),
-    ]
+    ];
+    let resume = processes("ResumeProcesses", "resume-processes", &s.resume);
+    let suspend = processes("SuspendProcesses", "suspend-processes", &s.suspend);
+    resume.into_iter().chain(sizes).chain(suspend).collect()
 }
 
 fn write_call(write: &Write) -> Call {

@@ -1,6 +1,6 @@
 //! Failover: the source is lost or failing. Fence and scale side by side, measure, promote, verify, switch, confirm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
@@ -74,6 +74,9 @@ pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
     }
 }
 
+/// Processes without which no instance comes into service (Amazon EC2 Auto Scaling User Guide, «Suspend and resume processes»).
+const NEEDED: &[&str] = &["Launch", "AddToLoadBalancer"];
+
 fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Option<Scale> {
     let input = draft.input;
     let name = &component.name;
@@ -103,10 +106,21 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
     }
     let to = GroupSize { min: now.size.min.max(desired), desired, max: now.size.max };
     // In place and in service: nothing to do. In place but not there yet: waited for all the same.
+    let blocked: BTreeSet<String> =
+        now.suspended.iter().filter(|p| NEEDED.contains(&p.as_str())).cloned().collect();
     if to == now.size && now.in_service >= share(desired, at.proceed_percent) {
         return None;
     }
-    Some(Scale { group, from: now.size, to, proceed_at: share(desired, at.proceed_percent) })
+    if !blocked.is_empty() {
+        let processes: Vec<_> = blocked.iter().map(String::as_str).collect();
+        draft.notes.push(format!(
+            "{} has its processes {} suspended: they are resumed, or nothing would start",
+            group.group,
+            processes.join(", ")
+        ));
+    }
+    let proceed_at = share(desired, at.proceed_percent);
+    Some(Scale { group, from: now.size, to, proceed_at, resume: blocked, suspend: BTreeSet::new() })
 }
 
 /// max(floor, ceil(percent of the source's in-service capacity)).

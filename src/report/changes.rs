@@ -1,5 +1,7 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use schemars::JsonSchema;
@@ -87,6 +89,10 @@ fn of(action: &Action) -> Vec<Change> {
             .map(|(attribute, before, after)| {
                 change(&resource, attribute, before.to_string(), after.to_string())
             })
+            .chain((s.resume != s.suspend).then(|| {
+                let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(",");
+                change(&resource, "suspended_processes", list(&s.resume), list(&s.suspend))
+            }))
             .collect()
         }
         Action::Switch(s) => s

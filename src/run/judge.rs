@@ -405,8 +405,10 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &crate::model::state::FenceState)
 
 fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
     let wanted = scale.to;
+    let runs = scale.resume.is_disjoint(&group.suspended);
     if direction == Direction::Undo || wanted.desired < scale.from.desired {
-        return if group.size == wanted { Verdict::Done(Vec::new()) } else { Verdict::Before };
+        let there = group.size == wanted && runs && scale.suspend.is_subset(&group.suspended);
+        return if there { Verdict::Done(Vec::new()) } else { Verdict::Before };
     }
     let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
     if !sized && group.size.desired > wanted.desired {
@@ -415,7 +417,7 @@ fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
             group.size.desired, wanted.desired
         ));
     }
-    if !sized {
+    if !sized || !runs {
         return Verdict::Before;
     }
     if group.in_service >= scale.proceed_at {

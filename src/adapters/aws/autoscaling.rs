@@ -115,20 +115,33 @@ impl Aws {
         Ok(found)
     }
 
-    /// Gives a group its sizes.
+    /// Gives a group its sizes, and lets the processes run that they need. Each call sets a state, so both may be made again.
     pub(super) async fn scale(&self, scale: &Scale) -> Result<Option<String>, Failure> {
         let place = &scale.group.place;
         let site = self.site(place).await;
         let size = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let name = &scale.group.group;
+        let processes = |of: &BTreeSet<String>| Some(of.iter().cloned().collect());
+        if !scale.resume.is_empty() {
+            let ask = site.autoscaling().resume_processes().auto_scaling_group_name(name);
+            let call = ask.set_scaling_processes(processes(&scale.resume)).send();
+            self.once("autoscaling", place, call).await?;
+        }
         let call = site
             .autoscaling()
             .update_auto_scaling_group()
-            .auto_scaling_group_name(&scale.group.group)
+            .auto_scaling_group_name(name)
             .min_size(size(scale.to.min))
             .desired_capacity(size(scale.to.desired))
             .max_size(size(scale.to.max))
             .send();
-        self.once("autoscaling", place, call).await.map(|_| None)
+        self.once("autoscaling", place, call).await?;
+        if !scale.suspend.is_empty() {
+            let ask = site.autoscaling().suspend_processes().auto_scaling_group_name(name);
+            let call = ask.set_scaling_processes(processes(&scale.suspend)).send();
+            self.once("autoscaling", place, call).await?;
+        }
+        Ok(None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every call that changes something fails once, in every way that a network or a service knows.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
@@ -76,6 +77,29 @@ fn a_refused_batch_is_taken_apart_and_one_wrong_name_keeps_no_other_from_moving(
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 3, "the seed's own, www, and api");
     let (code, _, err) = estate.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{err}");
+}
+
+/// Somebody suspended launches in the standby group, to keep it at nothing.
+#[test]
+fn suspended_launches_are_resumed_before_capacity_is_asked_for() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let credential = format!("Credential={}/20260101/us-east-1/autoscaling/aws4_request", estate.account());
+    let done = Command::new("curl")
+        .args(["-sS", "--fail", "-H"])
+        .arg(format!("Authorization: AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"))
+        .args(["-d", "Action=SuspendProcesses&Version=2011-01-01&AutoScalingGroupName=truststream-nodes-dr"])
+        .args(["-d", "ScalingProcesses.member.1=Launch"])
+        .arg(super::localstack())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (code, report) = estate.json(FAILOVER);
+    assert!(code == 5 && report["outcome"] == "recovered", "{report:#}");
+    assert!(report["changed"].to_string().contains("suspended_processes"), "{:#}", report["changed"]);
+    let calls = estate.proxy.take_calls();
+    assert_eq!(calls.iter().filter(|c| c.operation == "ResumeProcesses").count(), 1);
+    estate.assert_recovered_once();
 }
 
 #[test]
