@@ -84,3 +84,17 @@ fn a_tail_that_was_cut_off() {
     let faults = audit(&path).faults;
     assert!(faults.iter().any(|f| f.run.contains("truststream") && f.why.contains("cut off")), "{faults:?}");
 }
+
+#[test]
+fn status_says_that_a_run_is_broken_and_shows_the_others() {
+    let (folder, path) = rehearsed();
+    folder.ok(&["status", "--sandbox"]);
+    let run = "sandbox-truststream-failover-s1-1";
+    tamper(&path, &format!("UPDATE events SET epoch = 9 WHERE run_id = '{run}' AND seq = 4"));
+    let (code, out, err) = folder.run(&["status", "--sandbox"]);
+    assert!(code == 1 && out.contains(&format!("JOURNAL BROKEN  run {run}, event 4")), "{code}: {out}{err}");
+    assert!(out.contains("sandbox-starter-failover-s1-2"), "{out}");
+    let listed = folder.ok(&["runs", "list", "--sandbox"]);
+    assert!(listed.contains(&format!("{run}  broken: ")), "{listed}");
+    assert!(listed.contains("sandbox-starter-failover-s1-2"), "{listed}");
+}

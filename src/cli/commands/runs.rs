@@ -61,7 +61,19 @@ fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
 fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     let mut documents = Vec::new();
     for row in store.runs()? {
-        let state = read(store, &row.run)?;
+        let state = match read(store, &row.run) {
+            Ok(state) => state,
+            // It hides no other run.
+            Err(e) => {
+                if printer.format == Format::Human {
+                    printer.line(&format!("{}  broken: {e}", row.run));
+                }
+                documents.push(serde_json::json!({
+                    "run_id": row.run, "outcome": "broken", "reason": e.to_string(), "events": row.events,
+                }));
+                continue;
+            }
+        };
         let report = summary::report(&state, state.last_at);
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");

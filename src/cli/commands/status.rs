@@ -11,6 +11,7 @@ use crate::inventory::{Estate, Known, active, targets};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::verify;
 use crate::model::action::{Action, Fence};
 use crate::model::event::WorldKind;
 use crate::model::ids::ComponentName;
@@ -30,32 +31,35 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
     let runs = states(&store)?;
+    let faults = verify::audit(&store.contents()?).faults;
     let mut documents = Vec::new();
     for plan in &plans {
         documents.push(one(&context, printer, &store, plan, &runs)?);
     }
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
+        for fault in &faults {
+            let words = format!(
+                "JOURNAL BROKEN  run {}, event {}: {}; drctl audit verify tells more",
+                fault.run, fault.seq, fault.why
+            );
+            printer.line(&printer.paint(RED, &words));
+        }
     } else {
-        printer.document(&serde_json::json!({"schema_version": 1, "plans": documents, "runs": runs.iter().map(row_json).collect::<Vec<_>>()}));
+        let broken: Vec<_> =
+            faults.iter().map(|f| serde_json::json!({"run": f.run, "event": f.seq, "why": f.why})).collect();
+        let rows: Vec<_> = runs.iter().map(row_json).collect();
+        printer.document(&serde_json::json!({
+            "schema_version": 1, "plans": documents, "runs": rows, "faults": broken,
+        }));
     }
-    Ok(exit::DONE)
+    Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
 }
 
-/// Every run of the store that can be read. One that cannot is reported by audit verify, not here.
+/// Every run of the store that can be read. One that cannot is among the faults, and hides no other.
 fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
-    let mut states = Vec::new();
-    for row in store.runs()? {
-        match store
-            .read(&row.run)
-            .map_err(CliError::from)
-            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
-        {
-            Ok(state) => states.push(state),
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(states)
+    let rows = store.runs()?.into_iter();
+    Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
 }
 
 fn one(
