@@ -92,6 +92,14 @@ pub struct RunCreated {
     pub continues: Option<RunId>,
 }
 
+impl RunCreated {
+    /// The command that does something to this run: rehearsals have a store of their own.
+    pub fn command(&self, verb: &str, more: &str) -> String {
+        let sandbox = if self.world == WorldKind::Live { "" } else { " --sandbox" };
+        format!("drctl {verb} {}{more}{sandbox}", self.run)
+    }
+}
+
 /// How a step came to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

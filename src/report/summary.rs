@@ -327,15 +327,15 @@ fn error(state: &RunState) -> Option<ReportError> {
         Status::Blocked { flag, rule, .. } => Some((flag.clone(), *rule)),
         _ => None,
     });
-    let run = &state.created.run;
+    let resume = |more: &str| state.created.command("runs resume", more);
     let (code, next) = match (&state.mode, blocked) {
-        (Mode::Paused, _) => ("paused", format!("drctl runs resume {run}")),
-        (_, Some((Some(flag), Some(_)))) => ("blocked", format!("drctl runs resume {run} {flag}")),
+        (Mode::Paused, _) => ("paused", resume("")),
+        (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
         (_, Some((Some(flag), None))) => ("approval", flag),
         (Mode::Cancelling, _) => {
-            ("past_return", format!("drctl runs resume {run}, or drctl failback once the old site is back"))
+            ("past_return", format!("{}, or drctl failback once the old site is back", resume("")))
         }
-        _ => ("halted", format!("correct the cause, then drctl runs resume {run}")),
+        _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };
     Some(ReportError { code: code.to_owned(), hint: format!("{halted}. Next: {next}") })
 }

@@ -178,13 +178,17 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
 
 /// Only a person can say whether a command ran that may not run twice.
 fn ask(state: &RunState, i: usize) -> Effect {
-    let (id, run) = (&state.step(i).id, &state.created.run);
+    let (id, created) = (&state.step(i).id, &state.created);
     record(What::GateBlocked {
         step: id.clone(),
         rule: None,
         why: "the command may have run already, whole or in part; running it again may not be safe"
             .to_owned(),
-        flag: Some(format!("drctl runs done {run} {id}, or drctl runs skip {run} {id} --reason TEXT")),
+        flag: Some(format!(
+            "{}, or {}",
+            created.command("runs done", &format!(" {id}")),
+            created.command("runs skip", &format!(" {id} --reason TEXT"))
+        )),
     })
 }
 

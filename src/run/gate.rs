@@ -132,7 +132,7 @@ fn approval(
         let reason = format!("nobody said yes within {expires_after}; expiry never means yes");
         return Says::Failed(What::StepFailed { step, reason });
     }
-    let flag = Some(format!("drctl approve {} {step}", state.created.run));
+    let flag = Some(state.created.command("approve", &format!(" {step}")));
     Says::Blocked(What::GateBlocked { step, rule: None, why: format!("approval is asked for: {ask}"), flag })
 }
 

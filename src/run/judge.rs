@@ -200,7 +200,7 @@ fn locked(state: &RunState, i: usize, why: String) -> Ruling {
         step: state.step(i).id.clone(),
         rule: None,
         why: format!("waiting for credentials: {why}"),
-        flag: Some(format!("renew them, then: drctl runs resume {}", state.created.run)),
+        flag: Some(format!("renew them, then: {}", state.created.command("runs resume", ""))),
     })
 }
 

@@ -145,13 +145,13 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if let Some(error) = &report.error {
         p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
     }
+    let everything = format!("{} has everything", state.created.command("report run", ""));
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}, "));
-    p.line(&format!(
-        "  took     {passed}real {}; drctl report run {}{} has everything",
-        told.real,
-        report.run_id,
-        if told.passed.is_some() { " --sandbox" } else { "" }
-    ));
+    // What is only shown took no time of its own.
+    p.line(&match told.real {
+        Dur::ZERO => format!("  {everything}"),
+        real => format!("  took     {passed}real {real}; {everything}"),
+    });
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {

@@ -181,7 +181,8 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
             if state.finished() {
                 return Ok(exit::DONE);
             }
-            printer.note(&format!("nobody drives run {run}; drctl runs resume {run} carries it on"));
+            let resume = state.created.command("runs resume", "");
+            printer.note(&format!("nobody drives run {run}; {resume} carries it on"));
             return Ok(exit::WAITING);
         }
         world.block_on(world.sleep_until(world.now() + Dur(500)));
@@ -200,7 +201,8 @@ pub fn send(
     let next = if driven {
         "the process that drives it has been told".to_owned()
     } else {
-        format!("nobody drives it; drctl runs resume {run} carries it on")
+        let resume = read(store, run)?.created.command("runs resume", "");
+        format!("nobody drives it; {resume} carries it on")
     };
     printer.note(&format!("noted for run {run}: {next}"));
     if printer.format != Format::Human {
