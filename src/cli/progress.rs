@@ -181,7 +181,10 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
         What::Paused { why } => format!("paused: {why}"),
         What::Resumed { who } => format!("resumed by {who}"),
-        What::CancelRequested { who, reason } => format!("cancelled by {who}: {reason}"),
+        What::CancelRequested { who, reason, displaced_by: None } => format!("cancelled by {who}: {reason}"),
+        What::CancelRequested { who, reason, displaced_by: Some(other) } => {
+            format!("cancelled by {who}: {reason}; its guard is held by {other}: nothing is taken back")
+        }
         What::ClaimedDone { step, who } => format!("{who} says that {step} was done by hand"),
         What::StepUndone { step } => format!("{step} taken back"),
         What::UndoFailed { step, reason } => {

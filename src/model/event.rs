@@ -120,7 +120,7 @@ pub enum Outcome {
     Recovered,
     /// It was cancelled and unwound: as if it had not been.
     Cancelled,
-    /// It was cancelled after a point of no return; what was done stays done.
+    /// It was cancelled after a point of no return, or while somebody else held its guard; what was done stays done.
     Abandoned,
 }
 
@@ -150,6 +150,9 @@ pub enum Signal {
     Cancel {
         /// Why.
         reason: String,
+        /// Who holds a guard of the run by now: nothing is taken back from under them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        displaced_by: Option<String>,
     },
     /// Leave a step out.
     Skip {
@@ -363,6 +366,9 @@ pub enum What {
         who: Person,
         /// Why.
         reason: String,
+        /// Who holds a guard of the run by now: nothing is taken back from under them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        displaced_by: Option<String>,
     },
     /// A person says that a step was done by hand; observation decides.
     ClaimedDone {

@@ -151,7 +151,8 @@ impl<'a> Draft<'a> {
             place: place.clone(),
             holder: self.input.request.holder.clone(),
         };
-        let mut step = step(&format!("hold.{component}"), Phase::Gate, Some(component), Action::Check(check));
+        let mut step =
+            step(&format!("hold.{component}"), Phase::Promote, Some(component), Action::Check(check));
         step.needs = all(needs);
         vec![self.push(step)]
     }

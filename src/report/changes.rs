@@ -31,7 +31,8 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         let step = &state.steps[*i];
         let performed = matches!(step.work.status, Status::Done(End::Performed | End::ByHand));
         // A step that failed after its call may have had its effect all the same.
-        step.undo.is_none() && (performed || (step.work.attempts > 0 && step.work.status == Status::Failed))
+        let half = step.work.attempts > 0 && step.work.status == Status::Failed;
+        step.undo.is_none() && (performed || half || !step.work.parts.accepted.is_empty())
     };
     (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
 }
@@ -39,10 +40,12 @@ pub fn changes(state: &RunState) -> Vec<Change> {
 /// What a step did of its action: of a batch that was taken apart, the parts that were accepted.
 fn made(state: &RunState, i: usize) -> Action {
     let (action, work) = (&state.step(i).action, &state.steps[i].work);
-    let apart = work.status == Status::Failed && !work.parts.refused.is_empty();
+    let parts = &work.parts;
+    let apart =
+        !matches!(work.status, Status::Done(_)) && (!parts.refused.is_empty() || !parts.accepted.is_empty());
     match action {
         Action::Switch(switch) if apart => {
-            let accepted: Vec<u32> = work.parts.accepted.iter().copied().collect();
+            let accepted: Vec<u32> = parts.accepted.iter().copied().collect();
             let none = Switch { zone: switch.zone.clone(), changes: Vec::new() };
             Action::Switch(if accepted.is_empty() { none } else { switch.part(&accepted) })
         }

@@ -102,7 +102,12 @@ impl RunState {
                 self.retry_failed();
                 self.place_all();
             }
-            What::CancelRequested { .. } => self.control(Mode::Cancelling, "cancel_requested")?,
+            What::CancelRequested { displaced_by, .. } => {
+                self.displaced |= displaced_by.is_some();
+                self.control(Mode::Cancelling, "cancel_requested")?;
+                self.retry_undo();
+                self.place_all();
+            }
             What::RunFinished { outcome } => {
                 self.control(Mode::Finished(*outcome), "run_finished")?;
                 self.finished_at = Some(at);
@@ -126,6 +131,7 @@ impl RunState {
     fn take_epoch(&mut self, epoch: u64, owner: &str, at: Timestamp) {
         owner.clone_into(&mut self.owner);
         self.epoch = epoch;
+        self.taken_at = at;
         self.halted = None;
         let finished = self.finished();
         for (i, step) in self.steps.iter_mut().enumerate() {
@@ -149,6 +155,20 @@ impl RunState {
             if step.work.status == Status::Failed {
                 step.work = step.work.again();
             }
+        }
+        // Whoever renewed credentials says so by resuming: the step is looked at before anybody is asked again.
+        for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
+            let waits = matches!(&step.work.status, Status::Blocked { rule: None, .. });
+            if waits && !matches!(of.action, Action::Gate(_) | Action::Run(_)) {
+                step.work.status = Status::Started;
+            }
+        }
+        self.retry_undo();
+    }
+
+    /// What could not be taken back is tried again.
+    fn retry_undo(&mut self) {
+        for step in &mut self.steps {
             if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
                 step.undo = None;
             }
@@ -234,6 +254,16 @@ impl RunState {
     }
 }
 
+/// Whether a call may have had an effect that nobody has seen or disproved: a step that failed, was tried again or waited for
+/// somebody still carries that doubt.
+const fn unsettled(status: &Status, doubt: Option<Timestamp>) -> bool {
+    match status {
+        Status::InDoubt { .. } | Status::Awaiting { .. } => true,
+        Status::Started | Status::Backoff { .. } | Status::Blocked { .. } | Status::Failed => doubt.is_some(),
+        _ => false,
+    }
+}
+
 /// Where a call's event takes a step; none if the event is no call's, or cannot follow.
 fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
     match (&work.status, what) {
@@ -271,12 +301,13 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             work.doubt = Some(at);
             Some(Status::InDoubt { since: at })
         }
-        (Status::InDoubt { .. } | Status::Awaiting { .. }, What::PartSettled { .. }) => {
+        (status, What::PartSettled { .. }) if unsettled(status, work.doubt) => {
             work.parts.accepted.extend(&work.parts.now);
+            work.parts.settled_at = Some(at);
             work.doubt = None;
             Some(Status::Started)
         }
-        (Status::InDoubt { .. } | Status::Awaiting { .. }, What::EffectDisproved { seen, .. }) => {
+        (status, What::EffectDisproved { seen, .. }) if unsettled(status, work.doubt) => {
             work.generation += 1;
             work.doubt = None;
             work.reason = Some(seen.clone());

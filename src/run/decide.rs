@@ -2,7 +2,7 @@
 
 use super::gate::{self, Says};
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, InDoubt, Undo, Write};
+use crate::model::action::{Action, Check, InDoubt, Undo, Write};
 use crate::model::event::{Direction, End, Outcome, What};
 use crate::model::runbook::OnFailure;
 use crate::model::time::{Dur, Timestamp};
@@ -146,7 +146,9 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
     if step.background || timeout == Dur::ZERO {
         return otherwise;
     }
-    let due = work.started_at.unwrap_or(now) + timeout;
+    // Time in which nobody drove the run is not the step's, and each part of a batch has its own.
+    let began = [work.started_at, Some(state.taken_at), work.parts.settled_at].into_iter().flatten().max();
+    let due = began.unwrap_or(now) + timeout;
     if now < due {
         return otherwise.into_iter().chain([Effect::WakeAt(due)]).collect();
     }
@@ -240,6 +242,14 @@ fn end(state: &RunState) -> Vec<Effect> {
 
 /// Before the first point of no return everything is taken back, the fence last. After it nothing is.
 fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    let calling = |i| state.work(i).status == Status::Calling;
+    // Another run owns all this by now: what is taken back would be taken from it, and what is looked for is its doing.
+    if guard_lost(state) {
+        return match (0..state.steps.len()).any(calling) {
+            true => Vec::new(),
+            false => vec![record(What::RunFinished { outcome: Outcome::Abandoned })],
+        };
+    }
     let mut effects = forward(state, now, false);
     if state.past_return() {
         if !state.in_flight() {
@@ -271,6 +281,15 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         }
         None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
     }
+}
+
+/// Whether somebody took a guard of the run over, as it found itself or as whoever cancelled it did.
+fn guard_lost(state: &RunState) -> bool {
+    let lost = |i: usize| {
+        matches!(state.step(i).action, Action::Check(Check::Guard { .. }))
+            && state.work(i).status == Status::Failed
+    };
+    state.displaced || (0..state.steps.len()).any(lost)
 }
 
 /// Later ranks wait for earlier ones: the fence is lifted when nothing of the run is left, and the guard is given back last.

@@ -112,10 +112,10 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
             InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i),
             _ => Ruling::Keep("accepted, not visible yet".to_owned()),
         },
-        (Status::InDoubt { since }, Verdict::Before) => match action.in_doubt() {
-            InDoubt::ObserveAfter(settle) if now < *since + settle => unsettled(*since + settle),
-            InDoubt::ObserveAfter(_) => disproved(state, i),
-            _ => perform(state, i, undo, Call::default()),
+        (Status::InDoubt { since }, Verdict::Before) => match settle(state, i) {
+            Some(settle) if now < *since + settle => unsettled(*since + settle),
+            Some(_) => disproved(state, i),
+            None => perform(state, i, undo, Call::default()),
         },
         // Nothing of it is there, so there is nothing to take back. A fence may be half there; lifting it cannot hurt.
         (_, Verdict::Before) if undoing_now(state, i) && !matches!(action, Action::Fence(_)) => {
@@ -134,7 +134,7 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
 fn doubtful(state: &RunState, i: usize) -> Status {
     let work = state.work(i);
     match (&work.status, work.doubt) {
-        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. }, Some(since)) => {
+        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. } | Status::Failed, Some(since)) => {
             Status::InDoubt { since }
         }
         (status, _) => status.clone(),
@@ -142,10 +142,8 @@ fn doubtful(state: &RunState, i: usize) -> Status {
 }
 
 /// An undo whose first call is about to be intended.
-fn undoing_now(state: &RunState, i: usize) -> bool {
-    state.mode == super::state::Mode::Cancelling
-        && state.work(i).status.settled()
-        && state.direction(i) == Direction::Do
+pub(super) fn undoing_now(state: &RunState, i: usize) -> bool {
+    leaving(state, i) && !state.work(i).status.in_flight()
 }
 
 fn end_of(state: &RunState, i: usize) -> End {
@@ -161,26 +159,44 @@ fn end_of(state: &RunState, i: usize) -> End {
 }
 
 fn disproved(state: &RunState, i: usize) -> Ruling {
-    Ruling::Record(What::EffectDisproved {
-        step: state.step(i).id.clone(),
-        seen: "the state from before the call still stands".to_owned(),
-    })
+    let seen = "the state from before the call still stands".to_owned();
+    Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
+}
+
+/// A forward step of a run that is being taken back.
+fn leaving(state: &RunState, i: usize) -> bool {
+    state.mode == super::state::Mode::Cancelling && state.direction(i) == Direction::Do
+}
+
+/// How long the absence of an effect in doubt is not believed; none where the call is simply made again. A run that is being taken
+/// back makes no call again, and what comes late would be left behind by it.
+fn settle(state: &RunState, i: usize) -> Option<Dur> {
+    match state.action(i).in_doubt() {
+        InDoubt::ObserveAfter(settle) if leaving(state, i) => Some(settle.max(REPEAT_AFTER)),
+        InDoubt::ObserveAfter(settle) => Some(settle),
+        InDoubt::Repeat | InDoubt::Ask => leaving(state, i).then_some(REPEAT_AFTER),
+    }
 }
 
 /// The second of two calls is due, unless it was made and its effect is not to be seen yet.
 fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Ruling {
     let second_was_made = state.work(i).mark.is_some();
-    match (&doubtful(state, i), state.action(i).in_doubt()) {
-        (Status::InDoubt { since }, InDoubt::ObserveAfter(settle))
-            if second_was_made && now < *since + settle =>
-        {
+    match (&doubtful(state, i), settle(state, i)) {
+        (Status::InDoubt { since }, Some(settle)) if second_was_made && now < *since + settle => {
             unsettled(*since + settle)
         }
         (Status::Awaiting { .. }, _) if second_was_made => {
             Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
         }
         (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i),
-        _ => perform(state, i, state.direction(i) == Direction::Undo, Call { mark, part: Vec::new() }),
+        _ if leaving(state, i) && state.work(i).status.in_flight() => {
+            let seen = "only the first of two calls had its effect, and the second is not made".to_owned();
+            Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
+        }
+        _ => {
+            let undo = undoing_now(state, i) || state.direction(i) == Direction::Undo;
+            perform(state, i, undo, Call { mark: mark.filter(|_| !undo), part: Vec::new() })
+        }
     }
 }
 
@@ -339,11 +355,11 @@ fn thing(
         }
         (Action::Write(Write::Guard { component, holder, instead_of, .. }), State::Guard(guard)) => {
             match &guard.holder {
-                None => Verdict::Before,
                 Some(held) if held == holder => Verdict::Done(Vec::new()),
-                held if held == instead_of => Verdict::Before,
-                Some(other) => Verdict::Wrong(format!(
-                    "the guard of {component} is held by {other}; only if that run is dead: drctl runs cancel {}, then start again with --take-over --reason TEXT",
+                held if held.is_none() || held == instead_of || undoing_now(state, i) => Verdict::Before,
+                held => Verdict::Wrong(format!(
+                    "the guard of {component} is held by {}; only if that run is dead: drctl runs cancel {}, then start again with --take-over --reason TEXT",
+                    held.as_deref().unwrap_or_default(),
                     state.created.run
                 )),
             }
@@ -365,7 +381,7 @@ fn looked_long(state: &RunState, i: usize, now: Timestamp) -> bool {
 }
 
 fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
-    state.work(i).started_at.is_none_or(|began| now >= began + patience)
+    state.work(i).started_at.is_none_or(|began| now >= began.max(state.taken_at) + patience)
 }
 
 fn still_held(component: &ComponentName, ours: &str, holder: Option<&str>) -> Verdict {

@@ -1,6 +1,7 @@
 //! What the answer to a call means.
 
 use super::state::RunState;
+use crate::model::action::Action;
 use crate::model::event::{Direction, What};
 use crate::model::time::{Dur, Timestamp};
 
@@ -63,11 +64,13 @@ pub fn after_call(
         CallOutcome::Refused { code, why, again: Again::Later } => {
             vec![What::CallRefused { step, code, why, retry_at }]
         }
-        CallOutcome::Refused { code, why, again: Again::InParts } => {
+        CallOutcome::Refused { code, why, again: Again::InParts }
+            if matches!(*state.action(i), Action::Switch(_)) =>
+        {
             let why = format!("{code}: {why}");
             vec![What::CallRefused { step, code, why, retry_at: None }]
         }
-        CallOutcome::Refused { code, why, again: Again::Never } => {
+        CallOutcome::Refused { code, why, again: Again::Never | Again::InParts } => {
             let reason = format!("{code}: {why}");
             let failed = match state.direction(i) {
                 Direction::Do => What::StepFailed { step: step.clone(), reason },

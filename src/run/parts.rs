@@ -9,6 +9,7 @@ use super::state::{RunState, Status};
 use crate::model::action::{RecordChange, Switch};
 use crate::model::event::Direction;
 use crate::model::state::RecordSet;
+use crate::model::time::Timestamp;
 
 /// How many names an error lists.
 const NAMED: usize = 5;
@@ -22,12 +23,14 @@ pub struct Parts {
     pub refused: Vec<(Vec<u32>, String)>,
     /// Positions of changes whose part was accepted.
     pub accepted: BTreeSet<u32>,
+    /// When the last of them was in place: the rest has a deadline of its own.
+    pub settled_at: Option<Timestamp>,
 }
 
 impl Parts {
     /// Nothing was called.
     pub const fn new() -> Self {
-        Self { now: Vec::new(), refused: Vec::new(), accepted: BTreeSet::new() }
+        Self { now: Vec::new(), refused: Vec::new(), accepted: BTreeSet::new(), settled_at: None }
     }
 }
 
@@ -81,7 +84,7 @@ pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) ->
 /// A switch that was taken apart is taken back only as far as it got.
 fn in_scope(state: &RunState, i: usize, group: &Group) -> bool {
     let forward = &state.steps[i].work.parts;
-    let undoing = state.direction(i) == Direction::Undo || state.mode == super::state::Mode::Cancelling;
+    let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
     let whole = forward.refused.is_empty() && forward.accepted.is_empty();
     let done = matches!(state.steps[i].work.status, Status::Done(_));
     !undoing || whole || done || group.changes.iter().any(|c| forward.accepted.contains(c))
@@ -118,6 +121,7 @@ pub fn positions<'g>(groups: impl IntoIterator<Item = &'g Group>) -> Vec<u32> {
 
 /// Which part is called next: never one that holds a part whose refusal nothing else explains.
 pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
+    let whole = found.done.len() + found.ready.len() + found.foreign.len();
     let mut left: Vec<&Group> = found.ready.iter().collect();
     let mut named: Vec<(String, String)> =
         found.foreign.iter().map(|g| (g.name.clone(), CHANGED.to_owned())).collect();
@@ -125,9 +129,13 @@ pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
     let mut culprits: BTreeSet<u32> = positions(&found.foreign).into_iter().collect();
     loop {
         let bad = suspects(&left, refused, &culprits);
-        let single = bad.iter().find_map(|(part, why)| match part.as_slice() {
-            [only] => Some((*only, *why)),
-            _ => None,
+        // Only what was refused alone is to blame: what else was in its part may have been put right meanwhile.
+        let single = left.iter().enumerate().find_map(|(at, group)| {
+            let alone = |part: &[u32]| match part {
+                [] => whole == 1,
+                part => part.iter().all(|c| group.changes.contains(c)),
+            };
+            refused.iter().find(|(part, _)| alone(part)).map(|(_, why)| (at, why.as_str()))
         });
         match single {
             Some((at, why)) => {

@@ -42,7 +42,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
             Err("the run is being unwound; let it end and start a new one".to_owned())
         }
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
-        Signal::Cancel { reason } => Ok(cancel(state, reason, who)),
+        Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
         Signal::Done { step } => {
             let i = find(state, step)?;
@@ -71,11 +71,12 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
 }
 
 /// A second cancel of a run that stopped after a point of no return closes it.
-fn cancel(state: &RunState, reason: &str, who: &Person) -> Vec<What> {
+fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<What> {
     if state.mode == Mode::Cancelling && state.past_return() && !state.in_flight() {
         return vec![What::RunFinished { outcome: Outcome::Abandoned }];
     }
-    vec![What::CancelRequested { who: who.clone(), reason: reason.to_owned() }]
+    let displaced_by = displaced_by.map(str::to_owned);
+    vec![What::CancelRequested { who: who.clone(), reason: reason.to_owned(), displaced_by }]
 }
 
 fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<What>, String> {

@@ -124,6 +124,8 @@ impl Work {
             key: self.key.clone(),
             mark: self.mark.clone(),
             doubt: self.doubt,
+            // What was refused may be taken now; what was accepted stays this run's to take back.
+            parts: Parts { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
         }
     }
@@ -210,6 +212,8 @@ pub struct RunState {
     pub mode: Mode,
     /// The owner's number.
     pub epoch: u64,
+    /// When it took the run: nobody could do anything before.
+    pub taken_at: Timestamp,
     /// The owner, for people.
     pub owner: String,
     /// Refusals accepted before and during the run.
@@ -226,6 +230,8 @@ pub struct RunState {
     pub promoted_at: BTreeMap<ComponentName, Timestamp>,
     /// True once clocks disagreed: measured figures are bounds from then on.
     pub clock_jumped: bool,
+    /// True once a person who cancelled it saw that somebody else holds its guard.
+    pub displaced: bool,
     /// Why the last process stopped, if it said so.
     pub halted: Option<String>,
     /// When the run was finished.
@@ -288,6 +294,7 @@ impl RunState {
             steps,
             mode: Mode::Running,
             epoch: 0,
+            taken_at: at,
             owner: String::new(),
             turns: BTreeMap::new(),
             debts: BTreeMap::new(),
@@ -295,6 +302,7 @@ impl RunState {
             last_at: at,
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
+            displaced: false,
             halted: None,
             finished_at: None,
             index,

@@ -14,7 +14,9 @@ mod audit;
 #[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]
 mod aws_stub;
 mod broken_plans;
+mod cancelled;
 mod cli;
+mod doubts;
 mod golden;
 mod hostile_journals;
 mod hostile_yaml;

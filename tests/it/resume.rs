@@ -12,7 +12,7 @@ use drctl::run::state::Mode;
 use crate::rig::{Notes, Rehearsed, Rig, truststream};
 use crate::simulation::invariants;
 
-fn events(r: &Rehearsed) -> Vec<Event> {
+pub fn events(r: &Rehearsed) -> Vec<Event> {
     r.records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
 }
 
@@ -21,7 +21,7 @@ fn promotions(notes: &Notes) -> usize {
 }
 
 /// The estate as it was when only `prefix` was written. Calls that were on their way then had their effects, or not.
-fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
+pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
     let last = prefix.last().unwrap();
     let What::RunCreated(created) = &prefix[0].what else { panic!("a run begins with run_created") };
     let runbook: Runbook = serde_json::from_str(&created.runbook).unwrap();

@@ -1,6 +1,7 @@
 //! A rehearsal in this process, over a journal in memory, with everything that it did laid open.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::{Sandbox, Scenario, Truth};
@@ -10,9 +11,10 @@ use drctl::inventory::{Estate, Observation, targets};
 use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
-use drctl::model::event::{RunCreated, What, WorldKind};
+use drctl::model::event::{RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName};
 use drctl::model::runbook::{Intent, ProbeRole, Runbook};
+use drctl::model::state::State;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
@@ -24,6 +26,9 @@ pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
 /// What was done to the estate: when, after how many events, and what.
 pub type Notes = Vec<(Timestamp, Vec<u8>)>;
+
+/// What is there, by target.
+pub type Seen = BTreeMap<String, State>;
 
 pub struct Rig {
     pub plan: Plan,
@@ -177,6 +182,40 @@ impl Rig {
 
     /// Carries a run on from a prefix of its journal, over an estate to which `notes` were done.
     pub fn carry_on(&self, prefix: &[Record], notes: &Notes) -> Rehearsed {
+        self.second(prefix, notes, None).0
+    }
+
+    /// Cancels a run of which a prefix was written. Also gives the estate a minute after its end.
+    pub fn cancel(&self, prefix: &[Record], notes: &Notes, displaced_by: Option<&str>) -> (Rehearsed, Seen) {
+        let displaced_by = displaced_by.map(str::to_owned);
+        self.second(prefix, notes, Some(Signal::Cancel { reason: "not now".to_owned(), displaced_by }))
+    }
+
+    /// The estate before anything was done to it.
+    pub fn untouched(&self) -> Seen {
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        self.seen(&sandbox, &world)
+    }
+
+    fn seen(&self, sandbox: &Sandbox, world: &World) -> Seen {
+        let journal = MemoryJournal::default();
+        let none = || 0;
+        let session = Session {
+            journal: &journal,
+            cloud: sandbox,
+            prober: sandbox,
+            world,
+            view: &Silent,
+            interrupts: &none,
+            patience: Patience::Stop,
+        };
+        let all = targets::of_plan(&self.plan, None);
+        let seen = world.block_on(survey::look(&session, &all, Dur::secs(15)));
+        seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect()
+    }
+
+    fn second(&self, prefix: &[Record], notes: &Notes, signal: Option<Signal>) -> (Rehearsed, Seen) {
         let world = World::simulated(BEGAN, self.seed, None);
         let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
         sandbox.replay(notes);
@@ -186,6 +225,9 @@ impl Rig {
             world.not_before(*at);
         }
         let journal = MemoryJournal::from_records(prefix);
+        if let Some(signal) = &signal {
+            journal.post(&run_id(), world.now(), &Person::claimed("test"), signal).unwrap();
+        }
         let none = || 0;
         let session = Session {
             journal: &journal,
@@ -201,7 +243,10 @@ impl Rig {
             let recorder = Recorder::resumed(3, &owned.state.turns);
             drive::drive(&session, owned, recorder).await.unwrap()
         });
-        Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) }
+        let done = Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) };
+        world.not_before(world.now() + Dur::mins(1));
+        let seen = self.seen(&sandbox, &world);
+        (done, seen)
     }
 }
 

@@ -22,9 +22,24 @@ use crate::run::state::Status;
 /// # Errors
 /// If somebody else holds one of them, or nobody.
 pub fn still_ours(context: &Context, store: &SqliteJournal, state: &RunState) -> Result<(), CliError> {
+    let Some((target, holder)) = lost(context, store, state)? else { return Ok(()) };
+    let message = format!("the {target} of run {} is held by {holder}", state.created.run);
+    let hint = "talk to whoever took it; drctl runs cancel closes this run and takes nothing back";
+    Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
+}
+
+/// The first guard of the run that somebody else holds by now, with who does.
+///
+/// # Errors
+/// If nothing can be looked at.
+pub fn lost(
+    context: &Context,
+    store: &SqliteJournal,
+    state: &RunState,
+) -> Result<Option<(Target, String)>, CliError> {
     let held = held(state);
     if state.created.world != WorldKind::Live || state.finished() || held.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let stage = Stage::live(&context.settings, state.runbook.recovery_place())?;
     let (view, none) = (Silent, || 0);
@@ -35,12 +50,10 @@ pub fn still_ours(context: &Context, store: &SqliteJournal, state: &RunState) ->
         let ours = held.values().find(|(t, _)| *t == target).map(|(_, holder)| holder);
         if guard.holder.as_ref() != ours {
             let holder = guard.holder.as_deref().unwrap_or("nobody: somebody took it away");
-            let message = format!("the {target} of run {} is held by {holder}", state.created.run);
-            let hint = "talk to whoever took it; drctl runs cancel closes this run";
-            return Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) });
+            return Ok(Some((target, holder.to_owned())));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Guards that the run took and has not begun to give back, with their holder as it was written.
@@ -49,7 +62,7 @@ fn held(state: &RunState) -> BTreeMap<String, (Target, String)> {
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
         match &step.action {
             Action::Write(Write::Guard { component, place, holder, .. })
-                if matches!(at.work.status, Status::Done(_)) =>
+                if matches!(at.work.status, Status::Done(_)) && at.undo.is_none() =>
             {
                 let target = Target::Guard { component: component.clone(), place: place.clone() };
                 held.insert(component.to_string(), (target, holder.clone()));

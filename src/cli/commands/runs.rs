@@ -244,7 +244,14 @@ fn cancel(
     run: &RunId,
     reason: &str,
 ) -> Result<u8, CliError> {
-    let signal = Signal::Cancel { reason: one_line(reason) };
+    let lost = super::guards::lost(context, store, &read(store, run)?)?;
+    if let Some((target, holder)) = &lost {
+        let text =
+            format!("the {target} is held by {holder}: the run is closed and nothing of it is taken back");
+        printer.note(&text);
+    }
+    let displaced_by = lost.map(|(_, holder)| holder);
+    let signal = Signal::Cancel { reason: one_line(reason), displaced_by };
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
     }
@@ -262,6 +269,11 @@ fn resume(
     let state = read(store, run)?;
     if state.finished() && state.owed().next().is_none() {
         printer.note(&format!("run {run} is over and owes nothing"));
+        if printer.format == Format::Json {
+            let report = summary::report(&state, state.last_at);
+            let told = Told { real: Dur::ZERO, passed: None, truth: None, phase: None };
+            printer.document(&outcome::document(&report, exit::DONE, &told));
+        }
         return Ok(exit::DONE);
     }
     // Only its owner may go on with a run: whoever is not gets no word in either.

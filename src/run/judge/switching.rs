@@ -1,7 +1,7 @@
 //! What the record sets that are there mean for a step that switches them.
 
-use super::{Call, Ruling, disproved, doubtful, end_of, perform, undoing_now, unsettled};
-use crate::model::action::{InDoubt, Switch};
+use super::{Call, Ruling, disproved, doubtful, end_of, perform, settle, undoing_now, unsettled};
+use crate::model::action::Switch;
 use crate::model::event::{Direction, What};
 use crate::model::facts::Fact;
 use crate::model::state::{RecordAnswer, RecordSet};
@@ -19,8 +19,14 @@ pub(super) fn judge(
 ) -> Ruling {
     let id = state.step(i).id.clone();
     let found = parts::find(state, i, switch, there);
+    let settle = settle(state, i).unwrap_or_default();
     if undoing_now(state, i) {
-        return take_back(state, i, switch, &found);
+        let work = state.work(i);
+        return match work.doubt.filter(|_| !matches!(work.status, Status::Done(_))) {
+            // What was called may still come to be, and would then be left.
+            Some(since) if now < since + settle => unsettled(since + settle),
+            _ => take_back(state, i, switch, &found),
+        };
     }
     let undo = state.direction(i) == Direction::Undo;
     if found.ready.is_empty() && found.foreign.is_empty() {
@@ -29,10 +35,6 @@ pub(super) fn judge(
             false => What::StepFinished { step: id, end: end_of(state, i), facts: vec![fact(None, switch)] },
         });
     }
-    let settle = match state.action(i).in_doubt() {
-        InDoubt::ObserveAfter(settle) => settle,
-        InDoubt::Repeat | InDoubt::Ask => Dur::ZERO,
-    };
     // A batch is atomic: one set of it that is as it should be stands for all of them.
     let called = |g: &&Group| {
         let now = &state.work(i).parts.now;
@@ -40,12 +42,9 @@ pub(super) fn judge(
     };
     let took = found.done.iter().any(|g| called(&g)) && !found.ready.iter().any(|g| called(&g));
     match doubtful(state, i) {
-        Status::InDoubt { .. } | Status::Awaiting { .. } if took => match state.work(i).status {
-            Status::InDoubt { .. } | Status::Awaiting { .. } => {
-                Ruling::Record(What::PartSettled { step: id })
-            }
-            _ => call(state, i, undo, switch, &found),
-        },
+        Status::InDoubt { .. } | Status::Awaiting { .. } if took => {
+            Ruling::Record(What::PartSettled { step: id })
+        }
         Status::InDoubt { since } if now < since + settle => unsettled(since + settle),
         Status::Awaiting { answered_at, .. } if now < answered_at + settle => {
             Ruling::Keep("accepted, not visible yet".to_owned())

@@ -83,6 +83,18 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     assert!(code == 6 && words.contains("the guard of db was taken over by run"), "{code}: {words}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 
+    // What hers did belongs to his by now: she closes her run, and nothing is taken back from under him.
+    let (_, list, _) = estate.run(&["runs", "list", "--output", "json", "--store", "alice.db"]);
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let run = list["runs"][0]["run_id"].as_str().unwrap();
+    estate.proxy.take_calls();
+    let (code, out, err) =
+        estate.run(&["runs", "cancel", run, "--reason", "bob took over", "--store", "alice.db"]);
+    assert!(code == 1 && out.contains("ABANDONED"), "{code}: {out}{err}");
+    assert!(err.contains("nothing of it is taken back"), "{err}");
+    let calls: Vec<_> = estate.proxy.take_calls().into_iter().map(|c| c.operation).collect();
+    assert!(calls.iter().all(|c| ["AssumeRole", "GetObject"].contains(&c.as_str())), "{calls:?}");
+
     of_bob.release();
     let (code, words) = bob.join().unwrap();
     assert_eq!(code, 5, "{words}");
