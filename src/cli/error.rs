@@ -50,12 +50,33 @@ impl CliError {
     }
 }
 
-const ELSEWHERE: &str = "make room or name another store with --store; `drctl runs export RUN` from a copy of this store and `drctl runs import` carry the run there";
+/// What SQLite and the system say of a store, and what helps first.
+const CAUSES: &[(&str, &str)] = &[
+    ("disk is full", "make room"),
+    ("No space left", "make room"),
+    ("readonly", "make it writable"),
+    ("Permission denied", "make it yours"),
+    ("Read-only file system", "make the file system writable"),
+    ("unable to open", "check that its folder is there and that you may write to it"),
+    ("locked", "wait for the process that holds it to end"),
+    ("not a database", "check that --store names a store of drctl"),
+    ("malformed", "restore it from a copy"),
+    ("I/O error", "check the disk, its room and its limits"),
+];
+
+/// What helps where a store does not work, by its cause.
+fn elsewhere(message: &str) -> String {
+    let known = CAUSES.iter().find(|(words, _)| message.contains(words));
+    let first = known.map_or_else(String::new, |(_, help)| format!("{help}, or "));
+    format!(
+        "{first}name another store with --store; `drctl runs export RUN` from a copy of this store and `drctl runs import` carry the run there"
+    )
+}
 
 impl From<StoreError> for CliError {
     fn from(e: StoreError) -> Self {
         let (code, hint, exit) = match &e {
-            StoreError::Unreadable(_) => ("store", Some(ELSEWHERE.to_owned()), exit::USAGE),
+            StoreError::Unreadable(why) => ("store", Some(elsewhere(why)), exit::USAGE),
             StoreError::Corrupt { .. } => {
                 ("corrupt", Some("drctl audit verify shows everything that does not hold; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
             }
@@ -75,7 +96,7 @@ impl From<DriveError> for CliError {
             DriveError::Append(AppendError::Fenced { .. } | AppendError::Conflict { .. }) => {
                 Self { code: "fenced", message, hint: Some("another process carries the run on; nothing was done after the last event in the journal".to_owned()), exit: exit::HELD }
             }
-            DriveError::Append(_) => Self { code: "journal", message, hint: Some(ELSEWHERE.to_owned()), exit: exit::NOT_RECOVERED },
+            DriveError::Append(_) => Self { code: "journal", hint: Some(elsewhere(&message)), message, exit: exit::NOT_RECOVERED },
             DriveError::Unknown { .. } => {
                 Self { code: "unknown_event", message, hint: Some("use the version of drctl that wrote it, or a newer one".to_owned()), exit: exit::USAGE }
             }

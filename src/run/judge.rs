@@ -148,9 +148,10 @@ pub(super) fn undoing_now(state: &RunState, i: usize) -> bool {
 
 fn end_of(state: &RunState, i: usize) -> End {
     let work = state.work(i);
-    match (&work.status, &state.steps[i].claimed_by) {
+    match (&doubtful(state, i), &state.steps[i].claimed_by) {
+        // Whoever says that it was done by hand: what drctl called may have been what did it, and is taken back by a cancel.
+        (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, _) => End::Performed,
         (_, Some(_)) => End::ByHand,
-        (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, None) => End::Performed,
         (_, None) if !state.step(i).action.mutates() => End::Performed,
         // An earlier call of several may have been the one.
         (_, None) if matches!(state.step(i).action, Action::Switch(_)) && work.attempts > 1 => End::Performed,
