@@ -101,6 +101,7 @@ impl View for Progress {
                 }
                 if let What::StepFinished { step, .. }
                 | What::StepFailed { step, .. }
+                | What::GuardLost { step, .. }
                 | What::StepSkipped { step, .. } = &event.what
                 {
                     self.waiting.borrow_mut().remove(step.as_str());
@@ -166,7 +167,9 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::PartSettled { step } => format!("{step} is done in part"),
         What::EffectDisproved { step, seen } => format!("{step} had no effect: {seen}"),
         What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
-        What::StepFailed { step, reason } => format!("{step} {}: {reason}", p.paint(RED, "failed")),
+        What::StepFailed { step, reason } | What::GuardLost { step, reason } => {
+            format!("{step} {}: {reason}", p.paint(RED, "failed"))
+        }
         What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
         What::GateBlocked { step, why, flag, .. } => {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));

@@ -9,7 +9,7 @@ use super::create::{Owned, encode};
 use super::poll::Poller;
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
-use crate::journal::{Release, inbox};
+use crate::journal::Release;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Event, What};
 use crate::model::runbook::Probe;
@@ -19,7 +19,7 @@ use crate::probe::{Recorder, Sample};
 use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call};
 use crate::run::state::Status;
-use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge};
+use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
 
 /// How often people's signals are looked for while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
@@ -147,10 +147,14 @@ impl<'a> Driver<'a> {
             return Ok(());
         }
         self.inbox_due = self.now() + INBOX_PAUSE;
-        let found = inbox::collect(self.session.journal, &self.owned.run, self.state())?;
-        for (letter, events) in found {
-            self.letters.push(letter);
-            for what in events {
+        // Letters are marked as taken once their events are journalled; after a crash in between one is read again, and refused if
+        // it is out of date. Each is answered by what the one before it made of the run.
+        for letter in self.session.journal.letters(&self.owned.run)? {
+            if self.letters.contains(&letter.id) {
+                continue;
+            }
+            self.letters.push(letter.id);
+            for what in signal::take(self.state(), letter.signal, letter.who) {
                 self.push(what)?;
             }
         }

@@ -4,7 +4,6 @@
 //! answers with one of four kinds of no, because they ask for different things.
 
 pub mod chain;
-pub mod inbox;
 pub mod lock;
 pub mod memory;
 pub mod sqlite;

@@ -292,6 +292,13 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The step found that somebody else holds a guard of the run, or that it is gone. Nothing of the run is taken back then.
+    GuardLost {
+        /// The step.
+        step: StepId,
+        /// Who holds it.
+        reason: String,
+    },
     /// The step is left out.
     StepSkipped {
         /// The step.

@@ -30,24 +30,22 @@ pub fn changes(state: &RunState) -> Vec<Change> {
     let done = |i: &usize| {
         let step = &state.steps[*i];
         let performed = matches!(step.work.status, Status::Done(End::Performed | End::ByHand));
-        // A step that failed after its call may have had its effect all the same.
-        let half = step.work.attempts > 0 && step.work.status == Status::Failed;
-        step.undo.is_none() && (performed || half || !step.work.parts.accepted.is_empty())
+        // A step that did not end after its call may have had its effect all the same.
+        let half = step.work.parts.acted() && !matches!(step.work.status, Status::Done(_));
+        let undone = step.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
+        !undone && (performed || half)
     };
     (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
 }
 
-/// What a step did of its action: of a batch that was taken apart, the parts that were accepted.
+/// What a step did of its action: of a batch that was taken apart, the parts that may have been.
 fn made(state: &RunState, i: usize) -> Action {
     let (action, work) = (&state.step(i).action, &state.steps[i].work);
-    let parts = &work.parts;
-    let apart =
-        !matches!(work.status, Status::Done(_)) && (!parts.refused.is_empty() || !parts.accepted.is_empty());
     match action {
-        Action::Switch(switch) if apart => {
-            let accepted: Vec<u32> = parts.accepted.iter().copied().collect();
-            let none = Switch { zone: switch.zone.clone(), changes: Vec::new() };
-            Action::Switch(if accepted.is_empty() { none } else { switch.part(&accepted) })
+        Action::Switch(switch) if !matches!(work.status, Status::Done(_)) => {
+            let changes = switch.changes.iter().zip(0..).filter(|(_, c)| work.parts.touched(*c));
+            let changes = changes.map(|(change, _)| change.clone()).collect();
+            Action::Switch(Switch { zone: switch.zone.clone(), changes })
         }
         _ => action.clone(),
     }

@@ -98,13 +98,19 @@ impl RunState {
             What::Halted { reason } => self.halted = Some(reason.clone()),
             What::Paused { .. } => self.control(Mode::Paused, "paused")?,
             What::Resumed { .. } => {
-                self.control(Mode::Running, "resumed")?;
-                self.retry_failed();
+                let unwinds = self.unwinds();
+                self.control(if unwinds { Mode::Cancelling } else { Mode::Running }, "resumed")?;
+                self.cancelled_at = unwinds.then_some(at);
+                if !unwinds {
+                    self.retry_failed(at);
+                }
+                self.retry_undo();
                 self.place_all();
             }
             What::CancelRequested { displaced_by, .. } => {
-                self.displaced |= displaced_by.is_some();
                 self.control(Mode::Cancelling, "cancel_requested")?;
+                self.cancelled_at = Some(at);
+                self.displaced |= displaced_by.is_some();
                 self.retry_undo();
                 self.place_all();
             }
@@ -138,6 +144,8 @@ impl RunState {
             for work in std::iter::once(&mut step.work).chain(step.undo.as_mut()) {
                 if work.status == Status::Calling {
                     work.status = Status::InDoubt { since: at };
+                    work.parts.doubt();
+                    work.lost_at = Some(at);
                 }
             }
             let is_fence = matches!(self.runbook.steps[i].action, Action::Fence(_));
@@ -150,7 +158,7 @@ impl RunState {
         }
     }
 
-    fn retry_failed(&mut self) {
+    fn retry_failed(&mut self, at: Timestamp) {
         for step in &mut self.steps {
             if step.work.status == Status::Failed {
                 step.work = step.work.again();
@@ -161,9 +169,9 @@ impl RunState {
             let waits = matches!(&step.work.status, Status::Blocked { rule: None, .. });
             if waits && !matches!(of.action, Action::Gate(_) | Action::Run(_)) {
                 step.work.status = Status::Started;
+                step.work.renewed_at = Some(at);
             }
         }
-        self.retry_undo();
     }
 
     /// What could not be taken back is tried again.
@@ -254,12 +262,12 @@ impl RunState {
     }
 }
 
-/// Whether a call may have had an effect that nobody has seen or disproved: a step that failed, was tried again or waited for
-/// somebody still carries that doubt.
+/// Whether a call may have had an effect that nobody has seen or disproved: a step that was tried again or waited for somebody
+/// still carries that doubt.
 const fn unsettled(status: &Status, doubt: Option<Timestamp>) -> bool {
     match status {
         Status::InDoubt { .. } | Status::Awaiting { .. } => true,
-        Status::Started | Status::Backoff { .. } | Status::Blocked { .. } | Status::Failed => doubt.is_some(),
+        Status::Started | Status::Backoff { .. } | Status::Blocked { .. } => doubt.is_some(),
         _ => false,
     }
 }
@@ -276,6 +284,9 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             | Status::Blocked { .. },
             What::CallIntended { attempt, generation, key, mark, part, .. },
         ) => {
+            if matches!(work.status, Status::Blocked { .. }) {
+                work.renewed_at = Some(at);
+            }
             work.parts.now.clone_from(part);
             work.mark.clone_from(mark);
             work.doubt = Some(at);
@@ -285,7 +296,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             Some(Status::Calling)
         }
         (Status::Calling, What::CallAnswered { token, .. }) => {
-            work.parts.accepted.extend(&work.parts.now);
+            work.parts.accept();
             Some(Status::Awaiting { answered_at: at, token: token.clone() })
         }
         (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
@@ -299,11 +310,13 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
         (Status::Calling, What::CallInDoubt { why, .. }) => {
             work.reason = Some(why.clone());
             work.doubt = Some(at);
+            work.lost_at = Some(at);
+            work.parts.doubt();
             Some(Status::InDoubt { since: at })
         }
         (status, What::PartSettled { .. }) if unsettled(status, work.doubt) => {
-            work.parts.accepted.extend(&work.parts.now);
-            work.parts.settled_at = Some(at);
+            work.parts.accept();
+            work.renewed_at = Some(at);
             work.doubt = None;
             Some(Status::Started)
         }
@@ -325,6 +338,10 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
         What::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
         What::StepFinished { end, .. } if open => (Status::Done(*end), None),
         What::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
+        What::GuardLost { reason, .. } if open => {
+            work.displaced = true;
+            (Status::Failed, Some(reason.clone()))
+        }
         What::StepSkipped { reason, .. }
             if (!status.settled() || *status == Status::Failed) && !status.in_flight() =>
         {
@@ -363,6 +380,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::PartSettled { step } => (step, "part_settled"),
         What::StepFinished { step, .. } => (step, "step_finished"),
         What::StepFailed { step, .. } => (step, "step_failed"),
+        What::GuardLost { step, .. } => (step, "guard_lost"),
         What::StepSkipped { step, .. } => (step, "step_skipped"),
         What::GateBlocked { step, .. } => (step, "gate_blocked"),
         What::Approved { step, .. } => (step, "approved"),

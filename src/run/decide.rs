@@ -2,7 +2,7 @@
 
 use super::gate::{self, Says};
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Check, InDoubt, Undo, Write};
+use crate::model::action::{Action, InDoubt, Undo, Write};
 use crate::model::event::{Direction, End, Outcome, What};
 use crate::model::runbook::OnFailure;
 use crate::model::time::{Dur, Timestamp};
@@ -147,7 +147,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
         return otherwise;
     }
     // Time in which nobody drove the run is not the step's, and each part of a batch has its own.
-    let began = [work.started_at, Some(state.taken_at), work.parts.settled_at].into_iter().flatten().max();
+    let began = [work.started_at, Some(state.taken_at), work.renewed_at].into_iter().flatten().max();
     let due = began.unwrap_or(now) + timeout;
     if now < due {
         return otherwise.into_iter().chain([Effect::WakeAt(due)]).collect();
@@ -160,7 +160,11 @@ pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
     let step = state.step(i);
     let why = seen.or(state.work(i).reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
     let reason = format!("not done within {}{why}", step.estimate.timeout_ms);
+    // What was accepted and does not end is a failed step, and taken back; of anything else in an unwinding it is the undo that failed.
+    let awaited = matches!(state.work(i).status, Status::Awaiting { .. });
+    let undoing = state.mode == Mode::Cancelling && !awaited;
     match state.direction(i) {
+        Direction::Do if undoing => What::UndoFailed { step: step.id.clone(), reason },
         Direction::Do => What::StepFailed { step: step.id.clone(), reason },
         Direction::Undo => What::UndoFailed { step: step.id.clone(), reason },
     }
@@ -257,10 +261,21 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         }
         return effects;
     }
-    if (0..state.steps.len()).any(|i| state.work(i).status.in_flight()) {
-        return effects;
+    let in_flight: Vec<_> =
+        (0..state.steps.len()).filter(|&i| state.work(i).status.in_flight() && !calling(i)).collect();
+    if !in_flight.is_empty() || (0..state.steps.len()).any(calling) {
+        let due = in_flight.into_iter().flat_map(|i| unwound_by(state, i, now, Vec::new()));
+        let new: Vec<_> = due.filter(|e| !effects.contains(e)).collect();
+        return effects.into_iter().chain(new).collect();
     }
-    for rank in 0..3 {
+    let failed = |most: u8| {
+        let ends = |i: &usize| state.steps[*i].undo.as_ref().is_some_and(|u| u.status == Status::Failed);
+        (0..state.steps.len()).filter(|&i| undo_rank(&state.step(i).action) <= most).find(ends)
+    };
+    for (rank, needs) in [(TRAFFIC, None), (REST, None), (FENCE, Some(TRAFFIC)), (GUARD, Some(FENCE))] {
+        if let Some(i) = needs.and_then(&failed) {
+            return vec![not_taken_back(state, i)];
+        }
         let left: Vec<_> = (0..state.steps.len())
             .filter(|&i| undo_rank(&state.step(i).action) == rank && to_undo(state, i))
             .collect();
@@ -269,35 +284,52 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
             return effects.into_iter().chain(looks).collect();
         }
     }
-    let failed = (0..state.steps.len())
-        .find(|&i| state.steps[i].undo.as_ref().is_some_and(|u| u.status == Status::Failed));
-    match failed {
-        Some(i) => {
-            let reason = state.work(i).reason.clone().unwrap_or_default();
-            vec![Effect::Stop(Stop::Failed(format!(
-                "{} could not be taken back: {reason}",
-                state.step(i).id
-            )))]
-        }
+    match failed(GUARD) {
+        Some(i) => vec![not_taken_back(state, i)],
         None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
+    }
+}
+
+fn not_taken_back(state: &RunState, i: usize) -> Effect {
+    let reason = state.work(i).reason.clone().unwrap_or_default();
+    Effect::Stop(Stop::Failed(format!("{} could not be taken back: {reason}", state.step(i).id)))
+}
+
+/// Gives up on taking a step back once that took longer than the step itself may take.
+fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
+    let undo = state.steps[i].undo.as_ref();
+    let began = [
+        state.cancelled_at,
+        Some(state.taken_at),
+        undo.and_then(|u| u.started_at),
+        undo.and_then(|u| u.renewed_at),
+    ];
+    let due = began.into_iter().flatten().max().unwrap_or(now) + state.step(i).estimate.timeout_ms;
+    match now < due {
+        true => otherwise.into_iter().chain([Effect::WakeAt(due)]).collect(),
+        false => vec![Effect::Expire(i)],
     }
 }
 
 /// Whether somebody took a guard of the run over, as it found itself or as whoever cancelled it did.
 fn guard_lost(state: &RunState) -> bool {
-    let lost = |i: usize| {
-        matches!(state.step(i).action, Action::Check(Check::Guard { .. }))
-            && state.work(i).status == Status::Failed
-    };
+    let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
     state.displaced || (0..state.steps.len()).any(lost)
 }
 
-/// Later ranks wait for earlier ones: the fence is lifted when nothing of the run is left, and the guard is given back last.
+const TRAFFIC: u8 = 0;
+const REST: u8 = 1;
+const FENCE: u8 = 2;
+const GUARD: u8 = 3;
+
+/// Later ranks wait for earlier ones: the fence is lifted when no traffic of the run is left, and the guard is given back last,
+/// when nothing is.
 fn undo_rank(action: &Action) -> u8 {
     match action {
-        Action::Fence(_) => 1,
-        Action::Write(Write::Guard { .. }) => 2,
-        _ => 0,
+        Action::Switch(_) => TRAFFIC,
+        Action::Fence(_) => FENCE,
+        Action::Write(Write::Guard { .. }) => GUARD,
+        _ => REST,
     }
 }
 
@@ -305,9 +337,9 @@ fn undo_rank(action: &Action) -> u8 {
 fn to_undo(state: &RunState, i: usize) -> bool {
     let step = &state.steps[i];
     let by = matches!(state.step(i).action.undo(), Undo::By(_));
-    // A step that failed after a call may have had half of its effect.
+    // A step that failed after a call may have had half of its effect. What was refused had none.
     let touched = step.work.status == Status::Done(End::Performed)
-        || (step.work.attempts > 0 && !matches!(step.work.status, Status::Done(_)));
+        || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)));
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
     by && touched && !ended
 }
@@ -315,7 +347,7 @@ fn to_undo(state: &RunState, i: usize) -> bool {
 fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     match state.steps[i].undo.as_ref().map(|u| &u.status) {
         Some(Status::Backoff { due }) if now < *due => vec![Effect::WakeAt(*due)],
-        None | Some(_) => vec![Effect::Look(i)],
+        None | Some(_) => unwound_by(state, i, now, vec![Effect::Look(i)]),
     }
 }
 

@@ -75,6 +75,8 @@ enum Verdict {
     Locked(String),
     /// It can never become the new state.
     Wrong(String),
+    /// Somebody else holds the guard.
+    Displaced(String),
 }
 
 /// Judges what was seen for the step at `i`.
@@ -86,7 +88,10 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         return switching::judge(state, i, switch, there, now);
     }
     let verdict = verdict(state, i, action, sight, now);
-    let undo = state.direction(i) == Direction::Undo || undoing_now(state, i);
+    if undoing_now(state, i) {
+        return take_back(state, i, action, verdict, now);
+    }
+    let undo = state.direction(i) == Direction::Undo;
     let fail = |reason: String| match undo {
         false => What::StepFailed { step: id.clone(), reason },
         true => What::UndoFailed { step: id.clone(), reason },
@@ -96,13 +101,12 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         (Status::Awaiting { .. }, Verdict::Done(_)) if !state.work(i).parts.now.is_empty() => {
             Ruling::Record(What::PartSettled { step: id })
         }
-        (_, Verdict::Done(_)) if undo && state.direction(i) == Direction::Undo => {
-            Ruling::Record(What::StepUndone { step: id })
-        }
-        (_, Verdict::Done(facts)) if !undo => {
+        (_, Verdict::Done(_)) if undo => Ruling::Record(What::StepUndone { step: id }),
+        (_, Verdict::Done(facts)) => {
             Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
         }
         (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
+        (_, Verdict::Displaced(reason)) => Ruling::Record(What::GuardLost { step: id, reason }),
         (_, Verdict::Locked(why)) => locked(state, i, why),
         (_, Verdict::Half(mark)) => half(state, i, mark, now),
         (Status::Awaiting { answered_at, .. }, Verdict::Before) => match action.in_doubt() {
@@ -117,24 +121,40 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
             Some(_) => disproved(state, i),
             None => perform(state, i, undo, Call::default()),
         },
-        // Nothing of it is there, so there is nothing to take back. A fence may be half there; lifting it cannot hurt.
-        (_, Verdict::Before) if undoing_now(state, i) && !matches!(action, Action::Fence(_)) => {
-            Ruling::Record(What::StepUndone { step: id })
-        }
-        // The old state, or for an undo the state that is to be taken back: call.
-        (_, Verdict::Before | Verdict::Done(_)) if action.mutates() => {
-            perform(state, i, undo, Call::default())
-        }
-        (_, Verdict::Before | Verdict::Done(_)) => Ruling::Keep("not yet".to_owned()),
+        // The old state: call.
+        (_, Verdict::Before) if action.mutates() => perform(state, i, undo, Call::default()),
+        (_, Verdict::Before) => Ruling::Keep("not yet".to_owned()),
         (_, Verdict::Unclear(why)) => Ruling::Keep(why),
     }
+}
+
+/// The first look of an undo, by the eyes of the action: whatever of it is there is taken back.
+fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now: Timestamp) -> Ruling {
+    if let Some(until) = may_come_until(state, i, now) {
+        return unsettled(until);
+    }
+    let step = state.step(i).id.clone();
+    match verdict {
+        // A fence may be half there; lifting it cannot hurt.
+        Verdict::Before if !matches!(action, Action::Fence(_)) => Ruling::Record(What::StepUndone { step }),
+        Verdict::Before | Verdict::Done(_) | Verdict::Half(_) => perform(state, i, true, Call::default()),
+        Verdict::Wrong(reason) | Verdict::Displaced(reason) => {
+            Ruling::Record(What::UndoFailed { step, reason })
+        }
+        Verdict::Locked(why) | Verdict::Unclear(why) => Ruling::Keep(why),
+    }
+}
+
+/// Until when a call of the step that was lost sight of may still have its effect, which the undo would then leave behind.
+fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
+    state.work(i).lost_at.map(|lost| lost + REPEAT_AFTER).filter(|until| now < *until)
 }
 
 /// Where a step is. One that was tried again, or waited for credentials, while a call's fate was unknown is still in doubt.
 fn doubtful(state: &RunState, i: usize) -> Status {
     let work = state.work(i);
     match (&work.status, work.doubt) {
-        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. } | Status::Failed, Some(since)) => {
+        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. }, Some(since)) => {
             Status::InDoubt { since }
         }
         (status, _) => status.clone(),
@@ -153,8 +173,8 @@ fn end_of(state: &RunState, i: usize) -> End {
         (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, _) => End::Performed,
         (_, Some(_)) => End::ByHand,
         (_, None) if !state.step(i).action.mutates() => End::Performed,
-        // An earlier call of several may have been the one.
-        (_, None) if matches!(state.step(i).action, Action::Switch(_)) && work.attempts > 1 => End::Performed,
+        // An earlier call may have been the one.
+        (_, None) if work.parts.acted() => End::Performed,
         (_, None) => End::Noop,
     }
 }
@@ -166,16 +186,15 @@ fn disproved(state: &RunState, i: usize) -> Ruling {
 
 /// A forward step of a run that is being taken back.
 fn leaving(state: &RunState, i: usize) -> bool {
-    state.mode == super::state::Mode::Cancelling && state.direction(i) == Direction::Do
+    (state.mode == super::state::Mode::Cancelling || state.unwinds()) && state.direction(i) == Direction::Do
 }
 
 /// How long the absence of an effect in doubt is not believed; none where the call is simply made again. A run that is being taken
-/// back makes no call again, and what comes late would be left behind by it.
+/// back makes no call again.
 fn settle(state: &RunState, i: usize) -> Option<Dur> {
     match state.action(i).in_doubt() {
-        InDoubt::ObserveAfter(settle) if leaving(state, i) => Some(settle.max(REPEAT_AFTER)),
         InDoubt::ObserveAfter(settle) => Some(settle),
-        InDoubt::Repeat | InDoubt::Ask => leaving(state, i).then_some(REPEAT_AFTER),
+        InDoubt::Repeat | InDoubt::Ask => leaving(state, i).then_some(Dur::ZERO),
     }
 }
 
@@ -194,10 +213,7 @@ fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Rul
             let seen = "only the first of two calls had its effect, and the second is not made".to_owned();
             Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
         }
-        _ => {
-            let undo = undoing_now(state, i) || state.direction(i) == Direction::Undo;
-            perform(state, i, undo, Call { mark: mark.filter(|_| !undo), part: Vec::new() })
-        }
+        _ => perform(state, i, state.direction(i) == Direction::Undo, Call { mark, part: Vec::new() }),
     }
 }
 
@@ -343,6 +359,7 @@ fn thing(
             FenceStage::Open if !proof.proven => Verdict::Done(Vec::new()),
             _ => Verdict::Before,
         },
+        (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) => still_scaled(scale, group),
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
         (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {
@@ -388,8 +405,8 @@ fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
 fn still_held(component: &ComponentName, ours: &str, holder: Option<&str>) -> Verdict {
     match holder {
         Some(holder) if holder == ours => Verdict::Done(Vec::new()),
-        Some(other) => Verdict::Wrong(format!("the guard of {component} was taken over by {other}")),
-        None => Verdict::Wrong(format!("the guard of {component} was taken away")),
+        Some(other) => Verdict::Displaced(format!("the guard of {component} was taken over by {other}")),
+        None => Verdict::Displaced(format!("the guard of {component} was taken away")),
     }
 }
 
@@ -418,6 +435,12 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &crate::model::state::FenceState)
         last_commit: proof.last_commit,
         proof: proof.proof.clone(),
     }
+}
+
+/// Whether anything of a scaling is left to be taken back, however many instances came of it.
+fn still_scaled(scale: &Scale, group: &GroupState) -> Verdict {
+    let before = group.size == scale.from && scale.resume.is_subset(&group.suspended);
+    if before { Verdict::Before } else { Verdict::Done(Vec::new()) }
 }
 
 fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {

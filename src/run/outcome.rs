@@ -27,11 +27,30 @@ pub enum CallOutcome {
         /// Whether trying again may help.
         again: Again,
     },
+    /// The first of several calls was accepted, a later one was not.
+    Halfway {
+        /// What became of the later one.
+        why: String,
+        /// Whether trying all of it again may help.
+        again: Again,
+    },
     /// It may or may not have had its effect.
     InDoubt {
         /// What happened instead of an answer.
         why: String,
     },
+}
+
+impl CallOutcome {
+    /// The same of a call that came after another one, which was accepted: something was changed.
+    #[must_use]
+    pub fn halfway(self) -> Self {
+        match self {
+            Self::NotSent { why } => Self::Halfway { why, again: Again::Later },
+            Self::Refused { code, why, again } => Self::Halfway { why: format!("{code}: {why}"), again },
+            other => other,
+        }
+    }
 }
 
 /// Whether trying again may help.
@@ -71,13 +90,21 @@ pub fn after_call(
             vec![What::CallRefused { step, code, why, retry_at: None }]
         }
         CallOutcome::Refused { code, why, again: Again::Never | Again::InParts } => {
-            let reason = format!("{code}: {why}");
-            let failed = match state.direction(i) {
-                Direction::Do => What::StepFailed { step: step.clone(), reason },
-                Direction::Undo => What::UndoFailed { step: step.clone(), reason },
-            };
+            let failed = failed(state, i, format!("{code}: {why}"));
             vec![What::CallRefused { step, code, why, retry_at: None }, failed]
         }
+        CallOutcome::Halfway { why, again: Again::Later } => vec![What::CallInDoubt { step, why }],
+        CallOutcome::Halfway { why, again: Again::Never | Again::InParts } => {
+            vec![What::CallInDoubt { step, why: why.clone() }, failed(state, i, why)]
+        }
+    }
+}
+
+fn failed(state: &RunState, i: usize, reason: String) -> What {
+    let step = state.step(i).id.clone();
+    match state.direction(i) {
+        Direction::Do => What::StepFailed { step, reason },
+        Direction::Undo => What::UndoFailed { step, reason },
     }
 }
 

@@ -9,7 +9,6 @@ use super::state::{RunState, Status};
 use crate::model::action::{RecordChange, Switch};
 use crate::model::event::Direction;
 use crate::model::state::RecordSet;
-use crate::model::time::Timestamp;
 
 /// How many names an error lists.
 const NAMED: usize = 5;
@@ -17,20 +16,44 @@ const NAMED: usize = 5;
 /// What is known of the parts of one direction of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Positions of the changes in the last call; empty for all.
+    /// Positions of the changes in the last call; empty for all, here and below.
     pub now: Vec<u32>,
     /// Parts that were refused for good, and why.
     pub refused: Vec<(Vec<u32>, String)>,
-    /// Positions of changes whose part was accepted.
-    pub accepted: BTreeSet<u32>,
-    /// When the last of them was in place: the rest has a deadline of its own.
-    pub settled_at: Option<Timestamp>,
+    /// Parts that were accepted.
+    pub accepted: Vec<Vec<u32>>,
+    /// Parts whose call had an unknown fate for a time: they may be in place, whatever was believed later.
+    pub doubted: Vec<Vec<u32>>,
 }
 
 impl Parts {
     /// Nothing was called.
     pub const fn new() -> Self {
-        Self { now: Vec::new(), refused: Vec::new(), accepted: BTreeSet::new(), settled_at: None }
+        Self { now: Vec::new(), refused: Vec::new(), accepted: Vec::new(), doubted: Vec::new() }
+    }
+
+    /// The last call was accepted.
+    pub(super) fn accept(&mut self) {
+        if !self.accepted.contains(&self.now) {
+            self.accepted.push(self.now.clone());
+        }
+    }
+
+    /// Nobody knows what became of the last call.
+    pub(super) fn doubt(&mut self) {
+        if !self.doubted.contains(&self.now) {
+            self.doubted.push(self.now.clone());
+        }
+    }
+
+    /// Whether any call may have had an effect.
+    pub const fn acted(&self) -> bool {
+        !self.accepted.is_empty() || !self.doubted.is_empty()
+    }
+
+    /// Whether a call may have made the change at a position.
+    pub fn touched(&self, change: u32) -> bool {
+        self.accepted.iter().chain(&self.doubted).any(|part| part.is_empty() || part.contains(&change))
     }
 }
 
@@ -81,13 +104,12 @@ pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) ->
     found
 }
 
-/// A switch that was taken apart is taken back only as far as it got.
+/// A switch is taken back only as far as it may have got.
 fn in_scope(state: &RunState, i: usize, group: &Group) -> bool {
-    let forward = &state.steps[i].work.parts;
+    let forward = &state.steps[i].work;
     let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
-    let whole = forward.refused.is_empty() && forward.accepted.is_empty();
-    let done = matches!(state.steps[i].work.status, Status::Done(_));
-    !undoing || whole || done || group.changes.iter().any(|c| forward.accepted.contains(c))
+    let done = matches!(forward.status, Status::Done(_));
+    !undoing || done || group.changes.iter().any(|&c| forward.parts.touched(c))
 }
 
 fn groups(switch: &Switch) -> Vec<Group> {

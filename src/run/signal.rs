@@ -38,9 +38,6 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
             Ok(vec![What::Rejected { step: step.clone(), who: who.clone(), reason: reason.clone() }])
         }
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
-        Signal::Resume if state.mode == Mode::Cancelling && !state.past_return() => {
-            Err("the run is being unwound; let it end and start a new one".to_owned())
-        }
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),

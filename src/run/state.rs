@@ -100,6 +100,12 @@ pub struct Work {
     pub parts: Parts,
     /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
     pub doubt: Option<Timestamp>,
+    /// When a call was last lost sight of, whatever became of it since: its effect may come late.
+    pub lost_at: Option<Timestamp>,
+    /// When its deadline began anew: a part was in place, or credentials were there again.
+    pub renewed_at: Option<Timestamp>,
+    /// True if it failed because somebody else holds the guard.
+    pub displaced: bool,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -124,6 +130,7 @@ impl Work {
             key: self.key.clone(),
             mark: self.mark.clone(),
             doubt: self.doubt,
+            lost_at: self.lost_at,
             // What was refused may be taken now; what was accepted stays this run's to take back.
             parts: Parts { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
@@ -140,6 +147,9 @@ impl Work {
             mark: None,
             parts: Parts::new(),
             doubt: None,
+            lost_at: None,
+            renewed_at: None,
+            displaced: false,
             started_at: None,
             ended_at: None,
             reason: None,
@@ -230,6 +240,8 @@ pub struct RunState {
     pub promoted_at: BTreeMap<ComponentName, Timestamp>,
     /// True once clocks disagreed: measured figures are bounds from then on.
     pub clock_jumped: bool,
+    /// When it was cancelled, or its unwinding last taken up again.
+    pub cancelled_at: Option<Timestamp>,
     /// True once a person who cancelled it saw that somebody else holds its guard.
     pub displaced: bool,
     /// Why the last process stopped, if it said so.
@@ -302,6 +314,7 @@ impl RunState {
             last_at: at,
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
+            cancelled_at: None,
             displaced: false,
             halted: None,
             finished_at: None,
@@ -442,6 +455,11 @@ impl RunState {
     /// Whether a point of no return was passed: a promotion was intended.
     pub fn past_return(&self) -> bool {
         !self.promoted.is_empty()
+    }
+
+    /// Whether it is being taken back. What was taken back stays so: such a run never goes forward again.
+    pub fn unwinds(&self) -> bool {
+        self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
     }
 
     /// Whether any effect may be under way. Fences in the background are not waited for.

@@ -1,13 +1,15 @@
 //! A run is cancelled after every prefix of its journal, with the effect of the last call done and not done.
 
-use drctl::model::event::{Direction, Event, Outcome, What};
+use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::ids::StepId;
 use drctl::model::state::State;
+use drctl::model::time::Dur;
 use drctl::plan::Plan;
 use drctl::run::Stop;
 use drctl::run::state::Mode;
 
 use crate::resume::{estates, events};
-use crate::rig::{Rig, Seen, plan, truststream};
+use crate::rig::{Rehearsed, Rig, Seen, cancel, plan, truststream};
 
 /// Groups and names without a database: nothing in it is a point of no return.
 pub fn stateless() -> Plan {
@@ -109,4 +111,77 @@ fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
         changed += usize::from(settings(&after) != settings(&rig.untouched()));
     }
     assert!(changed > 10, "only {changed} prefixes had anything to take back");
+}
+
+/// The run up to the event of which `test` holds, and the estate as it was then.
+fn until(rig: &Rig, test: impl Fn(&What) -> bool) -> Rehearsed {
+    let mut whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let all = events(&whole);
+    let n = all.iter().position(|e| test(&e.what)).unwrap();
+    whole.notes = estates(&whole.notes, &all[..n]).remove(0);
+    whole.records.truncate(n);
+    whole
+}
+
+/// Ctrl-C while the fence is being lifted, and a resume: the run goes on backwards, never forwards again.
+#[test]
+fn an_unwinding_that_was_paused_goes_on_unwinding() {
+    let rig = Rig::new(truststream(), "region-slow", 1);
+    let promotes = |what: &What| matches!(what, What::CallIntended { step, .. } if step.as_str().starts_with("promote."));
+    let first = until(&rig, promotes);
+    let (before, mut paused) = (rig.untouched(), 0);
+    for turn in 2..200 {
+        let Ok((halfway, _)) = rig.second(&first.records, &first.notes, &[cancel(None)], Some(turn)) else {
+            continue;
+        };
+        if halfway.ended.stop != Stop::Paused {
+            continue;
+        }
+        paused += 1;
+        let (done, after) = rig.second(&halfway.records, &halfway.notes, &[Signal::Resume], None).unwrap();
+        assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Cancelled), "turn {turn}");
+        assert_eq!(called_after(&events(&done)), Vec::<String>::new(), "turn {turn}");
+        assert_eq!(settings(&after), settings(&before), "turn {turn}");
+        assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "turn {turn}");
+    }
+    assert!(paused > 5, "only {paused} were paused");
+}
+
+/// The instances never come, and the sizes are taken back all the same.
+#[test]
+fn capacity_that_never_comes_can_be_taken_back() {
+    let rig = Rig::new(stateless(), "capacity-short", 1);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    assert!(!whole.ended.state.finished());
+    let (done, after) = rig.cancel(&whole.records, &whole.notes, None);
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Cancelled));
+    assert_eq!(settings(&after), settings(&rig.untouched()));
+}
+
+/// Each letter is answered by what the one before it made of the run.
+#[test]
+fn letters_that_contradict_each_other_break_no_run() {
+    let rig = Rig::new(stateless(), "capacity-short", 1);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let step = StepId::new("scale.nodes");
+    let skip = || Signal::Skip { step: step.clone(), reason: "enough".to_owned() };
+    let refused =
+        |r: &Rehearsed| events(r).iter().filter(|e| matches!(e.what, What::SignalRefused { .. })).count();
+    let (twice, _) = rig.second(&whole.records, &whole.notes, &[skip(), skip()], None).unwrap();
+    assert_eq!(refused(&twice), 1);
+
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let verifies =
+        |what: &What| matches!(what, What::StepStarted { step } if step.as_str().starts_with("verify.db"));
+    let first = until(&rig, verifies);
+    let (past, _) = rig.cancel(&first.records, &first.notes, None);
+    assert_eq!(past.ended.stop, Stop::PastReturn);
+    for second in [cancel(None), Signal::Resume] {
+        let (both, _) = rig.second(&past.records, &past.notes, &[cancel(None), second], None).unwrap();
+        assert_eq!(both.ended.state.mode, Mode::Finished(Outcome::Abandoned));
+        assert_eq!(refused(&both), 1);
+    }
+    // And a run that went on after its point of no return still may.
+    let (done, _) = rig.second(&past.records, &past.notes, &[Signal::Resume], None).unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
 }

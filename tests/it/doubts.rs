@@ -1,10 +1,10 @@
 //! What is believed of calls whose fate nobody knows: a batch that was taken apart, told event by event.
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Switch};
-use drctl::model::event::{Direction, Event, Outcome, What};
+use drctl::model::action::{Action, Check, Scale, Switch, Write};
+use drctl::model::event::{Direction, End, Event, Outcome, What};
 use drctl::model::ids::StepId;
-use drctl::model::state::{RecordsState, State};
+use drctl::model::state::{GroupSize, GroupState, GuardState, RecordsState, State};
 use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
@@ -21,7 +21,6 @@ struct Story {
     state: RunState,
     at: Timestamp,
     step: usize,
-    switch: Switch,
 }
 
 const API: &[u32] = &[1, 2];
@@ -29,19 +28,40 @@ const WWW: &[u32] = &[0];
 
 impl Story {
     fn new() -> Self {
+        let story = Self::at(|a| matches!(a, Action::Switch(_)));
+        let names: Vec<_> =
+            story.switch().changes.iter().map(|c| c.before.as_ref().unwrap().name.clone()).collect();
+        assert_eq!(names, ["www.example", "api.example", "api.example"]);
+        story
+    }
+
+    /// The step that scales was just started.
+    fn scaling() -> Self {
+        Self::at(|a| matches!(a, Action::Scale(_)))
+    }
+
+    fn at(is_it: impl Fn(&Action) -> bool) -> Self {
         let whole = Rig::new(stateless(), "region-lost", 1).rehearse().unwrap();
         let all = events(&whole);
         let state = RunState::fold(&all).unwrap();
-        let is_switch = |a: &Action| matches!(a, Action::Switch(_));
-        let step = (0..state.steps.len()).find(|&i| is_switch(&state.step(i).action)).unwrap();
+        let step = (0..state.steps.len()).find(|&i| is_it(&state.step(i).action)).unwrap();
         let id = state.step(step).id.clone();
         let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if *step == id);
         let began = all.iter().position(starts).unwrap();
         let state = RunState::fold(&all[..=began]).unwrap();
-        let Action::Switch(switch) = state.step(step).action.clone() else { unreachable!() };
-        let names: Vec<_> = switch.changes.iter().map(|c| c.before.as_ref().unwrap().name.as_str()).collect();
-        assert_eq!(names, ["www.example", "api.example", "api.example"]);
-        Self { at: state.last_at, state, step, switch }
+        Self { at: state.last_at, state, step }
+    }
+
+    fn switch(&self) -> Switch {
+        let Action::Switch(switch) = &self.state.step(self.step).action else { panic!("it scales") };
+        switch.clone()
+    }
+
+    fn scale(&mut self) -> &mut Scale {
+        let Action::Scale(scale) = &mut self.state.runbook.steps[self.step].action else {
+            panic!("it switches")
+        };
+        scale
     }
 
     fn id(&self) -> StepId {
@@ -79,20 +99,33 @@ impl Story {
 
     /// What follows from a look at which these changes are made, and no others.
     fn look(&self, made: &[&[u32]]) -> Ruling {
-        let zone = self.switch.zone.clone();
+        let switch = self.switch();
         let made: Vec<u32> = made.concat();
         let set = |(c, i): (&drctl::model::action::RecordChange, u32)| match made.contains(&i) {
             true => c.after.clone(),
             false => c.before.clone(),
         };
-        let sets = self.switch.changes.iter().zip(0..).filter_map(set).collect();
-        let seen = Observation::Value {
-            state: State::Records(RecordsState { sets }),
-            observed_at: self.at,
-            source: "test".to_owned(),
-        };
-        let target = Target::Records { zone, names: self.switch.names() };
+        let sets = switch.changes.iter().zip(0..).filter_map(set).collect();
+        let target = Target::Records { zone: switch.zone.clone(), names: switch.names() };
+        self.judged(target, State::Records(RecordsState { sets }))
+    }
+
+    fn judged(&self, target: Target, state: State) -> Ruling {
+        let seen = Observation::Value { state, observed_at: self.at, source: "test".to_owned() };
         judge(&self.state, self.step, &Sight::Things(vec![(target, seen)]), self.at)
+    }
+
+    /// What follows from a look at a group of this size with so many instances, none of whose processes are suspended.
+    fn group(&mut self, size: GroupSize, in_service: u32) -> Ruling {
+        let target = Target::Group(self.scale().group.clone());
+        self.judged(target, State::Group(GroupState { size, in_service, ..GroupState::default() }))
+    }
+
+    /// Records what follows.
+    fn follow(&mut self, ruling: Ruling) -> What {
+        let (Ruling::Record(what) | Ruling::Perform(what)) = ruling else { panic!("{ruling:?}") };
+        self.say(what.clone());
+        what
     }
 
     /// Looks, and makes the call that follows. Gives its direction and its part; nothing is everything.
@@ -119,6 +152,11 @@ impl Story {
     fn refused(&mut self) {
         let (code, why) = ("InvalidChangeBatch".to_owned(), "no".to_owned());
         self.answered(CallOutcome::Refused { code, why, again: Again::InParts });
+    }
+
+    fn throttled(&mut self) {
+        let (code, why) = ("Throttling".to_owned(), "slow down".to_owned());
+        self.answered(CallOutcome::Refused { code, why, again: Again::Later });
     }
 
     fn unanswered(&mut self) {
@@ -153,7 +191,7 @@ fn a_part_that_timed_out_and_took_is_settled_after_a_resume() {
         story.see(&[API, WWW]),
         What::StepFinished {
             step: story.id(),
-            end: drctl::model::event::End::Performed,
+            end: End::Performed,
             facts: vec![drctl::model::facts::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
         }
     );
@@ -168,6 +206,7 @@ fn a_part_in_doubt_is_settled_before_it_is_taken_back_and_nothing_else_is() {
     assert!(matches!(story.look(&[]), Ruling::Keep(_)), "{:?}", story.look(&[]));
     assert_eq!(story.see(&[API]), What::PartSettled { step: story.id() });
     assert_eq!(*story.status(), Status::Started);
+    story.later(Dur::mins(1));
     assert_eq!(story.call(&[API]), (Direction::Undo, API.to_vec()));
     story.accepted();
     assert_eq!(story.see(&[]), What::StepUndone { step: story.id() });
@@ -206,8 +245,7 @@ fn what_an_earlier_try_changed_is_taken_back_by_a_cancel_after_the_next() {
 fn a_cancel_while_a_throttled_call_waits_makes_no_forward_call() {
     let mut story = Story::new();
     story.call(&[]);
-    let (code, why) = ("Throttling".to_owned(), "slow down".to_owned());
-    story.answered(CallOutcome::Refused { code, why, again: Again::Later });
+    story.throttled();
     assert!(matches!(story.status(), Status::Backoff { .. }));
     story.cancel();
     story.later(Dur::mins(1));
@@ -271,4 +309,176 @@ fn a_run_that_is_over_stays_over() {
     let late = Event { at: story.at, what: What::RunFinished { outcome: Outcome::Recovered } };
     story.state.apply(&late).unwrap_err();
     assert_eq!(story.state.mode, Mode::Finished(Outcome::Cancelled));
+}
+
+fn undone(story: &Story) -> Ruling {
+    Ruling::Record(What::StepUndone { step: story.id() })
+}
+
+fn takes_back(ruling: &Ruling) -> bool {
+    matches!(ruling, Ruling::Perform(What::CallIntended { direction: Direction::Undo, .. }))
+}
+
+#[test]
+fn a_refusal_says_nothing_about_the_call_before_it() {
+    let mut story = Story::scaling();
+    let (from, to) = (story.scale().from, story.scale().to);
+    let first = story.group(from, 0);
+    story.follow(first);
+    story.unanswered();
+    let again = story.group(from, 0);
+    story.follow(again);
+    story.throttled();
+    story.cancel();
+    assert!(matches!(story.group(from, 0), Ruling::Keep(_)), "the first call may still come to be");
+    story.later(Dur::secs(20));
+    assert!(takes_back(&story.group(to, 0)));
+    assert_eq!(story.group(from, 0), undone(&story));
+}
+
+#[test]
+fn a_part_in_doubt_is_taken_back_however_its_step_ended() {
+    let mut failed = Story::apart();
+    failed.unanswered();
+    failed.say(What::StepFailed { step: failed.id(), reason: "access denied".to_owned() });
+    let mut blocked = Story::apart();
+    blocked.unanswered();
+    let why = "credentials".to_owned();
+    blocked.say(What::GateBlocked { step: blocked.id(), rule: None, why, flag: None });
+    let mut late = Story::new();
+    late.call(&[]);
+    late.unanswered();
+    late.later(Dur::secs(6));
+    assert!(matches!(late.see(&[]), What::EffectDisproved { .. }));
+    late.call(&[]);
+    for (mut story, part, there) in [
+        (failed, API.to_vec(), vec![API]),
+        (blocked, API.to_vec(), vec![API]),
+        (late, vec![], vec![API, WWW]),
+    ] {
+        story.cancel();
+        if *story.status() == Status::Calling {
+            // Because the first came after all.
+            story.refused();
+        }
+        story.later(Dur::mins(1));
+        assert_eq!(story.call(&there), (Direction::Undo, part));
+    }
+}
+
+#[test]
+fn what_a_person_did_after_a_refusal_is_the_persons() {
+    let mut story = Story::scaling();
+    let (from, to) = (story.scale().from, story.scale().to);
+    let first = story.group(from, 0);
+    story.follow(first);
+    story.throttled();
+    story.cancel();
+    let looks = decide(&story.state, story.at);
+    assert!(!looks.contains(&Effect::Look(story.step)), "{looks:?}");
+
+    let mut story = Story::scaling();
+    let first = story.group(from, 0);
+    story.follow(first);
+    story.throttled();
+    let finished = story.group(to, to.desired);
+    assert!(matches!(finished, Ruling::Record(What::StepFinished { end: End::Noop, .. })), "{finished:?}");
+}
+
+#[test]
+fn processes_that_were_resumed_are_suspended_again_though_the_size_was_never_set() {
+    let mut story = Story::scaling();
+    let from = story.scale().from;
+    story.scale().resume = ["Launch".to_owned()].into();
+    let first = story.group(from, 0);
+    story.follow(first);
+    let refused =
+        CallOutcome::Refused { code: "AccessDenied".to_owned(), why: "no".to_owned(), again: Again::Never };
+    story.answered(refused.halfway());
+    assert_eq!(*story.status(), Status::Failed);
+    story.cancel();
+    story.later(Dur::mins(1));
+    assert!(takes_back(&story.group(from, 0)));
+}
+
+#[test]
+fn instances_that_went_away_keep_no_size_from_being_taken_back() {
+    let mut story = Story::scaling();
+    let (from, to) = (story.scale().from, story.scale().to);
+    let first = story.group(from, 0);
+    story.follow(first);
+    story.accepted();
+    let finished = story.group(to, to.desired);
+    story.follow(finished);
+    story.cancel();
+    assert!(takes_back(&story.group(to, 0)));
+    // Nobody can look: that is an undo that failed, and no run without an end.
+    story.later(Dur::mins(60));
+    assert!(decide(&story.state, story.at).contains(&Effect::Expire(story.step)));
+}
+
+/// A run whose first pending step checks the guard.
+fn holding() -> (Story, Target) {
+    let mut story = Story::new();
+    let place = story.switch().zone.place;
+    let component = story.state.step(story.step).component.clone().unwrap();
+    story.step = story.state.steps.iter().position(|s| s.work.status == Status::Pending).unwrap();
+    let check = Check::Guard { component: component.clone(), place: place.clone(), holder: "run".to_owned() };
+    story.state.runbook.steps[story.step].action = Action::Check(check);
+    story.say(What::StepStarted { step: story.id() });
+    (story, Target::Guard { component, place })
+}
+
+#[test]
+fn a_guard_that_nobody_may_look_at_is_not_a_lost_one() {
+    let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Abandoned }]);
+    let (mut story, target) = holding();
+    let denied = Observation::Denied { why: "AccessDenied".to_owned() };
+    let ruling = judge(&story.state, story.step, &Sight::Things(vec![(target, denied)]), story.at);
+    assert!(matches!(story.follow(ruling), What::StepFailed { .. }));
+    story.cancel();
+    assert!(!decide(&story.state, story.at).contains(&over));
+
+    let (mut story, target) = holding();
+    let ruling = story.judged(target, State::Guard(GuardState { holder: Some("run of bob".to_owned()) }));
+    assert!(matches!(story.follow(ruling), What::GuardLost { .. }));
+    story.cancel();
+    assert!(decide(&story.state, story.at).contains(&over));
+}
+
+#[test]
+fn while_traffic_cannot_be_taken_back_the_guard_is_kept() {
+    let mut story = Story::new();
+    let (zone, component) = (story.switch().zone, story.state.step(story.step).component.clone().unwrap());
+    let is_check = |i: &usize| matches!(story.state.step(*i).action, Action::Check(_));
+    let guard = (0..story.state.steps.len()).find(is_check).unwrap();
+    let holder = "run".to_owned();
+    story.state.runbook.steps[guard].action =
+        Action::Write(Write::Guard { component, place: zone.place, holder, instead_of: None });
+    assert_eq!(story.state.steps[guard].work.status, Status::Done(End::Performed));
+    story.call(&[]);
+    story.accepted();
+    story.see(&[API, WWW]);
+    story.cancel();
+    assert_eq!(story.call(&[API, WWW]).0, Direction::Undo);
+    let (code, why) = ("AccessDenied".to_owned(), "no".to_owned());
+    story.answered(CallOutcome::Refused { code, why, again: Again::Never });
+    // Capacity is taken back all the same.
+    let scale = story.state.steps.iter().zip(&story.state.runbook.steps);
+    let scale =
+        scale.filter(|(_, of)| matches!(of.action, Action::Scale(_))).map(|(_, of)| of.id.clone()).next();
+    assert!(!decide(&story.state, story.at).iter().any(|e| matches!(e, Effect::Stop(_))));
+    story.say(What::StepUndone { step: scale.unwrap() });
+    let next = decide(&story.state, story.at);
+    assert!(matches!(next.as_slice(), [Effect::Stop(_)]), "{next:?}");
+}
+
+#[test]
+fn time_spent_waiting_for_credentials_is_not_the_steps() {
+    let mut story = Story::new();
+    story.say(What::GateBlocked { step: story.id(), rule: None, why: "credentials".to_owned(), flag: None });
+    story.later(Dur::mins(60));
+    story.call(&[]);
+    story.accepted();
+    assert!(!decide(&story.state, story.at).contains(&Effect::Expire(story.step)));
 }

@@ -1,11 +1,11 @@
 //! A rehearsal in this process, over a journal in memory, with everything that it did laid open.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::{Sandbox, Scenario, Truth};
-use drctl::executor::{Ended, Patience, Session, Silent, create, drive, survey};
+use drctl::executor::{DriveError, Ended, Patience, Session, Silent, create, drive, survey};
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::journal::Journal as _;
@@ -182,13 +182,12 @@ impl Rig {
 
     /// Carries a run on from a prefix of its journal, over an estate to which `notes` were done.
     pub fn carry_on(&self, prefix: &[Record], notes: &Notes) -> Rehearsed {
-        self.second(prefix, notes, None).0
+        self.second(prefix, notes, &[], None).unwrap().0
     }
 
     /// Cancels a run of which a prefix was written. Also gives the estate a minute after its end.
     pub fn cancel(&self, prefix: &[Record], notes: &Notes, displaced_by: Option<&str>) -> (Rehearsed, Seen) {
-        let displaced_by = displaced_by.map(str::to_owned);
-        self.second(prefix, notes, Some(Signal::Cancel { reason: "not now".to_owned(), displaced_by }))
+        self.second(prefix, notes, &[cancel(displaced_by)], None).unwrap()
     }
 
     /// The estate before anything was done to it.
@@ -215,7 +214,14 @@ impl Rig {
         seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect()
     }
 
-    fn second(&self, prefix: &[Record], notes: &Notes, signal: Option<Signal>) -> (Rehearsed, Seen) {
+    /// Carries a run on with these letters in its inbox, and with Ctrl-C at the n-th turn of its loop.
+    pub fn second(
+        &self,
+        prefix: &[Record],
+        notes: &Notes,
+        letters: &[Signal],
+        interrupt: Option<u32>,
+    ) -> Result<(Rehearsed, Seen), DriveError> {
         let world = World::simulated(BEGAN, self.seed, None);
         let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
         sandbox.replay(notes);
@@ -225,29 +231,42 @@ impl Rig {
             world.not_before(*at);
         }
         let journal = MemoryJournal::from_records(prefix);
-        if let Some(signal) = &signal {
-            journal.post(&run_id(), world.now(), &Person::claimed("test"), signal).unwrap();
+        for letter in letters {
+            journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
         }
-        let none = || 0;
+        let turns = Cell::new(0_u32);
+        let interrupts = || {
+            turns.set(turns.get() + 1);
+            assert!(
+                turns.get() < 60_000,
+                "it neither ends nor stops, {} after the beginning",
+                world.now().since(BEGAN)
+            );
+            u32::from(interrupt.is_some_and(|n| turns.get() >= n))
+        };
         let session = Session {
             journal: &journal,
             cloud: &sandbox,
             prober: &sandbox,
             world: &world,
             view: &Silent,
-            interrupts: &none,
+            interrupts: &interrupts,
             patience: Patience::Stop,
         };
         let ended = world.block_on(async {
             let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
             let recorder = Recorder::resumed(3, &owned.state.turns);
-            drive::drive(&session, owned, recorder).await.unwrap()
-        });
+            drive::drive(&session, owned, recorder).await
+        })?;
         let done = Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) };
         world.not_before(world.now() + Dur::mins(1));
         let seen = self.seen(&sandbox, &world);
-        (done, seen)
+        Ok((done, seen))
     }
+}
+
+pub fn cancel(displaced_by: Option<&str>) -> Signal {
+    Signal::Cancel { reason: "not now".to_owned(), displaced_by: displaced_by.map(str::to_owned) }
 }
 
 fn collect_notes(sandbox: &Sandbox) -> Rc<RefCell<Notes>> {

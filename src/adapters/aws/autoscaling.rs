@@ -15,6 +15,7 @@ use crate::model::action::Scale;
 use crate::model::place::Place;
 use crate::model::state::{GroupSize, GroupState, State};
 use crate::model::target::Target;
+use crate::run::outcome::CallOutcome;
 
 /// Groups in one describe: the largest page.
 const PAGE: usize = 100;
@@ -115,8 +116,18 @@ impl Aws {
         Ok(found)
     }
 
-    /// Gives a group its sizes, and lets the processes run that they need. Each call sets a state, so both may be made again.
-    pub(super) async fn scale(&self, scale: &Scale) -> Result<Option<String>, Failure> {
+    /// Gives a group its sizes, and lets the processes run that they need.
+    pub(super) async fn scale(&self, scale: &Scale) -> CallOutcome {
+        let mut accepted = 0;
+        match self.scale_in_turn(scale, &mut accepted).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) if accepted > 0 => failure.outcome().halfway(),
+            Err(failure) => failure.outcome(),
+        }
+    }
+
+    /// Each call sets a state, so all may be made again.
+    async fn scale_in_turn(&self, scale: &Scale, accepted: &mut u32) -> Result<(), Failure> {
         let place = &scale.group.place;
         let site = self.site(place).await;
         let size = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
@@ -126,6 +137,7 @@ impl Aws {
             let ask = site.autoscaling().resume_processes().auto_scaling_group_name(name);
             let call = ask.set_scaling_processes(processes(&scale.resume)).send();
             self.once("autoscaling", place, call).await?;
+            *accepted += 1;
         }
         let call = site
             .autoscaling()
@@ -136,12 +148,13 @@ impl Aws {
             .max_size(size(scale.to.max))
             .send();
         self.once("autoscaling", place, call).await?;
+        *accepted += 1;
         if !scale.suspend.is_empty() {
             let ask = site.autoscaling().suspend_processes().auto_scaling_group_name(name);
             let call = ask.set_scaling_processes(processes(&scale.suspend)).send();
             self.once("autoscaling", place, call).await?;
         }
-        Ok(None)
+        Ok(())
     }
 }
 

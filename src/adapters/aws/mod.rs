@@ -169,7 +169,7 @@ impl Aws {
             Action::Promote { db } => self.promote(db).await,
             Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,
             Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
-            Action::Scale(scale) => self.scale(scale).await,
+            Action::Scale(scale) => return self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await

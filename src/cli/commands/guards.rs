@@ -62,7 +62,8 @@ fn held(state: &RunState) -> BTreeMap<String, (Target, String)> {
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
         match &step.action {
             Action::Write(Write::Guard { component, place, holder, .. })
-                if matches!(at.work.status, Status::Done(_)) && at.undo.is_none() =>
+                if matches!(at.work.status, Status::Done(_))
+                    && at.undo.as_ref().is_none_or(|u| u.status == Status::Failed) =>
             {
                 let target = Target::Guard { component: component.clone(), place: place.clone() };
                 held.insert(component.to_string(), (target, holder.clone()));

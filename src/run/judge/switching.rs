@@ -1,6 +1,8 @@
 //! What the record sets that are there mean for a step that switches them.
 
-use super::{Call, Ruling, disproved, doubtful, end_of, perform, settle, undoing_now, unsettled};
+use super::{
+    Call, Ruling, disproved, doubtful, end_of, may_come_until, perform, settle, undoing_now, unsettled,
+};
 use crate::model::action::Switch;
 use crate::model::event::{Direction, What};
 use crate::model::facts::Fact;
@@ -21,11 +23,9 @@ pub(super) fn judge(
     let found = parts::find(state, i, switch, there);
     let settle = settle(state, i).unwrap_or_default();
     if undoing_now(state, i) {
-        let work = state.work(i);
-        return match work.doubt.filter(|_| !matches!(work.status, Status::Done(_))) {
-            // What was called may still come to be, and would then be left.
-            Some(since) if now < since + settle => unsettled(since + settle),
-            _ => take_back(state, i, switch, &found),
+        return match may_come_until(state, i, now) {
+            Some(until) => unsettled(until),
+            None => take_back(state, i, switch, &found),
         };
     }
     let undo = state.direction(i) == Direction::Undo;
