@@ -13,7 +13,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::state::{DatabaseState, RecordPolicy, RecordSet, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::{Component, Plan, Rds, Record, Route53, Spec};
+use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec};
 
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
         .values()
         .filter_map(|component| {
             let vote = match &component.spec {
-                Spec::Rds(rds) => writer(plan, estate, now, &component.name, rds),
+                Spec::Database(spec) => writer(plan, estate, now, &component.name, spec),
                 Spec::Autoscaling(group) => capacity(plan, estate, now, &component.name, group),
                 Spec::Route53(zone) => answers(plan, estate, now, &component.name, zone),
                 Spec::External(_) => None,
@@ -119,20 +119,20 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
 
 /// Sites where a store was just seen to be a writer that nothing fences.
 pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<SiteName> {
-    let Spec::Rds(rds) = &component.spec else { return Vec::new() };
+    let Spec::Database(spec) = &component.spec else { return Vec::new() };
     let writes = |site: &&SiteName| {
-        targets::database(plan, &component.name, rds, site).is_some_and(|db| {
-            let fenced = is_fenced(estate, &db, rds);
+        targets::database(plan, &component.name, spec, site).is_some_and(|db| {
+            let fenced = is_fenced(estate, &db, spec);
             let seen = estate.now(&Target::Database(db)).and_then(Observation::state);
             matches!(seen, Some(State::Database(d)) if !d.is_replica() && !fenced)
         })
     };
-    rds.at.keys().filter(writes).cloned().collect()
+    spec.at.keys().filter(writes).cloned().collect()
 }
 
 /// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one.
-pub fn is_fenced(estate: &Estate, db: &DatabaseRef, rds: &Rds) -> bool {
-    let proven = rds.fence.iter().any(|&method| {
+pub fn is_fenced(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
+    let proven = spec.fence.iter().any(|&method| {
         let seen = estate.now(&targets::fence(db, method)).and_then(Observation::state);
         matches!(seen, Some(State::Fence(f)) if f.proven)
     });
@@ -155,13 +155,13 @@ fn writer(
     estate: &Estate,
     now: Timestamp,
     name: &ComponentName,
-    rds: &crate::plan::types::Rds,
+    spec: &crate::plan::types::Database,
 ) -> Option<Vote> {
     let mut writers = Vec::new();
-    for site in rds.at.keys() {
-        let db = targets::database(plan, name, rds, site)?;
+    for site in spec.at.keys() {
+        let db = targets::database(plan, name, spec, site)?;
         let known = estate.database(&Target::Database(db), now);
-        let fenced = targets::database(plan, name, rds, site).is_some_and(|db| is_fenced(estate, &db, rds));
+        let fenced = targets::database(plan, name, spec, site).is_some_and(|db| is_fenced(estate, &db, spec));
         if known.value().is_some_and(|d| !d.is_replica()) && !fenced {
             writers.push(Vote { site: site.clone(), age: age_of(&known) });
         }

@@ -4,7 +4,7 @@ use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
-use crate::plan::types::{Autoscaling, Component, Plan, Rds, Route53, SecretRef, Spec};
+use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, SecretRef, Spec};
 
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
@@ -28,12 +28,12 @@ pub fn places(plan: &Plan) -> impl Iterator<Item = &Place> {
 
 fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
     match &component.spec {
-        Spec::Rds(rds) => rds
+        Spec::Database(spec) => spec
             .at
             .keys()
-            .filter_map(|site| database(plan, &component.name, rds, site))
+            .filter_map(|site| database(plan, &component.name, spec, site))
             .flat_map(|db| {
-                let fences = rds.fence.iter().map(|&method| fence(&db, method)).collect::<Vec<_>>();
+                let fences = spec.fence.iter().map(|&method| fence(&db, method)).collect::<Vec<_>>();
                 std::iter::once(Target::Database(db)).chain(fences)
             })
             .collect(),
@@ -49,8 +49,13 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
 }
 
 /// The database of a component in a site.
-pub fn database(plan: &Plan, component: &ComponentName, rds: &Rds, site: &SiteName) -> Option<DatabaseRef> {
-    let at = rds.at.get(site)?;
+pub fn database(
+    plan: &Plan,
+    component: &ComponentName,
+    spec: &Database,
+    site: &SiteName,
+) -> Option<DatabaseRef> {
+    let at = spec.at.get(site)?;
     Some(DatabaseRef {
         component: component.clone(),
         place: plan.sites.get(site)?.place.clone(),

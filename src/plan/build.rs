@@ -7,8 +7,8 @@ use super::settings::Settings;
 use super::shape::percent;
 use super::text::{Node, Value};
 use super::types::{
-    Autoscaling, Component, GateSpec, GroupAt, Hook, Plan, Policy, Rds, RdsAt, Record, RecordAt, Route53,
-    SecretRef, Site, Spanned, Spec,
+    Autoscaling, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record, RecordAt,
+    Route53, SecretRef, Site, Spanned, Spec,
 };
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
@@ -134,7 +134,7 @@ fn objectives_of_plan(
 
 fn component(name: ComponentName, node: &Node) -> Option<Component> {
     let spec = match node.get("kind")?.text()? {
-        "aws.rds" => Spec::Rds(rds(node)),
+        "aws.rds" => Spec::Database(database(node)),
         "aws.autoscaling" => Spec::Autoscaling(Autoscaling {
             at: map(node, "at", |key, n| group(n).map(|g| (SiteName::new(key), g))),
         }),
@@ -161,7 +161,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
     })
 }
 
-fn rds(node: &Node) -> Rds {
+fn database(node: &Node) -> Database {
     let method = |n: &Node| match n.text()? {
         "sql" => Some(FenceMethod::Sql),
         "security_group" => Some(FenceMethod::SecurityGroup),
@@ -173,10 +173,10 @@ fn rds(node: &Node) -> Rds {
         let endpoint = n.get("endpoint").and_then(Node::text).map(str::to_owned);
         Some((
             SiteName::new(key),
-            RdsAt { id: n.get("id")?.text()?.to_owned(), endpoint, fence_group, admin },
+            DatabaseAt { id: n.get("id")?.text()?.to_owned(), endpoint, fence_group, admin },
         ))
     };
-    Rds {
+    Database {
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
         at: map(node, "at", at),
         canary_table: node

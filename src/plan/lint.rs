@@ -6,7 +6,7 @@ use super::finding::{Finding, Span};
 use super::graph;
 use super::settings::Settings;
 use super::shape::suggest;
-use super::types::{Autoscaling, Component, Plan, Policy, Rds, Record, Route53, SecretRef, Spec};
+use super::types::{Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spec};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
@@ -141,17 +141,17 @@ impl Lint<'_> {
             );
         }
         match &component.spec {
-            Spec::Rds(rds) => self.rds(component, rds),
+            Spec::Database(spec) => self.database(component, spec),
             Spec::Autoscaling(group) => self.autoscaling(component, group),
             Spec::Route53(zone) => self.route53(component, zone),
             Spec::External(_) => {}
         }
     }
 
-    fn rds(&mut self, component: &Component, rds: &Rds) {
+    fn database(&mut self, component: &Component, spec: &Database) {
         let name = &component.name;
         let objectives = component.objectives.unwrap_or(self.plan.objectives);
-        if rds.fence.is_empty() {
+        if spec.fence.is_empty() {
             self.warn(
                 "no-fence",
                 Some(component.span),
@@ -160,10 +160,10 @@ impl Lint<'_> {
                 "add `fence: [sql, security_group]` with `fence_group` and `admin` in each site",
             );
         }
-        for (site, at) in &rds.at {
-            self.rds_at(component, rds, site, at);
+        for (site, at) in &spec.at {
+            self.database_at(component, spec, site, at);
         }
-        if rds.canary_table.is_none() {
+        if spec.canary_table.is_none() {
             self.warn(
                 "no-write-check",
                 Some(component.span),
@@ -172,7 +172,7 @@ impl Lint<'_> {
                 "add `verify: {sql_write: {table: drctl_canary}}`",
             );
         }
-        if let Some(every) = rds.backup_every.as_ref().filter(|e| e.value > objectives.rpo_ms) {
+        if let Some(every) = spec.backup_every.as_ref().filter(|e| e.value > objectives.rpo_ms) {
             self.error(
                 "backup-interval-above-rpo",
                 every.span,
@@ -183,10 +183,16 @@ impl Lint<'_> {
         }
     }
 
-    fn rds_at(&mut self, component: &Component, rds: &Rds, site: &SiteName, at: &super::types::RdsAt) {
+    fn database_at(
+        &mut self,
+        component: &Component,
+        spec: &Database,
+        site: &SiteName,
+        at: &super::types::DatabaseAt,
+    ) {
         use crate::model::action::FenceMethod;
-        let needs_group = rds.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();
-        let needs_admin = rds.fence.contains(&FenceMethod::Sql) && at.admin.is_none();
+        let needs_group = spec.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();
+        let needs_admin = spec.fence.contains(&FenceMethod::Sql) && at.admin.is_none();
         if needs_group || needs_admin {
             let what = if needs_group { "fence_group" } else { "admin" };
             self.error(

@@ -90,7 +90,7 @@ impl Component {
     /// The kind as plans write it.
     pub fn kind(&self) -> &'static str {
         match self.spec {
-            Spec::Rds(_) => "aws.rds",
+            Spec::Database(_) => "aws.rds",
             Spec::Autoscaling(_) => "aws.autoscaling",
             Spec::Route53(_) => "aws.route53",
             Spec::External(_) => "external",
@@ -99,13 +99,13 @@ impl Component {
 
     /// Whether it holds writes.
     pub const fn is_store(&self) -> bool {
-        matches!(self.spec, Spec::Rds(_))
+        matches!(self.spec, Spec::Database(_))
     }
 
     /// The sites that it names.
     pub fn sites(&self) -> BTreeSet<SiteName> {
         match &self.spec {
-            Spec::Rds(rds) => rds.at.keys().cloned().collect(),
+            Spec::Database(spec) => spec.at.keys().cloned().collect(),
             Spec::Autoscaling(group) => group.at.keys().cloned().collect(),
             Spec::Route53(zone) => zone.records.iter().flat_map(|r| r.at.keys().cloned()).collect(),
             Spec::External(_) => BTreeSet::new(),
@@ -117,7 +117,7 @@ impl Component {
 #[derive(Clone, Debug)]
 pub enum Spec {
     /// An RDS instance with a cross-region read replica.
-    Rds(Rds),
+    Database(Database),
     /// An Auto Scaling group in each site.
     Autoscaling(Autoscaling),
     /// Record sets of one zone.
@@ -128,11 +128,11 @@ pub enum Spec {
 
 /// An RDS instance with a cross-region read replica.
 #[derive(Clone, Debug)]
-pub struct Rds {
+pub struct Database {
     /// The ladder of ways to fence.
     pub fence: Vec<FenceMethod>,
     /// The instance in each site.
-    pub at: BTreeMap<SiteName, RdsAt>,
+    pub at: BTreeMap<SiteName, DatabaseAt>,
     /// The table that canary rows go to.
     pub canary_table: Option<String>,
     /// How often it is backed up, where that is the protection.
@@ -141,7 +141,7 @@ pub struct Rds {
 
 /// The instance in one site.
 #[derive(Clone, Debug)]
-pub struct RdsAt {
+pub struct DatabaseAt {
     /// DB instance identifier.
     pub id: String,
     /// `host:port/database`; found by the first look if absent.

@@ -12,7 +12,7 @@ use crate::model::state::{DatabaseRole, GroupSize, RecordAnswer, RecordSet, Stat
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
-use crate::plan::types::{Autoscaling, Component, GroupAt, Rds, Route53, Spec};
+use crate::plan::types::{Autoscaling, Component, Database, GroupAt, Route53, Spec};
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;
@@ -184,10 +184,10 @@ fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepI
     let plan = draft.input.plan;
     let mut stores = Vec::new();
     for component in plan.components.values() {
-        let Spec::Rds(rds) = &component.spec else { continue };
-        match store(draft, component, rds) {
-            Found::ToPromote(store) => stores.push((store, rds)),
-            Found::Writer(store) => keep_out(draft, store, rds, &guards[&component.name]),
+        let Spec::Database(spec) = &component.spec else { continue };
+        match store(draft, component, spec) {
+            Found::ToPromote(store) => stores.push((store, spec)),
+            Found::Writer(store) => keep_out(draft, store, spec, &guards[&component.name]),
             Found::Refused => {}
         }
     }
@@ -195,8 +195,8 @@ fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepI
         return;
     }
     let mut fenced = Vec::new();
-    for (store, rds) in &stores {
-        fenced.push(fence(draft, store, rds, &guards[&store.component.name]));
+    for (store, spec) in &stores {
+        fenced.push(fence(draft, store, spec, &guards[&store.component.name]));
     }
     let measured: BTreeMap<_, _> =
         stores.iter().map(|(s, _)| (s.component.name.clone(), measure(draft, s, &fenced))).collect();
@@ -210,10 +210,10 @@ fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepI
 
 /// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
 /// any traffic goes to the new one.
-fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, rds: &Rds, guard: &[StepId]) {
+fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
     let name = &store.component.name;
-    let Some(old) = draft.from.clone().and_then(|from| targets::database(input.plan, name, rds, &from))
+    let Some(old) = draft.from.clone().and_then(|from| targets::database(input.plan, name, spec, &from))
     else {
         return;
     };
@@ -224,10 +224,10 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, rds: &Rds, guard: &[StepId]
     };
     // An earlier run owes that fence, and this one goes on trying to pay it.
     let owed = input.debts.iter().any(|d| d.component == *name);
-    if harmless || owed || old.is(&store.target) || active::is_fenced(input.estate, &old, rds) {
+    if harmless || owed || old.is(&store.target) || active::is_fenced(input.estate, &old, spec) {
         return;
     }
-    let gate = fence(draft, &store, rds, guard);
+    let gate = fence(draft, &store, spec, guard);
     verify(draft, store, gate);
 }
 
@@ -238,10 +238,10 @@ enum Found<'p> {
     Refused,
 }
 
-fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Found<'p> {
+fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &Database) -> Found<'p> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
-    let Some(db) = targets::database(input.plan, name, rds, &to) else {
+    let Some(db) = targets::database(input.plan, name, spec, &to) else {
         let facts = format!("`{name}` has no instance in {to}");
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "its replica under `at:`"));
         return Found::Refused;
@@ -260,11 +260,11 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
     match &state.role {
         DatabaseRole::Writer => {
             draft.notes.push(format!("{} is the writer already", db.id));
-            let store = Store { component, target: db, canary: rds.canary_table.clone() };
+            let store = Store { component, target: db, canary: spec.canary_table.clone() };
             return if down { Found::Refused } else { Found::Writer(store) };
         }
         DatabaseRole::Replica { source } => {
-            let expected = draft.from.as_ref().and_then(|f| rds.at.get(f)).map(|at| at.id.clone());
+            let expected = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| at.id.clone());
             // An id, or in another region an ARN that ends in one.
             let replayed = source.rsplit(':').next().unwrap_or(source);
             if let Some(expected) = expected.filter(|e| e != replayed) {
@@ -278,13 +278,13 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, rds: &Rds) -> Foun
     if down {
         return Found::Refused;
     }
-    Found::ToPromote(Store { component, target: db, canary: rds.canary_table.clone() })
+    Found::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
 }
 
 /// The ladder and its gate. Returns the gate.
-fn fence(draft: &mut Draft<'_>, store: &Store<'_>, rds: &Rds, guard: &[StepId]) -> StepId {
+fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let rungs = rungs(draft, name, rds);
+    let rungs = rungs(draft, name, spec);
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
@@ -310,8 +310,8 @@ fn fence(draft: &mut Draft<'_>, store: &Store<'_>, rds: &Rds, guard: &[StepId]) 
     draft.push(step)
 }
 
-fn rungs(draft: &Draft<'_>, name: &ComponentName, rds: &Rds) -> Vec<Fence> {
-    let Some(db) = draft.from.as_ref().and_then(|from| targets::database(draft.input.plan, name, rds, from))
+fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database) -> Vec<Fence> {
+    let Some(db) = draft.from.as_ref().and_then(|from| targets::database(draft.input.plan, name, spec, from))
     else {
         return Vec::new();
     };
@@ -319,7 +319,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, rds: &Rds) -> Vec<Fence> {
     let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
     let groups_before: Vec<_> =
         known.value().map(|d| d.security_groups.iter().cloned().collect()).unwrap_or_default();
-    rds.fence
+    spec.fence
         .iter()
         .map(|&method| Fence { db: db.clone(), method, groups_before: groups_before.clone() })
         .collect()
@@ -419,8 +419,8 @@ fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
 
 /// Roles are part of what a physical replica replays: a fence by SQL on the old primary may have come over to the new one.
 fn admit(store: &Store<'_>) -> Option<Fence> {
-    let Spec::Rds(rds) = &store.component.spec else { return None };
-    let by_sql = rds.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
+    let Spec::Database(spec) = &store.component.spec else { return None };
+    let by_sql = spec.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
     by_sql.then(|| Fence { db: store.target.clone(), method: FenceMethod::Sql, groups_before: Vec::new() })
 }
 

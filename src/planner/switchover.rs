@@ -14,7 +14,7 @@ pub fn derive(draft: &mut Draft<'_>) {
         draft.notes.push(format!("{} is active already", draft.input.request.to));
     } else {
         for component in plan.components.values() {
-            if let Spec::Rds(_) = component.spec {
+            if let Spec::Database(_) = component.spec {
                 let facts = format!(
                     "`{}` is aws.rds: the old primary has to be rebuilt as a replica, which drctl cannot do yet",
                     component.name

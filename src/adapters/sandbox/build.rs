@@ -20,7 +20,7 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
     let mut estate = Estate::empty(scenario, seed, began, home);
     for component in plan.components.values() {
         match &component.spec {
-            Spec::Rds(_) => databases(&mut estate, plan, component),
+            Spec::Database(_) => databases(&mut estate, plan, component),
             Spec::Autoscaling(_) => groups(&mut estate, plan, component),
             Spec::Route53(_) => zone(&mut estate, plan, component),
             Spec::External(_) => {}
@@ -38,12 +38,12 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
 }
 
 fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
-    let Spec::Rds(rds) = &component.spec else { return };
+    let Spec::Database(spec) = &component.spec else { return };
     let home = plan.home.value.clone();
-    let Some(primary) = rds.at.get(&home).map(|at| at.id.clone()) else { return };
+    let Some(primary) = spec.at.get(&home).map(|at| at.id.clone()) else { return };
     let number = estate.dbs.last().map_or(0, |d| d.component + 1);
-    for site in rds.at.keys() {
-        let Some(reference) = targets::database(plan, &component.name, rds, site) else { continue };
+    for site in spec.at.keys() {
+        let Some(reference) = targets::database(plan, &component.name, spec, site) else { continue };
         let lag = estate.scenario.lag_ms / 2
             + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
         let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();

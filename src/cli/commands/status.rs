@@ -152,10 +152,10 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         return Protection::Unknown("the plan has no database".to_owned());
     }
     for component in plan.components.values() {
-        let Spec::Rds(rds) = &component.spec else { continue };
+        let Spec::Database(spec) = &component.spec else { continue };
         let (mut replicas, mut unseen) = (0, Vec::new());
-        for site in rds.at.keys() {
-            let Some(db) = targets::database(plan, &component.name, rds, site) else { continue };
+        for site in spec.at.keys() {
+            let Some(db) = targets::database(plan, &component.name, spec, site) else { continue };
             match seen.database(&Target::Database(db), now) {
                 Known::Fresh(state) if state.is_replica() => replicas += 1,
                 Known::Fresh(_) => {}
