@@ -82,6 +82,7 @@ fn runbook(shape: Shape) -> Runbook {
             unless: None,
             on_failure: OnFailure::Halt,
             background: false,
+            debt: false,
         }
     };
     Runbook {

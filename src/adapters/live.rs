@@ -11,7 +11,7 @@ use crate::inventory::Observation;
 use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::state::State;
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -81,7 +81,7 @@ impl Live {
     }
 
     async fn observe_sql(&self, target: &Target) -> Observation {
-        let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else {
+        let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
         let (endpoint, login) = match self.way_in(db).await {
@@ -90,6 +90,7 @@ impl Live {
         };
         let seen = match target {
             Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
+            Target::Database(_) => self.postgres.server(&endpoint, &login).await,
             _ => self.postgres.fence_state(&endpoint, &login).await,
         };
         let refused =
@@ -156,7 +157,8 @@ impl Live {
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
         let (Action::Fence(Fence { db, .. })
         | Action::Unfence(Fence { db, .. })
-        | Action::Write(Write::Canary { db, .. })) = action
+        | Action::Write(Write::Canary { db, .. })
+        | Action::Promote { db }) = action
         else {
             return refused("NotSql", format!("{action} is not done by SQL"));
         };
@@ -167,6 +169,7 @@ impl Live {
         let done = match action {
             Action::Fence(_) => self.postgres.fence(&endpoint, &login).await,
             Action::Unfence(_) => self.postgres.unfence(&endpoint, &login).await,
+            Action::Promote { .. } => self.postgres.promote(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
@@ -216,6 +219,7 @@ impl Cloud for Live {
                     self.sql(action, key).await
                 }
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
+                Action::Promote { db } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,
             }
         })

@@ -9,7 +9,8 @@ use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, Secret
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
     let mut targets = Vec::new();
-    for place in places(plan) {
+    // What belongs to no cloud has nobody who could say whose credentials are used.
+    for place in places(plan).filter(|p| p.cloud == "aws") {
         targets.push(Target::Identity { place: place.clone() });
     }
     for component in plan.components.values() {
@@ -60,6 +61,7 @@ pub fn database(
         component: component.clone(),
         place: plan.sites.get(site)?.place.clone(),
         id: at.id.clone(),
+        engine: spec.engine,
         endpoint: at.endpoint.clone(),
         fence_group: at.fence_group.clone(),
         admin_secret: at.admin.as_ref().and_then(|a| match &a.value {

@@ -8,6 +8,7 @@ use super::action::{Action, Check, Fence, FenceMethod, Scale, Switch, Write};
 use super::ids::ComponentName;
 use super::place::Place;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
+use super::target::{DatabaseRef, Engine};
 
 /// One call as it would be made by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +39,9 @@ pub fn calls(action: &Action) -> Vec<Call> {
             )],
             FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
         },
+        Action::Promote { db } if db.engine == Engine::Postgres => {
+            vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
+        }
         Action::Promote { db } => vec![
             aws(
                 db,
@@ -50,7 +54,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                     quoted(&db.id)
                 ),
             ),
-            describe_db(&db.place.region, &db.place.name, &db.id),
+            look(db),
         ],
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
@@ -190,7 +194,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
             vec![call("s3", "GetObject", &place.name, false, command)]
         }
         Check::Promotable { db } | Check::Exposure { db } => {
-            vec![describe_db(&db.place.region, &db.place.name, &db.id)]
+            vec![look(db)]
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {
@@ -278,6 +282,19 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     )
 }
 
+/// How a database's role and its last commit are looked for.
+fn look(db: &DatabaseRef) -> Call {
+    match db.engine {
+        Engine::Rds => describe_db(&db.place.region, &db.place.name, &db.id),
+        Engine::Postgres => sql(
+            &db.place.name,
+            &db.id,
+            false,
+            "SELECT pg_is_in_recovery(), clock_timestamp() - pg_last_xact_replay_timestamp(), system_identifier FROM pg_control_system()",
+        ),
+    }
+}
+
 fn describe_db(region: &str, at: &str, id: &str) -> Call {
     call(
         "rds",
@@ -289,7 +306,7 @@ fn describe_db(region: &str, at: &str, id: &str) -> Call {
 }
 
 fn aws(
-    db: &super::target::DatabaseRef,
+    db: &DatabaseRef,
     service: &'static str,
     operation: &'static str,
     mutates: bool,

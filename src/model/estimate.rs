@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use schemars::JsonSchema;
 
 use super::action::{Action, Check, FenceMethod, Gate};
+use super::target::Engine;
 use super::time::Dur;
 
 /// Expected and worst duration of a step.
@@ -40,6 +41,8 @@ impl Estimate {
                 Self::new(Dur::secs(90), Dur::mins(5))
             }
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
+            // The server ends its recovery where it is; what is left to be replayed takes as long as it takes.
+            Action::Promote { db } if db.engine == Engine::Postgres => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),

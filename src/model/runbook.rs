@@ -162,6 +162,9 @@ pub struct Step {
     /// Background steps are tried for as long as the run lasts; nothing waits for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// A fence that an earlier run left owed: it says nothing about the server that this run leaves, and is never taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debt: bool,
     /// How long it takes.
     pub estimate: Estimate,
 }

@@ -63,6 +63,9 @@ pub struct DatabaseState {
     /// Security groups attached and active.
     #[serde(default)]
     pub security_groups: BTreeSet<String>,
+    /// What a server and its physical replicas share, and no other server has: PostgreSQL's system identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<String>,
     /// `host:port/database` that clients connect to.
     #[serde(default)]
     pub endpoint: Option<String>,

@@ -8,6 +8,25 @@ use serde::{Deserialize, Serialize};
 use super::ids::ComponentName;
 use super::place::Place;
 
+/// Who runs a database, and so how it is promoted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// An RDS instance: the control plane promotes a read replica.
+    #[default]
+    Rds,
+    /// A PostgreSQL server of one's own, with streaming replication: everything is done over its own protocol.
+    Postgres,
+}
+
+impl Engine {
+    /// Whether it is the engine of journals that name none.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A database server at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseRef {
@@ -17,6 +36,9 @@ pub struct DatabaseRef {
     pub place: Place,
     /// The provider's identifier.
     pub id: String,
+    /// Who runs it.
+    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    pub engine: Engine,
     /// `host:port/database`, from the plan or from the last look at it: SQL works while the control plane is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -142,6 +164,7 @@ impl Target {
     /// The service that answers for it.
     pub fn service(&self) -> &'static str {
         match self {
+            Self::Database(db) if db.engine == Engine::Postgres => "sql",
             Self::Database(_) => "rds",
             Self::Group(_) => "autoscaling",
             Self::Records { .. } | Self::Change { .. } => "route53",

@@ -15,6 +15,7 @@ use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
 use crate::model::place::Place;
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
+use crate::model::target::Engine;
 use crate::model::time::Dur;
 
 /// Builds the plan, or nothing if the parts that everything hangs on are missing.
@@ -134,7 +135,8 @@ fn objectives_of_plan(
 
 fn component(name: ComponentName, node: &Node) -> Option<Component> {
     let spec = match node.get("kind")?.text()? {
-        "aws.rds" => Spec::Database(database(node)),
+        "aws.rds" => Spec::Database(database(node, Engine::Rds)),
+        "postgres" => Spec::Database(database(node, Engine::Postgres)),
         "aws.autoscaling" => Spec::Autoscaling(Autoscaling {
             at: map(node, "at", |key, n| group(n).map(|g| (SiteName::new(key), g))),
         }),
@@ -161,7 +163,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
     })
 }
 
-fn database(node: &Node) -> Database {
+fn database(node: &Node, engine: Engine) -> Database {
     let method = |n: &Node| match n.text()? {
         "sql" => Some(FenceMethod::Sql),
         "security_group" => Some(FenceMethod::SecurityGroup),
@@ -171,12 +173,13 @@ fn database(node: &Node) -> Database {
         let admin = n.get("admin").map(|a| Spanned { value: secret(a), span: a.span });
         let fence_group = n.get("fence_group").and_then(Node::text).map(str::to_owned);
         let endpoint = n.get("endpoint").and_then(Node::text).map(str::to_owned);
-        Some((
-            SiteName::new(key),
-            DatabaseAt { id: n.get("id")?.text()?.to_owned(), endpoint, fence_group, admin },
-        ))
+        let named = n.get("id").and_then(Node::text).map(str::to_owned);
+        // A server of one's own is known by where it listens.
+        let id = named.or_else(|| endpoint.clone().filter(|_| engine == Engine::Postgres))?;
+        Some((SiteName::new(key), DatabaseAt { id, endpoint, fence_group, admin }))
     };
     Database {
+        engine,
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
         at: map(node, "at", at),
         canary_table: node

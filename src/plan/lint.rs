@@ -10,6 +10,7 @@ use super::types::{Autoscaling, Component, Database, Plan, Policy, Record, Route
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
+use crate::model::target::Engine;
 use crate::model::time::Dur;
 
 /// Adds what is wrong with a plan whose shape is right.
@@ -157,7 +158,12 @@ impl Lint<'_> {
                 Some(component.span),
                 format!("`{name}` has no fence"),
                 "without one every failover needs a waiver, and the old primary may go on taking writes",
-                "add `fence: [sql, security_group]` with `fence_group` and `admin` in each site",
+                match spec.engine {
+                    Engine::Rds => {
+                        "add `fence: [sql, security_group]` with `fence_group` and `admin` in each site"
+                    }
+                    Engine::Postgres => "add `fence: [sql]`",
+                },
             );
         }
         for (site, at) in &spec.at {

@@ -14,6 +14,7 @@ const OBJECTIVES: Record = Record {
 /// The kinds of component that plans may use.
 pub const KINDS: &[(&str, &Record)] = &[
     ("aws.rds", &RDS),
+    ("postgres", &POSTGRES),
     ("aws.autoscaling", &AUTOSCALING),
     ("aws.route53", &ROUTE53),
     ("external", &EXTERNAL),
@@ -51,6 +52,30 @@ const RDS_AT: Record = Record {
         opt("endpoint", Shape::Text, "host:port/database; found by the first look at it if absent"),
         opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+    ],
+};
+const POSTGRES: Record = Record {
+    name: "postgres component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        opt("fence", Shape::List(&Shape::OneOf(&["sql"])), "the ladder of ways to fence, tried in order"),
+        req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
+        opt("verify", Shape::Record(&RDS_VERIFY), "the real write that proves a promotion"),
+        opt(
+            "backup_every",
+            Shape::Duration,
+            "how often it is backed up, where a backup and no replica is the protection",
+        ),
+    ],
+};
+const POSTGRES_AT: Record = Record {
+    name: "server",
+    fields: &[
+        opt("id", Shape::Text, "what people call it; its endpoint if absent"),
+        req("endpoint", Shape::Text, "host:port/database"),
+        req("admin", Shape::Secret, "a login that may promote it, fence it and look at its sessions"),
     ],
 };
 const RDS_VERIFY: Record = Record {

@@ -8,6 +8,7 @@ use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::place::Place;
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::model::target::Engine;
 use crate::model::time::Dur;
 
 /// A value and where it stands.
@@ -90,6 +91,7 @@ impl Component {
     /// The kind as plans write it.
     pub fn kind(&self) -> &'static str {
         match self.spec {
+            Spec::Database(Database { engine: Engine::Postgres, .. }) => "postgres",
             Spec::Database(_) => "aws.rds",
             Spec::Autoscaling(_) => "aws.autoscaling",
             Spec::Route53(_) => "aws.route53",
@@ -116,7 +118,7 @@ impl Component {
 /// What a component is.
 #[derive(Clone, Debug)]
 pub enum Spec {
-    /// An RDS instance with a cross-region read replica.
+    /// A database with a replica in another site.
     Database(Database),
     /// An Auto Scaling group in each site.
     Autoscaling(Autoscaling),
@@ -126,9 +128,11 @@ pub enum Spec {
     External(Option<String>),
 }
 
-/// An RDS instance with a cross-region read replica.
+/// A database with a replica in another site.
 #[derive(Clone, Debug)]
 pub struct Database {
+    /// Who runs it.
+    pub engine: Engine,
     /// The ladder of ways to fence.
     pub fence: Vec<FenceMethod>,
     /// The instance in each site.
@@ -142,7 +146,7 @@ pub struct Database {
 /// The instance in one site.
 #[derive(Clone, Debug)]
 pub struct DatabaseAt {
-    /// DB instance identifier.
+    /// DB instance identifier; of a server of one's own what people call it.
     pub id: String,
     /// `host:port/database`; found by the first look if absent.
     pub endpoint: Option<String>,

@@ -9,7 +9,7 @@ use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, RecordChange
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
 use crate::model::state::{DatabaseRole, GroupSize, RecordAnswer, RecordSet, State};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Autoscaling, Component, Database, GroupAt, Route53, Spec};
@@ -53,11 +53,7 @@ pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
     for component in plan.components.values() {
         let Spec::Autoscaling(spec) = &component.spec else { continue };
         let Some(scale) = scale(draft, component, spec) else { continue };
-        let (timeout, grows) =
-            (spec.at.get(&draft.input.request.to).and_then(|a| a.timeout), scale.to != scale.from);
-        if !grows {
-            continue;
-        }
+        let timeout = spec.at.get(&draft.input.request.to).and_then(|a| a.timeout);
         let mut step = step(
             &format!("scale.{}", component.name),
             Phase::Scale,
@@ -213,18 +209,19 @@ fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepI
 fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
     let name = &store.component.name;
-    let Some(old) = draft.from.clone().and_then(|from| targets::database(input.plan, name, spec, &from))
-    else {
+    let Some(from) = draft.from.clone() else {
+        let facts = format!("{} takes writes, and nobody knows which site is left", store.target.id);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "--from SITE"));
         return;
     };
+    let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
     let harmless = match input.estate.now(&Target::Database(old.clone())) {
         Some(Observation::NotFound { .. }) => true,
         Some(Observation::Value { state: State::Database(d), .. }) => d.is_replica(),
         _ => false,
     };
-    // An earlier run owes that fence, and this one goes on trying to pay it.
-    let owed = input.debts.iter().any(|d| d.component == *name);
-    if harmless || owed || old.is(&store.target) || active::is_fenced(input.estate, &old, spec) {
+    // If an earlier run owes that fence, this one goes on trying to pay it.
+    if harmless || input.owes(&old) || old.is(&store.target) || active::is_fenced(input.estate, &old, spec) {
         return;
     }
     let gate = fence(draft, &store, spec, guard);
@@ -262,6 +259,13 @@ fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &Database) -
             draft.notes.push(format!("{} is the writer already", db.id));
             let store = Store { component, target: db, canary: spec.canary_table.clone() };
             return if down { Found::Refused } else { Found::Writer(store) };
+        }
+        DatabaseRole::Replica { .. } if spec.engine == Engine::Postgres => {
+            if let Some(facts) = safety::other_lineage(draft, name, spec, &db, state) {
+                let what = "a plan that names the standby's own primary in the site that is left";
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+                return Found::Refused;
+            }
         }
         DatabaseRole::Replica { source } => {
             let expected = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| at.id.clone());
@@ -303,7 +307,7 @@ fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[Ste
         let bound = draft.input.plan.objectives.rpo_ms.to_string();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
-    draft.fence(rungs, guard, false, "fence");
+    draft.fence(rungs, guard, false);
     let gate = Action::Gate(Gate::Fenced { component: name.clone() });
     let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
     step.needs = all(guard);
@@ -453,7 +457,7 @@ fn debts(draft: &mut Draft<'_>) {
                 "run {} left `{}` unfenced since {}: it is tried again",
                 debt.run, debt.component, debt.since
             ));
-            draft.fence(debt.rungs, &[], true, "debt");
+            draft.fence(debt.rungs, &[], true);
         }
     }
 }

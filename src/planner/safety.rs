@@ -2,13 +2,14 @@
 
 use super::Refusal;
 use super::steps::Draft;
-use crate::inventory::{ActiveSite, Observation};
+use crate::inventory::{ActiveSite, Observation, targets};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Intent, ProbeRole};
-use crate::model::target::Target;
+use crate::model::state::DatabaseState;
+use crate::model::target::{DatabaseRef, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
-use crate::plan::types::{Component, Spec};
+use crate::plan::types::{Component, Database, Spec};
 
 /// What is wrong with the request itself.
 pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
@@ -178,4 +179,21 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
     let facts = format!("{target}: {}", now.why_not());
     draft.refuse(Refusal::new(Rule::TargetDown, Some(component), facts, "a recovery site that answers"));
     false
+}
+
+/// Why a standby cannot be one of the server that the plan would fence, if it cannot.
+pub fn other_lineage(
+    draft: &Draft<'_>,
+    name: &ComponentName,
+    spec: &Database,
+    db: &DatabaseRef,
+    standby: &DatabaseState,
+) -> Option<String> {
+    let input = draft.input;
+    let source = targets::database(input.plan, name, spec, draft.from.as_ref()?)?;
+    let known = input.estate.database(&Target::Database(source.clone()), input.now);
+    let (theirs, ours) = (known.value()?.lineage.as_ref()?, standby.lineage.as_ref()?);
+    (theirs != ours).then(|| {
+        format!("{} is of system {ours}, and {}, which the plan would fence, of {theirs}", db.id, source.id)
+    })
 }

@@ -238,7 +238,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Rungs of a ladder. Those that could not be reached when the runbook was made are tried in the background.
-    pub fn fence(&mut self, rungs: Vec<Fence>, needs: &[StepId], background: bool, prefix: &str) {
+    /// What an earlier run left owed is always.
+    pub fn fence(&mut self, rungs: Vec<Fence>, needs: &[StepId], debt: bool) {
+        let prefix = if debt { "debt" } else { "fence" };
         let mut before: Option<StepId> = None;
         for rung in rungs {
             let reached = self
@@ -251,7 +253,8 @@ impl<'a> Draft<'a> {
             let mut step = step(&id, Phase::Fence, Some(&component), Action::Fence(rung));
             step.needs = all(needs);
             step.on_failure = OnFailure::Continue;
-            step.background = background || !reached;
+            step.background = debt || !reached;
+            step.debt = debt;
             step.unless = Some(Unless::Fenced(component));
             if !step.background {
                 step.needs.extend(before.take().map(|step| Need { step, settled: true }));
@@ -337,6 +340,7 @@ pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: A
         unless: None,
         on_failure: OnFailure::Halt,
         background: false,
+        debt: false,
     }
 }
 

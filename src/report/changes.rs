@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use crate::model::action::{Action, FenceMethod, Switch};
 use crate::model::event::End;
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::model::target::Engine;
 use crate::run::RunState;
 use crate::run::state::Status;
 
@@ -57,6 +58,10 @@ fn change(resource: &str, attribute: &str, before: String, after: String) -> Cha
 
 fn of(action: &Action) -> Vec<Change> {
     match action {
+        Action::Promote { db } if db.engine == Engine::Postgres => {
+            let (before, after) = ("standby".to_owned(), "primary".to_owned());
+            vec![change(&format!("database {}", db.id), "role", before, after)]
+        }
         Action::Promote { db } => vec![change(
             &format!("aws_db_instance {}", db.id),
             "replicate_source_db",

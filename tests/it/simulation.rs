@@ -26,6 +26,18 @@ fn random_plan(seed: u64) -> String {
         };
         let verify =
             if die(&format!("verify{i}"), 4) > 0 { "\n    verify: {sql_write: {table: canary}}" } else { "" };
+        if die(&format!("own{i}"), 4) == 0 {
+            let at = |site: &str| {
+                format!("{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}}}")
+            };
+            let _ = writeln!(
+                text,
+                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: [sql]\n    at:\n      west: {}\n      east: {}",
+                at("w"),
+                at("e")
+            );
+            continue;
+        }
         let ladder = ["[sql, security_group]", "[security_group]", "[sql]", "[security_group, sql]"]
             [usize::try_from(die(&format!("ladder{i}"), 4)).unwrap()];
         let _ = writeln!(

@@ -153,6 +153,7 @@ impl Aws {
             last_commit_source: None,
             backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
             security_groups: attached(db),
+            lineage: None,
             endpoint: endpoint(db),
         }
     }

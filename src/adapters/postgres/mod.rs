@@ -4,6 +4,7 @@
 //! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
 
 mod fence;
+mod server;
 mod tls;
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio_postgres::{Client, Config};
 
 use super::secrets::Login;
 use crate::inventory::Observation;
-use crate::model::state::{FenceStage, FenceState, State, WroteState};
+use crate::model::state::{DatabaseState, FenceStage, FenceState, State, WroteState};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -139,6 +140,31 @@ impl Postgres {
         let row = self.within(work).await.ok()??;
         let age = u64::try_from(row.get::<_, Option<i64>>(0)?.max(0)).ok()?;
         Some(self.world.now() - Dur(age))
+    }
+
+    /// What a server is, and the last commit that it holds.
+    pub async fn server(&self, endpoint: &str, login: &Login) -> Observation {
+        let work = async {
+            let client = self.connect(endpoint, login).await?;
+            server::look(&client).await
+        };
+        match self.within(work).await {
+            Ok((state, age)) => {
+                let last_commit = age.map(|age| self.world.now() - age);
+                let endpoint = Some(endpoint.to_owned());
+                self.seen(State::Database(DatabaseState { last_commit, endpoint, ..state }))
+            }
+            Err(failure) => failure.observation(self.world.now()),
+        }
+    }
+
+    /// Asks a standby to end its recovery. That it did is what looks then see.
+    pub async fn promote(&self, endpoint: &str, login: &Login) -> CallOutcome {
+        self.act(async {
+            let client = self.connect(endpoint, login).await?;
+            server::promote(&client).await
+        })
+        .await
     }
 
     /// Whether the fence holds.

@@ -4,7 +4,7 @@ use super::estate::{Estate, Transition};
 use super::scenario::roll;
 use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
 use crate::model::state::ChangeState;
-use crate::model::target::{DatabaseRef, GroupRef, ZoneRef};
+use crate::model::target::{DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
 /// The provider's answer: what is needed to watch for completion, or its code and words.
@@ -69,8 +69,15 @@ impl Estate {
         let works = !(self.scenario.first_promotion_fails && self.dbs[i].promotions == 1);
         // The status reads `available` for a while after the call was accepted: the trap that a completion test must not fall into.
         let modifying = self.now + Dur(1_000 + roll(self.seed, &["modifying", &db.id, &n], 4_000));
-        let done = modifying + Dur(60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000));
-        self.schedule(modifying, Transition::Modifying(i));
+        let takes = match db.engine {
+            Engine::Rds => 60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000),
+            // It ends its recovery where it is; nothing is rebooted.
+            Engine::Postgres => roll(self.seed, &["promote", &db.id, &n], 3_000),
+        };
+        let done = modifying + Dur(takes);
+        if db.engine == Engine::Rds {
+            self.schedule(modifying, Transition::Modifying(i));
+        }
         self.schedule(done, Transition::Promoted(i, works));
         Ok(None)
     }

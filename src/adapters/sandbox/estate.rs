@@ -534,6 +534,7 @@ impl Estate {
             last_commit_source: Some("sql".to_owned()),
             backup_age_ms: Some(Dur::mins(5)),
             security_groups: db.groups.clone(),
+            lineage: None,
             endpoint: None,
         }
     }

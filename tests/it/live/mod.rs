@@ -9,6 +9,8 @@ mod fleet;
 mod kills;
 mod operators;
 #[cfg(feature = "postgres")]
+mod own_servers;
+#[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
 mod sql;

@@ -156,6 +156,36 @@ impl Pair {
             .unwrap()
     }
 
+    /// Writes to whichever of the two takes it, as a client does whose connection string names both.
+    pub fn write_anywhere(&self, role: &str, text: &str) -> bool {
+        // After a refused login the next server is not tried (PostgreSQL documentation, «Specifying Multiple Hosts»).
+        let way = format!(
+            "host=127.0.0.1,127.0.0.1 port={},{} user={role} dbname=truststream target_session_attrs=read-write connect_timeout=2",
+            self.standby, self.primary
+        );
+        let output = Command::new(self.bin.join("psql"))
+            .args(["-X", "-v", "ON_ERROR_STOP=1", "-d", &way, "-c", text])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        output.status.success()
+    }
+
+    /// The primary and all that it started are gone at once.
+    pub fn kill_primary(&self) {
+        let file = std::fs::read_to_string(self.data("p/postmaster.pid")).unwrap();
+        let pid = file.lines().next().unwrap();
+        let done = Command::new("kill").args(["-9", pid]).status().unwrap();
+        assert!(done.success());
+        until("nobody listens for the primary", || {
+            std::net::TcpStream::connect(("127.0.0.1", self.primary)).is_err()
+        });
+    }
+
+    pub fn start_primary(&self) {
+        self.up("p", self.primary);
+    }
+
     /// What RDS does to the instance behind a promoted replica.
     pub fn promote(&self) {
         self.sql(self.standby, "postgres", "SELECT pg_promote(true, 30)");

@@ -1,0 +1,226 @@
+//! Servers of one's own: real PostgreSQL with streaming replication, a client that writes numbered rows and knows which of them
+//! were acknowledged, and an application whose health is a real write.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::postgres::Pair;
+use super::until;
+
+struct World {
+    pair: Pair,
+    folder: tempfile::TempDir,
+    app: TcpListener,
+    stop: AtomicBool,
+}
+
+/// What the client knows: numbers that were acknowledged, and the longest time without one.
+struct Truth {
+    acknowledged: Vec<(u64, Instant)>,
+    outage: Duration,
+}
+
+const FAILOVER: &[&str] = &["failover", "--to", "east", "--yes", "--outage-began"];
+
+impl World {
+    fn new() -> Self {
+        let pair = Pair::start();
+        pair.sql(
+            pair.primary,
+            "truststream",
+            "GRANT EXECUTE ON FUNCTION pg_promote TO truststream; CREATE TABLE ledger (n bigint); GRANT ALL ON ledger TO app",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let app = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (path, port) = (folder.path(), app.local_addr().unwrap().port());
+        std::fs::create_dir(path.join("plans")).unwrap();
+        std::fs::write(
+            path.join("login.json"),
+            r#"{"username": "truststream", "password": "not-a-secret-here"}"#,
+        )
+        .unwrap();
+        let at = |port: u16| {
+            format!(r#"{{endpoint: "127.0.0.1:{port}/truststream", admin: {{secret: "file:login.json"}}}}"#)
+        };
+        let plan = format!(
+            "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: app, role: public, http: \"http://127.0.0.1:{port}/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
+            at(pair.primary),
+            at(pair.standby)
+        );
+        std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
+        std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
+        Self { pair, folder, app, stop: AtomicBool::new(false) }
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, Value, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_drctl"))
+            .args(args)
+            .args(["--output", "json"])
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), value, words)
+    }
+
+    /// Runs `work` while the client and the application write.
+    fn under_load<T>(&self, work: impl FnOnce() -> T) -> (T, Truth) {
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| self.client());
+            scope.spawn(|| self.serve());
+            std::thread::sleep(Duration::from_secs(2));
+            let done = work();
+            std::thread::sleep(Duration::from_secs(1));
+            self.stop.store(true, Ordering::SeqCst);
+            // The application waits for a request: the last one.
+            drop(std::net::TcpStream::connect(self.app.local_addr().unwrap()));
+            (done, client.join().unwrap())
+        })
+    }
+
+    /// As a client with both servers in its connection string finds the one that takes writes.
+    fn write(&self, n: u64) -> bool {
+        self.pair.write_anywhere("app", &format!("INSERT INTO ledger VALUES ({n})"))
+    }
+
+    fn client(&self) -> Truth {
+        let mut truth = Truth { acknowledged: Vec::new(), outage: Duration::ZERO };
+        let mut last = Instant::now();
+        for n in 1.. {
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            if self.write(n) {
+                truth.outage = truth.outage.max(last.elapsed());
+                last = Instant::now();
+                truth.acknowledged.push((n, last));
+            }
+        }
+        truth
+    }
+
+    fn serve(&self) {
+        for stream in self.app.incoming() {
+            if self.stop.load(Ordering::SeqCst) {
+                return;
+            }
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let status = if self.write(0) { "200 OK" } else { "503 Service Unavailable" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    }
+
+    /// When the client was told that rows are safe that a server does not have.
+    fn missing(&self, truth: &Truth, port: u16) -> Vec<Instant> {
+        let kept = self.pair.query(port, "SELECT string_agg(n::text, ' ') FROM ledger WHERE n > 0");
+        let kept: std::collections::BTreeSet<u64> = kept.split(' ').filter_map(|n| n.parse().ok()).collect();
+        truth.acknowledged.iter().filter(|(n, _)| !kept.contains(n)).map(|(_, at)| *at).collect()
+    }
+
+    fn now() -> String {
+        let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+#[test]
+fn a_server_that_is_fenced_first_loses_no_row() {
+    let world = World::new();
+    let ((code, report, words), truth) = world.under_load(|| {
+        let now = World::now();
+        let waive = ["--waive", "healthy-source", "--reason", "its disk is about to fail"];
+        world.run(&[FAILOVER, &[&now], &waive].concat())
+    });
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+    assert_eq!(
+        (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+        (&"measured".into(), &0.0.into()),
+        "{report:#}"
+    );
+    assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
+    // It is counted from the outage that was declared, before which the client was served.
+    assert!(report["rto"]["achieved_s"].as_f64().unwrap() >= truth.outage.as_secs_f64(), "{report:#}");
+    // The old one refuses the application; the new one took a real row of drctl.
+    let (ok, why) =
+        world.pair.psql(world.pair.primary, "app", "truststream", "INSERT INTO ledger VALUES (0)");
+    assert!(!ok && why.contains("not permitted to log in"), "{why}");
+    assert_eq!(world.pair.query(world.pair.standby, "SELECT count(*) FROM drctl_canary"), "1");
+    let (code, again, _) = world.run(&["failover", "orders", "--to", "east", "--yes"]);
+    assert!(code == 0 && again["outcome"] == "nothing_to_do", "{code}: {again:#}");
+}
+
+#[test]
+fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_when_it_returns() {
+    let world = World::new();
+    let ((refused, waived, killed), truth) = world.under_load(|| {
+        assert_eq!(world.run(&["observe"]).0, 0);
+        world.pair.kill_primary();
+        let killed = Instant::now();
+        let now = World::now();
+        let args = [FAILOVER, &[&now]].concat();
+        let refused = world.run(&args);
+        let waive = [
+            "--waive",
+            "unfenced-promotion:db",
+            "--accept-data-loss",
+            "1m",
+            "--reason",
+            "the machine is gone",
+        ];
+        (refused, world.run(&[args.as_slice(), &waive].concat()), killed)
+    });
+    assert_eq!(refused.0, 3, "{:#}\n{}", refused.1, refused.2);
+    let (code, report, words) = waived;
+    assert!(code == 5 && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["fence"]["state"], "pending", "{report:#}");
+    let lost = world.missing(&truth, world.pair.standby);
+    let bound = report["rpo"]["achieved_s"].as_f64().unwrap();
+    assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
+    let lost = lost.first().map_or(0.0, |oldest| (killed - *oldest).as_secs_f64());
+    assert!(lost <= bound, "writes of {lost} s are lost, and at most {bound} s were reported");
+    // Within one interval of the probe and one timeout of what the client saw.
+    let (rto, seen) = (report["rto"]["achieved_s"].as_f64().unwrap(), truth.outage.as_secs_f64());
+    assert!(
+        (rto - seen).abs() <= 1.0 + 3.0,
+        "{rto} s were reported, the client could not write for {seen} s"
+    );
+
+    // It returns, and takes writes until the debt is paid.
+    world.pair.start_primary();
+    let insert = "INSERT INTO ledger VALUES (0)";
+    assert!(world.pair.psql(world.pair.primary, "app", "truststream", insert).0, "nobody has fenced it yet");
+    let run = report["run_id"].as_str().unwrap();
+    let (code, report, words) = world.run(&["runs", "resume", run]);
+    assert_eq!(report["fence"]["state"], "paid", "{code}: {report:#}\n{words}");
+    until("the old primary refuses the application", || {
+        let (ok, why) = world.pair.psql(world.pair.primary, "app", "truststream", insert);
+        !ok && why.contains("not permitted to log in")
+    });
+}
+
+#[test]
+fn a_standby_of_another_server_is_not_promoted() {
+    let (world, other) = (World::new(), Pair::start());
+    let file = world.folder.path().join("plans/orders.yaml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        plan.replace(&format!("127.0.0.1:{}/", world.pair.standby), &format!("127.0.0.1:{}/", other.standby)),
+    )
+    .unwrap();
+    let now = World::now();
+    let (code, report, words) = world.run(&[FAILOVER, &[&now]].concat());
+    assert!(
+        code == 3 && report.to_string().contains("which the plan would fence, of"),
+        "{code}: {report:#}\n{words}"
+    );
+}
