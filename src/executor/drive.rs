@@ -9,7 +9,7 @@ use super::create::{Owned, encode};
 use super::poll::Poller;
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
-use crate::journal::Release;
+use crate::journal::{Letter, Release};
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Event, What};
 use crate::model::runbook::Probe;
@@ -154,11 +154,25 @@ impl<'a> Driver<'a> {
                 continue;
             }
             self.letters.push(letter.id);
-            for what in signal::take(self.state(), letter.signal, letter.who) {
+            for what in self.answer(letter) {
                 self.push(what)?;
             }
         }
         Ok(())
+    }
+
+    /// What a letter becomes. None ever stops a run: what cannot follow is refused.
+    fn answer(&self, letter: Letter) -> Vec<What> {
+        let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone());
+        let mut trial = self.state().clone();
+        let at = self.now();
+        let illegal = events.iter().find_map(|what| trial.apply(&Event { at, what: what.clone() }).err());
+        match illegal {
+            None => events,
+            Some(why) => {
+                vec![What::SignalRefused { signal: letter.signal, who: letter.who, reason: why.to_string() }]
+            }
+        }
     }
 
     /// Decides until nothing follows from what is known.

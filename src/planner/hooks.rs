@@ -1,6 +1,9 @@
 //! Commands of the plan's author, put before or after a phase.
 //!
 //! A hook only ever adds waiting: what a phase waited for, it still waits for. So no hook can bring traffic before a database.
+//! Where phases of several components interleave it stands before the first, or after the last, of its steps.
+
+use std::collections::BTreeSet;
 
 use super::steps::step;
 use crate::model::action::Action;
@@ -47,8 +50,10 @@ fn before(hook: &Hook, steps: &mut Vec<Step>) {
     let Some(first) = steps.iter().position(|s| stands_beside(hook, s)) else { return };
     let inside: Vec<_> = steps.iter().filter(|s| stands_beside(hook, s)).map(|s| s.id.clone()).collect();
     let mut needs: Vec<Need> = Vec::new();
+    let after = descendants(steps, &inside);
     for need in steps.iter().filter(|s| inside.contains(&s.id)).flat_map(|s| &s.needs) {
-        if !inside.contains(&need.step) && !needs.contains(need) {
+        // What itself waits for a step of the phase cannot be waited for before all of it.
+        if !inside.contains(&need.step) && !after.contains(&need.step) && !needs.contains(need) {
             needs.push(need.clone());
         }
     }
@@ -66,13 +71,41 @@ fn after(hook: &Hook, steps: &mut Vec<Step>) {
     if inside.is_empty() {
         return;
     }
-    let needs = inside.iter().map(|step| Need { step: step.clone(), settled: false }).collect();
+    let settled = |s: &Step| s.on_failure == OnFailure::Continue;
+    let needs = steps.iter().filter(|s| inside.contains(&s.id));
+    let needs = needs.map(|s| Need { step: s.id.clone(), settled: settled(s) }).collect();
     let new = new_step(hook, needs);
-    for step in steps.iter_mut().filter(|s| s.phase > hook.phase && !s.background) {
+    // A later phase of one component may come before this phase of another that needs it: that one cannot wait for all of it.
+    let before = ancestors(steps, &inside);
+    let later = |s: &Step| s.phase > hook.phase && !s.background && !before.contains(&s.id);
+    for step in steps.iter_mut().filter(|s| later(s)) {
         step.needs.push(wait(&new.id, hook));
     }
     steps.push(new);
     sort(steps);
+}
+
+/// Everything that these steps wait for, however far back.
+fn ancestors(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
+    let mut found = BTreeSet::new();
+    // Each step stands after all that it needs.
+    for step in steps.iter().rev() {
+        if of.contains(&step.id) || found.contains(&step.id) {
+            found.extend(step.needs.iter().map(|n| n.step.clone()));
+        }
+    }
+    found
+}
+
+/// Everything that waits for one of these steps, however far on.
+fn descendants(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
+    let mut found = BTreeSet::new();
+    for step in steps {
+        if step.needs.iter().any(|n| of.contains(&n.step) || found.contains(&n.step)) {
+            found.insert(step.id.clone());
+        }
+    }
+    found
 }
 
 /// Puts each step after all that it needs, keeping the order otherwise.

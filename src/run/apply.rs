@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
-use crate::model::action::Action;
+use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
@@ -199,7 +199,12 @@ impl RunState {
         let illegal =
             |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
         let undoing = self.steps[position].undo.is_some();
+        // While a run is taken back its guards are looked at again and again.
+        let looks_again = matches!(what, What::StepStarted { .. }) && self.unwinds();
         let step = &mut self.steps[position];
+        if looks_again && matches!(self.runbook.steps[position].action, Action::Check(Check::Guard { .. })) {
+            step.work = Work::new();
+        }
         let facts = &mut step.facts;
         let work = step.undo.as_mut().unwrap_or(&mut step.work);
         let next = match what {
@@ -248,6 +253,10 @@ impl RunState {
         if let Action::Promote { db } = &self.runbook.steps[position].action {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
+        }
+        // What an earlier run left owed is another server.
+        if self.runbook.steps[position].debt {
+            return;
         }
         for fact in facts {
             if let Fact::Fenced { component, .. } | Fact::Exposure(Exposure { component, .. }) = fact {

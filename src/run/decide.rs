@@ -1,11 +1,16 @@
 //! What is next. Called after every change; says the same again when nothing changed.
 
+use std::collections::BTreeSet;
+
 use super::gate::{self, Says};
-use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, InDoubt, Undo, Write};
+use super::state::{Mode, RunState, Status, StepState};
+use crate::model::action::{Action, Check, InDoubt, Undo, Write};
 use crate::model::event::{Direction, End, Outcome, What};
-use crate::model::runbook::OnFailure;
+use crate::model::runbook::{OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
+
+/// How long a look at a guard holds while a run is taken back.
+const GUARD_FRESH: Dur = Dur::secs(30);
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +124,13 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
                 vec![Effect::WakeAt(due)]
             }
         }
+        Action::Promote { db } if state.work(i).attempts == 0 => {
+            match gate::reopened(state, i, &db.component, now) {
+                None => with_timeout(state, i, now, vec![Effect::Look(i)]),
+                Some(event) if gate::same_block(&state.work(i).status, &event) => Vec::new(),
+                Some(event) => vec![record(event)],
+            }
+        }
         // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
         // It ran before, and failed or was never heard of again.
@@ -176,7 +188,13 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         InDoubt::ObserveAfter(settle) if now < since + settle => {
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
-        // An effect in doubt is never given up on by the clock: somebody has to see what became of it.
+        // A fence in doubt is no proof however long it lasts: other rungs, or a person, have to help. The doubt is kept.
+        InDoubt::ObserveAfter(_) | InDoubt::Repeat
+            if matches!(state.step(i).action, Action::Fence(_)) && state.mode == Mode::Running =>
+        {
+            with_timeout(state, i, now, vec![Effect::Look(i)])
+        }
+        // Any other effect in doubt is never given up on by the clock: somebody has to see what became of it.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat => vec![Effect::Look(i)],
         InDoubt::Ask => vec![ask(state, i)],
     }
@@ -241,7 +259,16 @@ fn end(state: &RunState) -> Vec<Effect> {
     if let Some(why) = blocked(false) {
         return vec![Effect::Stop(Stop::Approval(why))];
     }
-    Vec::new()
+    // Nothing is under way and nothing follows: better said than waited for.
+    let pending = foreground().find(|&i| state.steps[i].work.status == Status::Pending);
+    match pending.filter(|_| !foreground().any(waiting)) {
+        Some(i) => {
+            let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
+            let why = format!("{} waits for {}, and nothing follows", state.step(i).id, waits.join(", "));
+            vec![Effect::Stop(Stop::Failed(why))]
+        }
+        None => Vec::new(),
+    }
 }
 
 /// Before the first point of no return everything is taken back, the fence last. After it nothing is.
@@ -261,8 +288,9 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         }
         return effects;
     }
-    let in_flight: Vec<_> =
-        (0..state.steps.len()).filter(|&i| state.work(i).status.in_flight() && !calling(i)).collect();
+    // What an earlier run left owed goes on being tried until the end, and keeps nothing from it.
+    let settles = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).debt;
+    let in_flight: Vec<_> = (0..state.steps.len()).filter(settles).filter(|&i| !calling(i)).collect();
     if !in_flight.is_empty() || (0..state.steps.len()).any(calling) {
         let due = in_flight.into_iter().flat_map(|i| unwound_by(state, i, now, Vec::new()));
         let new: Vec<_> = due.filter(|e| !effects.contains(e)).collect();
@@ -280,7 +308,8 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
             .filter(|&i| undo_rank(&state.step(i).action) == rank && to_undo(state, i))
             .collect();
         if !left.is_empty() {
-            let looks = left.into_iter().rev().flat_map(|i| undo_step(state, i, now));
+            let looks = guard_looks(state, now)
+                .unwrap_or_else(|| left.into_iter().rev().flat_map(|i| undo_step(state, i, now)).collect());
             return effects.into_iter().chain(looks).collect();
         }
     }
@@ -288,6 +317,26 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         Some(i) => vec![not_taken_back(state, i)],
         None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
     }
+}
+
+/// Looks at the run's guards, unless that was just done: a process that stood still may find that another took them over.
+fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
+    let holds = |(step, at): (&Step, &StepState)| match &step.action {
+        Action::Write(Write::Guard { component, .. }) => {
+            (matches!(at.work.status, Status::Done(_)) && at.undo.is_none()).then(|| component.clone())
+        }
+        _ => None,
+    };
+    let held: BTreeSet<_> = state.runbook.steps.iter().zip(&state.steps).filter_map(holds).collect();
+    let checks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Guard { component, .. }) if held.contains(component));
+    let looked = |i: &usize| state.work(*i).ended_at.is_some_and(|at| now < at + GUARD_FRESH);
+    let stale = (0..state.steps.len()).filter(checks).filter(|i| !looked(i));
+    let look = |i: usize| match state.work(i).status {
+        Status::Started => Effect::Look(i),
+        _ => record(What::StepStarted { step: state.step(i).id.clone() }),
+    };
+    let looks: Vec<_> = stale.map(look).collect();
+    (!looks.is_empty()).then_some(looks)
 }
 
 fn not_taken_back(state: &RunState, i: usize) -> Effect {
@@ -341,7 +390,7 @@ fn to_undo(state: &RunState, i: usize) -> bool {
     let touched = step.work.status == Status::Done(End::Performed)
         || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)));
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
-    by && touched && !ended
+    by && touched && !ended && !state.step(i).debt
 }
 
 fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {

@@ -4,7 +4,7 @@ use super::state::RunState;
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
-use crate::model::runbook::ProbeRole;
+use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
 use crate::model::time::Timestamp;
 
@@ -72,14 +72,23 @@ fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> 
     }
 }
 
-/// Where the write probe fails: when its first bad sample was sent. Assumes that clients fail as the probe does, and says so.
+/// Where every write probe fails: when the first bad sample of the last to fail was sent. Assumes that clients fail as the probes
+/// do, and says so. What an earlier owner saw says nothing about the time in which nobody asked.
 fn last_good_write(state: &RunState) -> Option<(Timestamp, String)> {
-    let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Write)?;
-    let turn = state.turns.get(&probe.key())?.last()?;
-    if turn.good || turn.last_other.is_none() {
-        return None;
+    let probes: Vec<_> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Write).collect();
+    let mut last: Option<(Timestamp, &Probe)> = None;
+    for probe in probes {
+        let turn = state.turns.get(&probe.key())?.last()?;
+        let unwatched = state.epoch > 1 && turn.since < state.taken_at;
+        if turn.good || turn.last_other.is_none() || unwatched {
+            return None;
+        }
+        if last.is_none_or(|(since, _)| turn.since > since) {
+            last = Some((turn.since, probe));
+        }
     }
+    let (since, probe) = last?;
     let because =
         format!("write probe {} was bad from then on; assumes that clients fail as it does", probe.name);
-    Some((turn.since, because))
+    Some((since, because))
 }

@@ -1,7 +1,7 @@
 //! Whether a gate lets the run through.
 
 use super::state::{RunState, Status};
-use crate::model::action::Gate;
+use crate::model::action::{Action, Gate};
 use crate::model::event::{End, What};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
@@ -108,6 +108,27 @@ fn exposure(
         }
     }
     Says::Pass(vec![pass(step)])
+}
+
+/// Whether more may be lost by now than when the gate let a promotion through: approvals, pauses and crashes take time, in which
+/// an old primary that nobody fenced goes on taking writes.
+pub fn reopened(
+    state: &RunState,
+    promotion: usize,
+    component: &ComponentName,
+    now: Timestamp,
+) -> Option<What> {
+    let objective = state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Gate(Gate::Exposure { components, objective_ms }) if components.contains(component) => {
+            Some(*objective_ms)
+        }
+        _ => None,
+    })?;
+    let step = state.step(promotion).id.clone();
+    match exposure(state, step, std::slice::from_ref(component), objective, now) {
+        Says::Blocked(event) => Some(event),
+        _ => None,
+    }
 }
 
 /// A bound that a person can type: the next whole minute.

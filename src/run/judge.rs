@@ -186,7 +186,9 @@ fn disproved(state: &RunState, i: usize) -> Ruling {
 
 /// A forward step of a run that is being taken back.
 fn leaving(state: &RunState, i: usize) -> bool {
-    (state.mode == super::state::Mode::Cancelling || state.unwinds()) && state.direction(i) == Direction::Do
+    let back = state.mode == super::state::Mode::Cancelling || state.unwinds();
+    let acts = state.step(i).action.mutates() && !state.step(i).debt;
+    back && acts && !state.finished() && state.direction(i) == Direction::Do
 }
 
 /// How long the absence of an effect in doubt is not believed; none where the call is simply made again. A run that is being taken

@@ -1,6 +1,6 @@
 //! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
 
-use super::state::{Mode, RunState, Status};
+use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::StepId;
@@ -67,9 +67,14 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
     }
 }
 
-/// A second cancel of a run that stopped after a point of no return closes it.
+/// A second cancel closes a run that stopped after a point of no return, or that could not be taken back.
 fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<What> {
-    if state.mode == Mode::Cancelling && state.past_return() && !state.in_flight() {
+    let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
+    let past = state.past_return() && !under_way(|s| *s == Status::Calling);
+    // What could not be taken back once may never be: the person says when it is enough.
+    let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
+    let stuck = state.steps.iter().any(failed) && !under_way(Status::in_flight);
+    if state.mode == Mode::Cancelling && (past || stuck) {
         return vec![What::RunFinished { outcome: Outcome::Abandoned }];
     }
     let displaced_by = displaced_by.map(str::to_owned);
@@ -94,6 +99,9 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
         .any(|s| matches!(s.action, Action::Switch(_)) && s.needs.iter().any(|n| n.step == *step));
     if guards_traffic && matches!(state.step(i).action, Action::Check(_)) {
         return Err(format!("{step} verifies the site before traffic: it cannot be skipped"));
+    }
+    if state.steps[i].undo.is_some() {
+        return Err(format!("step {step} is being taken back"));
     }
     let status = &state.steps[i].work.status;
     if status.in_flight() || matches!(status, Status::Done(_) | Status::Skipped) {

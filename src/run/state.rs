@@ -9,6 +9,7 @@ use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
+use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Rule, Waiver};
 
@@ -286,7 +287,7 @@ impl RunState {
             .collect();
         let mut rungs: BTreeMap<ComponentName, Vec<usize>> = BTreeMap::new();
         for (i, step) in runbook.steps.iter().enumerate() {
-            if let Action::Fence(fence) = &step.action {
+            if let (Action::Fence(fence), false) = (&step.action, step.debt) {
                 rungs.entry(fence.db.component.clone()).or_default().push(i);
             }
         }
@@ -386,6 +387,9 @@ impl RunState {
 
     /// Whether a step is not needed after all.
     pub fn not_needed(&self, at: usize) -> Option<String> {
+        if let (Action::Fence(fence), true) = (&self.step(at).action, self.step(at).debt) {
+            return self.kept_out(&fence.db).map(|_| format!("{} is fenced already", fence.db.id));
+        }
         match &self.step(at).unless {
             Some(Unless::Fenced(component)) => self
                 .fenced(component)
@@ -398,6 +402,23 @@ impl RunState {
     fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();
         positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
+    }
+
+    /// When a server was proven fenced by this run, whoever owed it.
+    pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
+        let mine = |s: &&Step| matches!(&s.action, Action::Fence(f) if f.db.is(db));
+        let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && at.undo.is_none());
+        of.flat_map(|(_, at)| &at.facts).find_map(|f| match f {
+            Fact::Fenced { at, .. } => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// When this run asked for the promotion of a server.
+    pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
+        let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of } if of.is(db));
+        let component = &self.runbook.steps.iter().find(promotes)?.component;
+        self.promoted_at.get(component.as_ref()?).copied()
     }
 
     /// How and when a component was proven fenced.
@@ -442,9 +463,10 @@ impl RunState {
         self.waivers.iter().find(|w| w.covers(rule, component))
     }
 
-    /// Fences that are still owed.
+    /// Fences that are still owed. Where nothing was promoted the old primary is the only one.
     pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
-        self.debts.iter().filter(|(_, d)| d.paid.is_none()).map(|(c, _)| c)
+        let owes = |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && self.promoted.contains(c);
+        self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
     }
 
     /// Whether the run is over.

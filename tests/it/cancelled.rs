@@ -114,7 +114,7 @@ fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
 }
 
 /// The run up to the event of which `test` holds, and the estate as it was then.
-fn until(rig: &Rig, test: impl Fn(&What) -> bool) -> Rehearsed {
+pub fn until(rig: &Rig, test: impl Fn(&What) -> bool) -> Rehearsed {
     let mut whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let all = events(&whole);
     let n = all.iter().position(|e| test(&e.what)).unwrap();

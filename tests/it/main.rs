@@ -18,6 +18,7 @@ mod cancelled;
 mod cli;
 mod doubts;
 mod golden;
+mod hard_cases;
 mod hostile_journals;
 mod hostile_yaml;
 mod house_rules;

@@ -11,14 +11,16 @@ use drctl::inventory::{Estate, Observation, targets};
 use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
+use drctl::model::action::Action;
 use drctl::model::event::{RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName};
+use drctl::model::place::Place;
 use drctl::model::runbook::{Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
-use drctl::planner::{self, Input, Refusal, Request};
+use drctl::planner::{self, Debt, Input, Refusal, Request};
 use drctl::probe::Recorder;
 use drctl::world::World;
 
@@ -35,6 +37,13 @@ pub struct Rig {
     pub scenario: Scenario,
     pub seed: u64,
     pub waivers: Vec<Waiver>,
+    /// Fences that earlier runs left owed.
+    pub debts: Vec<Debt>,
+    /// Done right before the last look.
+    pub deeds: Vec<Action>,
+    /// The second process begins then, at the earliest.
+    pub later: Option<Timestamp>,
+    pub guard: Option<Place>,
 }
 
 pub struct Rehearsed {
@@ -62,7 +71,16 @@ pub fn run_id() -> RunId {
 
 impl Rig {
     pub fn new(plan: Plan, scenario: &str, seed: u64) -> Self {
-        Self { plan, scenario: Scenario::find(scenario).unwrap(), seed, waivers: Vec::new() }
+        Self {
+            plan,
+            scenario: Scenario::find(scenario).unwrap(),
+            seed,
+            waivers: Vec::new(),
+            debts: Vec::new(),
+            deeds: Vec::new(),
+            later: None,
+            guard: None,
+        }
     }
 
     fn to(&self) -> SiteName {
@@ -122,6 +140,9 @@ impl Rig {
         let probes: Vec<_> = self.plan.probes.iter().map(|p| p.value.clone()).collect();
         let probes = survey::relevant(&probes, &self.to());
         let turns = survey::sample(session, &probes, recorder, BEGAN + Dur::secs(100)).await;
+        for deed in &self.deeds {
+            session.cloud.perform(deed, "deed").await;
+        }
         let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
         for ((target, now), (_, old)) in
             survey::look(session, &all, Dur::secs(15)).await.into_iter().zip(before)
@@ -146,8 +167,8 @@ impl Rig {
             now: session.world.now(),
             request: &request,
             busy: &Default::default(),
-            debts: &[],
-            guard: None,
+            debts: &self.debts,
+            guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
         };
@@ -229,6 +250,9 @@ impl Rig {
         kept.borrow_mut().extend(notes.iter().cloned());
         if let Some((at, _)) = notes.iter().max_by_key(|(at, _)| *at) {
             world.not_before(*at);
+        }
+        if let Some(at) = self.later {
+            world.not_before(at);
         }
         let journal = MemoryJournal::from_records(prefix);
         for letter in letters {

@@ -267,7 +267,14 @@ fn resume(
     waive: &WaiveArgs,
 ) -> Result<u8, CliError> {
     let state = read(store, run)?;
-    if state.finished() && state.owed().next().is_none() {
+    let owes = || -> Result<bool, CliError> {
+        let mut all = Vec::new();
+        for row in store.runs()? {
+            all.extend(read(store, &row.run).ok());
+        }
+        Ok(super::status::debts(&all).iter().any(|debt| debt.run == *run))
+    };
+    if state.finished() && !owes()? {
         printer.note(&format!("run {run} is over and owes nothing"));
         if printer.format == Format::Json {
             let report = summary::report(&state, state.last_at);

@@ -189,17 +189,15 @@ fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
 pub fn debts(runs: &[RunState]) -> Vec<Debt> {
     let paid_later = |state: &RunState, component: &ComponentName, since: Timestamp| {
         let live = state.created.world == WorldKind::Live;
-        live && runs
-            .iter()
-            .filter(|r| r.created.world == WorldKind::Live)
-            .filter(|r| {
-                rungs(r, component).iter().any(|f| rungs(state, component).iter().any(|g| g.db.is(&f.db)))
-            })
-            .filter_map(|r| r.fenced(component))
-            .any(|(_, at)| at > since)
+        live && runs.iter().filter(|r| r.created.world == WorldKind::Live).any(|r| {
+            let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
+            // A server that was promoted since is no old primary any more.
+            rungs(state, component).iter().any(|f| after(r.kept_out(&f.db)) || after(r.made_writer(&f.db)))
+        })
     };
     let of = |state: &RunState| {
-        let owed = state.debts.iter().filter(|(c, d)| d.paid.is_none() && !paid_later(state, c, d.since));
+        let left = |c: &&ComponentName| state.debts.get(*c).is_some_and(|d| !paid_later(state, c, d.since));
+        let owed = state.owed().filter(left).filter_map(|c| Some((c, state.debts.get(c)?)));
         owed.map(|(component, debt)| Debt {
             run: state.created.run.clone(),
             component: component.clone(),

@@ -1,0 +1,500 @@
+//! Sequences that once ended in two primaries, in a run without an end, or in a loss that nobody had accepted.
+
+use drctl::inventory::targets;
+use drctl::model::action::{Action, Fence, FenceMethod, Scale};
+use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
+use drctl::model::runbook::Step;
+use drctl::model::state::{DatabaseRole, DatabaseState, GroupSize};
+use drctl::model::target::DatabaseRef;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::plan::Plan;
+use drctl::plan::types::Spec;
+use drctl::planner::Debt;
+use drctl::report::attainment::attainment;
+use drctl::run::exposure::measure;
+use drctl::run::state::{Mode, Status};
+use drctl::run::{Effect, RunState, Stop, decide};
+
+use crate::cancelled::{stateless, until};
+use crate::resume::events;
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel, plan, truststream};
+
+fn waiver(rule: Rule, loss: Dur) -> Waiver {
+    Waiver {
+        rule,
+        component: None,
+        accept_loss_ms: Some(loss),
+        reason: "r".to_owned(),
+        who: Person::claimed("test"),
+    }
+}
+
+fn three_sites() -> Plan {
+    plan(
+        "plan: three\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\n  zold: {region: eu-west-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n  db:\n    kind: aws.rds\n    fence: [sql, security_group]\n    verify: {sql_write: {table: canary}}\n    at:\n      west: {id: db-w, fence_group: sg-w, admin: {secret: \"x:y\"}}\n      east: {id: db-e, fence_group: sg-e, admin: {secret: \"x:y\"}}\n      zold: {id: db-z, fence_group: sg-z, admin: {secret: \"x:y\"}}\n  zone:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: Z1\n    records:\n      - {name: a.example, type: A, ttl: 20s, at: {west: [192.0.2.1], east: [198.51.100.1], zold: [203.0.113.1]}}\nprobes:\n  - {name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}\nwatch: {for: 5m}\n",
+    )
+}
+
+fn debt_on(plan: &Plan, site: &str) -> Debt {
+    let name = ComponentName::new("db");
+    let Spec::Database(rds) = &plan.components[&name].spec else { panic!() };
+    let db = targets::database(plan, &name, rds, &SiteName::new(site)).unwrap();
+    Debt {
+        run: RunId::new("earlier"),
+        component: name,
+        rungs: vec![Fence { db, method: FenceMethod::Sql, groups_before: vec!["sg-zold".to_owned()] }],
+        since: BEGAN,
+    }
+}
+
+fn deeds(notes: &Notes) -> Vec<Action> {
+    notes.iter().map(|(_, b)| serde_json::from_slice(b).unwrap()).collect()
+}
+
+#[test]
+fn a_debt_on_another_server_is_no_fence_of_this_one() {
+    let plan = three_sites();
+    let debt = debt_on(&plan, "zold");
+    let mut rig = Rig::new(plan, "region-slow", 1);
+    rig.debts = vec![debt];
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+}
+
+#[test]
+fn a_cancelled_run_owes_nothing_and_fences_nobody() {
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
+    assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Cancelled));
+    rig.later = Some(BEGAN + Dur::mins(200));
+    let (later, _) = rig.second(&cancelled.records, &cancelled.notes, &[], None).unwrap();
+    let fences: Vec<_> = deeds(&later.notes)
+        .into_iter()
+        .filter(|a| matches!(a, Action::Fence(_)))
+        .map(|a| a.to_string())
+        .collect();
+    assert_eq!(fences, Vec::<String>::new(), "a cancelled run fenced the only primary");
+}
+
+#[test]
+fn a_cancel_lifts_no_fence_that_an_earlier_run_owed() {
+    let plan = three_sites();
+    let debt = debt_on(&plan, "zold");
+    let mut rig = Rig::new(plan, "region-lost", 1);
+    rig.debts = vec![debt];
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
+    let lifted: Vec<_> = deeds(&cancelled.notes)
+        .into_iter()
+        .filter(|a| matches!(a, Action::Unfence(f) if f.db.id == "db-z"))
+        .collect();
+    assert!(lifted.is_empty(), "the old primary of an earlier run takes writes again");
+}
+
+fn fence_call_under_way() -> (Rig, Rehearsed) {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let mut first = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let all = events(&first);
+    let n = 1 + all
+        .iter()
+        .position(
+            |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
+        )
+        .unwrap();
+    first.notes = crate::resume::estates(&first.notes, &all[..n]).pop().unwrap();
+    first.records.truncate(n);
+    // From here on nothing in the lost region answers.
+    let mut rig = Rig::new(truststream(), "region-dark", 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    (rig, first)
+}
+
+#[test]
+fn a_fence_in_doubt_in_a_dark_region_can_be_waived() {
+    let (rig, first) = fence_call_under_way();
+    let waive = Signal::Waive { waiver: waiver(Rule::UnfencedPromotion, Dur::mins(20)) };
+    let (done, _) = rig.second(&first.records, &first.notes, &[waive, Signal::Resume], None).unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
+}
+
+#[test]
+fn a_person_can_close_a_run_that_cannot_be_taken_back() {
+    let (rig, first) = fence_call_under_way();
+    let (mut stuck, _) = rig.cancel(&first.records, &first.notes, None);
+    let step = StepId::new("fence.db.security_group");
+    let skip = Signal::Skip { step: step.clone(), reason: "r".to_owned() };
+    for letters in [
+        vec![Signal::Resume],
+        vec![cancel(None)],
+        vec![skip, Signal::Resume],
+        vec![Signal::Done { step }, Signal::Resume],
+        vec![cancel(None), cancel(None)],
+    ] {
+        let (next, _) = rig.second(&stuck.records, &stuck.notes, &letters, None).unwrap();
+        stuck = next;
+    }
+    assert!(stuck.ended.state.finished(), "the run holds its components for ever");
+}
+
+fn two_stores(hook: &str) -> Plan {
+    plan(&format!(
+        "plan: two\nobjectives: {{rto: 20m, rpo: 5m}}\nsites:\n  west: {{region: us-west-2}}\n  east: {{region: us-east-1}}\nconnections:\n  dns: {{}}\nhome: west\ncomponents:\n  a:\n    kind: aws.rds\n    fence: [security_group]\n    verify: {{sql_write: {{table: canary}}}}\n    at:\n      west: {{id: a-w, fence_group: sg-w}}\n      east: {{id: a-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}\n  b:\n    kind: aws.rds\n    needs: [a]\n    fence: [security_group]\n    verify: {{sql_write: {{table: canary}}}}\n    at:\n      west: {{id: b-w, fence_group: sg-w}}\n      east: {{id: b-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}\n  zone:\n    kind: aws.route53\n    via: dns\n    needs: [a, b]\n    zone: Z1\n    records:\n      - {{name: a.example, type: A, ttl: 20s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\nprobes:\n  - {{name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}}\nwatch: {{for: 5m}}\nhooks:\n  - {{at: {hook}, name: flush, step: {{command: [\"true\"], idempotent: true}}}}\n"
+    ))
+}
+
+#[test]
+fn a_hook_after_promotions_that_wait_for_each_other_makes_no_circle() {
+    let done = Rig::new(two_stores("after.promote"), "region-lost", 1)
+        .rehearse()
+        .unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
+}
+
+#[test]
+fn a_hook_before_verifications_that_wait_for_each_other_makes_no_circle() {
+    let done = Rig::new(two_stores("before.verify"), "region-lost", 1)
+        .rehearse()
+        .unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
+}
+
+#[test]
+fn a_hook_after_the_fence_follows_though_a_rung_failed() {
+    let text = include_str!("../../plans/truststream.yaml").to_owned()
+        + "hooks:\n  - {at: after.fence, name: flush, step: {command: [\"true\"], idempotent: true}}\n";
+    let rig = Rig::new(plan(&text), "region-slow", 1);
+    let first =
+        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "fence.db.sql"));
+    let mut state = RunState::fold(&events(&first)).unwrap();
+    let mut at = state.last_at;
+    let mut say = |state: &mut RunState, what: What| {
+        at = at + Dur::secs(1);
+        state.apply(&Event { at, what }).unwrap();
+    };
+    let id = StepId::new("fence.db.sql");
+    say(&mut state, What::StepFailed { step: id.clone(), reason: "administrator_in_use".to_owned() });
+    let id = StepId::new("fence.db.security_group");
+    say(&mut state, What::StepStarted { step: id.clone() });
+    let fact = Fact::Fenced {
+        component: ComponentName::new("db"),
+        method: FenceMethod::SecurityGroup,
+        at: state.last_at,
+        last_commit: None,
+        proof: "p".to_owned(),
+    };
+    say(
+        &mut state,
+        What::StepFinished { step: id, end: drctl::model::event::End::Performed, facts: vec![fact] },
+    );
+    for _ in 0..20 {
+        let now = state.last_at + Dur::secs(1);
+        let records: Vec<_> = decide(&state, now)
+            .into_iter()
+            .filter_map(|e| if let Effect::Record(w) = e { Some(w) } else { None })
+            .flatten()
+            .collect();
+        if records.is_empty() {
+            break;
+        }
+        for what in records {
+            say(&mut state, what);
+        }
+    }
+    // Everything else that is under way ends well.
+    for i in 0..state.steps.len() {
+        if matches!(state.steps[i].work.status, Status::Started | Status::Awaiting { .. }) {
+            let id = state.step(i).id.clone();
+            say(
+                &mut state,
+                What::StepFinished { step: id, end: drctl::model::event::End::Noop, facts: Vec::new() },
+            );
+        }
+    }
+    let next = decide(&state, state.last_at + Dur::mins(6000));
+    assert!(!next.is_empty(), "the fence is proven, and nothing follows and nothing is said");
+}
+
+#[test]
+fn a_skip_of_what_is_taken_back_is_refused() {
+    let rig = Rig::new(stateless(), "capacity-short", 1);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let (done, _) = rig.cancel(&whole.records, &whole.notes, None);
+    let all = events(&done);
+    let n = 1 + all.iter().position(|e| matches!(&e.what, What::CallIntended { direction: Direction::Undo, step, .. } if step.as_str() == "scale.nodes")).unwrap();
+    let notes = crate::resume::estates(&done.notes, &all[..n]).remove(0);
+    let skip = Signal::Skip { step: StepId::new("scale.nodes"), reason: "enough".to_owned() };
+    for letters in [vec![skip.clone()], vec![skip.clone(), cancel(None)], vec![skip, Signal::Resume]] {
+        let ended = rig.second(&done.records[..n], &notes, &letters, None);
+        let (ended, _) = ended.unwrap_or_else(|e| panic!("{e}"));
+        let refused = |e: &Event| matches!(&e.what, What::SignalRefused { reason, .. } if reason.contains("taken back"));
+        assert!(events(&ended).iter().any(refused), "{letters:?}");
+    }
+}
+
+#[test]
+fn a_loss_that_grew_past_what_was_accepted_is_asked_about_again() {
+    let mut rig = Rig::new(truststream(), "region-dark", 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(5))];
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    rig.later = Some(BEGAN + Dur::mins(160));
+    let (done, _) = rig.second(&first.records, &first.notes, &[Signal::Resume], None).unwrap();
+    let s = &done.ended.state;
+    assert!(
+        matches!(&done.ended.stop, Stop::Blocked(why) if why.starts_with("promote.db")),
+        "{:?}",
+        done.ended.stop
+    );
+    assert!(s.promoted.is_empty(), "promoted with more loss than was accepted");
+}
+
+#[test]
+fn capacity_that_is_set_and_not_in_service_is_waited_for() {
+    let plan = stateless();
+    let name = ComponentName::new("nodes");
+    let Spec::Autoscaling(spec) = &plan.components[&name].spec else { panic!() };
+    let group = targets::group(&plan, &name, spec, &SiteName::new("us-east-1")).unwrap();
+    let to = GroupSize { min: 4, desired: 4, max: 12 };
+    let mut rig = Rig::new(plan, "capacity-short", 1);
+    rig.deeds = vec![Action::Scale(Scale {
+        group,
+        from: GroupSize::default(),
+        to,
+        proceed_at: 0,
+        resume: Default::default(),
+        suspend: Default::default(),
+    })];
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let steps: Vec<_> = done.ended.state.runbook.steps.iter().map(|s| s.id.to_string()).collect();
+    assert!(
+        steps.iter().any(|s| s == "scale.nodes"),
+        "traffic goes to a group without instances, and nothing waits for them"
+    );
+}
+
+#[test]
+fn a_cancelled_run_lifts_no_fence_of_the_run_after_it() {
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, None);
+    assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Cancelled));
+    // Another run fences and promotes, two and a half hours later.
+    let of = |test: &dyn Fn(&Action) -> bool| {
+        cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
+    };
+    let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
+    let promote = of(&|a| matches!(a, Action::Promote { .. }));
+    for (m, a) in [(180, fence), (181, promote)] {
+        cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
+    }
+    rig.later = Some(BEGAN + Dur::mins(200));
+    let (later, _) = rig.second(&cancelled.records, &cancelled.notes, &[], None).unwrap();
+    assert_eq!(later.truth.two_primaries_ms, Dur::ZERO, "two primaries");
+}
+
+#[test]
+fn a_displaced_run_lifts_no_fence_of_the_run_that_took_over() {
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, Some("run of bob"));
+    assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Abandoned));
+    let of = |test: &dyn Fn(&Action) -> bool| {
+        cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
+    };
+    let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
+    let promote = of(&|a| matches!(a, Action::Promote { .. }));
+    for (m, a) in [(180, fence), (181, promote)] {
+        cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
+    }
+    rig.later = Some(BEGAN + Dur::mins(200));
+    let (later, _) = rig.second(&cancelled.records, &cancelled.notes, &[], None).unwrap();
+    assert_eq!(later.truth.two_primaries_ms, Dur::ZERO, "two primaries");
+}
+
+fn place() -> drctl::model::place::Place {
+    let mut place = truststream().sites[&SiteName::new("us-east-1")].place.clone();
+    place.name = "guard".to_owned();
+    place
+}
+
+/// The run is being taken back; before its fence is lifted, somebody takes its guard over and promotes.
+#[test]
+fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
+    use drctl::model::action::Write;
+    let mut rig = Rig::new(truststream(), "region-slow", 1);
+    rig.guard = Some(place());
+    let first = until(
+        &rig,
+        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+    );
+    // The cancel is written, nothing was undone yet, and the process stood still from here on.
+    let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
+    let all = events(&cancelled);
+    let n = 1 + all.iter().position(|e| matches!(e.what, What::CancelRequested { .. })).unwrap();
+    let mut notes = crate::resume::estates(&cancelled.notes, &all[..n]).remove(0);
+    let at = all[n - 1].at;
+    for step in &cancelled.ended.state.runbook.steps {
+        if let Action::Write(Write::Guard { component, place, holder, .. }) = &step.action {
+            let taken = Action::Write(Write::Guard {
+                component: component.clone(),
+                place: place.clone(),
+                holder: "run of bob".to_owned(),
+                instead_of: Some(holder.clone()),
+            });
+            notes.push((at + Dur::secs(1), serde_json::to_vec(&taken).unwrap()));
+        }
+        if let Action::Promote { .. } = &step.action {
+            notes.push((at + Dur::secs(2), serde_json::to_vec(&step.action).unwrap()));
+        }
+    }
+    rig.later = Some(at + Dur::mins(5));
+    let (done, _) = rig.second(&cancelled.records[..n], &notes, &[], None).unwrap();
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "two primaries");
+}
+
+/// Somebody promoted zold by hand while east serves; an earlier run still owes a fence of west.
+#[test]
+fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
+    let plan = three_sites();
+    let with = |debts: Vec<Debt>, from: Option<&str>| {
+        use drctl::inventory::{Estate, Observation};
+        use drctl::model::state::*;
+        let mut estate = Estate::default();
+        for t in targets::of_plan(&plan, None) {
+            let state = match &t {
+                drctl::model::target::Target::Database(db) => State::Database(DatabaseState {
+                    role: if db.id == "db-z" {
+                        DatabaseRole::Replica { source: "db-w".to_owned() }
+                    } else {
+                        DatabaseRole::Writer
+                    },
+                    status: "available".to_owned(),
+                    last_commit: None,
+                    last_commit_source: None,
+                    backup_age_ms: None,
+                    security_groups: ["sg-app".to_owned()].into(),
+                    endpoint: None,
+                    lineage: None,
+                }),
+                drctl::model::target::Target::Fence { .. } => State::Fence(FenceState {
+                    proven: false,
+                    proof: "open".to_owned(),
+                    last_commit: None,
+                    stage: FenceStage::Open,
+                    mark: None,
+                }),
+                _ => continue,
+            };
+            estate.add(&t, Observation::Value { state, observed_at: BEGAN, source: "t".to_owned() }, None);
+        }
+        let request = drctl::planner::Request {
+            intent: drctl::model::runbook::Intent::Failover,
+            from: from.map(SiteName::new),
+            to: SiteName::new("east"),
+            waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
+            outage_declared: true,
+            holder: "run".to_owned(),
+        };
+        let input = drctl::planner::Input {
+            plan: &plan,
+            estate: &estate,
+            now: BEGAN,
+            request: &request,
+            busy: &Default::default(),
+            debts: &debts,
+            guard: None,
+            observation_max_age: Dur::mins(5),
+            probe_consecutive: 3,
+        };
+        drctl::planner::plan_run(&input).map(|r| {
+            r.steps
+                .iter()
+                .map(|s| format!("{}{}", s.id, if s.background { " (background)" } else { "" }))
+                .collect::<Vec<_>>()
+        })
+    };
+    for debts in [vec![], vec![debt_on(&plan, "zold")]] {
+        let steps = with(debts, Some("west")).unwrap_or_else(|r| panic!("{r:?}"));
+        assert!(steps.contains(&"fence.db.sql".to_owned()), "{steps:?}");
+    }
+    let refused = with(vec![], None).unwrap_err();
+    assert!(refused.iter().any(|r| r.facts.contains("nobody knows which site is left")), "{refused:?}");
+}
+
+/// Truststream with these write probes as well.
+fn with_write_probes(names: &[&str], scenario: &str, accepted: Dur) -> Rig {
+    let probe = |name: &&str| {
+        format!(
+            "  - {{name: {name}, role: write, http: \"https://www.truststream.example/{name}\", every: 5s, timeout: 3s}}\n"
+        )
+    };
+    let probes: String = names.iter().map(probe).collect();
+    let text =
+        include_str!("../../plans/truststream.yaml").replace("probes:\n", &format!("probes:\n{probes}"));
+    let mut rig = Rig::new(plan(&text), scenario, 1);
+    rig.waivers = vec![waiver(Rule::UnfencedPromotion, accepted)];
+    rig
+}
+
+#[test]
+fn one_write_path_that_works_keeps_the_loss_growing() {
+    let rig = with_write_probes(&["orders", "admin"], "region-dark", Dur::mins(20));
+    let first =
+        until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str().starts_with("measure.")));
+    let mut state = RunState::fold(&events(&first)).unwrap();
+    let replica = DatabaseState {
+        role: DatabaseRole::Replica { source: "s".to_owned() },
+        status: "available".to_owned(),
+        last_commit: Some(BEGAN + Dur::secs(40)),
+        last_commit_source: None,
+        backup_age_ms: None,
+        security_groups: Default::default(),
+        endpoint: None,
+        lineage: None,
+    };
+    let grows = |state: &RunState| {
+        measure(state, &ComponentName::new("db"), &replica, state.last_at + Dur::mins(60)).grows
+    };
+    assert!(!grows(&state), "both were seen to fail");
+    state.turns.get_mut("admin").unwrap().truncate(1);
+    assert!(grows(&state));
+}
+
+/// The region was back and took writes while nobody drove the run.
+#[test]
+fn what_a_probe_said_before_the_run_was_left_alone_is_not_believed() {
+    let mut rig = with_write_probes(&["orders"], "primary-returns", Dur::mins(5));
+    let first = until(&rig, |w| matches!(w, What::FencePending { .. }));
+    rig.later = Some(BEGAN + Dur::mins(200));
+    let (done, _) = rig.second(&first.records, &first.notes, &[Signal::Resume], None).unwrap();
+    let attained = attainment(&done.ended.state, done.ended.state.last_at);
+    let fenced = done.ended.state.kept_out(&fenced_server(&done)).is_some();
+    assert!(fenced || done.ended.state.promoted.is_empty(), "promoted with a loss of {}", attained.rpo);
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+}
+
+fn fenced_server(done: &Rehearsed) -> DatabaseRef {
+    let fence = |s: &Step| if let Action::Fence(f) = &s.action { Some(f.db.clone()) } else { None };
+    done.ended.state.runbook.steps.iter().find_map(fence).unwrap()
+}
