@@ -28,6 +28,16 @@ impl Postgres {
         CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
     }
 
+    /// Not seen.
+    pub async fn server(&self, _endpoint: &str, _login: &Login) -> Observation {
+        self.unseen()
+    }
+
+    /// Not done.
+    pub async fn promote(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
+        Self::refused()
+    }
+
     /// Not known.
     pub async fn last_replayed(&self, _endpoint: &str, _login: &Login) -> Option<Timestamp> {
         None
