@@ -2,13 +2,16 @@
 //!
 //! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
 
+pub mod capacity;
 pub mod failover;
 pub mod hooks;
 pub mod path;
 pub mod refusal;
 pub mod safety;
 pub mod steps;
+pub mod stores;
 pub mod switchover;
+pub mod traffic;
 
 use std::collections::BTreeMap;
 

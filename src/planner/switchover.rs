@@ -1,8 +1,10 @@
 //! Switchover and failback: planned, with zero loss. Both sites answer; nothing is promoted that is not first caught up.
 
 use super::Refusal;
-use super::failover::{guards, redirect_all, scale_all};
+use super::capacity::scale_all;
+use super::failover::guards;
 use super::steps::Draft;
+use super::traffic::redirect_all;
 use crate::model::waiver::Rule;
 use crate::plan::types::Spec;
 

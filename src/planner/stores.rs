@@ -1,0 +1,285 @@
+//! The steps of a database: fenced, measured, asked for, promoted, written to.
+
+use std::collections::BTreeMap;
+
+use super::steps::{Draft, all, step};
+use super::{Refusal, safety};
+use crate::inventory::{Observation, active, targets};
+use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
+use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::runbook::Phase;
+use crate::model::state::{DatabaseRole, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::waiver::Rule;
+use crate::plan::graph;
+use crate::plan::types::{Component, Database, Spec};
+
+/// One store to promote.
+pub(super) struct Store<'p> {
+    component: &'p Component,
+    target: DatabaseRef,
+    canary: Option<String>,
+}
+
+/// Fences, measures, asks and promotes.
+pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
+    let plan = draft.input.plan;
+    let mut stores = Vec::new();
+    for component in plan.components.values() {
+        let Spec::Database(spec) = &component.spec else { continue };
+        match store(draft, component, spec) {
+            Found::ToPromote(store) => stores.push((store, spec)),
+            Found::Writer(store) => keep_out(draft, store, spec, &guards[&component.name]),
+            Found::Refused => {}
+        }
+    }
+    if stores.is_empty() {
+        return;
+    }
+    let mut fenced = Vec::new();
+    for (store, spec) in &stores {
+        fenced.push(fence(draft, store, spec, &guards[&store.component.name]));
+    }
+    let measured: BTreeMap<_, _> =
+        stores.iter().map(|(s, _)| (s.component.name.clone(), measure(draft, s, &fenced))).collect();
+    let approvals = draft.approvals(Phase::Promote);
+    let gates = loss_gates(draft, &measured);
+    let order = order(draft, stores.into_iter().map(|(s, _)| s).collect());
+    for store in order {
+        promote(draft, store, &gates, &approvals, guards);
+    }
+}
+
+/// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
+/// any traffic goes to the new one.
+pub(super) fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
+    let input = draft.input;
+    let name = &store.component.name;
+    let Some(from) = draft.from.clone() else {
+        let facts = format!("{} takes writes, and nobody knows which site is left", store.target.id);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "--from SITE"));
+        return;
+    };
+    let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
+    let harmless = match input.estate.now(&Target::Database(old.clone())) {
+        Some(Observation::NotFound { .. }) => true,
+        Some(Observation::Value { state: State::Database(d), .. }) => d.is_replica(),
+        _ => false,
+    };
+    // If an earlier run owes that fence, this one goes on trying to pay it.
+    if harmless || input.owes(&old) || old.is(&store.target) || active::is_fenced(input.estate, &old, spec) {
+        return;
+    }
+    let gate = fence(draft, &store, spec, guard);
+    verify(draft, store, gate);
+}
+
+pub(super) enum Found<'p> {
+    ToPromote(Store<'p>),
+    /// Promoted before this run, by somebody.
+    Writer(Store<'p>),
+    Refused,
+}
+
+pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &Database) -> Found<'p> {
+    let (input, name) = (draft.input, &component.name);
+    let to = input.request.to.clone();
+    let Some(db) = targets::database(input.plan, name, spec, &to) else {
+        let facts = format!("`{name}` has no instance in {to}");
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "its replica under `at:`"));
+        return Found::Refused;
+    };
+    let target = Target::Database(db.clone());
+    if !safety::must_answer(draft, name, &target) {
+        return Found::Refused;
+    }
+    let Some(state) = input.estate.database(&target, input.now).value() else { return Found::Refused };
+    let db = db.reached_at(state.endpoint.as_ref());
+    let down = ["failed", "deleting", "stopped", "storage-full"].contains(&state.status.as_str());
+    if down {
+        let facts = format!("{} is `{}`", db.id, state.status);
+        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, "an instance that is `available`"));
+    }
+    match &state.role {
+        DatabaseRole::Writer => {
+            draft.notes.push(format!("{} is the writer already", db.id));
+            let store = Store { component, target: db, canary: spec.canary_table.clone() };
+            return if down { Found::Refused } else { Found::Writer(store) };
+        }
+        DatabaseRole::Replica { .. } if spec.engine == Engine::Postgres => {
+            if let Some(facts) = safety::other_lineage(draft, name, spec, &db, state) {
+                let what = "a plan that names the standby's own primary in the site that is left";
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+                return Found::Refused;
+            }
+        }
+        DatabaseRole::Replica { source } => {
+            let expected = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| at.id.clone());
+            // An id, or in another region an ARN that ends in one.
+            let replayed = source.rsplit(':').next().unwrap_or(source);
+            if let Some(expected) = expected.filter(|e| e != replayed) {
+                let facts = format!("{} replays {source}, and the plan would fence {expected}", db.id);
+                let what = "a plan that names the replica's source as the instance of the site that is left";
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+                return Found::Refused;
+            }
+        }
+    }
+    if down {
+        return Found::Refused;
+    }
+    Found::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
+}
+
+/// The ladder and its gate. Returns the gate.
+pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
+    let name = &store.component.name;
+    let rungs = rungs(draft, name, spec);
+    let reachable = rungs.iter().any(|r| {
+        draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
+    });
+    if !reachable {
+        let source = draft.from.as_ref().map_or("the source", SiteName::as_str).to_owned();
+        let facts = if rungs.is_empty() {
+            format!("`{name}` has no fence that could be tried in {source}")
+        } else {
+            let tried: Vec<_> = rungs.iter().map(|r| r.method.id()).collect();
+            format!(
+                "nothing in {source} answers, so the old primary cannot be fenced (tried: {})",
+                tried.join(", ")
+            )
+        };
+        let what = "proof that the old primary takes no writes, or a person who accepts the loss by name";
+        let bound = draft.input.plan.objectives.rpo_ms.to_string();
+        draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
+    }
+    draft.fence(rungs, guard, false);
+    let gate = Action::Gate(Gate::Fenced { component: name.clone() });
+    let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
+    step.needs = all(guard);
+    draft.push(step)
+}
+
+pub(super) fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database) -> Vec<Fence> {
+    let Some(db) = draft.from.as_ref().and_then(|from| targets::database(draft.input.plan, name, spec, from))
+    else {
+        return Vec::new();
+    };
+    let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
+    let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
+    let groups_before: Vec<_> =
+        known.value().map(|d| d.security_groups.iter().cloned().collect()).unwrap_or_default();
+    spec.fence
+        .iter()
+        .map(|&method| Fence { db: db.clone(), method, groups_before: groups_before.clone() })
+        .collect()
+}
+
+/// Exposure is taken once for all stores, after all fences and before the first promotion.
+pub(super) fn measure(draft: &mut Draft<'_>, store: &Store<'_>, fenced: &[StepId]) -> StepId {
+    let name = &store.component.name;
+    let check = Action::Check(Check::Exposure { db: store.target.clone() });
+    let mut step = step(&format!("measure.{name}"), Phase::Measure, Some(name), check);
+    step.needs = all(fenced);
+    draft.push(step)
+}
+
+/// One gate for each store, and one for all stores of a group.
+pub(super) fn loss_gates(
+    draft: &mut Draft<'_>,
+    measured: &BTreeMap<ComponentName, StepId>,
+) -> BTreeMap<ComponentName, StepId> {
+    let plan = draft.input.plan;
+    let mut gates = BTreeMap::new();
+    for name in measured.keys() {
+        if gates.contains_key(name) {
+            continue;
+        }
+        let group = plan.groups.iter().find(|(_, members)| members.iter().any(|m| m.value == *name));
+        let (label, components): (String, Vec<ComponentName>) = match group {
+            Some((label, members)) => (
+                label.clone(),
+                members.iter().map(|m| m.value.clone()).filter(|m| measured.contains_key(m)).collect(),
+            ),
+            None => (name.to_string(), vec![name.clone()]),
+        };
+        let rpo = |c: &ComponentName| {
+            plan.components.get(c).and_then(|c| c.objectives).unwrap_or(plan.objectives).rpo_ms
+        };
+        let objective_ms = components.iter().map(rpo).min().unwrap_or(plan.objectives.rpo_ms);
+        let needs: Vec<_> = components.iter().map(|c| measured[c].clone()).collect();
+        let gate = Action::Gate(Gate::Exposure { components: components.clone(), objective_ms });
+        let mut step = step(&format!("exposure.{label}"), Phase::Gate, group.is_none().then_some(name), gate);
+        step.needs = all(&needs);
+        let id = draft.push(step);
+        gates.extend(components.into_iter().map(|c| (c, id.clone())));
+    }
+    gates
+}
+
+/// Stores in the order in which they need each other.
+pub(super) fn order<'p>(draft: &Draft<'p>, mut stores: Vec<Store<'p>>) -> Vec<Store<'p>> {
+    let plan = draft.input.plan;
+    stores.sort_by_key(|s| (graph::reach(plan, &s.component.name).len(), s.component.name.clone()));
+    stores
+}
+
+pub(super) fn promote(
+    draft: &mut Draft<'_>,
+    store: Store<'_>,
+    gates: &BTreeMap<ComponentName, StepId>,
+    approvals: &[StepId],
+    guards: &BTreeMap<ComponentName, Vec<StepId>>,
+) {
+    let name = &store.component.name;
+    let check = Action::Check(Check::Promotable { db: store.target.clone() });
+    let mut promotable = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
+    promotable.needs = all(&guards[name]);
+    let mut needs = vec![draft.push(promotable), gates[name].clone(), StepId::new(format!("fenced.{name}"))];
+    needs.extend(approvals.iter().cloned());
+    needs.extend(waits_for(draft, store.component));
+    let needs = draft.hold(name, &needs);
+    let mut promote = step(
+        &format!("promote.{name}"),
+        Phase::Promote,
+        Some(name),
+        Action::Promote { db: store.target.clone() },
+    );
+    promote.needs = all(&needs);
+    let mut last = draft.push(promote);
+    if let Some(admit) = admit(&store) {
+        let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
+        admit.needs = all(&[last]);
+        last = draft.push(admit);
+    }
+    verify(draft, store, last);
+}
+
+/// Writes for real, if the plan says where; what needs the store waits for that.
+pub(super) fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
+    let name = &store.component.name;
+    if let Some(table) = store.canary {
+        let canary = Action::Write(Write::Canary { db: store.target, table });
+        let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
+        verify.needs = all(&[last]);
+        last = draft.push(verify);
+    }
+    draft.ready.insert(name.clone(), vec![last]);
+}
+
+/// Roles are part of what a physical replica replays: a fence by SQL on the old primary may have come over to the new one.
+pub(super) fn admit(store: &Store<'_>) -> Option<Fence> {
+    let Spec::Database(spec) = &store.component.spec else { return None };
+    let by_sql = spec.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
+    by_sql.then(|| Fence { db: store.target.clone(), method: FenceMethod::Sql, groups_before: Vec::new() })
+}
+
+/// The last steps of everything that a component needs.
+pub(super) fn waits_for(draft: &Draft<'_>, component: &Component) -> Vec<StepId> {
+    graph::reach(draft.input.plan, &component.name)
+        .iter()
+        .filter_map(|n| draft.ready.get(n))
+        .flatten()
+        .cloned()
+        .collect()
+}

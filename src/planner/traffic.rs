@@ -1,0 +1,138 @@
+//! Traffic: each name as soon as what it needs is ready.
+
+use std::collections::BTreeMap;
+
+use super::safety;
+use super::steps::{Draft, all, step};
+use super::stores::waits_for;
+use crate::inventory::{Known, targets};
+use crate::model::action::{Action, RecordChange, Switch};
+use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::runbook::Phase;
+use crate::model::state::{RecordAnswer, RecordSet};
+use crate::plan::types::{Component, Route53, Spec};
+
+/// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
+const BATCH_ELEMENTS: usize = 1_000;
+/// Most characters of all values in one batch, from the same page.
+const BATCH_CHARACTERS: usize = 32_000;
+
+/// Verifies the target, then sends traffic there, each name as soon as what it needs is ready.
+pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
+    let plan = draft.input.plan;
+    let everything: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
+    let probes = draft.site_probes(&everything);
+    let approvals = draft.approvals(Phase::Redirect);
+    let mut switches = Vec::new();
+    for component in plan.components.values() {
+        let Spec::Route53(zone) = &component.spec else { continue };
+        safety::traffic(draft, component);
+        let mut needs = waits_for(draft, component);
+        needs.extend(guards[&component.name].clone());
+        needs.extend(approvals.iter().cloned());
+        if zone.records.iter().any(|r| !r.is_static) {
+            needs.extend(probes.iter().cloned());
+        }
+        switches.extend(switch(draft, component, zone, &needs));
+    }
+    let needs = if switches.is_empty() { [everything, probes].concat() } else { switches };
+    draft.confirm_and_watch(&needs);
+}
+
+fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
+    let (input, name) = (draft.input, &component.name);
+    let Some((target, zone)) =
+        targets::records(input.plan, name, spec).zip(targets::zone(input.plan, name, spec))
+    else {
+        return Vec::new();
+    };
+    let known = input.estate.records(&target, input.now);
+    match &known {
+        Known::Fresh(_) => {}
+        Known::Stale(_, age) => draft.notes.push(format!("record sets of `{name}` from an observation {age} old: the change names them exactly and is refused if they differ")),
+        Known::Never => draft.notes.push(format!("record sets of `{name}` were never seen: they are upserted")),
+    }
+    let changes = record_changes(
+        spec,
+        known.value().map_or(&[], Vec::as_slice),
+        &input.request.to,
+        &input.plan.home.value,
+    );
+    let batches = batches(changes);
+    let several = batches.len() > 1;
+    let mut before: Option<StepId> = None;
+    let mut ids = Vec::new();
+    for (i, changes) in batches.into_iter().enumerate() {
+        let id = if several { format!("switch.{name}.{}", i + 1) } else { format!("switch.{name}") };
+        let action = Action::Switch(Switch { zone: zone.clone(), changes });
+        let mut step = step(&id, Phase::Redirect, Some(name), action);
+        // One request a zone at a time: the provider refuses the second with PriorRequestNotComplete.
+        step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
+        before = Some(step.id.clone());
+        ids.push(draft.push(step));
+    }
+    draft.ready.insert(name.clone(), ids.clone());
+    ids
+}
+
+/// What differs between what is there and what should be.
+fn record_changes(spec: &Route53, there: &[RecordSet], to: &SiteName, home: &SiteName) -> Vec<RecordChange> {
+    let mut changes = Vec::new();
+    for record in &spec.records {
+        for after in record.sets_when_active(to, home) {
+            let same_set = |s: &&RecordSet| {
+                s.name == after.name && s.rtype == after.rtype && s.set_identifier == after.set_identifier
+            };
+            let before = there.iter().find(same_set).cloned();
+            if before.as_ref() != Some(&after) {
+                changes.push(RecordChange { before, after: Some(after) });
+            }
+        }
+    }
+    changes
+}
+
+/// Cuts changes into batches within the provider's limits. The sets of one name stay together, so that they change at once.
+fn batches(changes: Vec<RecordChange>) -> Vec<Vec<RecordChange>> {
+    let mut batches: Vec<Vec<RecordChange>> = Vec::new();
+    let (mut elements, mut characters) = (0, 0);
+    let mut rest = changes.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let name = set_name(&first).to_owned();
+        let mut unit = vec![first];
+        while rest.peek().is_some_and(|c| set_name(c) == name) {
+            unit.extend(rest.next());
+        }
+        let (e, c) = unit.iter().map(weight).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        if batches.is_empty() || elements + e > BATCH_ELEMENTS || characters + c > BATCH_CHARACTERS {
+            batches.push(Vec::new());
+            (elements, characters) = (0, 0);
+        }
+        elements += e;
+        characters += c;
+        if let Some(last) = batches.last_mut() {
+            last.extend(unit);
+        }
+    }
+    batches
+}
+
+fn set_name(change: &RecordChange) -> &str {
+    change.after.as_ref().or(change.before.as_ref()).map_or("", |s| s.name.as_str())
+}
+
+/// Elements and value characters that a change counts for. An upsert counts twice.
+fn weight(change: &RecordChange) -> (usize, usize) {
+    let of = |set: &RecordSet| match &set.answer {
+        RecordAnswer::Values { values, .. } => (values.len(), values.iter().map(|v| v.chars().count()).sum()),
+        RecordAnswer::Alias { name, .. } => (1, name.chars().count()),
+    };
+    let after = change.after.as_ref().map_or((0, 0), of);
+    match &change.before {
+        Some(before) => {
+            let before = of(before);
+            (before.0 + after.0, before.1 + after.1)
+        }
+        None => (2 * after.0, 2 * after.1),
+    }
+}
