@@ -80,7 +80,28 @@ impl Live {
         }
     }
 
+    async fn rebuild(&self, db: &DatabaseRef, key: &str) -> Observation {
+        let way = self.way_in(db).await.ok();
+        self.postgres.rebuild(db, way.as_ref().map(|(e, l)| (e.as_str(), l)), key).await
+    }
+
+    async fn rejoin(&self, db: &DatabaseRef, source: &DatabaseRef, key: &str) -> CallOutcome {
+        let Some(secret) = db.host.as_ref().map(|h| &h.replication_secret) else {
+            return refused("NoHost", format!("the plan gives no `host` for {}", db.id));
+        };
+        let Some(endpoint) = &source.endpoint else {
+            return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", source.id));
+        };
+        match self.login(secret, &db.place).await {
+            Ok(login) => self.postgres.rejoin(db, endpoint, &login, key).await,
+            Err(why) => CallOutcome::NotSent { why },
+        }
+    }
+
     async fn observe_sql(&self, target: &Target) -> Observation {
+        if let Target::Rebuild { db, key } = target {
+            return self.rebuild(db, key).await;
+        }
         let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
@@ -218,6 +239,7 @@ impl Cloud for Live {
                 Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
                     self.sql(action, key).await
                 }
+                Action::Rejoin { db, source } => self.rejoin(db, source, key).await,
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
                 Action::Promote { db } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,

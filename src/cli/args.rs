@@ -100,6 +100,9 @@ pub enum Command {
     /// Move back to the plan's home site
     #[command(after_help = "Example:\n  drctl failback starter --to us-west-2")]
     Failback(StartArgs),
+    /// Make the servers of a site standbys of the active one: after a failover, or where replication broke
+    #[command(after_help = "Example:\n  drctl reprotect starter --to us-west-2")]
+    Reprotect(StartArgs),
     /// List, show and steer runs
     Runs(RunsArgs),
     /// Say yes to a run's question
@@ -223,6 +226,8 @@ pub enum IntentArg {
     Switchover,
     /// Back home.
     Failback,
+    /// A standby, and nothing moves.
+    Reprotect,
 }
 
 /// For `observe`.
@@ -249,7 +254,7 @@ pub struct WaiveArgs {
     pub reason: Option<String>,
 }
 
-/// For `failover`, `switchover`, `failback`.
+/// For `failover`, `switchover`, `failback`, `reprotect`.
 #[derive(Args, Debug)]
 pub struct StartArgs {
     /// Plans, by name or file [default: those whose active site is the one that is left]
@@ -263,7 +268,7 @@ pub struct StartArgs {
     /// The site that is left [default: where the application is active]
     #[arg(long, value_name = "SITE")]
     pub from: Option<String>,
-    /// The site that is recovered to
+    /// The site that is recovered to; for `reprotect` the one whose servers are made standbys
     #[arg(long, value_name = "SITE")]
     pub to: String,
     /// Show what would be done, and what would be refused, and do nothing

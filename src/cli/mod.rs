@@ -54,6 +54,9 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Switchover(args) => {
             c::start::run(global, printer, crate::model::runbook::Intent::Switchover, args)
         }
+        Command::Reprotect(args) => {
+            c::start::run(global, printer, crate::model::runbook::Intent::Reprotect, args)
+        }
         Command::Failback(args) => {
             c::start::run(global, printer, crate::model::runbook::Intent::Failback, args)
         }

@@ -227,6 +227,11 @@ fn fact(fact: &Fact) -> Option<String> {
         Fact::Switched { old_ttl_ms, .. } => {
             format!("INSYNC; resolvers may keep the old answer for {old_ttl_ms}")
         }
+        Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
+        Fact::Rejoined { server, diverged: Some(d), .. } => format!(
+            "{server} streams; {} transactions were only there, their log is kept in {}",
+            d.transactions, d.kept
+        ),
         Fact::Identity { arn, .. } => arn.clone(),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,
     })

@@ -68,6 +68,7 @@ pub fn database(
             SecretRef::Ref(reference) => Some(reference.clone()),
             SecretRef::EndpointOf(_) | SecretRef::Literal => None,
         }),
+        host: at.host.clone(),
     })
 }
 

@@ -31,6 +31,13 @@ pub enum Action {
         /// The replica.
         db: DatabaseRef,
     },
+    /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup.
+    Rejoin {
+        /// The server.
+        db: DatabaseRef,
+        /// The one that it follows from then on.
+        source: DatabaseRef,
+    },
     /// Give a group its size.
     Scale(Scale),
     /// Send traffic elsewhere.
@@ -59,6 +66,11 @@ pub enum Check {
     },
     /// The replica can be promoted: it replays, is available and is not being backed up.
     Promotable {
+        /// The replica.
+        db: DatabaseRef,
+    },
+    /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
+    CaughtUp {
         /// The replica.
         db: DatabaseRef,
     },
@@ -313,6 +325,9 @@ impl Action {
             Self::Promote { .. } => Undo::PointOfNoReturn {
                 because: "a promoted replica has a history of its own; the way back is a failback",
             },
+            Self::Rejoin { .. } => Undo::PointOfNoReturn {
+                because: "what only that server had is set aside, and it follows the other one",
+            },
             Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
                 from: s.to,
                 to: s.from,
@@ -336,6 +351,8 @@ impl Action {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
             Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            // The host runs a job once, whoever asks for it again.
+            Self::Rejoin { .. } => InDoubt::Repeat,
             Self::Fence(f) | Self::Unfence(f) => match f.method {
                 FenceMethod::Sql => InDoubt::Repeat,
                 // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
@@ -365,6 +382,7 @@ impl Action {
                     Check::Exposure { .. }
                         | Check::Identity { .. }
                         | Check::Promotable { .. }
+                        | Check::CaughtUp { .. }
                         | Check::Guard { .. }
                 )
                 | Self::Promote { .. }
@@ -386,8 +404,9 @@ impl Action {
         match self {
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
-            Self::Check(Check::Promotable { db } | Check::Exposure { db })
+            Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
             | Self::Promote { db }
+            | Self::Rejoin { db, .. }
             | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
             Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
             Self::Scale(s) => Some(&s.group.place),
@@ -407,9 +426,9 @@ impl Action {
             Self::Check(Check::Guard { component, place, .. }) => {
                 Some(Target::Guard { component: component.clone(), place: place.clone() })
             }
-            Self::Check(Check::Promotable { db } | Check::Exposure { db }) | Self::Promote { db } => {
-                Some(Target::Database(db.clone()))
-            }
+            Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
+            | Self::Promote { db } => Some(Target::Database(db.clone())),
+            Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }
@@ -443,6 +462,10 @@ impl fmt::Display for Action {
             Self::Check(Check::Evidence { targets }) => {
                 write!(f, "keep what is there now ({} things)", targets.len())
             }
+            Self::Check(Check::CaughtUp { db }) => {
+                write!(f, "wait until {} has all that the old primary wrote", db.id)
+            }
+            Self::Rejoin { db, source } => write!(f, "make {} a standby of {}", db.id, source.id),
             Self::Check(Check::Exposure { db }) => write!(f, "measure which writes {} may lack", db.id),
             Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
                 write!(f, "check that probe {probe} is good {consecutive} times in {site}")

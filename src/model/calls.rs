@@ -56,6 +56,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
             ),
             look(db),
         ],
+        Action::Rejoin { db, source } => vec![rejoin_call(db, source), look(db)],
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Write(write) => vec![write_call(write)],
@@ -68,6 +69,18 @@ pub fn calls(action: &Action) -> Vec<Call> {
         )],
         Action::Gate(_) | Action::Wait { .. } => Vec::new(),
     }
+}
+
+fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef) -> Call {
+    let (run, data) = db.host.as_ref().map_or_else(Default::default, |h| {
+        (h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "), h.data.clone())
+    });
+    let text = format!(
+        "{run} sh   # stop; keep the log of what only it has; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
+        quoted(&data),
+        source.id
+    );
+    call("host", "rejoin", &db.place.name, true, text)
 }
 
 fn fence_calls(f: &Fence) -> Vec<Call> {
@@ -193,7 +206,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
             let command = format!("aws s3api get-object {} guard.json", object(place, component));
             vec![call("s3", "GetObject", &place.name, false, command)]
         }
-        Check::Promotable { db } | Check::Exposure { db } => {
+        Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db } => {
             vec![look(db)]
         }
         Check::Evidence { .. } => Vec::new(),

@@ -35,6 +35,8 @@ impl Estimate {
             }
             // A replica that is backed up cannot be promoted until the backup ends.
             Action::Check(Check::Promotable { .. }) => Self::new(Dur::secs(2), Dur::mins(60)),
+            // Writes wait meanwhile: what takes longer is for another day.
+            Action::Check(Check::CaughtUp { .. }) => Self::new(Dur::secs(2), Dur::mins(2)),
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
             // Groups become active within about a minute, and a reboot takes one or two (AWS publishes neither).
             Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
@@ -43,6 +45,8 @@ impl Estimate {
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
             // The server ends its recovery where it is; what is left to be replayed takes as long as it takes.
             Action::Promote { db } if db.engine == Engine::Postgres => Self::new(Dur::secs(5), Dur::mins(10)),
+            // As long as copying the differences, or all of it, takes.
+            Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),

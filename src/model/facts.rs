@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::action::FenceMethod;
 use super::ids::ComponentName;
 use super::measure::{Basis, Figure};
-use super::state::State;
+use super::state::{Diverged, State};
 use super::time::{Dur, Timestamp};
+use super::wal::WalPoint;
 
 /// One established fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +24,9 @@ pub enum Fact {
         at: Timestamp,
         /// The old primary's last commit, where the method could see it.
         last_commit: Option<Timestamp>,
+        /// Where its write-ahead log ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wal: Option<WalPoint>,
         /// What was found.
         proof: String,
     },
@@ -64,6 +68,16 @@ pub enum Fact {
         target: String,
         /// Its state.
         state: State,
+    },
+    /// A server is a standby again.
+    Rejoined {
+        /// The component.
+        component: ComponentName,
+        /// The server.
+        server: String,
+        /// What was committed there and nowhere else, and where that is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diverged: Option<Diverged>,
     },
     /// A command's end.
     Ran {

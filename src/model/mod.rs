@@ -15,3 +15,4 @@ pub mod state;
 pub mod target;
 pub mod time;
 pub mod waiver;
+pub mod wal;

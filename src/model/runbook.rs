@@ -23,6 +23,8 @@ pub enum Intent {
     Switchover,
     /// A switchover to the plan's home.
     Failback,
+    /// Nothing moves: the servers of a site are made standbys of the active one.
+    Reprotect,
 }
 
 impl fmt::Display for Intent {
@@ -31,6 +33,7 @@ impl fmt::Display for Intent {
             Self::Failover => "failover",
             Self::Switchover => "switchover",
             Self::Failback => "failback",
+            Self::Reprotect => "reprotect",
         })
     }
 }
@@ -61,6 +64,8 @@ pub enum Phase {
     Redirect,
     /// From outside.
     Confirm,
+    /// A standby for every store.
+    Protect,
     /// For a while.
     Watch,
     /// The end.
@@ -69,7 +74,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Preflight,
         Self::Evidence,
         Self::Scale,
@@ -81,6 +86,7 @@ impl Phase {
         Self::Verify,
         Self::Redirect,
         Self::Confirm,
+        Self::Protect,
         Self::Watch,
         Self::Seal,
     ];
@@ -99,6 +105,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Redirect => "redirect",
             Self::Confirm => "confirm",
+            Self::Protect => "protect",
             Self::Watch => "watch",
             Self::Seal => "seal",
         }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time::{Dur, Timestamp};
+use super::wal::WalPoint;
 
 /// The state of any target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,8 @@ pub enum State {
     Wrote(WroteState),
     /// A command that was run.
     Command(CommandState),
+    /// A server that is made a standby of another one.
+    Rebuild(Box<RebuildState>),
 }
 
 /// Which part a database server plays.
@@ -66,6 +69,15 @@ pub struct DatabaseState {
     /// What a server and its physical replicas share, and no other server has: PostgreSQL's system identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<String>,
+    /// Where it is in the write-ahead log: a standby has replayed everything up to there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wal: Option<WalPoint>,
+    /// Whether a replica gets what its source writes, as it is written; none where that cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<bool>,
+    /// Where a replica that streams gets it from: `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// `host:port/database` that clients connect to.
     #[serde(default)]
     pub endpoint: Option<String>,
@@ -217,6 +229,9 @@ pub struct FenceState {
     /// The old primary's last commit, where the method can see it.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
+    /// Where its write-ahead log ended when the proof was taken: what has replayed that lacks nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wal: Option<WalPoint>,
     /// How far it has come, for fences that take two calls.
     #[serde(default)]
     pub stage: FenceStage,
@@ -250,4 +265,56 @@ pub struct CommandState {
     pub exit: Option<i32>,
     /// The last lines of its output, without secrets.
     pub tail: String,
+}
+
+/// How far a server is from being a standby.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuildState {
+    /// What it is, if it answers.
+    #[serde(default)]
+    pub server: Option<DatabaseState>,
+    /// The job on its host.
+    pub stage: JobStage,
+    /// The last lines that the job wrote.
+    #[serde(default)]
+    pub tail: String,
+    /// What was committed there and nowhere else.
+    #[serde(default)]
+    pub diverged: Option<Diverged>,
+}
+
+/// A job on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStage {
+    /// Never started.
+    None,
+    /// Under way.
+    Running,
+    /// Broken off: it was started and runs no more, and did not say how it ended.
+    Gone,
+    /// Over.
+    Ended {
+        /// Its exit code.
+        exit: i32,
+    },
+    /// Nobody can look: the host does not answer.
+    Unseen,
+}
+
+/// What an old primary committed after the new one had left its timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Diverged {
+    /// How many transactions; drctl's own fence is among them.
+    pub transactions: u64,
+    /// Where the histories part.
+    pub fork: WalPoint,
+    /// When the first was committed, by that server's clock.
+    #[serde(default)]
+    pub first: Option<Timestamp>,
+    /// When the last was.
+    #[serde(default)]
+    pub last: Option<Timestamp>,
+    /// Where their log is kept on that host.
+    pub kept: String,
 }

@@ -48,6 +48,32 @@ pub struct DatabaseRef {
     /// A reference to administrator credentials; never the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret: Option<String>,
+    /// The machine of a server of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+}
+
+/// The machine of a server of one's own: how it is reached, and where the server lives on it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// What stands in front of `sh` to run it there as the owner of the data, such as `ssh -o BatchMode=yes postgres@db-west`.
+    pub run: Vec<String>,
+    /// The data folder.
+    pub data: String,
+    /// The folder of the server's programs; those of the path if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bin: Option<String>,
+    /// The settings file, where it is not in the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// Stops it; `pg_ctl` if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Starts it; `pg_ctl` if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<String>,
+    /// A reference to the login with which standbys replicate from it, and it from others.
+    pub replication_secret: String,
 }
 
 impl DatabaseRef {
@@ -140,6 +166,14 @@ pub enum Target {
         #[serde(default)]
         key: String,
     },
+    /// A server that is made a standby of another one.
+    Rebuild {
+        /// The server.
+        db: DatabaseRef,
+        /// Which job.
+        #[serde(default)]
+        key: String,
+    },
     /// A command that was started under a key.
     Command {
         /// The key.
@@ -153,7 +187,10 @@ impl Target {
     /// The place whose service answers for it; commands run where drctl runs.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::Database(db) | Self::Fence { db, .. } | Self::Wrote { db, .. } => Some(&db.place),
+            Self::Database(db)
+            | Self::Fence { db, .. }
+            | Self::Wrote { db, .. }
+            | Self::Rebuild { db, .. } => Some(&db.place),
             Self::Group(group) => Some(&group.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
             Self::Identity { place } | Self::Guard { place, .. } => Some(place),
@@ -171,7 +208,7 @@ impl Target {
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } => "s3",
-            Self::Wrote { .. } => "sql",
+            Self::Wrote { .. } | Self::Rebuild { .. } => "sql",
             Self::Command { .. } => "command",
         }
     }
@@ -187,7 +224,10 @@ impl Target {
     /// The component it belongs to, if any.
     pub fn component(&self) -> Option<&ComponentName> {
         match self {
-            Self::Database(db) | Self::Fence { db, .. } | Self::Wrote { db, .. } => Some(&db.component),
+            Self::Database(db)
+            | Self::Fence { db, .. }
+            | Self::Wrote { db, .. }
+            | Self::Rebuild { db, .. } => Some(&db.component),
             Self::Group(group) => Some(&group.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
@@ -208,6 +248,7 @@ impl Target {
             Self::Fence { db, method, .. } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
+            Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Command { key, .. } => format!("command/{key}"),
         }
     }

@@ -15,7 +15,7 @@ use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
 use crate::model::place::Place;
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
-use crate::model::target::Engine;
+use crate::model::target::{Engine, Host};
 use crate::model::time::Dur;
 
 /// Builds the plan, or nothing if the parts that everything hangs on are missing.
@@ -176,7 +176,10 @@ fn database(node: &Node, engine: Engine) -> Database {
         let named = n.get("id").and_then(Node::text).map(str::to_owned);
         // A server of one's own is known by where it listens.
         let id = named.or_else(|| endpoint.clone().filter(|_| engine == Engine::Postgres))?;
-        Some((SiteName::new(key), DatabaseAt { id, endpoint, fence_group, admin }))
+        let login = n.get("host").and_then(|h| h.get("replication"));
+        let replication = login.map(|r| Spanned { value: secret(r), span: r.span });
+        let host = n.get("host").and_then(host);
+        Some((SiteName::new(key), DatabaseAt { id, endpoint, fence_group, admin, host, replication }))
     };
     Database {
         engine,
@@ -188,6 +191,24 @@ fn database(node: &Node, engine: Engine) -> Database {
             .map(str::to_owned),
         backup_every: node.get("backup_every").and_then(spanned_dur),
     }
+}
+
+fn host(node: &Node) -> Option<Host> {
+    let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    let words = |key: &str| -> Vec<String> {
+        let items = node.get(key).map(Node::items).unwrap_or_default();
+        items.iter().filter_map(|i| i.text().map(str::to_owned)).collect()
+    };
+    let SecretRef::Ref(replication_secret) = secret(node.get("replication")?) else { return None };
+    Some(Host {
+        run: words("run"),
+        data: text("data")?,
+        bin: text("bin"),
+        config: text("config"),
+        stop: words("stop"),
+        start: words("start"),
+        replication_secret,
+    })
 }
 
 fn secret(node: &Node) -> SecretRef {

@@ -6,7 +6,9 @@ use super::finding::{Finding, Span};
 use super::graph;
 use super::settings::Settings;
 use super::shape::suggest;
-use super::types::{Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spec};
+use super::types::{
+    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec,
+};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
@@ -209,11 +211,16 @@ impl Lint<'_> {
                 &format!("add `{what}:` for {site}, or take that rung off the ladder"),
             );
         }
-        let Some(admin) = &at.admin else { return };
-        match &admin.value {
+        for login in at.admin.iter().chain(&at.replication) {
+            self.login(component, site, login);
+        }
+    }
+
+    fn login(&mut self, component: &Component, site: &SiteName, login: &Spanned<SecretRef>) {
+        match &login.value {
             SecretRef::Literal => self.error(
                 "secret-in-plan",
-                admin.span,
+                login.span,
                 format!("credentials of `{}` stand in the plan", component.name),
                 "plans are read, stored in journals and put into evidence",
                 "write {secret: \"aws-sm:name\"} and keep the value in the secret store of that site",
@@ -222,7 +229,7 @@ impl Lint<'_> {
                 if let Some(other) = self.other_site_in(reference, site) {
                     self.warn(
                         "needs-lost-site",
-                        Some(admin.span),
+                        Some(login.span),
                         format!("credentials for {site} come from {other}"),
                         "a secret is needed exactly when the other site may be gone",
                         &format!("keep a copy in {site} and name that one"),

@@ -76,6 +76,31 @@ const POSTGRES_AT: Record = Record {
         opt("id", Shape::Text, "what people call it; its endpoint if absent"),
         req("endpoint", Shape::Text, "host:port/database"),
         req("admin", Shape::Secret, "a login that may promote it, fence it and look at its sessions"),
+        opt(
+            "host",
+            Shape::Record(&HOST),
+            "its machine: what switchover, failback and reprotect need to make it a standby",
+        ),
+    ],
+};
+const HOST: Record = Record {
+    name: "host",
+    fields: &[
+        req(
+            "run",
+            Shape::List(&Shape::Text),
+            "what stands in front of `sh` to run it there as the owner of the data, for example [ssh, -o, BatchMode=yes, postgres@db-west]",
+        ),
+        req("data", Shape::Text, "the data folder"),
+        opt("bin", Shape::Text, "the folder of the server's programs; those of the path if absent"),
+        opt("config", Shape::Text, "the settings file, where it is not in the data folder (Debian)"),
+        opt("stop", Shape::List(&Shape::Text), "stops the server; pg_ctl if absent"),
+        opt("start", Shape::List(&Shape::Text), "starts the server; pg_ctl if absent"),
+        req(
+            "replication",
+            Shape::Secret,
+            "a login with REPLICATION, and the rights that pg_rewind asks for, on every server of the component",
+        ),
     ],
 };
 const RDS_VERIFY: Record = Record {

@@ -8,7 +8,7 @@ use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::place::Place;
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
-use crate::model::target::Engine;
+use crate::model::target::{Engine, Host};
 use crate::model::time::Dur;
 
 /// A value and where it stands.
@@ -154,6 +154,10 @@ pub struct DatabaseAt {
     pub fence_group: Option<String>,
     /// Administrator credentials.
     pub admin: Option<Spanned<SecretRef>>,
+    /// The machine of a server of one's own.
+    pub host: Option<Host>,
+    /// The login of standbys, as it stands in the plan.
+    pub replication: Option<Spanned<SecretRef>>,
 }
 
 /// A value that is not written in the plan.

@@ -92,6 +92,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     match input.request.intent {
         Intent::Failover => failover::derive(&mut draft),
         Intent::Switchover | Intent::Failback => switchover::derive(&mut draft),
+        Intent::Reprotect => switchover::reprotect(&mut draft),
     }
     if draft.mutates() {
         safety::source_health(&mut draft);

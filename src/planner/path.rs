@@ -41,7 +41,7 @@ fn longest(
     rung: impl Fn(&Step) -> bool,
 ) -> (Dur, Vec<StepId>) {
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
-    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Watch) {
+    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Protect) {
         let waits =
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);

@@ -16,9 +16,9 @@ use crate::plan::types::{Component, Database, Spec};
 
 /// One store to promote.
 pub(super) struct Store<'p> {
-    component: &'p Component,
-    target: DatabaseRef,
-    canary: Option<String>,
+    pub(super) component: &'p Component,
+    pub(super) target: DatabaseRef,
+    pub(super) canary: Option<String>,
 }
 
 /// Fences, measures, asks and promotes.

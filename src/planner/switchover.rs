@@ -1,38 +1,302 @@
-//! Switchover and failback: planned, with zero loss. Both sites answer; nothing is promoted that is not first caught up.
+//! Switchover and failback: planned, with zero loss. Reprotect: nothing moves, a standby is made.
+//!
+//! Both sites answer. Everything that takes time is done while users are served; then writes end, the standby catches up to the
+//! last position of the log, and is promoted. The old primary follows it at the end, so that the way back is the same way.
+
+use std::collections::BTreeMap;
 
 use super::Refusal;
 use super::capacity::scale_all;
 use super::failover::guards;
-use super::steps::Draft;
+use super::safety;
+use super::steps::{Draft, all, step};
+use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
+use crate::inventory::{Known, Observation, active, targets};
+use crate::model::action::{Action, Check, FenceMethod};
+use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::runbook::{OnFailure, Phase, Step};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
-use crate::plan::types::Spec;
+use crate::plan::types::{Component, Database, Spec};
 
-/// Derives the steps.
+type Guards = BTreeMap<ComponentName, Vec<StepId>>;
+
+/// Derives the steps of a move.
 pub fn derive(draft: &mut Draft<'_>) {
-    let plan = draft.input.plan;
-    if draft.from.as_ref() == Some(&draft.input.request.to) {
-        // Already there: scaling and records below find nothing to do, so the runbook stays empty.
-        draft.notes.push(format!("{} is active already", draft.input.request.to));
-    } else {
-        for component in plan.components.values() {
-            if let Spec::Database(_) = component.spec {
-                let facts = format!(
-                    "`{}` is aws.rds: the old primary has to be rebuilt as a replica, which drctl cannot do yet",
-                    component.name
-                );
-                draft.refuse(Refusal::new(
-                    Rule::NotImplemented,
-                    Some(&component.name),
-                    facts,
-                    "a later version, or the steps by hand",
-                ));
-            }
-        }
-    }
+    no_waivers(draft);
     let identities = draft.identities();
     let guards = guards(draft, &identities);
     draft.evidence();
     scale_all(draft, &guards);
+    move_all(draft, &guards);
     redirect_all(draft, &guards);
+    follow_all(draft);
+}
+
+/// Derives the steps that make a standby of every server in the target site.
+pub fn reprotect(draft: &mut Draft<'_>) {
+    let identities = draft.identities();
+    let guards = guards(draft, &identities);
+    draft.evidence();
+    let (plan, to) = (draft.input.plan, draft.input.request.to.clone());
+    let Some(from) = draft.from.clone() else { return };
+    for component in plan.components.values() {
+        let Spec::Database(spec) = &component.spec else { continue };
+        let (Some(standby), Some(primary)) = (
+            targets::database(plan, &component.name, spec, &to),
+            targets::database(plan, &component.name, spec, &from),
+        ) else {
+            continue;
+        };
+        if spec.engine == Engine::Rds {
+            not_yet(draft, component);
+        } else if !streams(draft, &standby) && writes(draft, component, spec, &primary) {
+            rejoin(draft, &standby, &primary, &guards[&component.name], OnFailure::Halt);
+        }
+    }
+}
+
+/// A move that was planned has time to be done right.
+fn no_waivers(draft: &mut Draft<'_>) {
+    for rule in [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::ExposureUnknown] {
+        if draft.input.request.waivers.iter().any(|w| w.rule == rule) {
+            let facts = format!("a {} loses nothing, so nobody can waive {rule}", draft.input.request.intent);
+            draft.refuse(Refusal::new(
+                Rule::NotRecoverable,
+                None,
+                facts,
+                "drctl failover, where loss has to be accepted",
+            ));
+        }
+    }
+}
+
+fn not_yet(draft: &mut Draft<'_>, component: &Component) {
+    let facts = format!(
+        "`{}` is aws.rds: the old primary has to be rebuilt as a replica, which drctl cannot do yet",
+        component.name
+    );
+    let what = "a later version, or the steps by hand";
+    draft.refuse(Refusal::new(Rule::NotImplemented, Some(&component.name), facts, what));
+}
+
+fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
+    let (plan, Some(from)) = (draft.input.plan, draft.from.clone()) else { return };
+    let to = draft.input.request.to.clone();
+    if from == to {
+        draft.notes.push(format!("{to} is active already"));
+        return;
+    }
+    let mut moved = Vec::new();
+    for component in plan.components.values() {
+        let Spec::Database(spec) = &component.spec else { continue };
+        if spec.engine == Engine::Rds {
+            not_yet(draft, component);
+            continue;
+        }
+        let Some(old) = targets::database(plan, &component.name, spec, &from) else { continue };
+        let first = returning(draft, component, spec, &old, &guards[&component.name]);
+        let store = match first {
+            Some(standby) => {
+                let target = standby.clone();
+                Some(Store { component, target, canary: spec.canary_table.clone() })
+            }
+            None => match stores::store(draft, component, spec) {
+                Found::ToPromote(store) => Some(store),
+                Found::Writer(_) | Found::Refused => None,
+            },
+        };
+        if let Some(store) = store
+            && can_move(draft, &store, spec, &old, first_rejoined(draft, component).is_some())
+        {
+            moved.push((store, spec));
+        }
+    }
+    quiesce_and_promote(draft, moved, guards);
+}
+
+/// The target was a primary once and has a history of its own: it follows the active one first.
+fn returning(
+    draft: &mut Draft<'_>,
+    component: &Component,
+    spec: &Database,
+    active: &DatabaseRef,
+    guard: &[StepId],
+) -> Option<DatabaseRef> {
+    let old = targets::database(draft.input.plan, &component.name, spec, &draft.input.request.to)?;
+    let kept_out = match draft.input.estate.now(&Target::Database(old.clone()))? {
+        seen if seen.state().is_none() => !matches!(seen, Observation::Denied { .. }),
+        _ => {
+            let known = draft.input.estate.database(&Target::Database(old.clone()), draft.input.now);
+            let replica = known.value().is_none_or(crate::model::state::DatabaseState::is_replica);
+            !replica && active::is_fenced(draft.input.estate, &old, spec)
+        }
+    };
+    if !kept_out || old.host.is_none() || !writes(draft, component, spec, active) {
+        return None;
+    }
+    draft.notes.push(format!("{} is no standby: it is made one first, while users are served", old.id));
+    rejoin(draft, &old, active, guard, OnFailure::Halt);
+    Some(old)
+}
+
+fn first_rejoined(draft: &Draft<'_>, component: &Component) -> Option<StepId> {
+    let to = &draft.input.request.to;
+    draft.steps().iter().find_map(|s| match &s.action {
+        Action::Rejoin { db, .. } if db.component == component.name && db.place.name == to.as_str() => {
+            Some(s.id.clone())
+        }
+        _ => None,
+    })
+}
+
+/// What a move needs besides a standby: a primary that answers, a standby that keeps up, and a way to make the old one follow.
+fn can_move(
+    draft: &mut Draft<'_>,
+    store: &Store<'_>,
+    spec: &Database,
+    old: &DatabaseRef,
+    rebuilt: bool,
+) -> bool {
+    let name = &store.component.name;
+    let refused = draft.refusals.len();
+    let mut refuse = |facts: String, what: &str| {
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
+    };
+    if !spec.fence.contains(&FenceMethod::Sql) {
+        let facts =
+            format!("`{name}` has no fence by SQL: nothing else tells where the old primary's log ends");
+        refuse(facts, "fence: [sql]");
+    }
+    if old.host.is_none() {
+        let facts =
+            format!("the plan gives no `host` for {}: nobody could make it a standby afterwards", old.id);
+        refuse(facts, "a `host:` beside its endpoint (README, «Servers of one's own»)");
+    }
+    if !writes(draft, store.component, spec, old) {
+        return false;
+    }
+    if !rebuilt && !streams(draft, &store.target) {
+        let facts = format!("{} does not stream from {}: it would never catch up", store.target.id, old.id);
+        let what = format!("a standby that streams: drctl reprotect --to {}", store.target.place.name);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+    }
+    draft.refusals.len() == refused
+}
+
+/// Whether a server was just seen to be the one that takes the writes; refuses if not.
+fn writes(draft: &mut Draft<'_>, component: &Component, spec: &Database, db: &DatabaseRef) -> bool {
+    let target = Target::Database(db.clone());
+    if !safety::must_answer(draft, &component.name, &target) {
+        return false;
+    }
+    let known = draft.input.estate.database(&target, draft.input.now);
+    let writer = matches!(known, Known::Fresh(d) if !d.is_replica());
+    if writer && !active::is_fenced(draft.input.estate, db, spec) {
+        return true;
+    }
+    let facts = format!("{} takes no writes now", db.id);
+    let what = "the site whose server takes them, with --from";
+    draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&component.name), facts, what));
+    false
+}
+
+fn streams(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
+    let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
+    matches!(known, Known::Fresh(d) if d.is_replica() && d.streaming == Some(true))
+}
+
+/// Writes end when everything else is ready, those of stores that need others first; each store is promoted when nothing of any
+/// can be lost.
+fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>, guards: &Guards) {
+    if moved.is_empty() {
+        return;
+    }
+    let capacity: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
+    let approvals = draft.approvals(Phase::Promote);
+    let mut ready = [capacity, approvals.clone()].concat();
+    for (store, _) in &moved {
+        let check = Action::Check(Check::Promotable { db: store.target.clone() });
+        let name = &store.component.name;
+        let mut ready_now = step(&format!("ready.{name}"), Phase::Preflight, Some(name), check);
+        ready_now.needs =
+            all(&[guards[name].clone(), first_rejoined(draft, store.component).into_iter().collect()]
+                .concat());
+        ready.push(draft.push(ready_now));
+    }
+    let specs: BTreeMap<ComponentName, &Database> =
+        moved.iter().map(|(s, spec)| (s.component.name.clone(), *spec)).collect();
+    let order = stores::order(draft, moved.into_iter().map(|(s, _)| s).collect());
+    let (mut before, mut caught_up) = (ready, Vec::new());
+    for store in order.iter().rev() {
+        let name = &store.component.name;
+        let gate = stores::fence(draft, store, specs[name], &before);
+        before = vec![gate.clone()];
+        let check = Action::Check(Check::CaughtUp { db: store.target.clone() });
+        let mut step = step(&format!("caught-up.{name}"), Phase::Measure, Some(name), check);
+        step.needs = all(&[gate]);
+        caught_up.push(draft.push(step));
+    }
+    let measured: BTreeMap<_, _> =
+        order.iter().map(|s| (s.component.name.clone(), stores::measure(draft, s, &caught_up))).collect();
+    let gates = stores::loss_gates(draft, &measured);
+    for store in order {
+        stores::promote(draft, store, &gates, &approvals, guards);
+    }
+}
+
+/// The servers that this run promotes are followed by those of the other sites.
+fn follow_all(draft: &mut Draft<'_>) {
+    let plan = draft.input.plan;
+    // Nobody waits for the users' eyes: a client whose connection string names both servers is turned away by the fenced one, and
+    // asks the other only once that one is a standby (PostgreSQL documentation, «Specifying Multiple Hosts»).
+    let moved = |s: &&Step| matches!(s.phase, Phase::Verify | Phase::Redirect);
+    let moved: Vec<StepId> = draft.steps().iter().filter(moved).map(|s| s.id.clone()).collect();
+    let promoted: Vec<(StepId, DatabaseRef)> = draft
+        .steps()
+        .iter()
+        .filter_map(|s| match &s.action {
+            Action::Promote { db } => Some((s.id.clone(), db.clone())),
+            _ => None,
+        })
+        .collect();
+    for (promotion, primary) in promoted {
+        let Some(Spec::Database(spec)) = plan.components.get(&primary.component).map(|c| &c.spec) else {
+            continue;
+        };
+        let sites: Vec<SiteName> =
+            spec.at.keys().filter(|s| s.as_str() != primary.place.name).cloned().collect();
+        let others = sites.iter().filter_map(|s| targets::database(plan, &primary.component, spec, s));
+        for other in others.collect::<Vec<_>>() {
+            let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
+            // One that follows the old primary goes on doing so: the old one hands on what it gets.
+            if (left || !streams(draft, &other)) && other.host.is_some() {
+                let needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
+                // Users are served: what fails here leaves the application unprotected, and says so.
+                rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
+            }
+        }
+    }
+}
+
+fn rejoin(
+    draft: &mut Draft<'_>,
+    db: &DatabaseRef,
+    source: &DatabaseRef,
+    needs: &[StepId],
+    on_failure: OnFailure,
+) {
+    let name = db.component.clone();
+    if db.host.is_none() {
+        let facts = format!("the plan gives no `host` for {}: nobody can make it a standby", db.id);
+        let what = "a `host:` beside its endpoint (README, «Servers of one's own»)";
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        return;
+    }
+    let action = Action::Rejoin { db: db.clone(), source: source.clone() };
+    let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
+    step.needs = all(needs);
+    step.on_failure = on_failure;
+    draft.push(step);
 }

@@ -47,6 +47,8 @@ pub struct RunReport {
     pub clocks: Clocks,
     /// Fences.
     pub fence: Fence,
+    /// Whether a second site could take over from the one that was recovered to, as far as this run saw to it.
+    pub protection: Protection,
     /// Refusals that people accepted.
     pub waivers: Vec<Waiver>,
     /// People who said yes.
@@ -82,6 +84,15 @@ pub struct Active {
     pub basis: String,
     /// When.
     pub observed_at: Option<Timestamp>,
+}
+
+/// Whether a second site could take over.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Protection {
+    /// `protected`, `UNPROTECTED`, or `unchanged` where the run promoted nothing.
+    pub state: String,
+    /// Stores that it promoted and that no standby follows.
+    pub unprotected: Vec<ComponentName>,
 }
 
 /// A figure against its objective.
@@ -215,6 +226,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
             rto_from_declaration: attained.rto_from_declaration.to_string(),
         },
         fence: fence(state),
+        protection: protection(state),
         waivers: state.waivers.clone(),
         approvals: approvals(state),
         requester: state.created.requester.clone(),
@@ -250,6 +262,20 @@ fn measured(figure: Figure, objective: Dur) -> Measured {
         met: figure.proves(objective),
         text: figure.to_string(),
     }
+}
+
+/// A store that was promoted is protected once a standby follows the new primary.
+pub fn protection(state: &RunState) -> Protection {
+    let follows = |c: &ComponentName| state.rejoined(c);
+    let moved: Vec<_> = state.promoted_at.keys().collect();
+    let rebuilt = state.runbook.stores.iter().any(follows);
+    let unprotected: Vec<_> = moved.iter().filter(|c| !follows(c)).map(|c| (*c).clone()).collect();
+    let word = match (unprotected.is_empty(), moved.is_empty() && !rebuilt) {
+        (_, true) => "unchanged",
+        (true, _) => "protected",
+        (false, _) => "UNPROTECTED",
+    };
+    Protection { state: word.to_owned(), unprotected }
 }
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {

@@ -6,7 +6,7 @@ use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 
 /// The last instant at which the old primary can have acknowledged a write, and how that is known.
 struct LastInstant {
@@ -24,6 +24,17 @@ pub fn measure(
     now: Timestamp,
 ) -> Exposure {
     let last = last_instant(state, component, now);
+    if let Some(because) = nothing_missing(state, component, target) {
+        return Exposure {
+            component: component.clone(),
+            figure: Figure::new(Dur::ZERO, Basis::Measured),
+            last_instant: Some(last.at),
+            because,
+            last_replayed: target.last_commit,
+            taken_at: now,
+            grows: false,
+        };
+    }
     let figure = match target.last_commit {
         Some(replayed) => Figure::new(last.at.since(replayed), last.basis),
         None => Figure::UNKNOWN,
@@ -37,6 +48,12 @@ pub fn measure(
         taken_at: now,
         grows: last.grows,
     }
+}
+
+/// The end of a fenced primary's log was replayed: whatever the clocks say, and however long it was idle before, no commit is missing.
+fn nothing_missing(state: &RunState, component: &ComponentName, target: &DatabaseState) -> Option<String> {
+    let (end, there) = (state.fenced_end(component)?, target.wal?);
+    there.covers(&end).then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
 }
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {

@@ -1,34 +1,23 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
+mod databases;
 mod switching;
 
-use super::exposure;
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
-use crate::model::action::{Action, Check, Fence, InDoubt, Scale, Switch, Write};
+use crate::model::action::{Action, Check, InDoubt, Scale, Switch, Write};
 use crate::model::event::{Direction, End, What};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, Digest};
-use crate::model::state::{ChangeState, DatabaseState, FenceStage, GroupState, RecordSet, State};
+use crate::model::state::{ChangeState, GroupState, RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
 /// How long an accepted call may show no effect before it is made again, where that cannot hurt.
 const REPEAT_AFTER: Dur = Dur::secs(20);
 
-/// How long the last replayed commit is looked for before the exposure is called unknown.
-const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
 /// How long a guard that nobody can read is looked for: it was taken, and its bucket may be down by now.
 const GUARD_PATIENCE: Dur = Dur::secs(10);
-/// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
-const SERVING: &[&str] = &[
-    "available",
-    "backing-up",
-    "configuring-enhanced-monitoring",
-    "configuring-iam-database-auth",
-    "configuring-log-exports",
-    "storage-optimization",
-];
 
 /// What was seen for a step.
 #[derive(Clone, Debug)]
@@ -67,6 +56,8 @@ enum Verdict {
     Done(Vec<Fact>),
     /// The old state is there: nothing has happened yet.
     Before,
+    /// Neither the old state nor the new one: calling again may help. In words.
+    Partly(String),
     /// On its way, or not visible.
     Unclear(String),
     /// The first of two calls has had its effect; with what the proof of the second must be newer than.
@@ -109,22 +100,32 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         (_, Verdict::Displaced(reason)) => Ruling::Record(What::GuardLost { step: id, reason }),
         (_, Verdict::Locked(why)) => locked(state, i, why),
         (_, Verdict::Half(mark)) => half(state, i, mark, now),
-        (Status::Awaiting { answered_at, .. }, Verdict::Before) => match action.in_doubt() {
+        (status, Verdict::Before) => not_done(state, i, status, None, now),
+        (status, Verdict::Partly(why)) => not_done(state, i, status, Some(why), now),
+        (_, Verdict::Unclear(why)) => Ruling::Keep(why),
+    }
+}
+
+/// The new state is not there. `why` says what is there of it, if anything.
+fn not_done(state: &RunState, i: usize, status: &Status, why: Option<String>, now: Timestamp) -> Ruling {
+    let action = state.action(i);
+    let undo = state.direction(i) == Direction::Undo;
+    match status {
+        Status::Awaiting { answered_at, .. } => match action.in_doubt() {
             // Long after the call was accepted the old state still stands: it had no effect.
-            InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i),
+            InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i, why),
             // Nor for what may be repeated: an answer that was no answer can look like a yes.
-            InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i),
-            _ => Ruling::Keep("accepted, not visible yet".to_owned()),
+            InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i, why),
+            _ => Ruling::Keep(why.unwrap_or_else(|| "accepted, not visible yet".to_owned())),
         },
-        (Status::InDoubt { since }, Verdict::Before) => match settle(state, i) {
+        Status::InDoubt { since } => match settle(state, i) {
             Some(settle) if now < *since + settle => unsettled(*since + settle),
-            Some(_) => disproved(state, i),
+            Some(_) => disproved(state, i, why),
             None => perform(state, i, undo, Call::default()),
         },
         // The old state: call.
-        (_, Verdict::Before) if action.mutates() => perform(state, i, undo, Call::default()),
-        (_, Verdict::Before) => Ruling::Keep("not yet".to_owned()),
-        (_, Verdict::Unclear(why)) => Ruling::Keep(why),
+        _ if action.mutates() => perform(state, i, undo, Call::default()),
+        _ => Ruling::Keep(why.unwrap_or_else(|| "not yet".to_owned())),
     }
 }
 
@@ -137,7 +138,9 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
     match verdict {
         // A fence may be half there; lifting it cannot hurt.
         Verdict::Before if !matches!(action, Action::Fence(_)) => Ruling::Record(What::StepUndone { step }),
-        Verdict::Before | Verdict::Done(_) | Verdict::Half(_) => perform(state, i, true, Call::default()),
+        Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
+            perform(state, i, true, Call::default())
+        }
         Verdict::Wrong(reason) | Verdict::Displaced(reason) => {
             Ruling::Record(What::UndoFailed { step, reason })
         }
@@ -179,8 +182,8 @@ fn end_of(state: &RunState, i: usize) -> End {
     }
 }
 
-fn disproved(state: &RunState, i: usize) -> Ruling {
-    let seen = "the state from before the call still stands".to_owned();
+fn disproved(state: &RunState, i: usize, why: Option<String>) -> Ruling {
+    let seen = why.unwrap_or_else(|| "the state from before the call still stands".to_owned());
     Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
 
@@ -210,7 +213,7 @@ fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Rul
         (Status::Awaiting { .. }, _) if second_was_made => {
             Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
         }
-        (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i),
+        (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i, None),
         _ if leaving(state, i) && state.work(i).status.in_flight() => {
             let seen = "only the first of two calls had its effect, and the second is not made".to_owned();
             Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
@@ -334,33 +337,12 @@ fn thing(
             )),
             _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
-        (Action::Check(Check::Promotable { .. }), State::Database(db)) => promotable(db),
+        (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
         (Action::Check(Check::Guard { component, holder, .. }), State::Guard(guard)) => {
             still_held(component, holder, guard.holder.as_deref())
         }
-        // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
-        (Action::Check(Check::Exposure { .. }), State::Database(seen))
-            if seen.last_commit.is_none() && !looked_long(state, i, now) =>
-        {
-            Verdict::Unclear("the last replayed commit is not known yet".to_owned())
-        }
-        (Action::Check(Check::Exposure { db }), State::Database(seen)) => {
-            Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
-        }
-        (Action::Promote { .. }, State::Database(db)) => promoted(db),
-        (Action::Fence(fence), State::Fence(proof)) if proof.proven => {
-            Verdict::Done(vec![fenced(fence, observed_at, proof)])
-        }
-        (Action::Fence(_), State::Fence(proof)) => match proof.stage {
-            FenceStage::Half => Verdict::Half(proof.mark.clone()),
-            FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
-            FenceStage::Open | FenceStage::Partial | FenceStage::Proven => Verdict::Before,
-        },
-        (Action::Unfence(_), State::Fence(proof)) => match proof.stage {
-            FenceStage::UnderWay => Verdict::Unclear(proof.proof.clone()),
-            FenceStage::Open if !proof.proven => Verdict::Done(Vec::new()),
-            _ => Verdict::Before,
-        },
+        (Action::Rejoin { db, source }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
+        (_, State::Fence(proof)) => databases::fence(action, proof, observed_at),
         (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) => still_scaled(scale, group),
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
@@ -396,10 +378,6 @@ fn thing(
     }
 }
 
-fn looked_long(state: &RunState, i: usize, now: Timestamp) -> bool {
-    waited(state, i, now, EXPOSURE_PATIENCE)
-}
-
 fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
     state.work(i).started_at.is_none_or(|began| now >= began.max(state.taken_at) + patience)
 }
@@ -409,33 +387,6 @@ fn still_held(component: &ComponentName, ours: &str, holder: Option<&str>) -> Ve
         Some(holder) if holder == ours => Verdict::Done(Vec::new()),
         Some(other) => Verdict::Displaced(format!("the guard of {component} was taken over by {other}")),
         None => Verdict::Displaced(format!("the guard of {component} was taken away")),
-    }
-}
-
-fn promotable(db: &DatabaseState) -> Verdict {
-    match (db.is_replica(), db.status.as_str()) {
-        (false, _) | (true, "available") => Verdict::Done(Vec::new()),
-        // AWS refuses a promotion while a backup is taken; it ends by itself.
-        (true, status) => Verdict::Unclear(format!("the replica is `{status}`")),
-    }
-}
-
-/// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
-fn promoted(db: &DatabaseState) -> Verdict {
-    match (db.is_replica(), db.status.as_str()) {
-        (false, status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
-        (true, "available") => Verdict::Before,
-        (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
-    }
-}
-
-fn fenced(fence: &Fence, at: Timestamp, proof: &crate::model::state::FenceState) -> Fact {
-    Fact::Fenced {
-        component: fence.db.component.clone(),
-        method: fence.method,
-        at,
-        last_commit: proof.last_commit,
-        proof: proof.proof.clone(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Rule, Waiver};
+use crate::model::wal::WalPoint;
 
 /// Where one direction of a step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -404,8 +405,25 @@ impl RunState {
         positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
     }
 
-    /// When a server was proven fenced by this run, whoever owed it.
+    /// Whether a standby of this component streams since this run promoted it, or made one.
+    pub fn rejoined(&self, component: &ComponentName) -> bool {
+        let promoted = self.promoted_at.get(component);
+        self.steps.iter().any(|at| {
+            let later = promoted.is_none_or(|p| at.work.ended_at.is_some_and(|ended| ended > *p));
+            let follows = |f: &Fact| matches!(f, Fact::Rejoined { component: c, .. } if c == component);
+            later && at.facts.iter().any(follows)
+        })
+    }
+
+    /// When a server was proven to take no writes by this run, whoever owed it: fenced, or a standby.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
+        let follows = |s: &Step| matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db));
+        let ended = self.runbook.steps.iter().zip(&self.steps).filter(|(s, _)| follows(s));
+        let rejoined = |at: &StepState| at.facts.iter().any(|f| matches!(f, Fact::Rejoined { .. }));
+        let stands = ended.filter(|(_, at)| rejoined(at)).find_map(|(_, at)| at.work.ended_at);
+        if stands.is_some() {
+            return stands;
+        }
         let mine = |s: &&Step| matches!(&s.action, Action::Fence(f) if f.db.is(db));
         let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && at.undo.is_none());
         of.flat_map(|(_, at)| &at.facts).find_map(|f| match f {
@@ -441,6 +459,14 @@ impl RunState {
     pub fn fence_proof(&self, component: &ComponentName) -> Option<(Timestamp, Option<Timestamp>)> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { at, last_commit, .. } => Some((*at, *last_commit)),
+            _ => None,
+        })
+    }
+
+    /// Where the log of a component's old primary ended when it was proven fenced.
+    pub fn fenced_end(&self, component: &ComponentName) -> Option<WalPoint> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { wal, .. } => *wal,
             _ => None,
         })
     }

@@ -191,6 +191,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         method: FenceMethod::SecurityGroup,
         at: state.last_at,
         last_commit: None,
+        wal: None,
         proof: "p".to_owned(),
     };
     say(
@@ -396,11 +397,15 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
                     security_groups: ["sg-app".to_owned()].into(),
                     endpoint: None,
                     lineage: None,
+                    wal: None,
+                    streaming: None,
+                    follows: None,
                 }),
                 drctl::model::target::Target::Fence { .. } => State::Fence(FenceState {
                     proven: false,
                     proof: "open".to_owned(),
                     last_commit: None,
+                    wal: None,
                     stage: FenceStage::Open,
                     mark: None,
                 }),
@@ -472,6 +477,9 @@ fn one_write_path_that_works_keeps_the_loss_growing() {
         security_groups: Default::default(),
         endpoint: None,
         lineage: None,
+        wal: None,
+        streaming: None,
+        follows: None,
     };
     let grows = |state: &RunState| {
         measure(state, &ComponentName::new("db"), &replica, state.last_at + Dur::mins(60)).grows

@@ -154,6 +154,9 @@ impl Aws {
             backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
             security_groups: attached(db),
             lineage: None,
+            wal: None,
+            streaming: None,
+            follows: None,
             endpoint: endpoint(db),
         }
     }
@@ -171,6 +174,7 @@ impl Aws {
             proven: stage == FenceStage::Proven,
             proof: proof.to_owned(),
             last_commit: None,
+            wal: None,
             stage,
             mark,
         };

@@ -6,7 +6,7 @@
 
 use tokio_postgres::Client;
 
-use super::{APPLICATION, Failure, identifier, open_state};
+use super::{APPLICATION, Failure, identifier, open_state, server};
 use crate::model::state::{FenceStage, FenceState};
 use crate::model::time::Dur;
 
@@ -20,11 +20,20 @@ const MARK: &str = "drctl_fenced";
 /// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
 const PROVIDER: &str = "('rdsadmin', 'rdsrepladmin', 'rdstopmgr', 'rdswriteforwarduser')";
 
-/// Roles that a client could log in with: all but the administrator that asks, the provider's, and superusers, which on RDS are the provider's, too.
+/// Standbys log in with such a role, and only a superuser may change it. It is left alone where it cannot write: it owns no table
+/// and has rights on none, in any database, and is a member of nothing that has.
+const ONLY_REPLICATES: &str = "(r.rolreplication \
+     AND NOT EXISTS (SELECT 1 FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid \
+       AND d.classid = 'pg_class'::regclass) \
+     AND NOT EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid \
+       AND g.rolname NOT IN ('pg_checkpoint', 'pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')))";
+
+/// Roles that a client could log in with: all but the administrator that asks, the provider's, superusers, which on RDS are the
+/// provider's, too, and those of standbys.
 fn client_roles() -> String {
     format!(
         "SELECT r.rolname FROM pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> current_user \
-         AND r.rolname NOT IN {PROVIDER} ORDER BY 1"
+         AND r.rolname NOT IN {PROVIDER} AND NOT {ONLY_REPLICATES} ORDER BY 1"
     )
 }
 
@@ -82,7 +91,10 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Dur>), F
         fenced.len()
     );
     let last_commit_age = last_commit_age(client).await?;
-    Ok((FenceState { proven: true, stage: FenceStage::Proven, ..open_state(&proof) }, last_commit_age))
+    // Read last: every commit that was ever acknowledged is before it.
+    let wal = server::end_of_log(client).await?;
+    let held = FenceState { proven: true, stage: FenceStage::Proven, wal, ..open_state(&proof) };
+    Ok((held, last_commit_age))
 }
 
 /// How long ago the last commit before the fence was made, where the server keeps the times of commits and no other

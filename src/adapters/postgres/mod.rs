@@ -4,6 +4,7 @@
 //! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
 
 mod fence;
+mod host;
 mod server;
 mod tls;
 
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config};
 
+use self::host::Source;
 use super::secrets::Login;
 use crate::inventory::Observation;
-use crate::model::state::{DatabaseState, FenceStage, FenceState, State, WroteState};
+use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, RebuildState, State, WroteState};
+use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::settings::SqlSettings;
+use crate::plan::settings::{SqlSettings, SqlTls};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
@@ -167,6 +170,34 @@ impl Postgres {
         .await
     }
 
+    /// Starts to make a server a standby. That it streams is what looks then see.
+    pub async fn rejoin(&self, db: &DatabaseRef, source: &str, login: &Login, key: &str) -> CallOutcome {
+        let tls = self.settings.tls == SqlTls::Verify;
+        let source = Source { endpoint: source, login, tls };
+        match self.within(host::start(db, &source, key)).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    /// How far a server is from being a standby: what it says itself, and what its host says of the job.
+    pub async fn rebuild(&self, db: &DatabaseRef, way_in: Option<(&str, &Login)>, key: &str) -> Observation {
+        let server = async {
+            let (endpoint, login) = way_in?;
+            match self.server(endpoint, login).await {
+                Observation::Value { state: State::Database(state), .. } => Some(state),
+                _ => None,
+            }
+        };
+        let job = self.within(host::look(db, key));
+        let (server, job) = futures_util::future::join(server, job).await;
+        let (stage, tail, diverged) = match job {
+            Ok(job) => (job.stage, job.tail, job.diverged),
+            Err(failure) => (JobStage::Unseen, failure.why(), None),
+        };
+        self.seen(State::Rebuild(Box::new(RebuildState { server, stage, tail, diverged })))
+    }
+
     /// Whether the fence holds.
     pub async fn fence_state(&self, endpoint: &str, login: &Login) -> Observation {
         let work = async {
@@ -273,6 +304,7 @@ fn open_state(proof: &str) -> FenceState {
         proven: false,
         proof: proof.to_owned(),
         last_commit: None,
+        wal: None,
         stage: FenceStage::Open,
         mark: None,
     }

@@ -1,7 +1,7 @@
 //! A server of one's own: what it is, and its promotion.
 //!
 //! Sources: PostgreSQL documentation, «System Administration Functions» (`pg_promote`, `pg_last_xact_replay_timestamp`,
-//! `pg_control_system`, `pg_last_committed_xact`) and «Hot Standby».
+//! `pg_control_system`, `pg_last_committed_xact`, `pg_walfile_name`), «Hot Standby» and «pg_stat_wal_receiver».
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,37 @@ use tokio_postgres::Client;
 use super::Failure;
 use crate::model::state::{DatabaseRole, DatabaseState};
 use crate::model::time::Dur;
+use crate::model::wal::{Lsn, WalPoint};
 
 /// Role, lineage, and how old the last commit is. On a primary its age needs `track_commit_timestamp`.
+///
+/// Then the position: what a standby has replayed, what a primary has written. The control file's timeline is the old one
+/// until a checkpoint after a promotion, so it is asked only where nothing streams.
 const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT system_identifier::text FROM pg_control_system()), \
      (extract(epoch FROM clock_timestamp() - CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
-       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint";
+       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint, \
+     CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
+     CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
+       (SELECT timeline_id FROM pg_control_checkpoint())) \
+       ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END, \
+     EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'), \
+     (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver)";
+
+/// Where a primary's log ends now.
+const END: &str = "SELECT pg_current_wal_insert_lsn()::text, \
+     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
+
+/// Where a primary's log ends now.
+pub(super) async fn end_of_log(client: &Client) -> Result<Option<WalPoint>, Failure> {
+    let row = client.query_one(END, &[]).await.map_err(|e| Failure::of(&e))?;
+    Ok(point(row.get(0), row.get(1)))
+}
+
+fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
+    let position = Lsn::try_from(position?).ok()?.without_header();
+    Some(WalPoint { timeline: u32::try_from(timeline?).ok()?, position })
+}
 
 /// What it is, and how old the last commit is that it holds.
 pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Dur>), Failure> {
@@ -34,6 +59,9 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Dur>)
         backup_age_ms: None,
         security_groups: BTreeSet::new(),
         lineage: Some(lineage),
+        wal: point(row.get(3), row.get(4)),
+        streaming: replica.then(|| row.get(5)),
+        follows: row.get(6),
         endpoint: None,
     };
     Ok((state, age))

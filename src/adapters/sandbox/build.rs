@@ -59,6 +59,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             stopped_at: None,
             frozen_at: None,
             promotions: 0,
+            timeline: 1,
         });
     }
 }

@@ -3,7 +3,7 @@
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
 use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
-use crate::model::state::ChangeState;
+use crate::model::state::{ChangeState, JobStage, RebuildState};
 use crate::model::target::{DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
@@ -80,6 +80,32 @@ impl Estate {
         }
         self.schedule(done, Transition::Promoted(i, works));
         Ok(None)
+    }
+
+    pub(super) fn rejoin(&mut self, db: &DatabaseRef, source: &DatabaseRef) -> Answer {
+        let (i, source) = (self.find(db)?, self.find(source)?);
+        // Stopped first: from then on it takes no writes.
+        let now = self.now;
+        self.dbs[i].stopped_at.get_or_insert(now);
+        self.dbs[i].status = "stopped";
+        let takes = Dur(20_000 + roll(self.seed, &["rejoin", &db.id], 60_000));
+        self.schedule(now + takes, Transition::Rejoined(i, source));
+        Ok(None)
+    }
+
+    pub(super) fn follow(&mut self, i: usize, source: usize) {
+        // What only it had is lost for good once it follows.
+        self.settle_loss(source);
+        let (id, timeline) = (self.dbs[source].reference.id.clone(), self.dbs[source].timeline);
+        let db = &mut self.dbs[i];
+        (db.source, db.timeline, db.status) = (Some(id), timeline, "available");
+        (db.stopped_at, db.frozen_at, db.fenced) = (None, None, std::collections::BTreeSet::new());
+    }
+
+    pub(super) fn rebuild(&self, i: usize) -> RebuildState {
+        let stage = if self.dbs[i].status == "stopped" { JobStage::Running } else { JobStage::None };
+        let server = (self.dbs[i].status == "available").then(|| self.database(i));
+        RebuildState { server, stage, tail: "rewinding".to_owned(), diverged: None }
     }
 
     pub(super) fn scale(&mut self, scale: &Scale) -> Answer {

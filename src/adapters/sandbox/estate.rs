@@ -12,8 +12,9 @@ use crate::model::state::{
     ChangeState, CommandState, DatabaseRole, DatabaseState, FenceStage, FenceState, GroupSize, GroupState,
     GuardState, IdentityState, RecordSet, RecordsState, State, WroteState,
 };
-use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use crate::model::target::{DatabaseRef, Engine, GroupRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::wal::{Lsn, WalPoint};
 use crate::plan::types::Record;
 
 /// A database server.
@@ -33,6 +34,8 @@ pub(super) struct Db {
     /// When replay ended, with the last commit replayed.
     pub(super) frozen_at: Option<Timestamp>,
     pub(super) promotions: u32,
+    /// Every promotion begins one.
+    pub(super) timeline: u32,
 }
 
 /// A group of instances.
@@ -83,6 +86,7 @@ pub(super) enum Transition {
     Return,
     Modifying(usize),
     Promoted(usize, bool),
+    Rejoined(usize, usize),
     Instance(usize),
     Insync(usize, String),
     Refresh(usize),
@@ -185,8 +189,10 @@ impl Estate {
                 if works {
                     self.dbs[db].frozen_at = Some(self.replayed(db));
                     self.dbs[db].source = None;
+                    self.dbs[db].timeline += 1;
                 }
             }
+            Transition::Rejoined(db, source) => self.follow(db, source),
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
                 let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
@@ -263,6 +269,13 @@ impl Estate {
             i != promoted && self.dbs[i].reference.component == *component && self.dbs[i].source.is_none()
         });
         old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default()
+    }
+
+    /// What was lost so far stays lost, whatever becomes of the servers that had it.
+    pub(super) fn settle_loss(&mut self, promoted: usize) {
+        let (lost, component) = (self.loss(promoted), self.dbs[promoted].reference.component.clone());
+        let so_far = self.truth.lost_ms.entry(component).or_default();
+        *so_far = lost.max(*so_far);
     }
 
     pub(super) fn writable(&self, db: &Db) -> bool {
@@ -369,7 +382,8 @@ impl Estate {
         let mut truth = self.truth.clone();
         let promoted = |i: &usize| self.dbs[*i].promotions > 0 && self.dbs[*i].source.is_none();
         for i in (0..self.dbs.len()).filter(promoted) {
-            truth.lost_ms.insert(self.dbs[i].reference.component.clone(), self.loss(i));
+            let lost = truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
+            *lost = self.loss(i).max(*lost);
         }
         if let Some(since) = self.two_since {
             truth.two_primaries_ms = truth.two_primaries_ms.plus(self.now.since(since));
@@ -452,6 +466,7 @@ impl Estate {
             Action::Fence(fence) => self.fence(fence),
             Action::Unfence(fence) => self.unfence(fence),
             Action::Promote { db } => self.promote(db),
+            Action::Rejoin { db, source } => self.rejoin(db, source),
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
             Action::Write(write) => self.write(write),
@@ -506,6 +521,9 @@ impl Estate {
                 .guard_names
                 .contains(component)
                 .then(|| State::Guard(GuardState { holder: self.guards.get(component).cloned() })),
+            Target::Rebuild { db, .. } => {
+                self.find(db).ok().map(|i| State::Rebuild(Box::new(self.rebuild(i))))
+            }
             Target::Command { .. } => Some(State::Command(CommandState {
                 exit: Some(0),
                 tail: "not run in the sandbox".to_owned(),
@@ -522,7 +540,7 @@ impl Estate {
         self.find_zone(zone).ok().map(|i| &self.zones[i])
     }
 
-    fn database(&self, i: usize) -> DatabaseState {
+    pub(super) fn database(&self, i: usize) -> DatabaseState {
         let db = &self.dbs[i];
         DatabaseState {
             role: db
@@ -535,8 +553,19 @@ impl Estate {
             backup_age_ms: Some(Dur::mins(5)),
             security_groups: db.groups.clone(),
             lineage: None,
+            wal: self.wal(i),
+            streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
+                .then(|| db.frozen_at.is_none()),
+            follows: None,
             endpoint: None,
         }
+    }
+
+    /// Where a server of one's own is in its log: a position is a millisecond.
+    fn wal(&self, i: usize) -> Option<WalPoint> {
+        let db = &self.dbs[i];
+        let position = Lsn(self.last_commit(i).since(self.began).millis());
+        (db.reference.engine == Engine::Postgres).then_some(WalPoint { timeline: db.timeline, position })
     }
 
     fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
@@ -553,6 +582,7 @@ impl Estate {
             }
             .to_owned(),
             last_commit: sees_commits.then(|| self.last_commit(i)),
+            wal: self.wal(i).filter(|_| sees_commits),
             stage: if proven { FenceStage::Proven } else { FenceStage::Open },
             mark: None,
         }

@@ -2,6 +2,7 @@
 
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
+use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -36,6 +37,21 @@ impl Postgres {
     /// Not done.
     pub async fn promote(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
         Self::refused()
+    }
+
+    /// Not done.
+    pub async fn rejoin(&self, _db: &DatabaseRef, _source: &str, _login: &Login, _key: &str) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not seen.
+    pub async fn rebuild(
+        &self,
+        _db: &DatabaseRef,
+        _way_in: Option<(&str, &Login)>,
+        _key: &str,
+    ) -> Observation {
+        self.unseen()
     }
 
     /// Not known.

@@ -6,7 +6,8 @@ use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
-use crate::model::runbook::ProbeRole;
+use crate::model::runbook::{Intent, ProbeRole};
+use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
@@ -36,7 +37,12 @@ pub fn code(ended: &Ended) -> u8 {
     match (&state.mode, &ended.stop) {
         (Mode::Finished(Outcome::Recovered), _) => {
             let report = summary::report(state, state.last_at);
-            let owed = state.owed().next().is_some();
+            // A failover leaves one server; a move that was planned leaves two, or something went wrong.
+            let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
+            let owed = state.owed().next().is_some() || alone;
+            if state.runbook.intent == Intent::Reprotect {
+                return exit::DONE;
+            }
             if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(_), _) => exit::NOT_RECOVERED,
@@ -134,6 +140,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if report.fence.state == "pending" {
         p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
     }
+    protection(p, &report, state);
     for w in &report.waivers {
         p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
     }
@@ -152,6 +159,26 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+}
+
+fn protection(p: &Printer, report: &RunReport, state: &RunState) {
+    let alone = &report.protection.unprotected;
+    if alone.is_empty() {
+        if report.protection.state == "protected" {
+            p.line(&format!("  standby  {}", p.paint(GREEN, "every store has one that streams")));
+        }
+        return;
+    }
+    let names: Vec<_> = alone.iter().map(ToString::to_string).collect();
+    let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
+    p.line(&format!("  standby  {}", p.paint(RED, &words)));
+    let from = report.from.as_deref().unwrap_or("SITE");
+    let by_hand = |a: &Action| matches!(a, Action::Promote { db } if db.engine == Engine::Rds);
+    if state.runbook.steps.iter().any(|s| by_hand(&s.action)) {
+        p.line("           aws.rds: create a read replica of the new primary by hand; drctl cannot yet");
+        return;
+    }
+    p.line(&format!("           drctl reprotect {} --to {from}, or drctl failback", state.created.plan));
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {

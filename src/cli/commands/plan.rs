@@ -73,6 +73,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
             IntentArg::Failover => Intent::Failover,
             IntentArg::Switchover => Intent::Switchover,
             IntentArg::Failback => Intent::Failback,
+            IntentArg::Reprotect => Intent::Reprotect,
         },
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),

@@ -49,7 +49,7 @@ pub(super) fn judge(
         Status::Awaiting { answered_at, .. } if now < answered_at + settle => {
             Ruling::Keep("accepted, not visible yet".to_owned())
         }
-        Status::InDoubt { .. } | Status::Awaiting { .. } => disproved(state, i),
+        Status::InDoubt { .. } | Status::Awaiting { .. } => disproved(state, i, None),
         _ => call(state, i, undo, switch, &found),
     }
 }

@@ -44,13 +44,18 @@ impl World {
             r#"{"username": "truststream", "password": "not-a-secret-here"}"#,
         )
         .unwrap();
-        let at = |port: u16| {
-            format!(r#"{{endpoint: "127.0.0.1:{port}/truststream", admin: {{secret: "file:login.json"}}}}"#)
+        std::fs::write(path.join("repl.json"), r#"{"username": "repl", "password": "it's \\ a secret"}"#)
+            .unwrap();
+        let at = |port: u16, host: &str| {
+            let host = pair.host(host);
+            format!(
+                r#"{{endpoint: "127.0.0.1:{port}/truststream", admin: {{secret: "file:login.json"}}, host: {host}}}"#
+            )
         };
         let plan = format!(
             "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: app, role: public, http: \"http://127.0.0.1:{port}/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
-            at(pair.primary),
-            at(pair.standby)
+            at(pair.primary, "p"),
+            at(pair.standby, "s")
         );
         std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
         std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
@@ -222,5 +227,39 @@ fn a_standby_of_another_server_is_not_promoted() {
     assert!(
         code == 3 && report.to_string().contains("which the plan would fence, of"),
         "{code}: {report:#}\n{words}"
+    );
+}
+
+#[test]
+fn a_switchover_and_the_way_back_lose_no_row() {
+    let world = World::new();
+    let plan = std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap();
+    let ((there, back), truth) = world.under_load(|| {
+        let there = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        std::thread::sleep(Duration::from_secs(1));
+        (there, world.run(&["failback", "orders", "--to", "west", "--yes"]))
+    });
+    for (code, report, words) in [&there, &back] {
+        assert!([0, 5].contains(code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+        assert_eq!(
+            (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+            (&"measured".into(), &0.0.into()),
+            "{report:#}"
+        );
+        assert_eq!(report["protection"]["state"], "protected", "{report:#}\n{words}");
+    }
+    let lost = [world.pair.primary, world.pair.standby].map(|port| world.missing(&truth, port));
+    assert_eq!(lost, [Vec::<Instant>::new(), Vec::new()], "the primary, and the standby that follows it");
+    assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
+    assert_eq!(std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap(), plan);
+    let role = |port| world.pair.query(port, "SELECT pg_is_in_recovery()");
+    assert_eq!((role(world.pair.primary), role(world.pair.standby)), ("f".to_owned(), "t".to_owned()));
+    let (code, status, _) = world.run(&["status"]);
+    assert!(code == 0 && status["plans"][0]["protection"] == "protected", "{status:#}");
+    let slots = "SELECT string_agg(slot_name, ' ') FROM pg_replication_slots";
+    assert_eq!(
+        world.pair.query(world.pair.primary, slots),
+        "drctl_db_east",
+        "no slot is left that nobody uses"
     );
 }

@@ -35,19 +35,23 @@ impl Pair {
         pair.give_away();
         pair.tool("initdb", &["-D", &pair.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);
         let settings = format!(
-            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\n",
-            pair.data("")
+            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nwal_log_hints=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\nport={}\n",
+            pair.data(""),
+            pair.primary
         );
         let file = pair.data("p/postgresql.conf");
         let before = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, before + &settings).unwrap();
-        pair.up("p", pair.primary);
+        pair.up("p");
         pair.sql(
             pair.primary,
             "postgres",
             "CREATE ROLE truststream LOGIN CREATEROLE CREATEDB PASSWORD 'not-a-secret-here';
              GRANT pg_signal_backend, pg_monitor TO truststream;
-             CREATE ROLE app LOGIN PASSWORD 'app'; CREATE ROLE reporting LOGIN;",
+             CREATE ROLE app LOGIN PASSWORD 'app'; CREATE ROLE reporting LOGIN;
+             CREATE ROLE repl LOGIN REPLICATION PASSWORD 'it''s \\ a secret'; GRANT pg_checkpoint TO repl;
+             GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
+               pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO repl;",
         );
         pair.sql(pair.primary, "postgres", "CREATE DATABASE truststream OWNER truststream");
         pair.sql(
@@ -77,7 +81,11 @@ impl Pair {
                 "standby",
             ],
         );
-        pair.up("s", pair.standby);
+        let file = pair.data("s/postgresql.conf");
+        let settings = std::fs::read_to_string(&file).unwrap();
+        let own = settings.replace(&format!("port={}\n", pair.primary), &format!("port={}\n", pair.standby));
+        std::fs::write(&file, own).unwrap();
+        pair.up("s");
         until("the standby streams", || {
             pair.query(pair.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
                 == "1"
@@ -107,12 +115,11 @@ impl Pair {
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn up(&self, name: &str, port: u16) {
+    fn up(&self, name: &str) {
         let (data, log) = (self.data(name), self.data(&format!("{name}.log")));
-        let options = format!("-p {port}");
         // The server keeps the descriptors that it is given: none of ours.
         let done = as_postgres(&self.bin.join("pg_ctl"))
-            .args(["-D", &data, "-l", &log, "-o", &options, "-w", "-t", "30", "start"])
+            .args(["-D", &data, "-l", &log, "-w", "-t", "30", "start"])
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -183,7 +190,14 @@ impl Pair {
     }
 
     pub fn start_primary(&self) {
-        self.up("p", self.primary);
+        self.up("p");
+    }
+
+    /// How drctl reaches the machine of the primary (`p`) or the standby (`s`), as plans write it.
+    pub fn host(&self, name: &str) -> String {
+        let run = if is_root() { "runuser, -u, postgres, --" } else { "env" };
+        let (data, bin) = (self.data(name), self.bin.display());
+        format!("{{run: [{run}], data: {data}, bin: {bin}, replication: {{secret: \"file:repl.json\"}}}}")
     }
 
     /// What RDS does to the instance behind a promoted replica.

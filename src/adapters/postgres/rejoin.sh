@@ -1,0 +1,132 @@
+# Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
+# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY PGPASSWORD, and the functions stop and start.
+#
+# Sources: PostgreSQL documentation, «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
+set -u
+umask 077
+export PGPASSWORD PGCONNECT_TIMEOUT=10 LC_ALL=C TZ=UTC
+PATH="${BIN:+$BIN:}$PATH"
+work="$DATA.drctl"
+
+say() { printf '%s %s\n' "$(date -u +%H:%M:%SZ)" "$*"; }
+fail() { say "FAILED: $*"; exit 1; }
+running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
+control() { pg_controldata "$DATA" | sed -n "s/^$1: *//p"; }
+ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
+
+# Until the source's control file names its own timeline pg_rewind would find nothing to do.
+source_checkpoint() {
+  ask CHECKPOINT 2>/dev/null && return
+  say "the login may not CHECKPOINT (GRANT pg_checkpoint helps); waiting for the source's own"
+  until [ "$(ask "SELECT timeline_id = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int FROM pg_control_checkpoint()")" = t ]; do
+    sleep 2
+  done
+}
+
+# A server that crashed goes through its recovery first: pg_rewind wants it shut down cleanly.
+recover() {
+  case "$(control 'Database cluster state')" in
+    'shut down' | 'shut down in recovery') return 0 ;;
+  esac
+  say "recovery after a crash"
+  postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} template1 </dev/null >/dev/null
+}
+
+# Name of the segment that holds a position, by timeline.
+segment() {
+  size=$(control 'Bytes per WAL segment')
+  number=$(( ((0x${1%/*} << 32) | 0x${1#*/}) / size ))
+  per=$(( 0x100000000 / size ))
+  printf '%08X%08X%08X' "$2" $(( number / per )) $(( number % per ))
+}
+
+# What was committed here and nowhere else is counted, and its log is kept: with a backup from before it, no row is gone.
+keep_diverged() {
+  commits="$work/$KEY.commits"
+  pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" --rmgr=Transaction 2>/dev/null |
+    sed -n 's/.*desc: COMMIT\(_PREPARED [0-9]*:\)\{0,1\} \([0-9-]* [0-9:.]*\).*/\2/p' >"$commits"
+  kept="$work/diverged-$KEY"
+  mkdir -p "$kept" || return 1
+  first=$(segment "$1" "$2")
+  for file in "$DATA"/pg_wal/"$(printf '%08X' "$2")"*; do
+    name=$(basename "$file")
+    if [ ${#name} -eq 24 ] && ! [ "$name" \< "$first" ]; then cp -p "$file" "$kept/" || return 1; fi
+  done
+  printf '%s %s %s\n%s\n%s\n%s\n' "$(wc -l <"$commits")" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept" >"$work/$KEY.diverged"
+  say "diverged at $1 of timeline $2: $(wc -l <"$commits") transactions are only here; their log is kept in $kept"
+}
+
+keep_settings() {
+  mkdir -p "$work/settings"
+  for file in postgresql.conf pg_hba.conf pg_ident.conf; do
+    if [ -e "$DATA/$file" ]; then cp -p "$DATA/$file" "$work/settings/" || return 1; fi
+  done
+}
+# Both tools bring the other server's settings along: its port and its paths are not ours.
+restore_settings() {
+  for file in "$work"/settings/*; do if [ -e "$file" ]; then cp -p "$file" "$DATA/" || return 1; fi; done
+}
+
+rewind() {
+  # One that was broken off leaves files that are of neither server.
+  [ -e "$work/rewinding" ] && return 1
+  found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || { say "$found"; return 1; }
+  case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac
+  fork=$(printf '%s\n' "$found" | sed -n 's/.*diverged at WAL location \([0-9A-F/]*\) on timeline \([0-9]*\).*/\1 \2/p')
+  [ -n "$fork" ] || { say "$found"; return 1; }
+  # shellcheck disable=SC2086
+  keep_diverged $fork || fail "no room in $work to keep the log of what only this server has"
+  keep_settings || fail "no room in $work to keep the settings"
+  say "rewinding"
+  : >"$work/rewinding"
+  pg_rewind -D "$DATA" --source-server="$SOURCE" ${CONFIG:+--config-file="$CONFIG"} || return 1
+  restore_settings || return 1
+  rm -f "$work/rewinding"
+}
+
+# The files from before stay beside it, under a name with the key.
+base_backup() {
+  say "base backup: this takes as long as copying the data"
+  [ -e "$work/rewinding" ] || keep_settings || fail "no room in $work to keep the settings"
+  new="$DATA.new-$KEY"
+  pg_basebackup -D "$new" -d "$SOURCE" -X stream -c fast -S "$SLOT" || fail "pg_basebackup; $new is left of it"
+  mv "$DATA" "$DATA.before-$KEY" || fail "$DATA cannot be renamed (a mount point?); $new is the new one"
+  mv "$new" "$DATA" || fail "$new cannot be renamed to $DATA"
+  rm -f "$work/rewinding"
+  restore_settings || fail "the settings in $work/settings were not restored"
+  say "the data from before is kept in $DATA.before-$KEY"
+}
+
+follow() {
+  auto="$DATA/postgresql.auto.conf"
+  { sed -e '/^primary_conninfo/d' -e '/^primary_slot_name/d' -e '/^recovery_target_timeline/d' "$auto" 2>/dev/null
+    printf "primary_conninfo = '%s'\nprimary_slot_name = '%s'\nrecovery_target_timeline = 'latest'\n" "$CONNINFO" "$SLOT"
+  } >"$auto.new" && mv "$auto.new" "$auto" && : >"$DATA/standby.signal"
+}
+
+# The slot that the source had here would keep this server's log for ever.
+drop_slot_of_source() {
+  slot=$(ask 'SHOW primary_slot_name')
+  case "$slot" in '' | *[!a-z0-9_]*) return 0 ;; esac
+  rm -rf "$DATA/pg_replslot/$slot"
+}
+
+job() {
+  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
+  [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is no data folder of a server"
+  ask 'SELECT 1' >/dev/null || fail "the new primary cannot be reached from here, or refuses the login"
+  if running; then say "stopping"; stop || fail "the server does not stop"; fi
+  running && fail "the server still runs"
+  source_checkpoint
+  ask "SELECT pg_create_physical_replication_slot('$SLOT', true) WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = '$SLOT')" >/dev/null || fail "slot $SLOT"
+  { recover && rewind; } || base_backup
+  drop_slot_of_source
+  follow || fail "the settings of a standby could not be written"
+  say "starting"
+  start || fail "the server does not start; its own log says why"
+  say "started as a standby"
+}
+
+(job) >>"$work/$KEY.log" 2>&1 </dev/null
+printf '%s' $? >"$work/$KEY.exit"
+rm -f "$0"

@@ -1,0 +1,125 @@
+//! What a database that was seen means for a step.
+
+use super::{Verdict, waited};
+use crate::model::action::{Action, Check, Fence};
+use crate::model::facts::Fact;
+use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
+use crate::model::target::DatabaseRef;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::wal::WalPoint;
+use crate::run::exposure;
+use crate::run::state::RunState;
+
+/// How long the last replayed commit is looked for before the exposure is called unknown.
+const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
+/// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
+const SERVING: &[&str] = &[
+    "available",
+    "backing-up",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "storage-optimization",
+];
+
+/// What a database means.
+pub(super) fn judge(
+    state: &RunState,
+    i: usize,
+    action: &Action,
+    seen: &DatabaseState,
+    now: Timestamp,
+) -> Verdict {
+    match action {
+        Action::Check(Check::Promotable { .. }) => promotable(seen),
+        // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
+        Action::Check(Check::Exposure { .. })
+            if seen.last_commit.is_none() && !waited(state, i, now, EXPOSURE_PATIENCE) =>
+        {
+            Verdict::Unclear("the last replayed commit is not known yet".to_owned())
+        }
+        Action::Check(Check::Exposure { db }) => {
+            Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
+        }
+        Action::Check(Check::CaughtUp { db }) => caught_up(state.fenced_end(&db.component), seen),
+        Action::Promote { .. } => promoted(seen),
+        _ => Verdict::Unclear("the answer was about something else".to_owned()),
+    }
+}
+
+/// What the proof of a fence means.
+pub(super) fn fence(action: &Action, proof: &FenceState, at: Timestamp) -> Verdict {
+    match (action, proof.stage) {
+        (Action::Fence(fence), _) if proof.proven => Verdict::Done(vec![fenced(fence, at, proof)]),
+        (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.mark.clone()),
+        (_, FenceStage::UnderWay) => Verdict::Unclear(proof.proof.clone()),
+        (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
+        (Action::Unfence(_), FenceStage::Open) if !proof.proven => Verdict::Done(Vec::new()),
+        _ => Verdict::Before,
+    }
+}
+
+fn promotable(db: &DatabaseState) -> Verdict {
+    match (db.is_replica(), db.status.as_str()) {
+        (false, _) | (true, "available") => Verdict::Done(Vec::new()),
+        // AWS refuses a promotion while a backup is taken; it ends by itself.
+        (true, status) => Verdict::Unclear(format!("the replica is `{status}`")),
+    }
+}
+
+/// Zero loss is a position that was reached, never a lag that reads zero.
+fn caught_up(end: Option<WalPoint>, replica: &DatabaseState) -> Verdict {
+    match (end, replica.wal) {
+        (Some(end), Some(there)) if there.covers(&end) => Verdict::Done(Vec::new()),
+        (Some(end), Some(there)) => {
+            Verdict::Unclear(format!("the old primary was fenced at {end}, the replica is at {there}"))
+        }
+        (None, _) => Verdict::Wrong(
+            "nobody saw where the old primary's log ends: only a fence by SQL tells".to_owned(),
+        ),
+        (_, None) => Verdict::Unclear("the replica's position is not known".to_owned()),
+    }
+}
+
+/// It streams from the server that it shall follow: whatever the job on its host says.
+pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildState) -> Verdict {
+    let follows = |s: &DatabaseState| {
+        let there = source.endpoint.as_deref().map(|e| e.split('/').next().unwrap_or(e));
+        s.is_replica() && s.streaming == Some(true) && (s.follows.is_none() || s.follows.as_deref() == there)
+    };
+    if seen.server.as_ref().is_some_and(follows) {
+        return Verdict::Done(vec![Fact::Rejoined {
+            component: db.component.clone(),
+            server: db.id.clone(),
+            diverged: seen.diverged.clone(),
+        }]);
+    }
+    let last = seen.tail.lines().last().unwrap_or_default();
+    match seen.stage {
+        JobStage::None | JobStage::Gone => Verdict::Before,
+        JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
+        JobStage::Ended { exit: 0 } => Verdict::Unclear(format!("{last}; it does not stream yet")),
+        JobStage::Ended { exit } => Verdict::Wrong(format!("its host says, with exit {exit}: {}", seen.tail)),
+        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", db.id)),
+    }
+}
+
+/// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
+fn promoted(db: &DatabaseState) -> Verdict {
+    match (db.is_replica(), db.status.as_str()) {
+        (false, status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
+        (true, "available") => Verdict::Before,
+        (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
+    }
+}
+
+fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
+    Fact::Fenced {
+        component: fence.db.component.clone(),
+        method: fence.method,
+        at,
+        last_commit: proof.last_commit,
+        wal: proof.wal,
+        proof: proof.proof.clone(),
+    }
+}
