@@ -142,7 +142,10 @@ impl Live {
             };
             let lag = || lags.get(&db.place).and_then(|l| l.get(&db.id)).copied();
             let found = match replayed {
-                Replayed::BySql(commit) => Some((commit, "sql")),
+                Replayed::BySql(commit) => {
+                    state.last_commit_there = Some(commit.there);
+                    Some((commit.here, "sql"))
+                }
                 Replayed::AskMetrics => lag().map(|commit| (commit, "replica_lag")),
                 Replayed::NoReplica => None,
             };
@@ -203,7 +206,7 @@ impl Live {
 
 /// What is known of a replica's last replayed commit.
 enum Replayed {
-    BySql(Timestamp),
+    BySql(postgres::Commit),
     AskMetrics,
     NoReplica,
 }

@@ -1,5 +1,6 @@
 //! What can be typed. Doc comments here are the help texts.
 
+use crate::model::runbook::Intent;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,8 +49,8 @@ pub struct Global {
     /// How results are written
     #[arg(long, value_enum, default_value_t, global = true)]
     pub output: Format,
-    /// Rehearse over a simulated estate in virtual time; SCENARIO is region-lost if absent
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "region-lost", global = true)]
+    /// Rehearse over a simulated estate in virtual time; without SCENARIO one that fits the verb
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "", global = true)]
     pub sandbox: Option<String>,
     /// Which of all the ways a rehearsal can go
     #[arg(long, value_name = "N", default_value_t = 1, global = true)]
@@ -228,6 +229,18 @@ pub enum IntentArg {
     Failback,
     /// A standby, and nothing moves.
     Reprotect,
+}
+
+impl IntentArg {
+    /// As runs have it.
+    pub const fn of(self) -> Intent {
+        match self {
+            Self::Failover => Intent::Failover,
+            Self::Switchover => Intent::Switchover,
+            Self::Failback => Intent::Failback,
+            Self::Reprotect => Intent::Reprotect,
+        }
+    }
 }
 
 /// For `observe`.

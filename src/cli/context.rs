@@ -11,6 +11,7 @@ use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
+use crate::model::runbook::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
@@ -28,6 +29,8 @@ pub struct Context {
     pub settings: Settings,
     /// The settings' bytes, if there is a file.
     pub settings_text: Option<(PathBuf, Vec<u8>)>,
+    /// What the command is for: rehearsals without a named scenario take one that fits.
+    pub intent: Intent,
     global: Global,
 }
 
@@ -72,7 +75,14 @@ impl Context {
             });
             CliError::usage(format!("{name} cannot be used"))
         })?;
-        Ok(Self { base, settings, settings_text: bytes.map(|b| (path, b)), global: global.clone() })
+        let settings_text = bytes.map(|b| (path, b));
+        Ok(Self { base, settings, settings_text, intent: Intent::Failover, global: global.clone() })
+    }
+
+    /// For a run of this intent.
+    #[must_use]
+    pub fn of(self, intent: Intent) -> Self {
+        Self { intent, ..self }
     }
 
     /// The scenario of a rehearsal, if this is one.
@@ -80,7 +90,11 @@ impl Context {
     /// # Errors
     /// If there is no such scenario.
     pub fn scenario(&self) -> Result<Option<Scenario>, CliError> {
-        let Some(name) = &self.global.sandbox else { return Ok(None) };
+        let name = match self.global.sandbox.as_deref() {
+            None => return Ok(None),
+            Some("") => Scenario::default_for(self.intent),
+            Some(name) => name,
+        };
         Scenario::find(name).map(Some).ok_or_else(|| {
             let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
             let hint = suggest(name, names.iter().copied())

@@ -154,22 +154,21 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
             format!("{step} call {attempt}{}", in_part(part))
         }
         What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is taken back"),
-        What::CallIntended { .. } | What::CallAnswered { .. } | What::GateBlocked { rule: Some(_), .. }
-            if quiet(&event.what) =>
-        {
-            return None;
-        }
         What::CallRefused { step, code, why, retry_at } => {
             let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
             format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
         }
         What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
         What::PartSettled { step } => format!("{step} is done in part"),
-        What::EffectDisproved { step, seen } => format!("{step} had no effect: {seen}"),
+        What::EffectDisproved { step, seen } => format!("{step} did not come about: {seen}"),
         What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
         What::StepFailed { step, reason } | What::GuardLost { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "failed"))
         }
+        What::FoundPromoted { step } => {
+            format!("{step} found the writer there already, by somebody else's hand: the fence stays")
+        }
+        What::DebtSettled { component, why, .. } => format!("{component}: no fence is owed any more: {why}"),
         What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
         What::GateBlocked { step, why, flag, .. } => {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
@@ -201,10 +200,6 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::CallIntended { .. } | What::CallAnswered { .. } => return None,
     };
     Some(text)
-}
-
-const fn quiet(what: &What) -> bool {
-    matches!(what, What::CallIntended { .. } | What::CallAnswered { .. })
 }
 
 fn finished(p: &Printer, step: &str, end: End, facts: &[Fact]) -> String {

@@ -299,6 +299,21 @@ pub enum What {
         /// Who holds it.
         reason: String,
     },
+    /// The replica that the run would promote is the writer already, by somebody else's hand: nothing of it is taken back.
+    FoundPromoted {
+        /// The check that found it.
+        step: StepId,
+    },
+    /// A fence that is owed is owed no more, though nothing was fenced.
+    DebtSettled {
+        /// The component.
+        component: ComponentName,
+        /// Why.
+        why: String,
+        /// Who says so; none if drctl saw it.
+        #[serde(default)]
+        who: Option<Person>,
+    },
     /// The step is left out.
     StepSkipped {
         /// The step.

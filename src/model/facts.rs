@@ -24,6 +24,9 @@ pub enum Fact {
         at: Timestamp,
         /// The old primary's last commit, where the method could see it.
         last_commit: Option<Timestamp>,
+        /// The same by that server's clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_commit_there: Option<Timestamp>,
         /// Where its write-ahead log ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wal: Option<WalPoint>,
@@ -100,6 +103,9 @@ pub struct Exposure {
     pub because: String,
     /// The last commit replayed at the target.
     pub last_replayed: Option<Timestamp>,
+    /// The same by the clock of the old primary, which made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_replayed_there: Option<Timestamp>,
     /// When the figure was taken.
     pub taken_at: Timestamp,
     /// True while nothing stops the old primary from acknowledging more: the figure then grows with time.

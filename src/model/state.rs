@@ -35,10 +35,11 @@ pub enum State {
 }
 
 /// Which part a database server plays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseRole {
     /// Takes writes, or would if it were not fenced.
+    #[default]
     Writer,
     /// Replays another server.
     Replica {
@@ -48,7 +49,7 @@ pub enum DatabaseRole {
 }
 
 /// A database server as observed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseState {
     /// Its part.
     pub role: DatabaseRole,
@@ -57,6 +58,9 @@ pub struct DatabaseState {
     /// When the last commit it holds was made: on a replica the last one replayed.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
+    /// The same by the clock of the server that made it: two of these are compared without any other clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_commit_there: Option<Timestamp>,
     /// How `last_commit` was found: `sql`, or `replica_lag` with its known falsehood on an idle source.
     #[serde(default)]
     pub last_commit_source: Option<String>,
@@ -220,7 +224,7 @@ pub enum FenceStage {
 }
 
 /// What the proof of a fence found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FenceState {
     /// True only with proof that the application can no longer write.
     pub proven: bool,
@@ -229,9 +233,15 @@ pub struct FenceState {
     /// The old primary's last commit, where the method can see it.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
+    /// The same by the clock of the server that made it: two of these are compared without any other clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_commit_there: Option<Timestamp>,
     /// Where its write-ahead log ended when the proof was taken: what has replayed that lacks nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalPoint>,
+    /// Whether the server is a replica: it takes no writes, and is no old primary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replica: bool,
     /// How far it has come, for fences that take two calls.
     #[serde(default)]
     pub stage: FenceStage,

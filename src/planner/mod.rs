@@ -40,6 +40,8 @@ pub struct Input<'a> {
     pub busy: &'a BTreeMap<ComponentName, RunId>,
     /// Fences that are owed from earlier runs.
     pub debts: &'a [Debt],
+    /// Servers that earlier runs proved to take no writes, and that nobody made a writer since.
+    pub kept_out: &'a [DatabaseRef],
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
     /// How old an observation of a site that answers may be.
@@ -102,7 +104,9 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
 
 /// The site that is left: named, or else where the application is active.
 fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
-    input.request.from.clone().or_else(|| active.site().cloned()).or_else(|| {
+    // Where the application is already is not what is left: somebody may have promoted by hand.
+    let left = |site: &&SiteName| input.request.intent != Intent::Failover || **site != input.request.to;
+    input.request.from.clone().or_else(|| active.site().filter(left).cloned()).or_else(|| {
         // With two sites there is only one that can be left.
         let mut others = input.plan.sites.keys().filter(|s| **s != input.request.to);
         match (others.next(), others.next()) {

@@ -66,11 +66,22 @@ pub(super) fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database,
         Some(Observation::Value { state: State::Database(d), .. }) => d.is_replica(),
         _ => false,
     };
-    // If an earlier run owes that fence, this one goes on trying to pay it.
-    if harmless || input.owes(&old) || old.is(&store.target) || active::is_fenced(input.estate, &old, spec) {
+    // If an earlier run owes that fence, this one goes on trying to pay it; if one proved it, and the site is dark since, it holds.
+    let dark = input.estate.now(&Target::Database(old.clone())).is_none_or(|seen| seen.state().is_none());
+    let held = dark && input.kept_out.iter().any(|db| db.is(&old));
+    if harmless
+        || held
+        || input.owes(&old)
+        || old.is(&store.target)
+        || active::is_fenced(input.estate, &old, spec)
+    {
         return;
     }
-    let gate = fence(draft, &store, spec, guard);
+    let check = Action::Check(Check::Promotable { db: store.target.clone() });
+    let mut writer = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
+    writer.needs = all(guard);
+    let writer = draft.push(writer);
+    let gate = fence(draft, &store, spec, &[writer]);
     verify(draft, store, gate);
 }
 

@@ -9,8 +9,8 @@ use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::runbook::{Phase, Probe, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
-use crate::run::RunState;
 use crate::run::state::{Mode, Status, Turn};
+use crate::run::{RunState, exposure};
 
 /// What was achieved.
 #[derive(Clone, Debug)]
@@ -33,11 +33,12 @@ pub struct Attainment {
     pub validated: Option<Timestamp>,
 }
 
-/// Computes it at `now`, which matters only while the run is not over.
-pub fn attainment(state: &RunState, now: Timestamp) -> Attainment {
+/// Computes it at `now`, which matters while the run is not over, and afterwards for as long as it owes a fence.
+pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
+    let now = state.finished_at.unwrap_or(asked);
     let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
     let outage = outage(state, &publics);
-    let stores = stores(state, now);
+    let stores = stores(state, asked);
     let rpo = stores.values().map(|(f, _)| *f).reduce(Figure::worse);
     let end = outage.restored;
     let since =
@@ -161,7 +162,11 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
         let exposure = state.exposure(component)?;
         let reconciled = match state.debts.get(component) {
             None => (exposure.at(*at), exposure.clone()),
-            Some(debt) => owed(state, component, exposure, debt.paid.is_some(), now),
+            Some(debt) => {
+                // What was settled without a fence can have grown no longer than that.
+                let now = debt.settled.as_ref().map_or(now, |(at, _)| now.min(*at));
+                owed(state, component, exposure, debt.paid.is_some(), now)
+            }
         };
         Some((component.clone(), reconciled))
     };
@@ -176,18 +181,13 @@ fn owed(
     paid: bool,
     now: Timestamp,
 ) -> (Figure, Exposure) {
-    let Some((fenced_at, last_commit)) = state.fence_proof(component).filter(|_| paid) else {
+    let Some(proven) = state.fence_proof(component).filter(|_| paid) else {
         return (taken.at(now), taken.clone());
     };
-    let last = last_commit.unwrap_or(fenced_at);
-    let exact = last_commit.is_some() && !state.clock_jumped;
-    let figure = match taken.last_replayed {
-        Some(replayed) => {
-            Figure::new(last.since(replayed), if exact { Basis::Measured } else { Basis::UpperBound })
-        }
-        None => Figure::UNKNOWN,
-    };
-    let because = match last_commit {
+    let last = proven.last_commit.unwrap_or(proven.at);
+    let replayed = (taken.last_replayed, taken.last_replayed_there);
+    let figure = exposure::missing(state, Some(&proven), last, replayed);
+    let because = match proven.last_commit {
         Some(_) => "reconciled: the old primary's last commit, read when it was fenced after its return",
         None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",
     };

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
 use super::changes::{Change, changes};
+use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::{Basis, Figure};
@@ -190,7 +191,7 @@ pub struct ReportError {
 
 /// Reads a run.
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
-    let attained = attainment(state, state.finished_at.unwrap_or(now));
+    let attained = attainment(state, now);
     let runbook = &state.runbook;
     let recovered = state.mode == Mode::Finished(Outcome::Recovered);
     RunReport {
@@ -216,7 +217,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
             },
         },
         rto: measured(attained.rto, runbook.objectives.rto_ms),
-        rpo: measured(attained.rpo, runbook.objectives.rpo_ms),
+        rpo: not_yet(state.owed().next().is_some(), measured(attained.rpo, runbook.objectives.rpo_ms)),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,
@@ -278,11 +279,22 @@ pub fn protection(state: &RunState) -> Protection {
     Protection { state: word.to_owned(), unprotected }
 }
 
+/// While a fence is owed nothing is proven: the old primary may take writes that the new one never gets.
+fn not_yet(owed: bool, figure: Measured) -> Measured {
+    match owed {
+        true => Measured { met: false, ..figure },
+        false => figure,
+    }
+}
+
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {
     let store =
         |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
             let store = Store {
-                rpo: measured(*figure, state.runbook.objectives_of(component).rpo_ms),
+                rpo: not_yet(
+                    state.owed().any(|c| c == component),
+                    measured(*figure, state.runbook.objectives_of(component).rpo_ms),
+                ),
                 last_instant: exposure.last_instant,
                 because: exposure.because.clone(),
                 last_replayed: exposure.last_replayed,
@@ -295,7 +307,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
 fn fence(state: &RunState) -> Fence {
     let mut components = BTreeMap::new();
     for step in &state.runbook.steps {
-        let crate::model::action::Action::Fence(fence) = &step.action else { continue };
+        let Action::Fence(fence) = &step.action else { continue };
         let component = &fence.db.component;
         if let Some((method, at)) = state.fenced(component) {
             let proof = state.proof(component).unwrap_or_default();
@@ -304,12 +316,22 @@ fn fence(state: &RunState) -> Fence {
     }
     let mut word = if components.is_empty() { "none" } else { "proven" };
     for (component, debt) in &state.debts {
-        let text = match &debt.paid {
-            Some((at, proof)) => format!("owed from {}, paid at {at}: {proof}", debt.since),
-            None => format!("PENDING since {}", debt.since),
+        let owed = state.owed().any(|c| c == component);
+        let text = match (&debt.paid, &debt.settled) {
+            (Some((at, proof)), _) => format!("owed from {}, paid at {at}: {proof}", debt.since),
+            (None, Some((at, why))) => {
+                format!("owed from {}, settled at {at} without a fence: {why}", debt.since)
+            }
+            (None, None) if owed => format!("PENDING since {}", debt.since),
+            // Nothing was promoted: the old primary is the only one.
+            (None, None) => continue,
         };
         components.insert(component.clone(), text);
-        word = if debt.paid.is_none() || word == "pending" { "pending" } else { "paid" };
+        word = match () {
+            () if owed || word == "pending" => "pending",
+            () if debt.paid.is_none() || word == "settled" => "settled",
+            () => "paid",
+        };
     }
     Fence { state: word.to_owned(), components }
 }
@@ -347,6 +369,11 @@ fn steps(state: &RunState) -> Vec<StepReport> {
     (0..state.steps.len()).map(report).collect()
 }
 
+/// Whether drctl can take the writes back: the old server has to be made a standby first.
+const fn moves_back(action: &Action) -> bool {
+    matches!(action, Action::Fence(f) if f.db.host.is_some())
+}
+
 fn error(state: &RunState) -> Option<ReportError> {
     let halted = state.halted.clone()?;
     let blocked = state.steps.iter().find_map(|s| match &s.work.status {
@@ -359,7 +386,12 @@ fn error(state: &RunState) -> Option<ReportError> {
         (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
         (_, Some((Some(flag), None))) => ("approval", flag),
         (Mode::Cancelling, _) => {
-            ("past_return", format!("{}, or drctl failback once the old site is back", resume("")))
+            let back = match state.runbook.steps.iter().any(|s| moves_back(&s.action)) {
+                true => ", or drctl failback once the old site is back",
+                false => "",
+            };
+            let close = state.created.command("runs cancel", " --reason TEXT");
+            ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))
         }
         _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };

@@ -90,7 +90,13 @@ impl RunState {
                 }
             }
             What::FencePending { component } => {
-                self.debts.insert(component.clone(), FenceDebt { since: at, paid: None });
+                self.debts.insert(component.clone(), FenceDebt { since: at, paid: None, settled: None });
+            }
+            What::DebtSettled { component, why, who } => {
+                if let Some(debt) = self.debts.get_mut(component) {
+                    let why = who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} says: {why}"));
+                    debt.settled.get_or_insert((at, why));
+                }
             }
             What::Waived { waiver } => self.waivers.push(waiver.clone()),
             What::SignalRefused { .. } => {}
@@ -199,10 +205,14 @@ impl RunState {
         let illegal =
             |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
         let undoing = self.steps[position].undo.is_some();
-        // While a run is taken back its guards are looked at again and again.
-        let looks_again = matches!(what, What::StepStarted { .. }) && self.unwinds();
+        // While a run is taken back, or owes a fence, what decides about that is looked at again and again.
+        let looks_again = matches!(what, What::StepStarted { .. }) && (self.unwinds() || self.finished());
+        let decides = matches!(
+            self.runbook.steps[position].action,
+            Action::Check(Check::Guard { .. } | Check::Promotable { .. })
+        );
         let step = &mut self.steps[position];
-        if looks_again && matches!(self.runbook.steps[position].action, Action::Check(Check::Guard { .. })) {
+        if looks_again && decides {
             step.work = Work::new();
         }
         let facts = &mut step.facts;
@@ -239,6 +249,12 @@ impl RunState {
                 if let Action::Promote { db } = &self.runbook.steps[position].action {
                     self.promoted.insert(db.component.clone());
                     self.promoted_at.insert(db.component.clone(), at);
+                }
+            }
+            What::FoundPromoted { .. } => {
+                if let Action::Check(Check::Promotable { db }) = &self.runbook.steps[position].action {
+                    self.promoted.insert(db.component.clone());
+                    self.promoted_at.entry(db.component.clone()).or_insert(at);
                 }
             }
             What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
@@ -346,6 +362,7 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
     let (next, reason) = match what {
         What::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
         What::StepFinished { end, .. } if open => (Status::Done(*end), None),
+        What::FoundPromoted { .. } if open => (Status::Done(End::Noop), None),
         What::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
         What::GuardLost { reason, .. } if open => {
             work.displaced = true;
@@ -357,7 +374,10 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
             (Status::Skipped, Some(reason.clone()))
         }
         What::GateBlocked { rule, why, flag, .. }
-            if matches!(status, Status::Started | Status::InDoubt { .. } | Status::Blocked { .. }) =>
+            if matches!(
+                status,
+                Status::Started | Status::InDoubt { .. } | Status::Blocked { .. } | Status::Backoff { .. }
+            ) =>
         {
             let blocked = Status::Blocked { why: why.clone(), rule: *rule, flag: flag.clone() };
             (blocked, Some(why.clone()))
@@ -390,6 +410,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::StepFinished { step, .. } => (step, "step_finished"),
         What::StepFailed { step, .. } => (step, "step_failed"),
         What::GuardLost { step, .. } => (step, "guard_lost"),
+        What::FoundPromoted { step } => (step, "found_promoted"),
         What::StepSkipped { step, .. } => (step, "step_skipped"),
         What::GateBlocked { step, .. } => (step, "gate_blocked"),
         What::Approved { step, .. } => (step, "approved"),

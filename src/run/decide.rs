@@ -10,7 +10,9 @@ use crate::model::runbook::{OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 
 /// How long a look at a guard holds while a run is taken back.
-const GUARD_FRESH: Dur = Dur::secs(30);
+const FRESH: Dur = Dur::secs(30);
+/// How long a replica is looked for before a fence stays that might have to stay.
+const TARGET_PATIENCE: Dur = Dur::secs(60);
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,9 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
         }
         Status::Started | Status::Blocked { .. } => started(state, i, now),
         Status::Backoff { due } if now < *due => with_timeout(state, i, now, vec![Effect::WakeAt(*due)]),
+        Status::Backoff { .. } if matches!(state.step(i).action, Action::Promote { .. }) => {
+            promote(state, i, now)
+        }
         Status::Backoff { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
         Status::Awaiting { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
         Status::InDoubt { since } => in_doubt(state, i, *since, now),
@@ -124,12 +129,10 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
                 vec![Effect::WakeAt(due)]
             }
         }
-        Action::Promote { db } if state.work(i).attempts == 0 => {
-            match gate::reopened(state, i, &db.component, now) {
-                None => with_timeout(state, i, now, vec![Effect::Look(i)]),
-                Some(event) if gate::same_block(&state.work(i).status, &event) => Vec::new(),
-                Some(event) => vec![record(event)],
-            }
+        Action::Promote { .. } => promote(state, i, now),
+        // A person says that it ran: nobody can see whether it did.
+        Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
+            vec![record(What::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
         // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
@@ -137,6 +140,16 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         Action::Run(c) if !c.idempotent && state.work(i).attempts > 0 => vec![ask(state, i)],
         _ if matches!(state.work(i).status, Status::Blocked { .. }) => vec![Effect::Look(i)],
         _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
+    }
+}
+
+/// While no call may be having its effect, the loss is held against what was accepted before each of them.
+fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
+    let Action::Promote { db } = &state.step(i).action else { return Vec::new() };
+    match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
+        None => with_timeout(state, i, now, vec![Effect::Look(i)]),
+        Some(event) if gate::same_block(&state.work(i).status, &event) => Vec::new(),
+        Some(event) => vec![record(event)],
     }
 }
 
@@ -309,6 +322,7 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
             .collect();
         if !left.is_empty() {
             let looks = guard_looks(state, now)
+                .or_else(|| (rank == FENCE).then(|| target_looks(state, &left, now)).flatten())
                 .unwrap_or_else(|| left.into_iter().rev().flat_map(|i| undo_step(state, i, now)).collect());
             return effects.into_iter().chain(looks).collect();
         }
@@ -329,14 +343,56 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
     };
     let held: BTreeSet<_> = state.runbook.steps.iter().zip(&state.steps).filter_map(holds).collect();
     let checks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Guard { component, .. }) if held.contains(component));
-    let looked = |i: &usize| state.work(*i).ended_at.is_some_and(|at| now < at + GUARD_FRESH);
-    let stale = (0..state.steps.len()).filter(checks).filter(|i| !looked(i));
-    let look = |i: usize| match state.work(i).status {
-        Status::Started => Effect::Look(i),
-        _ => record(What::StepStarted { step: state.step(i).id.clone() }),
-    };
-    let looks: Vec<_> = stale.map(look).collect();
+    let stale = (0..state.steps.len()).filter(checks).filter(|i| !just_looked(state, *i, now));
+    let mut looks: Vec<_> = stale.map(|i| look_again(state, i)).collect();
+    let waits = looks.iter().find_map(|effect| match effect {
+        Effect::Look(i) => match &state.work(*i).status {
+            Status::Blocked { why, .. } => Some(format!("{}: {why}", state.step(*i).id)),
+            _ => None,
+        },
+        _ => None,
+    });
+    looks.extend(waits.map(|why| Effect::Stop(Stop::Approval(why))));
     (!looks.is_empty()).then_some(looks)
+}
+
+/// Whether a check was satisfied a moment ago.
+pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
+    let work = state.work(i);
+    matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| now < at + FRESH)
+}
+
+fn look_again(state: &RunState, i: usize) -> Effect {
+    match state.work(i).status {
+        // Blocked: nobody may look until credentials are renewed, and nothing has to be written down meanwhile.
+        Status::Started | Status::Blocked { .. } => Effect::Look(i),
+        _ => record(What::StepStarted { step: state.step(i).id.clone() }),
+    }
+}
+
+/// Before a fence is lifted: the replica may have been promoted by hand since, and then it is what keeps two from writing.
+fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Vec<Effect>> {
+    let of = |i: &usize| state.step(*i).component.as_ref().and_then(|c| state.target_check(c));
+    let checks: BTreeSet<usize> = fences.iter().filter_map(of).collect();
+    // Everything else was taken back by then.
+    let undone = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
+    let mut effects = Vec::new();
+    for i in checks.into_iter().filter(|i| !just_looked(state, *i, now)) {
+        let began = [state.work(i).started_at, Some(state.taken_at), state.cancelled_at, undone]
+            .into_iter()
+            .flatten()
+            .max();
+        match began.filter(|_| !state.work(i).status.settled()) {
+            Some(began) if now >= began + TARGET_PATIENCE => {
+                let why = "nobody sees whether the replica was promoted by hand, so the fence stays";
+                effects.push(Effect::Stop(Stop::Failed(format!("{}: {why}", state.step(i).id))));
+            }
+            Some(began) => effects.push(Effect::WakeAt(began + TARGET_PATIENCE)),
+            None => {}
+        }
+        effects.push(look_again(state, i));
+    }
+    (!effects.is_empty()).then_some(effects)
 }
 
 fn not_taken_back(state: &RunState, i: usize) -> Effect {
@@ -390,7 +446,10 @@ fn to_undo(state: &RunState, i: usize) -> bool {
     let touched = step.work.status == Status::Done(End::Performed)
         || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)));
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
-    by && touched && !ended && !state.step(i).debt
+    // The fence of a server whose successor was promoted before this run keeps two from writing.
+    let keeps_out =
+        matches!(&state.step(i).action, Action::Fence(f) if state.promotion(&f.db.component).is_none());
+    by && touched && !ended && !state.step(i).debt && !keeps_out
 }
 
 fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
@@ -406,8 +465,13 @@ fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
     for i in 0..state.steps.len() {
         let Action::Fence(fence) = &state.step(i).action else { continue };
-        if owed.contains(&fence.db.component) {
+        if owed.contains(&fence.db.component) && !state.step(i).debt {
             effects.extend(step(state, i, now, true));
+        }
+    }
+    for i in owed.iter().filter_map(|c| state.target_check(c)) {
+        if !just_looked(state, i, now) {
+            effects.push(look_again(state, i));
         }
     }
     effects.push(Effect::Stop(Stop::Finished));

@@ -1,6 +1,6 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
-use super::state::RunState;
+use super::state::{Proven, RunState};
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
@@ -12,7 +12,6 @@ use crate::model::time::{Dur, Timestamp};
 struct LastInstant {
     at: Timestamp,
     because: String,
-    basis: Basis,
     grows: bool,
 }
 
@@ -31,22 +30,43 @@ pub fn measure(
             last_instant: Some(last.at),
             because,
             last_replayed: target.last_commit,
+            last_replayed_there: target.last_commit_there,
             taken_at: now,
             grows: false,
         };
     }
-    let figure = match target.last_commit {
-        Some(replayed) => Figure::new(last.at.since(replayed), last.basis),
-        None => Figure::UNKNOWN,
-    };
+    let fenced = state.fence_proof(component);
+    let figure = missing(state, fenced.as_ref(), last.at, (target.last_commit, target.last_commit_there));
     Exposure {
         component: component.clone(),
         figure,
         last_instant: Some(last.at),
         because: last.because,
         last_replayed: target.last_commit,
+        last_replayed_there: target.last_commit_there,
         taken_at: now,
         grows: last.grows,
+    }
+}
+
+/// What lies between the old primary's last commit and the last one replayed. It is measured where both were read off one clock,
+/// the old primary's; otherwise clocks that disagree must not make it smaller, so the earlier reading of the replayed one counts.
+pub fn missing(
+    state: &RunState,
+    fenced: Option<&Proven>,
+    last_instant: Timestamp,
+    (replayed, replayed_there): (Option<Timestamp>, Option<Timestamp>),
+) -> Figure {
+    let last_there = fenced.and_then(|f| f.there);
+    match (last_there.zip(replayed_there), replayed) {
+        (Some((last, replayed)), _) if !state.clock_jumped => {
+            Figure::new(last.since(replayed), Basis::Measured)
+        }
+        (_, Some(replayed)) => {
+            let earliest = replayed_there.map_or(replayed, |there| there.min(replayed));
+            Figure::new(last_instant.since(earliest), Basis::UpperBound)
+        }
+        (_, None) => Figure::UNKNOWN,
     }
 }
 
@@ -58,32 +78,25 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {
     let fenced = state.fence_proof(component);
-    // A clock that jumped turns what was measured across it into bounds.
-    let exact = if state.clock_jumped { Basis::UpperBound } else { Basis::Measured };
-    if let Some((_, Some(commit))) = fenced {
+    if let Some(Proven { last_commit: Some(commit), .. }) = fenced {
         return LastInstant {
             at: commit,
             because: "the old primary's last commit, read when it was fenced".to_owned(),
-            basis: exact,
             grows: false,
         };
     }
     let writes = last_good_write(state);
     match (fenced, writes) {
         // The proof comes first: that a probe failed earlier says nothing about other clients.
-        (Some((at, None)), _) => LastInstant {
+        (Some(Proven { at, last_commit: None, .. }), _) => LastInstant {
             at,
             because: "the proven fence; writes may have ended earlier".to_owned(),
-            basis: Basis::UpperBound,
             grows: false,
         },
-        (_, Some((write, because))) => {
-            LastInstant { at: write, because, basis: Basis::UpperBound, grows: false }
-        }
+        (_, Some((write, because))) => LastInstant { at: write, because, grows: false },
         _ => LastInstant {
             at: now,
             because: "nothing stops the old primary from acknowledging writes, so now".to_owned(),
-            basis: Basis::UpperBound,
             grows: true,
         },
     }

@@ -68,6 +68,10 @@ enum Verdict {
     Wrong(String),
     /// Somebody else holds the guard.
     Displaced(String),
+    /// The replica that would be promoted is the writer already.
+    Promoted,
+    /// A finished run owes no fence any more.
+    Settled(String),
 }
 
 /// Judges what was seen for the step at `i`.
@@ -97,6 +101,8 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
             Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
         }
         (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
+        (_, Verdict::Promoted) => Ruling::Record(What::FoundPromoted { step: id }),
+        (_, Verdict::Settled(why)) => settled(state, i, why),
         (_, Verdict::Displaced(reason)) => Ruling::Record(What::GuardLost { step: id, reason }),
         (_, Verdict::Locked(why)) => locked(state, i, why),
         (_, Verdict::Half(mark)) => half(state, i, mark, now),
@@ -144,7 +150,8 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
         Verdict::Wrong(reason) | Verdict::Displaced(reason) => {
             Ruling::Record(What::UndoFailed { step, reason })
         }
-        Verdict::Locked(why) | Verdict::Unclear(why) => Ruling::Keep(why),
+        Verdict::Promoted => Ruling::Keep("promoted by somebody else".to_owned()),
+        Verdict::Locked(why) | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
     }
 }
 
@@ -249,6 +256,13 @@ struct Call {
     part: Vec<u32>,
 }
 
+fn settled(state: &RunState, i: usize, why: String) -> Ruling {
+    match state.step(i).component.clone() {
+        Some(component) => Ruling::Record(What::DebtSettled { component, why, who: None }),
+        None => Ruling::Keep(why),
+    }
+}
+
 fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
@@ -304,6 +318,11 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             {
                 Verdict::Done(Vec::new())
             }
+            Some((target, Observation::NotFound { .. }))
+                if state.finished() && matches!(action, Action::Fence(_)) =>
+            {
+                Verdict::Settled(format!("{target} does not exist any more"))
+            }
             Some((target, missing)) => absent(action, target, missing),
             None => Verdict::Before,
         },
@@ -342,7 +361,7 @@ fn thing(
             still_held(component, holder, guard.holder.as_deref())
         }
         (Action::Rejoin { db, source }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
-        (_, State::Fence(proof)) => databases::fence(action, proof, observed_at),
+        (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
         (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) => still_scaled(scale, group),
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),

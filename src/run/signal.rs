@@ -16,7 +16,7 @@ pub fn take(state: &RunState, signal: Signal, who: Person) -> Vec<What> {
 
 fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
     if state.finished() {
-        return Err("the run is over".to_owned());
+        return settle(state, signal, who);
     }
     match signal {
         Signal::Approve { step, runbook } => {
@@ -64,6 +64,21 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
             }
             Ok(vec![What::Waived { waiver: waiver.clone() }])
         }
+    }
+}
+
+/// A finished run takes one word: that what it owes was seen to by other means.
+fn settle(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
+    let over = || "the run is over".to_owned();
+    let Signal::Skip { step, reason } = signal else { return Err(over()) };
+    let i = find(state, step)?;
+    match &state.step(i).action {
+        Action::Fence(f) if state.owed().any(|c| *c == f.db.component) && !state.step(i).debt => {
+            let (component, why) = (f.db.component.clone(), reason.clone());
+            Ok(vec![What::DebtSettled { component, why, who: Some(who.clone()) }])
+        }
+        Action::Fence(_) => Err("the run is over, and owes no such fence".to_owned()),
+        _ => Err(over()),
     }
 }
 

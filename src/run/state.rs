@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Parts;
-use crate::model::action::{Action, FenceMethod, Undo};
+use crate::model::action::{Action, Check, FenceMethod, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
@@ -200,6 +200,17 @@ pub enum Mode {
     Finished(Outcome),
 }
 
+/// What the proof of a fence told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// From when on it held.
+    pub at: Timestamp,
+    /// The old primary's last commit before it, where the method could see that.
+    pub last_commit: Option<Timestamp>,
+    /// The same by that server's clock.
+    pub there: Option<Timestamp>,
+}
+
 /// A fence that is or was owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceDebt {
@@ -207,6 +218,8 @@ pub struct FenceDebt {
     pub since: Timestamp,
     /// When and how it was paid.
     pub paid: Option<(Timestamp, String)>,
+    /// When and why nobody has to pay it any more, though nothing was fenced.
+    pub settled: Option<(Timestamp, String)>,
 }
 
 /// The state of a run.
@@ -456,9 +469,11 @@ impl RunState {
     }
 
     /// When a component was proven fenced, and its last commit where the method could see it.
-    pub fn fence_proof(&self, component: &ComponentName) -> Option<(Timestamp, Option<Timestamp>)> {
+    pub fn fence_proof(&self, component: &ComponentName) -> Option<Proven> {
         self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { at, last_commit, .. } => Some((*at, *last_commit)),
+            Fact::Fenced { at, last_commit, last_commit_there, .. } => {
+                Some(Proven { at: *at, last_commit: *last_commit, there: *last_commit_there })
+            }
             _ => None,
         })
     }
@@ -489,9 +504,23 @@ impl RunState {
         self.waivers.iter().find(|w| w.covers(rule, component))
     }
 
-    /// Fences that are still owed. Where nothing was promoted the old primary is the only one.
+    /// The step that promotes a component, if the run does.
+    pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
+        let promotes = |s: &Step| matches!(&s.action, Action::Promote { db } if db.component == *component);
+        self.runbook.steps.iter().position(promotes)
+    }
+
+    /// The step that looks at the server that a component's new writer is, or becomes.
+    pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
+        let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable { db }) if db.component == *component);
+        self.runbook.steps.iter().position(looks)
+    }
+
+    /// Fences that are still owed. Where a promotion was planned and not made the old primary is the only one.
     pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
-        let owes = |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && self.promoted.contains(c);
+        let second = |c: &ComponentName| self.promoted.contains(c) || self.promotion(c).is_none();
+        let owes =
+            move |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && d.settled.is_none() && second(c);
         self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
     }
 
@@ -510,8 +539,14 @@ impl RunState {
         self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
     }
 
-    /// Whether any effect may be under way. Fences in the background are not waited for.
+    /// Whether any effect may be under way. Nobody waits for fences in the background, nor for one in doubt, which may stay so for
+    /// as long as a site is dark: the doubt is kept.
     pub fn in_flight(&self) -> bool {
-        (0..self.steps.len()).any(|i| self.work(i).status.in_flight() && !self.step(i).background)
+        let doubted = |i: usize| {
+            matches!(self.work(i).status, Status::InDoubt { .. })
+                && matches!(self.step(i).action, Action::Fence(_))
+        };
+        (0..self.steps.len())
+            .any(|i| self.work(i).status.in_flight() && !self.step(i).background && !doubted(i))
     }
 }

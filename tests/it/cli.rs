@@ -313,7 +313,8 @@ fn json_is_one_document() {
 #[test]
 fn a_finished_estate_needs_nothing() {
     let folder = Folder::with_plans();
-    let (code, out, err) = folder.run(&["failback", "starter", "--sandbox", "--to", "us-west-2", "--yes"]);
+    let (code, out, err) =
+        folder.run(&["failback", "starter", "--sandbox", "calm", "--to", "us-west-2", "--yes"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(err.contains("nothing to do"), "{err}");
 }

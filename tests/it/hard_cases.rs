@@ -191,6 +191,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         method: FenceMethod::SecurityGroup,
         at: state.last_at,
         last_commit: None,
+        last_commit_there: None,
         wal: None,
         proof: "p".to_owned(),
     };
@@ -391,24 +392,12 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
                         DatabaseRole::Writer
                     },
                     status: "available".to_owned(),
-                    last_commit: None,
-                    last_commit_source: None,
-                    backup_age_ms: None,
                     security_groups: ["sg-app".to_owned()].into(),
-                    endpoint: None,
-                    lineage: None,
-                    wal: None,
-                    streaming: None,
-                    follows: None,
+                    ..Default::default()
                 }),
-                drctl::model::target::Target::Fence { .. } => State::Fence(FenceState {
-                    proven: false,
-                    proof: "open".to_owned(),
-                    last_commit: None,
-                    wal: None,
-                    stage: FenceStage::Open,
-                    mark: None,
-                }),
+                drctl::model::target::Target::Fence { .. } => {
+                    State::Fence(FenceState { proof: "open".to_owned(), ..Default::default() })
+                }
                 _ => continue,
             };
             estate.add(&t, Observation::Value { state, observed_at: BEGAN, source: "t".to_owned() }, None);
@@ -428,6 +417,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             request: &request,
             busy: &Default::default(),
             debts: &debts,
+            kept_out: &[],
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
@@ -472,14 +462,7 @@ fn one_write_path_that_works_keeps_the_loss_growing() {
         role: DatabaseRole::Replica { source: "s".to_owned() },
         status: "available".to_owned(),
         last_commit: Some(BEGAN + Dur::secs(40)),
-        last_commit_source: None,
-        backup_age_ms: None,
-        security_groups: Default::default(),
-        endpoint: None,
-        lineage: None,
-        wal: None,
-        streaming: None,
-        follows: None,
+        ..Default::default()
     };
     let grows = |state: &RunState| {
         measure(state, &ComponentName::new("db"), &replica, state.last_at + Dur::mins(60)).grows

@@ -26,6 +26,8 @@ mod journals;
 mod kills;
 #[cfg(feature = "aws")]
 mod live;
+mod moves;
+mod owed;
 mod resume;
 mod rig;
 mod simulation;

@@ -44,6 +44,7 @@ pub struct Rig {
     /// The second process begins then, at the earliest.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
+    pub intent: Intent,
 }
 
 pub struct Rehearsed {
@@ -80,10 +81,14 @@ impl Rig {
             deeds: Vec::new(),
             later: None,
             guard: None,
+            intent: Intent::Failover,
         }
     }
 
     fn to(&self) -> SiteName {
+        if matches!(self.intent, Intent::Failback | Intent::Reprotect) {
+            return self.plan.home.value.clone();
+        }
         self.plan.sites.keys().find(|s| **s != self.plan.home.value).unwrap().clone()
     }
 
@@ -154,7 +159,7 @@ impl Rig {
             estate.add(&target, now, last);
         }
         let request = Request {
-            intent: Intent::Failover,
+            intent: self.intent,
             from: None,
             to: self.to(),
             waivers: self.waivers.clone(),
@@ -168,6 +173,7 @@ impl Rig {
             request: &request,
             busy: &Default::default(),
             debts: &self.debts,
+            kept_out: &[],
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
+use drctl::model::event::Outcome;
 use drctl::model::measure::Basis;
+use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::report::attainment::attainment;
@@ -11,8 +14,9 @@ use drctl::run::state::Mode;
 
 use crate::rig::{Rehearsed, Rig, plan};
 
-/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them.
-fn random_plan(seed: u64) -> String {
+/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. One database in
+/// `managed` is a server of one's own.
+fn random_plan(seed: u64, managed: u64) -> String {
     let die = |what: &str, below: u64| roll(seed, &[what], below);
     let mut text = String::from(
         "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
@@ -26,9 +30,11 @@ fn random_plan(seed: u64) -> String {
         };
         let verify =
             if die(&format!("verify{i}"), 4) > 0 { "\n    verify: {sql_write: {table: canary}}" } else { "" };
-        if die(&format!("own{i}"), 4) == 0 {
+        if die(&format!("own{i}"), managed) == 0 {
             let at = |site: &str| {
-                format!("{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}}}")
+                format!(
+                    "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}}}}}"
+                )
             };
             let _ = writeln!(
                 text,
@@ -80,7 +86,19 @@ fn random_plan(seed: u64) -> String {
 fn rig(seed: u64) -> Rig {
     let scenario =
         SCENARIOS[usize::try_from(roll(seed, &["scenario"], SCENARIOS.len() as u64)).unwrap()].name;
-    let mut rig = Rig::new(plan(&random_plan(seed)), scenario, seed);
+    let loses = Scenario::find(scenario).unwrap().loses_home;
+    // Only servers of one's own can be moved as planned.
+    let mut rig = Rig::new(plan(&random_plan(seed, if loses { 4 } else { 1 })), scenario, seed);
+    rig.intent = match scenario {
+        "calm" => Intent::Switchover,
+        "away" => Intent::Failback,
+        "after-failover" if roll(seed, &["reprotect"], 3) == 0 => Intent::Reprotect,
+        "after-failover" => Intent::Failback,
+        _ => Intent::Failover,
+    };
+    if !loses {
+        return rig;
+    }
     if roll(seed, &["waives"], 2) == 0 {
         let waiver = |rule| Waiver {
             rule,
@@ -100,7 +118,19 @@ fn check(seed: u64) {
         "seed {seed}, scenario {}; alone: DRCTL_TEST_SEED={seed} cargo test --test it simulation::one_seed",
         rig.scenario.name
     );
-    let Ok(done) = rig.rehearse() else { return };
+    let done = match rig.rehearse() {
+        Ok(done) => done,
+        Err(refusals) => {
+            assert!(rig.scenario.loses_home, "a planned move was refused: {refusals:?}: {context}");
+            return;
+        }
+    };
+    if !rig.scenario.loses_home {
+        let outcome = &done.ended.state.mode;
+        assert_eq!(*outcome, Mode::Finished(Outcome::Recovered), "{:?}: {context}", done.ended.stop);
+        let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
+        assert_eq!(lost, Dur::ZERO, "a planned move lost writes: {context}");
+    }
     invariants(&rig, &done, &context);
     let again = rig.rehearse().unwrap_or_else(|_| panic!("refused the second time: {context}"));
     let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
@@ -137,7 +167,7 @@ pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
         if !done.resumed {
             let phase = state.turns["public"][0].since;
             let sampled = truth.outage_as_sampled(phase, done.recorder_every);
-            assert_eq!(Some(rto), sampled, "RTO is not the truth: {context}");
+            assert_eq!(rto, sampled.unwrap_or_default(), "RTO is not the truth: {context}");
         }
         let exact = truth.outage_ms().unwrap_or_default();
         assert!(

@@ -150,6 +150,7 @@ impl Aws {
             role: source.map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.to_owned() }),
             status: db.db_instance_status().unwrap_or("unknown").to_owned(),
             last_commit: None,
+            last_commit_there: None,
             last_commit_source: None,
             backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
             security_groups: attached(db),
@@ -174,7 +175,9 @@ impl Aws {
             proven: stage == FenceStage::Proven,
             proof: proof.to_owned(),
             last_commit: None,
+            last_commit_there: None,
             wal: None,
+            replica: db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()),
             stage,
             mark,
         };

@@ -6,9 +6,8 @@
 
 use tokio_postgres::Client;
 
-use super::{APPLICATION, Failure, identifier, open_state, server};
+use super::{APPLICATION, Failure, Told, identifier, open_state, server};
 use crate::model::state::{FenceStage, FenceState};
-use crate::model::time::Dur;
 
 /// How long a pool of connections may take to come back, in seconds.
 const RECONNECT_S: f64 = 2.0;
@@ -67,9 +66,10 @@ async fn flag(client: &Client, text: &str) -> Result<bool, Failure> {
 }
 
 /// Whether it holds, and how old the last commit before it is: nobody can log in, and nobody is logged in, twice with a pause between, in which a pool would be back.
-pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Dur>), Failure> {
+pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Told>), Failure> {
     if flag(client, "SELECT pg_is_in_recovery()").await? {
-        return Ok((open_state("it is a replica: it takes no writes, and no fence"), None));
+        let replica = open_state("it is a replica: it takes no writes, and no fence");
+        return Ok((FenceState { replica: true, ..replica }, None));
     }
     let fenced = client.query(FENCED, &[]).await.map_err(|e| Failure::of(&e))?;
     if fenced.is_empty() {
@@ -90,16 +90,16 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Dur>), F
         "no client's role may log in ({} fenced), and no session of a client was open twice, {RECONNECT_S} s apart",
         fenced.len()
     );
-    let last_commit_age = last_commit_age(client).await?;
+    let last_commit = last_commit(client).await?;
     // Read last: every commit that was ever acknowledged is before it.
     let wal = server::end_of_log(client).await?;
     let held = FenceState { proven: true, stage: FenceStage::Proven, wal, ..open_state(&proof) };
-    Ok((held, last_commit_age))
+    Ok((held, last_commit))
 }
 
-/// How long ago the last commit before the fence was made, where the server keeps the times of commits and no other
+/// The last commit before the fence, where the server keeps the times of commits and no other
 /// transaction came between.
-async fn last_commit_age(client: &Client) -> Result<Option<Dur>, Failure> {
+async fn last_commit(client: &Client) -> Result<Option<Told>, Failure> {
     if !flag(client, TRACKS).await? {
         return Ok(None);
     }
@@ -112,7 +112,7 @@ async fn last_commit_age(client: &Client) -> Result<Option<Dur>, Failure> {
     let note = note.unwrap_or_default();
     let numbers: Vec<i64> = note.split(' ').filter_map(|n| n.parse().ok()).collect();
     Ok(match (numbers.as_slice(), last) {
-        (&[next, commit], Some(last)) if next == last => u64::try_from(now - commit).ok().map(Dur),
+        (&[next, commit], Some(last)) if next == last => Told::of(Some(now - commit), Some(commit)),
         _ => None,
     })
 }
@@ -120,9 +120,13 @@ async fn last_commit_age(client: &Client) -> Result<Option<Dur>, Failure> {
 /// The number of the next transaction, and when the last one was committed: what the fence's transaction writes down.
 async fn before(client: &Client) -> Result<Option<String>, Failure> {
     let text = "SELECT (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint & 4294967295, \
-                (extract(epoch FROM l.timestamp) * 1000)::bigint FROM pg_last_committed_xact() l";
-    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
-    let (next, commit): (i64, Option<i64>) = (row.get(0), row.get(1));
+                (extract(epoch FROM l.timestamp) * 1000)::bigint FROM pg_last_committed_xact() l \
+                WHERE pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot())";
+    // A transaction that is open may be committed yet: then nobody knows which was the last.
+    let row = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let Some((next, commit)) = row.map(|r| (r.get::<_, i64>(0), r.get::<_, Option<i64>>(1))) else {
+        return Ok(None);
+    };
     Ok(commit.map(|commit| format!("{next} {commit}")))
 }
 

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config};
 use self::host::Source;
 use super::secrets::Login;
 use crate::inventory::Observation;
-use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, RebuildState, State, WroteState};
+use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State, WroteState};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::{SqlSettings, SqlTls};
@@ -80,6 +80,41 @@ impl Failure {
     }
 }
 
+/// A commit as a server tells of it: how long ago by its own clock, and when by the clock of the server that made it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    age: Dur,
+    there: Timestamp,
+}
+
+impl Told {
+    /// Milliseconds, as the server answers them.
+    fn of(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
+        let age = Dur(u64::try_from(age_ms?.max(0)).ok()?);
+        Some(Self { age, there: Timestamp::from_millis(there_ms?) })
+    }
+
+    /// Read off this machine's clock: no later than it was, however long the answer took.
+    fn seen(self, asked: Timestamp) -> Commit {
+        Commit { here: asked - self.age, there: self.there }
+    }
+}
+
+/// When a commit was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    /// By this machine's clock.
+    pub here: Timestamp,
+    /// By the clock of the server that made it.
+    pub there: Timestamp,
+}
+
+impl Commit {
+    const fn both(self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (Some(self.here), Some(self.there))
+    }
+}
+
 /// PostgreSQL servers.
 pub struct Postgres {
     world: World,
@@ -131,31 +166,29 @@ impl Postgres {
         Observation::Value { state, observed_at: self.world.now(), source: "sql".to_owned() }
     }
 
-    /// When the last commit that a replica has replayed was made, by this machine's clock: the server says how long ago it was,
-    /// so that clocks that differ do not change the figure.
-    pub async fn last_replayed(&self, endpoint: &str, login: &Login) -> Option<Timestamp> {
+    /// The last commit that a replica has replayed.
+    pub async fn last_replayed(&self, endpoint: &str, login: &Login) -> Option<Commit> {
+        let asked = self.world.now();
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            let text = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint \
-                        WHERE pg_is_in_recovery()";
-            client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))
+            server::last_replayed(&client).await
         };
-        let row = self.within(work).await.ok()??;
-        let age = u64::try_from(row.get::<_, Option<i64>>(0)?.max(0)).ok()?;
-        Some(self.world.now() - Dur(age))
+        Some(self.within(work).await.ok()??.seen(asked))
     }
 
     /// What a server is, and the last commit that it holds.
     pub async fn server(&self, endpoint: &str, login: &Login) -> Observation {
+        let asked = self.world.now();
         let work = async {
             let client = self.connect(endpoint, login).await?;
             server::look(&client).await
         };
         match self.within(work).await {
-            Ok((state, age)) => {
-                let last_commit = age.map(|age| self.world.now() - age);
+            Ok((state, commit)) => {
+                let (here, there) = commit.map(|c| c.seen(asked)).map_or((None, None), Commit::both);
                 let endpoint = Some(endpoint.to_owned());
-                self.seen(State::Database(DatabaseState { last_commit, endpoint, ..state }))
+                let state = DatabaseState { last_commit: here, last_commit_there: there, endpoint, ..state };
+                self.seen(State::Database(state))
             }
             Err(failure) => failure.observation(self.world.now()),
         }
@@ -200,14 +233,15 @@ impl Postgres {
 
     /// Whether the fence holds.
     pub async fn fence_state(&self, endpoint: &str, login: &Login) -> Observation {
+        let asked = self.world.now();
         let work = async {
             let client = self.connect(endpoint, login).await?;
             fence::look(&client).await
         };
         match self.within(work).await {
-            Ok((found, age)) => {
-                let last_commit = age.map(|age| self.world.now() - age);
-                self.seen(State::Fence(FenceState { last_commit, ..found }))
+            Ok((found, commit)) => {
+                let (here, there) = commit.map(|c| c.seen(asked)).map_or((None, None), Commit::both);
+                self.seen(State::Fence(FenceState { last_commit: here, last_commit_there: there, ..found }))
             }
             Err(failure) => failure.observation(self.world.now()),
         }
@@ -300,14 +334,7 @@ fn with_cause(error: &tokio_postgres::Error) -> String {
 
 /// A fence that does not hold.
 fn open_state(proof: &str) -> FenceState {
-    FenceState {
-        proven: false,
-        proof: proof.to_owned(),
-        last_commit: None,
-        wal: None,
-        stage: FenceStage::Open,
-        mark: None,
-    }
+    FenceState { proof: proof.to_owned(), ..FenceState::default() }
 }
 
 #[cfg(test)]

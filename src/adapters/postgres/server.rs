@@ -3,13 +3,10 @@
 //! Sources: PostgreSQL documentation, «System Administration Functions» (`pg_promote`, `pg_last_xact_replay_timestamp`,
 //! `pg_control_system`, `pg_last_committed_xact`, `pg_walfile_name`), «Hot Standby» and «pg_stat_wal_receiver».
 
-use std::collections::BTreeSet;
-
 use tokio_postgres::Client;
 
-use super::Failure;
+use super::{Failure, Told};
 use crate::model::state::{DatabaseRole, DatabaseState};
-use crate::model::time::Dur;
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Role, lineage, and how old the last commit is. On a primary its age needs `track_commit_timestamp`.
@@ -25,7 +22,19 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
        ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END, \
      EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'), \
-     (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver)";
+     (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver), \
+     (extract(epoch FROM CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
+       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint";
+
+/// The last commit that a standby has replayed.
+const REPLAYED: &str = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint, \
+     (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000)::bigint WHERE pg_is_in_recovery()";
+
+/// The last commit that a standby has replayed; none on a primary.
+pub(super) async fn last_replayed(client: &Client) -> Result<Option<Told>, Failure> {
+    let row = client.query_opt(REPLAYED, &[]).await.map_err(|e| Failure::of(&e))?;
+    Ok(row.and_then(|r| Told::of(r.get(0), r.get(1))))
+}
 
 /// Where a primary's log ends now.
 const END: &str = "SELECT pg_current_wal_insert_lsn()::text, \
@@ -43,10 +52,10 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
 }
 
 /// What it is, and how old the last commit is that it holds.
-pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Dur>), Failure> {
+pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>), Failure> {
     let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::of(&e))?;
     let (replica, lineage): (bool, String) = (row.get(0), row.get(1));
-    let age = row.get::<_, Option<i64>>(2).map(|ms| Dur(u64::try_from(ms).unwrap_or(0)));
+    let commit = Told::of(row.get(2), row.get(7));
     let role = match replica {
         true => DatabaseRole::Replica { source: lineage.clone() },
         false => DatabaseRole::Writer,
@@ -54,17 +63,14 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Dur>)
     let state = DatabaseState {
         role,
         status: "available".to_owned(),
-        last_commit: None,
         last_commit_source: Some("sql".to_owned()),
-        backup_age_ms: None,
-        security_groups: BTreeSet::new(),
         lineage: Some(lineage),
         wal: point(row.get(3), row.get(4)),
         streaming: replica.then(|| row.get(5)),
         follows: row.get(6),
-        endpoint: None,
+        ..DatabaseState::default()
     };
-    Ok((state, age))
+    Ok((state, commit))
 }
 
 /// Ends the recovery. A promotion that is under way already is not asked for again by the server.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Db, Estate, Group, Transition, Zone};
-use super::scenario::{Scenario, roll};
+use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
+use crate::model::ids::SiteName;
 use crate::model::state::{GroupSize, RecordAnswer};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
@@ -16,8 +17,9 @@ const HOME_CAPACITY: u32 = 4;
 /// Builds it and schedules the loss.
 pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp) -> Estate {
     let home = plan.home.value.clone();
+    let active = active(plan, scenario.begins);
     let lost_at = began + Dur::secs(45) + Dur(roll(seed, &["lost"], 20_000));
-    let mut estate = Estate::empty(scenario, seed, began, home);
+    let mut estate = Estate::empty(scenario, seed, began, (home, active));
     for component in plan.components.values() {
         match &component.spec {
             Spec::Database(_) => databases(&mut estate, plan, component),
@@ -29,7 +31,9 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
     estate.guard_names = plan.components.keys().cloned().collect();
     estate.serves_static_only = !plan.components.values().any(Component::is_store);
     estate.connect();
-    estate.schedule(lost_at, Transition::Lose);
+    if estate.scenario.loses_home {
+        estate.schedule(lost_at, Transition::Lose);
+    }
     if let Some(after) = estate.scenario.returns_after {
         estate.schedule(lost_at + after, Transition::Return);
     }
@@ -37,40 +41,52 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
     estate
 }
 
+/// Where the application is active at the beginning.
+pub fn active(plan: &Plan, begins: Begins) -> SiteName {
+    let home = &plan.home.value;
+    let away = plan.sites.iter().find(|(name, site)| *name != home && site.recovery).map(|(name, _)| name);
+    match begins {
+        Begins::AtHome => home.clone(),
+        Begins::Away | Begins::AwayAlone => away.unwrap_or(home).clone(),
+    }
+}
+
 fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Spec::Database(spec) = &component.spec else { return };
-    let home = plan.home.value.clone();
-    let Some(primary) = spec.at.get(&home).map(|at| at.id.clone()) else { return };
+    let active = estate.active.clone();
+    let Some(primary) = spec.at.get(&active).map(|at| at.id.clone()) else { return };
+    let alone = estate.scenario.begins == Begins::AwayAlone;
     let number = estate.dbs.last().map_or(0, |d| d.component + 1);
     for site in spec.at.keys() {
         let Some(reference) = targets::database(plan, &component.name, spec, site) else { continue };
         let lag = estate.scenario.lag_ms / 2
             + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
         let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();
+        let old = alone && *site == plan.home.value;
         estate.dbs.push(Db {
             site: site.clone(),
             component: number,
-            source: (*site != home).then(|| primary.clone()),
+            source: (*site != active && !old).then(|| primary.clone()),
             reference,
             lag: Dur(lag),
             status: "available",
             groups,
-            fenced: BTreeSet::new(),
-            stopped_at: None,
+            fenced: spec.fence.iter().copied().filter(|_| old).take(1).collect(),
+            stopped_at: old.then_some(estate.now),
             frozen_at: None,
             promotions: 0,
-            timeline: 1,
+            timeline: if alone && !old { 2 } else { 1 },
         });
     }
 }
 
 fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Spec::Autoscaling(spec) = &component.spec else { return };
-    let home = &plan.home.value;
+    let active = estate.active.clone();
     let floor = spec.at.values().filter_map(|at| at.capacity_floor).max().unwrap_or(0);
     for site in spec.at.keys() {
         let Some(reference) = targets::group(plan, &component.name, spec, site) else { continue };
-        let capacity = if site == home { HOME_CAPACITY.max(floor) } else { 0 };
+        let capacity = if *site == active { HOME_CAPACITY.max(floor) } else { 0 };
         let size = GroupSize { min: capacity, desired: capacity, max: HOME_CAPACITY.max(floor) * 3 };
         estate.groups.push(Group {
             site: site.clone(),
@@ -87,7 +103,7 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Spec::Route53(spec) = &component.spec else { return };
     let Some(reference) = targets::zone(plan, &component.name, spec) else { return };
     let home = &plan.home.value;
-    let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect();
+    let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(&estate.active, home)).collect();
     let ttl = sets
         .iter()
         .map(|s| match s.answer {

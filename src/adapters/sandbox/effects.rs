@@ -3,7 +3,7 @@
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
 use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
-use crate::model::state::{ChangeState, JobStage, RebuildState};
+use crate::model::state::ChangeState;
 use crate::model::target::{DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
@@ -100,12 +100,6 @@ impl Estate {
         let db = &mut self.dbs[i];
         (db.source, db.timeline, db.status) = (Some(id), timeline, "available");
         (db.stopped_at, db.frozen_at, db.fenced) = (None, None, std::collections::BTreeSet::new());
-    }
-
-    pub(super) fn rebuild(&self, i: usize) -> RebuildState {
-        let stage = if self.dbs[i].status == "stopped" { JobStage::Running } else { JobStage::None };
-        let server = (self.dbs[i].status == "available").then(|| self.database(i));
-        RebuildState { server, stage, tail: "rewinding".to_owned(), diverged: None }
     }
 
     pub(super) fn scale(&mut self, scale: &Scale) -> Answer {

@@ -9,12 +9,11 @@ use crate::model::action::{Action, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::{
-    ChangeState, CommandState, DatabaseRole, DatabaseState, FenceStage, FenceState, GroupSize, GroupState,
-    GuardState, IdentityState, RecordSet, RecordsState, State, WroteState,
+    ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
+    State, WroteState,
 };
-use crate::model::target::{DatabaseRef, Engine, GroupRef, Target, ZoneRef};
+use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
-use crate::model::wal::{Lsn, WalPoint};
 use crate::plan::types::Record;
 
 /// A database server.
@@ -102,9 +101,11 @@ pub struct Estate {
     pub(super) zones: Vec<Zone>,
     pub(super) guard_names: BTreeSet<ComponentName>,
     pub(super) serves_static_only: bool,
-    began: Timestamp,
+    pub(super) began: Timestamp,
     pub(super) now: Timestamp,
     pub(super) home: SiteName,
+    /// Where the application was active at the beginning.
+    pub(super) active: SiteName,
     pub(super) lost_at: Option<Timestamp>,
     back: bool,
     pub(super) guards: BTreeMap<ComponentName, String>,
@@ -125,7 +126,12 @@ pub(super) struct Index {
 }
 
 impl Estate {
-    pub(super) fn empty(scenario: Scenario, seed: u64, began: Timestamp, home: SiteName) -> Self {
+    pub(super) fn empty(
+        scenario: Scenario,
+        seed: u64,
+        began: Timestamp,
+        (home, active): (SiteName, SiteName),
+    ) -> Self {
         Self {
             scenario,
             seed,
@@ -137,6 +143,7 @@ impl Estate {
             began,
             now: began,
             home,
+            active,
             lost_at: None,
             back: false,
             guards: BTreeMap::new(),
@@ -242,7 +249,7 @@ impl Estate {
     }
 
     /// The last commit that a replica has replayed.
-    fn replayed(&self, db: usize) -> Timestamp {
+    pub(super) fn replayed(&self, db: usize) -> Timestamp {
         let of = &self.dbs[db];
         if let Some(frozen) = of.frozen_at {
             return frozen;
@@ -253,7 +260,7 @@ impl Estate {
     }
 
     /// The last write that a server acknowledged.
-    fn last_commit(&self, db: usize) -> Timestamp {
+    pub(super) fn last_commit(&self, db: usize) -> Timestamp {
         if self.dbs[db].source.is_some() {
             self.replayed(db)
         } else {
@@ -371,7 +378,7 @@ impl Estate {
         let early = |zone: &Zone, site: &SiteName| {
             let ready =
                 |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.writable(&self.dbs[d]));
-            *site != self.home && !zone.servers.get(site).is_none_or(ready)
+            *site != self.active && !zone.servers.get(site).is_none_or(ready)
         };
         self.truth.traffic_before_database |=
             self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));
@@ -538,53 +545,5 @@ impl Estate {
 
     fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
         self.find_zone(zone).ok().map(|i| &self.zones[i])
-    }
-
-    pub(super) fn database(&self, i: usize) -> DatabaseState {
-        let db = &self.dbs[i];
-        DatabaseState {
-            role: db
-                .source
-                .as_ref()
-                .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
-            status: db.status.to_owned(),
-            last_commit: db.source.is_some().then(|| self.replayed(i)),
-            last_commit_source: Some("sql".to_owned()),
-            backup_age_ms: Some(Dur::mins(5)),
-            security_groups: db.groups.clone(),
-            lineage: None,
-            wal: self.wal(i),
-            streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
-                .then(|| db.frozen_at.is_none()),
-            follows: None,
-            endpoint: None,
-        }
-    }
-
-    /// Where a server of one's own is in its log: a position is a millisecond.
-    fn wal(&self, i: usize) -> Option<WalPoint> {
-        let db = &self.dbs[i];
-        let position = Lsn(self.last_commit(i).since(self.began).millis());
-        (db.reference.engine == Engine::Postgres).then_some(WalPoint { timeline: db.timeline, position })
-    }
-
-    fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
-        let db = &self.dbs[i];
-        let proven = db.fenced.contains(&method);
-        let sees_commits = proven && method == FenceMethod::Sql && db.source.is_none();
-        FenceState {
-            proven,
-            proof: match method {
-                FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
-                FenceMethod::SecurityGroup => {
-                    "only the fence group is attached and active; no sessions are left"
-                }
-            }
-            .to_owned(),
-            last_commit: sees_commits.then(|| self.last_commit(i)),
-            wal: self.wal(i).filter(|_| sees_commits),
-            stage: if proven { FenceStage::Proven } else { FenceStage::Open },
-            mark: None,
-        }
     }
 }

@@ -7,6 +7,7 @@ mod build;
 mod effects;
 pub mod estate;
 pub mod scenario;
+mod sights;
 pub mod truth;
 
 use std::cell::RefCell;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
+pub use build::active;
 pub use estate::Estate;
 pub use scenario::Scenario;
 pub use truth::Truth;

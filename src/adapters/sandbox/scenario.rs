@@ -1,7 +1,19 @@
 //! What goes wrong, by name.
 
 use crate::model::ids::Digest;
+use crate::model::runbook::Intent;
 use crate::model::time::Dur;
+
+/// Where a simulated application is active at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// At home, with replicas elsewhere.
+    AtHome,
+    /// Away, with a replica at home.
+    Away,
+    /// Away, after a failover: the old primary at home is fenced, and nothing follows the new one.
+    AwayAlone,
+}
 
 /// How a simulated outage behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +22,10 @@ pub struct Scenario {
     pub name: &'static str,
     /// In a sentence.
     pub about: &'static str,
+    /// Where the application is active at the beginning.
+    pub begins: Begins,
+    /// Whether the home site is lost at all.
+    pub loses_home: bool,
     /// The home site's control plane goes with it.
     pub control_plane_lost: bool,
     /// SQL to the home site's databases still answers, slowly.
@@ -35,6 +51,8 @@ pub struct Scenario {
 const QUIET: Scenario = Scenario {
     name: "region-lost",
     about: "the home site stops serving; its control plane still answers a fence",
+    begins: Begins::AtHome,
+    loses_home: true,
     control_plane_lost: false,
     sql_answers: false,
     home_latency_ms: 60,
@@ -102,9 +120,38 @@ pub const SCENARIOS: &[Scenario] = &[
         faults: 200,
         ..QUIET
     },
+    Scenario {
+        name: "calm",
+        about: "nothing fails: what a planned move looks like",
+        loses_home: false,
+        ..QUIET
+    },
+    Scenario {
+        name: "away",
+        about: "nothing fails; the application is active away from home, and home has its standby",
+        begins: Begins::Away,
+        loses_home: false,
+        ..QUIET
+    },
+    Scenario {
+        name: "after-failover",
+        about: "nothing fails; the application was failed over, and the old primary is back at home, fenced",
+        begins: Begins::AwayAlone,
+        loses_home: false,
+        ..QUIET
+    },
 ];
 
 impl Scenario {
+    /// The scenario of a rehearsal for which nobody named one.
+    pub const fn default_for(intent: Intent) -> &'static str {
+        match intent {
+            Intent::Failover => "region-lost",
+            Intent::Switchover => "calm",
+            Intent::Failback | Intent::Reprotect => "after-failover",
+        }
+    }
+
     /// A scenario by its name.
     pub fn find(name: &str) -> Option<Self> {
         SCENARIOS.iter().find(|s| s.name == name).cloned()

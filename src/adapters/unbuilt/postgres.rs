@@ -8,6 +8,14 @@ use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
+/// Never seen.
+pub struct Commit {
+    /// By this machine's clock.
+    pub here: Timestamp,
+    /// By the clock of the server that made it.
+    pub there: Timestamp,
+}
+
 /// No PostgreSQL.
 pub struct Postgres {
     world: World,
@@ -55,7 +63,7 @@ impl Postgres {
     }
 
     /// Not known.
-    pub async fn last_replayed(&self, _endpoint: &str, _login: &Login) -> Option<Timestamp> {
+    pub async fn last_replayed(&self, _endpoint: &str, _login: &Login) -> Option<Commit> {
         None
     }
 

@@ -47,7 +47,10 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         plans.push((name, text));
     }
     let mut unfinished = Vec::new();
-    for row in store.runs()?.into_iter().filter(|r| !r.finished) {
+    let owing: Vec<_> =
+        super::status::debts(&super::status::states(&store)?).into_iter().map(|d| d.run).collect();
+    // A finished run that owes a fence goes along: whoever carries on elsewhere has to know of it.
+    for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
         unfinished.push(store.read(&row.run)?.iter().map(runs::line).collect());
     }
     let settings = context.settings_text.as_ref().map(|(_, b)| String::from_utf8_lossy(b).into_owned());
@@ -64,7 +67,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         .map_err(|e| CliError::file(to, &e))?;
     let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
     let words = format!(
-        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished runs, digest {} (unsigned)",
+        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished or owing runs, digest {} (unsigned)",
         to.display(),
         kit.digest.short()
     );

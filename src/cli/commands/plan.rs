@@ -1,9 +1,8 @@
 //! `drctl plan show`
 
-use std::collections::BTreeMap;
-
 use super::stage::Stage;
-use crate::cli::args::{Global, IntentArg, PlanArgs, PlanCommand, PlanShowArgs};
+use super::start::Held;
+use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
@@ -12,14 +11,14 @@ use crate::executor::{Patience, Silent};
 use crate::model::action::{Action, Gate};
 use crate::model::calls::calls;
 use crate::model::ids::SiteName;
-use crate::model::runbook::{Intent, Phase, Runbook, Step};
+use crate::model::runbook::{Phase, Runbook, Step};
 use crate::planner::{self, Input, Request, path};
 use crate::probe::Recorder;
 
 /// Shows what a run would do.
 pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, CliError> {
     let PlanCommand::Show(args) = &args.command;
-    let context = Context::load(global, printer)?;
+    let context = Context::load(global, printer)?.of(args.intent.of());
     let store = context.store()?;
     let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
     let scenario = context.scenario()?;
@@ -32,15 +31,15 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
     let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;
     let request = request(&context, args)?;
-    let (busy, debts) =
-        if scenario.is_some() { (BTreeMap::new(), Vec::new()) } else { super::start::held(&store, &plan)? };
+    let held = if scenario.is_some() { Held::default() } else { super::start::held(&store, &plan)? };
     let input = Input {
         plan: &plan,
         estate: &seen,
         now: stage.world.now(),
         request: &request,
-        busy: &busy,
-        debts: &debts,
+        busy: &held.busy,
+        debts: &held.debts,
+        kept_out: &held.kept_out,
         guard,
         observation_max_age: context.settings.observation_max_age,
         probe_consecutive: context.settings.probe_consecutive,
@@ -69,12 +68,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
 
 fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> {
     Ok(Request {
-        intent: match args.intent {
-            IntentArg::Failover => Intent::Failover,
-            IntentArg::Switchover => Intent::Switchover,
-            IntentArg::Failback => Intent::Failback,
-            IntentArg::Reprotect => Intent::Reprotect,
-        },
+        intent: args.intent.of(),
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),
         waivers: context.waivers(&args.waive)?,

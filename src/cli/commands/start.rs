@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::fleet;
 use super::outcome::{self, Told};
 use super::stage::Stage;
+use crate::adapters::sandbox;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
@@ -20,6 +21,7 @@ use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
 use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
+use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -54,7 +56,7 @@ pub struct Starting<'a> {
 
 /// Starts runs.
 pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+    let context = Context::load(global, printer)?.of(intent);
     let store = context.store()?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let outage_began =
@@ -133,8 +135,8 @@ impl Starting<'_> {
         for plan in plans.into_iter().filter(|p| p.sites.contains_key(&to)) {
             let site = match (&self.args.from, self.context.scenario()?) {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
-                // A rehearsal begins with every application at home.
-                (_, Some(_)) => plan.home.value.to_string(),
+                // In a rehearsal every application is where the scenario begins.
+                (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
                 (_, None) => self.remembered_site(&plan)?,
             };
             by_site.entry(site).or_default().push(plan);
@@ -332,7 +334,9 @@ impl Starting<'_> {
         }
         // What drctl observe would have seen while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;
-        let deadline = world.now() + NOTICE;
+        // Where nothing fails there is nothing to notice.
+        let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
+        let deadline = if fails { world.now() + NOTICE } else { world.now() };
         let mut turns = Vec::new();
         // A standby that does not serve yet is no outage.
         let seen_by_users: Vec<_> =
@@ -363,19 +367,16 @@ impl Starting<'_> {
             holder: self.holder(run)?,
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
-        let (busy, debts) = if self.context.scenario()?.is_some() {
-            (BTreeMap::new(), Vec::new())
-        } else {
-            held(self.store, plan)?
-        };
+        let held = if self.context.scenario()?.is_some() { Held::default() } else { held(self.store, plan)? };
         let guard = self.context.guard_of(plan);
         let input = Input {
             plan,
             estate: seen,
             now,
             request: &request,
-            busy: &busy,
-            debts: &debts,
+            busy: &held.busy,
+            debts: &held.debts,
+            kept_out: &held.kept_out,
             guard: guard.as_ref(),
             observation_max_age: self.context.settings.observation_max_age,
             probe_consecutive: self.context.settings.probe_consecutive,
@@ -506,14 +507,22 @@ pub fn owner(stage: &Stage) -> String {
     }
 }
 
-/// Components that unfinished runs hold, and fences that are owed.
+/// What earlier runs of a plan left.
+#[derive(Default)]
+pub struct Held {
+    /// Components that unfinished runs hold.
+    pub busy: BTreeMap<ComponentName, RunId>,
+    /// Fences that are owed.
+    pub debts: Vec<Debt>,
+    /// Servers that were proven to take no writes.
+    pub kept_out: Vec<DatabaseRef>,
+}
+
+/// What earlier runs of a plan left.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn held(
-    store: &SqliteJournal,
-    plan: &Plan,
-) -> Result<(BTreeMap<ComponentName, RunId>, Vec<Debt>), CliError> {
+pub fn held(store: &SqliteJournal, plan: &Plan) -> Result<Held, CliError> {
     let mut busy = BTreeMap::new();
     let mut states = Vec::new();
     for row in store.runs()? {
@@ -537,5 +546,6 @@ pub fn held(
         }
         states.push(state);
     }
-    Ok((busy, super::status::debts(&states)))
+    let kept_out = super::status::kept_out(&states);
+    Ok(Held { busy, debts: super::status::debts(&states), kept_out })
 }

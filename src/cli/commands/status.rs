@@ -14,9 +14,9 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
 use crate::model::action::{Action, Fence};
 use crate::model::event::WorldKind;
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::state::State;
-use crate::model::target::Target;
+use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::types::Spec;
@@ -57,7 +57,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
 }
 
 /// Every run of the store that can be read. One that cannot is among the faults, and hides no other.
-fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
+pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
     let rows = store.runs()?.into_iter();
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
 }
@@ -113,8 +113,12 @@ fn one(
             p.line(&p.paint(
                 RED,
                 &format!(
-                    "  FENCE PENDING  {} since {} (run {}); drctl runs resume {} tries to pay it",
-                    debt.component, debt.since, debt.run, debt.run
+                    "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to pay it",
+                    debt.component,
+                    server(debt),
+                    debt.since,
+                    debt.run,
+                    debt.run
                 ),
             ));
         }
@@ -124,7 +128,7 @@ fn one(
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
-        "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since})).collect::<Vec<_>>(),
+        "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
     }))
 }
@@ -154,16 +158,33 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
     for component in plan.components.values() {
         let Spec::Database(spec) = &component.spec else { continue };
         let (mut replicas, mut unseen) = (0, Vec::new());
+        let writers = active::live_writers(plan, seen, component);
+        if writers.len() > 1 {
+            let sites: Vec<_> = writers.iter().map(SiteName::as_str).collect();
+            return Protection::Unprotected(format!(
+                "{} TAKES WRITES IN {}",
+                component.name,
+                sites.join(" AND IN ")
+            ));
+        }
         for site in spec.at.keys() {
             let Some(db) = targets::database(plan, &component.name, spec, site) else { continue };
             match seen.database(&Target::Database(db), now) {
-                Known::Fresh(state) if state.is_replica() => replicas += 1,
+                Known::Fresh(state) if state.is_replica() && state.streaming != Some(false) => replicas += 1,
                 Known::Fresh(_) => {}
                 _ => unseen.push(site.to_string()),
             }
         }
         if replicas == 0 && unseen.is_empty() {
-            return Protection::Unprotected(format!("{} has no replica", component.name));
+            return Protection::Unprotected(format!("{} has no replica that keeps up", component.name));
+        }
+        if writers.is_empty() {
+            return match unseen.is_empty() {
+                true => Protection::Unprotected(format!("nothing takes the writes of {}", component.name)),
+                false => {
+                    Protection::Unknown(format!("nobody sees what takes the writes of {}", component.name))
+                }
+            };
         }
         if replicas == 0 {
             return Protection::Unknown(format!(
@@ -209,12 +230,35 @@ pub fn debts(runs: &[RunState]) -> Vec<Debt> {
     runs.iter().flat_map(of).collect()
 }
 
+/// Which server is to be fenced.
+fn server(debt: &Debt) -> String {
+    debt.rungs.first().map_or_else(String::new, |r| format!(", {} in {}", r.db.id, r.db.place.name))
+}
+
 fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
     let rung = |action: &Action| match action {
         Action::Fence(f) if f.db.component == *component => Some(f.clone()),
         _ => None,
     };
-    state.runbook.steps.iter().filter_map(|s| rung(&s.action)).collect()
+    // What the run itself tried for earlier ones is another server.
+    state.runbook.steps.iter().filter(|s| !s.debt).filter_map(|s| rung(&s.action)).collect()
+}
+
+/// Servers that live runs proved to take no writes, and that no later run made a writer.
+pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
+    let live = || runs.iter().filter(|r| r.created.world == WorldKind::Live);
+    let fences = |r: &RunState| -> Vec<DatabaseRef> {
+        let server = |action: &Action| match action {
+            Action::Fence(f) => Some(f.db.clone()),
+            _ => None,
+        };
+        r.runbook.steps.iter().filter_map(|s| server(&s.action)).collect()
+    };
+    let holds = |r: &RunState, db: &DatabaseRef| {
+        r.kept_out(db)
+            .is_some_and(|at| !live().any(|later| later.made_writer(db).is_some_and(|made| made > at)))
+    };
+    live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()
 }
 
 fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {

@@ -7,11 +7,14 @@ use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, Rebui
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::WalPoint;
+use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::RunState;
 
 /// How long the last replayed commit is looked for before the exposure is called unknown.
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
+/// How long a rung of a fence that is owed has before the next one is tried, too.
+const RUNG: Dur = Dur::secs(15);
 /// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
 const SERVING: &[&str] = &[
     "available",
@@ -31,6 +34,14 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Verdict {
     match action {
+        Action::Check(Check::Promotable { db }) if state.finished() && seen.is_replica() => Verdict::Settled(
+            format!("{} is a replica by now: it is not the one that takes the writes", db.id),
+        ),
+        Action::Check(Check::Promotable { .. }) if state.finished() => Verdict::Done(Vec::new()),
+        Action::Check(Check::Promotable { .. }) if state.unwinds() => match seen.is_replica() {
+            true => Verdict::Done(Vec::new()),
+            false => Verdict::Promoted,
+        },
         Action::Check(Check::Promotable { .. }) => promotable(seen),
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
         Action::Check(Check::Exposure { .. })
@@ -48,15 +59,47 @@ pub(super) fn judge(
 }
 
 /// What the proof of a fence means.
-pub(super) fn fence(action: &Action, proof: &FenceState, at: Timestamp) -> Verdict {
+pub(super) fn fence(
+    state: &RunState,
+    i: usize,
+    action: &Action,
+    (proof, at): (&FenceState, Timestamp),
+    now: Timestamp,
+) -> Verdict {
+    let owed = state.step(i).debt || state.finished();
     match (action, proof.stage) {
         (Action::Fence(fence), _) if proof.proven => Verdict::Done(vec![fenced(fence, at, proof)]),
+        // Rebuilt since: it takes no writes. A source that is a replica is another matter: then the writer is a third one.
+        (Action::Fence(fence), _) if owed && proof.replica => match state.finished() {
+            true => Verdict::Settled(format!("{} is a replica by now", fence.db.id)),
+            false => Verdict::Done(vec![fenced(fence, at, proof)]),
+        },
+        (Action::Fence(fence), FenceStage::Open) if state.finished() => {
+            if !still_second(state, fence, now) {
+                return Verdict::Unclear(
+                    "nobody sees that the new primary still takes the writes".to_owned(),
+                );
+            }
+            // The ladder has an order here, too: its first rung may tell which writes came last, the others may not.
+            let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
+            let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));
+            match now < turn {
+                true => Verdict::Unclear("an earlier rung of the ladder is tried first".to_owned()),
+                false => Verdict::Before,
+            }
+        }
         (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.mark.clone()),
         (_, FenceStage::UnderWay) => Verdict::Unclear(proof.proof.clone()),
         (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
         (Action::Unfence(_), FenceStage::Open) if !proof.proven => Verdict::Done(Vec::new()),
         _ => Verdict::Before,
     }
+}
+
+/// Long after a run the old primary may be the only one again: it is fenced only while the new one was just seen to take writes.
+fn still_second(state: &RunState, fence: &Fence, now: Timestamp) -> bool {
+    let Some(check) = state.target_check(&fence.db.component) else { return true };
+    just_looked(state, check, now)
 }
 
 fn promotable(db: &DatabaseState) -> Verdict {
@@ -119,6 +162,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
         method: fence.method,
         at,
         last_commit: proof.last_commit,
+        last_commit_there: proof.last_commit_there,
         wal: proof.wal,
         proof: proof.proof.clone(),
     }

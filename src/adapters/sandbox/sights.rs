@@ -1,0 +1,67 @@
+//! What a look at a simulated database finds.
+
+use super::estate::Estate;
+use crate::model::action::FenceMethod;
+use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
+use crate::model::target::Engine;
+use crate::model::time::Dur;
+use crate::model::wal::{Lsn, WalPoint};
+
+impl Estate {
+    pub(super) fn database(&self, i: usize) -> DatabaseState {
+        let db = &self.dbs[i];
+        DatabaseState {
+            role: db
+                .source
+                .as_ref()
+                .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
+            status: db.status.to_owned(),
+            last_commit: db.source.is_some().then(|| self.replayed(i)),
+            last_commit_there: db.source.is_some().then(|| self.replayed(i)),
+            last_commit_source: Some("sql".to_owned()),
+            backup_age_ms: Some(Dur::mins(5)),
+            security_groups: db.groups.clone(),
+            lineage: None,
+            wal: self.wal(i),
+            streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
+                .then(|| db.frozen_at.is_none()),
+            follows: None,
+            endpoint: None,
+        }
+    }
+
+    /// Where a server of one's own is in its log: a position is a millisecond.
+    fn wal(&self, i: usize) -> Option<WalPoint> {
+        let db = &self.dbs[i];
+        let position = Lsn(self.last_commit(i).since(self.began).millis());
+        (db.reference.engine == Engine::Postgres).then_some(WalPoint { timeline: db.timeline, position })
+    }
+
+    pub(super) fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
+        let db = &self.dbs[i];
+        let proven = db.fenced.contains(&method);
+        let sees_commits = proven && method == FenceMethod::Sql && db.source.is_none();
+        FenceState {
+            proven,
+            proof: match method {
+                FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
+                FenceMethod::SecurityGroup => {
+                    "only the fence group is attached and active; no sessions are left"
+                }
+            }
+            .to_owned(),
+            last_commit: sees_commits.then(|| self.last_commit(i)),
+            last_commit_there: sees_commits.then(|| self.last_commit(i)),
+            wal: self.wal(i).filter(|_| sees_commits),
+            replica: db.source.is_some(),
+            stage: if proven { FenceStage::Proven } else { FenceStage::Open },
+            mark: None,
+        }
+    }
+
+    pub(super) fn rebuild(&self, i: usize) -> RebuildState {
+        let stage = if self.dbs[i].status == "stopped" { JobStage::Running } else { JobStage::None };
+        let server = (self.dbs[i].status == "available").then(|| self.database(i));
+        RebuildState { server, stage, tail: "rewinding".to_owned(), diverged: None }
+    }
+}

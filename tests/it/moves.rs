@@ -1,0 +1,214 @@
+//! Planned moves over the simulated estate: nothing is lost, wherever a process dies, and the old primary follows in the end.
+
+use drctl::model::action::Action;
+use drctl::model::event::{Outcome, What};
+use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::measure::Basis;
+use drctl::model::runbook::{Intent, Phase};
+use drctl::model::state::State;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::plan::Plan;
+use drctl::report::attainment::attainment;
+use drctl::report::summary;
+use drctl::run::Stop;
+use drctl::run::state::Mode;
+
+use crate::cancelled::until;
+use crate::resume::{estates, events};
+use crate::rig::{Rehearsed, Rig, Seen, plan};
+
+/// Two servers of one's own that need each other, a group and a name.
+fn orders() -> Plan {
+    let server = |name: &str, more: &str| {
+        let at = |site: &str| {
+            format!(
+                "{{endpoint: \"{name}-{site}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}"
+            )
+        };
+        format!(
+            "  {name}:\n    kind: postgres\n    fence: [sql]\n    verify: {{sql_write: {{table: canary}}}}\n{more}    at:\n      west: {}\n      east: {}\n",
+            at("west"),
+            at("east")
+        )
+    };
+    plan(&format!(
+        "plan: orders\nobjectives: {{rto: 20m, rpo: 5m}}\nsites:\n  west: {{region: us-west-2}}\n  east: {{region: us-east-1}}\nconnections:\n  dns: {{}}\nhome: west\ncomponents:\n{}{}  nodes:\n    kind: aws.autoscaling\n    at:\n      west: {{group: w, capacity_floor: 2}}\n      east: {{group: e, capacity_floor: 2}}\n  www:\n    kind: aws.route53\n    via: dns\n    needs: [billing, nodes]\n    zone: Z1\n    records:\n      - {{name: www.example, type: A, ttl: 20s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\nprobes:\n  - {{name: public, role: public, http: \"https://www.example/\", every: 5s, timeout: 3s}}\nwatch: {{for: 2m}}\n",
+        server("db", ""),
+        server("billing", "    needs: [db]\n")
+    ))
+}
+
+fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
+    Rig { intent, ..Rig::new(orders(), scenario, seed) }
+}
+
+fn role(seen: &Seen, server: &str) -> (bool, Option<bool>) {
+    let (_, state) = seen.iter().find(|(k, _)| k.starts_with("database/") && k.contains(server)).unwrap();
+    let State::Database(db) = state else { panic!("{state:?}") };
+    (db.is_replica(), db.streaming)
+}
+
+fn nothing_lost(done: &Rehearsed, context: &str) {
+    let lost: Vec<_> = done.truth.lost_ms.iter().filter(|(_, lost)| **lost > Dur::ZERO).collect();
+    assert!(lost.is_empty(), "{context}: {lost:?}");
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{context}");
+    assert!(!done.truth.traffic_before_database, "{context}");
+}
+
+#[test]
+fn a_move_loses_nothing_and_leaves_a_standby() {
+    for (intent, scenario) in
+        [(Intent::Switchover, "calm"), (Intent::Failback, "away"), (Intent::Failback, "after-failover")]
+    {
+        for seed in 1..4 {
+            let rig = moving(intent, scenario, seed);
+            let done = rig.rehearse().unwrap_or_else(|r| panic!("{intent} {scenario}: {r:#?}"));
+            let context = format!("{intent} {scenario} {seed}: {:?}", done.ended.stop);
+            let state = &done.ended.state;
+            assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{context}");
+            nothing_lost(&done, &context);
+            let attained = attainment(state, state.last_at);
+            assert_eq!(
+                (attained.rpo.value_ms, attained.rpo.basis),
+                (Some(Dur::ZERO), Basis::Measured),
+                "{context}"
+            );
+            assert_eq!(summary::report(state, state.last_at).protection.state, "protected", "{context}");
+            let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+            let (old, new) = if intent == Intent::Switchover { ("west", "east") } else { ("east", "west") };
+            for db in ["db", "billing"] {
+                assert_eq!(role(&seen, &format!("{db}-{old}")), (true, Some(true)), "{context}");
+                assert!(!role(&seen, &format!("{db}-{new}")).0, "{context}");
+            }
+        }
+    }
+}
+
+/// A process dies after every event of a move, with the effect of its last call and without.
+#[test]
+fn a_move_that_is_carried_on_ends_as_it_would_have() {
+    for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failback, "after-failover")] {
+        let rig = moving(intent, scenario, 7);
+        let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let all = events(&whole);
+        for n in 2..all.len() {
+            for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
+                let context = format!("{intent}, prefix of {n} events, variant {variant}");
+                let done = rig.carry_on(&whole.records[..n], &notes);
+                assert_eq!(
+                    done.ended.state.mode,
+                    Mode::Finished(Outcome::Recovered),
+                    "{context}: {:?}",
+                    done.ended.stop
+                );
+                nothing_lost(&done, &context);
+            }
+        }
+    }
+}
+
+/// Cancelled after every event: before the promotion everything is as it was, after it nothing is undone.
+#[test]
+fn a_move_that_is_cancelled_never_leaves_two_primaries() {
+    let rig = moving(Intent::Switchover, "calm", 3);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let mut unwound = 0;
+    for n in 2..all.len() {
+        for notes in estates(&whole.notes, &all[..n]) {
+            let (done, seen) = rig.cancel(&whole.records[..n], &notes, None);
+            let context = format!("prefix of {n} events");
+            nothing_lost(&done, &context);
+            match (&done.ended.state.mode, &done.ended.stop) {
+                (Mode::Finished(Outcome::Cancelled), _) => {
+                    assert_eq!(role(&seen, "db-west"), (false, None), "{context}");
+                    assert_eq!(role(&seen, "db-east"), (true, Some(true)), "{context}");
+                    unwound += 1;
+                }
+                (Mode::Cancelling, Stop::PastReturn) => {}
+                other => panic!("{context}: {other:?}"),
+            }
+        }
+    }
+    assert!(unwound > 10, "{unwound}");
+}
+
+/// Those that need others stop taking writes first, and nothing is promoted before the last of them has caught up.
+#[test]
+fn writes_end_in_the_order_in_which_stores_need_each_other() {
+    let done = moving(Intent::Switchover, "calm", 1).rehearse().unwrap();
+    let all = events(&done);
+    let first = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let ended = |id: &'static str| move |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == id);
+    let called = |id: &'static str| move |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == id);
+    assert!(
+        first(&ended("scale.nodes")) < first(&called("fence.billing.sql")),
+        "users are served while capacity comes"
+    );
+    assert!(first(&ended("fenced.billing")) < first(&called("fence.db.sql")));
+    assert!(first(&ended("caught-up.db")) < first(&called("promote.db")));
+    assert!(first(&ended("caught-up.billing")) < first(&called("promote.db")));
+}
+
+#[test]
+fn nobody_waives_a_loss_in_a_planned_move() {
+    let mut rig = moving(Intent::Switchover, "calm", 1);
+    for rule in [Rule::UnfencedPromotion, Rule::ExposureAboveRpo] {
+        rig.waivers = vec![Waiver {
+            rule,
+            component: Some(ComponentName::new("db")),
+            accept_loss_ms: Some(Dur::mins(5)),
+            reason: "r".to_owned(),
+            who: Person::claimed("test"),
+        }];
+        let refused = rig.rehearse().err().unwrap();
+        assert!(refused.iter().any(|r| r.facts.contains("loses nothing")), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_made_a_standby_is_not_moved_from() {
+    let text =
+        orders().text.replace(", host: {run: [ssh, x], data: /data, replication: {secret: \"file:r\"}}", "");
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 1) };
+    let refused = rig.rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.facts.contains("no `host`")), "{refused:?}");
+}
+
+#[test]
+fn reprotect_moves_nothing_and_makes_a_standby() {
+    let rig = moving(Intent::Reprotect, "after-failover", 1);
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
+    let mutating: Vec<_> = done.ended.state.runbook.steps.iter().filter(|s| s.action.mutates()).collect();
+    assert!(mutating.iter().all(|s| s.phase == Phase::Protect && matches!(s.action, Action::Rejoin { .. })));
+    assert_eq!(mutating.len(), 2);
+    let again = Rig { intent: Intent::Reprotect, ..Rig::new(orders(), "away", 1) }.rehearse().unwrap();
+    assert!(again.ended.state.runbook.is_empty(), "everything streams already");
+}
+
+/// The standby is behind and never gets there: writes are let in again by a cancel, and nothing was promoted.
+#[test]
+fn a_standby_that_does_not_catch_up_is_not_promoted() {
+    let rig = moving(Intent::Switchover, "calm", 1);
+    let first =
+        until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.billing"));
+    let mut lagging = moving(Intent::Switchover, "calm", 1);
+    lagging.scenario.lag_ms = 480_000;
+    let (done, _) = lagging.second(&first.records, &first.notes, &[], None).unwrap();
+    assert!(
+        matches!(&done.ended.stop, Stop::Failed(why) if why.starts_with("caught-up.")),
+        "{:?}",
+        done.ended.stop
+    );
+    assert!(done.ended.state.promoted.is_empty());
+    let (back, seen) = lagging.cancel(&done.records, &done.notes, None);
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled));
+    let open = |key: &str| matches!(&seen[key], State::Fence(f) if !f.proven);
+    let site = SiteName::new("west");
+    assert!(
+        open(&format!("fence/{site}/db-west:5432/app/sql"))
+            && open(&format!("fence/{site}/billing-west:5432/app/sql"))
+    );
+}

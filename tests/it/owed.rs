@@ -1,0 +1,300 @@
+//! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
+
+use drctl::model::action::{Action, Command, Fence};
+use drctl::model::event::{Direction, End, Event, Outcome, Signal, What};
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::state::State;
+use drctl::model::target::DatabaseRef;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::report::summary;
+use drctl::run::state::{Mode, Status};
+use drctl::run::{Effect, RunState, Stop, decide};
+
+use crate::cancelled::until;
+use crate::resume::events;
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel, truststream};
+
+fn accepts(rule: Rule) -> Waiver {
+    Waiver {
+        rule,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(20)),
+        reason: "r".to_owned(),
+        who: Person::claimed("test"),
+    }
+}
+
+fn deed(notes: &mut Notes, at: Timestamp, action: &Action) {
+    notes.push((at, serde_json::to_vec(action).unwrap()));
+}
+
+fn fence_calls(events: &[Event]) -> usize {
+    let call = |e: &&Event| matches!(&e.what, What::CallIntended { step, direction: Direction::Do, .. } if step.as_str().starts_with("fence."));
+    events.iter().filter(call).count()
+}
+
+fn promotion(state: &RunState) -> Action {
+    state
+        .runbook
+        .steps
+        .iter()
+        .map(|s| &s.action)
+        .find(|a| matches!(a, Action::Promote { .. }))
+        .unwrap()
+        .clone()
+}
+
+fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
+    let old = state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Fence(Fence { db, .. }) => Some(db.clone()),
+        _ => None,
+    });
+    let Action::Promote { db } = promotion(state) else { unreachable!() };
+    (old.unwrap(), db)
+}
+
+/// A person promotes the fenced primary's replica while the run waits, and cancels the run afterwards.
+#[test]
+fn a_fence_stays_where_the_replica_was_promoted_by_hand() {
+    let mut rig = Rig::new(truststream(), "region-slow", 1);
+    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db"));
+    let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
+    deed(&mut notes, at + Dur::secs(5), &promotion(&first.ended.state));
+    rig.later = Some(at + Dur::mins(10));
+    let (done, seen) = rig.cancel(&first.records, &notes, None);
+    assert_eq!(done.ended.stop, Stop::PastReturn, "{:?}", done.ended.state.mode);
+    assert!(events(&done).iter().any(|e| matches!(e.what, What::FoundPromoted { .. })));
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+    assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if f.proven));
+    // And a second cancel closes it as it is.
+    let (closed, _) = rig.second(&done.records, &done.notes, &[cancel(None)], None).unwrap();
+    assert_eq!(closed.ended.state.mode, Mode::Finished(Outcome::Abandoned));
+}
+
+/// The target was promoted by hand before the run, and the old primary cannot be fenced.
+fn promoted_before() -> (Rig, Rehearsed) {
+    let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.deeds = vec![promotion(&whole.ended.state)];
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion), accepts(Rule::ActiveSiteUnclear)];
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    (rig, done)
+}
+
+#[test]
+fn a_waived_fence_is_owed_though_the_promotion_was_made_by_hand() {
+    let (mut rig, done) = promoted_before();
+    let state = &done.ended.state;
+    assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    assert_eq!(state.owed().count(), 1, "the old primary is forgotten");
+    assert_eq!(summary::report(state, state.last_at).fence.state, "pending");
+    rig.later = Some(BEGAN + Dur::mins(200));
+    let (paid, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    assert_eq!(paid.ended.state.owed().count(), 0);
+    assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if f.proven));
+}
+
+/// A run that promoted on a waiver, its old primary back since.
+fn owing() -> (Rig, Rehearsed) {
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.owed().count(), 1);
+    rig.later = Some(BEGAN + Dur::mins(200));
+    (rig, done)
+}
+
+#[test]
+fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
+    let (rig, done) = owing();
+    let (old, new) = servers(&done.ended.state);
+    let mut notes = done.notes.clone();
+    deed(&mut notes, BEGAN + Dur::mins(185), &Action::Rejoin { db: old, source: new });
+    let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
+    let all = events(&later);
+    let settled = |e: &&Event| matches!(&e.what, What::DebtSettled { why, who: None, .. } if why.contains("is a replica by now"));
+    assert_eq!(all.iter().filter(settled).count(), 1);
+    assert_eq!(fence_calls(&all), fence_calls(&events(&done)), "a replica was fenced");
+    assert_eq!(summary::report(&later.ended.state, later.ended.state.last_at).fence.state, "settled");
+}
+
+/// The writes went back by hand: what was the old primary is the only one now.
+#[test]
+fn the_only_primary_is_never_fenced_for_an_old_debt() {
+    let (rig, done) = owing();
+    let (old, new) = servers(&done.ended.state);
+    let mut notes = done.notes.clone();
+    deed(&mut notes, BEGAN + Dur::mins(185), &Action::Rejoin { db: new, source: old });
+    let (later, seen) = rig.second(&done.records, &notes, &[], None).unwrap();
+    assert_eq!(fence_calls(&events(&later)), fence_calls(&events(&done)));
+    assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if !f.proven));
+    assert_eq!(later.ended.state.owed().count(), 0, "it is not the second primary any more");
+}
+
+#[test]
+fn a_person_may_say_that_a_debt_was_settled_by_hand_and_is_named() {
+    let (mut rig, done) = owing();
+    rig.later = None;
+    let skip =
+        |step: &str| Signal::Skip { step: StepId::new(step), reason: "its disks are shredded".to_owned() };
+    let (said, _) =
+        rig.second(&done.records, &done.notes, &[skip("verify.db"), skip("fence.db.sql")], None).unwrap();
+    let state = &said.ended.state;
+    assert_eq!(state.owed().count(), 0);
+    let report = summary::report(state, state.last_at);
+    let words = &report.fence.components[&ComponentName::new("db")];
+    assert!(words.contains("test (unsigned) says: its disks are shredded"), "{words}");
+    assert_eq!(report.fence.state, "settled");
+    let refused = events(&said).iter().filter(|e| matches!(e.what, What::SignalRefused { .. })).count();
+    assert_eq!(refused, 1, "nothing else is said of a run that is over");
+}
+
+#[test]
+fn while_a_fence_is_owed_the_loss_grows_and_proves_nothing() {
+    let (_, done) = owing();
+    let state = &done.ended.state;
+    let at = |mins| summary::report(state, state.last_at + Dur::mins(mins)).rpo;
+    assert!(at(60).achieved_s.unwrap() - at(0).achieved_s.unwrap() > 3_599.0);
+    assert!(!at(0).met && !at(60).met);
+}
+
+/// A state with these events after the prefix of which `test` holds.
+fn after(rig: &Rig, test: impl Fn(&What) -> bool, more: &[What]) -> RunState {
+    let first = until(rig, test);
+    let mut state = RunState::fold(&events(&first)).unwrap();
+    for what in more {
+        let at = state.last_at + Dur::secs(1);
+        state.apply(&Event { at, what: what.clone() }).unwrap();
+    }
+    state
+}
+
+fn intended(step: &str) -> What {
+    What::CallIntended {
+        step: StepId::new(step),
+        direction: Direction::Do,
+        attempt: 1,
+        generation: 1,
+        key: "k".to_owned(),
+        mark: None,
+        part: Vec::new(),
+    }
+}
+
+/// The promotion was refused once; by the time it is tried again more may be lost than was accepted.
+#[test]
+fn the_loss_is_held_against_what_was_accepted_before_every_call() {
+    let mut rig = Rig::new(truststream(), "region-dark", 1);
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    for retry in [true, false] {
+        let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        let retry_at = retry.then_some(BEGAN + Dur::mins(5));
+        let refused = What::CallRefused {
+            step: StepId::new("promote.db"),
+            code: "42501".to_owned(),
+            why: "no".to_owned(),
+            retry_at,
+        };
+        let state = after(&rig, starts, &[intended("promote.db"), refused]);
+        let asks = |at: Timestamp| {
+            decide(&state, at).into_iter().any(|e| matches!(e, Effect::Record(events) if events.iter().any(
+                |w| matches!(w, What::GateBlocked { step, rule: Some(Rule::ExposureAboveRpo), .. } if step.as_str() == "promote.db"))))
+        };
+        assert!(!asks(state.last_at) && asks(state.last_at + Dur::mins(30)), "retry {retry}");
+    }
+}
+
+/// A command that may not run twice is in doubt, and a person says that it ran.
+#[test]
+fn a_command_that_a_person_says_ran_is_done() {
+    let text = format!(
+        "{}\nhooks:\n  - {{at: before.promote, name: migrate, step: {{command: [migrate]}}}}\n",
+        truststream().text
+    );
+    let rig = Rig::new(crate::rig::plan(&text), "region-lost", 1);
+    let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "hook.migrate");
+    let taken = What::EpochTaken { epoch: 2, owner: "x".to_owned() };
+    let mut state = after(&rig, starts, &[intended("hook.migrate"), taken]);
+    let position = state.position(&StepId::new("hook.migrate")).unwrap();
+    assert!(matches!(&state.step(position).action, Action::Run(Command { idempotent: false, .. })));
+    let blocked = decide(&state, state.last_at).into_iter().find_map(|e| match e {
+        Effect::Record(events) => events.into_iter().find(|w| matches!(w, What::GateBlocked { .. })),
+        _ => None,
+    });
+    let said = What::ClaimedDone { step: StepId::new("hook.migrate"), who: Person::claimed("sam") };
+    for what in [blocked.unwrap(), said] {
+        let at = state.last_at;
+        state.apply(&Event { at, what }).unwrap();
+    }
+    let ends = |w: &What| matches!(w, What::StepFinished { step, end: End::ByHand, .. } if step.as_str() == "hook.migrate");
+    let effects = decide(&state, state.last_at);
+    assert!(
+        effects.iter().any(|e| matches!(e, Effect::Record(events) if events.iter().any(ends))),
+        "{effects:?}"
+    );
+}
+
+/// Nobody may read the guard while the run is taken back: it waits for credentials and writes nothing meanwhile.
+#[test]
+fn an_unwinding_without_credentials_waits() {
+    let mut rig = Rig::new(truststream(), "region-slow", 1);
+    let mut place = truststream().sites.values().next().unwrap().place.clone();
+    "guard".clone_into(&mut place.name);
+    rig.guard = Some(place);
+    let starts = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db");
+    let hold = StepId::new("hold.db");
+    let why = "waiting for credentials: ExpiredToken".to_owned();
+    let mut state = after(
+        &rig,
+        starts,
+        &[What::CancelRequested { who: Person::claimed("t"), reason: "r".to_owned(), displaced_by: None }],
+    );
+    for _ in 0..200 {
+        let at = state.last_at + Dur::secs(2);
+        let effects = decide(&state, at);
+        let position = state.position(&hold).unwrap();
+        if matches!(state.work(position).status, Status::Started) {
+            let what = What::GateBlocked { step: hold.clone(), rule: None, why: why.clone(), flag: None };
+            state.apply(&Event { at, what }).unwrap();
+            let then = decide(&state, at);
+            assert!(then.contains(&Effect::Look(position)), "{then:?}");
+            assert!(
+                then.iter()
+                    .any(|e| matches!(e, Effect::Stop(Stop::Approval(w)) if w.contains("ExpiredToken")))
+            );
+            assert!(!then.iter().any(|e| matches!(e, Effect::Record(_))), "it floods the journal: {then:?}");
+            return;
+        }
+        for effect in effects {
+            if let Effect::Record(events) = effect {
+                for what in events {
+                    state.apply(&Event { at, what }).unwrap();
+                }
+            }
+        }
+        // What was to be taken back before was.
+        let open: Vec<_> = (0..state.steps.len())
+            .filter(|&i| state.work(i).status.in_flight() || matches!(state.work(i).status, Status::Started))
+            .filter(|&i| state.step(i).id != hold)
+            .collect();
+        for i in open {
+            let step = state.step(i).id.clone();
+            let what = What::StepFailed { step, reason: "r".to_owned() };
+            let _ = state.apply(&Event { at, what });
+        }
+    }
+    panic!("the guard is never looked at");
+}
+
+/// The region goes dark with a fence's call under way: a pause takes hold all the same.
+#[test]
+fn a_fence_in_doubt_keeps_no_run_from_pausing() {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let first =
+        until(&rig, |w| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("fence.")));
+    let mut dark = Rig::new(truststream(), "region-dark", 1);
+    dark.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    let (done, _) = dark.second(&first.records, &[].to_vec(), &[Signal::Pause], None).unwrap();
+    assert_eq!(done.ended.stop, Stop::Paused);
+}
