@@ -39,6 +39,8 @@ backbone() {
     inside "$place" sh -c 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6' 2>/dev/null || true
   done
   inside net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter'
+  # Who sends to a region whose cable is out is told each time.
+  inside net sh -c 'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit'
 }
 
 # One cable from the backbone to the place. No end of it is ever outside the world.
@@ -92,7 +94,10 @@ NFT
 create_primary() {
   local data
   data=$(data west)
-  as_postgres west initdb -D "$data" -U postgres -A peer --no-sync --data-checksums --wal-segsize=1 -E UTF8 --no-locale \
+  # Broken off, it leaves shared memory, which goes with a mount that only it sees.
+  # shellcheck disable=SC2016
+  inside west sh -c 'mount -t tmpfs shm /dev/shm && cd / && exec runuser -u postgres -- "$@"' - \
+    "$(postgres_bin)/initdb" -D "$data" -U postgres -A peer --no-sync --data-checksums --wal-segsize=1 -E UTF8 --no-locale \
     > "$dir/log/initdb.log"
   # Nothing in it names a region, so that a copy serves in another one as it is, also after pg_rewind.
   cat >> "$data/postgresql.conf" <<CONF
@@ -107,6 +112,8 @@ max_connections = 60
 shared_buffers = 16MB
 # Nothing outlives a killed server in /dev/shm.
 dynamic_shared_memory_type = mmap
+# pg_rewind reads a server's own WAL back to where the two parted.
+wal_keep_size = 32MB
 min_wal_size = 8MB
 max_wal_size = 48MB
 max_slot_wal_keep_size = 96MB
@@ -224,6 +231,8 @@ server:
   do-daemonize: no
   num-threads: 1
   module-config: "iterator"
+  # Ports of clients, so that its questions are told from services' answers.
+  outgoing-port-avoid: 0-32767
   local-zone: "." refuse
   local-zone: "$zone." transparent
   # A server that was away is asked again at once; what it said is kept as long as it said.
