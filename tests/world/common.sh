@@ -70,9 +70,11 @@ postgres_bin() {
 
 data() { echo "$run/$1/disk/data"; }
 
-start_postgres() {
-  as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$run/$1/postgres.log" -w -t 60 start > /dev/null 2>&1 ||
-    { tail -n 5 "$run/$1/postgres.log" >&2; die "PostgreSQL in $1 did not start"; }
+start_postgres() { pg_ctl "$1" start; }
+restart_postgres() { pg_ctl "$1" -m fast restart; }
+pg_ctl() {
+  as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$run/$1/postgres.log" -w -t 60 "${@:2}" > /dev/null 2>&1 ||
+    { tail -n 5 "$run/$1/postgres.log" >&2; die "PostgreSQL in $1 did not ${!#}"; }
 }
 start_nginx() { spawn nginx "$1" nginx -e stderr -c "$dir/$1/nginx.conf"; }
 start_app() { spawn app "$1" /usr/bin/python3 -B "$here/lib/app.py" "$dir/world.json" "$1"; }

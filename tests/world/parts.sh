@@ -171,6 +171,7 @@ create_standby() {
 api() {
   local place
   if [ -n "$1" ]; then
+    echo "$1" > "$dir/localstack"
     setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${1#http://}" \
       >> "$dir/log/api.log" 2>&1 < /dev/null &
     echo "$! $(started_at $!)" > "$dir/forward.pid"
