@@ -6,7 +6,7 @@ describe() {
   {
     printf '{\n  "id": %s, "zone": "%s", "ttl": 5, "home": "west", "database": "shop",\n' "$id" "$zone"
     printf '  "names": {"www": "www.%s", "db": "db.%s"}, "health": "http://www.%s/health",\n' "$zone" "$zone" "$zone"
-    printf '  "bin": "%s", "run": "%s",\n  "regions": {' "$(postgres_bin)" "$run"
+    printf '  "bin": "%s", "run": "%s",\n  "archive": %s,\n  "regions": {' "$(postgres_bin)" "$run" "$(archive_url)"
     for region in $regions; do
       printf '%s\n    "%s": {"namespace": "%s", "subnet": "%s.%s.0/24",\n' \
         "$comma" "$region" "$(ns "$region")" "$net" "$(number "$region")"
@@ -20,6 +20,7 @@ describe() {
     printf '\n  },\n  "users": {"namespace": "%s"},\n' "$(ns users)"
     printf '  "cloud": {"namespace": "%s", "api": %s},\n  "net": {"namespace": "%s"},\n' \
       "$(ns cloud)" "$(api_url cloud)" "$(ns net)"
+    printf '  "ca": %s,\n' "$(if [ -n "$localstack" ]; then printf '"%s"' "$dir/tls/ca.pem"; else printf null; fi)"
     printf '  "dns": {"address": "%s", "api": "http://%s:8081", "key": "%s"},\n  "logins": {' \
       "$(address cloud dns)" "$(address cloud dns)" "$(password dns)"
     comma=
@@ -32,3 +33,4 @@ describe() {
 }
 
 api_url() { if [ -n "$localstack" ]; then printf '"http://%s:4566"' "$(address "$1" api)"; else printf null; fi; }
+archive_url() { if [ -n "$localstack" ]; then printf '"%s/%s"' "$localstack" "$bucket"; else printf null; fi; }

@@ -166,28 +166,11 @@ create_standby() {
   start_postgres "$1"
 }
 
-# Weakest part of an honest region: one process answers for ssh, and passes the region's AWS calls on to LocalStack.
-# The calls leave the world by a socket in the file system, so no cable does.
-api() {
-  local place
-  if [ -n "$1" ]; then
-    echo "$1" > "$dir/localstack"
-    setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${1#http://}" \
-      >> "$dir/log/api.log" 2>&1 < /dev/null &
-    echo "$! $(started_at $!)" > "$dir/forward.pid"
-    for place in $regions cloud; do
-      spawn api "$place" /usr/bin/python3 -B "$here/lib/forward.py" "tcp:$(address "$place" api):4566" "unix:$run/api"
-    done
-    cat > "$run/archive" <<SH
-#!/bin/sh
-exec curl -sf -m 20 -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 -u 111111111111:test \\
-  -T "\$1" "http://$(address east api):4566/world$id/wal/\$2"
-SH
-    chmod +x "$run/archive"
-    until_true 10 "the bucket" curl -sf -m 5 -X PUT "$1/world$id"
-  fi
-  for place in $regions; do
-    spawn ssh "$place" /usr/bin/python3 -B "$here/lib/forward.py" "tcp:$(address "$place" db):22" banner:SSH-2.0-stand-in
+# One process for each greets as ssh does.
+ssh() {
+  local region
+  for region in $regions; do
+    spawn ssh "$region" /usr/bin/python3 -B "$here/lib/forward.py" "tcp:$(address "$region" db):22" banner:SSH-2.0-stand-in
   done
 }
 
@@ -242,6 +225,8 @@ server:
 stub-zone:
   name: "$zone."
   stub-addr: $(address cloud dns)
+server:
+$([ -z "$localstack" ] || aws_names)
 remote-control:
   control-enable: no
 CONF

@@ -77,7 +77,8 @@ class World:
     def curl(self, place: str, url: str, seconds: float = 4) -> tuple[int, dict, float]:
         """curl's exit code, the answer, and how long it took."""
         began = time.monotonic()
-        command = [f"{HERE}/in", self.folder, place, "curl", "-s", "-m", str(seconds), url]
+        trust = ["--cacert", self.facts["ca"]] if self.facts["ca"] else []
+        command = [f"{HERE}/in", self.folder, place, "curl", "-s", "-m", str(seconds), *trust, url]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         try:
             answer = json.loads(done.stdout)

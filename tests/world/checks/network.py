@@ -5,7 +5,7 @@ import os
 import stat
 import time
 
-from checks.harness import NOTHING_CAME, TOLD, World, check, equal, eventually, later
+from checks.harness import NOTHING_CAME, TOLD, World, check, check_with_localstack, equal, eventually, later
 
 
 @check
@@ -113,6 +113,21 @@ def slow(world: World, other: World) -> None:
 
 
 @check
+def all_healed(world: World, other: World) -> None:
+    """heal-all ends every fault of network and disk at once"""
+    for fault in ("black-hole east", "link-down north", "one-way users west", "slow west 100", "fill-disk north"):
+        world.fault(*fault.split())
+    equal(world.curl("users", world.web("west"), 1)[0], NOTHING_CAME, "curl")
+    world.fault("heal-all")
+    assert world.healthy("west"), "west is not healthy"
+    for region in ("east", "north"):
+        found = world.curl("users", world.web(region))[1]
+        equal((found["ok"], found["server_site"]), (True, "west"), f"{region}'s application")
+    used = world.do("host", "north", "df", "--output=pcent", world.region("north")["disk"])
+    assert "100%" not in used, used
+
+
+@check
 def pooled(world: World, other: World) -> None:
     """a fresh client follows the name, a pooled one keeps its connection; a closed group stops the first only"""
     with world.client("fresh") as fresh, world.client("pooled") as pool:
@@ -139,3 +154,18 @@ def packets(world: World, other: World) -> None:
     assert ("east", "west", "tcp", 80) in rows, rows
     assert not [row for row in rows if row[0] == "users"], rows
     assert found["totals"]["replies"]["west>east"], found["totals"]
+
+
+@check_with_localstack
+def aws_names(world: World, other: World) -> None:
+    """AWS's own names lead to each region's AWS, by TLS; a dark region's does not answer, the others' and Route 53's do"""
+
+    def asked(host: str) -> int:
+        return world.curl("east", f"https://{host}.amazonaws.com/_drctl", 2)[0]
+
+    hosts = ("rds.us-west-2", "sts.us-east-1", "bucket.s3.us-east-1", "route53")
+    equal([asked(host) for host in hosts], [0, 0, 0, 0], "curl")
+    equal(world.curl("east", f"{world.region('west')['api']}/_drctl")[1]["extension"], "drctl", "AWS in west")
+    world.fault("black-hole", "west")
+    equal([asked(host) for host in hosts], [NOTHING_CAME, 0, 0, 0], "curl, while west is dark")
+    world.fault("heal", "west")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -97,8 +98,8 @@ def main() -> None:
     with open(sys.argv[1]) as file:
         world = json.load(file)
     folder = os.path.dirname(os.path.abspath(sys.argv[1]))
-    # An account for each world, so that many can share one LocalStack.
-    aws = Account(sys.argv[2].rstrip("/"), f"9{world['id']:011d}")
+    # An account for each world that there ever was, so that many can share one LocalStack.
+    aws = Account(sys.argv[2].rstrip("/"), f"9{int(time.time()) % 10**8:08d}{world['id']:03d}")
     made = {"account": aws.number, "zone": zone(aws, world, folder), "sites": databases(aws, world, folder)}
     with open(f"{folder}/aws.json", "w") as file:
         json.dump(made, file, indent=2)

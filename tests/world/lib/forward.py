@@ -1,7 +1,11 @@
-"""Pass connections on. Usage: forward.py LISTEN TO, each tcp:HOST:PORT or unix:PATH; or TO is banner:TEXT, which only greets."""
+"""Pass connections on. Usage: forward.py LISTEN TO, each tcp:HOST:PORT or unix:PATH; or TO is banner:TEXT, which only greets.
+
+LISTEN may be tls:HOST:PORT:FOLDER, with cert.pem and key.pem in the folder: what is passed on is then plain.
+"""
 
 import asyncio
 import os
+import ssl
 import sys
 
 
@@ -42,8 +46,11 @@ async def serve(listen: str, to: str) -> None:
         server = await asyncio.start_unix_server(accept, rest)
         os.chmod(rest, 0o600)
     else:
-        host, port = rest.rsplit(":", 1)
-        server = await asyncio.start_server(accept, host, int(port))
+        host, port, *folder = rest.split(":", 2)
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if kind == "tls" else None
+        if tls:
+            tls.load_cert_chain(f"{folder[0]}/cert.pem", f"{folder[0]}/key.pem")
+        server = await asyncio.start_server(accept, host, int(port), ssl=tls)
     await server.serve_forever()
 
 
