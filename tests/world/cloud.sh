@@ -6,11 +6,11 @@ aws_region() { case $1 in west) echo us-west-2 ;; east) echo us-east-1 ;; north)
 # The calls leave the world by a socket in the file system, so no cable does.
 api() {
   local place way
-  echo "$localstack" > "$dir/localstack"
+  echo "$localstack" > "$run/localstack"
   certificate
   setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}" \
     >> "$dir/log/api.log" 2>&1 < /dev/null &
-  echo "$! $(started_at $!)" > "$dir/forward.pid"
+  echo "$! $(started_at $!)" > "$run/forward.pid"
   for place in $regions cloud; do
     for way in "tcp:$(address "$place" api):4566" "tls:$(address "$place" api):443:$dir/tls"; do
       spawn api "$place" /usr/bin/python3 -B "$here/lib/forward.py" "$way" "unix:$run/api"

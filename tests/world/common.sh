@@ -8,16 +8,19 @@ export LC_ALL
 say() { echo "world: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# Takes the world's folder; the number in it is missing as long as `up` has not claimed one.
+# Takes the world's folder. The number is missing as long as `up` has not claimed one.
 open_world() {
+  local mark
   [ "$(id -u)" = 0 ] || die "namespaces need root"
-  [ -d "$1" ] || die "no world in $1"
-  dir=$(cd "$1" && pwd)
-  id=$(cat "$dir/id" 2>/dev/null || true)
-  regions=$(cat "$dir/regions" 2>/dev/null || true)
-  net="10.${id:-0}"
-  # Outside DIR, because PostgreSQL's user must reach it, wherever DIR is.
+  dir=$(realpath -m "$1")
+  id='' regions=''
+  # What keeps a world is outside of DIR: PostgreSQL's user must reach it, and `down` must find it when DIR is gone.
+  for mark in /run/world*/dir; do
+    if [ "$(cat "$mark" 2>/dev/null)" = "$dir" ]; then id=${mark#/run/world} id=${id%/dir}; fi
+  done
   run=/run/world${id:-none}
+  net="10.${id:-0}"
+  if [ -e "$run/regions" ]; then regions=$(cat "$run/regions"); fi
 }
 
 need_world() {

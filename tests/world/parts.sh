@@ -1,14 +1,17 @@
 # What `up` builds, part by part; sourced after common.sh.
 # shellcheck shell=bash disable=SC2154
 
-# A number that no other world has: the creation of the first namespace is the claim.
+# A number that no other world has: the creation of its folder is the claim.
 claim() {
-  local first try error
+  local first try number
   first=$(printf %s "$dir" | cksum | cut -d' ' -f1)
   for try in $(seq 0 249); do
-    id=$(((first + try) % 250 + 1))
-    error=$(ip netns add "world$id-net" 2>&1) && { echo "$id" > "$dir/id"; return; }
-    [ -e "/run/netns/world$id-net" ] || die "no namespaces here: $error"
+    number=$(((first + try) % 250 + 1))
+    if mkdir "/run/world$number" 2>/dev/null; then
+      echo "$1" > "/run/world$number/regions"
+      echo "$dir" > "/run/world$number/dir"
+      return
+    fi
   done
   die "250 worlds are up already"
 }
@@ -16,7 +19,7 @@ claim() {
 # Logins are files as drctl reads them. Nobody but root can open them, and PostgreSQL's user its own.
 folders() {
   local region who
-  mkdir -p "$dir/log" "$dir/logins" "$run"
+  mkdir -p "$dir/log" "$dir/logins"
   for who in app drctl repl; do
     (umask 077; printf '{"username": "%s", "password": "%s"}\n' "$who" "$(password "$who")" > "$dir/logins/$who.json")
   done
@@ -33,11 +36,11 @@ password() { echo "$1-of-world-$id"; }
 
 backbone() {
   local place
-  ip -n "$(ns net)" link set lo up
-  for place in $regions users cloud; do ip netns add "$(ns "$place")"; done
   for place in $(places); do
+    ip netns add "$(ns "$place")"
     inside "$place" sh -c 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6' 2>/dev/null || true
   done
+  ip -n "$(ns net)" link set lo up
   inside net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter'
   # Who sends to a region whose cable is out is told each time.
   inside net sh -c 'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit'

@@ -1,10 +1,9 @@
 """The same servers and the same zone through AWS's API."""
 
 import json
-import os
 import sys
 
-from checks.harness import HERE, LOCALSTACK, World, check_with_localstack, equal, eventually, later
+from checks.harness import HERE, LOCALSTACK, World, check_apart_with_localstack, equal, eventually, later
 
 sys.path.insert(0, f"{HERE}/lib")
 
@@ -13,19 +12,18 @@ from aws import Account, tag  # noqa: E402
 RECOVERS = "SELECT pg_is_in_recovery()"
 
 
-@check_with_localstack
-def failover(world: World, other: World) -> None:
+@check_apart_with_localstack
+def failover(folder: str) -> None:
     """AWS's calls fence, promote and redirect really: a group, a reboot, a promotion, a record, and no row is lost"""
-    mine = World(f"{os.path.dirname(world.folder)}/aws", "--localstack", LOCALSTACK)
-    process = mine.start()
-    words = process.communicate(timeout=60)[1]
-    equal(process.returncode, 0, f"exit code of up: {words}")
-    mine.open()
-    mine.do("aws")
+    world = World(f"{folder}/aws", "--localstack", LOCALSTACK)
     try:
-        failed_over(mine)
+        words = (process := world.start()).communicate(timeout=60)[1]
+        equal(process.returncode, 0, f"exit code of up: {words}")
+        world.open()
+        world.do("aws")
+        failed_over(world)
     finally:
-        mine.do("down")
+        world.do("down")
 
 
 def failed_over(world: World) -> None:
