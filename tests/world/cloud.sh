@@ -34,7 +34,9 @@ certificate() {
   mkdir -p "$dir/tls"
   (
     cd "$dir/tls" || exit 1
-    request() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3 "$@" 2>> "$dir/log/tls.log"; }
+    request() {
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3 "$@" 2>> "$dir/log/tls.log"
+    }
     request -subj "/CN=world $id" -keyout ca.key -out ca.pem
     request -subj /CN=amazonaws.com -addext "subjectAltName=$names" -addext basicConstraints=critical,CA:FALSE \
       -CA ca.pem -CAkey ca.key -keyout key.pem -out cert.pem

@@ -1,4 +1,4 @@
-# Shared by the commands of a world; sourced, with their folder in `here`. Names and addresses follow from the world's number alone.
+# Shared by the commands of a world; sourced, with their folder in `here`. Names and addresses follow from its number alone.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 zone=shop.test

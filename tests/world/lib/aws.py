@@ -1,4 +1,4 @@
-"""The world as AWS has it: one RDS instance a region, a fence for each, and the zone, all bridged. Usage: aws.py WORLD LOCALSTACK
+"""The world as AWS has it: an RDS instance a region, a fence for each, the zone, all bridged. Usage: aws.py WORLD LOCALSTACK
 
 Calls are made by hand, because nothing else here needs an SDK.
 """
@@ -35,7 +35,7 @@ class Account:
             raise RuntimeError(f"{service} in {region}: {error.code}: {error.read().decode()}") from error
 
     def query(self, service: str, region: str, action: str, **more: str) -> str:
-        form = {"Action": action, "Version": VERSIONS[service], **{key.replace("_", "."): value for key, value in more.items()}}
+        form = {"Action": action, "Version": VERSIONS[service]} | {key.replace("_", "."): more[key] for key in more}
         return self.send(service, region, "", urllib.parse.urlencode(form))
 
     def control(self, path: str, body: dict) -> dict:
@@ -71,7 +71,8 @@ def databases(aws: Account, world: dict, folder: str) -> dict:
         here |= {"instance": name, "group": aws.group(region, "open"), "fence_group": aws.group(region, "fence")}
         common["VpcSecurityGroupIds_VpcSecurityGroupId_1"] = here["group"]
         if site == world["home"]:
-            arn = tag(aws.query("rds", region, "CreateDBInstance", DBInstanceIdentifier=name, **common, **source), "DBInstanceArn")
+            answer = aws.query("rds", region, "CreateDBInstance", DBInstanceIdentifier=name, **common, **source)
+            arn = tag(answer, "DBInstanceArn")
         else:
             replica = {"SourceDBInstanceIdentifier": arn, "SourceRegion": REGIONS[world["home"]]}
             aws.query("rds", region, "CreateDBInstanceReadReplica", DBInstanceIdentifier=name, **common, **replica)

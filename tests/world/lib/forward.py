@@ -1,6 +1,6 @@
-"""Pass connections on. Usage: forward.py LISTEN TO, each tcp:HOST:PORT or unix:PATH; or TO is banner:TEXT, which only greets.
+"""Pass connections on. Usage: forward.py LISTEN TO, each tcp:HOST:PORT or unix:PATH.
 
-LISTEN may be tls:HOST:PORT:FOLDER, with cert.pem and key.pem in the folder: what is passed on is then plain.
+TO may be banner:TEXT, which only greets. LISTEN may be tls:HOST:PORT:FOLDER, with cert.pem and key.pem in the folder: what is passed on is then plain.
 """
 
 import asyncio
