@@ -45,6 +45,34 @@ def _set_group(body: dict) -> dict:
         return {"group": name, "capacity_limit": asg_engine.of(group).capacity_limit}
 
 
+def _set_zone(body: dict) -> dict:
+    from drctl_localstack import route53
+
+    missing = [name for name in ("account", "zone") if not body.get(name)]
+    if missing:
+        raise ValueError(f"missing {', '.join(missing)}")
+    account, zone = body.pop("account"), body.pop("zone")
+    with LOCK:
+        answer = route53.configure(account, zone, body)
+    if answer is None:
+        raise NotThere(f"no hosted zone {zone} in account {account}")
+    return answer
+
+
+def _bridges(request: Request) -> dict:
+    from drctl_localstack import route53
+
+    with LOCK:
+        shown = [
+            {"account": db.account_id, "region": db.region, "instance": db.db_instance_identifier}
+            | rds_overlay.of(db).bridge.show()
+            for db in rds_overlay.bridged()
+        ]
+        for (account, zone), bridge in route53.bridged().items():
+            shown.append({"account": account, "zone": zone} | bridge.show())
+    return {"bridges": shown}
+
+
 def _set_settings(body: dict) -> dict:
     with LOCK:
         settings.update(body)
@@ -63,6 +91,7 @@ def _reset(body: dict) -> dict:
             _forget_estate()
             route53.reset()
         else:
+            route53.forget_bridges()
             rds_overlay.forget_knobs()
             _forget_limits()
     return {"reset": "estate" if body.get("estate") else "control"}
@@ -97,12 +126,14 @@ READS = {
     "": lambda request: {"extension": "drctl", "settings": settings.snapshot()},
     "settings": lambda request: settings.snapshot(),
     "faults": lambda request: {"faults": traffic.faults()},
+    "bridges": _bridges,
     "calls": _calls,
     "log": _log,
 }
 WRITES = {
     "settings": _set_settings,
     "rds": _set_instance,
+    "route53": _set_zone,
     "autoscaling": _set_group,
     "faults": traffic.add_fault,
     "reset": _reset,

@@ -5,12 +5,14 @@ The overlay rides on moto's own object, so it goes when the instance goes.
 
 import time
 import uuid
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from moto.rds.models import DBInstance, rds_backends
 
-from drctl_localstack import rds_events, settings
+from drctl_localstack import bridges, rds_events, settings
+from drctl_localstack.bridges import Bridge
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Busy:
     since: float
     setting: str
     seen: float = 0.0  # when somebody last saw it under way: it did not end before that, however short it is made
+    bridged: Future | None = None
 
 
 @dataclass
@@ -28,12 +31,14 @@ class Promotion:
     since: float
     retention: int | None
     window: str | None
+    bridged: Future | None = None
 
 
 @dataclass
 class GroupChange:
     since: float
     old: list[str]
+    bridged: Future | None = None
 
 
 @dataclass
@@ -57,6 +62,11 @@ class Overlay:
     replica_since: float | None = None
     replica_until: float | None = None
     lag: list[LagPoint] = field(default_factory=list)
+    bridge: Bridge | None = None
+
+    def __deepcopy__(self, _) -> "Overlay":
+        """moto copies a source's attributes for a restore, which gets an overlay of its own; runs cannot be copied."""
+        return Overlay()
 
 
 def of(db: DBInstance) -> Overlay:
@@ -93,16 +103,29 @@ def settle(db: DBInstance, now: float) -> None:
     if overlay.busy:
         _settle_busy(db, overlay, overlay.busy, now)
     if overlay.group_change and now >= overlay.group_change.since + settings.seconds("sg_apply_ms"):
-        overlay.group_change = None
+        if _really(db, overlay, overlay.group_change, "groups"):
+            overlay.group_change = None
     if overlay.promotion:
         duration = settings.seconds("promote_lag_before_modifying_ms") + settings.seconds("promote_modifying_ms")
-        if now >= overlay.promotion.since + duration:
-            _finish_promotion(db, overlay, overlay.promotion.since + duration)
+        due = overlay.promotion.since + duration
+        if now >= due and _really(db, overlay, overlay.promotion, "promoted"):
+            _finish_promotion(db, overlay, now if overlay.bridge else due)
+
+
+def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange, event: str) -> bool:
+    """Has it happened where the instance's bridge leads? The first time that it is asked, the bridge is told."""
+    if overlay.bridge is None:
+        return True
+    if change.bridged is None:
+        names = {"account": db.account_id, "region": db.region, "instance": db.db_instance_identifier}
+        change.bridged = overlay.bridge.start({"event": event, **names, "groups": group_ids(db)})
+    return bridges.did(change.bridged)
 
 
 def _settle_busy(db: DBInstance, overlay: Overlay, busy: Busy, now: float) -> None:
     end = busy.since + settings.seconds(busy.setting)
-    if now < end:
+    happened = busy.status != "rebooting" or _really(db, overlay, busy, "rebooted")
+    if now < end or not happened:
         busy.seen = now
         return
     overlay.busy = None
@@ -115,6 +138,21 @@ def settle_account(account: str, now: float) -> None:
     for backend in list(rds_backends[account].values()):
         for db in list(backend.databases.values()):
             settle(db, now)
+
+
+def bridged() -> list[DBInstance]:
+    return [
+        db
+        for account in list(rds_backends.values())
+        for backend in list(account.values())
+        for db in list(backend.databases.values())
+        if of(db).bridge
+    ]
+
+
+def settle_bridged(now: float) -> None:
+    for db in bridged():
+        settle(db, now)
 
 
 def _finish_promotion(db: DBInstance, overlay: Overlay, at: float) -> None:
@@ -214,6 +252,7 @@ KNOBS = {
     "endpoint",
     "restorable_lag_ms",
     "latest_restorable_time",
+    "bridge",
 }
 
 
@@ -240,6 +279,9 @@ def configure(db: DBInstance, body: dict) -> None:
     if "latest_restorable_time" in body:
         text = body["latest_restorable_time"]
         overlay.restorable_time = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    if "bridge" in body:
+        overlay.bridge = bridges.made(body["bridge"])
+        bridges.watch(settle_bridged)
 
 
 def _endpoint(value: dict | None) -> dict | None:

@@ -3,12 +3,14 @@
 import random
 import string
 import time
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from localstack.aws.api import CommonServiceException, RequestContext
 from moto.route53.models import FakeZone, RecordSet, route53_backends
 
-from drctl_localstack import records, settings
+from drctl_localstack import bridges, records, settings
+from drctl_localstack.bridges import Bridge
 from drctl_localstack.settings import LOCK
 
 MOST_ITEMS = 300
@@ -16,6 +18,9 @@ MOST_ITEMS = 300
 # Change id -> when it was accepted, and (account, zone) -> when its last batch was. Kept until a reset.
 _changes: dict[tuple[str, str], float] = {}
 _last_batch: dict[tuple[str, str], float] = {}
+# (account, zone) -> what takes its record sets to real name servers, and change id -> that run of it.
+_bridges: dict[tuple[str, str], Bridge] = {}
+_runs: dict[str, tuple[tuple[str, str], Future]] = {}
 
 
 def _zone(context: RequestContext, zone_id: str) -> FakeZone:
@@ -56,7 +61,7 @@ def _new_change(account: str) -> dict:
 
 def _change_info(account: str, change_id: str) -> dict:
     accepted = _changes[(account, change_id)]
-    pending = time.time() < accepted + settings.seconds("insync_ms")
+    pending = time.time() < accepted + settings.seconds("insync_ms") or not _bridged(change_id)
     return {
         "Id": f"/change/{change_id}",
         "Status": "PENDING" if pending else "INSYNC",
@@ -82,9 +87,49 @@ def change_record_sets(context: RequestContext, request: dict) -> dict:
         zone.rrsets = [_as_moto(record_set) for record_set in after]
         _last_batch[key] = time.time()
         info = _new_change(context.account_id)
+        _tell_bridge(key, zone.name, info, request["ChangeBatch"]["Changes"], after)
         if request["ChangeBatch"].get("Comment"):
             info["Comment"] = request["ChangeBatch"]["Comment"]
         return {"ChangeInfo": info}
+
+
+def _bridged(change_id: str) -> bool:
+    key, run = _runs.get(change_id, (None, None))
+    return key not in _bridges or bridges.did(run)
+
+
+def _tell_bridge(key: tuple[str, str], zone: str, info: dict, changes: list[dict], after: list[dict]) -> None:
+    bridge = _bridges.get(key)
+    if bridge is None:
+        return
+    touched = [records.normal(change["ResourceRecordSet"]) for change in changes]
+    changed = [{"name": name, "type": kind} for name, kind in sorted({(s["Name"], s["Type"]) for s in touched})]
+    document = {"account": key[0], "zone_id": key[1], "zone": zone, "changed": changed, "record_sets": after}
+    _runs[info["Id"].rsplit("/", 1)[-1]] = (key, bridge.start(document))
+
+
+def configure(account: str, zone_id: str, body: dict) -> dict | None:
+    """The control surface's way in. None: there is no such zone."""
+    if set(body) != {"bridge"}:
+        raise ValueError(f"know bridge, not {sorted(body)}")
+    if zone_id not in route53_backends[account]["aws"].zones:
+        return None
+    bridge = bridges.made(body["bridge"])
+    if bridge:
+        _bridges[(account, zone_id)] = bridge
+    else:
+        _bridges.pop((account, zone_id), None)
+    return {"zone": zone_id, "bridge": bridge and bridge.show()}
+
+
+def bridged() -> dict[tuple[str, str], Bridge]:
+    return dict(_bridges)
+
+
+def forget_bridges() -> None:
+    """Changes that wait for one wait no longer."""
+    _bridges.clear()
+    _runs.clear()
 
 
 def list_record_sets(context: RequestContext, request: dict) -> dict:
@@ -145,6 +190,7 @@ def _with_real_change(inner):
 def reset() -> None:
     _changes.clear()
     _last_batch.clear()
+    forget_bridges()
 
 
 def table(inner: dict) -> dict:

@@ -1,0 +1,1 @@
+"""What selftest asserts of a world, in the order of the modules."""

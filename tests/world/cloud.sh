@@ -1,0 +1,55 @@
+# AWS in the world: LocalStack, at an address in each region and one for what is global; sourced after common.sh.
+# shellcheck shell=bash disable=SC2154
+
+aws_region() { case $1 in west) echo us-west-2 ;; east) echo us-east-1 ;; north) echo eu-west-1 ;; esac; }
+
+# The calls leave the world by a socket in the file system, so no cable does.
+api() {
+  local place way
+  echo "$localstack" > "$run/localstack"
+  certificate
+  setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}" \
+    >> "$dir/log/api.log" 2>&1 < /dev/null &
+  echo "$! $(started_at $!)" > "$run/forward.pid"
+  for place in $regions cloud; do
+    for way in "tcp:$(address "$place" api):4566" "tls:$(address "$place" api):443:$dir/tls"; do
+      spawn api "$place" /usr/bin/python3 -B "$here/lib/forward.py" "$way" "unix:$run/api"
+    done
+  done
+  cat > "$run/archive" <<SH
+#!/bin/sh
+exec curl -sf -m 20 -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 -u 111111111111:test \\
+  -T "\$1" "http://$(address east api):4566/$bucket/wal/\$2"
+SH
+  chmod +x "$run/archive"
+  until_true 10 "the bucket" curl -sf -m 5 -X PUT "$localstack/$bucket"
+}
+
+# An authority of the world's own vouches for AWS's names. Clients trust it by SSL_CERT_FILE.
+certificate() {
+  local region names="DNS:*.amazonaws.com,DNS:*.s3.amazonaws.com"
+  for region in $regions; do
+    names="$names,DNS:*.$(aws_region "$region").amazonaws.com,DNS:*.s3.$(aws_region "$region").amazonaws.com"
+  done
+  mkdir -p "$dir/tls"
+  (
+    cd "$dir/tls" || exit 1
+    request() {
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3 "$@" 2>> "$dir/log/tls.log"
+    }
+    request -subj "/CN=world $id" -keyout ca.key -out ca.pem
+    request -subj /CN=amazonaws.com -addext "subjectAltName=$names" -addext basicConstraints=critical,CA:FALSE \
+      -CA ca.pem -CAkey ca.key -keyout key.pem -out cert.pem
+  )
+}
+
+# Lines for a resolver: a region's names lead into the region, all others to what is global.
+aws_names() {
+  local region name
+  {
+    echo "amazonaws.com $(address cloud api)"
+    for region in $regions; do echo "$(aws_region "$region").amazonaws.com $(address "$region" api)"; done
+  } | while read -r name address; do
+    printf '  local-zone: "%s." redirect\n  local-data: "%s. 60 A %s"\n' "$name" "$name" "$address"
+  done
+}

@@ -1,0 +1,106 @@
+# Shared by the commands of a world; sourced, with their folder in `here`. Names and addresses follow from its number alone.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+zone=shop.test
+LC_ALL=C.UTF-8
+export LC_ALL
+
+say() { echo "world: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Takes the world's folder. The number is missing as long as `up` has not claimed one.
+open_world() {
+  local mark
+  [ "$(id -u)" = 0 ] || die "namespaces need root"
+  dir=$(realpath -m "$1")
+  id='' regions=''
+  # What keeps a world is outside of DIR: PostgreSQL's user must reach it, and `down` must find it when DIR is gone.
+  for mark in /run/world*/dir; do
+    if [ "$(cat "$mark" 2>/dev/null)" = "$dir" ]; then id=${mark#/run/world} id=${id%/dir}; fi
+  done
+  run=/run/world${id:-none}
+  net="10.${id:-0}"
+  if [ -e "$run/regions" ]; then regions=$(cat "$run/regions"); fi
+}
+
+need_world() {
+  open_world "$1"
+  [ -n "$id" ] || die "$1 is not up"
+}
+
+ns() { echo "world$id-$1"; }
+places() { echo "net $regions users cloud"; }
+
+# The third number of a place's addresses.
+number() {
+  case $1 in
+    west) echo 1 ;; east) echo 2 ;; north) echo 3 ;; users) echo 8 ;; cloud) echo 9 ;;
+    *) die "unknown place $1" ;;
+  esac
+}
+
+# web: nginx. db: PostgreSQL and its host's port 22. api: AWS in that region. dns: PowerDNS.
+address() {
+  local host
+  case $2 in self) host=10 ;; web) host=2 ;; db) host=3 ;; api) host=4 ;; dns) host=53 ;; esac
+  echo "$net.$(number "$1").$host"
+}
+
+is_region() { case " $regions " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+need_region() { is_region "$1" || die "no region $1; this world has: $regions"; }
+
+inside() { ip netns exec "$(ns "$1")" "${@:2}"; }
+
+# Started for good: own session, nothing of ours kept open. $1 is the name of its log, $2 the place.
+spawn() {
+  local log="$dir/log/$2-$1.log"
+  setsid ip netns exec "$(ns "$2")" "${@:3}" >> "$log" 2>&1 < /dev/null &
+}
+
+# PostgreSQL's programs, as its user, in a region. The socket is an abstract one, so it belongs to the namespace.
+as_postgres() {
+  local region=$1 bin
+  bin=$(postgres_bin)
+  (cd / && ip netns exec "$(ns "$region")" runuser -u postgres -- \
+    env PATH="$bin:$PATH" PGHOST=@postgres PGPASSFILE="$run/pgpass" PGCONNECT_TIMEOUT=5 "${@:2}")
+}
+
+postgres_bin() {
+  local found
+  found=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)
+  dirname "${found:?PostgreSQL is not installed}"
+}
+
+data() { echo "$run/$1/disk/data"; }
+
+start_postgres() { pg_ctl "$1" start; }
+restart_postgres() { pg_ctl "$1" -m fast restart; }
+pg_ctl() {
+  as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$run/$1/postgres.log" -w -t 60 "${@:2}" > /dev/null 2>&1 ||
+    { tail -n 5 "$run/$1/postgres.log" >&2; die "PostgreSQL in $1 did not ${!#}"; }
+}
+start_nginx() { spawn nginx "$1" nginx -e stderr -c "$dir/$1/nginx.conf"; }
+start_app() { spawn app "$1" /usr/bin/python3 -B "$here/lib/app.py" "$dir/world.json" "$1"; }
+
+# When a process began. With its number this names one process for good.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# The processes of a place whose name, or for scripts whose command line, is this.
+pids_of() {
+  local pid
+  for pid in $(ip netns pids "$(ns "$1")" 2>/dev/null); do
+    if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] ||
+      tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -q "/$2 "; then
+      echo "$pid"
+    fi
+  done
+}
+
+# Waits until a command succeeds: $1 seconds at most, $2 says what for.
+until_true() {
+  local end=$((SECONDS + $1))
+  until "${@:3}" > /dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || die "$2: not within $1 s"
+    sleep 0.1
+  done
+}

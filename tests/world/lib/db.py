@@ -1,0 +1,62 @@
+"""Connections whose every wait ends: a server that has vanished must not hold its client for minutes."""
+
+import json
+import select
+import threading
+import time
+
+import psycopg2
+from psycopg2 import extensions
+
+_now = threading.local()
+
+
+class TooLate(Exception):
+    pass
+
+
+def within(seconds: float) -> None:
+    """From here on this thread's connections have so long for all that they do."""
+    _now.end = time.monotonic() + seconds
+
+
+def _wait(connection) -> None:
+    while (state := connection.poll()) != extensions.POLL_OK:
+        left = max(_now.end - time.monotonic(), 0)
+        reads = [connection.fileno()] if state == extensions.POLL_READ else []
+        writes = [connection.fileno()] if state == extensions.POLL_WRITE else []
+        if not any(select.select(reads, writes, [], left)):
+            raise TooLate("no answer in time")
+
+
+extensions.set_wait_callback(_wait)
+
+
+class World:
+    """What world.json says."""
+
+    def __init__(self, path: str) -> None:
+        with open(path) as file:
+            self.facts = json.load(file)
+        self.regions: dict = self.facts["regions"]
+        with open(self.facts["logins"]["app"]) as file:
+            self.login = json.load(file)
+
+    def site(self, server: str | None) -> str | None:
+        """The region that has this database server."""
+        return next((name for name, region in self.regions.items() if region["db"] == server), None)
+
+    def connect(self):
+        """By name, so resolved anew each time."""
+        name, database = self.facts["names"]["db"], self.facts["database"]
+        connection = psycopg2.connect(
+            host=name,
+            dbname=database,
+            user=self.login["username"],
+            password=self.login["password"],
+            sslmode="disable",
+            gssencmode="disable",
+            options="-c statement_timeout=2000",
+        )
+        connection.autocommit = True
+        return connection

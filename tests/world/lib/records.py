@@ -1,0 +1,108 @@
+"""PowerDNS over its API. Usage: records.py WORLD create | set NAME REGION | show | sync"""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+
+with open(sys.argv[1]) as file:
+    WORLD = json.load(file)
+DNS, ZONE = WORLD["dns"], WORLD["zone"] + "."
+URL = f"{DNS['api']}/api/v1/servers/localhost/zones"
+
+
+def call(method: str, url: str, body: dict | None = None) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"X-API-Key": DNS["key"]}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.loads(answer.read() or "{}")
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"PowerDNS answered {error.code}: {error.read().decode()}") from error
+
+
+def record_set(name: str, kind: str, contents: list[str], ttl: int) -> dict:
+    records = [{"content": content, "disabled": False} for content in contents]
+    return {"name": name, "type": kind, "ttl": ttl, "changetype": "REPLACE", "records": records}
+
+
+def leads_to(name: str, region: str) -> dict:
+    if name not in WORLD["names"] or region not in WORLD["regions"]:
+        raise SystemExit(f"know {', '.join(WORLD['names'])} in {', '.join(WORLD['regions'])}")
+    role = {"www": "web", "db": "db"}[name]
+    return record_set(WORLD["names"][name] + ".", "A", [WORLD["regions"][region][role]], WORLD["ttl"])
+
+
+def change(sets: list[dict]) -> None:
+    if sets:
+        call("PATCH", f"{URL}/{ZONE}", {"rrsets": sets})
+
+
+def create() -> None:
+    home = WORLD["home"]
+    soa = f"ns.{ZONE} hostmaster.{ZONE} 1 3600 600 86400 1"
+    fixed = [record_set(ZONE, "SOA", [soa], 3600), record_set(f"ns.{ZONE}", "A", [DNS["address"]], 3600)]
+    names = [leads_to(name, home) for name in WORLD["names"]]
+    zone = {"name": ZONE, "kind": "Native", "nameservers": [f"ns.{ZONE}"], "rrsets": fixed + names}
+    end = time.monotonic() + 20
+    while True:  # the server may still be starting
+        try:
+            call("POST", URL, zone)
+            return
+        except urllib.error.URLError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def weighted(sets: list[dict], kind: str) -> str:
+    """As Route 53 does: shares by weight; where all are zero, all are alike."""
+    zero = not any(s.get("Weight") for s in sets)
+    shares = [(1 if zero else s["Weight"], r["Value"]) for s in sets for r in s["ResourceRecords"]]
+    pairs = ", ".join(f"{{{weight}, '{value}'}}" for weight, value in shares if weight)
+    return f'{kind} "pickwrandom({{{pairs}}})"'
+
+
+def take_over(name: str, kind: str, sets: list[dict]) -> list[dict]:
+    """One name and type of Route 53; what it was before here, plain or weighted, goes."""
+    gone = [{"name": name, "type": t, "changetype": "DELETE"} for t in (kind, "LUA")]
+    if not sets:
+        return gone
+    ttl = sets[0].get("TTL", 60)
+    if "AliasTarget" in sets[0]:
+        raise SystemExit(f"{name}: an alias, which a world does not have")
+    if "SetIdentifier" in sets[0]:
+        return [gone[0], record_set(name, "LUA", [weighted(sets, kind)], ttl)]
+    return [gone[1], record_set(name, kind, [r["Value"] for r in sets[0]["ResourceRecords"]], ttl)]
+
+
+def sync() -> None:
+    """Only names that the batch touched: others may be somebody else's."""
+    batch = json.load(sys.stdin)
+    sets = []
+    for name, kind in {(c["name"], c["type"]) for c in batch["changed"]}:
+        same = [s for s in batch["record_sets"] if (s["Name"], s["Type"]) == (name, kind)]
+        sets += take_over(name, kind, same)
+    change(sets)
+
+
+def show() -> None:
+    rrsets = call("GET", f"{URL}/{ZONE}")["rrsets"]
+    keep = [{"name": s["name"], "type": s["type"], "ttl": s["ttl"]} for s in rrsets]
+    for shown, s in zip(keep, rrsets):
+        shown["values"] = [r["content"] for r in s["records"]]
+    print(json.dumps(sorted(keep, key=lambda s: (s["name"], s["type"])), indent=2))
+
+
+match sys.argv[2:]:
+    case ["create"]:
+        create()
+    case ["set", name, region]:
+        change([leads_to(name, region)])
+    case ["show"]:
+        show()
+    case ["sync"]:
+        sync()
+    case _:
+        raise SystemExit(__doc__)

@@ -1,0 +1,272 @@
+# What `up` builds, part by part; sourced after common.sh.
+# shellcheck shell=bash disable=SC2154
+
+# A number that no other world has: the creation of its folder is the claim.
+claim() {
+  local first try number
+  first=$(printf %s "$dir" | cksum | cut -d' ' -f1)
+  for try in $(seq 0 249); do
+    number=$(((first + try) % 250 + 1))
+    if mkdir "/run/world$number" 2>/dev/null; then
+      echo "$1" > "/run/world$number/regions"
+      echo "$dir" > "/run/world$number/dir"
+      return
+    fi
+  done
+  die "250 worlds are up already"
+}
+
+# Logins are files as drctl reads them. Nobody but root can open them, and PostgreSQL's user its own.
+folders() {
+  local region who
+  mkdir -p "$dir/log" "$dir/logins"
+  for who in app drctl repl; do
+    (umask 077; printf '{"username": "%s", "password": "%s"}\n' "$who" "$(password "$who")" > "$dir/logins/$who.json")
+  done
+  (umask 077; echo "*:*:*:repl:$(password repl)" > "$run/pgpass")
+  chown postgres "$run/pgpass"
+  for region in $regions; do
+    mkdir -p "$dir/$region" "$run/$region/disk"
+    chown postgres "$run/$region"
+    mount -t tmpfs -o "size=256m,mode=0700,uid=$(id -u postgres)" "world$id-$region" "$run/$region/disk"
+  done
+  mkdir -p "$dir/cloud" "$dir/users"
+}
+password() { echo "$1-of-world-$id"; }
+
+backbone() {
+  local place
+  for place in $(places); do
+    ip netns add "$(ns "$place")"
+    inside "$place" sh -c 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6' 2>/dev/null || true
+  done
+  ip -n "$(ns net)" link set lo up
+  inside net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter'
+  # Who sends to a region whose cable is out is told each time.
+  inside net sh -c 'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit'
+}
+
+# One cable from the backbone to the place. No end of it is ever outside the world.
+connect() {
+  local place=$1 sub role
+  sub="$net.$(number "$place")"
+  ip link add "$place" netns "$(ns net)" type veth peer name eth0 netns "$(ns "$place")"
+  printf '%s\n' "address add $sub.1/24 dev $place" "link set $place up" | ip -n "$(ns net)" -batch -
+  { for role in self web db api dns; do echo "address add $(address "$place" "$role")/24 dev eth0"; done
+    printf '%s\n' 'link set lo up' 'link set eth0 up' "route add default via $sub.1 src $sub.10"
+  } | ip -n "$(ns "$place")" -batch -
+  mkdir -p "/etc/netns/$(ns "$place")"
+  printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:2\n' > "/etc/netns/$(ns "$place")/resolv.conf"
+}
+
+# Faults drop by subnet and not by cable, because a slowed packet passes twice. What is counted is what was sent,
+# whether or not a fault then drops it; and services have ports below 32768, so the rest are replies.
+firewall() {
+  inside net nft -f - <<NFT
+table ip world {
+  set hidden { type ipv4_addr; flags interval; }
+  set cut { type ipv4_addr . ipv4_addr; flags interval; }
+  set sent { typeof iifname . ip daddr . meta l4proto . th dport; flags dynamic; size 65535; counter; }
+  set replies { typeof iifname . ip daddr . meta l4proto . th sport; flags dynamic; size 65535; counter; }
+  set dropped { typeof iifname . ip daddr . meta l4proto . th dport; flags dynamic; size 65535; counter; }
+  chain count {
+    type filter hook forward priority -10;
+    iifname "slow*" accept
+    th dport < 32768 update @sent { iifname . ip daddr . meta l4proto . th dport }
+    th dport >= 32768 th sport < 32768 update @replies { iifname . ip daddr . meta l4proto . th sport }
+  }
+  chain gone { update @dropped { iifname . ip daddr . meta l4proto . th dport }; drop; }
+  chain faults {
+    type filter hook forward priority 0;
+    ip saddr @hidden goto gone
+    ip daddr @hidden goto gone
+    ip saddr . ip daddr @cut goto gone
+  }
+}
+NFT
+  local region
+  for region in $regions; do
+    inside "$region" nft -f - <<NFT
+table ip world {
+  chain group { type filter hook input priority 0; }
+}
+NFT
+  done
+}
+
+create_primary() {
+  local data
+  data=$(data west)
+  # Broken off, it leaves shared memory, which goes with a mount that only it sees.
+  # shellcheck disable=SC2016
+  inside west sh -c 'mount -t tmpfs shm /dev/shm && cd / && exec runuser -u postgres -- "$@"' - \
+    "$(postgres_bin)/initdb" -D "$data" -U postgres -A peer --no-sync --data-checksums --wal-segsize=1 -E UTF8 --no-locale \
+    > "$dir/log/initdb.log"
+  # Nothing in it names a region, so that a copy serves in another one as it is, also after pg_rewind.
+  cat >> "$data/postgresql.conf" <<CONF
+listen_addresses = '*'
+unix_socket_directories = '@postgres'
+wal_level = replica
+hot_standby = on
+track_commit_timestamp = on
+wal_log_hints = on
+fsync = off
+max_connections = 60
+shared_buffers = 16MB
+# Nothing outlives a killed server in /dev/shm.
+dynamic_shared_memory_type = mmap
+# pg_rewind reads a server's own WAL back to where the two parted.
+wal_keep_size = 32MB
+min_wal_size = 8MB
+max_wal_size = 48MB
+max_slot_wal_keep_size = 96MB
+wal_sender_timeout = 10s
+wal_receiver_timeout = 10s
+wal_retrieve_retry_interval = 500ms
+log_line_prefix = '%m [%p] %u %h '
+CONF
+  if [ -n "$localstack" ]; then
+    printf "archive_mode = on\narchive_timeout = 30s\narchive_command = '%s %%p %%f'\n" "$run/archive" \
+      >> "$data/postgresql.conf"
+  fi
+  cat > "$data/pg_hba.conf" <<HBA
+local all all peer
+host all all $net.0.0/16 scram-sha-256
+host replication repl $net.0.0/16 scram-sha-256
+HBA
+  start_postgres west
+}
+
+fill_primary() {
+  as_postgres west psql -X -q -v ON_ERROR_STOP=1 -d postgres > "$dir/log/seed.log" <<SQL
+CREATE ROLE app LOGIN PASSWORD '$(password app)';
+CREATE ROLE drctl LOGIN CREATEROLE PASSWORD '$(password drctl)';
+GRANT pg_signal_backend, pg_monitor TO drctl;
+CREATE ROLE repl LOGIN REPLICATION PASSWORD '$(password repl)';
+CREATE DATABASE shop OWNER drctl;
+$(rights)
+\\connect shop
+$(rights)
+CREATE TABLE ledger (n bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), via text);
+CREATE TABLE health (n bigserial, at timestamptz DEFAULT clock_timestamp(), site text, filler text);
+GRANT ALL ON ledger, health, health_n_seq TO app;
+SELECT pg_create_physical_replication_slot(r) FROM unnest(string_to_array('${regions#west }', ' ')) r;
+SQL
+}
+
+# Rights on functions are a database's own. pg_rewind reads the source's files by these.
+rights() {
+  cat <<SQL
+GRANT EXECUTE ON FUNCTION pg_promote TO drctl;
+GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), pg_read_binary_file(text),
+  pg_read_binary_file(text, bigint, bigint, boolean) TO repl;
+SQL
+}
+
+create_standby() {
+  as_postgres "$1" pg_basebackup -d "host=$(address west db) user=repl application_name=$1" -D "$(data "$1")" \
+    -R -X stream -c fast -S "$1"
+  start_postgres "$1"
+}
+
+# One process for each greets as ssh does.
+ssh() {
+  local region
+  for region in $regions; do
+    spawn ssh "$region" /usr/bin/python3 -B "$here/lib/forward.py" "tcp:$(address "$region" db):22" banner:SSH-2.0-stand-in
+  done
+}
+
+name_server() {
+  local home="$dir/cloud"
+  /usr/bin/python3 - "$home/zone.db" <<'PY'
+import sqlite3, sys
+with open("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql") as schema:
+    sqlite3.connect(sys.argv[1]).executescript(schema.read())
+PY
+  cat > "$home/pdns.conf" <<CONF
+launch=gsqlite3
+gsqlite3-database=$home/zone.db
+gsqlite3-pragma-synchronous=0
+local-address=$(address cloud dns)
+api=yes
+api-key=$(password dns)
+webserver-address=$(address cloud dns)
+webserver-port=8081
+webserver-allow-from=$net.0.0/16
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+zone-cache-refresh-interval=0
+enable-lua-records=yes
+security-poll-suffix=
+socket-dir=$run
+CONF
+  spawn pdns cloud pdns_server --config-dir="$home"
+}
+
+resolver() {
+  cat > "$dir/$1/unbound.conf" <<CONF
+server:
+  interface: 127.0.0.1
+  do-ip6: no
+  username: ""
+  chroot: ""
+  directory: "$dir/$1"
+  pidfile: ""
+  use-syslog: no
+  do-daemonize: no
+  num-threads: 1
+  module-config: "iterator"
+  # Ports of clients, so that its questions are told from services' answers.
+  outgoing-port-avoid: 0-32767
+  local-zone: "." refuse
+  local-zone: "$zone." transparent
+  # A server that was away is asked again at once; what it said is kept as long as it said.
+  infra-host-ttl: 1
+  cache-max-negative-ttl: 1
+stub-zone:
+  name: "$zone."
+  stub-addr: $(address cloud dns)
+server:
+$([ -z "$localstack" ] || aws_names)
+remote-control:
+  control-enable: no
+CONF
+  spawn unbound "$1" unbound -d -c "$dir/$1/unbound.conf"
+}
+
+front() {
+  cat > "$dir/$1/nginx.conf" <<CONF
+daemon off;
+user root;
+worker_processes 1;
+pid $run/$1/nginx.pid;
+events { worker_connections 256; }
+http {
+  access_log off;
+  client_body_temp_path $run/$1/body;
+  proxy_temp_path $run/$1/proxy;
+  fastcgi_temp_path $run/$1/fastcgi;
+  uwsgi_temp_path $run/$1/uwsgi;
+  scgi_temp_path $run/$1/scgi;
+  server {
+    listen $(address "$1" web):80;
+    location / { proxy_pass http://127.0.0.1:8000; proxy_read_timeout 3s; }
+  }
+}
+CONF
+  start_app "$1"
+  start_nginx "$1"
+}
+
+ready() {
+  local count
+  count=$(echo "${regions#west }" | wc -w)
+  until_true 20 "streaming standbys" streaming "$count"
+  until_true 20 "a healthy application" inside users curl -sf -m 3 "http://www.$zone/health"
+  "$here/client" "$dir" --mode fresh --rate 20 --count 1 --out "$dir/log/first-write.jsonl"
+}
+streaming() {
+  [ "$(as_postgres west psql -X -At -c "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")" = "$1" ]
+}
