@@ -9,8 +9,10 @@ use super::attainment::{Attainment, attainment};
 use super::changes::{Change, changes};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
+use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::{Basis, Figure};
+use crate::model::state::Diverged;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::run::RunState;
@@ -94,6 +96,8 @@ pub struct Protection {
     pub state: String,
     /// Stores that it promoted and that no standby follows.
     pub unprotected: Vec<ComponentName>,
+    /// What servers that this run made standbys had committed and the new primary never got, by store.
+    pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
 }
 
 /// A figure against its objective.
@@ -276,7 +280,13 @@ pub fn protection(state: &RunState) -> Protection {
         (true, _) => "protected",
         (false, _) => "UNPROTECTED",
     };
-    Protection { state: word.to_owned(), unprotected }
+    let mut diverged: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for fact in state.steps.iter().flat_map(|s| &s.facts) {
+        if let Fact::Rejoined { component, diverged: Some(found), .. } = fact {
+            diverged.entry(component.clone()).or_default().push(found.clone());
+        }
+    }
+    Protection { state: word.to_owned(), unprotected, diverged }
 }
 
 /// While a fence is owed nothing is proven: the old primary may take writes that the new one never gets.

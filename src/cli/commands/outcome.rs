@@ -162,6 +162,21 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
 }
 
 fn protection(p: &Printer, report: &RunReport, state: &RunState) {
+    for (component, found) in &report.protection.diverged {
+        for d in found {
+            let span = d
+                .first
+                .zip(d.last)
+                .map_or_else(String::new, |(a, b)| format!(", from {a} to {b} by its clock"));
+            let words =
+                format!("{component}: {} transactions were only on the old primary{span}", d.transactions);
+            p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
+            p.line(&format!(
+                "           after {}; drctl's own fence is among them; their log is kept there in {}",
+                d.fork, d.kept
+            ));
+        }
+    }
     let alone = &report.protection.unprotected;
     if alone.is_empty() {
         if report.protection.state == "protected" {

@@ -14,6 +14,8 @@ mod own_servers;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod sql;
+#[cfg(feature = "postgres")]
+mod world;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

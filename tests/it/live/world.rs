@@ -1,0 +1,346 @@
+//! Regions that are really lost: network namespaces with real servers, names and clients of record (`tests/world`).
+//!
+//! drctl runs in east. What it reports is held against what the clients saw and what the servers have.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::localstack;
+
+struct World {
+    folder: tempfile::TempDir,
+    made: Value,
+    aws: Value,
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/world").join(name)
+}
+
+/// A client of record that goes on until it is stopped.
+struct Client {
+    process: Child,
+    file: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = Self { folder, made: Value::Null, aws: Value::Null };
+        world.run("up", &["--localstack", localstack()]);
+        world.run("aws", &[]);
+        world.made = world.json("world.json");
+        world.aws = world.json("aws.json");
+        std::fs::create_dir(world.path("plans")).unwrap();
+        std::fs::write(world.path("plans/shop.yaml"), world.plan()).unwrap();
+        std::fs::write(world.path("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path(name)).unwrap()).unwrap()
+    }
+
+    fn output(&self, name: &str, args: &[&str]) -> Output {
+        Command::new(script(name)).arg(self.folder.path()).args(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn run(&self, name: &str, args: &[&str]) -> String {
+        let output = self.output(name, args);
+        assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn of(&self, region: &str, key: &str) -> String {
+        self.made["regions"][region][key].as_str().unwrap().to_owned()
+    }
+
+    /// Servers of one's own behind names of Route 53.
+    fn plan(&self) -> String {
+        let secret = |who: &str| self.made["logins"][who].as_str().unwrap().to_owned();
+        let at = |region: &str| {
+            format!(
+                "{{endpoint: \"{}\", admin: {{secret: \"file:{}\"}}, host: {{run: [{}, {}, {region}], data: {}, replication: {{secret: \"file:{}\"}}}}}}",
+                self.of(region, "endpoint"),
+                secret("drctl"),
+                script("host").display(),
+                self.folder.path().display(),
+                self.of(region, "data"),
+                secret("repl"),
+            )
+        };
+        let record = |name: &str, key: &str| {
+            let name = self.made["names"][name].as_str().unwrap();
+            let (west, east) = (self.of("west", key), self.of("east", key));
+            format!("      - {{name: {name}, type: A, ttl: 5s, at: {{west: [{west}], east: [{east}]}}}}\n")
+        };
+        format!(
+            "plan: shop\nobjectives: {{rto: 5m, rpo: 3m}}\nsites:\n  west: {{cloud: none, region: us-west-2}}\n  east: {{cloud: none, region: us-east-1}}\nconnections:\n  dns: {{cloud: aws, account: \"{}\"}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\n  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    records:\n{}{}probes:\n  - {{name: public, role: public, http: \"{}\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
+            self.aws["account"].as_str().unwrap(),
+            at("west"),
+            at("east"),
+            self.aws["zone"].as_str().unwrap(),
+            record("www", "web"),
+            record("db", "db"),
+            self.made["health"].as_str().unwrap(),
+        )
+    }
+
+    fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
+        let output = Command::new(script("in"))
+            .arg(self.folder.path())
+            .args(["east", env!("CARGO_BIN_EXE_drctl")])
+            .args(args)
+            .args(["--output", "json"])
+            .env("SSL_CERT_FILE", self.made["ca"].as_str().unwrap())
+            .env("AWS_ACCESS_KEY_ID", self.aws["account"].as_str().unwrap())
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_ENDPOINT_URL")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), value, words)
+    }
+
+    fn client(&self, mode: &str, first: u64) -> Client {
+        let file = self.path(&format!("{mode}.jsonl"));
+        let process = Command::new(script("client"))
+            .arg(self.folder.path())
+            .args([
+                "--mode",
+                mode,
+                "--out",
+                file.to_str().unwrap(),
+                "--first",
+                &first.to_string(),
+                "--rate",
+                "10",
+            ])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        Client { process, file }
+    }
+
+    /// What the clients know, against what a region's server has.
+    fn truth(&self, region: &str, clients: &[&Client]) -> Value {
+        let mut args = vec!["--client"];
+        args.extend(clients.iter().map(|c| c.file.to_str().unwrap()));
+        args.extend(["--region", region]);
+        serde_json::from_str(&self.run("truth", &args)).unwrap()
+    }
+
+    /// A write of the application to one region's server, past all names: by the server's own host.
+    fn writes(&self, region: &str, n: u64) -> (bool, String) {
+        let way = format!("host={} dbname=shop user=app", self.of(region, "db"));
+        let login: Value = serde_json::from_str(
+            &std::fs::read_to_string(self.made["logins"]["app"].as_str().unwrap()).unwrap(),
+        )
+        .unwrap();
+        let text = format!("INSERT INTO ledger (n, at, via) VALUES ({n}, clock_timestamp(), 'by hand')");
+        let output = Command::new(script("in"))
+            .arg(self.folder.path())
+            .args([region, "psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", &way, "-c", &text])
+            .env("PGPASSWORD", login["password"].as_str().unwrap())
+            .env("PGCONNECT_TIMEOUT", "5")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+
+    fn records(&self) -> String {
+        self.run("dns", &["show"])
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let output = self.output("down", &[]);
+        if !output.status.success() {
+            eprintln!("down: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+impl Client {
+    fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    }
+
+    fn wait_for(&self, what: &str, seconds: u64, test: impl Fn(&Value) -> bool) {
+        let (end, from) = (Instant::now() + Duration::from_secs(seconds), self.lines().len());
+        while !self.lines()[from..].iter().any(&test) {
+            assert!(Instant::now() < end, "{what}: not within {seconds} s: {:?}", self.lines().last());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn writes_to(&self, site: &str) {
+        self.wait_for(site, 30, |a| a["ok"] == true && a["site"] == site);
+    }
+
+    fn stop(mut self) -> Self {
+        let pid = self.process.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = self.process.wait();
+        self
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const WAIVE: &[&str] = &[
+    "failover",
+    "shop",
+    "--to",
+    "east",
+    "--yes",
+    "--waive",
+    "unfenced-promotion:db",
+    "--accept-data-loss",
+    "2m",
+    "--reason",
+    "west is dark",
+];
+
+fn now() -> String {
+    let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn outage(truth: &Value, client: usize) -> f64 {
+    truth["clients"][client]["longest_outage"]["s"].as_f64().unwrap()
+}
+
+/// Under load a region goes dark; it is recovered elsewhere, comes back, is kept out, follows, and is moved back to.
+#[test]
+fn a_region_goes_dark_under_load_comes_back_and_is_moved_back_to() {
+    let world = World::new();
+    let plan = std::fs::read(world.path("plans/shop.yaml")).unwrap();
+    let (fresh, pooled) = (world.client("fresh", 1), world.client("pooled", 1_000_001));
+    fresh.writes_to("west");
+    pooled.writes_to("west");
+    let (code, _, words) = world.drctl(&["observe"]);
+    assert_eq!(code, 0, "{words}");
+    let before = world.records();
+    world.run("fault", &["black-hole", "west"]);
+    let (dark, began) = (Instant::now(), now());
+
+    let (code, refused, words) = world.drctl(&["failover", "shop", "--to", "east", "--yes"]);
+    assert_eq!((code, &refused["outcome"]), (3, &"refused".into()), "{refused:#}\n{words}");
+    assert_eq!(world.records(), before, "names were touched");
+    let recovering = "SELECT pg_is_in_recovery()";
+    assert_eq!(world.run("host", &["east", "psql", "-XAt", "-c", recovering]).trim(), "t", "it was promoted");
+
+    let (code, report, words) = world.drctl(&[WAIVE, &["--outage-began", &began]].concat());
+    assert_eq!((code, &report["fence"]["state"]), (5, &"pending".into()), "{report:#}\n{words}");
+    assert_eq!(report["protection"]["state"], "UNPROTECTED");
+    fresh.writes_to("east");
+    pooled.writes_to("east");
+    let truth = world.truth("east", &[&fresh, &pooled]);
+    let lost = truth["lost"].as_array().unwrap();
+    let bound = report["rpo"]["achieved_s"].as_f64().unwrap();
+    let (rto, seen) = (report["rto"]["achieved_s"].as_f64().unwrap(), outage(&truth, 0));
+    eprintln!(
+        "dark: {} rows acknowledged, {} on the new primary, {} lost; RPO {} ({}); RTO {rto} s, the fresh client's outage {seen} s, the pooled one's {} s; whole test so far {} s",
+        truth["acknowledged"],
+        truth["present"],
+        lost.len(),
+        bound,
+        report["rpo"]["basis"],
+        outage(&truth, 1),
+        dark.elapsed().as_secs()
+    );
+    assert_eq!(
+        truth["acknowledged"].as_u64().unwrap(),
+        truth["present"].as_u64().unwrap() + u64::try_from(lost.len()).unwrap()
+    );
+    assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
+    // Probe and client have a resolver each, which keep the old answer for up to 5 s.
+    assert!(
+        (rto - seen).abs() <= 1.0 + 3.0 + 5.0,
+        "{rto} s were reported, the client could not write for {seen} s"
+    );
+    returns(&world, &report, &fresh, &pooled);
+    moved_back(&world, &[&fresh, &pooled], &plan);
+    let _ = (fresh.stop(), pooled.stop());
+}
+
+/// The old primary is back after drctl has exited: what it takes until it is fenced is counted, and then it follows.
+fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
+    world.run("fault", &["heal", "west"]);
+    for n in 2_000_001..2_000_004 {
+        assert!(world.writes("west", n).0, "nobody has fenced it yet");
+    }
+    let run = report["run_id"].as_str().unwrap();
+    let (code, paid, words) = world.drctl(&["runs", "resume", run]);
+    assert_eq!(paid["fence"]["state"], "paid", "{code}: {paid:#}\n{words}");
+    let (took, why) = world.writes("west", 2_000_009);
+    assert!(!took && why.contains("not permitted to log in"), "{why}");
+    let (code, rejoined, words) = world.drctl(&["reprotect", "shop", "--to", "west", "--yes"]);
+    assert_eq!((code, &rejoined["protection"]["state"]), (0, &"protected".into()), "{rejoined:#}\n{words}");
+    // The three rows, and what the fence wrote down.
+    let diverged = &rejoined["protection"]["diverged"]["db"][0];
+    assert!(diverged["transactions"].as_u64().unwrap() >= 4, "{rejoined:#}");
+    let kept = world.run("host", &["west", "ls", diverged["kept"].as_str().unwrap()]);
+    assert!(kept.lines().count() >= 1, "their log is gone");
+    eprintln!("back: {diverged}");
+    fresh.writes_to("east");
+    pooled.writes_to("east");
+}
+
+/// Failback, planned, with zero loss and the plan file as it was.
+fn moved_back(world: &World, clients: &[&Client], plan: &[u8]) {
+    let lost_before = world.truth("east", clients)["lost"].as_array().unwrap().len();
+    let (code, back, words) = world.drctl(&["failback", "shop", "--to", "west", "--yes"]);
+    assert!([0, 5].contains(&code) && back["outcome"] == "recovered", "{code}: {back:#}\n{words}");
+    assert_eq!(
+        (&back["rpo"]["basis"], &back["rpo"]["achieved_s"]),
+        (&"measured".into(), &0.0.into()),
+        "{back:#}"
+    );
+    assert_eq!(back["protection"]["state"], "protected", "{back:#}\n{words}");
+    clients.iter().for_each(|c| c.writes_to("west"));
+    let truth = world.truth("west", clients);
+    assert_eq!(truth["lost"].as_array().unwrap().len(), lost_before, "the failback lost rows");
+    assert_eq!(std::fs::read(world.path("plans/shop.yaml")).unwrap(), plan);
+    let (code, status, words) = world.drctl(&["status"]);
+    assert!(code == 0 && status["plans"][0]["protection"] == "protected", "{status:#}\n{words}");
+    assert_eq!(status["plans"][0]["fence_debts"], serde_json::json!([]), "{status:#}");
+}
+
+/// Packets of west do not reach east, and users notice nothing: who cannot see is not who is right.
+#[test]
+fn a_region_that_only_drctl_cannot_see_is_left_alone() {
+    let world = World::new();
+    let fresh = world.client("fresh", 1);
+    fresh.writes_to("west");
+    assert_eq!(world.drctl(&["observe"]).0, 0);
+    let before = world.records();
+    world.run("fault", &["one-way", "west", "east"]);
+    let (code, refused, words) = world.drctl(&["failover", "shop", "--to", "east", "--yes"]);
+    assert_eq!(code, 3, "{refused:#}\n{words}");
+    assert!(refused.to_string().contains("unfenced-promotion"), "{refused:#}");
+    assert_eq!(world.records(), before);
+    let fresh = fresh.stop();
+    let truth = world.truth("west", &[&fresh]);
+    assert!(truth["lost"] == serde_json::json!([]) && outage(&truth, 0) < 2.0, "{truth:#}");
+}
