@@ -22,6 +22,20 @@ fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| !value.is_empty())
 }
 
+/// What follows `--output` on a command line that could not be parsed.
+pub fn output_as_typed() -> Option<String> {
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--output" {
+            return words.next();
+        }
+        if let Some(value) = word.strip_prefix("--output=") {
+            return Some(value.to_owned());
+        }
+    }
+    None
+}
+
 /// `user@host`.
 pub fn os_identity() -> String {
     let user = whoami::username().unwrap_or_else(|_| "unknown".to_owned());

@@ -12,7 +12,7 @@ pub mod printer;
 pub mod progress;
 pub mod render;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 
 use args::{Cli, Command};
 use error::CliError;
@@ -23,8 +23,12 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // clap words its own errors, help and version, and knows which stream each belongs to.
-            let _ = e.print();
+            let typed = environment::output_as_typed().and_then(|o| Format::from_str(&o, true).ok());
+            match typed.filter(|format| e.use_stderr() && *format != Format::Human) {
+                Some(format) => report(&Printer::new(format), &CliError::usage(e.to_string().trim())),
+                // clap words its own errors, help and version, and knows which stream each belongs to.
+                None => drop(e.print()),
+            }
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };

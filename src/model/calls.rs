@@ -206,7 +206,13 @@ fn check_calls(check: &Check) -> Vec<Call> {
             let command = format!("aws s3api get-object {} guard.json", object(place, component));
             vec![call("s3", "GetObject", &place.name, false, command)]
         }
-        Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db } => {
+        Check::CaughtUp { db } => vec![sql(
+            &db.place.name,
+            &db.id,
+            false,
+            "SELECT pg_last_wal_replay_lsn()   -- until it is not below SELECT pg_current_wal_insert_lsn() on the fenced primary",
+        )],
+        Check::Promotable { db } | Check::Exposure { db } => {
             vec![look(db)]
         }
         Check::Evidence { .. } => Vec::new(),

@@ -77,10 +77,7 @@ pub(super) fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database,
     {
         return;
     }
-    let check = Action::Check(Check::Promotable { db: store.target.clone() });
-    let mut writer = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
-    writer.needs = all(guard);
-    let writer = draft.push(writer);
+    let writer = ready(draft, &store, guard);
     let gate = fence(draft, &store, spec, &[writer]);
     verify(draft, store, gate);
 }
@@ -235,6 +232,18 @@ pub(super) fn order<'p>(draft: &Draft<'p>, mut stores: Vec<Store<'p>>) -> Vec<St
     stores
 }
 
+/// Checks that the replica can be promoted, once.
+pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> StepId {
+    let name = &store.component.name;
+    let check = Action::Check(Check::Promotable { db: store.target.clone() });
+    let mut ready = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
+    if draft.steps().iter().any(|s| s.id == ready.id) {
+        return ready.id;
+    }
+    ready.needs = all(needs);
+    draft.push(ready)
+}
+
 pub(super) fn promote(
     draft: &mut Draft<'_>,
     store: Store<'_>,
@@ -243,10 +252,8 @@ pub(super) fn promote(
     guards: &BTreeMap<ComponentName, Vec<StepId>>,
 ) {
     let name = &store.component.name;
-    let check = Action::Check(Check::Promotable { db: store.target.clone() });
-    let mut promotable = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
-    promotable.needs = all(&guards[name]);
-    let mut needs = vec![draft.push(promotable), gates[name].clone(), StepId::new(format!("fenced.{name}"))];
+    let ready = ready(draft, &store, &guards[name]);
+    let mut needs = vec![ready, gates[name].clone(), StepId::new(format!("fenced.{name}"))];
     needs.extend(approvals.iter().cloned());
     needs.extend(waits_for(draft, store.component));
     let needs = draft.hold(name, &needs);

@@ -217,13 +217,9 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     let approvals = draft.approvals(Phase::Promote);
     let mut ready = [capacity, approvals.clone()].concat();
     for (store, _) in &moved {
-        let check = Action::Check(Check::Promotable { db: store.target.clone() });
-        let name = &store.component.name;
-        let mut ready_now = step(&format!("ready.{name}"), Phase::Preflight, Some(name), check);
-        ready_now.needs =
-            all(&[guards[name].clone(), first_rejoined(draft, store.component).into_iter().collect()]
-                .concat());
-        ready.push(draft.push(ready_now));
+        let rejoined = first_rejoined(draft, store.component);
+        let needs = [guards[&store.component.name].clone(), rejoined.into_iter().collect()].concat();
+        ready.push(stores::ready(draft, store, &needs));
     }
     let specs: BTreeMap<ComponentName, &Database> =
         moved.iter().map(|(s, spec)| (s.component.name.clone(), *spec)).collect();

@@ -45,10 +45,10 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         |from: Option<Timestamp>, known: bool| figure(state, from, known, end, now, outage.resolution);
     Attainment {
         rto: if publics.is_empty() { Figure::UNKNOWN } else { rto(state, &outage, now) },
-        rto_from_declaration: if publics.is_empty() {
-            Figure::UNKNOWN
-        } else {
-            since(Some(state.created_at), true)
+        rto_from_declaration: match outage.began {
+            _ if publics.is_empty() => Figure::UNKNOWN,
+            None if state.created.outage_began.is_none() => unnoticed(state, &outage),
+            _ => since(Some(state.created_at), true),
         },
         rpo: rpo.unwrap_or_else(|| no_store(state)),
         stores,
@@ -130,12 +130,23 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
         Some(began) => {
             figure(state, Some(began), outage.known_start, outage.restored, now, outage.resolution)
         }
-        // Probes were good throughout: users noticed nothing.
-        None if outage.seen && matches!(state.mode, Mode::Finished(Outcome::Recovered)) => {
-            Figure { value_ms: Some(Dur::ZERO), basis: Basis::Measured, resolution_ms: outage.resolution }
-        }
-        None => Figure::UNKNOWN,
+        None => unnoticed(state, outage),
     }
+}
+
+/// Probes were never bad often enough in a row to turn: what users may have missed all the same.
+fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
+    if !outage.seen || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
+        return Figure::UNKNOWN;
+    }
+    // From a good sample to the next one, with one bad sample less than make a turn between them.
+    let missed = |p: &&Probe| {
+        let bad = u64::from(state.runbook.probe_consecutive.saturating_sub(1));
+        p.every_ms.plus(Dur(bad * p.every_ms.max(p.timeout_ms).millis()))
+    };
+    let publics = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public);
+    let most = publics.map(|p| missed(&p)).max().unwrap_or_default();
+    Figure { value_ms: Some(most), basis: Basis::UpperBound, resolution_ms: Dur::ZERO }
 }
 
 fn figure(

@@ -417,3 +417,55 @@ fn every_command_prints_one_document_when_asked() {
     let plan = std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap();
     assert!(plan.contains("plan: shop") && !plan.contains("starter"), "{plan}");
 }
+
+#[test]
+fn whatever_is_asked_json_is_one_document() {
+    let folder = Folder::with_plans();
+    let (code, out, _) = folder.run(&["bogus", "--output", "json"]);
+    assert_eq!((code, json(&out)["exit_code"].as_u64()), (2, Some(2)), "{out}");
+    let show = [
+        "plan",
+        "show",
+        "truststream",
+        "--to",
+        "us-east-1",
+        "--as-commands",
+        "--sandbox",
+        "--output",
+        "json",
+    ];
+    let (_, out, _) = folder.run(&show);
+    assert!(json(&out)["commands"].as_str().unwrap().contains("promote-read-replica"), "{out}");
+    let (_, out, _) = run(&folder, &sandbox("region-lost", &["--output", "json"]));
+    let id = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let (_, out, _) = folder.run(&["runs", "export", &id, "--sandbox", "--output", "json"]);
+    assert!(json(&out)["events"].as_array().unwrap().len() > 20);
+}
+
+#[test]
+fn a_rehearsal_of_a_planned_move_begins_where_it_makes_sense() {
+    let folder = Folder::with_plans();
+    let at = |site: &str| {
+        format!(
+            "{{endpoint: \"{site}:5432/o\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, {site}], data: /d, replication: {{secret: \"file:r\"}}}}}}"
+        )
+    };
+    let plan = format!(
+        "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\nprobes:\n  - {{name: app, role: public, http: \"https://o.example/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1m}}\n",
+        at("w"),
+        at("e")
+    );
+    std::fs::write(folder.path().join("plans/orders.yaml"), plan).unwrap();
+    for (verb, to) in [("switchover", "east"), ("failback", "west"), ("reprotect", "west")] {
+        let (code, out, err) =
+            folder.run(&[verb, "orders", "--to", to, "--sandbox", "--yes", "--output", "json"]);
+        let report = json(&out);
+        assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{verb}: {out}{err}");
+        assert_eq!(report["protection"]["state"], "protected", "{verb}: {out}");
+        // What the probes cannot have seen is not called zero.
+        let failed = report["truth"]["users_failed_s"].as_f64().unwrap_or_default();
+        let (rto, slack) = (&report["rto"]["achieved_s"], &report["rto"]["resolution_s"]);
+        let most = rto.as_f64().unwrap() + slack.as_f64().unwrap();
+        assert!(most >= failed, "{verb}: users failed for {failed} s, and {most} s are reported");
+    }
+}

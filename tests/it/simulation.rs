@@ -161,6 +161,10 @@ pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
             _ => {}
         }
     }
+    if let (Basis::UpperBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
+        let exact = truth.outage_ms().unwrap_or_default();
+        assert!(rto >= exact, "RTO flatters: {rto} against {exact}: {context}");
+    }
     if let (Basis::Measured, Some(rto)) = (attained.rto.basis, attained.rto.value_ms)
         && matches!(state.mode, Mode::Finished(_))
     {

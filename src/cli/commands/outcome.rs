@@ -116,21 +116,10 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
         p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));
     }
-    let verdict = |met: bool| if met { p.paint(GREEN, "met") } else { p.paint(YELLOW, "not proven") };
-    let objective = |s: f64| seconds(s);
-    p.line(&format!(
-        "  RTO      {}; objective {}: {}; {} from the declaration",
-        report.rto.text,
-        objective(report.rto.objective_s),
-        verdict(report.rto.met),
-        report.clocks.rto_from_declaration
-    ));
-    p.line(&format!(
-        "  RPO      {}; objective {}: {}",
-        report.rpo.text,
-        objective(report.rpo.objective_s),
-        verdict(report.rpo.met)
-    ));
+    // Where nothing moves there is nothing to recover from.
+    if state.runbook.intent != Intent::Reprotect {
+        figures(p, &report);
+    }
     for (name, store) in &report.stores {
         p.line(&format!("    {name}: {}; {}", store.rpo.text, store.because));
     }
@@ -159,6 +148,24 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+}
+
+fn figures(p: &Printer, report: &RunReport) {
+    let verdict = |met: bool| if met { p.paint(GREEN, "met") } else { p.paint(YELLOW, "not proven") };
+    let objective = |s: f64| seconds(s);
+    p.line(&format!(
+        "  RTO      {}; objective {}: {}; {} from the declaration",
+        report.rto.text,
+        objective(report.rto.objective_s),
+        verdict(report.rto.met),
+        report.clocks.rto_from_declaration
+    ));
+    p.line(&format!(
+        "  RPO      {}; objective {}: {}",
+        report.rpo.text,
+        objective(report.rpo.objective_s),
+        verdict(report.rpo.met)
+    ));
 }
 
 fn protection(p: &Printer, report: &RunReport, state: &RunState) {
@@ -198,8 +205,11 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
 
 fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {
     let Some(truth) = told.truth else { return };
-    let failed =
-        truth.outage_ms().map_or_else(|| "users still fail".to_owned(), |d| format!("users failed for {d}"));
+    let failed = match truth.outage() {
+        None => "users never failed".to_owned(),
+        Some((_, None)) => "users still fail".to_owned(),
+        Some((from, Some(to))) => format!("users failed for {}", to.since(from)),
+    };
     let sampled = sampled(report, truth, told.phase)
         .map_or_else(String::new, |d| format!(" ({d} as the probe's interval shows it)"));
     let lost: Vec<_> = truth.lost_ms.iter().map(|(c, d)| format!("{c} lost {d} of writes")).collect();

@@ -12,6 +12,7 @@ use crate::model::action::{Action, Gate};
 use crate::model::calls::calls;
 use crate::model::ids::SiteName;
 use crate::model::runbook::{Phase, Runbook, Step};
+use crate::model::target::Engine;
 use crate::planner::{self, Input, Request, path};
 use crate::probe::Recorder;
 
@@ -48,7 +49,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         Ok(runbook) => {
             match (printer.format, args.as_commands) {
                 (Format::Human, false) => show(printer, &runbook),
-                (_, true) => as_commands(printer, &runbook),
+                (Format::Human, true) => printer.line(&as_commands(&runbook)),
+                (_, true) => printer.document(&serde_json::json!({
+                    "schema_version": 1, "digest": runbook.digest(), "commands": as_commands(&runbook),
+                })),
                 _ => printer.document(
                     &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "runbook": runbook}),
                 ),
@@ -163,23 +167,33 @@ fn few(names: &[String]) -> String {
 }
 
 /// The paper runbook: the same steps as provider commands, with checks between.
-fn as_commands(p: &Printer, runbook: &Runbook) {
+fn as_commands(runbook: &Runbook) -> String {
     let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
-    p.line(&format!("# {} of {}: {from} to {}", runbook.intent, runbook.plan, runbook.to));
-    p.line(&format!("# runbook {}; for a person with a terminal and no drctl. Do the steps in order; never go on past a check that fails.", runbook.digest()));
+    let mut lines = vec![
+        format!("# {} of {}: {from} to {}", runbook.intent, runbook.plan, runbook.to),
+        format!(
+            "# runbook {}; for a person with a terminal and no drctl. Do the steps in order; never go on past a check that fails.",
+            runbook.digest()
+        ),
+    ];
     for (i, step) in runbook.steps.iter().enumerate() {
         let background = if step.background { " Try it; do not wait for it." } else { "" };
-        p.line(&format!("\n## {}. {}: {}.{background}", i + 1, step.id, step.action));
+        lines.push(format!("\n## {}. {}: {}.{background}", i + 1, step.id, step.action));
         for call in calls(&step.action) {
-            p.line(if call.mutates { "# do" } else { "# check" });
-            p.line(&call.command);
+            lines.push(if call.mutates { "# do" } else { "# check" }.to_owned());
+            lines.push(call.command);
         }
-        match &step.action {
-            Action::Gate(gate) => p.line(&format!("# stop: {}", gate_words(gate))),
-            Action::Promote { .. } => p.line("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing"),
-            _ => {}
-        }
+        let done = match &step.action {
+            Action::Gate(gate) => Some(format!("# stop: {}", gate_words(gate))),
+            Action::Promote { db } if db.engine == Engine::Postgres => {
+                Some("# done when pg_is_in_recovery is false".to_owned())
+            }
+            Action::Promote { .. } => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
+            _ => None,
+        };
+        lines.extend(done);
     }
+    lines.join("\n")
 }
 
 fn gate_words(gate: &Gate) -> String {

@@ -378,6 +378,11 @@ fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Pat
         text.push('\n');
     }
     match to {
+        None if printer.format == Format::Json => {
+            let events: Vec<serde_json::Value> =
+                text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+            printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
+        }
         None => printer.text(&text),
         Some(path) => {
             let mut file = std::fs::File::create(path).map_err(|e| CliError::file(path, &e))?;
