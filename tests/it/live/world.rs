@@ -76,16 +76,41 @@ impl World {
                 secret("repl"),
             )
         };
+        let database = format!(
+            "    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n",
+            at("west"),
+            at("east")
+        );
+        self.plan_of(&database, ["cloud: none, region: us-west-2", "cloud: none, region: us-east-1"])
+    }
+
+    /// The same servers as RDS instances, fenced by a security group and a reboot.
+    fn managed(&self) -> String {
+        let at = |region: &str| {
+            let of = |key: &str| self.aws["sites"][region][key].as_str().unwrap();
+            let login = self.made["logins"]["drctl"].as_str().unwrap();
+            let (id, group) = (of("instance"), of("fence_group"));
+            format!("{{id: {id}, fence_group: {group}, admin: {{secret: \"file:{login}\"}}}}")
+        };
+        let database = format!(
+            "    kind: aws.rds\n    fence: [security_group]\n    at:\n      west: {}\n      east: {}\n",
+            at("west"),
+            at("east")
+        );
+        let account = self.aws["account"].as_str().unwrap();
+        let site = |region: &str| format!("region: {region}, account: \"{account}\"");
+        self.plan_of(&database, [&site("us-west-2"), &site("us-east-1")])
+    }
+
+    fn plan_of(&self, database: &str, [west, east]: [&str; 2]) -> String {
         let record = |name: &str, key: &str| {
             let name = self.made["names"][name].as_str().unwrap();
             let (west, east) = (self.of("west", key), self.of("east", key));
             format!("      - {{name: {name}, type: A, ttl: 5s, at: {{west: [{west}], east: [{east}]}}}}\n")
         };
         format!(
-            "plan: shop\nobjectives: {{rto: 5m, rpo: 3m}}\nsites:\n  west: {{cloud: none, region: us-west-2}}\n  east: {{cloud: none, region: us-east-1}}\nconnections:\n  dns: {{cloud: aws, account: \"{}\"}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\n  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    records:\n{}{}probes:\n  - {{name: public, role: public, http: \"{}\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
+            "plan: shop\nobjectives: {{rto: 5m, rpo: 3m}}\nsites:\n  west: {{{west}}}\n  east: {{{east}}}\nconnections:\n  dns: {{cloud: aws, account: \"{}\"}}\nhome: west\ncomponents:\n  db:\n{database}    verify: {{sql_write: {{table: drctl_canary}}}}\n  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    records:\n{}{}probes:\n  - {{name: public, role: public, http: \"{}\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
             self.aws["account"].as_str().unwrap(),
-            at("west"),
-            at("east"),
             self.aws["zone"].as_str().unwrap(),
             record("www", "web"),
             record("db", "db"),
@@ -343,4 +368,48 @@ fn a_region_that_only_drctl_cannot_see_is_left_alone() {
     let fresh = fresh.stop();
     let truth = world.truth("west", &[&fresh]);
     assert!(truth["lost"] == serde_json::json!([]) && outage(&truth, 0) < 2.0, "{truth:#}");
+}
+
+/// A security group alone leaves a pooled client's session open: the fence ends it, and nothing that it was told is lost.
+#[test]
+fn a_fence_by_security_group_ends_the_sessions_of_a_pool() {
+    let world = World::new();
+    std::fs::write(world.path("plans/shop.yaml"), world.managed()).unwrap();
+    let (fresh, pooled) = (world.client("fresh", 1), world.client("pooled", 1_000_001));
+    fresh.writes_to("west");
+    pooled.writes_to("west");
+    let began = now();
+    let (code, report, words) = world.drctl(&[
+        "failover",
+        "shop",
+        "--to",
+        "east",
+        "--yes",
+        "--outage-began",
+        &began,
+        "--waive",
+        "healthy-source",
+        "--reason",
+        "its disks fail",
+    ]);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+    fresh.writes_to("east");
+    pooled.writes_to("east");
+    let truth = world.truth("east", &[&fresh, &pooled]);
+    assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
+    let proven = report["fence"]["components"]["db"].as_str().unwrap().split(" at ").nth(1).unwrap();
+    let proven = proven.split('Z').next().unwrap();
+    let late = |a: &&Value| a["ok"] == true && a["site"] == "west" && a["done_at"].as_str().unwrap() > proven;
+    for client in [&fresh, &pooled] {
+        let lines = client.lines();
+        assert_eq!(lines.iter().find(late), None, "a write was taken after {proven}");
+    }
+    let refused = |a: &&Value| a["ok"] == false;
+    assert!(pooled.lines().iter().any(|a| refused(&a)), "the pool's session was never ended");
+    let outages = [outage(&truth, 0), outage(&truth, 1)];
+    eprintln!(
+        "group: {} rows acknowledged, none lost; RPO {}; outages of the clients {outages:?} s, RTO {} s from the declared beginning",
+        truth["acknowledged"], report["rpo"]["text"], report["rto"]["achieved_s"]
+    );
 }
