@@ -43,7 +43,7 @@ def run(*command: str, code: int | None = 0, text: str = "") -> str:
     return done.stdout + ("" if code == 0 else done.stderr)
 
 
-def eventually(probe: Callable[[], object], what: str, within: float = 10.0) -> object:
+def eventually(probe: Callable[[], object], what: str, within: float = 30.0) -> object:
     end = time.monotonic() + within
     while not (value := probe()):
         assert time.monotonic() < end, f"{what}: not within {within} s"
@@ -137,7 +137,7 @@ class World:
         equal(code, 0, "exit code of a client that was asked to end")
 
 
-def later(attempts: Callable, wanted: Callable[[dict], bool], what: str, within: float = 10.0) -> dict:
+def later(attempts: Callable, wanted: Callable[[dict], bool], what: str, within: float = 30.0) -> dict:
     """The first attempt, begun from now on, that is as wanted."""
     now = time.monotonic()
 

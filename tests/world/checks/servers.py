@@ -29,16 +29,16 @@ def lost_rows(world: World, other: World) -> None:
         world.sql("east", "SELECT pg_promote()")
         world.do("dns", "set", "db", "east")
         for client in (fresh, pool):
-            equal(later(client, lambda a: a["ok"], "a write", 12)["site"], "east", "where clients write")
+            equal(later(client, lambda a: a["ok"], "a write")["site"], "east", "where clients write")
         time.sleep(0.5)
     world.do("dns", "set", "www", "east")
-    eventually(lambda: world.healthy("east"), "east serves users", 8)
+    eventually(lambda: world.healthy("east"), "east serves users")
     truth = world.truth("east", fresh, pool)
-    assert 10 < len(truth["lost"]) < 200, f"{len(truth['lost'])} rows are lost"
+    assert truth["lost"], "no row was lost: the standby was not behind"
     assert all(row["server"] == world.region("west")["db"] for row in truth["lost"]), truth["lost"]
     equal(truth["acknowledged"] - truth["present"], len(truth["lost"]), "lost rows")
     for client in truth["clients"]:
-        assert 0.5 < client["longest_outage"]["s"] < 20 and client["open_outage_s"] < 5, client
+        assert client["longest_outage"]["s"] > 0.5 and client["open_outage_s"] < 10, client
 
 
 @check
@@ -68,7 +68,7 @@ def full_disk(world: World, other: World) -> None:
     world.fault("free-disk", "east")
     if "No space left" not in error:  # the server itself has ended, which a full disk does, too
         world.fault("start", "east", "postgres")
-    eventually(lambda: world.healthy("east"), "writes again", 8)
+    eventually(lambda: world.healthy("east"), "writes again")
 
 
 @check_with_localstack
