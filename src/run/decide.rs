@@ -201,9 +201,11 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         InDoubt::ObserveAfter(settle) if now < since + settle => {
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
-        // A fence in doubt is no proof however long it lasts: other rungs, or a person, have to help. The doubt is kept.
+        // A fence in doubt is no proof however long it lasts, and instances that do not come are none: other rungs, or a person, have
+        // to help. The doubt is kept.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat
-            if matches!(state.step(i).action, Action::Fence(_)) && state.mode == Mode::Running =>
+            if matches!(state.step(i).action, Action::Fence(_) | Action::Scale(_))
+                && state.mode == Mode::Running =>
         {
             with_timeout(state, i, now, vec![Effect::Look(i)])
         }

@@ -362,7 +362,10 @@ fn thing(
         }
         (Action::Rejoin { db, source }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
-        (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) => still_scaled(scale, group),
+        // What is taken back anyway need not come about: that it was set is enough.
+        (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) || leaving(state, i) => {
+            still_scaled(scale, group)
+        }
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
         (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {

@@ -21,7 +21,7 @@ pub fn stateless() -> Plan {
 }
 
 /// What a person can set, without what follows from it: sizes, processes, record sets and fences.
-fn settings(seen: &Seen) -> Vec<(&String, String)> {
+pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
     let set = |state: &State| match state {
         State::Group(g) => Some(format!("{:?} {:?}", g.size, g.suspended)),
         State::Records(r) => {

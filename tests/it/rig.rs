@@ -269,8 +269,11 @@ impl Rig {
             turns.set(turns.get() + 1);
             assert!(
                 turns.get() < 60_000,
-                "it neither ends nor stops, {} after the beginning",
-                world.now().since(BEGAN)
+                "it neither ends nor stops, {} after the beginning: seed {}, {}, {} events before",
+                world.now().since(BEGAN),
+                self.seed,
+                self.scenario.name,
+                prefix.len()
             );
             u32::from(interrupt.is_some_and(|n| turns.get() >= n))
         };
