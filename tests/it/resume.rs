@@ -31,7 +31,13 @@ pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
             What::CallIntended { step, .. } => {
                 on_their_way.insert(step, event.at);
             }
-            What::CallAnswered { step, .. } | What::CallRefused { step, .. } => {
+            What::CallAnswered { step, .. }
+            | What::CallRefused { step, .. }
+            // What was seen is there, and what was disproved never will be.
+            | What::StepFinished { step, .. }
+            | What::StepUndone { step }
+            | What::PartSettled { step }
+            | What::EffectDisproved { step, .. } => {
                 on_their_way.remove(step);
             }
             _ => {}
