@@ -93,7 +93,11 @@ impl Live {
             return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", source.id));
         };
         match self.login(secret, &db.place).await {
-            Ok(login) => self.postgres.rejoin(db, endpoint, &login, key).await,
+            Ok(login) => {
+                let way = self.way_in(db).await.ok();
+                let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
+                self.postgres.rejoin(db, way, (endpoint, &login), key).await
+            }
             Err(why) => CallOutcome::NotSent { why },
         }
     }

@@ -224,8 +224,9 @@ fn fact(fact: &Fact) -> Option<String> {
         }
         Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
         Fact::Rejoined { server, diverged: Some(d), .. } => format!(
-            "{server} streams; {} transactions were only there, their log is kept in {}",
-            d.transactions, d.kept
+            "{server} streams; {} transactions were only there, kept in {}",
+            d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string()),
+            d.kept
         ),
         Fact::Identity { arn, .. } => arn.clone(),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,

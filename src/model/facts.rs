@@ -30,6 +30,9 @@ pub enum Fact {
         /// Where its write-ahead log ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wal: Option<WalPoint>,
+        /// What the fence left: a replica that has it is one of this very server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<String>,
         /// What was found.
         proof: String,
     },

@@ -79,6 +79,9 @@ pub struct DatabaseState {
     /// Whether a replica gets what its source writes, as it is written; none where that cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<bool>,
+    /// What the last fence by SQL left, on the server that it fenced and on every replica that replayed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence_mark: Option<String>,
     /// Where a replica that streams gets it from: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
@@ -239,6 +242,9 @@ pub struct FenceState {
     /// Where its write-ahead log ended when the proof was taken: what has replayed that lacks nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalPoint>,
+    /// What this fence left: a replica that has it is one of this very server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// Whether the server is a replica: it takes no writes, and is no old primary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replica: bool,
@@ -315,16 +321,18 @@ pub enum JobStage {
 /// What an old primary committed after the new one had left its timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diverged {
-    /// How many transactions; drctl's own fence is among them.
-    pub transactions: u64,
-    /// Where the histories part.
-    pub fork: WalPoint,
+    /// How many transactions, those of the server itself and of drctl's fence among them; none where they were not counted.
+    #[serde(default)]
+    pub transactions: Option<u64>,
+    /// Where the histories part, if that was found.
+    #[serde(default)]
+    pub fork: Option<WalPoint>,
     /// When the first was committed, by that server's clock.
     #[serde(default)]
     pub first: Option<Timestamp>,
     /// When the last was.
     #[serde(default)]
     pub last: Option<Timestamp>,
-    /// Where their log is kept on that host.
+    /// Where their log, or all of the data from before, is kept on that host.
     pub kept: String,
 }

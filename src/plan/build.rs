@@ -202,7 +202,8 @@ fn host(node: &Node) -> Option<Host> {
     let SecretRef::Ref(replication_secret) = secret(node.get("replication")?) else { return None };
     Some(Host {
         run: words("run"),
-        data: text("data")?,
+        // A slash at the end would put what the job keeps beside the data into it.
+        data: text("data")?.trim_end_matches('/').to_owned(),
         bin: text("bin"),
         config: text("config"),
         stop: words("stop"),

@@ -164,6 +164,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Add `fence_group` or `admin`.",
     ),
     e(
+        "host-unusable",
+        "The machine of a server cannot be used as it is written.",
+        "A switchover, a failback or a reprotect would end with a primary and no standby.",
+        "Give `run` a program, such as ssh, and `data` the absolute path of the folder with PG_VERSION in it.",
+    ),
+    e(
         "no-write-check",
         "No real write verifies a promotion.",
         "`available` is a word of the control plane; only a committed row proves a primary.",

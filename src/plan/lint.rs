@@ -211,6 +211,17 @@ impl Lint<'_> {
                 &format!("add `{what}:` for {site}, or take that rung off the ladder"),
             );
         }
+        if let Some(host) = at.host.as_ref().filter(|h| !h.data.starts_with('/') || h.run.is_empty()) {
+            let what =
+                if host.run.is_empty() { "`run` names no program" } else { "`data` is no absolute path" };
+            self.error(
+                "host-unusable",
+                component.span,
+                format!("the host of `{}` in {site}: {what}", component.name),
+                "a switchover would end with a primary and no standby",
+                "run: [ssh, -o, BatchMode=yes, postgres@HOST], data: /the/folder/with/PG_VERSION",
+            );
+        }
         for login in at.admin.iter().chain(&at.replication) {
             self.login(component, site, login);
         }

@@ -142,7 +142,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
 /// The ladder and its gate. Returns the gate.
 pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let rungs = rungs(draft, name, spec);
+    let rungs = rungs(draft, name, spec, draft.from.as_ref());
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
@@ -168,9 +168,30 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     draft.push(step)
 }
 
-pub(super) fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database) -> Vec<Fence> {
-    let Some(db) = draft.from.as_ref().and_then(|from| targets::database(draft.input.plan, name, spec, from))
-    else {
+/// Ends the writes of a server that is to follow another one. Returns the gate that proves it.
+pub(super) fn keep_from_writing(
+    draft: &mut Draft<'_>,
+    component: &Component,
+    spec: &Database,
+    site: &SiteName,
+    needs: &[StepId],
+) -> StepId {
+    let name = &component.name;
+    let rungs = rungs(draft, name, spec, Some(site));
+    draft.fence(rungs, needs, false);
+    let gate = Action::Gate(Gate::Fenced { component: name.clone() });
+    let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
+    step.needs = all(needs);
+    draft.push(step)
+}
+
+pub(super) fn rungs(
+    draft: &Draft<'_>,
+    name: &ComponentName,
+    spec: &Database,
+    site: Option<&SiteName>,
+) -> Vec<Fence> {
+    let Some(db) = site.and_then(|site| targets::database(draft.input.plan, name, spec, site)) else {
         return Vec::new();
     };
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);

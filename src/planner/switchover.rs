@@ -41,18 +41,29 @@ pub fn reprotect(draft: &mut Draft<'_>) {
     draft.evidence();
     let (plan, to) = (draft.input.plan, draft.input.request.to.clone());
     let Some(from) = draft.from.clone() else { return };
+    if from == to {
+        let facts = format!("{to} is the active site: its servers are the ones to follow");
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            None,
+            facts,
+            "--to the site whose servers are to be standbys",
+        ));
+        return;
+    }
     for component in plan.components.values() {
         let Spec::Database(spec) = &component.spec else { continue };
-        let (Some(standby), Some(primary)) = (
-            targets::database(plan, &component.name, spec, &to),
-            targets::database(plan, &component.name, spec, &from),
-        ) else {
-            continue;
-        };
+        let at = |site: &SiteName| targets::database(plan, &component.name, spec, site);
+        let (Some(standby), Some(primary)) = (at(&to), at(&from)) else { continue };
         if spec.engine == Engine::Rds {
             not_yet(draft, component);
         } else if !streams(draft, &standby) && writes(draft, component, spec, &primary) {
-            rejoin(draft, &standby, &primary, &guards[&component.name], OnFailure::Halt);
+            let mut needs = guards[&component.name].clone();
+            if takes_writes(draft, spec, &standby) {
+                // What it took is counted and kept, and it takes nothing more meanwhile.
+                needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
+            }
+            rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
         }
     }
 }
@@ -104,7 +115,11 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
             }
             None => match stores::store(draft, component, spec) {
                 Found::ToPromote(store) => Some(store),
-                Found::Writer(_) | Found::Refused => None,
+                Found::Writer(store) => {
+                    both_write(draft, &store, spec, &old);
+                    None
+                }
+                Found::Refused => None,
             },
         };
         if let Some(store) = store
@@ -114,6 +129,25 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
         }
     }
     quiesce_and_promote(draft, moved, guards);
+}
+
+/// The target takes writes already: there is nothing to move, unless the other one does so, too.
+fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &DatabaseRef) {
+    if takes_writes(draft, spec, old) {
+        let facts = format!("{} and {} both take writes", old.id, store.target.id);
+        let what = format!(
+            "one of them fenced and made a standby: drctl reprotect --from SITE --to {}",
+            old.place.name
+        );
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&store.component.name), facts, what));
+    }
+}
+
+/// Whether a server was just seen to be a writer that nothing fences.
+fn takes_writes(draft: &Draft<'_>, spec: &Database, db: &DatabaseRef) -> bool {
+    let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
+    let writer = matches!(known, Known::Fresh(d) if !d.is_replica());
+    writer && !active::is_fenced(draft.input.estate, db, spec)
 }
 
 /// The target was a primary once and has a history of its own: it follows the active one first.
@@ -218,7 +252,10 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     let mut ready = [capacity, approvals.clone()].concat();
     for (store, _) in &moved {
         let rejoined = first_rejoined(draft, store.component);
-        let needs = [guards[&store.component.name].clone(), rejoined.into_iter().collect()].concat();
+        // After people have said yes, and right before writes end.
+        let needs =
+            [guards[&store.component.name].clone(), approvals.clone(), rejoined.into_iter().collect()]
+                .concat();
         ready.push(stores::ready(draft, store, &needs));
     }
     let specs: BTreeMap<ComponentName, &Database> =
@@ -267,7 +304,11 @@ fn follow_all(draft: &mut Draft<'_>) {
         for other in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             // One that follows the old primary goes on doing so: the old one hands on what it gets.
-            if (left || !streams(draft, &other)) && other.host.is_some() {
+            if !left && takes_writes(draft, spec, &other) {
+                let facts = format!("{} takes writes, too", other.id);
+                let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
+            } else if (left || !streams(draft, &other)) && other.host.is_some() {
                 let needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
                 // Users are served: what fails here leaves the application unprotected, and says so.
                 rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
@@ -288,6 +329,16 @@ fn rejoin(
         let facts = format!("the plan gives no `host` for {}: nobody can make it a standby", db.id);
         let what = "a `host:` beside its endpoint (README, «Servers of one's own»)";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        return;
+    }
+    if db.is(source) {
+        let facts = format!("{} cannot follow itself", db.id);
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            Some(&name),
+            facts,
+            "two different servers in the plan",
+        ));
         return;
     }
     let action = Action::Rejoin { db: db.clone(), source: source.clone() };

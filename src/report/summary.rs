@@ -12,6 +12,7 @@ use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::{Basis, Figure};
+use crate::model::runbook::Intent;
 use crate::model::state::Diverged;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
@@ -379,6 +380,10 @@ fn steps(state: &RunState) -> Vec<StepReport> {
     (0..state.steps.len()).map(report).collect()
 }
 
+fn runbook_is_planned(state: &RunState) -> bool {
+    matches!(state.runbook.intent, Intent::Switchover | Intent::Failback)
+}
+
 /// Whether drctl can take the writes back: the old server has to be made a standby first.
 const fn moves_back(action: &Action) -> bool {
     matches!(action, Action::Fence(f) if f.db.host.is_some())
@@ -402,6 +407,17 @@ fn error(state: &RunState) -> Option<ReportError> {
             };
             let close = state.created.command("runs cancel", " --reason TEXT");
             ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))
+        }
+        // A planned move that stopped keeps users out of a primary that works.
+        _ if runbook_is_planned(state) && state.promoted.is_empty() => {
+            let back = state.created.command("runs cancel", " --reason TEXT");
+            (
+                "halted",
+                format!(
+                    "{back} lets users in again where they were; or correct the cause, then {}",
+                    resume("")
+                ),
+            )
         }
         _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };

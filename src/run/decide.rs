@@ -304,7 +304,9 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         return effects;
     }
     // What an earlier run left owed goes on being tried until the end, and keeps nothing from it.
-    let settles = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).debt;
+    // So does a rebuild on its host, which goes on whatever becomes of the run.
+    let settles =
+        |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).debt && !state.goes_on_alone(*i);
     let in_flight: Vec<_> = (0..state.steps.len()).filter(settles).filter(|&i| !calling(i)).collect();
     if !in_flight.is_empty() || (0..state.steps.len()).any(calling) {
         let due = in_flight.into_iter().flat_map(|i| unwound_by(state, i, now, Vec::new()));

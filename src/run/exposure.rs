@@ -73,7 +73,10 @@ pub fn missing(
 /// The end of a fenced primary's log was replayed: whatever the clocks say, and however long it was idle before, no commit is missing.
 fn nothing_missing(state: &RunState, component: &ComponentName, target: &DatabaseState) -> Option<String> {
     let (end, there) = (state.fenced_end(component)?, target.wal?);
-    there.covers(&end).then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
+    // The replica of a copy has a log of the same name, and other rows in it.
+    let of_it = target.fence_mark.is_some() && target.fence_mark.as_deref() == state.fence_left(component);
+    (of_it && there.covers(&end))
+        .then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
 }
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {

@@ -88,7 +88,7 @@ fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Pers
     let past = state.past_return() && !under_way(|s| *s == Status::Calling);
     // What could not be taken back once may never be: the person says when it is enough.
     let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
-    let stuck = state.steps.iter().any(failed) && !under_way(Status::in_flight);
+    let stuck = state.steps.iter().any(failed) && !state.in_flight();
     if state.mode == Mode::Cancelling && (past || stuck) {
         return vec![What::RunFinished { outcome: Outcome::Abandoned }];
     }

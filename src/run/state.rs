@@ -486,6 +486,14 @@ impl RunState {
         })
     }
 
+    /// What the fence of a component's old primary left there, and on every replica of it.
+    pub fn fence_left(&self, component: &ComponentName) -> Option<&str> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { left, .. } => left.as_deref(),
+            _ => None,
+        })
+    }
+
     /// The exposure of a component.
     pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
         self.known_of(component).find_map(|f| match f {
@@ -539,12 +547,18 @@ impl RunState {
         self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
     }
 
+    /// Whether what was started goes on by itself, for hours perhaps, and can be looked at by whoever comes later: a rebuild on its host.
+    pub fn goes_on_alone(&self, i: usize) -> bool {
+        let begun = matches!(self.work(i).status, Status::InDoubt { .. } | Status::Awaiting { .. });
+        begun && matches!(self.step(i).action, Action::Rejoin { .. })
+    }
+
     /// Whether any effect may be under way. Nobody waits for fences in the background, nor for one in doubt, which may stay so for
     /// as long as a site is dark: the doubt is kept.
     pub fn in_flight(&self) -> bool {
         let doubted = |i: usize| {
-            matches!(self.work(i).status, Status::InDoubt { .. })
-                && matches!(self.step(i).action, Action::Fence(_))
+            let fence = matches!(self.step(i).action, Action::Fence(_));
+            fence && matches!(self.work(i).status, Status::InDoubt { .. }) || self.goes_on_alone(i)
         };
         (0..self.steps.len())
             .any(|i| self.work(i).status.in_flight() && !self.step(i).background && !doubted(i))

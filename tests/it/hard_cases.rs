@@ -193,6 +193,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         last_commit: None,
         last_commit_there: None,
         wal: None,
+        left: None,
         proof: "p".to_owned(),
     };
     say(

@@ -1,18 +1,22 @@
 //! Planned moves over the simulated estate: nothing is lost, wherever a process dies, and the old primary follows in the end.
 
-use drctl::model::action::Action;
+use drctl::inventory::Observation;
+use drctl::model::action::{Action, Check, Fence, FenceMethod};
 use drctl::model::event::{Outcome, What};
-use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::{Intent, Phase};
-use drctl::model::state::State;
+use drctl::model::state::{DatabaseRole, DatabaseState, State};
+use drctl::model::target::Target;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::model::wal::{Lsn, WalPoint};
 use drctl::plan::Plan;
 use drctl::report::attainment::attainment;
 use drctl::report::summary;
-use drctl::run::Stop;
+use drctl::run::exposure::measure;
 use drctl::run::state::Mode;
+use drctl::run::{Ruling, RunState, Sight, Stop, judge};
 
 use crate::cancelled::until;
 use crate::resume::{estates, events};
@@ -211,4 +215,91 @@ fn a_standby_that_does_not_catch_up_is_not_promoted() {
         open(&format!("fence/{site}/db-west:5432/app/sql"))
             && open(&format!("fence/{site}/billing-west:5432/app/sql"))
     );
+}
+
+#[test]
+fn the_active_site_is_not_made_to_follow_itself() {
+    let to = Some(SiteName::new("east"));
+    let rig = Rig { intent: Intent::Reprotect, to, ..Rig::new(orders(), "after-failover", 1) };
+    let refused = rig.rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.facts.contains("east is the active site")), "{refused:?}");
+}
+
+/// Somebody lifted the old primary's fence: both take writes, and only a person knows which of them is right.
+#[test]
+fn a_writer_is_fenced_before_it_is_made_a_standby() {
+    let plan = orders();
+    let open = |name: &str| {
+        let name = ComponentName::new(name);
+        let drctl::plan::types::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
+        let db = drctl::inventory::targets::database(&plan, &name, spec, &SiteName::new("west")).unwrap();
+        Action::Unfence(Fence { db, method: FenceMethod::Sql, groups_before: Vec::new() })
+    };
+    let deeds = vec![open("db"), open("billing")];
+    let to = Some(SiteName::new("west"));
+    let rig = Rig { intent: Intent::Reprotect, to, deeds, ..Rig::new(orders(), "after-failover", 1) };
+    let refused = rig.rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.rule == Rule::ActiveSiteUnclear), "{refused:?}");
+    let named = Rig { from: Some(SiteName::new("east")), ..rig };
+    let done = named.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let all = events(&done);
+    let at = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    for db in ["db", "billing"] {
+        let fenced =
+            at(&|w| matches!(w, What::StepFinished { step, .. } if step.as_str() == format!("fenced.{db}")));
+        let called = at(
+            &|w| matches!(w, What::CallIntended { step, .. } if step.as_str() == format!("rejoin.{db}.west")),
+        );
+        assert!(fenced < called, "{db} was stopped with writes of its own");
+    }
+    // And nothing is moved while two take writes.
+    let deeds = vec![open("db"), open("billing")];
+    let moving = Rig {
+        intent: Intent::Failback,
+        from: Some(SiteName::new("east")),
+        deeds,
+        ..Rig::new(orders(), "after-failover", 1)
+    };
+    let refused = moving.rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.facts.contains("both take writes")), "{refused:?}");
+}
+
+/// The system identifier, the timeline and the position are those of the old primary, and the server is a copy's standby.
+#[test]
+fn a_standby_of_a_copy_never_counts_as_caught_up() {
+    let rig = moving(Intent::Switchover, "calm", 1);
+    let first =
+        until(&rig, |w| matches!(w, What::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
+    let state = RunState::fold(&events(&first)).unwrap();
+    let i = state.position(&StepId::new("caught-up.db")).unwrap();
+    let Action::Check(Check::CaughtUp { db }) = &state.step(i).action else { panic!() };
+    let end = state.fenced_end(&db.component).unwrap();
+    let look = |mark: Option<&str>| {
+        let seen = DatabaseState {
+            role: DatabaseRole::Replica { source: "x".to_owned() },
+            status: "available".to_owned(),
+            wal: Some(WalPoint { position: Lsn(end.position.0 + 1_000), ..end }),
+            streaming: Some(true),
+            fence_mark: mark.map(str::to_owned),
+            ..DatabaseState::default()
+        };
+        let exposure = measure(&state, &db.component, &seen, state.last_at).figure;
+        let seen = Observation::Value {
+            state: State::Database(seen),
+            observed_at: state.last_at,
+            source: "t".to_owned(),
+        };
+        let sight = Sight::Things(vec![(Target::Database(db.clone()), seen)]);
+        (judge(&state, i, &sight, state.last_at), exposure)
+    };
+    let ours = state.fence_left(&db.component).unwrap().to_owned();
+    let (done, figure) = look(Some(&ours));
+    assert!(matches!(done, Ruling::Record(What::StepFinished { .. })), "{done:?}");
+    assert_eq!(figure.value_ms, Some(Dur::ZERO));
+    for mark in [None, Some("fence-of-another-time")] {
+        let (ruling, figure) = look(mark);
+        assert!(matches!(&ruling, Ruling::Keep(why) if why.contains("never came there")), "{ruling:?}");
+        assert!(figure.value_ms != Some(Dur::ZERO) || figure.basis != Basis::Measured, "{figure}");
+    }
 }

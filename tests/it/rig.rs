@@ -45,6 +45,8 @@ pub struct Rig {
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
     pub intent: Intent,
+    pub from: Option<SiteName>,
+    pub to: Option<SiteName>,
 }
 
 pub struct Rehearsed {
@@ -82,10 +84,15 @@ impl Rig {
             later: None,
             guard: None,
             intent: Intent::Failover,
+            from: None,
+            to: None,
         }
     }
 
     fn to(&self) -> SiteName {
+        if let Some(to) = &self.to {
+            return to.clone();
+        }
         if matches!(self.intent, Intent::Failback | Intent::Reprotect) {
             return self.plan.home.value.clone();
         }
@@ -160,7 +167,7 @@ impl Rig {
         }
         let request = Request {
             intent: self.intent,
-            from: None,
+            from: self.from.clone(),
             to: self.to(),
             waivers: self.waivers.clone(),
             outage_declared: true,

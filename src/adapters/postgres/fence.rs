@@ -15,15 +15,33 @@ const RECONNECT_S: f64 = 2.0;
 const TRACKS: &str = "SELECT current_setting('track_commit_timestamp') = 'on'";
 /// The role that marks the others.
 const MARK: &str = "drctl_fenced";
+/// How the word begins that each fence leaves in that role's comment: a replica that has it is one of this very server, and not of a
+/// copy with the same system identifier.
+const LEFT: &str = "fence-";
+
+/// What the last fence wrote down: its word, and perhaps two numbers.
+async fn note(client: &Client) -> Result<String, Failure> {
+    let text = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'drctl_fenced'";
+    let row = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    Ok(row.and_then(|r| r.get::<_, Option<String>>(0)).unwrap_or_default())
+}
+
+fn numbers(note: &str) -> Vec<i64> {
+    note.split(' ').filter_map(|n| n.parse().ok()).collect()
+}
 
 /// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
 const PROVIDER: &str = "('rdsadmin', 'rdsrepladmin', 'rdstopmgr', 'rdswriteforwarduser')";
 
 /// Standbys log in with such a role, and only a superuser may change it. It is left alone where it cannot write: it owns no table
-/// and has rights on none, in any database, and is a member of nothing that has.
+/// and has rights on none, in any database, is a member of nothing that has, and what is granted to everybody in this database
+/// lets it write nothing.
 const ONLY_REPLICATES: &str = "(r.rolreplication \
      AND NOT EXISTS (SELECT 1 FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid \
        AND d.classid = 'pg_class'::regclass) \
+     AND NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'f') \
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' \
+       AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) \
      AND NOT EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid \
        AND g.rolname NOT IN ('pg_checkpoint', 'pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')))";
 
@@ -93,7 +111,8 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Told>), 
     let last_commit = last_commit(client).await?;
     // Read last: every commit that was ever acknowledged is before it.
     let wal = server::end_of_log(client).await?;
-    let held = FenceState { proven: true, stage: FenceStage::Proven, wal, ..open_state(&proof) };
+    let left = note(client).await?.split(' ').next().filter(|m| m.starts_with(LEFT)).map(str::to_owned);
+    let held = FenceState { proven: true, stage: FenceStage::Proven, wal, left, ..open_state(&proof) };
     Ok((held, last_commit))
 }
 
@@ -104,13 +123,10 @@ async fn last_commit(client: &Client) -> Result<Option<Told>, Failure> {
         return Ok(None);
     }
     // The note was written by the fence's own transaction: which number was next before it, and when the last commit was made.
-    let text = "SELECT shobj_description(g.oid, 'pg_authid'), (l.xid::text)::bigint, \
-                (extract(epoch FROM clock_timestamp()) * 1000)::bigint \
-                FROM pg_roles g, pg_last_committed_xact() l WHERE g.rolname = 'drctl_fenced'";
-    let Some(row) = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))? else { return Ok(None) };
-    let (note, last, now): (Option<String>, Option<i64>, i64) = (row.get(0), row.get(1), row.get(2));
-    let note = note.unwrap_or_default();
-    let numbers: Vec<i64> = note.split(' ').filter_map(|n| n.parse().ok()).collect();
+    let numbers = numbers(&note(client).await?);
+    let text = "SELECT (l.xid::text)::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM pg_last_committed_xact() l";
+    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let (last, now): (Option<i64>, i64) = (row.get(0), row.get(1));
     Ok(match (numbers.as_slice(), last) {
         (&[next, commit], Some(last)) if next == last => Told::of(Some(now - commit), Some(commit)),
         _ => None,
@@ -152,7 +168,18 @@ pub(super) async fn close(client: &mut Client) -> Result<(), Failure> {
         let why = "no role but the administrator's may log in, so the application must be using that";
         return Err(Failure::Refused("no_application_role".to_owned(), why.to_owned()));
     }
-    let note = if !fenced && flag(client, TRACKS).await? { before(client).await? } else { None };
+    // A second call of one fence keeps what the first wrote down about the time before.
+    let closed = !client.query(FENCED, &[]).await.map_err(|e| Failure::of(&e))?.is_empty();
+    let earlier = match closed {
+        true => numbers(&note(client).await?).iter().map(|n| format!(" {n}")).collect(),
+        false if flag(client, TRACKS).await? => {
+            before(client).await?.map_or_else(String::new, |numbers| format!(" {numbers}"))
+        }
+        false => String::new(),
+    };
+    let word = "SELECT md5(random()::text || clock_timestamp()::text)";
+    let row = client.query_one(word, &[]).await.map_err(|e| Failure::of(&e))?;
+    let word: String = row.get(0);
     let mut text = String::from("BEGIN;");
     if !fenced {
         text.push_str(&format!("CREATE ROLE {MARK} NOLOGIN;"));
@@ -161,9 +188,7 @@ pub(super) async fn close(client: &mut Client) -> Result<(), Failure> {
         let role = identifier_whole(role);
         text.push_str(&format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};"));
     }
-    if let Some(note) = note {
-        text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{note}';"));
-    }
+    text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{LEFT}{word}{earlier}';"));
     text.push_str("COMMIT;");
     if let Err(e) = client.batch_execute(&text).await {
         let _ = client.batch_execute("ROLLBACK").await;

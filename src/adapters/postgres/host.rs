@@ -31,6 +31,8 @@ pub struct Source<'a> {
     pub login: &'a Login,
     /// Whether it has to speak TLS.
     pub tls: bool,
+    /// A process of the server that is rebuilt, as that server tells at its endpoint: it must be one of the host's.
+    pub checkpointer: Option<i32>,
 }
 
 /// What a host said of a job.
@@ -70,7 +72,7 @@ fn command(words: &[String], otherwise: &str) -> String {
 
 /// What stands in front of the job: everything in it is quoted.
 fn head(db: &DatabaseRef, host: &Host, source: &Source<'_>, key: &str) -> Result<String, Failure> {
-    let Source { endpoint, login, tls } = *source;
+    let Source { endpoint, login, tls, checkpointer } = *source;
     let (name, port, _) = parts(endpoint)?;
     let mode = if tls { "require" } else { "prefer" };
     let way = format!("host={} port={port} user={} sslmode={mode}", value(name), value(&login.username));
@@ -91,6 +93,7 @@ fn head(db: &DatabaseRef, host: &Host, source: &Source<'_>, key: &str) -> Result
         ("CONNINFO", &conninfo.replace('\\', "\\\\").replace('\'', "''")),
         ("SLOT", &slot(db)),
         ("KEY", key),
+        ("CHECKPOINTER", &checkpointer.map_or_else(String::new, |pid| pid.to_string())),
         ("PGPASSWORD", &login.password),
     ];
     let mut text: String = fields.iter().map(|(name, value)| format!("{name}={}\n", word(value))).collect();
@@ -112,7 +115,7 @@ fn launcher(host: &Host, key: &str, head: &str) -> String {
          if [ -e \"$work/{key}.exit\" ]; then exit 0; fi\n\
          flock -n \"$work/lock\" true || {{ echo 'another rebuild of this server runs' >&2; exit {BUSY}; }}\n\
          cat >\"$work/{key}.sh\" <<'{end}' || exit 1\n{head}{JOB}\n{end}\n\
-         setsid flock -n \"$work/lock\" sh \"$work/{key}.sh\" </dev/null >/dev/null 2>&1 &\n",
+         setsid flock -n -o \"$work/lock\" sh \"$work/{key}.sh\" </dev/null >/dev/null 2>&1 &\n",
         data = word(&host.data),
     )
 }
@@ -189,9 +192,10 @@ fn read(text: &str) -> Job {
 fn diverged(lines: &[&str]) -> Option<Diverged> {
     let [counted, first, last, kept] = lines else { return None };
     let mut words = counted.split_whitespace();
-    let transactions = words.next()?.parse().ok()?;
-    let position = Lsn::try_from(words.next()?.to_owned()).ok()?;
-    let fork = WalPoint { timeline: words.next()?.parse().ok()?, position };
+    let transactions = words.next()?.parse().ok();
+    let position = words.next().and_then(|p| Lsn::try_from(p.to_owned()).ok());
+    let timeline = words.next().and_then(|t| t.parse().ok());
+    let fork = position.zip(timeline).map(|(position, timeline)| WalPoint { timeline, position });
     let time = |text: &str| Timestamp::parse(&format!("{}Z", text.replace(' ', "T"))).ok();
     Some(Diverged { transactions, fork, first: time(first), last: time(last), kept: (*kept).to_owned() })
 }
@@ -217,10 +221,15 @@ mod tests {
         );
         assert_eq!(job.stage, JobStage::Ended { exit: 1 });
         let diverged = job.diverged.unwrap();
-        assert_eq!((diverged.transactions, diverged.fork.position), (12, Lsn(0x300_0148)));
+        assert_eq!(
+            (diverged.transactions, diverged.fork.map(|f| f.position)),
+            (Some(12), Some(Lsn(0x300_0148)))
+        );
         assert!(diverged.first < diverged.last && diverged.first.is_some());
         assert_eq!(job.tail, "12:00:10Z FAILED: x");
         assert!(read("none\n\n\n\n\n").diverged.is_none());
+        let copied = read("ended 0\nuncounted\n\n\n/data.before-k\nok\n").diverged.unwrap();
+        assert_eq!((copied.transactions, copied.fork, copied.kept.as_str()), (None, None, "/data.before-k"));
     }
 
     #[test]

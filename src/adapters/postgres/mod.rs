@@ -204,9 +204,25 @@ impl Postgres {
     }
 
     /// Starts to make a server a standby. That it streams is what looks then see.
-    pub async fn rejoin(&self, db: &DatabaseRef, source: &str, login: &Login, key: &str) -> CallOutcome {
+    pub async fn rejoin(
+        &self,
+        db: &DatabaseRef,
+        way_in: Option<(&str, &Login)>,
+        (source, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
         let tls = self.settings.tls == SqlTls::Verify;
-        let source = Source { endpoint: source, login, tls };
+        let asked = async {
+            let Some((endpoint, login)) = way_in else { return Ok(None) };
+            server::checkpointer(&self.connect(endpoint, login).await?).await
+        };
+        let checkpointer = match self.within(asked).await {
+            Ok(pid) => pid,
+            // Only one that does not run may say nothing: the job on its host makes sure of that.
+            Err(Failure::Unreachable(_)) => None,
+            Err(failure) => return host::refused(failure),
+        };
+        let source = Source { endpoint: source, login, tls, checkpointer };
         match self.within(host::start(db, &source, key)).await {
             Ok(()) => CallOutcome::Accepted { token: None },
             Err(failure) => host::refused(failure),

@@ -1,5 +1,6 @@
 # Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
-# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY PGPASSWORD, and the functions stop and start.
+# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER PGPASSWORD, and the functions
+# stop and start.
 #
 # Sources: PostgreSQL documentation, «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
 set -u
@@ -14,13 +15,39 @@ running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 control() { pg_controldata "$DATA" | sed -n "s/^$1: *//p"; }
 ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
 
+# The plan may name another machine's folder, or this may be the server that is to be followed: then nothing is touched.
+this_is_the_one() {
+  [ "$(control 'Database system identifier')" = "$(ask 'SELECT system_identifier FROM pg_control_system()')" ] ||
+    fail "the data in $DATA is not that of a server of this component: its system identifier is another"
+  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || fail "the server to be followed is a standby itself"
+  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, and no server runs in $DATA: the plan's host is another one"; return 0; }
+  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, and the endpoint does not answer: is the plan's host that of the endpoint?"
+  parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
+  [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid")" ] ||
+    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+}
+
 # Until the source's control file names its own timeline pg_rewind would find nothing to do.
 source_checkpoint() {
   ask CHECKPOINT 2>/dev/null && return
   say "the login may not CHECKPOINT (GRANT pg_checkpoint helps); waiting for the source's own"
+  tries=0
   until [ "$(ask "SELECT timeline_id = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int FROM pg_control_checkpoint()")" = t ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 450 ] || fail "no checkpoint of the source within 15 minutes"
     sleep 2
   done
+}
+
+# Of two servers on one timeline pg_rewind believes that they are one history, whatever they wrote.
+same_history() {
+  timeline=$(control "Latest checkpoint's TimeLineID")
+  [ "$timeline" = "$(ask 'SELECT timeline_id FROM pg_control_checkpoint()')" ] || return 0
+  ahead=$(ask "SELECT '$(control 'Latest checkpoint location')'::pg_lsn > pg_current_wal_lsn()")
+  [ "$ahead" = f ] || return 1
+  [ "$timeline" -gt 1 ] || return 0
+  name=$(printf '%08X.history' "$timeline")
+  [ "$(cat "$DATA/pg_wal/$name" 2>/dev/null)" = "$(ask "SELECT convert_from(pg_read_binary_file('pg_wal/$name'), 'UTF8')" 2>/dev/null)" ]
 }
 
 # A server that crashed goes through its recovery first: pg_rewind wants it shut down cleanly.
@@ -57,20 +84,29 @@ keep_diverged() {
 }
 
 keep_settings() {
-  mkdir -p "$work/settings"
-  for file in postgresql.conf pg_hba.conf pg_ident.conf; do
-    if [ -e "$DATA/$file" ]; then cp -p "$DATA/$file" "$work/settings/" || return 1; fi
+  rm -rf "$work/settings"
+  mkdir -p "$work/settings" || return 1
+  for file in "$DATA"/*.conf "$DATA"/*.crt "$DATA"/*.key "$DATA"/*.pem "$DATA"/conf.d; do
+    if [ -e "$file" ]; then cp -pR "$file" "$work/settings/" || return 1; fi
   done
 }
-# Both tools bring the other server's settings along: its port and its paths are not ours.
+# Both tools bring the other server's settings along: its port, paths and certificates are not ours.
 restore_settings() {
-  for file in "$work"/settings/*; do if [ -e "$file" ]; then cp -p "$file" "$DATA/" || return 1; fi; done
+  for file in "$work"/settings/*; do
+    if [ -d "$file" ]; then rm -rf "${DATA:?}/$(basename "$file")"; fi
+    if [ -e "$file" ]; then cp -pR "$file" "$DATA/" || return 1; fi
+  done
 }
 
 rewind() {
   # One that was broken off leaves files that are of neither server.
   [ -e "$work/rewinding" ] && return 1
-  found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || { say "$found"; return 1; }
+  same_history || { say "its history is another one on the same timeline"; return 1; }
+  found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || {
+    say "$found"
+    case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads: see the README" ;; esac
+    return 1
+  }
   case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac
   fork=$(printf '%s\n' "$found" | sed -n 's/.*diverged at WAL location \([0-9A-F/]*\) on timeline \([0-9]*\).*/\1 \2/p')
   [ -n "$fork" ] || { say "$found"; return 1; }
@@ -93,6 +129,7 @@ base_backup() {
   mv "$DATA" "$DATA.before-$KEY" || fail "$DATA cannot be renamed (a mount point?); $new is the new one"
   mv "$new" "$DATA" || fail "$new cannot be renamed to $DATA"
   rm -f "$work/rewinding"
+  if ! [ -e "$work/$KEY.diverged" ]; then printf 'uncounted\n\n\n%s\n' "$DATA.before-$KEY" >"$work/$KEY.diverged"; fi
   restore_settings || fail "the settings in $work/settings were not restored"
   say "the data from before is kept in $DATA.before-$KEY"
 }
@@ -115,6 +152,7 @@ job() {
   pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
   [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is no data folder of a server"
   ask 'SELECT 1' >/dev/null || fail "the new primary cannot be reached from here, or refuses the login"
+  this_is_the_one
   if running; then say "stopping"; stop || fail "the server does not stop"; fi
   running && fail "the server still runs"
   source_checkpoint
@@ -123,10 +161,15 @@ job() {
   drop_slot_of_source
   follow || fail "the settings of a standby could not be written"
   say "starting"
-  start || fail "the server does not start; its own log says why"
+  (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; its own log says why"
   say "started as a standby"
 }
 
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
-printf '%s' $? >"$work/$KEY.exit"
+ended=$?
+# A slot that nobody reads keeps the primary's log until its disk is full.
+if [ "$ended" != 0 ]; then
+  ask "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '$SLOT' AND NOT active" >/dev/null 2>&1
+fi
+printf '%s' "$ended" >"$work/$KEY.exit"
 rm -f "$0"

@@ -21,10 +21,20 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
      CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
        ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END, \
-     EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'), \
+     EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') \
+       AND CASE WHEN pg_is_in_recovery() THEN NOT pg_is_wal_replay_paused() \
+         AND current_setting('recovery_min_apply_delay') = '0' ELSE false END, \
      (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver), \
      (extract(epoch FROM CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
-       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint";
+       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint, \
+     (SELECT split_part(shobj_description(oid, 'pg_authid'), ' ', 1) FROM pg_roles WHERE rolname = 'drctl_fenced')";
+
+/// A process of the server that only its postmaster is the parent of.
+pub(super) async fn checkpointer(client: &Client) -> Result<Option<i32>, Failure> {
+    let text = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let row = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    Ok(row.map(|r| r.get(0)))
+}
 
 /// The last commit that a standby has replayed.
 const REPLAYED: &str = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint, \
@@ -68,6 +78,7 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>
         wal: point(row.get(3), row.get(4)),
         streaming: replica.then(|| row.get(5)),
         follows: row.get(6),
+        fence_mark: row.get(8),
         ..DatabaseState::default()
     };
     Ok((state, commit))

@@ -25,9 +25,20 @@ impl Estate {
             wal: self.wal(i),
             streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
                 .then(|| db.frozen_at.is_none()),
+            fence_mark: self.mark(i),
             follows: None,
             endpoint: None,
         }
+    }
+
+    /// What a fence by SQL left on a server of one's own, and on replicas that replayed it.
+    fn mark(&self, i: usize) -> Option<String> {
+        let db = &self.dbs[i];
+        let source = db.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
+        let origin = source.unwrap_or(db);
+        let came = origin.stopped_at.is_some_and(|at| self.last_commit(i) >= at);
+        let fenced = origin.fenced.contains(&FenceMethod::Sql) && db.reference.engine == Engine::Postgres;
+        (fenced && came).then(|| format!("fence-{}", origin.reference.id))
     }
 
     /// Where a server of one's own is in its log: a position is a millisecond.
@@ -53,6 +64,7 @@ impl Estate {
             last_commit: sees_commits.then(|| self.last_commit(i)),
             last_commit_there: sees_commits.then(|| self.last_commit(i)),
             wal: self.wal(i).filter(|_| sees_commits),
+            left: self.mark(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
             stage: if proven { FenceStage::Proven } else { FenceStage::Open },
             mark: None,

@@ -48,7 +48,13 @@ impl Postgres {
     }
 
     /// Not done.
-    pub async fn rejoin(&self, _db: &DatabaseRef, _source: &str, _login: &Login, _key: &str) -> CallOutcome {
+    pub async fn rejoin(
+        &self,
+        _db: &DatabaseRef,
+        _way_in: Option<(&str, &Login)>,
+        _source: (&str, &Login),
+        _key: &str,
+    ) -> CallOutcome {
         Self::refused()
     }
 

@@ -175,13 +175,12 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                 .first
                 .zip(d.last)
                 .map_or_else(String::new, |(a, b)| format!(", from {a} to {b} by its clock"));
-            let words =
-                format!("{component}: {} transactions were only on the old primary{span}", d.transactions);
+            let many = d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
+            let words = format!("{component}: {many} transactions were only on the old primary{span}");
             p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
-            p.line(&format!(
-                "           after {}; drctl's own fence is among them; their log is kept there in {}",
-                d.fork, d.kept
-            ));
+            let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
+            let own = "the server's own and drctl's fence are among them";
+            p.line(&format!("           {after}{own}; kept there in {}", d.kept));
         }
     }
     let alone = &report.protection.unprotected;

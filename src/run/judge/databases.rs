@@ -3,10 +3,11 @@
 use super::{Verdict, waited};
 use crate::model::action::{Action, Check, Fence};
 use crate::model::facts::Fact;
+use crate::model::ids::ComponentName;
+use crate::model::runbook::Intent;
 use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::wal::WalPoint;
 use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::RunState;
@@ -42,6 +43,14 @@ pub(super) fn judge(
             true => Verdict::Done(Vec::new()),
             false => Verdict::Promoted,
         },
+        // Writes end for a standby that replays, and for no other.
+        Action::Check(Check::Promotable { db })
+            if state.runbook.intent != Intent::Failover
+                && seen.is_replica()
+                && seen.streaming != Some(true) =>
+        {
+            Verdict::Unclear(format!("{} does not stream, or does not replay what it gets", db.id))
+        }
         Action::Check(Check::Promotable { .. }) => promotable(seen),
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
         Action::Check(Check::Exposure { .. })
@@ -52,7 +61,7 @@ pub(super) fn judge(
         Action::Check(Check::Exposure { db }) => {
             Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
-        Action::Check(Check::CaughtUp { db }) => caught_up(state.fenced_end(&db.component), seen),
+        Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Promote { .. } => promoted(seen),
         _ => Verdict::Unclear("the answer was about something else".to_owned()),
     }
@@ -110,17 +119,24 @@ fn promotable(db: &DatabaseState) -> Verdict {
     }
 }
 
-/// Zero loss is a position that was reached, never a lag that reads zero.
-fn caught_up(end: Option<WalPoint>, replica: &DatabaseState) -> Verdict {
-    match (end, replica.wal) {
-        (Some(end), Some(there)) if there.covers(&end) => Verdict::Done(Vec::new()),
-        (Some(end), Some(there)) => {
+/// Zero loss is a position that was reached, never a lag that reads zero; and the fence itself has come over, or the replica is that
+/// of another server with the same name.
+fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Verdict {
+    let (Some(end), Some(left)) = (state.fenced_end(component), state.fence_left(component)) else {
+        let why = "nobody saw where the old primary's log ends: only a fence by SQL tells";
+        return Verdict::Wrong(why.to_owned());
+    };
+    let Some(there) = replica.wal else {
+        return Verdict::Unclear("the replica's position is not known".to_owned());
+    };
+    match (there.covers(&end), replica.fence_mark.as_deref() == Some(left)) {
+        (true, true) => Verdict::Done(Vec::new()),
+        (true, false) => Verdict::Unclear(format!(
+            "the replica is at {there}, and the fence of the old primary never came there: is it a replica of another server?"
+        )),
+        (false, _) => {
             Verdict::Unclear(format!("the old primary was fenced at {end}, the replica is at {there}"))
         }
-        (None, _) => Verdict::Wrong(
-            "nobody saw where the old primary's log ends: only a fence by SQL tells".to_owned(),
-        ),
-        (_, None) => Verdict::Unclear("the replica's position is not known".to_owned()),
     }
 }
 
@@ -164,6 +180,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
         last_commit: proof.last_commit,
         last_commit_there: proof.last_commit_there,
         wal: proof.wal,
+        left: proof.left.clone(),
         proof: proof.proof.clone(),
     }
 }

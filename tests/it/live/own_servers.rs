@@ -234,12 +234,16 @@ fn a_standby_of_another_server_is_not_promoted() {
 fn a_switchover_and_the_way_back_lose_no_row() {
     let world = World::new();
     let plan = std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap();
-    let ((there, back), truth) = world.under_load(|| {
-        let there = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
-        std::thread::sleep(Duration::from_secs(1));
-        (there, world.run(&["failback", "orders", "--to", "west", "--yes"]))
+    let (moves, truth) = world.under_load(|| {
+        // There, back, and there again: a server that was rebuilt once can be rebuilt twice.
+        [("switchover", "east"), ("failback", "west"), ("switchover", "east"), ("failback", "west")].map(
+            |(verb, to)| {
+                std::thread::sleep(Duration::from_secs(1));
+                world.run(&[verb, "orders", "--to", to, "--yes"])
+            },
+        )
     });
-    for (code, report, words) in [&there, &back] {
+    for (code, report, words) in &moves {
         assert!([0, 5].contains(code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
         assert_eq!(
             (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
@@ -261,5 +265,29 @@ fn a_switchover_and_the_way_back_lose_no_row() {
         world.pair.query(world.pair.primary, slots),
         "drctl_db_east",
         "no slot is left that nobody uses"
+    );
+}
+
+/// The plan says that west's host is east's: nothing is stopped there, and the report says why.
+#[test]
+fn the_host_of_another_server_is_left_alone() {
+    let world = World::new();
+    let file = world.folder.path().join("plans/orders.yaml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let (p, s) = (world.pair.host("p"), world.pair.host("s"));
+    std::fs::write(&file, plan.replace(&p, "HERE").replace(&s, &p).replace("HERE", &s)).unwrap();
+    let ((code, report, words), truth) =
+        world.under_load(|| world.run(&["switchover", "orders", "--to", "east", "--yes"]));
+    assert_eq!((code, &report["outcome"]), (5, &"recovered".into()), "{report:#}\n{words}");
+    assert_eq!(report["protection"]["state"], "UNPROTECTED", "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    let why = steps.iter().find(|s| s["id"] == "rejoin.db.west").unwrap()["reason"].as_str().unwrap();
+    assert!(why.contains("the plan's host is another one"), "{why}");
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+    let role = |port| world.pair.query(port, "SELECT pg_is_in_recovery()");
+    assert_eq!(
+        (role(world.pair.primary), role(world.pair.standby)),
+        ("f".to_owned(), "f".to_owned()),
+        "both still run"
     );
 }
