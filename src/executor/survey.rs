@@ -52,29 +52,44 @@ pub async fn sample(
     recorder: &mut Recorder,
     until: Timestamp,
 ) -> Vec<What> {
+    let asked = ask(session, probes, recorder, until, |_, _| true);
+    join(asked, session.world.sleep_until(until)).await.0
+}
+
+/// Asks each probe until its samples are believed, until `until` at the latest: in an outage nobody waits longer than that.
+pub async fn believe(
+    session: &Session<'_>,
+    probes: &[Probe],
+    recorder: &mut Recorder,
+    until: Timestamp,
+) -> Vec<What> {
+    ask(session, probes, recorder, until, |recorder, key| !recorder.believes(key)).await
+}
+
+async fn ask(
+    session: &Session<'_>,
+    probes: &[Probe],
+    recorder: &mut Recorder,
+    until: Timestamp,
+    again: impl Fn(&Recorder, &str) -> bool,
+) -> Vec<What> {
     let mut under_way = FuturesUnordered::new();
-    let ask = |probe: Probe, due: Timestamp| async move {
+    let one = |probe: Probe, due: Timestamp| async move {
         session.world.sleep_until(due).await;
         let sample = session.prober.sample(&probe).await;
         (probe, sample)
     };
     for probe in probes {
         let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
-        under_way.push(ask(probe.clone(), due));
+        under_way.push(one(probe.clone(), due));
     }
     let mut turns = Vec::new();
-    join(
-        async {
-            while let Some((probe, sample)) = under_way.next().await {
-                turns.extend(recorder.take(&probe.key(), &sample));
-                let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
-                if due <= until {
-                    under_way.push(ask(probe, due));
-                }
-            }
-        },
-        session.world.sleep_until(until),
-    )
-    .await;
+    while let Some((probe, sample)) = under_way.next().await {
+        turns.extend(recorder.take(&probe.key(), &sample));
+        let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
+        if due <= until && again(recorder, &probe.key()) {
+            under_way.push(one(probe, due));
+        }
+    }
     turns
 }

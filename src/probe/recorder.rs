@@ -82,6 +82,11 @@ impl Recorder {
         })
     }
 
+    /// Whether a probe was good, or bad, often enough in a row.
+    pub fn believes(&self, key: &str) -> bool {
+        self.probes.get(key).is_some_and(|s| s.current.is_some())
+    }
+
     /// How a probe stands, for steps that wait for it.
     pub fn sight(&self, key: &str) -> ProbeSight {
         let Some(series) = self.probes.get(key) else { return ProbeSight::default() };

@@ -329,8 +329,9 @@ impl Starting<'_> {
             let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
             let until =
                 world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
-            self.printer.note(&format!("{}: asking probes for {}", plan.name, until.since(world.now())));
-            return Ok(survey::sample(session, &probes, recorder, until).await);
+            let most = until.since(world.now());
+            self.printer.note(&format!("{}: asking probes, for {most} at most", plan.name));
+            return Ok(survey::believe(session, &probes, recorder, until).await);
         }
         // What drctl observe would have seen while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;

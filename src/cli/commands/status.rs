@@ -19,7 +19,7 @@ use crate::model::state::State;
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::plan::types::Spec;
+use crate::plan::types::{Database, Spec};
 use crate::planner::Debt;
 use crate::probe::Recorder;
 use crate::report::summary;
@@ -180,7 +180,11 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         }
         if writers.is_empty() {
             return match unseen.is_empty() {
-                true => Protection::Unprotected(format!("nothing takes the writes of {}", component.name)),
+                true => Protection::Unprotected(format!(
+                    "nothing takes the writes of {}{}",
+                    component.name,
+                    kept_out_by_a_fence(plan, seen, &component.name, spec)
+                )),
                 false => {
                     Protection::Unknown(format!("nobody sees what takes the writes of {}", component.name))
                 }
@@ -195,6 +199,15 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         }
     }
     Protection::Protected
+}
+
+/// A fence that a run left behind: users are out of a primary that works.
+fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &Database) -> String {
+    let fenced = spec.at.keys().find(|site| {
+        targets::database(plan, name, spec, site).is_some_and(|db| active::is_fenced(seen, &db, spec))
+    });
+    let lift = "if that is the one to use: drctl runs cancel of the run that fenced it, or for each member of drctl_fenced ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM ..";
+    fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced. {lift}"))
 }
 
 fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
