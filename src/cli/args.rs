@@ -1,12 +1,12 @@
 //! What can be typed. Doc comments here are the help texts.
 
-use crate::model::runbook::Intent;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::printer::Format;
+use crate::model::runbook::Intent;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///

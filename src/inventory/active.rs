@@ -121,13 +121,15 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
 pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<SiteName> {
     let Spec::Database(spec) = &component.spec else { return Vec::new() };
     let writes = |site: &&SiteName| {
-        targets::database(plan, &component.name, spec, site).is_some_and(|db| {
-            let fenced = is_fenced(estate, &db, spec);
-            let seen = estate.now(&Target::Database(db)).and_then(Observation::state);
-            matches!(seen, Some(State::Database(d)) if !d.is_replica() && !fenced)
-        })
+        targets::database(plan, &component.name, spec, site).is_some_and(|db| takes_writes(estate, &db, spec))
     };
     spec.at.keys().filter(writes).cloned().collect()
+}
+
+/// Whether a server was just seen to be a writer that nothing fences.
+pub fn takes_writes(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
+    let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
+    matches!(seen, Some(State::Database(d)) if !d.is_replica()) && !is_fenced(estate, db, spec)
 }
 
 /// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one.

@@ -32,7 +32,7 @@ pub enum Fact {
         wal: Option<WalPoint>,
         /// What the fence left: a replica that has it is one of this very server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        left: Option<String>,
+        word: Option<String>,
         /// What was found.
         proof: String,
     },

@@ -81,7 +81,7 @@ pub struct DatabaseState {
     pub streaming: Option<bool>,
     /// What the last fence by SQL left, on the server that it fenced and on every replica that replayed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fence_mark: Option<String>,
+    pub fence_word: Option<String>,
     /// Where a replica that streams gets it from: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
@@ -244,7 +244,7 @@ pub struct FenceState {
     pub wal: Option<WalPoint>,
     /// What this fence left: a replica that has it is one of this very server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub left: Option<String>,
+    pub word: Option<String>,
     /// Whether the server is a replica: it takes no writes, and is no old primary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replica: bool,
@@ -321,7 +321,7 @@ pub enum JobStage {
 /// What an old primary committed after the new one had left its timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diverged {
-    /// How many transactions, those of the server itself and of drctl's fence among them; none where they were not counted.
+    /// How many transactions that changed rows of tables; none where they were not counted.
     #[serde(default)]
     pub transactions: Option<u64>,
     /// Where the histories part, if that was found.

@@ -52,7 +52,7 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
 
 /// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
 /// any traffic goes to the new one.
-pub(super) fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
+fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
     let name = &store.component.name;
     let Some(from) = draft.from.clone() else {
@@ -185,12 +185,7 @@ pub(super) fn keep_from_writing(
     draft.push(step)
 }
 
-pub(super) fn rungs(
-    draft: &Draft<'_>,
-    name: &ComponentName,
-    spec: &Database,
-    site: Option<&SiteName>,
-) -> Vec<Fence> {
+fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<&SiteName>) -> Vec<Fence> {
     let Some(db) = site.and_then(|site| targets::database(draft.input.plan, name, spec, site)) else {
         return Vec::new();
     };
@@ -295,7 +290,7 @@ pub(super) fn promote(
 }
 
 /// Writes for real, if the plan says where; what needs the store waits for that.
-pub(super) fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
+fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     if let Some(table) = store.canary {
         let canary = Action::Write(Write::Canary { db: store.target, table });
@@ -307,7 +302,7 @@ pub(super) fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) 
 }
 
 /// Roles are part of what a physical replica replays: a fence by SQL on the old primary may have come over to the new one.
-pub(super) fn admit(store: &Store<'_>) -> Option<Fence> {
+fn admit(store: &Store<'_>) -> Option<Fence> {
     let Spec::Database(spec) = &store.component.spec else { return None };
     let by_sql = spec.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
     by_sql.then(|| Fence { db: store.target.clone(), method: FenceMethod::Sql, groups_before: Vec::new() })

@@ -16,6 +16,7 @@ use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::{OnFailure, Phase, Step};
+use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Database, Spec};
@@ -55,11 +56,14 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         let Spec::Database(spec) = &component.spec else { continue };
         let at = |site: &SiteName| targets::database(plan, &component.name, spec, site);
         let (Some(standby), Some(primary)) = (at(&to), at(&from)) else { continue };
+        if streams(draft, &standby) {
+            continue;
+        }
         if spec.engine == Engine::Rds {
             not_yet(draft, component);
-        } else if !streams(draft, &standby) && writes(draft, component, spec, &primary) {
+        } else if writes(draft, component, spec, &primary) {
             let mut needs = guards[&component.name].clone();
-            if takes_writes(draft, spec, &standby) {
+            if active::takes_writes(draft.input.estate, &standby, spec) {
                 // What it took is counted and kept, and it takes nothing more meanwhile.
                 needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
             }
@@ -133,7 +137,7 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
 
 /// The target takes writes already: there is nothing to move, unless the other one does so, too.
 fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &DatabaseRef) {
-    if takes_writes(draft, spec, old) {
+    if active::takes_writes(draft.input.estate, old, spec) {
         let facts = format!("{} and {} both take writes", old.id, store.target.id);
         let what = format!(
             "one of them fenced and made a standby: drctl reprotect --from SITE --to {}",
@@ -141,13 +145,6 @@ fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &D
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&store.component.name), facts, what));
     }
-}
-
-/// Whether a server was just seen to be a writer that nothing fences.
-fn takes_writes(draft: &Draft<'_>, spec: &Database, db: &DatabaseRef) -> bool {
-    let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    let writer = matches!(known, Known::Fresh(d) if !d.is_replica());
-    writer && !active::is_fenced(draft.input.estate, db, spec)
 }
 
 /// The target was a primary once and has a history of its own: it follows the active one first.
@@ -159,13 +156,12 @@ fn returning(
     guard: &[StepId],
 ) -> Option<DatabaseRef> {
     let old = targets::database(draft.input.plan, &component.name, spec, &draft.input.request.to)?;
-    let kept_out = match draft.input.estate.now(&Target::Database(old.clone()))? {
-        seen if seen.state().is_none() => !matches!(seen, Observation::Denied { .. }),
-        _ => {
-            let known = draft.input.estate.database(&Target::Database(old.clone()), draft.input.now);
-            let replica = known.value().is_none_or(crate::model::state::DatabaseState::is_replica);
-            !replica && active::is_fenced(draft.input.estate, &old, spec)
-        }
+    let seen = draft.input.estate.now(&Target::Database(old.clone()))?;
+    let kept_out = match seen.state() {
+        // Down, perhaps: the job on its host finds out.
+        None => !matches!(seen, Observation::Denied { .. }),
+        Some(State::Database(d)) => !d.is_replica() && active::is_fenced(draft.input.estate, &old, spec),
+        Some(_) => false,
     };
     if !kept_out || old.host.is_none() || !writes(draft, component, spec, active) {
         return None;
@@ -225,9 +221,7 @@ fn writes(draft: &mut Draft<'_>, component: &Component, spec: &Database, db: &Da
     if !safety::must_answer(draft, &component.name, &target) {
         return false;
     }
-    let known = draft.input.estate.database(&target, draft.input.now);
-    let writer = matches!(known, Known::Fresh(d) if !d.is_replica());
-    if writer && !active::is_fenced(draft.input.estate, db, spec) {
+    if active::takes_writes(draft.input.estate, db, spec) {
         return true;
     }
     let facts = format!("{} takes no writes now", db.id);
@@ -238,7 +232,9 @@ fn writes(draft: &mut Draft<'_>, component: &Component, spec: &Database, db: &Da
 
 fn streams(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    matches!(known, Known::Fresh(d) if d.is_replica() && d.streaming == Some(true))
+    // Of a managed replica nobody tells more than that it is one.
+    let streams = |d: &DatabaseState| d.streaming.unwrap_or(db.engine == Engine::Rds);
+    matches!(known, Known::Fresh(d) if d.is_replica() && streams(d))
 }
 
 /// Writes end when everything else is ready, those of stores that need others first; each store is promoted when nothing of any
@@ -304,7 +300,7 @@ fn follow_all(draft: &mut Draft<'_>) {
         for other in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             // One that follows the old primary goes on doing so: the old one hands on what it gets.
-            if !left && takes_writes(draft, spec, &other) {
+            if !left && active::takes_writes(draft.input.estate, &other, spec) {
                 let facts = format!("{} takes writes, too", other.id);
                 let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));

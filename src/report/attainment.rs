@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::model::action::Action;
 use crate::model::event::{End, Outcome};
-use crate::model::facts::Exposure;
+use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::runbook::{Phase, Probe, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
-use crate::run::state::{Mode, Status, Turn};
+use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};
 
 /// What was achieved.
@@ -179,9 +179,32 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
                 owed(state, component, exposure, debt.paid.is_some(), now)
             }
         };
-        Some((component.clone(), reconciled))
+        Some((component.clone(), contradicted(state, component, reconciled)))
     };
     state.promoted_at.iter().filter_map(of).collect()
+}
+
+/// A loss that was measured, and then the old primary was found to have committed more: whatever the proof said.
+fn contradicted(
+    state: &RunState,
+    component: &ComponentName,
+    (figure, exposure): (Figure, Exposure),
+) -> (Figure, Exposure) {
+    let promoted = state.promoted_at.get(component);
+    let after = |at: &&StepState| promoted.is_some_and(|p| at.work.ended_at.is_some_and(|ended| ended > *p));
+    let more = state.steps.iter().filter(after).flat_map(|at| &at.facts).find_map(|fact| match fact {
+        Fact::Rejoined { component: c, diverged: Some(found), .. } if c == component => Some(found),
+        _ => None,
+    });
+    match more.filter(|_| figure.basis == Basis::Measured) {
+        Some(found) => {
+            let many = found.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
+            let because =
+                format!("{}; and yet {many} transactions were found on it afterwards", exposure.because);
+            (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
+        }
+        None => (figure, exposure),
+    }
 }
 
 /// Promoted without a fence: the old primary may have gone on acknowledging writes. Once it is fenced, that instant is known.

@@ -9,7 +9,7 @@ use crate::model::event::{Direction, End, Outcome, What};
 use crate::model::runbook::{OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 
-/// How long a look at a guard holds while a run is taken back.
+/// How long a look holds at what decides whether something may be taken back, or a fence be set: a guard, a replica.
 const FRESH: Dur = Dur::secs(30);
 /// How long a replica is looked for before a fence stays that might have to stay.
 const TARGET_PATIENCE: Dur = Dur::secs(60);

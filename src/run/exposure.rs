@@ -23,29 +23,23 @@ pub fn measure(
     now: Timestamp,
 ) -> Exposure {
     let last = last_instant(state, component, now);
-    if let Some(because) = nothing_missing(state, component, target) {
-        return Exposure {
-            component: component.clone(),
-            figure: Figure::new(Dur::ZERO, Basis::Measured),
-            last_instant: Some(last.at),
-            because,
-            last_replayed: target.last_commit,
-            last_replayed_there: target.last_commit_there,
-            taken_at: now,
-            grows: false,
-        };
-    }
-    let fenced = state.fence_proof(component);
-    let figure = missing(state, fenced.as_ref(), last.at, (target.last_commit, target.last_commit_there));
+    let replayed = (target.last_commit, target.last_commit_there);
+    let (figure, because, grows) = match nothing_missing(state, component, target) {
+        Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
+        None => {
+            let fenced = state.fence_proof(component);
+            (missing(state, fenced.as_ref(), last.at, replayed), last.because, last.grows)
+        }
+    };
     Exposure {
         component: component.clone(),
         figure,
         last_instant: Some(last.at),
-        because: last.because,
-        last_replayed: target.last_commit,
-        last_replayed_there: target.last_commit_there,
+        because,
+        last_replayed: replayed.0,
+        last_replayed_there: replayed.1,
         taken_at: now,
-        grows: last.grows,
+        grows,
     }
 }
 
@@ -74,7 +68,7 @@ pub fn missing(
 fn nothing_missing(state: &RunState, component: &ComponentName, target: &DatabaseState) -> Option<String> {
     let (end, there) = (state.fenced_end(component)?, target.wal?);
     // The replica of a copy has a log of the same name, and other rows in it.
-    let of_it = target.fence_mark.is_some() && target.fence_mark.as_deref() == state.fence_left(component);
+    let of_it = target.fence_word.is_some() && target.fence_word.as_deref() == state.fence_word(component);
     (of_it && there.covers(&end))
         .then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
 }

@@ -487,9 +487,9 @@ impl RunState {
     }
 
     /// What the fence of a component's old primary left there, and on every replica of it.
-    pub fn fence_left(&self, component: &ComponentName) -> Option<&str> {
+    pub fn fence_word(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { left, .. } => left.as_deref(),
+            Fact::Fenced { word, .. } => word.as_deref(),
             _ => None,
         })
     }

@@ -193,7 +193,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         last_commit: None,
         last_commit_there: None,
         wal: None,
-        left: None,
+        word: None,
         proof: "p".to_owned(),
     };
     say(
@@ -288,17 +288,17 @@ fn capacity_that_is_set_and_not_in_service_is_waited_for() {
     );
 }
 
-#[test]
-fn a_cancelled_run_lifts_no_fence_of_the_run_after_it() {
+/// A run that has just called a promotion is cancelled (or displaced by this holder); another one fences and promotes hours later, and
+/// only then is the first told to carry on.
+fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     let mut rig = Rig::new(truststream(), "primary-returns", 1);
     rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
     let first = until(
         &rig,
         |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
-    let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, None);
-    assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Cancelled));
-    // Another run fences and promotes, two and a half hours later.
+    let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, displaced);
+    assert_eq!(cancelled.ended.state.mode, *ends);
     let of = |test: &dyn Fn(&Action) -> bool| {
         cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
     };
@@ -313,26 +313,13 @@ fn a_cancelled_run_lifts_no_fence_of_the_run_after_it() {
 }
 
 #[test]
+fn a_cancelled_run_lifts_no_fence_of_the_run_after_it() {
+    two_and_a_half_hours_later(None, &Mode::Finished(Outcome::Cancelled));
+}
+
+#[test]
 fn a_displaced_run_lifts_no_fence_of_the_run_that_took_over() {
-    let mut rig = Rig::new(truststream(), "primary-returns", 1);
-    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
-    let first = until(
-        &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
-    );
-    let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, Some("run of bob"));
-    assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Abandoned));
-    let of = |test: &dyn Fn(&Action) -> bool| {
-        cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
-    };
-    let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
-    let promote = of(&|a| matches!(a, Action::Promote { .. }));
-    for (m, a) in [(180, fence), (181, promote)] {
-        cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
-    }
-    rig.later = Some(BEGAN + Dur::mins(200));
-    let (later, _) = rig.second(&cancelled.records, &cancelled.notes, &[], None).unwrap();
-    assert_eq!(later.truth.two_primaries_ms, Dur::ZERO, "two primaries");
+    two_and_a_half_hours_later(Some("run of bob"), &Mode::Finished(Outcome::Abandoned));
 }
 
 fn place() -> drctl::model::place::Place {

@@ -281,7 +281,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
             status: "available".to_owned(),
             wal: Some(WalPoint { position: Lsn(end.position.0 + 1_000), ..end }),
             streaming: Some(true),
-            fence_mark: mark.map(str::to_owned),
+            fence_word: mark.map(str::to_owned),
             ..DatabaseState::default()
         };
         let exposure = measure(&state, &db.component, &seen, state.last_at).figure;
@@ -293,7 +293,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
         let sight = Sight::Things(vec![(Target::Database(db.clone()), seen)]);
         (judge(&state, i, &sight, state.last_at), exposure)
     };
-    let ours = state.fence_left(&db.component).unwrap().to_owned();
+    let ours = state.fence_word(&db.component).unwrap().to_owned();
     let (done, figure) = look(Some(&ours));
     assert!(matches!(done, Ruling::Record(What::StepFinished { .. })), "{done:?}");
     assert_eq!(figure.value_ms, Some(Dur::ZERO));

@@ -157,7 +157,7 @@ impl Aws {
             lineage: None,
             wal: None,
             streaming: None,
-            fence_mark: None,
+            fence_word: None,
             follows: None,
             endpoint: endpoint(db),
         }
@@ -178,7 +178,7 @@ impl Aws {
             last_commit: None,
             last_commit_there: None,
             wal: None,
-            left: None,
+            word: None,
             replica: db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()),
             stage,
             mark,

@@ -17,7 +17,7 @@ const TRACKS: &str = "SELECT current_setting('track_commit_timestamp') = 'on'";
 const MARK: &str = "drctl_fenced";
 /// How the word begins that each fence leaves in that role's comment: a replica that has it is one of this very server, and not of a
 /// copy with the same system identifier.
-const LEFT: &str = "fence-";
+const WORD: &str = "fence-";
 
 /// What the last fence wrote down: its word, and perhaps two numbers.
 async fn note(client: &Client) -> Result<String, Failure> {
@@ -111,8 +111,8 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Told>), 
     let last_commit = last_commit(client).await?;
     // Read last: every commit that was ever acknowledged is before it.
     let wal = server::end_of_log(client).await?;
-    let left = note(client).await?.split(' ').next().filter(|m| m.starts_with(LEFT)).map(str::to_owned);
-    let held = FenceState { proven: true, stage: FenceStage::Proven, wal, left, ..open_state(&proof) };
+    let word = note(client).await?.split(' ').next().filter(|m| m.starts_with(WORD)).map(str::to_owned);
+    let held = FenceState { proven: true, stage: FenceStage::Proven, wal, word, ..open_state(&proof) };
     Ok((held, last_commit))
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn close(client: &mut Client) -> Result<(), Failure> {
         let role = identifier_whole(role);
         text.push_str(&format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};"));
     }
-    text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{LEFT}{word}{earlier}';"));
+    text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{WORD}{word}{earlier}';"));
     text.push_str("COMMIT;");
     if let Err(e) = client.batch_execute(&text).await {
         let _ = client.batch_execute("ROLLBACK").await;

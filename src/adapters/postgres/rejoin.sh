@@ -67,20 +67,56 @@ segment() {
   printf '%08X%08X%08X' "$2" $(( number / per )) $(( number % per ))
 }
 
+# Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
+fork() {
+  ours=$(control "Latest checkpoint's TimeLineID")
+  theirs=$(ask 'SELECT timeline_id FROM pg_control_checkpoint()')
+  [ "$theirs" -gt "$ours" ] || return 0
+  ask "SELECT convert_from(pg_read_binary_file('pg_wal/$(printf '%08X' "$theirs").history'), 'UTF8')" |
+    awk -v ours="$ours" '$1 == ours { print $2, ours; exit }'
+}
+
+# When each transaction was committed that changed rows of a table: those of catalogs, as a fence or ANALYZE change them, have
+# files below 16384 (FirstNormalObjectId).
+commits_of_rows() {
+  awk '
+    function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
+    /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
+      split(substr($0, RSTART + 4, RLENGTH - 4), file, "/")
+      if (file[3] >= 16384) changed[xid()] = 1
+    }
+    /^rmgr: Transaction/ && /desc: COMMIT/ {
+      of = xid()
+      if (match($0, /COMMIT_PREPARED [0-9]+/)) of = substr($0, RSTART + 16, RLENGTH - 16) + 0
+      hit = of in changed
+      if (match($0, /subxacts: [0-9 ]+/)) {
+        n = split(substr($0, RSTART + 10, RLENGTH - 10), sub_xids, " ")
+        for (k = 1; k <= n; k++) if (sub_xids[k] in changed) hit = 1
+      }
+      if (hit && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH)
+    }'
+}
+
 # What was committed here and nowhere else is counted, and its log is kept: with a backup from before it, no row is gone.
 keep_diverged() {
-  commits="$work/$KEY.commits"
-  pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" --rmgr=Transaction 2>/dev/null |
-    sed -n 's/.*desc: COMMIT\(_PREPARED [0-9]*:\)\{0,1\} \([0-9-]* [0-9:.]*\).*/\2/p' >"$commits"
-  kept="$work/diverged-$KEY"
-  mkdir -p "$kept" || return 1
+  [ $# = 2 ] || return 0
   first=$(segment "$1" "$2")
+  [ -e "$DATA/pg_wal/$first" ] || { say "the log from the fork on is not here any more"; return 1; }
+  commits="$work/$KEY.commits"
+  pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null | commits_of_rows >"$commits"
+  : >"$work/$KEY.counted"
+  [ -s "$commits" ] || return 0
+  kept="$work/diverged-$KEY"
+  mkdir -p "$kept" || fail "no room in $work to keep the log of what only this server has"
   for file in "$DATA"/pg_wal/"$(printf '%08X' "$2")"*; do
     name=$(basename "$file")
-    if [ ${#name} -eq 24 ] && ! [ "$name" \< "$first" ]; then cp -p "$file" "$kept/" || return 1; fi
+    if [ ${#name} -eq 24 ] && ! [ "$name" \< "$first" ]; then
+      cp -p "$file" "$kept/" || fail "no room in $work to keep the log of what only this server has"
+    fi
   done
-  printf '%s %s %s\n%s\n%s\n%s\n' "$(wc -l <"$commits")" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept" >"$work/$KEY.diverged"
-  say "diverged at $1 of timeline $2: $(wc -l <"$commits") transactions are only here; their log is kept in $kept"
+  count=$(wc -l <"$commits")
+  printf '%s %s %s\n%s\n%s\n%s\n' "$count" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept" >"$work/$KEY.diverged"
+  say "diverged at $1 of timeline $2: $count transactions changed rows only here; their log is kept in $kept"
 }
 
 keep_settings() {
@@ -102,16 +138,16 @@ rewind() {
   # One that was broken off leaves files that are of neither server.
   [ -e "$work/rewinding" ] && return 1
   same_history || { say "its history is another one on the same timeline"; return 1; }
+  # shellcheck disable=SC2046
+  keep_diverged $(fork) || return 1
   found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || {
     say "$found"
     case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads: see the README" ;; esac
     return 1
   }
   case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac
-  fork=$(printf '%s\n' "$found" | sed -n 's/.*diverged at WAL location \([0-9A-F/]*\) on timeline \([0-9]*\).*/\1 \2/p')
-  [ -n "$fork" ] || { say "$found"; return 1; }
-  # shellcheck disable=SC2086
-  keep_diverged $fork || fail "no room in $work to keep the log of what only this server has"
+  # What was not counted is not overwritten.
+  [ -e "$work/$KEY.counted" ] || return 1
   keep_settings || fail "no room in $work to keep the settings"
   say "rewinding"
   : >"$work/rewinding"
@@ -129,7 +165,7 @@ base_backup() {
   mv "$DATA" "$DATA.before-$KEY" || fail "$DATA cannot be renamed (a mount point?); $new is the new one"
   mv "$new" "$DATA" || fail "$new cannot be renamed to $DATA"
   rm -f "$work/rewinding"
-  if ! [ -e "$work/$KEY.diverged" ]; then printf 'uncounted\n\n\n%s\n' "$DATA.before-$KEY" >"$work/$KEY.diverged"; fi
+  if ! [ -e "$work/$KEY.counted" ]; then printf 'uncounted\n\n\n%s\n' "$DATA.before-$KEY" >"$work/$KEY.diverged"; fi
   restore_settings || fail "the settings in $work/settings were not restored"
   say "the data from before is kept in $DATA.before-$KEY"
 }

@@ -15,8 +15,7 @@ use crate::model::wal::{Lsn, WalPoint};
 /// until a checkpoint after a promotion, so it is asked only where nothing streams.
 const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT system_identifier::text FROM pg_control_system()), \
-     (extract(epoch FROM clock_timestamp() - CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
-       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint, \
+     (extract(epoch FROM clock_timestamp() - last.made) * 1000)::bigint, (extract(epoch FROM last.made) * 1000)::bigint, \
      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
      CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
@@ -25,9 +24,9 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
        AND CASE WHEN pg_is_in_recovery() THEN NOT pg_is_wal_replay_paused() \
          AND current_setting('recovery_min_apply_delay') = '0' ELSE false END, \
      (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver), \
-     (extract(epoch FROM CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
-       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END) * 1000)::bigint, \
-     (SELECT split_part(shobj_description(oid, 'pg_authid'), ' ', 1) FROM pg_roles WHERE rolname = 'drctl_fenced')";
+     (SELECT split_part(shobj_description(oid, 'pg_authid'), ' ', 1) FROM pg_roles WHERE rolname = 'drctl_fenced') \
+     FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
+       WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END AS made) last";
 
 /// A process of the server that only its postmaster is the parent of.
 pub(super) async fn checkpointer(client: &Client) -> Result<Option<i32>, Failure> {
@@ -65,7 +64,7 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
 pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>), Failure> {
     let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::of(&e))?;
     let (replica, lineage): (bool, String) = (row.get(0), row.get(1));
-    let commit = Told::of(row.get(2), row.get(7));
+    let commit = Told::of(row.get(2), row.get(3));
     let role = match replica {
         true => DatabaseRole::Replica { source: lineage.clone() },
         false => DatabaseRole::Writer,
@@ -75,10 +74,10 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>
         status: "available".to_owned(),
         last_commit_source: Some("sql".to_owned()),
         lineage: Some(lineage),
-        wal: point(row.get(3), row.get(4)),
-        streaming: replica.then(|| row.get(5)),
-        follows: row.get(6),
-        fence_mark: row.get(8),
+        wal: point(row.get(4), row.get(5)),
+        streaming: replica.then(|| row.get(6)),
+        follows: row.get(7),
+        fence_word: row.get(8),
         ..DatabaseState::default()
     };
     Ok((state, commit))

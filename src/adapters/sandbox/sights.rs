@@ -25,14 +25,14 @@ impl Estate {
             wal: self.wal(i),
             streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
                 .then(|| db.frozen_at.is_none()),
-            fence_mark: self.mark(i),
+            fence_word: self.word(i),
             follows: None,
             endpoint: None,
         }
     }
 
     /// What a fence by SQL left on a server of one's own, and on replicas that replayed it.
-    fn mark(&self, i: usize) -> Option<String> {
+    fn word(&self, i: usize) -> Option<String> {
         let db = &self.dbs[i];
         let source = db.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
         let origin = source.unwrap_or(db);
@@ -64,7 +64,7 @@ impl Estate {
             last_commit: sees_commits.then(|| self.last_commit(i)),
             last_commit_there: sees_commits.then(|| self.last_commit(i)),
             wal: self.wal(i).filter(|_| sees_commits),
-            left: self.mark(i).filter(|_| sees_commits),
+            word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
             stage: if proven { FenceStage::Proven } else { FenceStage::Open },
             mark: None,

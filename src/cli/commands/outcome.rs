@@ -176,11 +176,12 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                 .zip(d.last)
                 .map_or_else(String::new, |(a, b)| format!(", from {a} to {b} by its clock"));
             let many = d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
-            let words = format!("{component}: {many} transactions were only on the old primary{span}");
+            let words = format!(
+                "{component}: {many} transactions that changed rows were only on the old primary{span}"
+            );
             p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
             let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
-            let own = "the server's own and drctl's fence are among them";
-            p.line(&format!("           {after}{own}; kept there in {}", d.kept));
+            p.line(&format!("           {after}kept there in {}", d.kept));
         }
     }
     let alone = &report.protection.unprotected;

@@ -268,11 +268,7 @@ fn resume(
 ) -> Result<u8, CliError> {
     let state = read(store, run)?;
     let owes = || -> Result<bool, CliError> {
-        let mut all = Vec::new();
-        for row in store.runs()? {
-            all.extend(read(store, &row.run).ok());
-        }
-        Ok(super::status::debts(&all).iter().any(|debt| debt.run == *run))
+        Ok(super::status::debts(&super::status::states(store)?).iter().any(|debt| debt.run == *run))
     };
     if state.finished() && !owes()? {
         printer.note(&format!("run {run} is over and owes nothing"));

@@ -122,14 +122,14 @@ fn promotable(db: &DatabaseState) -> Verdict {
 /// Zero loss is a position that was reached, never a lag that reads zero; and the fence itself has come over, or the replica is that
 /// of another server with the same name.
 fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Verdict {
-    let (Some(end), Some(left)) = (state.fenced_end(component), state.fence_left(component)) else {
+    let (Some(end), Some(word)) = (state.fenced_end(component), state.fence_word(component)) else {
         let why = "nobody saw where the old primary's log ends: only a fence by SQL tells";
         return Verdict::Wrong(why.to_owned());
     };
     let Some(there) = replica.wal else {
         return Verdict::Unclear("the replica's position is not known".to_owned());
     };
-    match (there.covers(&end), replica.fence_mark.as_deref() == Some(left)) {
+    match (there.covers(&end), replica.fence_word.as_deref() == Some(word)) {
         (true, true) => Verdict::Done(Vec::new()),
         (true, false) => Verdict::Unclear(format!(
             "the replica is at {there}, and the fence of the old primary never came there: is it a replica of another server?"
@@ -180,7 +180,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
         last_commit: proof.last_commit,
         last_commit_there: proof.last_commit_there,
         wal: proof.wal,
-        left: proof.left.clone(),
+        word: proof.word.clone(),
         proof: proof.proof.clone(),
     }
 }

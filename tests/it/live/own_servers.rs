@@ -30,6 +30,11 @@ const FAILOVER: &[&str] = &["failover", "--to", "east", "--yes", "--outage-began
 impl World {
     fn new() -> Self {
         let pair = Pair::start();
+        let hosts = ["p", "s"].map(|name| pair.host(name));
+        Self::of(pair, hosts)
+    }
+
+    fn of(pair: Pair, hosts: [String; 2]) -> Self {
         pair.sql(
             pair.primary,
             "truststream",
@@ -47,15 +52,14 @@ impl World {
         std::fs::write(path.join("repl.json"), r#"{"username": "repl", "password": "it's \\ a secret"}"#)
             .unwrap();
         let at = |port: u16, host: &str| {
-            let host = pair.host(host);
             format!(
                 r#"{{endpoint: "127.0.0.1:{port}/truststream", admin: {{secret: "file:login.json"}}, host: {host}}}"#
             )
         };
         let plan = format!(
             "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: app, role: public, http: \"http://127.0.0.1:{port}/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
-            at(pair.primary, "p"),
-            at(pair.standby, "s")
+            at(pair.primary, &hosts[0]),
+            at(pair.standby, &hosts[1])
         );
         std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
         std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
@@ -251,6 +255,11 @@ fn a_switchover_and_the_way_back_lose_no_row() {
             "{report:#}"
         );
         assert_eq!(report["protection"]["state"], "protected", "{report:#}\n{words}");
+        assert_eq!(
+            report["protection"]["diverged"],
+            serde_json::json!({}),
+            "nothing was lost, and something is named"
+        );
     }
     let lost = [world.pair.primary, world.pair.standby].map(|port| world.missing(&truth, port));
     assert_eq!(lost, [Vec::<Instant>::new(), Vec::new()], "the primary, and the standby that follows it");
@@ -290,4 +299,37 @@ fn the_host_of_another_server_is_left_alone() {
         ("f".to_owned(), "f".to_owned()),
         "both still run"
     );
+}
+
+/// No hints in the log and no checksums: pg_rewind is out of the question, and nothing that was there is thrown away.
+#[test]
+fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
+    let pair = Pair::start_with("wal_log_hints=off\n");
+    let hosts = [pair.host_with_config("p"), pair.host_with_commands("s")];
+    let world = World::of(pair, hosts);
+    for port in [world.pair.primary, world.pair.standby] {
+        assert_eq!(world.pair.query(port, "SHOW wal_log_hints"), "off");
+    }
+    world.pair.sql(world.pair.primary, "postgres", "ALTER SYSTEM SET work_mem = '7MB'");
+    let (moves, truth) = world.under_load(|| {
+        [("switchover", "east"), ("failback", "west")].map(|(verb, to)| {
+            std::thread::sleep(Duration::from_secs(1));
+            world.run(&[verb, "orders", "--to", to, "--yes"])
+        })
+    });
+    for (code, report, words) in &moves {
+        assert!(
+            [0, 5].contains(code) && report["protection"]["state"] == "protected",
+            "{code}: {report:#}\n{words}"
+        );
+        assert_eq!(
+            report["protection"]["diverged"],
+            serde_json::json!({}),
+            "it was counted all the same: {report:#}"
+        );
+    }
+    assert_eq!((world.pair.kept("p.before-"), world.pair.kept("s.before-")), (1, 1));
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+    assert_eq!(world.pair.query(world.pair.primary, "SHOW work_mem"), "7MB", "west's own setting");
+    assert_eq!(world.pair.query(world.pair.standby, "SHOW work_mem"), "4MB", "east's own setting");
 }

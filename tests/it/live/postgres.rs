@@ -29,13 +29,18 @@ fn bin() -> PathBuf {
 
 impl Pair {
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With these settings besides, on both.
+    pub fn start_with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pair = Self { folder, bin: bin(), primary: free_port(), standby: free_port() };
         std::fs::create_dir(pair.data("")).ok();
         pair.give_away();
         pair.tool("initdb", &["-D", &pair.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);
         let settings = format!(
-            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nwal_log_hints=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\nport={}\n",
+            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nwal_log_hints=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\nport={}\n{more}",
             pair.data(""),
             pair.primary
         );
@@ -191,6 +196,31 @@ impl Pair {
 
     pub fn start_primary(&self) {
         self.up("p");
+    }
+
+    /// The same for a server whose settings file is not in its data folder, as Debian has it.
+    pub fn host_with_config(&self, name: &str) -> String {
+        let config = self.data(&format!("{name}.conf"));
+        std::fs::copy(self.data(&format!("{name}/postgresql.conf")), &config).unwrap();
+        assert!(!is_root() || Command::new("chown").args(["postgres", &config]).status().unwrap().success());
+        self.host(name).replacen('{', &format!("{{config: {config}, "), 1)
+    }
+
+    /// The same for a server that is started and stopped by commands of its own.
+    pub fn host_with_commands(&self, name: &str) -> String {
+        let (pg_ctl, data, log) =
+            (self.bin.join("pg_ctl"), self.data(name), self.data(&format!("{name}.log")));
+        let pg_ctl = pg_ctl.display();
+        let more = format!(
+            "start: [{pg_ctl}, -D, {data}, -w, -l, {log}, start], stop: [{pg_ctl}, -D, {data}, -w, -m, fast, stop], "
+        );
+        self.host(name).replacen('{', &format!("{{{more}"), 1)
+    }
+
+    /// Folders beside the data that begin with this.
+    pub fn kept(&self, begin: &str) -> usize {
+        let all = std::fs::read_dir(self.data("")).unwrap();
+        all.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(begin)).count()
     }
 
     /// How drctl reaches the machine of the primary (`p`) or the standby (`s`), as plans write it.

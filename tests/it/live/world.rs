@@ -322,9 +322,9 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     assert!(!took && why.contains("not permitted to log in"), "{why}");
     let (code, rejoined, words) = world.drctl(&["reprotect", "shop", "--to", "west", "--yes"]);
     assert_eq!((code, &rejoined["protection"]["state"]), (0, &"protected".into()), "{rejoined:#}\n{words}");
-    // The three rows, and what the fence wrote down.
+    // The three rows that were written by hand, and not what the fence or the server itself wrote.
     let diverged = &rejoined["protection"]["diverged"]["db"][0];
-    assert!(diverged["transactions"].as_u64().unwrap() >= 4, "{rejoined:#}");
+    assert_eq!(diverged["transactions"], 3, "{rejoined:#}");
     let kept = world.run("host", &["west", "ls", diverged["kept"].as_str().unwrap()]);
     assert!(kept.lines().count() >= 1, "their log is gone");
     eprintln!("back: {diverged}");
@@ -367,7 +367,7 @@ fn a_region_that_only_drctl_cannot_see_is_left_alone() {
     assert_eq!(world.records(), before);
     let fresh = fresh.stop();
     let truth = world.truth("west", &[&fresh]);
-    assert!(truth["lost"] == serde_json::json!([]) && outage(&truth, 0) < 2.0, "{truth:#}");
+    assert!(truth["lost"] == serde_json::json!([]) && outage(&truth, 0) < 10.0, "{truth:#}");
 }
 
 /// A security group alone leaves a pooled client's session open: the fence ends it, and nothing that it was told is lost.
