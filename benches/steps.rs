@@ -100,6 +100,7 @@ fn runbook(shape: Shape) -> Runbook {
         probe_consecutive: 3,
         steps: (0..STEPS).map(step).collect(),
         notes: Vec::new(),
+        inherits: Vec::new(),
     }
 }
 

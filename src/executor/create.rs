@@ -1,8 +1,8 @@
 //! A run begins to exist, or is read back.
 
 use super::{DriveError, Session};
-use crate::journal::Record;
-use crate::model::event::{Event, RunCreated, What, WorldKind};
+use crate::journal::{Closing, Record};
+use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
 use crate::run::RunState;
 
@@ -19,23 +19,27 @@ pub struct Owned {
     pub state: RunState,
 }
 
-/// Writes the run's first events and claims its components.
+/// Writes the run's first events and claims its components. A run that it continues ends in the same moment.
 ///
 /// # Errors
-/// If another unfinished run holds one of them, or the store cannot be written.
+/// If another unfinished run holds one of them, somebody goes on with the run that it continues, or the store cannot be written.
 pub fn create(
     session: &Session<'_>,
     created: RunCreated,
     owner: &str,
     turns: Vec<What>,
 ) -> Result<Owned, DriveError> {
+    let closes = match &created.continues {
+        Some(old) => Some(close(session, old, &created, owner)?),
+        None => None,
+    };
     let run = created.run.clone();
     let claims = claims(&created);
     let at = session.world.now();
     let first = [What::RunCreated(Box::new(created)), What::EpochTaken { epoch: 1, owner: owner.to_owned() }];
     let events: Vec<_> = first.into_iter().chain(turns).map(|what| Event { at, what }).collect();
     let bytes: Vec<_> = events.iter().map(encode).collect();
-    let records = session.journal.create(&run, &claims, &bytes)?;
+    let records = session.journal.create(&run, &claims, &bytes, closes.as_ref())?;
     let state = RunState::fold(&events).map_err(|(i, why)| DriveError::Illegal {
         run: run.to_string(),
         seq: i as u64 + 1,
@@ -45,6 +49,33 @@ pub fn create(
         session.view.event(event, &state);
     }
     Ok(Owned { run, epoch: 1, seq: records.len() as u64, state })
+}
+
+/// The last events of the run that another one continues: nothing of it is taken back.
+fn close(session: &Session<'_>, old: &RunId, by: &RunCreated, owner: &str) -> Result<Closing, DriveError> {
+    let opened = session.journal.open(old)?;
+    let mut state = replay(old, &opened.records)?;
+    session.world.not_before(state.last_at);
+    let at = session.world.now();
+    let reason = format!("run {} takes its place", by.run);
+    let last = [
+        What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
+        What::CancelRequested {
+            who: by.requester.clone(),
+            reason,
+            displaced_by: Some(format!("run {}", by.run)),
+        },
+        What::RunFinished { outcome: Outcome::Abandoned },
+    ];
+    let expect = opened.records.len() as u64;
+    let mut events = Vec::new();
+    for what in last {
+        let event = Event { at, what };
+        let illegal = |why| DriveError::Illegal { run: old.to_string(), seq: expect + 1, why };
+        state.apply(&event).map_err(illegal)?;
+        events.push(encode(&event));
+    }
+    Ok(Closing { run: old.clone(), epoch: opened.epoch, expect, events })
 }
 
 /// Components that the run changes: no other run may hold them meanwhile.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, ready};
 
 use super::chain::{self, Record};
-use super::{AppendError, Journal, Letter, Opened, Release, RunRow, StoreError};
+use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::time::Timestamp;
@@ -69,12 +69,24 @@ impl Journal for MemoryJournal {
         run: &RunId,
         claims: &[ComponentName],
         events: &[Vec<u8>],
+        closes: Option<&Closing>,
     ) -> Result<Vec<Record>, StoreError> {
         let mut inner = self.inner.borrow_mut();
+        let closing = |id: &RunId| closes.is_some_and(|c| c.run == *id);
         for component in claims {
-            if let Some((other, _)) = inner.runs.iter().find(|(_, r)| r.claims.contains(component)) {
+            let holds = |(id, r): &(&RunId, &Run)| !closing(id) && r.claims.contains(component);
+            if let Some((other, _)) = inner.runs.iter().find(holds) {
                 return Err(StoreError::Busy { component: component.clone(), run: other.clone() });
             }
+        }
+        if let Some(closing) = closes {
+            let old = inner
+                .runs
+                .get_mut(&closing.run)
+                .filter(|r| r.epoch == closing.epoch && r.records.len() as u64 == closing.expect)
+                .ok_or_else(|| StoreError::Owned(closing.run.clone()))?;
+            old.claims.clear();
+            old.extend(&closing.run, &closing.events);
         }
         let mut new = Run { epoch: 1, records: Vec::new(), claims: claims.to_vec() };
         let records = new.extend(run, events);

@@ -111,9 +111,22 @@ pub struct Letter {
     pub signal: Signal,
 }
 
+/// The end of a run that another one takes the place of.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// The run that ends.
+    pub run: RunId,
+    /// The owner's number of whoever ends it.
+    pub epoch: u64,
+    /// How many events it has.
+    pub expect: u64,
+    /// Its last ones.
+    pub events: Vec<Vec<u8>>,
+}
+
 /// The truth about runs.
 pub trait Journal {
-    /// Writes a run's first events and claims its components, all or nothing.
+    /// Writes a run's first events and claims its components, and ends the run whose place it takes, all or nothing.
     ///
     /// # Errors
     /// `Busy` if another unfinished run holds one of them.
@@ -122,6 +135,7 @@ pub trait Journal {
         run: &RunId,
         claims: &[ComponentName],
         events: &[Vec<u8>],
+        closes: Option<&Closing>,
     ) -> Result<Vec<Record>, StoreError>;
 
     /// Takes a run over: everything an earlier owner tries to append from here on is fenced.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::chain::{self, Record};
 use super::verify::{Contents, Head};
-use super::{AppendError, Journal, Letter, Opened, Release, RunRow, StoreError};
+use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -256,11 +256,13 @@ impl Journal for SqliteJournal {
         run: &RunId,
         claims: &[ComponentName],
         events: &[Vec<u8>],
+        closes: Option<&Closing>,
     ) -> Result<Vec<Record>, StoreError> {
         let receiver = self.submit(|answer| Job::Create {
             run: run.clone(),
             claims: claims.to_vec(),
             events: events.to_vec(),
+            closes: closes.cloned(),
             answer,
         });
         match wait(receiver).map_err(StoreError::Unreadable)? {
@@ -273,6 +275,10 @@ impl Journal for SqliteJournal {
                     }),
                     None => Err(StoreError::Unreadable(why)),
                 }
+            }
+            // Somebody goes on with the run that was to end.
+            Err(AppendError::Fenced { run, .. } | AppendError::Conflict { run, .. }) => {
+                Err(StoreError::Owned(run))
             }
             Err(other) => Err(StoreError::Unreadable(other.to_string())),
         }

@@ -6,9 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
+use super::action::{Action, Fence};
 use super::estimate::Estimate;
-use super::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName, StepId};
+use super::facts::Fact;
+use super::ids::{ComponentName, Digest, PlanName, ProbeName, RunId, SiteName, StepId};
 use super::place::Place;
 use super::time::Dur;
 use super::waiver::Waiver;
@@ -279,6 +280,21 @@ pub struct Runbook {
     /// What a reader should know: stale observations, fallbacks used, what was found done.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What the run that this one continues proved, and what still stands of it. Facts, never approvals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherits: Vec<Inherited>,
+}
+
+/// A fence that another run set, or may have set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inherited {
+    /// The run that set it.
+    pub run: RunId,
+    /// The server that it keeps from taking writes, and what lifts it.
+    pub fence: Fence,
+    /// The proof, if there was one and it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fact: Option<Fact>,
 }
 
 impl Runbook {

@@ -311,7 +311,7 @@ const RULES: [(Rule, [&str; 3]); 14] = [
         [
             "Another unfinished run holds the component.",
             "Two runs on one component undo each other.",
-            "Resume, finish or cancel the other run: drctl runs list.",
+            "Resume, finish or cancel the other run: drctl runs list. A failover takes the place of a broken-off move by itself.",
         ],
     ),
     (

@@ -16,9 +16,10 @@ pub mod traffic;
 use std::collections::BTreeMap;
 
 use crate::inventory::{ActiveSite, Estate, active};
+use crate::model::action::Fence;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
-use crate::model::runbook::{Intent, Runbook};
+use crate::model::runbook::{Inherited, Intent, Runbook};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
@@ -37,11 +38,13 @@ pub struct Input<'a> {
     /// What is wanted.
     pub request: &'a Request,
     /// Components that unfinished runs hold.
-    pub busy: &'a BTreeMap<ComponentName, RunId>,
+    pub busy: &'a BTreeMap<ComponentName, Busy>,
     /// Fences that are owed from earlier runs.
     pub debts: &'a [Debt],
     /// Servers that earlier runs proved to take no writes, and that nobody made a writer since.
     pub kept_out: &'a [DatabaseRef],
+    /// The unfinished run that this one takes the place of.
+    pub continues: Option<&'a Continued>,
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
     /// How old an observation of a site that answers may be.
@@ -67,6 +70,15 @@ pub struct Request {
     pub holder: String,
 }
 
+/// An unfinished run that holds a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The run.
+    pub run: RunId,
+    /// Why it stands in the way.
+    pub facts: String,
+}
+
 /// A fence that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Debt {
@@ -75,9 +87,24 @@ pub struct Debt {
     /// The component.
     pub component: ComponentName,
     /// The old primary.
-    pub rungs: Vec<crate::model::action::Fence>,
+    pub rungs: Vec<Fence>,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// An unfinished run that another one takes the place of. Facts are inherited, approvals are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continued {
+    /// The run.
+    pub run: RunId,
+    /// What it was for.
+    pub intent: Intent,
+    /// The site that it leaves, and that is left now, unless it made others active than the one that is recovered to.
+    pub from: Option<SiteName>,
+    /// How its guards name it.
+    pub holders: Vec<String>,
+    /// The fences that it set, perhaps: what lifts them is in them.
+    pub fences: Vec<Inherited>,
 }
 
 /// Computes the runbook.
@@ -87,6 +114,12 @@ pub struct Debt {
 pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     let active = active::active_site(input.plan, input.estate, input.now);
     let mut draft = steps::Draft::new(input, source(input, &active));
+    if let Some(old) = input.continues {
+        draft.notes.push(format!(
+            "takes the place of {} {}, which ends when this one begins; nothing of it is taken back",
+            old.intent, old.run
+        ));
+    }
     safety::request(&mut draft, &active);
     if draft.hopeless() {
         return Err(draft.refusals);
@@ -105,8 +138,9 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
 /// The site that is left: named, or else where the application is active.
 fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
     // Where the application is already is not what is left: somebody may have promoted by hand.
+    let moved = || input.continues.and_then(|c| c.from.clone());
     let left = |site: &&SiteName| input.request.intent != Intent::Failover || **site != input.request.to;
-    input.request.from.clone().or_else(|| active.site().filter(left).cloned()).or_else(|| {
+    input.request.from.clone().or_else(moved).or_else(|| active.site().filter(left).cloned()).or_else(|| {
         // With two sites there is only one that can be left.
         let mut others = input.plan.sites.keys().filter(|s| **s != input.request.to);
         match (others.next(), others.next()) {

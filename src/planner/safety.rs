@@ -1,7 +1,7 @@
 //! What may not happen, and the facts that decide it.
 
-use super::Refusal;
 use super::steps::Draft;
+use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, targets};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Intent, ProbeRole};
@@ -56,8 +56,9 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
         ));
         return;
     }
-    if draft.input.request.from.is_none() && !matches!(active, ActiveSite::At(_) | ActiveSite::LastKnown(..))
-    {
+    // In the middle of a move that is continued, components are in both sites.
+    let said = draft.input.request.from.is_some() || draft.input.continues.is_some_and(|c| c.from.is_some());
+    if !said && !matches!(active, ActiveSite::At(_) | ActiveSite::LastKnown(..)) {
         let facts = format!("the active site is {active}");
         draft.refuse(Refusal::new(
             Rule::ActiveSiteUnclear,
@@ -83,11 +84,10 @@ fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
 }
 
 fn busy(draft: &mut Draft<'_>) {
-    for (component, run) in draft.input.busy {
+    for (component, Busy { run, facts }) in draft.input.busy {
         if draft.input.plan.components.contains_key(component) {
-            let facts = format!("run {run} is not finished");
             let what = format!("drctl runs resume {run}, or drctl runs cancel {run}");
-            draft.refuse(Refusal::new(Rule::ComponentBusy, Some(component), facts, what));
+            draft.refuse(Refusal::new(Rule::ComponentBusy, Some(component), facts.clone(), what));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::action::{Action, Check, Fence, Gate, Write};
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::Place;
-use crate::model::runbook::{Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
+use crate::model::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::model::time::Dur;
@@ -27,6 +27,8 @@ pub struct Draft<'a> {
     pub notes: Vec<String>,
     /// The last step of each component so far: what those that need it wait for.
     pub ready: BTreeMap<ComponentName, Vec<StepId>>,
+    /// Proof of the run that this one continues, as far as it stands.
+    pub inherits: Vec<Inherited>,
     steps: Vec<Step>,
 }
 
@@ -39,6 +41,7 @@ impl<'a> Draft<'a> {
             refusals: Vec::new(),
             notes: Vec::new(),
             ready: BTreeMap::new(),
+            inherits: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -133,12 +136,15 @@ impl<'a> Draft<'a> {
     /// Who holds a guard that a person wants to be taken over.
     fn holder_to_displace(&self, component: &ComponentName, place: &Place) -> Option<String> {
         let wanted = |w: &Waiver| w.covers(Rule::GuardHeld, Some(component));
-        if !self.input.request.waivers.iter().any(wanted) {
-            return None;
-        }
+        let accepted = self.input.request.waivers.iter().any(wanted);
+        // The run that this one continues is closed by the time the guard is taken.
+        let theirs = |holder: &String| self.input.continues.is_some_and(|c| c.holders.contains(holder));
         let target = Target::Guard { component: component.clone(), place: place.clone() };
         match self.input.estate.now(&target)?.state()? {
-            State::Guard(guard) => guard.holder.clone().filter(|h| *h != self.input.request.holder),
+            State::Guard(guard) => {
+                let other = guard.holder.clone().filter(|h| *h != self.input.request.holder);
+                other.filter(|h| accepted || theirs(h))
+            }
             _ => None,
         }
     }
@@ -319,6 +325,7 @@ impl<'a> Draft<'a> {
             probe_consecutive: self.input.probe_consecutive,
             steps: self.steps,
             notes: self.notes,
+            inherits: self.inherits,
         })
     }
 }

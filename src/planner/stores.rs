@@ -7,7 +7,7 @@ use super::{Refusal, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::Phase;
+use crate::model::runbook::{Inherited, Phase};
 use crate::model::state::{DatabaseRole, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
@@ -146,7 +146,8 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
-    if !reachable {
+    let inherited = inherit(draft, name, &rungs);
+    if !reachable && !inherited {
         let source = draft.from.as_ref().map_or("the source", SiteName::as_str).to_owned();
         let facts = if rungs.is_empty() {
             format!("`{name}` has no fence that could be tried in {source}")
@@ -166,6 +167,34 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
     step.needs = all(guard);
     draft.push(step)
+}
+
+/// Takes over the fences of the run that this one continues, with their proof unless the server was just seen without it. Says
+/// whether there is proof.
+fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool {
+    let Some(continued) = draft.input.continues else { return false };
+    let stands = |fence: &Fence| match draft.input.estate.now(&targets::fence(&fence.db, fence.method)) {
+        Some(Observation::Value { state: State::Fence(now), .. }) => now.proven,
+        // Nobody lifted it while somebody could look; what is dark now was fenced before.
+        _ => true,
+    };
+    let of_this =
+        |held: &&Inherited| rungs.iter().any(|r| r.db.is(&held.fence.db) && r.method == held.fence.method);
+    let found: Vec<Inherited> = continued
+        .fences
+        .iter()
+        .filter(of_this)
+        .map(|held| Inherited { fact: held.fact.clone().filter(|_| stands(&held.fence)), ..held.clone() })
+        .collect();
+    let proven: Vec<_> = found.iter().filter(|held| held.fact.is_some()).collect();
+    let notes = proven.iter().map(|held| {
+        let (db, method) = (&held.fence.db.id, held.fence.method.id());
+        format!("`{name}`: run {} fenced {db} by {method}, with proof that stands", held.run)
+    });
+    draft.notes.extend(notes);
+    let any = !proven.is_empty();
+    draft.inherits.extend(found);
+    any
 }
 
 /// Ends the writes of a server that is to follow another one. Returns the gate that proves it.
@@ -191,8 +220,11 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
     };
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
     let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
+    let seen = || known.value().map(|d| d.security_groups.iter().cloned().collect());
+    // What is attached now may be the fence of the run that this one continues.
+    let earlier = draft.input.continues.and_then(|c| c.fences.iter().find(|f| f.fence.db.is(&db)));
     let groups_before: Vec<_> =
-        known.value().map(|d| d.security_groups.iter().cloned().collect()).unwrap_or_default();
+        earlier.map(|f| f.fence.groups_before.clone()).or_else(seen).unwrap_or_default();
     spec.fence
         .iter()
         .map(|&method| Fence { db: db.clone(), method, groups_before: groups_before.clone() })

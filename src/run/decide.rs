@@ -448,7 +448,8 @@ fn to_undo(state: &RunState, i: usize) -> bool {
     let by = matches!(state.step(i).action.undo(), Undo::By(_));
     // A step that failed after a call may have had half of its effect. What was refused had none.
     let touched = step.work.status == Status::Done(End::Performed)
-        || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)));
+        || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)))
+        || state.inherited(i);
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
     // The fence of a server whose successor was promoted before this run keeps two from writing.
     let keeps_out =

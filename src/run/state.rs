@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Parts;
-use crate::model::action::{Action, Check, FenceMethod, Undo};
+use crate::model::action::{Action, Check, Fence, FenceMethod, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
@@ -415,7 +415,17 @@ impl RunState {
     /// Facts that stand about a component's fence and exposure. What was undone does not.
     fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();
-        positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts)
+        let own = positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts);
+        let inherited = self.runbook.inherits.iter().filter(|i| i.fence.db.component == *component);
+        own.chain(inherited.filter_map(|i| i.fact.as_ref()))
+    }
+
+    /// Whether the run that this one continues may have set the fence of this step: it is this one's to lift.
+    pub fn inherited(&self, at: usize) -> bool {
+        let same = |f: &Fence| {
+            self.runbook.inherits.iter().any(|i| i.fence.db.is(&f.db) && i.fence.method == f.method)
+        };
+        matches!(&self.step(at).action, Action::Fence(f) if same(f))
     }
 
     /// Whether a standby of this component streams since this run promoted it, or made one.

@@ -22,7 +22,7 @@ use crate::cancelled::{stateless, until};
 use crate::resume::events;
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel, plan, truststream};
 
-fn waiver(rule: Rule, loss: Dur) -> Waiver {
+pub fn waiver(rule: Rule, loss: Dur) -> Waiver {
     Waiver {
         rule,
         component: None,
@@ -406,6 +406,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             busy: &Default::default(),
             debts: &debts,
             kept_out: &[],
+            continues: None,
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,

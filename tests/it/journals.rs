@@ -2,7 +2,7 @@
 
 use drctl::journal::memory::MemoryJournal;
 use drctl::journal::sqlite::{Durability, SqliteJournal};
-use drctl::journal::{AppendError, Journal, Release, StoreError, chain};
+use drctl::journal::{AppendError, Closing, Journal, Release, StoreError, chain};
 use drctl::model::event::Signal;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::time::Timestamp;
@@ -19,12 +19,38 @@ fn append(
     futures_executor::block_on(journal.append(run, epoch, expect, events, Release::Keep)).map(|r| r.len())
 }
 
+/// A run ends in the moment in which the one that takes its place begins, or neither happens.
+fn takes_the_place(journal: &dyn Journal) {
+    let (old, new, db) = (RunId::new("old"), RunId::new("new"), ComponentName::new("app/other"));
+    let (claims, event) = (std::slice::from_ref(&db), [b"{}".to_vec()]);
+    journal.create(&old, claims, &event, None).unwrap();
+    let epoch = journal.open(&old).unwrap().epoch;
+    let closing = |epoch, expect| Closing { run: old.clone(), epoch, expect, events: event.to_vec() };
+    for stale in [closing(epoch - 1, 1), closing(epoch, 0)] {
+        let refused = journal.create(&new, claims, &event, Some(&stale));
+        assert!(matches!(refused, Err(StoreError::Owned(run)) if run == old), "somebody went on with it");
+        assert!(matches!(journal.read(&new), Err(StoreError::NoRun(_))));
+        assert_eq!(journal.read(&old).unwrap().len(), 1, "and it is as it was");
+    }
+    // A component of a third run: nothing of the old one is closed for it.
+    let third = RunId::new("third");
+    let more = ComponentName::new("app/third");
+    journal.create(&third, std::slice::from_ref(&more), &event, None).unwrap();
+    let busy = journal.create(&new, &[db.clone(), more], &event, Some(&closing(epoch, 1)));
+    assert!(matches!(busy, Err(StoreError::Busy { run, .. }) if run == third));
+    assert_eq!(journal.read(&old).unwrap().len(), 1);
+    journal.create(&new, claims, &event, Some(&closing(epoch, 1))).unwrap();
+    assert_eq!((journal.read(&old).unwrap().len(), journal.read(&new).unwrap().len()), (2, 1));
+    assert_eq!(chain::broken(&old, &journal.read(&old).unwrap()), None);
+    assert!(append(journal, &old, epoch - 1, 2, 1).is_err(), "its last owner writes no more");
+}
+
 fn conforms(journal: &dyn Journal) {
     let (run, db) = (RunId::new("one"), ComponentName::new("app/db"));
-    let first = journal.create(&run, std::slice::from_ref(&db), &[b"{}".to_vec()]).unwrap();
+    let first = journal.create(&run, std::slice::from_ref(&db), &[b"{}".to_vec()], None).unwrap();
     assert_eq!((first[0].seq, first[0].previous.clone()), (1, chain::genesis()));
     assert!(
-        matches!(journal.create(&RunId::new("two"), &[db], &[b"{}".to_vec()]), Err(StoreError::Busy { run, .. }) if run.as_str() == "one")
+        matches!(journal.create(&RunId::new("two"), &[db], &[b"{}".to_vec()], None), Err(StoreError::Busy { run, .. }) if run.as_str() == "one")
     );
     assert!(
         matches!(journal.read(&RunId::new("two")), Err(StoreError::NoRun(_))),
@@ -65,12 +91,14 @@ fn conforms(journal: &dyn Journal) {
 #[test]
 fn memory() {
     conforms(&MemoryJournal::default());
+    takes_the_place(&MemoryJournal::default());
 }
 
 #[test]
 fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
     conforms(&SqliteJournal::open(&folder.path().join("s/drctl.db"), Durability::Full).unwrap());
+    takes_the_place(&SqliteJournal::open(&folder.path().join("s/drctl.db"), Durability::Full).unwrap());
 }
 
 #[test]
@@ -79,6 +107,7 @@ fn sqlite_keeps_what_it_has_and_keeps_it_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".drctl/drctl.db");
     conforms(&SqliteJournal::open(&path, Durability::Full).unwrap());
+    takes_the_place(&SqliteJournal::open(&path, Durability::Full).unwrap());
     let again = SqliteJournal::open(&path, Durability::Full).unwrap();
     assert_eq!(again.read(&RunId::new("one")).unwrap().len(), 6);
     let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;

@@ -16,6 +16,7 @@ mod aws_stub;
 mod broken_plans;
 mod cancelled;
 mod cli;
+mod continued;
 mod doubts;
 mod golden;
 mod hard_cases;

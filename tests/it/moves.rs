@@ -43,7 +43,7 @@ fn orders() -> Plan {
     ))
 }
 
-fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
+pub fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
     Rig { intent, ..Rig::new(orders(), scenario, seed) }
 }
 
@@ -53,7 +53,7 @@ fn role(seen: &Seen, server: &str) -> (bool, Option<bool>) {
     (db.is_replica(), db.streaming)
 }
 
-fn nothing_lost(done: &Rehearsed, context: &str) {
+pub fn nothing_lost(done: &Rehearsed, context: &str) {
     let lost: Vec<_> = done.truth.lost_ms.iter().filter(|(_, lost)| **lost > Dur::ZERO).collect();
     assert!(lost.is_empty(), "{context}: {lost:?}");
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{context}");

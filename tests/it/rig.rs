@@ -12,16 +12,19 @@ use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
 use drctl::model::action::Action;
-use drctl::model::event::{RunCreated, Signal, What, WorldKind};
+use drctl::model::event::{Outcome, RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName};
 use drctl::model::place::Place;
 use drctl::model::runbook::{Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
+use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
-use drctl::planner::{self, Debt, Input, Refusal, Request};
+use drctl::planner::{self, Continued, Debt, Input, Refusal, Request};
 use drctl::probe::Recorder;
+use drctl::run::continued::continued;
+use drctl::run::state::Mode;
 use drctl::world::World;
 
 pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
@@ -47,6 +50,8 @@ pub struct Rig {
     pub intent: Intent,
     pub from: Option<SiteName>,
     pub to: Option<SiteName>,
+    /// The unfinished run whose place this one takes.
+    pub continues: Option<Continued>,
 }
 
 pub struct Rehearsed {
@@ -86,7 +91,55 @@ impl Rig {
             intent: Intent::Failover,
             from: None,
             to: None,
+            continues: None,
         }
+    }
+
+    /// A failover takes the place of a run of which a prefix was written, at a time when `notes` were done to the estate.
+    pub fn take_over(
+        &mut self,
+        prefix: &[Record],
+        notes: &Notes,
+        letters: &[Signal],
+    ) -> Result<Rehearsed, Vec<Refusal>> {
+        let state = create::replay(&run_id(), prefix).unwrap();
+        self.continues = Some(continued(&state, &self.to()).unwrap());
+        self.intent = Intent::Failover;
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        sandbox.replay(notes);
+        let kept = collect_notes(&sandbox);
+        kept.borrow_mut().extend(notes.iter().cloned());
+        world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
+        let journal = MemoryJournal::from_records(prefix);
+        let none = || 0;
+        let session = Session {
+            journal: &journal,
+            cloud: &sandbox,
+            prober: &sandbox,
+            world: &world,
+            view: &Silent,
+            interrupts: &none,
+            patience: Patience::Stop,
+        };
+        let ended = world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
+            let owned = create::create(&session, self.created(&runbook, digest), "test", turns).unwrap();
+            for letter in letters {
+                journal.post(&owned.run, world.now(), &Person::claimed("test"), letter).unwrap();
+            }
+            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
+        })?;
+        let old = create::replay(&run_id(), &journal.read(&run_id()).unwrap()).unwrap();
+        assert_eq!(old.mode, Mode::Finished(Outcome::Abandoned), "it ended when the other began");
+        Ok(self.rehearsed(ended, &sandbox, &journal, &kept))
+    }
+
+    fn untouched_at(&self, all: &[Target]) -> Vec<(Target, Observation)> {
+        let mut seen = self.untouched();
+        let value = |state| Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
+        all.iter().filter_map(|t| Some((t.clone(), value(seen.remove(&t.key())?)))).collect()
     }
 
     fn to(&self) -> SiteName {
@@ -148,10 +201,15 @@ impl Rig {
         recorder: &mut Recorder,
     ) -> Result<(Runbook, Vec<What>, Digest), Vec<Refusal>> {
         let all = targets::of_plan(&self.plan, None);
-        let before = survey::look(session, &all, Dur::secs(15)).await;
+        let before = match &self.continues {
+            // What the run before had seen.
+            Some(_) => self.untouched_at(&all),
+            None => survey::look(session, &all, Dur::secs(15)).await,
+        };
         let probes: Vec<_> = self.plan.probes.iter().map(|p| p.value.clone()).collect();
         let probes = survey::relevant(&probes, &self.to());
-        let turns = survey::sample(session, &probes, recorder, BEGAN + Dur::secs(100)).await;
+        let until = (BEGAN + Dur::secs(100)).max(session.world.now() + Dur::secs(20));
+        let turns = survey::sample(session, &probes, recorder, until).await;
         for deed in &self.deeds {
             session.cloud.perform(deed, "deed").await;
         }
@@ -181,6 +239,7 @@ impl Rig {
             busy: &Default::default(),
             debts: &self.debts,
             kept_out: &[],
+            continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
@@ -192,7 +251,7 @@ impl Rig {
     fn created(&self, runbook: &Runbook, inventory_digest: Digest) -> RunCreated {
         let bytes = runbook.bytes();
         RunCreated {
-            run: run_id(),
+            run: self.continues.as_ref().map_or_else(run_id, |_| RunId::new("run-2")),
             plan: self.plan.name.clone(),
             runbook_digest: Digest::of(&bytes),
             runbook: String::from_utf8(bytes).unwrap(),
@@ -210,7 +269,7 @@ impl Rig {
             severity: None,
             incident: None,
             outage_began: None,
-            continues: None,
+            continues: self.continues.as_ref().map(|c| c.run.clone()),
         }
     }
 

@@ -18,7 +18,7 @@ const HOME_CAPACITY: u32 = 4;
 pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp) -> Estate {
     let home = plan.home.value.clone();
     let active = active(plan, scenario.begins);
-    let lost_at = began + Dur::secs(45) + Dur(roll(seed, &["lost"], 20_000));
+    let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
     let mut estate = Estate::empty(scenario, seed, began, (home, active));
     for component in plan.components.values() {
         match &component.spec {

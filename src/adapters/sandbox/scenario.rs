@@ -26,6 +26,8 @@ pub struct Scenario {
     pub begins: Begins,
     /// Whether the home site is lost at all.
     pub loses_home: bool,
+    /// How long after the beginning, at least.
+    pub lost_after: Dur,
     /// The home site's control plane goes with it.
     pub control_plane_lost: bool,
     /// SQL to the home site's databases still answers, slowly.
@@ -53,6 +55,7 @@ const QUIET: Scenario = Scenario {
     about: "the home site stops serving; its control plane still answers a fence",
     begins: Begins::AtHome,
     loses_home: true,
+    lost_after: Dur::secs(45),
     control_plane_lost: false,
     sql_answers: false,
     home_latency_ms: 60,

@@ -6,6 +6,7 @@ pub mod check;
 pub mod explain;
 pub mod fleet;
 pub mod guards;
+pub mod held;
 pub mod init;
 pub mod kit;
 pub mod observe;

@@ -116,6 +116,11 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
         p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));
     }
+    if let Some(old) = &report.continues {
+        p.line(&format!(
+            "  instead  of run {old}, which was broken off; drctl report run {old} has its part"
+        ));
+    }
     // Where nothing moves there is nothing to recover from.
     if state.runbook.intent != Intent::Reprotect {
         figures(p, &report);

@@ -1,7 +1,7 @@
 //! `drctl plan show`
 
+use super::held::{self, Held};
 use super::stage::Stage;
-use super::start::Held;
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -32,7 +32,11 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
     let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;
     let request = request(&context, args)?;
-    let held = if scenario.is_some() { Held::default() } else { super::start::held(&store, &plan)? };
+    let held = if scenario.is_some() {
+        Held::default()
+    } else {
+        held::held(&store, &plan, (request.intent, &request.to))?
+    };
     let input = Input {
         plan: &plan,
         estate: &seen,
@@ -41,6 +45,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         busy: &held.busy,
         debts: &held.debts,
         kept_out: &held.kept_out,
+        continues: held.continues.as_ref(),
         guard,
         observation_max_age: context.settings.observation_max_age,
         probe_consecutive: context.settings.probe_consecutive,

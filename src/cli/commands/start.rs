@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fleet;
+use super::held::{self, Held};
 use super::outcome::{self, Told};
 use super::stage::Stage;
 use crate::adapters::sandbox;
@@ -19,13 +20,12 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
-use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
+use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
-use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
-use crate::planner::{self, Debt, Input, Request};
+use crate::planner::{self, Input, Request};
 use crate::probe::Recorder;
 use crate::world::World;
 
@@ -261,7 +261,12 @@ impl Starting<'_> {
                 return Err(CliError::credentials(place, why));
             }
         }
-        let runbook = match self.derive(plan, &seen, session.world.now(), &run)? {
+        // Each rehearsal has an estate of its own: what other rehearsals left is not there.
+        let held = match &stage.sandbox {
+            Some(_) => Held::default(),
+            None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
+        };
+        let runbook = match self.derive(plan, (&seen, &held), session.world.now(), &run)? {
             Ok(runbook) => runbook,
             Err(refusals) => {
                 return Ok(Before::Refused(self.refused(plan, &refusals)));
@@ -279,11 +284,12 @@ impl Starting<'_> {
             })));
         }
         self.consent(&runbook)?;
-        let created = self.created(stage, plan, &seen, &runbook, run);
+        let continues = held.continues.as_ref().map(|c| c.run.clone());
+        let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
         if let Some(sandbox) = &stage.sandbox {
             sandbox.keep(Box::new(self.store.notes(&created.run)));
         }
-        let owned = create::create(session, created, &owner(stage), turns)?;
+        let owned = create::create(session, created, &owner(stage), held.seen_before(turns))?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
     }
 
@@ -355,7 +361,7 @@ impl Starting<'_> {
     fn derive(
         &self,
         plan: &Plan,
-        seen: &Estate,
+        (seen, held): (&Estate, &Held),
         now: Timestamp,
         run: &RunId,
     ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {
@@ -368,7 +374,6 @@ impl Starting<'_> {
             holder: self.holder(run)?,
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
-        let held = if self.context.scenario()?.is_some() { Held::default() } else { held(self.store, plan)? };
         let guard = self.context.guard_of(plan);
         let input = Input {
             plan,
@@ -378,6 +383,7 @@ impl Starting<'_> {
             busy: &held.busy,
             debts: &held.debts,
             kept_out: &held.kept_out,
+            continues: held.continues.as_ref(),
             guard: guard.as_ref(),
             observation_max_age: self.context.settings.observation_max_age,
             probe_consecutive: self.context.settings.probe_consecutive,
@@ -506,47 +512,4 @@ pub fn owner(stage: &Stage) -> String {
         Some(_) => "sandbox".to_owned(),
         None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
     }
-}
-
-/// What earlier runs of a plan left.
-#[derive(Default)]
-pub struct Held {
-    /// Components that unfinished runs hold.
-    pub busy: BTreeMap<ComponentName, RunId>,
-    /// Fences that are owed.
-    pub debts: Vec<Debt>,
-    /// Servers that were proven to take no writes.
-    pub kept_out: Vec<DatabaseRef>,
-}
-
-/// What earlier runs of a plan left.
-///
-/// # Errors
-/// If the store cannot be read.
-pub fn held(store: &SqliteJournal, plan: &Plan) -> Result<Held, CliError> {
-    let mut busy = BTreeMap::new();
-    let mut states = Vec::new();
-    for row in store.runs()? {
-        // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
-        let Ok(state) = store
-            .read(&row.run)
-            .map_err(CliError::from)
-            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
-        else {
-            continue;
-        };
-        if state.created.plan != plan.name {
-            continue;
-        }
-        if !state.finished() {
-            for component in
-                state.runbook.steps.iter().filter(|s| s.action.mutates()).filter_map(|s| s.component.clone())
-            {
-                busy.insert(component, row.run.clone());
-            }
-        }
-        states.push(state);
-    }
-    let kept_out = super::status::kept_out(&states);
-    Ok(Held { busy, debts: super::status::debts(&states), kept_out })
 }

@@ -6,7 +6,7 @@ use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::chain::{self, Record};
-use super::super::{AppendError, Release};
+use super::super::{AppendError, Closing, Release};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
@@ -21,6 +21,7 @@ pub(super) enum Job {
         run: RunId,
         claims: Vec<ComponentName>,
         events: Vec<Vec<u8>>,
+        closes: Option<Closing>,
         answer: Answer,
     },
     Append {
@@ -155,7 +156,15 @@ fn next(jobs: &Receiver<Job>) -> Option<Job> {
 
 fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
     match job {
-        Job::Create { run, claims, events, .. } => create(connection, run, claims, events),
+        Job::Create { run, claims, events, closes, .. } => {
+            if let Some(old) = closes {
+                let ended = append(connection, &old.run, old.epoch, old.expect, &old.events, Release::Free)?;
+                if let Err(refused) = ended {
+                    return Ok(Err(refused));
+                }
+            }
+            create(connection, run, claims, events)
+        }
         Job::Append { run, epoch, expect, events, release, .. } => {
             append(connection, run, *epoch, *expect, events, *release)
         }

@@ -333,3 +333,39 @@ fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
     assert_eq!(world.pair.query(world.pair.primary, "SHOW work_mem"), "7MB", "west's own setting");
     assert_eq!(world.pair.query(world.pair.standby, "SHOW work_mem"), "4MB", "east's own setting");
 }
+
+/// The move had ended the writes and not promoted yet when its source died: what it proved spares the failover a waiver, and the
+/// loss is measured.
+#[test]
+fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
+    let world = World::new();
+    let (file, go) =
+        (world.folder.path().join("plans/orders.yaml"), world.folder.path().join("go").display().to_string());
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let hook = format!(
+        "hooks:\n  - {{at: before.promote, name: freeze, step: {{command: [test, -e, \"{go}\"], idempotent: true}}}}\n"
+    );
+    std::fs::write(&file, plan + &hook).unwrap();
+    let ((broken_off, (code, report, words)), truth) = world.under_load(|| {
+        let broken_off = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        world.pair.kill_primary();
+        std::fs::write(&go, "").unwrap();
+        (broken_off, world.run(&["failover", "orders", "--to", "east", "--yes"]))
+    });
+    assert_eq!(broken_off.0, 1, "{:#}\n{}", broken_off.1, broken_off.2);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["continues"], broken_off.1["run_id"], "{report:#}");
+    assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+    assert_eq!(
+        (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+        (&"measured".into(), &0.0.into()),
+        "{report:#}"
+    );
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+    // The outage began with the switchover, whose probes saw it.
+    let rto = report["rto"]["achieved_s"].as_f64().unwrap();
+    assert!(rto + 4.0 >= truth.outage.as_secs_f64(), "{rto} s, and the client {:?}", truth.outage);
+    let (code, old, _) = world.run(&["runs", "resume", broken_off.1["run_id"].as_str().unwrap()]);
+    assert_eq!((code, &old["outcome"]), (0, &"abandoned".into()), "{old:#}");
+    assert_eq!(world.run(&["audit", "verify"]).0, 0);
+}

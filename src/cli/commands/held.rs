@@ -1,0 +1,113 @@
+//! What earlier runs of a plan left to the next one.
+
+use std::collections::BTreeMap;
+
+use super::status;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::executor::create;
+use crate::journal::Journal as _;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::event::What;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::runbook::Intent;
+use crate::model::target::DatabaseRef;
+use crate::plan::Plan;
+use crate::planner::{Busy, Continued, Debt};
+use crate::run::RunState;
+use crate::run::continued::continued;
+use crate::run::state::Turn;
+
+/// What earlier runs of a plan left.
+#[derive(Default)]
+pub struct Held {
+    /// Components that unfinished runs hold.
+    pub busy: BTreeMap<ComponentName, Busy>,
+    /// Fences that are owed.
+    pub debts: Vec<Debt>,
+    /// Servers that were proven to take no writes.
+    pub kept_out: Vec<DatabaseRef>,
+    /// The unfinished run that a failover takes the place of.
+    pub continues: Option<Continued>,
+    /// How its probes turned last.
+    turns: BTreeMap<String, Turn>,
+}
+
+impl Held {
+    /// Users who failed before the last look at them have failed since: the outage began where the run that is continued saw it begin.
+    pub fn seen_before(&self, turns: Vec<What>) -> Vec<What> {
+        let earlier = |what| match what {
+            What::ProbeTurned { probe, good: false, since, last_other: None, detail } => {
+                let before = self.turns.get(&probe).filter(|t| !t.good && t.since <= since);
+                let (since, last_other) = before.map_or((since, None), |t| (t.since, t.last_other));
+                What::ProbeTurned { probe, good: false, since, last_other, detail }
+            }
+            other => other,
+        };
+        turns.into_iter().map(earlier).collect()
+    }
+}
+
+/// What earlier runs of a plan left to one of this intent and target.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName)) -> Result<Held, CliError> {
+    let mut states = Vec::new();
+    for row in store.runs()? {
+        // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
+        let Ok(state) = store
+            .read(&row.run)
+            .map_err(CliError::from)
+            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
+        else {
+            continue;
+        };
+        if state.created.plan == plan.name {
+            states.push(state);
+        }
+    }
+    let unfinished: Vec<_> = states.iter().filter(|s| !s.finished()).collect();
+    let mut held =
+        Held { kept_out: status::kept_out(&states), debts: status::debts(&states), ..Held::default() };
+    for state in &unfinished {
+        let run = &state.created.run;
+        let facts = match may_continue(store, state, (intent, to)) {
+            Ok(continued) if unfinished.len() == 1 => {
+                held.turns = last_turns(state);
+                held.continues = Some(continued);
+                continue;
+            }
+            Ok(_) => format!("run {run} is not finished, and is not the only one"),
+            Err(facts) => facts,
+        };
+        let changed = state.runbook.steps.iter().filter(|s| s.action.mutates());
+        for component in changed.filter_map(|s| s.component.clone()) {
+            held.busy.insert(component, Busy { run: run.clone(), facts: facts.clone() });
+        }
+    }
+    Ok(held)
+}
+
+fn may_continue(
+    store: &SqliteJournal,
+    state: &RunState,
+    (intent, to): (Intent, &SiteName),
+) -> Result<Continued, String> {
+    let run = &state.created.run;
+    if intent != Intent::Failover {
+        return Err(format!("run {run} is not finished"));
+    }
+    if RunLock::is_held(&Context::lock_folder(store), run) {
+        return Err(format!(
+            "run {run} is driven by another process ({}); stopped there by Ctrl-C, it is taken over by this command",
+            state.owner
+        ));
+    }
+    continued(state, to)
+}
+
+fn last_turns(state: &RunState) -> BTreeMap<String, Turn> {
+    state.turns.iter().filter_map(|(probe, turns)| Some((probe.clone(), turns.last()?.clone()))).collect()
+}

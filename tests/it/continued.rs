@@ -1,0 +1,159 @@
+//! A failover that takes the place of a planned move whose source died in the middle of it.
+
+use drctl::adapters::sandbox::Scenario;
+use drctl::journal::Record;
+use drctl::model::event::{Outcome, What};
+use drctl::model::ids::{ComponentName, SiteName, StepId};
+use drctl::model::measure::Basis;
+use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
+use drctl::report::attainment::attainment;
+use drctl::run::continued::continued;
+use drctl::run::state::{Mode, Status};
+
+use crate::cancelled::until;
+use crate::hard_cases::waiver;
+use crate::moves::{moving, nothing_lost};
+use crate::resume::{estates, events};
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel};
+
+/// How long after the beginning the source goes dark: every prefix of the move is over by then.
+const DIES: Dur = Dur::mins(30);
+
+/// A switchover whose source dies, all of it, long after the move was broken off.
+fn dying(seed: u64) -> Rig {
+    let mut rig = moving(Intent::Switchover, "calm", seed);
+    rig.scenario = Scenario { loses_home: true, control_plane_lost: true, lost_after: DIES, ..rig.scenario };
+    rig.later = Some(BEGAN + DIES + Dur::mins(2));
+    rig
+}
+
+fn loss_is_told(done: &Rehearsed, context: &str) {
+    let state = &done.ended.state;
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{context}");
+    assert!(!done.truth.traffic_before_database, "{context}");
+    let stores = attainment(state, state.last_at).stores;
+    for (component, lost) in &done.truth.lost_ms {
+        let Some((figure, _)) = stores.get(component) else { continue };
+        let told = figure.value_ms.filter(|_| figure.basis != Basis::Unknown);
+        assert!(told.is_none_or(|told| told >= *lost), "{context}: {component} lost {lost}, told {figure}");
+    }
+}
+
+/// At every moment of the move: what was proven stands, and nothing else does.
+#[test]
+fn a_source_that_dies_in_a_move_is_failed_over() {
+    let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let (mut without_a_waiver, mut refused) = (0, 0);
+    for n in 2..all.len() {
+        for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
+            let context = format!("prefix of {n} events, variant {variant}");
+            let prefix = &whole.records[..n];
+            let state = drctl::executor::create::replay(&crate::rig::run_id(), prefix).unwrap();
+            if state.finished() {
+                continue;
+            }
+            let fenced = ["db", "billing"].iter().all(|c| state.fenced(&ComponentName::new(*c)).is_some());
+            match dying(5).take_over(prefix, &notes, &[]) {
+                Ok(done) => {
+                    without_a_waiver += 1;
+                    let promoted = !state.promoted.is_empty();
+                    assert!(fenced || promoted, "{context}: nothing was proven");
+                    assert_eq!(
+                        done.ended.state.mode,
+                        Mode::Finished(Outcome::Recovered),
+                        "{context}: {:?}",
+                        done.ended.stop
+                    );
+                    nothing_lost(&done, &context);
+                }
+                Err(refusals) if refusals.iter().all(|r| r.rule == Rule::HealthySource) => {
+                    let switch = state.position(&StepId::new("switch.www")).unwrap();
+                    assert!(state.work(switch).attempts > 0, "{context}: users are served, and by whom?");
+                }
+                Err(refusals) => {
+                    refused += 1;
+                    assert!(!fenced, "{context}: {refusals:#?}");
+                    assert!(
+                        refusals.iter().all(|r| r.rule == Rule::UnfencedPromotion),
+                        "{context}: {refusals:#?}"
+                    );
+                    let mut rig = dying(5);
+                    rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(60))];
+                    let done =
+                        rig.take_over(prefix, &notes, &[]).unwrap_or_else(|r| panic!("{context}: {r:#?}"));
+                    assert_eq!(
+                        done.ended.state.mode,
+                        Mode::Finished(Outcome::Recovered),
+                        "{context}: {:?}",
+                        done.ended.stop
+                    );
+                    loss_is_told(&done, &context);
+                }
+            }
+        }
+    }
+    assert!(without_a_waiver > 20 && refused > 20, "{without_a_waiver} {refused}");
+}
+
+fn fenced_prefix(rig: &Rig) -> (Vec<Record>, Notes) {
+    let proven = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.db");
+    let first = until(rig, proven);
+    (first.records, first.notes)
+}
+
+/// The source lives: the failover that was begun in place of the move is cancelled, and users get their primary back.
+#[test]
+fn a_fence_that_was_taken_over_is_lifted_by_a_cancel() {
+    let mut rig = moving(Intent::Switchover, "calm", 5);
+    let (records, notes) = fenced_prefix(&rig);
+    let done = rig.take_over(&records, &notes, &[cancel(None)]).unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", done.ended.stop);
+    let fence = done.ended.state.position(&StepId::new("fence.db.sql")).unwrap();
+    let undone = done.ended.state.steps[fence].undo.as_ref().map(|u| &u.status);
+    assert!(matches!(undone, Some(Status::Done(_))), "{undone:?}");
+    nothing_lost(&done, "cancelled");
+    assert!(done.truth.outage_ms().is_none_or(|o| o < Dur::mins(10)), "{:?}", done.truth.outage_ms());
+}
+
+/// Somebody lifted the fence of the run before by hand, and the source answers: its proof is worth nothing.
+#[test]
+fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
+    let mut rig = moving(Intent::Switchover, "calm", 5);
+    let (records, notes) = fenced_prefix(&rig);
+    let state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
+    let kept = continued(&state, &SiteName::new("east")).unwrap();
+    assert!(kept.fences.iter().any(|f| f.fact.is_some()), "{kept:#?}");
+    rig.deeds = kept.fences.iter().map(|f| drctl::model::action::Action::Unfence(f.fence.clone())).collect();
+    let done = rig.take_over(&records, &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
+    assert!(
+        done.ended.state.runbook.inherits.iter().all(|i| i.fact.is_none()),
+        "{:#?}",
+        done.ended.state.runbook.inherits
+    );
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    loss_is_told(&done, "fenced anew");
+}
+
+/// What may not be continued: a run that is being taken back, and this very failover.
+#[test]
+fn some_runs_have_to_be_seen_to_their_end_first() {
+    let rig = moving(Intent::Switchover, "calm", 5);
+    let (records, _) = fenced_prefix(&rig);
+    let mut state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
+    let east = SiteName::new("east");
+    assert!(continued(&state, &east).is_ok());
+    state.mode = Mode::Cancelling;
+    assert!(continued(&state, &east).unwrap_err().contains("taken back"));
+    let rig = Rig::new(crate::rig::truststream(), "region-lost", 1);
+    let answered =
+        |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
+    let first = until(&rig, answered);
+    let state = drctl::executor::create::replay(&crate::rig::run_id(), &first.records).unwrap();
+    let here = SiteName::new("us-east-1");
+    assert!(continued(&state, &here).unwrap_err().contains("is this failover"));
+    let elsewhere = SiteName::new("eu-west-1");
+    assert!(continued(&state, &elsewhere).unwrap_err().contains("what became of that"));
+}
