@@ -10,7 +10,7 @@ use super::{Cloud, aws, local, postgres};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
-use crate::model::state::State;
+use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
@@ -146,7 +146,13 @@ impl Live {
             };
             let lag = || lags.get(&db.place).and_then(|l| l.get(&db.id)).copied();
             let found = match replayed {
-                Replayed::BySql(commit) => {
+                Replayed::BySql(there) => {
+                    state.last_commit_there = there.last_commit_there;
+                    (state.wal, state.streaming) = (there.wal, there.streaming);
+                    state.fence_word = there.fence_word;
+                    there.last_commit.map(|commit| (commit, "sql"))
+                }
+                Replayed::Commit(commit) => {
                     state.last_commit_there = Some(commit.there);
                     Some((commit.here, "sql"))
                 }
@@ -174,9 +180,14 @@ impl Live {
             return Replayed::AskMetrics;
         }
         match self.way_in(&db).await {
-            Ok((endpoint, login)) => match self.postgres.last_replayed(&endpoint, &login).await {
-                Some(commit) => Replayed::BySql(commit),
-                None => Replayed::AskMetrics,
+            Ok((endpoint, login)) => match self.postgres.server(&endpoint, &login).await {
+                Observation::Value { state: State::Database(there), .. } => Replayed::BySql(Box::new(there)),
+                // A server whose administrator may not read all of that tells its last commit perhaps.
+                Observation::Denied { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
+                    Some(commit) => Replayed::Commit(commit),
+                    None => Replayed::AskMetrics,
+                },
+                _ => Replayed::AskMetrics,
             },
             Err(_) => Replayed::AskMetrics,
         }
@@ -210,7 +221,8 @@ impl Live {
 
 /// What is known of a replica's last replayed commit.
 enum Replayed {
-    BySql(postgres::Commit),
+    BySql(Box<DatabaseState>),
+    Commit(postgres::Commit),
     AskMetrics,
     NoReplica,
 }
@@ -246,7 +258,7 @@ impl Cloud for Live {
                 Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
                     self.sql(action, key).await
                 }
-                Action::Rejoin { db, source } => self.rejoin(db, source, key).await,
+                Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
                 Action::Promote { db } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,

@@ -94,6 +94,11 @@ impl Estate {
         self.entries.get(&target.key()).map(|e| &e.now)
     }
 
+    /// How a target was when it was last seen, if it was not seen now.
+    pub fn last(&self, target: &Target) -> Option<&State> {
+        self.entries.get(&target.key())?.last.as_ref().map(|r| &r.state)
+    }
+
     fn known<T>(&self, target: &Target, at: Timestamp, pick: impl Fn(&State) -> Option<&T>) -> Known<'_, T> {
         let Some(entry) = self.entries.get(&target.key()) else { return Known::Never };
         if let Some(value) = entry.now.state().and_then(&pick) {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
-use super::state::{GroupSize, RecordSet};
-use super::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use super::state::{GroupSize, InstanceSettings, RecordSet};
+use super::target::{DatabaseRef, Engine, GroupRef, Target, ZoneRef};
 use super::time::Dur;
 use super::waiver::Rule;
 
@@ -31,12 +31,22 @@ pub enum Action {
         /// The replica.
         db: DatabaseRef,
     },
-    /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup.
+    /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
     Rejoin {
         /// The server.
         db: DatabaseRef,
         /// The one that it follows from then on.
         source: DatabaseRef,
+        /// How a managed replica is created.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replica: Option<Box<NewReplica>>,
+    },
+    /// Give a managed server another name, which frees the one that it has. It is kept as it is.
+    Rename {
+        /// The server.
+        db: DatabaseRef,
+        /// Its name from then on.
+        to: String,
     },
     /// Give a group its size.
     Scale(Scale),
@@ -143,6 +153,17 @@ pub struct Fence {
     /// The security groups it had, so that the fence can be lifted exactly.
     #[serde(default)]
     pub groups_before: Vec<String>,
+}
+
+/// A managed read replica that is to be created, completely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewReplica {
+    /// The source as another region names it.
+    pub source_arn: String,
+    /// As the instance is that it takes the place of.
+    pub like: InstanceSettings,
+    /// The groups that let its clients in.
+    pub security_groups: Vec<String>,
 }
 
 /// A change of a group's size. The three sizes go in one call.
@@ -328,6 +349,10 @@ impl Action {
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
                 because: "what only that server had is set aside, and it follows the other one",
             },
+            Self::Rename { db, to } => {
+                let renamed = DatabaseRef { id: to.clone(), ..db.clone() };
+                Undo::By(Box::new(Self::Rename { db: renamed, to: db.id.clone() }))
+            }
             Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
                 from: s.to,
                 to: s.from,
@@ -351,6 +376,10 @@ impl Action {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
             Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            // Until it is done the old name is what is seen.
+            Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
+            // Of two replicas of one name RDS refuses the second; and looking tells sooner.
+            Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
             // The host runs a job once, whoever asks for it again.
             Self::Rejoin { .. } => InDoubt::Repeat,
             Self::Fence(f) | Self::Unfence(f) => match f.method {
@@ -407,6 +436,7 @@ impl Action {
             Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
             | Self::Promote { db }
             | Self::Rejoin { db, .. }
+            | Self::Rename { db, .. }
             | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
             Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
             Self::Scale(s) => Some(&s.group.place),
@@ -428,6 +458,8 @@ impl Action {
             }
             Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
             | Self::Promote { db } => Some(Target::Database(db.clone())),
+            Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
+            Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
             Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
@@ -465,7 +497,13 @@ impl fmt::Display for Action {
             Self::Check(Check::CaughtUp { db }) => {
                 write!(f, "wait until {} has all that the old primary wrote", db.id)
             }
-            Self::Rejoin { db, source } => write!(f, "make {} a standby of {}", db.id, source.id),
+            Self::Rejoin { db, source, replica: None } => {
+                write!(f, "make {} a standby of {}", db.id, source.id)
+            }
+            Self::Rejoin { db, source, .. } => {
+                write!(f, "create {}, a read replica of {}", db.id, source.id)
+            }
+            Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
             Self::Check(Check::Exposure { db }) => write!(f, "measure which writes {} may lack", db.id),
             Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
                 write!(f, "check that probe {probe} is good {consecutive} times in {site}")

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Check, Fence, FenceMethod, Scale, Switch, Write};
+use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Switch, Write};
 use super::ids::ComponentName;
 use super::place::Place;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
@@ -56,7 +56,20 @@ pub fn calls(action: &Action) -> Vec<Call> {
             ),
             look(db),
         ],
-        Action::Rejoin { db, source } => vec![rejoin_call(db, source), look(db)],
+        Action::Rejoin { db, source, replica: None } => vec![rejoin_call(db, source), look(db)],
+        Action::Rejoin { db, replica: Some(replica), .. } => vec![replica_call(db, replica), look(db)],
+        Action::Rename { db, to } => {
+            let text = format!(
+                "aws rds modify-db-instance --region {} --db-instance-identifier {} --new-db-instance-identifier {} --apply-immediately",
+                db.place.region,
+                quoted(&db.id),
+                quoted(to)
+            );
+            vec![
+                aws(db, "rds", "ModifyDBInstance", true, text),
+                describe_db(&db.place.region, &db.place.name, to),
+            ]
+        }
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Write(write) => vec![write_call(write)],
@@ -81,6 +94,37 @@ fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef) -> Call {
         source.id
     );
     call("host", "rejoin", &db.place.name, true, text)
+}
+
+fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
+    let like = &replica.like;
+    let mut text = format!(
+        "aws rds create-db-instance-read-replica --region {} --db-instance-identifier {} --source-db-instance-identifier {} --db-instance-class {} --vpc-security-group-ids {}",
+        db.place.region,
+        quoted(&db.id),
+        quoted(&replica.source_arn),
+        quoted(&like.class),
+        replica.security_groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
+    );
+    let options = [
+        ("--db-subnet-group-name", like.subnet_group.clone()),
+        ("--db-parameter-group-name", like.parameter_group.clone()),
+        ("--kms-key-id", like.kms_key.clone()),
+        ("--storage-type", like.storage.clone()),
+        ("--iops", like.iops.map(|n| n.to_string())),
+        ("--port", like.port.map(|n| n.to_string())),
+    ];
+    for (option, value) in options.into_iter().filter_map(|(o, v)| Some((o, v?))) {
+        text.push_str(&format!(" {option} {}", quoted(&value)));
+    }
+    for (name, on) in [
+        ("multi-az", like.multi_az),
+        ("publicly-accessible", like.public),
+        ("deletion-protection", like.deletion_protection),
+    ] {
+        text.push_str(&format!(" --{}{name}", if on { "" } else { "no-" }));
+    }
+    aws(db, "rds", "CreateDBInstanceReadReplica", true, text)
 }
 
 fn fence_calls(f: &Fence) -> Vec<Call> {

@@ -88,6 +88,49 @@ pub struct DatabaseState {
     /// `host:port/database` that clients connect to.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// Of a managed instance, what another one like it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Box<InstanceSettings>>,
+}
+
+/// A managed instance's settings, as far as a replica does not take them from its source (Amazon RDS API Reference,
+/// `CreateDBInstanceReadReplica`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InstanceSettings {
+    /// Its ARN.
+    pub arn: String,
+    /// Its class, such as `db.r6g.large`.
+    pub class: String,
+    /// Its subnet group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet_group: Option<String>,
+    /// Its parameter group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_group: Option<String>,
+    /// The key that it is encrypted with, if it is: keys are of one region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// Its kind of storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Provisioned operations a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iops: Option<i32>,
+    /// Its port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<i32>,
+    /// Whether it has a standby in another zone.
+    #[serde(default)]
+    pub multi_az: bool,
+    /// Whether it has a public address.
+    #[serde(default)]
+    pub public: bool,
+    /// Whether it cannot be deleted before that is taken off.
+    #[serde(default)]
+    pub deletion_protection: bool,
+    /// How many days its backups are kept: without any it has no replicas.
+    #[serde(default)]
+    pub backup_days: u32,
 }
 
 impl DatabaseState {

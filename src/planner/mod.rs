@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod failover;
 pub mod hooks;
 pub mod path;
+pub mod rebuild;
 pub mod refusal;
 pub mod safety;
 pub mod steps;
@@ -45,6 +46,8 @@ pub struct Input<'a> {
     pub kept_out: &'a [DatabaseRef],
     /// The unfinished run that this one takes the place of.
     pub continues: Option<&'a Continued>,
+    /// Security groups that earlier runs took from servers that they fenced.
+    pub groups_before: &'a [(DatabaseRef, Vec<String>)],
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
     /// How old an observation of a site that answers may be.
@@ -68,6 +71,8 @@ pub struct Request {
     pub outage_declared: bool,
     /// Who takes the guard: as it will stand in the guard object.
     pub holder: String,
+    /// The run: what it sets aside is named after it.
+    pub run: RunId,
 }
 
 /// An unfinished run that holds a component.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Refusal;
 use super::capacity::scale_all;
 use super::failover::guards;
 use super::safety;
 use super::steps::{Draft, all, step};
 use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
+use super::{Refusal, rebuild};
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -59,15 +59,13 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         if streams(draft, &standby) {
             continue;
         }
-        if spec.engine == Engine::Rds {
-            not_yet(draft, component);
-        } else if writes(draft, component, spec, &primary) {
+        if writes(draft, component, spec, &primary) {
             let mut needs = guards[&component.name].clone();
             if active::takes_writes(draft.input.estate, &standby, spec) {
                 // What it took is counted and kept, and it takes nothing more meanwhile.
                 needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
             }
-            rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
+            rebuild::rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
         }
     }
 }
@@ -87,15 +85,6 @@ fn no_waivers(draft: &mut Draft<'_>) {
     }
 }
 
-fn not_yet(draft: &mut Draft<'_>, component: &Component) {
-    let facts = format!(
-        "`{}` is aws.rds: the old primary has to be rebuilt as a replica, which drctl cannot do yet",
-        component.name
-    );
-    let what = "a later version, or the steps by hand";
-    draft.refuse(Refusal::new(Rule::NotImplemented, Some(&component.name), facts, what));
-}
-
 fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
     let (plan, Some(from)) = (draft.input.plan, draft.from.clone()) else { return };
     let to = draft.input.request.to.clone();
@@ -106,10 +95,6 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
     let mut moved = Vec::new();
     for component in plan.components.values() {
         let Spec::Database(spec) = &component.spec else { continue };
-        if spec.engine == Engine::Rds {
-            not_yet(draft, component);
-            continue;
-        }
         let Some(old) = targets::database(plan, &component.name, spec, &from) else { continue };
         let first = returning(draft, component, spec, &old, &guards[&component.name]);
         let store = match first {
@@ -158,16 +143,16 @@ fn returning(
     let old = targets::database(draft.input.plan, &component.name, spec, &draft.input.request.to)?;
     let seen = draft.input.estate.now(&Target::Database(old.clone()))?;
     let kept_out = match seen.state() {
-        // Down, perhaps: the job on its host finds out.
-        None => !matches!(seen, Observation::Denied { .. }),
+        // Down, perhaps: the job on its host finds out. Of a managed one somebody has to say how it is.
+        None => old.host.is_some() && !matches!(seen, Observation::Denied { .. }),
         Some(State::Database(d)) => !d.is_replica() && active::is_fenced(draft.input.estate, &old, spec),
         Some(_) => false,
     };
-    if !kept_out || old.host.is_none() || !writes(draft, component, spec, active) {
+    if !kept_out || !rebuild::possible(draft, &old) || !writes(draft, component, spec, active) {
         return None;
     }
     draft.notes.push(format!("{} is no standby: it is made one first, while users are served", old.id));
-    rejoin(draft, &old, active, guard, OnFailure::Halt);
+    rebuild::rejoin(draft, &old, active, guard, OnFailure::Halt);
     Some(old)
 }
 
@@ -199,11 +184,6 @@ fn can_move(
             format!("`{name}` has no fence by SQL: nothing else tells where the old primary's log ends");
         refuse(facts, "fence: [sql]");
     }
-    if old.host.is_none() {
-        let facts =
-            format!("the plan gives no `host` for {}: nobody could make it a standby afterwards", old.id);
-        refuse(facts, "a `host:` beside its endpoint (README, «Servers of one's own»)");
-    }
     if !writes(draft, store.component, spec, old) {
         return false;
     }
@@ -211,6 +191,9 @@ fn can_move(
         let facts = format!("{} does not stream from {}: it would never catch up", store.target.id, old.id);
         let what = format!("a standby that streams: drctl reprotect --to {}", store.target.place.name);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+    }
+    if !rebuild::possible(draft, old) {
+        rebuild::refuse(draft, old);
     }
     draft.refusals.len() == refused
 }
@@ -304,42 +287,11 @@ fn follow_all(draft: &mut Draft<'_>) {
                 let facts = format!("{} takes writes, too", other.id);
                 let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
-            } else if (left || !streams(draft, &other)) && other.host.is_some() {
+            } else if (left || !streams(draft, &other)) && rebuild::possible(draft, &other) {
                 let needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
                 // Users are served: what fails here leaves the application unprotected, and says so.
-                rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
+                rebuild::rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
             }
         }
     }
-}
-
-fn rejoin(
-    draft: &mut Draft<'_>,
-    db: &DatabaseRef,
-    source: &DatabaseRef,
-    needs: &[StepId],
-    on_failure: OnFailure,
-) {
-    let name = db.component.clone();
-    if db.host.is_none() {
-        let facts = format!("the plan gives no `host` for {}: nobody can make it a standby", db.id);
-        let what = "a `host:` beside its endpoint (README, «Servers of one's own»)";
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
-        return;
-    }
-    if db.is(source) {
-        let facts = format!("{} cannot follow itself", db.id);
-        draft.refuse(Refusal::new(
-            Rule::NotRecoverable,
-            Some(&name),
-            facts,
-            "two different servers in the plan",
-        ));
-        return;
-    }
-    let action = Action::Rejoin { db: db.clone(), source: source.clone() };
-    let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
-    step.needs = all(needs);
-    step.on_failure = on_failure;
-    draft.push(step);
 }

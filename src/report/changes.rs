@@ -68,6 +68,7 @@ fn of(action: &Action) -> Vec<Change> {
             "set".to_owned(),
             "empty".to_owned(),
         )],
+        Action::Rename { .. } | Action::Rejoin { .. } => replaced(action).into_iter().collect(),
         Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
             let after = f.db.fence_group.clone().unwrap_or_default();
             vec![change(
@@ -120,6 +121,18 @@ fn of(action: &Action) -> Vec<Change> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// An instance that another one takes the place of.
+fn replaced(action: &Action) -> Option<Change> {
+    let (db, attribute, before, after) = match action {
+        Action::Rename { db, to } => (db, "identifier", db.id.clone(), to.clone()),
+        Action::Rejoin { db, replica: Some(replica), .. } => {
+            (db, "replicate_source_db", "empty".to_owned(), replica.source_arn.clone())
+        }
+        _ => return None,
+    };
+    Some(change(&format!("aws_db_instance {}", db.id), attribute, before, after))
 }
 
 /// A record set's answer in one line.

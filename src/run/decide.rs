@@ -454,7 +454,9 @@ fn to_undo(state: &RunState, i: usize) -> bool {
     // The fence of a server whose successor was promoted before this run keeps two from writing.
     let keeps_out =
         matches!(&state.step(i).action, Action::Fence(f) if state.promotion(&f.db.component).is_none());
-    by && touched && !ended && !state.step(i).debt && !keeps_out
+    // The name is taken by then: what was set aside stays where it is.
+    let replaced = matches!(&state.step(i).action, Action::Rename { db, .. } if state.replaced(db));
+    by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced
 }
 
 fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {

@@ -333,7 +333,10 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
 
 fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
     match (action, seen) {
-        (Action::Write(_), Observation::NotFound { .. }) => Verdict::Before,
+        // What is looked for there is the new name, or the new replica.
+        (Action::Write(_) | Action::Rename { .. } | Action::Rejoin { .. }, Observation::NotFound { .. }) => {
+            Verdict::Before
+        }
         (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
         (_, Observation::Unauthenticated { why }) => Verdict::Locked(format!("{target}: {why}")),
         _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
@@ -360,7 +363,7 @@ fn thing(
         (Action::Check(Check::Guard { component, holder, .. }), State::Guard(guard)) => {
             still_held(component, holder, guard.holder.as_deref())
         }
-        (Action::Rejoin { db, source }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
+        (Action::Rejoin { db, source, .. }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
         // What is taken back anyway need not come about: that it was set is enough.
         (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) || leaving(state, i) => {

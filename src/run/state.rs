@@ -559,8 +559,21 @@ impl RunState {
 
     /// Whether what was started goes on by itself, for hours perhaps, and can be looked at by whoever comes later: a rebuild on its host.
     pub fn goes_on_alone(&self, i: usize) -> bool {
-        let begun = matches!(self.work(i).status, Status::InDoubt { .. } | Status::Awaiting { .. });
-        begun && matches!(self.step(i).action, Action::Rejoin { .. })
+        match (&self.work(i).status, &self.step(i).action) {
+            (Status::InDoubt { .. }, Action::Rejoin { replica, .. }) => replica.is_none(),
+            (Status::Awaiting { .. }, Action::Rejoin { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another server was asked for under this one's name.
+    pub fn replaced(&self, db: &DatabaseRef) -> bool {
+        let asked = |(s, at): (&Step, &StepState)| {
+            let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
+            matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db))
+                && (made || at.work.doubt.is_some())
+        };
+        self.runbook.steps.iter().zip(&self.steps).any(asked)
     }
 
     /// Whether any effect may be under way. Nobody waits for fences in the background, nor for one in doubt, which may stay so for

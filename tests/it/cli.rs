@@ -254,7 +254,7 @@ fn usage_errors_say_what_was_meant() {
         ),
         (&["failover", "truststream", "--sandbox", "--to", "us-east-1"], 2, "--yes"),
         (&["failback", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "the plan's home"),
-        (&["switchover", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "cannot do yet"),
+        (&["switchover", "truststream", "--sandbox", "--to", "us-west-2", "--yes"], 0, "nothing to do"),
         (&["explain", "unfenced-promoton"], 2, "did you mean `unfenced-promotion`?"),
         (&["runs", "show", "nothing"], 2, "there is no run `nothing`"),
         (&["status", "--config", "none.yaml"], 2, "none.yaml"),

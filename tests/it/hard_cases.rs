@@ -397,6 +397,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
             outage_declared: true,
             holder: "run".to_owned(),
+            run: crate::rig::run_id(),
         };
         let input = drctl::planner::Input {
             plan: &plan,
@@ -406,6 +407,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             busy: &Default::default(),
             debts: &debts,
             kept_out: &[],
+            groups_before: &[],
             continues: None,
             guard: None,
             observation_max_age: Dur::mins(5),

@@ -27,6 +27,7 @@ mod journals;
 mod kills;
 #[cfg(feature = "aws")]
 mod live;
+mod managed;
 mod moves;
 mod owed;
 mod resume;

@@ -24,16 +24,20 @@ use crate::rig::{Rehearsed, Rig, Seen, plan};
 
 /// Two servers of one's own that need each other, a group and a name.
 fn orders() -> Plan {
-    let server = |name: &str, more: &str| {
-        let at = |site: &str| {
-            format!(
-                "{{endpoint: \"{name}-{site}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}"
-            )
-        };
+    two_stores("postgres", |name, site| {
         format!(
-            "  {name}:\n    kind: postgres\n    fence: [sql]\n    verify: {{sql_write: {{table: canary}}}}\n{more}    at:\n      west: {}\n      east: {}\n",
-            at("west"),
-            at("east")
+            "{{endpoint: \"{name}-{site}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}"
+        )
+    })
+}
+
+/// Two stores of a kind that need each other, a group and a name.
+pub fn two_stores(kind: &str, at: impl Fn(&str, &str) -> String) -> Plan {
+    let server = |name: &str, more: &str| {
+        format!(
+            "  {name}:\n    kind: {kind}\n    fence: [sql]\n    verify: {{sql_write: {{table: canary}}}}\n{more}    at:\n      west: {}\n      east: {}\n",
+            at(name, "west"),
+            at(name, "east")
         )
     };
     plan(&format!(

@@ -230,6 +230,7 @@ impl Rig {
             waivers: self.waivers.clone(),
             outage_declared: true,
             holder: "run".to_owned(),
+            run: run_id(),
         };
         let input = Input {
             plan: &self.plan,
@@ -239,6 +240,7 @@ impl Rig {
             busy: &Default::default(),
             debts: &self.debts,
             kept_out: &[],
+            groups_before: &[],
             continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),

@@ -167,6 +167,8 @@ impl Aws {
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
             Action::Promote { db } => self.promote(db).await,
+            Action::Rename { db, to } => self.rename(db, to).await,
+            Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
             Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,
             Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
             Action::Scale(scale) => return self.scale(scale).await,

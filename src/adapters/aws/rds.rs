@@ -11,9 +11,9 @@ use aws_sdk_rds::types::{DbInstance, Filter, SourceType};
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::Fence;
+use crate::model::action::{Fence, NewReplica};
 use crate::model::place::Place;
-use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, State};
+use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::{Dur, Timestamp};
 
@@ -160,6 +160,7 @@ impl Aws {
             fence_word: None,
             follows: None,
             endpoint: endpoint(db),
+            instance: Some(Box::new(settings(db))),
         }
     }
 
@@ -255,6 +256,67 @@ impl Aws {
         let site = self.site(&db.place).await;
         let call = site.rds().promote_read_replica().db_instance_identifier(&db.id).send();
         self.once("rds", &db.place, call).await.map(|_| None)
+    }
+
+    /// Gives an instance another name, at once. Done is when it is found under that one.
+    pub(super) async fn rename(&self, db: &DatabaseRef, to: &str) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        // A rename needs it; whatever else waits for the maintenance window is applied with it (Amazon RDS User Guide, «Renaming»).
+        let call = site
+            .rds()
+            .modify_db_instance()
+            .db_instance_identifier(&db.id)
+            .new_db_instance_identifier(to)
+            .apply_immediately(true)
+            .send();
+        self.once("rds", &db.place, call).await.map(|_| None)
+    }
+
+    /// Creates a read replica. Done is when it is one of that source, and serves.
+    pub(super) async fn create_replica(
+        &self,
+        db: &DatabaseRef,
+        replica: &NewReplica,
+    ) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        let like = &replica.like;
+        let call = site
+            .rds()
+            .create_db_instance_read_replica()
+            .db_instance_identifier(&db.id)
+            .source_db_instance_identifier(&replica.source_arn)
+            .db_instance_class(&like.class)
+            .set_vpc_security_group_ids(Some(replica.security_groups.clone()))
+            .set_db_subnet_group_name(like.subnet_group.clone())
+            .set_db_parameter_group_name(like.parameter_group.clone())
+            .set_kms_key_id(like.kms_key.clone())
+            .set_storage_type(like.storage.clone())
+            .set_iops(like.iops)
+            .set_port(like.port)
+            .multi_az(like.multi_az)
+            .publicly_accessible(like.public)
+            .deletion_protection(like.deletion_protection);
+        self.once("rds", &db.place, call.send()).await.map(|_| None)
+    }
+}
+
+/// What another instance like it is made from.
+fn settings(db: &DbInstance) -> InstanceSettings {
+    let text = |t: Option<&str>| t.filter(|t| !t.is_empty()).map(str::to_owned);
+    let parameters = db.db_parameter_groups().first();
+    InstanceSettings {
+        arn: db.db_instance_arn().unwrap_or_default().to_owned(),
+        class: db.db_instance_class().unwrap_or_default().to_owned(),
+        subnet_group: text(db.db_subnet_group().and_then(|g| g.db_subnet_group_name())),
+        parameter_group: text(parameters.and_then(|g| g.db_parameter_group_name())),
+        kms_key: text(db.kms_key_id()).filter(|_| db.storage_encrypted() == Some(true)),
+        storage: text(db.storage_type()),
+        iops: db.iops(),
+        port: db.endpoint().and_then(|e| e.port()),
+        multi_az: db.multi_az().unwrap_or(false),
+        public: db.publicly_accessible().unwrap_or(false),
+        deletion_protection: db.deletion_protection().unwrap_or(false),
+        backup_days: db.backup_retention_period().and_then(|d| u32::try_from(d).ok()).unwrap_or(0),
     }
 }
 

@@ -76,6 +76,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             frozen_at: None,
             promotions: 0,
             timeline: if alone && !old { 2 } else { 1 },
+            retired: false,
         });
     }
 }

@@ -8,7 +8,7 @@ use crate::model::target::{DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
 /// The provider's answer: what is needed to watch for completion, or its code and words.
-type Answer = Result<Option<String>, (&'static str, String)>;
+pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
 
 impl Estate {
     pub(super) fn find(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {

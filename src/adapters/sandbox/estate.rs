@@ -17,6 +17,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
 
 /// A database server.
+#[derive(Clone)]
 pub(super) struct Db {
     pub(super) site: SiteName,
     /// The same number for all servers of a component.
@@ -35,6 +36,8 @@ pub(super) struct Db {
     pub(super) promotions: u32,
     /// Every promotion begins one.
     pub(super) timeline: u32,
+    /// Set aside under another name: no declared server any more.
+    pub(super) retired: bool,
 }
 
 /// A group of instances.
@@ -86,6 +89,8 @@ pub(super) enum Transition {
     Modifying(usize),
     Promoted(usize, bool),
     Rejoined(usize, usize),
+    Renamed(usize, String),
+    Created(usize),
     Instance(usize),
     Insync(usize, String),
     Refresh(usize),
@@ -200,6 +205,8 @@ impl Estate {
                 }
             }
             Transition::Rejoined(db, source) => self.follow(db, source),
+            Transition::Renamed(db, to) => self.renamed(db, &to),
+            Transition::Created(db) => self.dbs[db].status = "available",
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
                 let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
@@ -326,7 +333,8 @@ impl Estate {
     }
 
     fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
-        let dbs = (0..self.dbs.len()).filter(|&i| self.dbs[i].site == *site).collect();
+        let declared = |i: &usize| self.dbs[*i].site == *site && !self.dbs[*i].retired;
+        let dbs = (0..self.dbs.len()).filter(declared).collect();
         (dbs, (0..self.groups.len()).filter(|&i| self.groups[i].site == *site).collect())
     }
 
@@ -473,7 +481,9 @@ impl Estate {
             Action::Fence(fence) => self.fence(fence),
             Action::Unfence(fence) => self.unfence(fence),
             Action::Promote { db } => self.promote(db),
-            Action::Rejoin { db, source } => self.rejoin(db, source),
+            Action::Rejoin { db, source, replica: None } => self.rejoin(db, source),
+            Action::Rejoin { db, source, .. } => self.create_replica(db, source),
+            Action::Rename { db, to } => self.rename(db, to),
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
             Action::Write(write) => self.write(write),

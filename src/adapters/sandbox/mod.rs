@@ -6,6 +6,7 @@
 mod build;
 mod effects;
 pub mod estate;
+mod managed;
 pub mod scenario;
 mod sights;
 pub mod truth;
@@ -95,7 +96,10 @@ impl Sandbox {
             }
             Err((code, why)) => {
                 let again = match code {
-                    "InvalidDBInstanceState" | "PriorRequestNotComplete" | "25006" => Again::Later,
+                    "InvalidDBInstanceState"
+                    | "DBInstanceAlreadyExists"
+                    | "PriorRequestNotComplete"
+                    | "25006" => Again::Later,
                     "InvalidChangeBatch" => Again::InParts,
                     _ => Again::Never,
                 };

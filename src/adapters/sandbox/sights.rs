@@ -3,7 +3,6 @@
 use super::estate::Estate;
 use crate::model::action::FenceMethod;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
-use crate::model::target::Engine;
 use crate::model::time::Dur;
 use crate::model::wal::{Lsn, WalPoint};
 
@@ -23,11 +22,11 @@ impl Estate {
             security_groups: db.groups.clone(),
             lineage: None,
             wal: self.wal(i),
-            streaming: (db.source.is_some() && db.reference.engine == Engine::Postgres)
-                .then(|| db.frozen_at.is_none()),
+            streaming: (db.source.is_some() && db.tells_its_log()).then(|| db.frozen_at.is_none()),
             fence_word: self.word(i),
             follows: None,
             endpoint: None,
+            instance: db.settings(),
         }
     }
 
@@ -37,7 +36,7 @@ impl Estate {
         let source = db.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
         let origin = source.unwrap_or(db);
         let came = origin.stopped_at.is_some_and(|at| self.last_commit(i) >= at);
-        let fenced = origin.fenced.contains(&FenceMethod::Sql) && db.reference.engine == Engine::Postgres;
+        let fenced = origin.fenced.contains(&FenceMethod::Sql) && db.tells_its_log();
         (fenced && came).then(|| format!("fence-{}", origin.reference.id))
     }
 
@@ -45,7 +44,7 @@ impl Estate {
     fn wal(&self, i: usize) -> Option<WalPoint> {
         let db = &self.dbs[i];
         let position = Lsn(self.last_commit(i).since(self.began).millis());
-        (db.reference.engine == Engine::Postgres).then_some(WalPoint { timeline: db.timeline, position })
+        db.tells_its_log().then_some(WalPoint { timeline: db.timeline, position })
     }
 
     pub(super) fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {

@@ -9,6 +9,7 @@ use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::model::action::Action;
 use crate::model::event::What;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::Intent;
@@ -28,6 +29,8 @@ pub struct Held {
     pub debts: Vec<Debt>,
     /// Servers that were proven to take no writes.
     pub kept_out: Vec<DatabaseRef>,
+    /// Security groups that earlier runs took from servers.
+    pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
     /// The unfinished run that a failover takes the place of.
     pub continues: Option<Continued>,
     /// How its probes turned last.
@@ -69,8 +72,16 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         }
     }
     let unfinished: Vec<_> = states.iter().filter(|s| !s.finished()).collect();
-    let mut held =
-        Held { kept_out: status::kept_out(&states), debts: status::debts(&states), ..Held::default() };
+    let fences = states.iter().flat_map(|s| &s.runbook.steps).filter_map(|s| match &s.action {
+        Action::Fence(f) => Some((f.db.clone(), f.groups_before.clone())),
+        _ => None,
+    });
+    let mut held = Held {
+        groups_before: fences.collect(),
+        kept_out: status::kept_out(&states),
+        debts: status::debts(&states),
+        ..Held::default()
+    };
     for state in &unfinished {
         let run = &state.created.run;
         let facts = match may_continue(store, state, (intent, to)) {

@@ -7,7 +7,6 @@ use crate::executor::Ended;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::runbook::{Intent, ProbeRole};
-use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
@@ -200,11 +199,6 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
     let from = report.from.as_deref().unwrap_or("SITE");
-    let by_hand = |a: &Action| matches!(a, Action::Promote { db } if db.engine == Engine::Rds);
-    if state.runbook.steps.iter().any(|s| by_hand(&s.action)) {
-        p.line("           aws.rds: create a read replica of the new primary by hand; drctl cannot yet");
-        return;
-    }
     p.line(&format!("           drctl reprotect {} --to {from}, or drctl failback", state.created.plan));
 }
 

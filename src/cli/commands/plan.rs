@@ -10,7 +10,7 @@ use crate::cli::{estate, exit, render};
 use crate::executor::{Patience, Silent};
 use crate::model::action::{Action, Gate};
 use crate::model::calls::calls;
-use crate::model::ids::SiteName;
+use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
 use crate::planner::{self, Input, Request, path};
@@ -46,6 +46,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         debts: &held.debts,
         kept_out: &held.kept_out,
         continues: held.continues.as_ref(),
+        groups_before: &held.groups_before,
         guard,
         observation_max_age: context.settings.observation_max_age,
         probe_consecutive: context.settings.probe_consecutive,
@@ -84,6 +85,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         // A plan is shown for the day on which users fail, whether or not they do now.
         outage_declared: true,
         holder: "a run".to_owned(),
+        run: RunId::new("run"),
     })
 }
 

@@ -372,6 +372,7 @@ impl Starting<'_> {
             waivers: self.waivers()?,
             outage_declared: self.args.outage_began.is_some(),
             holder: self.holder(run)?,
+            run: run.clone(),
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let guard = self.context.guard_of(plan);
@@ -384,6 +385,7 @@ impl Starting<'_> {
             debts: &held.debts,
             kept_out: &held.kept_out,
             continues: held.continues.as_ref(),
+            groups_before: &held.groups_before,
             guard: guard.as_ref(),
             observation_max_age: self.context.settings.observation_max_age,
             probe_consecutive: self.context.settings.probe_consecutive,

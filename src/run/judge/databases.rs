@@ -1,11 +1,13 @@
 //! What a database that was seen means for a step.
 
 use super::{Verdict, waited};
-use crate::model::action::{Action, Check, Fence};
+use crate::model::action::{Action, Check, Fence, NewReplica};
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
 use crate::model::runbook::Intent;
-use crate::model::state::{DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
+use crate::model::state::{
+    DatabaseRole, DatabaseState, Diverged, FenceStage, FenceState, JobStage, RebuildState,
+};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::decide::just_looked;
@@ -63,6 +65,8 @@ pub(super) fn judge(
         }
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Promote { .. } => promoted(seen),
+        Action::Rename { .. } => serving(seen),
+        Action::Rejoin { db, replica: Some(replica), .. } => created(state, db, replica, seen),
         _ => Verdict::Unclear("the answer was about something else".to_owned()),
     }
 }
@@ -161,6 +165,47 @@ pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildSta
         JobStage::Ended { exit } => Verdict::Wrong(format!("its host says, with exit {exit}: {}", seen.tail)),
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", db.id)),
     }
+}
+
+fn serving(db: &DatabaseState) -> Verdict {
+    match SERVING.contains(&db.status.as_str()) {
+        true => Verdict::Done(Vec::new()),
+        false => Verdict::Unclear(format!("the database is `{}`", db.status)),
+    }
+}
+
+/// A read replica of that source, and no other instance of the name.
+fn created(state: &RunState, db: &DatabaseRef, replica: &NewReplica, seen: &DatabaseState) -> Verdict {
+    let of_source = match &seen.role {
+        // An id within one region, an ARN across two.
+        DatabaseRole::Replica { source } => {
+            *source == replica.source_arn || replica.source_arn.ends_with(&format!(":{source}"))
+        }
+        // It gets its source while it is created.
+        DatabaseRole::Writer => seen.status == "creating",
+    };
+    if !of_source {
+        let why = format!("{} exists, and is no read replica of {}", db.id, replica.source_arn);
+        return Verdict::Wrong(why);
+    }
+    if !SERVING.contains(&seen.status.as_str()) || !seen.is_replica() {
+        return Verdict::Unclear(format!("the replica is `{}`", seen.status));
+    }
+    // Where this run promoted the source with nothing missing, the instance that was set aside has nothing that the source lacks.
+    let aside = state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Rename { db: old, to } if old.is(db) => Some(to.clone()),
+        _ => None,
+    });
+    let whole = state.promoted.contains(&db.component);
+    let kept = |to| format!("DB instance {to} in {}", db.place.region);
+    let diverged = aside.filter(|_| !whole).map(|to| Diverged {
+        transactions: None,
+        fork: None,
+        first: None,
+        last: None,
+        kept: kept(to),
+    });
+    Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
 
 /// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.

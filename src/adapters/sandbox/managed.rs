@@ -1,0 +1,101 @@
+//! Instances that a cloud manages: renamed, and created as replicas. The server keeps its slot under the declared name, so that names
+//! and groups find it; what was set aside is a server beside it.
+
+use super::effects::Answer;
+use super::estate::{Db, Estate, Transition};
+use super::scenario::roll;
+use crate::model::state::InstanceSettings;
+use crate::model::target::{DatabaseRef, Engine};
+use crate::model::time::Dur;
+
+/// The status of a slot whose name is free.
+pub(super) const GONE: &str = "gone";
+
+impl Estate {
+    pub(super) fn rename(&mut self, db: &DatabaseRef, to: &str) -> Answer {
+        let i = self.find(db)?;
+        if self.dbs[i].status != "available" {
+            let why = format!("Database instance {} is not in available state.", db.id);
+            return Err(("InvalidDBInstanceState", why));
+        }
+        self.dbs[i].status = "renaming";
+        let takes = Dur(30_000 + roll(self.seed, &["rename", &db.id, to], 90_000));
+        self.schedule(self.now + takes, Transition::Renamed(i, to.to_owned()));
+        Ok(None)
+    }
+
+    /// The instance lives on beside its slot; back under its own name it is in the slot again.
+    pub(super) fn renamed(&mut self, i: usize, to: &str) {
+        let site = self.dbs[i].site.to_string();
+        let id = std::mem::replace(&mut self.dbs[i].reference.id, to.to_owned());
+        let slot = self.slot(to, &site);
+        let place = match slot {
+            Some(slot) => {
+                let mut back = self.dbs[i].clone();
+                (back.status, back.retired) = ("available", false);
+                self.dbs[slot] = back;
+                (self.dbs[i].status, self.dbs[i].retired) = (GONE, true);
+                slot
+            }
+            None => {
+                let mut aside = self.dbs[i].clone();
+                (aside.status, aside.retired) = ("available", true);
+                self.dbs.push(aside);
+                (self.dbs[i].status, self.dbs[i].reference.id) = (GONE, id.clone());
+                self.dbs.len() - 1
+            }
+        };
+        self.index.dbs.remove(&(id.clone(), site.clone()));
+        self.index.dbs.insert((to.to_owned(), site), place);
+        for db in self.dbs.iter_mut().filter(|d| d.source.as_ref() == Some(&id)) {
+            db.source = Some(to.to_owned());
+        }
+    }
+
+    /// The place of a declared server whose name is free.
+    fn slot(&self, id: &str, site: &str) -> Option<usize> {
+        self.dbs
+            .iter()
+            .position(|d| !d.retired && d.status == GONE && d.reference.id == id && d.site.as_str() == site)
+    }
+
+    pub(super) fn create_replica(&mut self, db: &DatabaseRef, source: &DatabaseRef) -> Answer {
+        let source = self.find(source)?;
+        let Some(i) = self.slot(&db.id, &db.place.name) else {
+            return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
+        };
+        if self.dbs[source].status != "available" {
+            let why = "The source is not in available state.".to_owned();
+            return Err(("InvalidDBInstanceState", why));
+        }
+        let (id, timeline) = (self.dbs[source].reference.id.clone(), self.dbs[source].timeline);
+        let slot = &mut self.dbs[i];
+        (slot.source, slot.timeline, slot.status) = (Some(id), timeline, "creating");
+        (slot.stopped_at, slot.frozen_at, slot.fenced) = (None, None, std::collections::BTreeSet::new());
+        self.index.dbs.insert((db.id.clone(), db.place.name.clone()), i);
+        let takes = Dur(600_000 + roll(self.seed, &["create", &db.id], 900_000));
+        self.schedule(self.now + takes, Transition::Created(i));
+        Ok(None)
+    }
+}
+
+impl Db {
+    /// What the control plane tells of it.
+    pub(super) fn settings(&self) -> Option<Box<InstanceSettings>> {
+        let place = &self.reference.place;
+        let account = place.account.as_deref().unwrap_or("000000000000");
+        (self.reference.engine == Engine::Rds).then(|| {
+            Box::new(InstanceSettings {
+                arn: format!("arn:aws:rds:{}:{account}:db:{}", place.region, self.reference.id),
+                class: "db.r6g.large".to_owned(),
+                backup_days: if self.source.is_none() { 7 } else { 0 },
+                ..InstanceSettings::default()
+            })
+        })
+    }
+
+    /// Whether SQL tells of it where it is in its log.
+    pub(super) fn tells_its_log(&self) -> bool {
+        self.reference.engine == Engine::Postgres || self.reference.admin_secret.is_some()
+    }
+}

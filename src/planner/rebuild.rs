@@ -1,0 +1,186 @@
+//! An old primary becomes a standby: by a job on its host, or, where it is managed, by a new replica under its name.
+
+use super::Refusal;
+use super::steps::{Draft, all, step};
+use crate::inventory::Observation;
+use crate::model::action::{Action, NewReplica};
+use crate::model::ids::{RunId, StepId};
+use crate::model::runbook::{OnFailure, Phase};
+use crate::model::state::{InstanceSettings, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::waiver::Rule;
+
+/// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
+const LONGEST_ID: usize = 63;
+/// Of that, what the run's name gets at least: its second and its random end.
+const RUN_PART: usize = 20;
+
+/// Whether drctl could make a server a standby.
+pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
+    match db.engine {
+        Engine::Postgres => db.host.is_some(),
+        Engine::Rds => settings(draft, db).is_some() && !groups(draft, db).is_empty(),
+    }
+}
+
+/// Says what is missing for that.
+pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
+    let (facts, what) = match db.engine {
+        Engine::Postgres => (
+            format!("the plan gives no `host` for {}: nobody could make it a standby", db.id),
+            "a `host:` beside its endpoint (README, «Servers of one's own»)".to_owned(),
+        ),
+        Engine::Rds if settings(draft, db).is_none() => (
+            format!("{} does not answer: nobody could make a standby in its place", db.id),
+            "its region back, and credentials for it: drctl observe".to_owned(),
+        ),
+        Engine::Rds => (
+            format!("{} has only its fence's group, and no run here knows which groups it had before", db.id),
+            format!(
+                "its own groups attached again, once it is sure that nobody writes to it: aws rds modify-db-instance --db-instance-identifier {} --vpc-security-group-ids ..",
+                db.id
+            ),
+        ),
+    };
+    draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
+}
+
+/// The steps that make a server a standby of another one. Its history is kept aside.
+pub(super) fn rejoin(
+    draft: &mut Draft<'_>,
+    db: &DatabaseRef,
+    source: &DatabaseRef,
+    needs: &[StepId],
+    on_failure: OnFailure,
+) {
+    let name = db.component.clone();
+    if db.is(source) {
+        let facts = format!("{} cannot follow itself", db.id);
+        let what = "two different servers in the plan";
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        return;
+    }
+    if !possible(draft, db) {
+        refuse(draft, db);
+        return;
+    }
+    let mut needs = needs.to_vec();
+    let mut replica = None;
+    if db.engine == Engine::Rds {
+        let Some(new) = new_replica(draft, db, source) else { return };
+        needs = set_aside(draft, db, &needs, on_failure);
+        replica = Some(Box::new(new));
+    }
+    let action = Action::Rejoin { db: db.clone(), source: source.clone(), replica };
+    let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
+    step.needs = all(&needs);
+    step.on_failure = on_failure;
+    draft.push(step);
+}
+
+/// The old instance keeps its data under another name; the declared one is free for the replica, so that the plan stays true.
+fn set_aside(
+    draft: &mut Draft<'_>,
+    db: &DatabaseRef,
+    needs: &[StepId],
+    on_failure: OnFailure,
+) -> Vec<StepId> {
+    let seen = draft.input.estate.now(&Target::Database(db.clone()));
+    if matches!(seen, Some(Observation::NotFound { .. })) {
+        return needs.to_vec();
+    }
+    let to = aside(&db.id, &draft.input.request.run);
+    draft.notes.push(format!(
+        "{} is kept as {to}, fenced as it is, and is paid for until somebody who needs nothing of it any more deletes it",
+        db.id
+    ));
+    let mut step = step(
+        &format!("retire.{}.{}", db.component, db.place.name),
+        Phase::Protect,
+        Some(&db.component),
+        Action::Rename { db: db.clone(), to },
+    );
+    step.needs = all(needs);
+    step.on_failure = on_failure;
+    vec![draft.push(step)]
+}
+
+/// A name for what a run sets aside: letters, digits and single hyphens, as RDS wants it.
+pub(super) fn aside(id: &str, run: &RunId) -> String {
+    let clean = |text: &str| {
+        let dashed: String = text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
+        dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    };
+    // A live run begins with its second and ends at random.
+    let run = clean(run.as_str());
+    let parts: Vec<_> = run.split('-').collect();
+    let short = match (parts.first(), parts.last()) {
+        (Some(first), Some(last)) if parts.len() > 1 => format!("{first}-{last}"),
+        _ => run.clone(),
+    };
+    let short: String = short.chars().rev().take(RUN_PART).collect::<Vec<_>>().into_iter().rev().collect();
+    let id: String = clean(id).chars().take(LONGEST_ID - RUN_PART - 1).collect();
+    clean(&format!("{id}-{short}"))
+}
+
+fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) -> Option<NewReplica> {
+    let like = settings(draft, db)?;
+    let Some(of_source) = settings(draft, source) else {
+        let facts = format!("{} was not seen: nobody knows its ARN", source.id);
+        let what = "credentials for its region, then again".to_owned();
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
+        return None;
+    };
+    // There the request has to carry another one, signed for the source's region (Amazon RDS API Reference, `PreSignedUrl`).
+    if db.place.region != source.place.region && !of_source.arn.starts_with("arn:aws:") {
+        let facts = format!("replicas across regions are created otherwise where {} is", source.id);
+        let what = "that part by hand, in GovCloud and in China".to_owned();
+        draft.refuse(Refusal::new(Rule::NotImplemented, Some(&db.component), facts, what));
+        return None;
+    }
+    // One that this run promotes gets backups with that.
+    let promoted = draft.steps().iter().any(|s| matches!(&s.action, Action::Promote { db } if db.is(source)));
+    if of_source.backup_days == 0 && !promoted {
+        let facts = format!("{} has no automated backups, so RDS makes no replica of it", source.id);
+        let what = format!(
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --backup-retention-period 7 --apply-immediately",
+            source.place.region, source.id
+        );
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
+        return None;
+    }
+    Some(NewReplica { source_arn: of_source.arn, like, security_groups: groups(draft, db) })
+}
+
+/// As it is, or, where it is gone, as it was.
+fn settings(draft: &Draft<'_>, db: &DatabaseRef) -> Option<InstanceSettings> {
+    match seen(draft, db)? {
+        State::Database(d) => d.instance.as_deref().cloned(),
+        _ => None,
+    }
+}
+
+fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a State> {
+    let target = Target::Database(db.clone());
+    match draft.input.estate.now(&target)? {
+        Observation::NotFound { .. } => draft.input.estate.last(&target),
+        now => now.state(),
+    }
+}
+
+/// The groups that let clients in: those attached, or, of a fenced one, those that the fence took away.
+fn groups(draft: &Draft<'_>, db: &DatabaseRef) -> Vec<String> {
+    let own = |groups: &[String]| !groups.is_empty() && groups != db.fence_group.as_slice();
+    let attached: Vec<String> = match seen(draft, db) {
+        Some(State::Database(d)) => d.security_groups.iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    if own(&attached) {
+        return attached;
+    }
+    let before = draft.input.groups_before.iter().rev().find(|(of, groups)| of.is(db) && own(groups));
+    before.map(|(_, groups)| groups.clone()).unwrap_or_default()
+}

@@ -1,0 +1,246 @@
+//! Planned moves of managed instances: the old primary is set aside under another name, and a new replica takes the one that the plan
+//! declares.
+
+use drctl::inventory::estate::Remembered;
+use drctl::inventory::{Estate, Observation, targets};
+use drctl::model::action::Action;
+use drctl::model::event::{Outcome, What};
+use drctl::model::ids::{ComponentName, RunId, SiteName};
+use drctl::model::measure::Basis;
+use drctl::model::runbook::Intent;
+use drctl::model::state::{DatabaseRole, DatabaseState, InstanceSettings, State};
+use drctl::model::target::Target;
+use drctl::model::time::Dur;
+use drctl::plan::Plan;
+use drctl::planner::{self, Input, Refusal, Request};
+use drctl::report::attainment::attainment;
+use drctl::report::summary;
+use drctl::run::Stop;
+use drctl::run::state::Mode;
+
+use crate::moves::{nothing_lost, two_stores};
+use crate::resume::{estates, events};
+use crate::rig::{BEGAN, Rig, Seen};
+
+fn managed() -> Plan {
+    two_stores("aws.rds", |name, site| {
+        format!("{{id: {name}-{site}, fence_group: sg-fence-{site}, admin: {{secret: \"aws-sm:a\"}}}}")
+    })
+}
+
+fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
+    Rig { intent, ..Rig::new(managed(), scenario, seed) }
+}
+
+fn server<'s>(seen: &'s Seen, id: &str) -> Option<&'s DatabaseState> {
+    seen.iter().find(|(k, _)| k.starts_with("database/") && k.ends_with(&format!("/{id}"))).map(|(_, s)| {
+        match s {
+            State::Database(db) => db,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn a_move_loses_nothing_and_leaves_a_replica_under_the_declared_name() {
+    for (intent, scenario) in
+        [(Intent::Switchover, "calm"), (Intent::Failback, "away"), (Intent::Failback, "after-failover")]
+    {
+        for seed in 1..4 {
+            let rig = moving(intent, scenario, seed);
+            let done = rig.rehearse().unwrap_or_else(|r| panic!("{intent} {scenario}: {r:#?}"));
+            let context = format!("{intent} {scenario} {seed}: {:?}", done.ended.stop);
+            let state = &done.ended.state;
+            assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{context}");
+            nothing_lost(&done, &context);
+            let attained = attainment(state, state.last_at);
+            assert_eq!(
+                (attained.rpo.value_ms, attained.rpo.basis),
+                (Some(Dur::ZERO), Basis::Measured),
+                "{context}"
+            );
+            let report = summary::report(state, state.last_at);
+            assert_eq!(report.protection.state, "protected", "{context}");
+            let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+            let (old, new) = if intent == Intent::Switchover { ("west", "east") } else { ("east", "west") };
+            for db in ["db", "billing"] {
+                let role = &server(&seen, &format!("{db}-{old}")).unwrap().role;
+                assert_eq!(*role, DatabaseRole::Replica { source: format!("{db}-{new}") }, "{context}");
+                assert_eq!(
+                    server(&seen, &format!("{db}-{new}")).unwrap().role,
+                    DatabaseRole::Writer,
+                    "{context}"
+                );
+            }
+        }
+    }
+}
+
+/// A process dies after every event, with the effect of its last call and without.
+#[test]
+fn a_move_that_is_carried_on_ends_as_it_would_have() {
+    for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Reprotect, "after-failover")] {
+        let rig = moving(intent, scenario, 7);
+        let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let all = events(&whole);
+        let calls = all.iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
+        for n in 2..all.len() {
+            for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
+                let context = format!("{intent}, prefix of {n} events, variant {variant}");
+                let done = rig.carry_on(&whole.records[..n], &notes);
+                let stop = &done.ended.stop;
+                assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{context}: {stop:?}");
+                nothing_lost(&done, &context);
+                let again = done.ended.state.steps.iter().map(|s| s.work.attempts).sum::<u32>();
+                // Two renames may have been under way when the process died.
+                assert!(again as usize <= calls + 2, "{context}: something was called over and over");
+            }
+        }
+    }
+}
+
+/// What was set aside comes back under its name, unless another server has that by then.
+#[test]
+fn a_reprotection_that_is_cancelled_leaves_the_plan_true() {
+    let rig = moving(Intent::Reprotect, "after-failover", 3);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let (mut renamed_back, mut kept) = (0, 0);
+    for n in 2..all.len() {
+        for notes in estates(&whole.notes, &all[..n]) {
+            let (done, seen) = rig.cancel(&whole.records[..n], &notes, None);
+            let context = format!("prefix of {n} events: {:?}", done.ended.stop);
+            nothing_lost(&done, &context);
+            assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{context}");
+            for db in ["db-west", "billing-west"] {
+                let there = server(&seen, db).unwrap_or_else(|| panic!("{context}: {db} is gone"));
+                if there.is_replica() { kept += 1 } else { renamed_back += 1 }
+            }
+        }
+    }
+    assert!(renamed_back > 10 && kept > 2, "{renamed_back} {kept}");
+}
+
+/// While a move is under way, cancelled: no two primaries, and before the promotion everything as it was.
+#[test]
+fn a_move_that_is_cancelled_never_leaves_two_primaries() {
+    let rig = moving(Intent::Switchover, "calm", 3);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    for n in 2..all.len() {
+        for notes in estates(&whole.notes, &all[..n]) {
+            let (done, seen) = rig.cancel(&whole.records[..n], &notes, None);
+            let context = format!("prefix of {n} events");
+            nothing_lost(&done, &context);
+            match (&done.ended.state.mode, &done.ended.stop) {
+                (Mode::Finished(Outcome::Cancelled), _) => {
+                    assert!(!server(&seen, "db-west").unwrap().is_replica(), "{context}");
+                    assert!(server(&seen, "db-east").unwrap().is_replica(), "{context}");
+                }
+                (Mode::Cancelling, Stop::PastReturn) => {}
+                other => panic!("{context}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// West's instances as they are found when their region is back, with these groups attached and these backups in the east.
+fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<Action>, Vec<Refusal>> {
+    let plan = managed();
+    let (west, east) = (SiteName::new("west"), SiteName::new("east"));
+    let mut estate = Estate::default();
+    let mut groups_before = Vec::new();
+    for (name, component) in &plan.components {
+        let drctl::plan::types::Spec::Database(spec) = &component.spec else { continue };
+        for site in [&west, &east] {
+            let db = targets::database(&plan, name, spec, site).unwrap();
+            let state = State::Database(DatabaseState {
+                status: "available".to_owned(),
+                security_groups: match *site == west {
+                    true => groups.iter().map(|g| (*g).to_owned()).collect(),
+                    false => ["sg-east".to_owned()].into(),
+                },
+                instance: Some(Box::new(InstanceSettings {
+                    arn: format!("arn:aws:rds:us-{site}-1:1:db:{}", db.id),
+                    class: format!("db.{site}"),
+                    multi_az: true,
+                    backup_days: if *site == east { backup_days } else { 1 },
+                    ..InstanceSettings::default()
+                })),
+                ..DatabaseState::default()
+            });
+            groups_before.push((db.clone(), before.iter().map(|g| (*g).to_owned()).collect()));
+            let seen = Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
+            estate.add(&Target::Database(db), seen, None::<Remembered>);
+        }
+    }
+    let request = Request {
+        intent: Intent::Reprotect,
+        from: Some(east),
+        to: west,
+        waivers: Vec::new(),
+        outage_declared: false,
+        holder: "run".to_owned(),
+        run: RunId::new("20261121083000-orders-reprotect-ab12"),
+    };
+    let input = Input {
+        plan: &plan,
+        estate: &estate,
+        now: BEGAN,
+        request: &request,
+        busy: &Default::default(),
+        debts: &[],
+        kept_out: &[],
+        continues: None,
+        groups_before: &groups_before,
+        guard: None,
+        observation_max_age: Dur::mins(5),
+        probe_consecutive: 3,
+    };
+    planner::plan_run(&input).map(|book| book.steps.into_iter().map(|s| s.action).collect())
+}
+
+/// The new replica is as the instance was whose place it takes, and lets in whom that one let in.
+#[test]
+fn a_new_replica_is_like_the_one_before_it() {
+    let actions =
+        reprotect(&["sg-fence-west"], &["sg-app", "sg-jobs"], 7).unwrap_or_else(|r| panic!("{r:#?}"));
+    let of = |name: &str| {
+        let find =
+            |a: &&Action| matches!(a, Action::Rejoin { db, .. } if db.component == ComponentName::new(name));
+        let Some(Action::Rejoin { db, replica: Some(replica), .. }) = actions.iter().find(find) else {
+            panic!()
+        };
+        (db.clone(), replica.clone())
+    };
+    let (db, replica) = of("db");
+    assert_eq!(
+        (db.id.as_str(), replica.source_arn.as_str()),
+        ("db-west", "arn:aws:rds:us-east-1:1:db:db-east")
+    );
+    assert_eq!((replica.like.class.as_str(), replica.like.multi_az), ("db.west", true));
+    assert_eq!(replica.security_groups, ["sg-app", "sg-jobs"], "not the fence's, which lets nobody in");
+    let names: Vec<_> = actions
+        .iter()
+        .filter_map(|a| match a {
+            Action::Rename { to, .. } => Some(to.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, ["billing-west-20261121083000-ab12", "db-west-20261121083000-ab12"]);
+    let again = reprotect(&["sg-own"], &["sg-app"], 7).unwrap();
+    let groups = again.iter().find_map(|a| match a {
+        Action::Rejoin { replica: Some(replica), .. } => Some(replica.security_groups.clone()),
+        _ => None,
+    });
+    assert_eq!(groups.unwrap(), ["sg-own"], "what is attached now comes before what was");
+}
+
+#[test]
+fn a_replica_that_could_not_be_made_is_refused_before_anything_is_renamed() {
+    let facts = |refused: Vec<Refusal>| refused.into_iter().map(|r| r.facts).collect::<Vec<_>>().join("\n");
+    let unknown = facts(reprotect(&["sg-fence-west"], &["sg-fence-west"], 7).unwrap_err());
+    assert!(unknown.contains("no run here knows which groups it had before"), "{unknown}");
+    let no_backups = facts(reprotect(&["sg-own"], &[], 0).unwrap_err());
+    assert!(no_backups.contains("db-east has no automated backups"), "{no_backups}");
+}
