@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.spec import load_service
-from localstack.services.moto import call_moto
+from localstack.services.moto import call_moto, call_moto_with_request
 from moto.ec2 import ec2_backends
 from moto.rds.models import DBInstance, rds_backends
 from moto.rds.responses import RDSResponse
 
-from drctl_localstack import paging, rds_events
+from drctl_localstack import paging, rds_events, rds_rename
 from drctl_localstack import rds_overlay as overlays
 from drctl_localstack.rds_overlay import Busy, GroupChange, Overlay, Promotion
 from drctl_localstack.settings import LOCK
@@ -44,6 +44,7 @@ def _require_groups(context: RequestContext, ids: list[str]) -> None:
 
 
 def create(context: RequestContext, request: dict) -> dict:
+    rds_rename.require_free(context.account_id, context.region, request["DBInstanceIdentifier"])
     _require_groups(context, request.get("VpcSecurityGroupIds") or [])
     response = call_moto(context)
     db = find(context, request["DBInstanceIdentifier"])
@@ -53,8 +54,9 @@ def create(context: RequestContext, request: dict) -> dict:
 
 def restore(context: RequestContext, request: dict) -> dict:
     """Restores copy the source's attributes, its overlay included: give the new instance its own."""
-    response = call_moto(context)
     name = request.get("TargetDBInstanceIdentifier") or request["DBInstanceIdentifier"]
+    rds_rename.require_free(context.account_id, context.region, name)
+    response = call_moto(context)
     db = find(context, name)
     db.is_replica, db.replicas, db.source_db_instance_identifier = False, [], None
     overlays.adopt(db, Overlay(busy=Busy("creating", time.time(), "db_create_ms")))
@@ -63,8 +65,7 @@ def restore(context: RequestContext, request: dict) -> dict:
 
 def create_replica(context: RequestContext, request: dict) -> dict:
     name = request["DBInstanceIdentifier"]
-    if name in rds_backends[context.account_id][context.region].databases:
-        raise CommonServiceException("DBInstanceAlreadyExists", "DB instance already exists", 400, True)
+    rds_rename.require_free(context.account_id, context.region, name)
     source = _named_source(context, request["SourceDBInstanceIdentifier"])
     _require_available(source)
     if not source.backup_retention_period:
@@ -128,13 +129,17 @@ def modify(context: RequestContext, request: dict) -> dict:
     _require_available(db)
     groups = request.get("VpcSecurityGroupIds") or []
     _require_groups(context, groups)
+    new_name = rds_rename.wanted(db, request)
     old = overlays.group_ids(db)
-    response = call_moto(context)
+    rest = {key: value for key, value in request.items() if key != "NewDBInstanceIdentifier"}
+    response = call_moto_with_request(context, rest)  # moto would rename at once, over an existing instance as well
     overlay = overlays.of(db)
     if groups and set(groups) != set(old):
         overlay.group_change = GroupChange(time.time(), old)
-    if set(request) - {"DBInstanceIdentifier", "ApplyImmediately", "VpcSecurityGroupIds"}:
+    if set(rest) - {"DBInstanceIdentifier", "ApplyImmediately", "VpcSecurityGroupIds"}:
         overlay.busy = Busy("modifying", time.time(), "db_modify_ms")
+    if new_name:
+        rds_rename.begin(db, new_name, bool(request.get("ApplyImmediately")))
     return response
 
 
@@ -161,7 +166,7 @@ def reboot(context: RequestContext, request: dict) -> dict:
     db = find(context, request["DBInstanceIdentifier"])
     _require_available(db)
     response = call_moto(context)
-    overlays.of(db).busy = Busy("rebooting", time.time(), "db_reboot_ms")
+    overlays.of(db).busy = Busy("rebooting", time.time(), "db_reboot_ms", {"event": "rebooted"})
     return response
 
 

@@ -5,13 +5,14 @@ The overlay rides on moto's own object, so it goes when the instance goes.
 
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from moto.rds.models import DBInstance, rds_backends
 
-from drctl_localstack import bridges, rds_events, settings
+from drctl_localstack import bridges, rds_backups, rds_events, settings
 from drctl_localstack.bridges import Bridge
 
 
@@ -22,6 +23,7 @@ class Busy:
     status: str
     since: float
     setting: str
+    told: dict | None = None  # what the instance's bridge is told as soon as it begins; it ends when the bridge has
     seen: float = 0.0  # when somebody last saw it under way: it did not end before that, however short it is made
     bridged: Future | None = None
 
@@ -52,6 +54,7 @@ class LagPoint:
 class Overlay:
     forced_status: str | None = None
     busy: Busy | None = None
+    pending_name: str | None = None  # a rename that waits for the maintenance window, which never comes here
     promotion: Promotion | None = None
     group_change: GroupChange | None = None
     replication_status: str = "replicating"
@@ -61,6 +64,7 @@ class Overlay:
     restorable_time: datetime | None = None
     replica_since: float | None = None
     replica_until: float | None = None
+    backups_since: float | None = None
     lag: list[LagPoint] = field(default_factory=list)
     bridge: Bridge | None = None
 
@@ -103,34 +107,43 @@ def settle(db: DBInstance, now: float) -> None:
     if overlay.busy:
         _settle_busy(db, overlay, overlay.busy, now)
     if overlay.group_change and now >= overlay.group_change.since + settings.seconds("sg_apply_ms"):
-        if _really(db, overlay, overlay.group_change, "groups"):
+        if _really(db, overlay, overlay.group_change, {"event": "groups"}):
             overlay.group_change = None
     if overlay.promotion:
         duration = settings.seconds("promote_lag_before_modifying_ms") + settings.seconds("promote_modifying_ms")
         due = overlay.promotion.since + duration
-        if now >= due and _really(db, overlay, overlay.promotion, "promoted"):
+        if now >= due and _really(db, overlay, overlay.promotion, {"event": "promoted"}):
             _finish_promotion(db, overlay, now if overlay.bridge else due)
+    if not (overlay.busy and overlay.busy.status in ("creating", "deleting")) and not db.db_cluster_identifier:
+        rds_backups.keep(db, overlay, now)
 
 
-def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange, event: str) -> bool:
+def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange, told: dict) -> bool:
     """Has it happened where the instance's bridge leads? The first time that it is asked, the bridge is told."""
     if overlay.bridge is None:
         return True
     if change.bridged is None:
         names = {"account": db.account_id, "region": db.region, "instance": db.db_instance_identifier}
-        change.bridged = overlay.bridge.start({"event": event, **names, "groups": group_ids(db)})
+        change.bridged = overlay.bridge.start({**names, "groups": group_ids(db), **told})
     return bridges.did(change.bridged)
+
+
+# What else a state's end brings about, by the state. It is given the instance, the state, and when that ended.
+ENDS: dict[str, Callable[[DBInstance, Busy, float], None]] = {}
 
 
 def _settle_busy(db: DBInstance, overlay: Overlay, busy: Busy, now: float) -> None:
     end = busy.since + settings.seconds(busy.setting)
-    happened = busy.status != "rebooting" or _really(db, overlay, busy, "rebooted")
+    happened = busy.told is None or _really(db, overlay, busy, busy.told)
     if now < end or not happened:
         busy.seen = now
         return
     overlay.busy = None
-    if busy.status == "rebooting":
-        rds_events.record_reboot(db, busy.since, max(end, busy.seen))
+    if busy.status in ENDS:
+        ENDS[busy.status](db, busy, max(end, busy.seen))
+
+
+ENDS["rebooting"] = lambda db, busy, end: rds_events.record_reboot(db, busy.since, end)
 
 
 def settle_account(account: str, now: float) -> None:
@@ -199,8 +212,9 @@ def decorate(db: DBInstance, shown: dict, now: float) -> None:
     shown.pop("StatusInfos", None)
     if db.is_replica:
         shown["StatusInfos"] = [_replication_shown(overlay)]
+    shown["PendingModifiedValues"] = _pending_shown(overlay)
     shown.pop("LatestRestorableTime", None)
-    restorable = latest_restorable(db, overlay, now)
+    restorable = rds_backups.latest_restorable(db, overlay, now)
     if restorable:
         shown["LatestRestorableTime"] = restorable
 
@@ -223,14 +237,10 @@ def _replication_shown(overlay: Overlay) -> dict:
     return info
 
 
-def latest_restorable(db: DBInstance, overlay: Overlay, now: float) -> datetime | None:
-    if not db.backup_retention_period:
-        return None
-    if overlay.restorable_time:
-        return overlay.restorable_time
-    lag_ms = overlay.restorable_lag_ms
-    lag_ms = settings.get("restorable_lag_ms") if lag_ms is None else lag_ms
-    return datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=lag_ms)
+def _pending_shown(overlay: Overlay) -> dict:
+    renaming = overlay.busy and overlay.busy.status == "renaming"
+    name = overlay.busy.told["new_instance"] if renaming else overlay.pending_name
+    return {"DBInstanceIdentifier": name} if name else {}
 
 
 def lag_at(overlay: Overlay, at: float) -> float | None:
@@ -312,8 +322,10 @@ def forget_knobs() -> None:
                 overlay = of(db)
                 db.drctl = Overlay(
                     busy=overlay.busy,
+                    pending_name=overlay.pending_name,
                     promotion=overlay.promotion,
                     group_change=overlay.group_change,
                     replica_since=overlay.replica_since,
                     replica_until=overlay.replica_until,
+                    backups_since=overlay.backups_since,
                 )

@@ -1,0 +1,78 @@
+"""An instance under another name. moto renames at once and over an existing one, and leaves everybody else pointing to
+the old name; AWS takes its time, and replicas on both ends, backups and tags follow.
+"""
+
+import time
+
+from localstack.aws.api import CommonServiceException
+from moto.rds.exceptions import InvalidDBInstanceIdentifier
+from moto.rds.models import DBInstance, RDSBackend, rds_backends
+
+from drctl_localstack import rds_backups
+from drctl_localstack import rds_overlay as overlays
+from drctl_localstack.rds_overlay import Busy
+
+
+def require_free(account: str, region: str, name: str) -> None:
+    """A name is taken from when a rename to it begins, and the old one until it ends."""
+    name = name.lower()
+    for known, db in rds_backends[account][region].databases.items():
+        busy = overlays.of(db).busy
+        if name == known.lower() or (busy and busy.status == "renaming" and name == busy.told["new_instance"]):
+            raise CommonServiceException("DBInstanceAlreadyExists", "DB instance already exists", 400, True)
+
+
+def wanted(db: DBInstance, request: dict) -> str | None:
+    """The name that this change leads to, if any: ApplyImmediately takes with it what waited until now."""
+    name = request.get("NewDBInstanceIdentifier")
+    if not name and request.get("ApplyImmediately"):
+        name = overlays.of(db).pending_name
+    if not name:
+        return None
+    _require_valid(name)
+    require_free(db.account_id, db.region, name)
+    return name.lower()
+
+
+def _require_valid(name: str) -> None:
+    try:
+        RDSBackend._validate_db_identifier(name)
+    except InvalidDBInstanceIdentifier as error:
+        message = str(error.message).replace("DBInstanceIdentifier", "NewDBInstanceIdentifier")
+        raise CommonServiceException("InvalidParameterValue", message, 400, True) from error
+
+
+def begin(db: DBInstance, name: str, at_once: bool) -> None:
+    overlay = overlays.of(db)
+    overlay.pending_name = None if at_once else name
+    if at_once:
+        told = {"event": "renamed", "new_instance": name}
+        overlay.busy = Busy("renaming", time.time(), "db_rename_ms", told)
+
+
+def _finish(db: DBInstance, busy: Busy, end: float) -> None:
+    old_name, old_arn, new_name = db.db_instance_identifier, db.db_instance_arn, busy.told["new_instance"]
+    backend: RDSBackend = db.backend
+    del backend.databases[old_name]
+    backend.databases[new_name] = db
+    db.db_instance_identifier = new_name  # ARN and endpoint follow from it
+    new = {old_arn: db.db_instance_arn}
+    for other_region in list(rds_backends[db.account_id].values()):
+        here = new | ({old_name: new_name} if other_region is backend else {})
+        for other in other_region.databases.values():
+            _point_to(other, here)
+    for snapshot in rds_backups.own(db).values():  # backups are the instance's; moto keeps a copy of it in each
+        snapshot.db_instance_identifier = snapshot.database.db_instance_identifier = new_name
+    overlay = overlays.of(db)
+    if overlay.replica_since is not None:
+        overlay.replica_since = max(overlay.replica_since, end)  # metrics belong to a name
+
+
+def _point_to(other: DBInstance, new: dict[str, str]) -> None:
+    """Its source, or its replicas, if that is the one renamed: by name in the region, by ARN across."""
+    if other.source_db_instance_identifier in new:
+        other.source_db_instance_identifier = new[other.source_db_instance_identifier]
+    other.replicas = [new.get(name, name) for name in other.replicas]
+
+
+overlays.ENDS["renaming"] = _finish
