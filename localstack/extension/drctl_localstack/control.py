@@ -5,7 +5,7 @@ import time
 
 from localstack.http import Request, Response
 
-from drctl_localstack import asg_engine, rds_overlay, settings, traffic
+from drctl_localstack import asg_engine, rds_expected, rds_overlay, settings, traffic
 from drctl_localstack.settings import LOCK
 
 
@@ -24,6 +24,8 @@ def _set_instance(body: dict) -> dict:
     from moto.rds.models import rds_backends
 
     account, region, name = _where(body, "instance")
+    if "expected" in body:
+        return _expect_instance(account, region, name, body)
     with LOCK:
         rds_overlay.settle_account(account, time.time())
         db = rds_backends[account][region].databases.get(name)
@@ -31,6 +33,15 @@ def _set_instance(body: dict) -> dict:
             raise NotThere(f"no DB instance {name} in account {account}, region {region}")
         rds_overlay.configure(db, body)
         return rds_overlay.describe(db)
+
+
+def _expect_instance(account: str, region: str, name: str, body: dict) -> dict:
+    expected = body.pop("expected")
+    if not isinstance(expected, bool) or (body and not expected):
+        raise ValueError("expected must be true, or false and alone")
+    with LOCK:
+        rds_expected.expect(account, region, name, body if expected else None)
+    return {"instance": name, "expected": expected}
 
 
 def _set_group(body: dict) -> dict:
@@ -68,6 +79,7 @@ def _bridges(request: Request) -> dict:
             | rds_overlay.of(db).bridge.show()
             for db in rds_overlay.bridged()
         ]
+        shown += rds_expected.bridged()
         for (account, zone), bridge in route53.bridged().items():
             shown.append({"account": account, "zone": zone} | bridge.show())
     return {"bridges": shown}
@@ -87,6 +99,7 @@ def _reset(body: dict) -> dict:
         settings.reset()
         traffic.clear_faults()
         traffic.clear_counts()
+        rds_expected.forget()
         if body.get("estate"):
             _forget_estate()
             route53.reset()

@@ -106,6 +106,8 @@ def settle(db: DBInstance, now: float) -> None:
     overlay = of(db)
     if overlay.busy:
         _settle_busy(db, overlay, overlay.busy, now)
+        if db.backend.databases.get(db.db_instance_identifier) is not db:
+            return
     if overlay.group_change and now >= overlay.group_change.since + settings.seconds("sg_apply_ms"):
         if _really(db, overlay, overlay.group_change, {"event": "groups"}):
             overlay.group_change = None
@@ -143,6 +145,17 @@ def _settle_busy(db: DBInstance, overlay: Overlay, busy: Busy, now: float) -> No
         ENDS[busy.status](db, busy, max(end, busy.seen))
 
 
+def _created(db: DBInstance, busy: Busy, end: float) -> None:
+    if db.is_replica:
+        of(db).replica_since = end
+
+
+def _deleted(db: DBInstance, busy: Busy, end: float) -> None:
+    del db.backend.databases[db.db_instance_identifier]
+
+
+ENDS["creating"] = _created
+ENDS["deleting"] = _deleted
 ENDS["rebooting"] = lambda db, busy, end: rds_events.record_reboot(db, busy.since, end)
 
 
@@ -206,13 +219,17 @@ def decorate(db: DBInstance, shown: dict, now: float) -> None:
     overlay = of(db)
     shown["DBInstanceStatus"] = status(db, now)
     shown["VpcSecurityGroups"] = _groups_shown(db, overlay)
+    shown["PendingModifiedValues"] = _pending_shown(overlay)
     if overlay.endpoint:
         shown["Endpoint"] = {**shown.get("Endpoint", {}), **overlay.endpoint}
     shown.pop("ListenerEndpoint", None)  # SQL Server only; moto has it everywhere
     shown.pop("StatusInfos", None)
+    if overlay.busy and overlay.busy.status == "creating":
+        for name in ("Endpoint", "InstanceCreateTime", "LatestRestorableTime"):
+            shown.pop(name, None)
+        return
     if db.is_replica:
         shown["StatusInfos"] = [_replication_shown(overlay)]
-    shown["PendingModifiedValues"] = _pending_shown(overlay)
     shown.pop("LatestRestorableTime", None)
     restorable = rds_backups.latest_restorable(db, overlay, now)
     if restorable:

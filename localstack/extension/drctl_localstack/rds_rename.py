@@ -4,22 +4,12 @@ the old name; AWS takes its time, and replicas on both ends, backups and tags fo
 
 import time
 
-from localstack.aws.api import CommonServiceException
-from moto.rds.exceptions import InvalidDBInstanceIdentifier
 from moto.rds.models import DBInstance, RDSBackend, rds_backends
 
 from drctl_localstack import rds_backups
 from drctl_localstack import rds_overlay as overlays
 from drctl_localstack.rds_overlay import Busy
-
-
-def require_free(account: str, region: str, name: str) -> None:
-    """A name is taken from when a rename to it begins, and the old one until it ends."""
-    name = name.lower()
-    for known, db in rds_backends[account][region].databases.items():
-        busy = overlays.of(db).busy
-        if name == known.lower() or (busy and busy.status == "renaming" and name == busy.told["new_instance"]):
-            raise CommonServiceException("DBInstanceAlreadyExists", "DB instance already exists", 400, True)
+from drctl_localstack.rds_rules import require_free, require_valid
 
 
 def wanted(db: DBInstance, request: dict) -> str | None:
@@ -29,17 +19,9 @@ def wanted(db: DBInstance, request: dict) -> str | None:
         name = overlays.of(db).pending_name
     if not name:
         return None
-    _require_valid(name)
+    require_valid(name, "NewDBInstanceIdentifier")
     require_free(db.account_id, db.region, name)
     return name.lower()
-
-
-def _require_valid(name: str) -> None:
-    try:
-        RDSBackend._validate_db_identifier(name)
-    except InvalidDBInstanceIdentifier as error:
-        message = str(error.message).replace("DBInstanceIdentifier", "NewDBInstanceIdentifier")
-        raise CommonServiceException("InvalidParameterValue", message, 400, True) from error
 
 
 def begin(db: DBInstance, name: str, at_once: bool) -> None:
