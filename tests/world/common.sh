@@ -79,6 +79,26 @@ pg_ctl() {
   as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$run/$1/postgres.log" -w -t 60 "${@:2}" > /dev/null 2>&1 ||
     { tail -n 5 "$run/$1/postgres.log" >&2; die "PostgreSQL in $1 did not ${!#}"; }
 }
+serves() { [ -n "$(pids_of "$1" postgres)" ]; }
+stop_postgres() { ! serves "$1" || pg_ctl "$1" -m "${2:-fast}" stop; }
+
+# Makes a region's server anew, as a standby of another region's, where the slot for it is.
+create_standby() {
+  as_postgres "$1" pg_basebackup -d "host=$(address "$2" db) user=repl application_name=$1" -D "$(data "$1")" \
+    -R -X stream -c fast -S "$1"
+  start_postgres "$1"
+}
+
+# Left by a server that was killed: the segment that it wrote down, if nobody uses it.
+free_segment() {
+  local key segment
+  if read -r key segment < <(sed -n 7p "$(data "$1")/postmaster.pid" 2>/dev/null) &&
+    awk -v key="$key" -v id="$segment" \
+      '$1 == key && $2 == id && $7 == 0 { found = 1 } END { exit !found }' /proc/sysvipc/shm; then
+    ipcrm -m "$segment"
+  fi
+}
+
 start_nginx() { spawn nginx "$1" nginx -e stderr -c "$dir/$1/nginx.conf"; }
 start_app() { spawn app "$1" /usr/bin/python3 -B "$here/lib/app.py" "$dir/world.json" "$1"; }
 

@@ -163,12 +163,6 @@ GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, 
 SQL
 }
 
-create_standby() {
-  as_postgres "$1" pg_basebackup -d "host=$(address west db) user=repl application_name=$1" -D "$(data "$1")" \
-    -R -X stream -c fast -S "$1"
-  start_postgres "$1"
-}
-
 # One process for each greets as ssh does.
 ssh() {
   local region

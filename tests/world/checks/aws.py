@@ -14,21 +14,25 @@ RECOVERS = "SELECT pg_is_in_recovery()"
 
 @check_apart_with_localstack
 def failover(folder: str) -> None:
-    """AWS's calls fence, promote and redirect really: a group, a reboot, a promotion, a record, and no row is lost"""
+    """AWS's calls really fence, promote, redirect and lose no row; renamed instances make room for replicas, both ways"""
     world = World(f"{folder}/aws", "--localstack", LOCALSTACK)
     try:
         words = (process := world.start()).communicate(timeout=60)[1]
         equal(process.returncode, 0, f"exit code of up: {words}")
         world.open()
         world.do("aws")
-        failed_over(world)
+        with open(f"{world.folder}/aws.json") as file:
+            made = json.load(file)
+        failed_over(world, made)
+        replaced(world, made, "west", "east", 1)
+        only_server(world, made)
+        promoted(world, made, "west")
+        replaced(world, made, "east", "west", 2)
     finally:
         world.do("down")
 
 
-def failed_over(world: World) -> None:
-    with open(f"{world.folder}/aws.json") as file:
-        made = json.load(file)
+def failed_over(world: World, made: dict) -> None:
     west, east = made["sites"]["west"], made["sites"]["east"]
     aws = Account(LOCALSTACK, made["account"])
 
@@ -55,3 +59,63 @@ def failed_over(world: World) -> None:
         for client in (fresh, pool):
             equal(later(client, lambda a: a["ok"], "a write")["site"], "east", "where clients write")
     equal(world.truth("east", fresh, pool)["lost"], [], "lost rows")
+
+
+def database(made: dict, place: str, name: str) -> str:
+    """What AWS says of an instance; nothing if there is none of that name."""
+    every = call(made, place, "DescribeDBInstances").split("<DBInstance>")
+    return next((one for one in every if f"<DBInstanceIdentifier>{name}<" in one), "")
+
+
+def call(made: dict, place: str, action: str, **more: str) -> str:
+    return Account(LOCALSTACK, made["account"]).query("rds", made["sites"][place]["region"], action, **more)
+
+
+def is_now(made: dict, place: str, name: str, status: str) -> None:
+    wanted = f"<DBInstanceStatus>{status}<"
+    eventually(lambda: wanted in database(made, place, name), f"{name} is {status}")
+
+
+def promoted(world: World, made: dict, place: str) -> None:
+    name = made["sites"][place]["instance"]
+    call(made, place, "PromoteReadReplica", DBInstanceIdentifier=name)
+    eventually(lambda: "<ReadReplicaSourceDBInstanceIdentifier>" not in database(made, place, name), f"{name} is promoted")
+    equal(world.sql(place, RECOVERS), "f", f"{place} in recovery")
+
+
+def replaced(world: World, made: dict, place: str, source: str, row: int) -> None:
+    """The old primary makes room, a replica of the new one comes under its name, and what is written there is here."""
+    name, old = made["sites"][place]["instance"], f"{made['sites'][place]['instance']}-old"
+    change = {"NewDBInstanceIdentifier": old, "ApplyImmediately": "true"}
+    call(made, place, "ModifyDBInstance", DBInstanceIdentifier=name, **change)
+    is_now(made, place, old, "available")
+    gone = world.do("host", place, "psql", "-X", "-d", "shop", "-c", "SELECT 1", code=2)
+    assert "Connection refused" in gone, f"the renamed server is not stopped: {gone}"
+    assert old in tag(database(made, place, old), "Address"), "the renamed one's endpoint is still that of the server"
+    arn = tag(database(made, source, made["sites"][source]["instance"]), "DBInstanceArn")
+    more = {"SourceDBInstanceIdentifier": arn, "VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"][place]["group"]}
+    call(made, place, "CreateDBInstanceReadReplica", DBInstanceIdentifier=name, **more)
+    is_now(made, place, name, "available")
+    equal(tag(database(made, place, name), "Address"), world.region(place)["db"], "endpoint of the new one")
+    world.sql(source, f"INSERT INTO ledger (n, via) VALUES (-{row}, 'replaced')")
+    rows = f"SELECT count(*) FROM ledger WHERE n = -{row}"
+    eventually(lambda: world.sql(place, rows) == "1", f"the row that was written in {source} is in {place}")
+    equal(world.sql(place, RECOVERS), "t", f"{place} in recovery")
+    since = world.sql(place, "SELECT pg_postmaster_start_time()")
+    call(made, place, "RebootDBInstance", DBInstanceIdentifier=old)
+    is_now(made, place, old, "available")
+    equal(world.sql(place, "SELECT pg_postmaster_start_time()"), since, "when the server of the new one started")
+
+
+def only_server(world: World, made: dict) -> None:
+    """A second instance beside one that is alive gets none; it stays as it is until it is deleted, and disturbs nobody."""
+    arn = tag(database(made, "east", made["sites"]["east"]["instance"]), "DBInstanceArn")
+    second = {"DBInstanceIdentifier": "second"}
+    call(made, "west", "CreateDBInstanceReadReplica", **second, SourceDBInstanceIdentifier=arn)
+    account = Account(LOCALSTACK, made["account"])
+    mine = eventually(lambda: [b for b in account.bridges() if b["instance"] == "second" and b.get("failed")], "a failure")
+    assert "the only server in west is that of shop-west" in mine[0]["error"], mine
+    equal(tag(database(made, "west", "second"), "DBInstanceStatus"), "creating", "status of the second")
+    call(made, "west", "DeleteDBInstance", **second, SkipFinalSnapshot="true")
+    eventually(lambda: not database(made, "west", "second"), "it is deleted")
+    equal(world.sql("west", RECOVERS), "t", "west in recovery")

@@ -43,6 +43,11 @@ class Account:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    def bridges(self) -> list[dict]:
+        """Those of this account's instances."""
+        with urllib.request.urlopen(f"{self.endpoint}/_drctl/bridges", timeout=10) as answer:
+            return [b for b in json.load(answer)["bridges"] if b["account"] == self.number and "instance" in b]
+
     def group(self, region: str, name: str) -> str:
         made = self.query("ec2", region, "CreateSecurityGroup", GroupName=name, GroupDescription=name)
         return tag(made, "groupId")
@@ -78,7 +83,12 @@ def databases(aws: Account, world: dict, folder: str) -> dict:
             aws.query("rds", region, "CreateDBInstanceReadReplica", DBInstanceIdentifier=name, **common, **replica)
         where = {"account": aws.number, "region": region, "instance": name}
         bridge = [f"{HERE}/rds", folder, site, here["fence_group"]]
-        aws.control("rds", {**where, "endpoint": {"address": world["regions"][site]["db"], "port": 5432}, "bridge": bridge})
+        knobs = {"endpoint": {"address": world["regions"][site]["db"], "port": 5432}, "bridge": bridge}
+        aws.control("rds", {**where, **knobs})
+        # Whatever is created in the region later has the region's only server as well, if that is free.
+        aws.control("rds", {**where, "instance": "*", "expected": True, **knobs})
+        with open(f"{world['run']}/{site}/instance", "w") as file:
+            file.write(name)
         made[site] = here
     return made
 
