@@ -92,7 +92,7 @@ def reboot(server: Server) -> None:
 
 @check
 def failure(server: Server) -> None:
-    """what a bridge failed to do stays under way, the failure is shown, and without the bridge it goes on"""
+    """what a bridge failed to do stays under way and the failure is shown; another one tries again, and without one it goes on"""
     _, name = pair(server, "bridged-broken")
     knob(server, name, bridge=["sh", "-c", "echo no such server >&2; exit 3"])
     with server.settings(promote_lag_before_modifying_ms=0, promote_modifying_ms=0):
@@ -100,8 +100,13 @@ def failure(server: Server) -> None:
         found = eventually(lambda: shown(server, name)["failed"] and shown(server, name), "a failure")
         equal((found["runs"], found["error"]), (1, "exit 3: no such server"), "what is shown")
         equal(show(server, name)["DBInstanceStatus"], "modifying", "status after the failure")
+        told = Told("again")
+        knob(server, name, bridge=told.argv)
+        equal([t["event"] for t in eventually(told, "another bridge is told")], ["promoted"], "told")
+        equal(show(server, name)["DBInstanceStatus"], "modifying", "status while the other bridge works")
         knob(server, name, bridge=None)
         equal(show(server, name)["DBInstanceStatus"], "available", "status without the bridge")
+        told.go()
     body = {"account": MAIN, "region": EAST, "instance": name}
     equal(server.status("rds", {**body, "bridge": "a string"}), 400, "a bridge that is no list")
     assert not [b for b in server.control("bridges")["bridges"] if b.get("instance") == name], "it is still listed"

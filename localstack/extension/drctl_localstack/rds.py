@@ -8,7 +8,7 @@ from localstack.services.moto import call_moto, call_moto_with_request
 from moto.rds.models import rds_backends
 from moto.rds.responses import RDSResponse
 
-from drctl_localstack import paging, rds_create, rds_events, rds_rename
+from drctl_localstack import paging, rds_create, rds_events, rds_rename, rds_restore, rds_snapshots
 from drctl_localstack import rds_overlay as overlays
 from drctl_localstack.rds_overlay import Busy, GroupChange, Promotion
 from drctl_localstack.rds_rules import NOT_AVAILABLE, find, require_available, require_groups, state_error
@@ -102,13 +102,17 @@ def forward(context: RequestContext, request: dict) -> dict:
 CUSTOM = {
     "CreateDBInstance": rds_create.create,
     "CreateDBInstanceReadReplica": rds_create.create_replica,
+    "CreateDBSnapshot": rds_snapshots.create,
     "DeleteDBInstance": delete,
+    "DeleteDBSnapshot": rds_snapshots.delete,
+    "DescribeDBInstanceAutomatedBackups": rds_snapshots.automated,
+    "DescribeDBSnapshots": rds_snapshots.describe,
     "DescribeEvents": rds_events.describe,
     "ModifyDBInstance": modify,
     "PromoteReadReplica": promote,
     "RebootDBInstance": reboot,
-    "RestoreDBInstanceFromDBSnapshot": rds_create.restore,
-    "RestoreDBInstanceToPointInTime": rds_create.restore,
+    "RestoreDBInstanceFromDBSnapshot": rds_restore.from_snapshot,
+    "RestoreDBInstanceToPointInTime": rds_restore.to_time,
     "StartDBInstance": start,
     "StopDBInstance": stop,
 }

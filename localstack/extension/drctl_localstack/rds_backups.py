@@ -55,9 +55,23 @@ def latest_restorable(db: DBInstance, overlay, now: float) -> datetime | None:
         return None
     if overlay.restorable_time:
         return overlay.restorable_time
+    return datetime.fromtimestamp(now, UTC) - _lag(overlay)
+
+
+def window(db: DBInstance, overlay, now: float) -> tuple[datetime, datetime] | None:
+    """From when to when it can be restored: as far back as backups are kept, and were on. A first backup takes its time,
+    here it is as if it had been taken when logs were last shipped, so that the window is never empty."""
+    latest = latest_restorable(db, overlay, now)
+    if latest is None or overlay.backups_since is None:
+        return None
+    kept = datetime.fromtimestamp(now, UTC) - timedelta(days=db.backup_retention_period)
+    first = datetime.fromtimestamp(overlay.backups_since, UTC) - _lag(overlay)
+    return min(overlay.earliest_time or max(kept, first), latest), latest
+
+
+def _lag(overlay) -> timedelta:
     lag_ms = overlay.restorable_lag_ms
-    lag_ms = settings.get("restorable_lag_ms") if lag_ms is None else lag_ms
-    return datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=lag_ms)
+    return timedelta(milliseconds=settings.get("restorable_lag_ms") if lag_ms is None else lag_ms)
 
 
 DBInstance.save_automated_backup = lambda self: None  # `keep` does

@@ -25,7 +25,7 @@ from drctl_localstack.rds_rules import (
 )
 
 
-def _begin(db: DBInstance, told: dict) -> None:
+def begin(db: DBInstance, told: dict) -> None:
     overlays.adopt(db, Overlay(busy=Busy("creating", time.time(), "db_create_ms", told)))
     rds_expected.apply(db)
 
@@ -34,18 +34,7 @@ def create(context: RequestContext, request: dict) -> dict:
     require_free(context.account_id, context.region, request["DBInstanceIdentifier"])
     require_groups(context, request.get("VpcSecurityGroupIds") or [])
     response = call_moto(context)
-    _begin(find(context, request["DBInstanceIdentifier"]), {"event": "created", "source": None})
-    return response
-
-
-def restore(context: RequestContext, request: dict) -> dict:
-    """Restores copy the source's attributes, its overlay included: give the new instance its own."""
-    name = request.get("TargetDBInstanceIdentifier") or request["DBInstanceIdentifier"]
-    require_free(context.account_id, context.region, name)
-    response = call_moto(context)
-    db = find(context, name)
-    db.is_replica, db.replicas, db.source_db_instance_identifier = False, [], None
-    overlays.adopt(db, Overlay(busy=Busy("creating", time.time(), "db_create_ms")))
+    begin(find(context, request["DBInstanceIdentifier"]), {"event": "created", "source": None})
     return response
 
 
@@ -66,7 +55,7 @@ def create_replica(context: RequestContext, request: dict) -> dict:
     require_groups(context, request.get("VpcSecurityGroupIds") or [])
     response = call_moto(context)
     named = {"region": source.region, "instance": source.db_instance_identifier}
-    _begin(find(context, name), {"event": "created", "source": named})
+    begin(find(context, name), {"event": "created", "source": named})
     return response
 
 
@@ -104,36 +93,37 @@ def _require_key(source: DBInstance, region: str, key: str | None) -> None:
         raise CommonServiceException("KMSKeyNotAccessibleFault", message, 400, True)
 
 
-def _new_replica(self: RDSBackend, wanted: dict) -> DBInstance:
-    """moto's copy shares lists with the source, and looks the groups up in the source's region. AWS starts a replica
-    Single-AZ and without backups, and across regions with nothing of the source's network."""
-    source = self.find_db_from_id(wanted["source_db_instance_identifier"])
+def copy_of(source: DBInstance, backend: RDSBackend) -> DBInstance:
+    """A new instance after the image of another, which has nothing in common with it. AWS starts it Single-AZ."""
     db = copy.copy(source)
-    db.backend = self
-    db.set_as_replica()
+    db.backend = backend
+    db.is_replica, db.replicas, db.source_db_instance_identifier = False, [], None
     db.created = db.instance_create_time = datetime.now(UTC)
     db.multi_az = db.deletion_protection = db.copy_tags_to_snapshot = False
-    db.backup_retention_period = 0
-    db.availability_zone = f"{self.region_name}a"
     db.manage_master_user_password = False
     db.__dict__.pop("master_user_secret", None)
+    db.availability_zone = f"{backend.region_name}a"
     db.tags, db.enabled_cloudwatch_logs_exports, db._associated_roles = [], [], []
     db.vpc_security_group_ids = list(source.vpc_security_group_ids)
-    crosses = source.region != self.region_name
-    if crosses:
-        db.db_parameter_group_name = db._db_subnet_group_name = None
-        db.__dict__.pop("db_subnet_group", None)
-    if crosses or wanted.get("db_subnet_group_name"):
-        db.vpc_security_group_ids = []
-    group = wanted.get("db_parameter_group_name")
-    if group and not db.is_default_parameter_group(group) and group not in self.db_parameter_groups:
-        raise DBParameterGroupNotFoundError(group)
-    db.update(**wanted)
-    db.source_db_instance_identifier = source.db_instance_arn if crosses else source.db_instance_identifier
-    db.vpc_security_group_ids = db.vpc_security_group_ids or [_default_group(db)]
-    self.databases[db.db_instance_identifier] = db
-    source.add_replica(db)
     return db
+
+
+def forget_network(db: DBInstance) -> None:
+    db.db_parameter_group_name = db._db_subnet_group_name = None
+    db.__dict__.pop("db_subnet_group", None)
+    db.vpc_security_group_ids = []
+
+
+def add(db: DBInstance, wanted: dict) -> None:
+    """With what the call says of it. Groups are those of its own region; moto looks in the source's."""
+    group = wanted.get("db_parameter_group_name")
+    if group and not db.is_default_parameter_group(group) and group not in db.backend.db_parameter_groups:
+        raise DBParameterGroupNotFoundError(group)
+    if wanted.get("db_subnet_group_name"):
+        db.vpc_security_group_ids = []
+    db.update(**wanted)
+    db.vpc_security_group_ids = db.vpc_security_group_ids or [_default_group(db)]
+    db.backend.databases[db.db_instance_identifier] = db
 
 
 def _default_group(db: DBInstance) -> str:
@@ -141,6 +131,20 @@ def _default_group(db: DBInstance) -> str:
     ec2 = ec2_backends[db.account_id][db.region]
     subnet_group = db.__dict__.get("db_subnet_group")
     return ec2.get_default_security_group(subnet_group.vpc_id if subnet_group else ec2.default_vpc.id).id
+
+
+def _new_replica(self: RDSBackend, wanted: dict) -> DBInstance:
+    """Without backups, and across regions without anything of the source's network."""
+    source = self.find_db_from_id(wanted["source_db_instance_identifier"])
+    crosses = source.region != self.region_name
+    db = copy_of(source, self)
+    db.is_replica, db.backup_retention_period = True, 0
+    if crosses:
+        forget_network(db)
+    add(db, wanted)
+    db.source_db_instance_identifier = source.db_instance_arn if crosses else source.db_instance_identifier
+    source.add_replica(db)
+    return db
 
 
 RDSBackend.create_db_instance_read_replica = _new_replica

@@ -62,6 +62,7 @@ class Overlay:
     endpoint: dict | None = None
     restorable_lag_ms: float | None = None
     restorable_time: datetime | None = None
+    earliest_time: datetime | None = None
     replica_since: float | None = None
     replica_until: float | None = None
     backups_since: float | None = None
@@ -218,6 +219,7 @@ def decorate(db: DBInstance, shown: dict, now: float) -> None:
         return
     overlay = of(db)
     shown["DBInstanceStatus"] = status(db, now)
+    shown["DbiResourceId"] = db.dbi_resource_id  # the answer to a creation is made before it has its own
     shown["VpcSecurityGroups"] = _groups_shown(db, overlay)
     shown["PendingModifiedValues"] = _pending_shown(overlay)
     if overlay.endpoint:
@@ -279,6 +281,7 @@ KNOBS = {
     "endpoint",
     "restorable_lag_ms",
     "latest_restorable_time",
+    "earliest_restorable_time",
     "bridge",
 }
 
@@ -304,11 +307,24 @@ def configure(db: DBInstance, body: dict) -> None:
     if "restorable_lag_ms" in body:
         overlay.restorable_lag_ms = body["restorable_lag_ms"]
     if "latest_restorable_time" in body:
-        text = body["latest_restorable_time"]
-        overlay.restorable_time = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+        overlay.restorable_time = _time(body["latest_restorable_time"])
+    if "earliest_restorable_time" in body:
+        overlay.earliest_time = _time(body["earliest_restorable_time"])
     if "bridge" in body:
         overlay.bridge = bridges.made(body["bridge"])
+        _try_again(overlay)
         bridges.watch(settle_bridged)
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
+def _try_again(overlay: Overlay) -> None:
+    """What the bridge of before failed to do, the new one is told as well."""
+    for change in (overlay.busy, overlay.promotion, overlay.group_change):
+        if change and change.bridged and change.bridged.done() and not change.bridged.result():
+            change.bridged = None
 
 
 def _endpoint(value: dict | None) -> dict | None:

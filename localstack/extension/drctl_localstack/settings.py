@@ -14,6 +14,7 @@ DEFAULTS: dict[str, int | float | bool] = {
     "db_reboot_ms": 1000,
     "db_rename_ms": 1000,
     "db_delete_ms": 0,
+    "db_snapshot_ms": 0,
     "db_stop_ms": 500,
     "db_start_ms": 500,
     "sg_apply_ms": 1000,
