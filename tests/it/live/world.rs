@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::localstack;
+use super::{control, localstack};
 
 struct World {
     folder: tempfile::TempDir,
@@ -84,8 +84,8 @@ impl World {
         self.plan_of(&database, ["cloud: none, region: us-west-2", "cloud: none, region: us-east-1"])
     }
 
-    /// The same servers as RDS instances, fenced by a security group and a reboot.
-    fn managed(&self) -> String {
+    /// The same servers as RDS instances, fenced in these ways.
+    fn managed(&self, fence: &str) -> String {
         let at = |region: &str| {
             let of = |key: &str| self.aws["sites"][region][key].as_str().unwrap();
             let login = self.made["logins"]["drctl"].as_str().unwrap();
@@ -93,7 +93,7 @@ impl World {
             format!("{{id: {id}, fence_group: {group}, admin: {{secret: \"file:{login}\"}}}}")
         };
         let database = format!(
-            "    kind: aws.rds\n    fence: [security_group]\n    at:\n      west: {}\n      east: {}\n",
+            "    kind: aws.rds\n    fence: [{fence}]\n    at:\n      west: {}\n      east: {}\n",
             at("west"),
             at("east")
         );
@@ -374,7 +374,7 @@ fn a_region_that_only_drctl_cannot_see_is_left_alone() {
 #[test]
 fn a_fence_by_security_group_ends_the_sessions_of_a_pool() {
     let world = World::new();
-    std::fs::write(world.path("plans/shop.yaml"), world.managed()).unwrap();
+    std::fs::write(world.path("plans/shop.yaml"), world.managed("security_group")).unwrap();
     let (fresh, pooled) = (world.client("fresh", 1), world.client("pooled", 1_000_001));
     fresh.writes_to("west");
     pooled.writes_to("west");
@@ -411,5 +411,90 @@ fn a_fence_by_security_group_ends_the_sessions_of_a_pool() {
     eprintln!(
         "group: {} rows acknowledged, none lost; RPO {}; outages of the clients {outages:?} s, RTO {} s from the declared beginning",
         truth["acknowledged"], report["rpo"]["text"], report["rto"]["achieved_s"]
+    );
+}
+
+/// The control plane of the region that fails is down, and its database is not: the fence goes past it.
+#[test]
+fn a_fence_by_sql_needs_no_control_plane() {
+    let world = World::new();
+    std::fs::write(world.path("plans/shop.yaml"), world.managed("security_group, sql")).unwrap();
+    assert_eq!(world.drctl(&["observe"]).0, 0);
+    let account = world.aws["account"].as_str().unwrap();
+    let down = serde_json::json!({
+        "service": "rds", "region": "us-west-2", "account": account, "code": "ServiceUnavailable", "status": 503,
+        "calls": null,
+    });
+    control(localstack(), "faults", &down.to_string());
+    let (fresh, pooled) = (world.client("fresh", 1), world.client("pooled", 1_000_001));
+    fresh.writes_to("west");
+    pooled.writes_to("west");
+    let began = now();
+    let waive = ["--waive", "healthy-source", "--reason", "its control plane is down"];
+    let (code, report, words) = world.drctl(
+        &[&["failover", "shop", "--to", "east", "--yes", "--outage-began", &began][..], &waive].concat(),
+    );
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    let fence = report["fence"]["components"]["db"].as_str().unwrap();
+    assert!(report["fence"]["state"] == "proven" && fence.starts_with("proven by sql"), "{report:#}");
+    assert_eq!(
+        (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+        (&"measured".into(), &0.0.into()),
+        "{report:#}"
+    );
+    fresh.writes_to("east");
+    pooled.writes_to("east");
+    let truth = world.truth("east", &[&fresh, &pooled]);
+    assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
+    let (took, why) = world.writes("west", 9_000_001);
+    assert!(!took && why.contains("not permitted to log in"), "{why}");
+    eprintln!("sql: {} rows acknowledged, none lost; fence {fence}", truth["acknowledged"]);
+}
+
+/// There and back: each time the old primary is set aside, and a replica of the new one takes the name that the plan declares.
+#[test]
+fn managed_instances_move_there_and_back_without_a_lost_row() {
+    let world = World::new();
+    let plan = world.managed("sql, security_group");
+    std::fs::write(world.path("plans/shop.yaml"), &plan).unwrap();
+    let (fresh, pooled) = (world.client("fresh", 1), world.client("pooled", 1_000_001));
+    fresh.writes_to("west");
+    pooled.writes_to("west");
+    for (verb, to, from) in [("switchover", "east", "west"), ("failback", "west", "east")] {
+        let (code, report, words) = world.drctl(&[verb, "shop", "--to", to, "--yes"]);
+        assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+        assert_eq!(
+            (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+            (&"measured".into(), &0.0.into()),
+            "{report:#}"
+        );
+        assert_eq!(
+            (&report["protection"]["state"], &report["protection"]["diverged"]),
+            (&"protected".into(), &serde_json::json!({})),
+            "{report:#}"
+        );
+        fresh.writes_to(to);
+        pooled.writes_to(to);
+        let truth = world.truth(to, &[&fresh, &pooled]);
+        assert_eq!(truth["lost"], serde_json::json!([]), "{verb}: {truth:#}");
+        let renamed = report["changed"].as_array().unwrap().iter().find(|c| c["attribute"] == "identifier");
+        let renamed = renamed.map(|c| (c["before"].as_str().unwrap(), c["after"].as_str().unwrap()));
+        let (id, aside) = renamed.unwrap_or_else(|| panic!("{report:#}"));
+        assert!(
+            id == format!("shop-{from}") && aside.starts_with(&format!("shop-{from}-20")),
+            "{id} {aside}"
+        );
+        eprintln!(
+            "{verb}: {} rows acknowledged, none lost; outages of the clients {:?} s; {id} is kept as {aside}",
+            truth["acknowledged"],
+            [outage(&truth, 0), outage(&truth, 1)]
+        );
+    }
+    let (_, status, _) = world.drctl(&["status"]);
+    assert_eq!(status["plans"][0]["active"]["site"], "west", "{status:#}");
+    assert_eq!(
+        std::fs::read_to_string(world.path("plans/shop.yaml")).unwrap(),
+        plan,
+        "the plan is still true"
     );
 }
