@@ -90,6 +90,11 @@ pub enum Command {
     Observe(ObserveArgs),
     /// One screen: active sites, protection, debts, guards, last runs
     Status(PlansArg),
+    /// List what of a recovery needs a site that is assumed to be down, with the fix; exit 3 if anything does
+    #[command(
+        after_help = "Examples:\n  drctl doctor --assume-down us-west-2\n  drctl doctor truststream --assume-down us-west-2 --output json"
+    )]
+    Doctor(DoctorArgs),
     /// Recover from the loss of a site
     #[command(
         after_help = "Examples:\n  drctl failover --to us-east-1 --dry-run\n  drctl failover truststream --from us-west-2 --to us-east-1\n  drctl failover --sandbox region-dark --to us-east-1 --yes --waive unfenced-promotion --accept-data-loss 5m --reason \"region is dark\""
@@ -241,6 +246,19 @@ impl IntentArg {
             Self::Reprotect => Intent::Reprotect,
         }
     }
+}
+
+/// For `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Plans, by name or file [default: all that have the site]
+    pub plans: Vec<String>,
+    /// The site that is assumed to be down, and everything else in its region with it
+    #[arg(long, value_name = "SITE")]
+    pub assume_down: String,
+    /// The site that would be recovered to [default: the only one that is left]
+    #[arg(long, value_name = "SITE")]
+    pub to: Option<String>,
 }
 
 /// For `observe`.

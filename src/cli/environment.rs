@@ -42,3 +42,65 @@ pub fn os_identity() -> String {
     let host = whoami::hostname().unwrap_or_else(|_| "unknown".to_owned());
     format!("{user}@{host}")
 }
+
+/// Something that credentials come from, or a setting of the SDK that leads calls elsewhere.
+pub struct Source {
+    /// Which.
+    pub what: String,
+    /// What it is.
+    pub why: String,
+    /// The region that it needs, or text that would name it; empty where it needs none, nothing where nobody knows.
+    pub region: Option<String>,
+}
+
+/// Where credentials come from in this environment, as far as it tells (AWS SDKs Reference Guide, «Credential provider chain»).
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn credential_sources() -> Vec<Source> {
+    let source = |what: &str, why: &str, region: Option<String>| Source {
+        what: what.to_owned(),
+        why: why.to_owned(),
+        region,
+    };
+    let mut all: Vec<Source> = std::env::vars()
+        .filter(|(key, value)| key.starts_with("AWS_ENDPOINT_URL") && !value.is_empty())
+        .map(|(key, value)| Source { why: value.clone(), what: key, region: Some(value) })
+        .collect();
+    if is_set("AWS_ACCESS_KEY_ID") {
+        all.push(source("AWS_ACCESS_KEY_ID", "keys of the environment", Some(String::new())));
+        return all;
+    }
+    let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
+    let home = std::env::var("HOME").unwrap_or_default();
+    let file = std::env::var("AWS_CONFIG_FILE").unwrap_or_else(|_| format!("{home}/.aws/config"));
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    if let Some(region) = sso_region(&text, &profile) {
+        let why = format!("IAM Identity Center in {region} ({file})");
+        all.push(source(&format!("profile {profile}"), &why, Some(region)));
+        return all;
+    }
+    let rest = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "a token whose issuer nobody knows here"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "the role of the task that this runs in"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "the role of the pod that this runs in"),
+    ];
+    all.extend(rest.iter().filter(|(name, _)| is_set(name)).map(|(name, why)| source(name, why, None)));
+    all
+}
+
+/// The region of the identity provider that a profile signs in at.
+fn sso_region(text: &str, profile: &str) -> Option<String> {
+    let value = |section: &str, key: &str| {
+        let mut here = false;
+        text.lines().map(str::trim).find_map(|line| {
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                here = name.trim() == section;
+            }
+            let (k, v) = line.split_once('=')?;
+            (here && k.trim() == key).then(|| v.trim().to_owned())
+        })
+    };
+    let section = if profile == "default" { "default".to_owned() } else { format!("profile {profile}") };
+    let session =
+        value(&section, "sso_session").and_then(|s| value(&format!("sso-session {s}"), "sso_region"));
+    session.or_else(|| value(&section, "sso_region"))
+}

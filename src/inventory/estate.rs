@@ -89,6 +89,24 @@ impl Estate {
         self.entries.insert(target.key(), Entry { place, now, last });
     }
 
+    /// As it would be seen if everything at these places were dark: what is seen now would be remembered.
+    #[must_use]
+    pub fn darkened(&self, places: &BTreeSet<&str>, at: Timestamp) -> Self {
+        let mut dark = self.clone();
+        for entry in dark.entries.values_mut().filter(|e| places.contains(e.place.as_str())) {
+            if let Observation::Value { state, observed_at, .. } = &entry.now {
+                entry.last = Some(Remembered { state: state.clone(), observed_at: *observed_at });
+            }
+            let why = "assumed to be down".to_owned();
+            entry.now = Observation::Unobservable { since: at, why };
+        }
+        // Users fail on that day.
+        for probe in dark.probes.values_mut() {
+            probe.good = Some(false);
+        }
+        dark
+    }
+
     /// The look that was just taken at a target.
     pub fn now(&self, target: &Target) -> Option<&Observation> {
         self.entries.get(&target.key()).map(|e| &e.now)

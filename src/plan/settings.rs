@@ -127,6 +127,9 @@ struct RawGuard {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEvidence {
+    /// Where bundles will go; what matters until then is where that is.
+    #[serde(rename = "url")]
+    _url: String,
     region: String,
 }
 

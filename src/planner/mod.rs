@@ -5,6 +5,7 @@
 pub mod capacity;
 pub mod failover;
 pub mod hooks;
+pub mod independence;
 pub mod path;
 pub mod rebuild;
 pub mod refusal;

@@ -17,6 +17,7 @@ mod broken_plans;
 mod cancelled;
 mod cli;
 mod continued;
+mod doctor;
 mod doubts;
 mod golden;
 mod hard_cases;

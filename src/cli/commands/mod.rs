@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod audit;
 pub mod check;
+pub mod doctor;
 pub mod explain;
 pub mod fleet;
 pub mod guards;

@@ -1,0 +1,252 @@
+//! `drctl doctor`
+
+use std::collections::BTreeSet;
+
+use super::held::{self, Held};
+use super::stage::Stage;
+use crate::cli::args::{DoctorArgs, Global};
+use crate::cli::context::Context;
+use crate::cli::environment::{self, Source};
+use crate::cli::error::CliError;
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::{estate, exit};
+use crate::executor::{Patience, Silent};
+use crate::inventory::{Estate, targets};
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::{RunId, SiteName};
+use crate::model::runbook::{Intent, Runbook};
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Rule, Waiver};
+use crate::plan::Plan;
+use crate::planner::independence::{self, Assumed, Finding, Needs};
+use crate::planner::{self, Input, Refusal, Request};
+use crate::probe::Recorder;
+
+/// Says what of a recovery needs a site that is assumed to be down.
+pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let down = SiteName::new(&*args.assume_down);
+    let mut plans = context.plans(&args.plans, printer)?;
+    if args.plans.is_empty() {
+        plans.retain(|p| p.sites.contains_key(&down));
+    }
+    let mut documents = Vec::new();
+    let mut needed = plans.is_empty();
+    if plans.is_empty() {
+        return Err(CliError::usage_fix(
+            format!("no plan has a site `{down}`"),
+            "drctl status lists the plans",
+        ));
+    }
+    for plan in &plans {
+        let Some(site) = plan.sites.get(&down) else {
+            let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
+            let text = format!("plan {} has no site `{down}`", plan.name);
+            return Err(CliError::usage_fix(text, format!("one of: {}", known.join(", "))));
+        };
+        let to = target(plan, &down, args.to.as_deref())?;
+        let findings = examine(&context, &store, plan, (&down, &site.place.region), &to)?;
+        needed |= findings.iter().any(|f| f.needs == Needs::Yes);
+        if printer.format == Format::Human {
+            show(printer, plan, (&down, &to), &findings);
+        } else {
+            documents.push(serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "assume_down": down, "to": to,
+                "independent": !findings.iter().any(|f| f.needs == Needs::Yes), "findings": findings,
+            }));
+        }
+    }
+    match (printer.format, documents.as_slice()) {
+        (Format::Human, _) => {}
+        (_, [one]) => printer.document(one),
+        (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
+    }
+    Ok(if needed { exit::REFUSED } else { exit::DONE })
+}
+
+/// The site that would be recovered to: named, or the only one that is left.
+fn target(plan: &Plan, down: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
+    if let Some(named) = named.map(SiteName::new) {
+        return match plan.sites.contains_key(&named) && named != *down {
+            true => Ok(named),
+            false => Err(CliError::usage(format!("plan {} cannot be recovered to `{named}`", plan.name))),
+        };
+    }
+    let mut left =
+        plan.sites.iter().filter(|(name, site)| *name != down && site.recovery).map(|(name, _)| name);
+    match (left.next(), left.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => {
+            Err(CliError::usage(format!("plan {} has no site but `{down}` to recover to", plan.name)))
+        }
+        _ => Err(CliError::usage_fix(
+            format!("plan {} could be recovered to several sites", plan.name),
+            "--to SITE",
+        )),
+    }
+}
+
+fn examine(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    (down, region): (&SiteName, &str),
+    to: &SiteName,
+) -> Result<Vec<Finding>, CliError> {
+    let stage = Stage::of(context, plan, Some(to))?;
+    let (view, none) = (Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let guard = context.guard_of(plan);
+    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let seen =
+        stage.world.block_on(estate::look(&session, (store, scope), plan, guard.as_ref(), &recorder))?;
+    let held = match stage.sandbox {
+        Some(_) => Held::default(),
+        None => held::held(store, plan, (Intent::Failover, to))?,
+    };
+    let now = stage.world.now();
+    let places: BTreeSet<&str> =
+        targets::places(plan).chain(&guard).filter(|p| p.region == region).map(|p| p.name.as_str()).collect();
+    let dark = seen.darkened(&places, now);
+    let path = derive(context, plan, (down, to), (&dark, &held), now);
+    // What only a person could accept is told, and then the rest of the path is looked at all the same.
+    let mut findings = Vec::new();
+    let paths: Vec<Result<&Runbook, &[Refusal]>> = match &path {
+        Ok(runbook) => vec![Ok(runbook)],
+        Err((refusals, rest)) => {
+            std::iter::once(Err(refusals.as_slice())).chain(rest.iter().map(Ok)).collect()
+        }
+    };
+    for path in paths {
+        let assumed = Assumed {
+            plan,
+            settings: &context.settings,
+            down,
+            region,
+            to,
+            estate: &seen,
+            path,
+            guard: guard.as_ref(),
+        };
+        findings.extend(independence::findings(&assumed));
+    }
+    findings.extend(surroundings(store, region));
+    findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
+    findings.dedup();
+    Ok(findings)
+}
+
+/// The path on that day, or what stands against it, with the path there would be if people accepted what they can.
+fn derive(
+    context: &Context,
+    plan: &Plan,
+    (down, to): (&SiteName, &SiteName),
+    (estate, held): (&Estate, &Held),
+    now: Timestamp,
+) -> Result<Runbook, (Vec<Refusal>, Option<Runbook>)> {
+    let guard = context.guard_of(plan);
+    let with = |waivers: Vec<Waiver>| {
+        let request = Request {
+            intent: Intent::Failover,
+            from: Some(down.clone()),
+            to: to.clone(),
+            waivers,
+            outage_declared: true,
+            holder: "a run".to_owned(),
+            run: RunId::new("run"),
+        };
+        planner::plan_run(&Input {
+            plan,
+            estate,
+            now,
+            request: &request,
+            busy: &held.busy,
+            debts: &held.debts,
+            kept_out: &held.kept_out,
+            continues: held.continues.as_ref(),
+            groups_before: &held.groups_before,
+            guard: guard.as_ref(),
+            observation_max_age: context.settings.observation_max_age,
+            probe_consecutive: context.settings.probe_consecutive,
+        })
+    };
+    let accept = |rule: &Rule| Waiver {
+        rule: *rule,
+        component: None,
+        accept_loss_ms: Some(plan.objectives.rpo_ms),
+        reason: "assumed".to_owned(),
+        who: context.person(),
+    };
+    with(Vec::new()).map_err(|refusals| {
+        let rules: Vec<Rule> = refusals.iter().map(|r| r.rule).filter(|r| r.waivable()).collect();
+        let book = with(rules.iter().map(accept).collect()).ok();
+        (refusals, book)
+    })
+}
+
+/// What is around drctl itself.
+fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
+    let finding = |kind, what: &str, needs, why: String, fix: Option<&str>| Finding {
+        kind,
+        what: what.to_owned(),
+        needs,
+        why,
+        fix: fix.map(str::to_owned),
+    };
+    let outside = "drctl, its store and a kit (drctl kit export) on a machine outside of it";
+    let mut all = vec![
+        finding(
+            "store",
+            &store.path().display().to_string(),
+            Needs::Unknown,
+            "nobody knows where this machine is".to_owned(),
+            Some(outside),
+        ),
+        finding(
+            "kit",
+            "go-bag",
+            Needs::Unknown,
+            "nobody knows whether one is kept elsewhere".to_owned(),
+            Some("drctl kit export, on a schedule, to a place outside"),
+        ),
+    ];
+    for Source { what, why, region: of } in environment::credential_sources() {
+        let (needs, fix) = match of.as_deref() {
+            Some(of) if of.contains(region) => (
+                Needs::Yes,
+                Some(
+                    "another way to credentials for that day: break-glass keys, or an identity provider in another region",
+                ),
+            ),
+            Some(_) => (Needs::No, None),
+            None => (Needs::Unknown, None),
+        };
+        all.push(finding("identity", &what, needs, why, fix));
+    }
+    all
+}
+
+fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) {
+    p.line(&format!("{}, if {down} were down: recovery to {to}", plan.name));
+    for f in findings {
+        let word = match f.needs {
+            Needs::Yes => p.paint(RED, "needs it "),
+            Needs::Asks => p.paint(YELLOW, "asks     "),
+            Needs::Unknown => p.paint(YELLOW, "unknown  "),
+            Needs::Tried => p.paint(DIM, "tried    "),
+            Needs::No => p.paint(GREEN, "does not "),
+        };
+        p.line(&format!("  {word} {:<10} {}: {}", f.kind, f.what, f.why));
+        if let Some(fix) = &f.fix {
+            p.line(&format!("            {:<10} {}", "", p.paint(DIM, fix)));
+        }
+    }
+    let count = |needs| findings.iter().filter(|f| f.needs == needs).count();
+    let words = match count(Needs::Yes) {
+        0 => p.paint(GREEN, &format!("nothing on the path is known to need {down}")),
+        n => p.paint(RED, &format!("{n} on the path need {down}")),
+    };
+    p.line(&format!("  {words}; {} unknown", count(Needs::Unknown)));
+}

@@ -1,0 +1,324 @@
+//! What a recovery needs of a region, if that region were down: the path is derived for that day, and everything on it is looked at.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Refusal;
+use crate::inventory::Estate;
+use crate::model::action::{Action, Check};
+use crate::model::ids::SiteName;
+use crate::model::place::Place;
+use crate::model::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
+use crate::model::state::{RecordAnswer, State};
+use crate::model::target::{Engine, Target};
+use crate::model::waiver::Rule;
+use crate::plan::types::{Component, SecretRef, Spec};
+use crate::plan::{Plan, Settings};
+
+/// Where Route 53's control plane lives; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
+const ROUTE53_CONTROL_PLANE: &str = "us-east-1";
+
+/// Whether something of the recovery path needs the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// It does: without the region the recovery stops there.
+    Yes,
+    /// A person has to accept something, because nobody can do it.
+    Asks,
+    /// Nobody knows.
+    Unknown,
+    /// It is tried there, and nothing waits for it.
+    Tried,
+    /// It does not.
+    No,
+}
+
+/// One thing of the recovery path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Finding {
+    /// `step`, `credential`, `secret`, `endpoint`, `store`, `guard`, `kit`, `evidence`, `identity`, `dns`, `probe`, `hook`, `plan`.
+    pub kind: &'static str,
+    /// Which.
+    pub what: String,
+    /// Whether it needs the region.
+    pub needs: Needs,
+    /// Why.
+    pub why: String,
+    /// What takes the need away; nothing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// What is assumed, and what is known.
+#[derive(Debug)]
+pub struct Assumed<'a> {
+    /// The application.
+    pub plan: &'a Plan,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The site that is down.
+    pub down: &'a SiteName,
+    /// Its region: everything else there is down, too.
+    pub region: &'a str,
+    /// The site that is recovered to.
+    pub to: &'a SiteName,
+    /// What is there today.
+    pub estate: &'a Estate,
+    /// The path on that day.
+    pub path: Result<&'a Runbook, &'a [Refusal]>,
+    /// Where guards are kept.
+    pub guard: Option<&'a Place>,
+}
+
+/// Everything on the path, what needs the region first.
+pub fn findings(of: &Assumed<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    match of.path {
+        Ok(runbook) => {
+            all.extend(runbook.steps.iter().filter_map(|s| of.step(s)));
+            all.extend(of.names(runbook));
+        }
+        Err(refusals) => all.extend(refusals.iter().map(|r| of.refusal(r))),
+    }
+    all.extend(of.plan.connections.values().map(|p| of.place("credential", p)));
+    all.extend(of.plan.sites.get(of.to).map(|s| of.place("credential", &s.place)));
+    all.extend(of.plan.components.values().flat_map(|c| of.component(c)));
+    all.extend(of.plan.probes.iter().filter_map(|p| of.probe(&p.value)));
+    all.extend(of.plan.hooks.iter().map(|h| of.hook(&h.name, &h.command.argv)));
+    all.extend(of.surroundings());
+    all.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
+    all.dedup();
+    all
+}
+
+impl Assumed<'_> {
+    fn finding(kind: &'static str, what: impl Into<String>, needs: Needs, why: impl Into<String>) -> Finding {
+        Finding { kind, what: what.into(), needs, why: why.into(), fix: None }
+    }
+
+    fn is_down(&self, place: &Place) -> bool {
+        place.region == self.region
+    }
+
+    fn names_it(&self, text: &str) -> bool {
+        text.contains(self.region)
+    }
+
+    fn step(&self, step: &Step) -> Option<Finding> {
+        let place = step.action.place()?;
+        let (id, about) = (step.id.as_str(), step.action.to_string());
+        if !self.is_down(place) {
+            return None;
+        }
+        let unwatched = step.background || step.debt || step.on_failure == OnFailure::Continue;
+        if unwatched || matches!(step.action, Action::Check(Check::Evidence { .. })) {
+            let why = format!("{about}: in the background, and nothing waits for it");
+            return Some(Self::finding("step", id, Needs::Tried, why));
+        }
+        let fix = format!("another place than {} for it", place.name);
+        Some(Finding { fix: Some(fix), ..Self::finding("step", id, Needs::Yes, about) })
+    }
+
+    /// Changes of record sets go through a control plane of one region, whatever the zone's users are.
+    fn names(&self, runbook: &Runbook) -> Vec<Finding> {
+        let switches = |s: &&Step| matches!(s.action, Action::Switch(_));
+        let of = |s: &Step| {
+            let (needs, why) = match self.region == ROUTE53_CONTROL_PLANE {
+                true => (
+                    Needs::Yes,
+                    "Route 53 takes changes in us-east-1 alone; names that lead elsewhere stay as they are",
+                ),
+                false => (Needs::No, "Route 53 takes changes in us-east-1, and answers everywhere"),
+            };
+            let fix = "names that need no change on that day: failover record sets with health checks, or routing controls of ARC, set up beforehand and practised by hand (drctl drives neither yet)";
+            let fix = (needs == Needs::Yes).then(|| fix.to_owned());
+            Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
+        };
+        runbook.steps.iter().filter(switches).map(of).collect()
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Finding {
+        let what = refusal.component.as_ref().map_or_else(|| "all of it".to_owned(), ToString::to_string);
+        let asks =
+            matches!(refusal.rule, Rule::UnfencedPromotion | Rule::ExposureAboveRpo | Rule::ExposureUnknown);
+        let needs = if asks { Needs::Asks } else { Needs::Yes };
+        let fix = refusal.flag.clone().unwrap_or_else(|| refusal.acceptable.clone());
+        let why = format!("{}: {}", refusal.rule, refusal.facts);
+        Finding { fix: Some(fix), ..Self::finding("plan", what, needs, why) }
+    }
+
+    fn place(&self, kind: &'static str, place: &Place) -> Finding {
+        let who = place.role.as_deref().map_or_else(
+            || format!("{}: the base credentials", place.name),
+            |role| format!("{}: role {role}", place.name),
+        );
+        let at = if place.region == "global" { self.to.as_str() } else { place.region.as_str() };
+        if self.is_down(place) {
+            let fix = format!("a region for {} that is not {}'s", place.name, self.down);
+            let why = format!("STS is asked in {at}");
+            return Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Yes, why) };
+        }
+        let target = Target::Identity { place: place.clone() };
+        match self.estate.now(&target).and_then(|o| o.state()) {
+            Some(State::Identity(identity)) => {
+                Self::finding(kind, who, Needs::No, format!("{}, by the STS of {at}", identity.arn))
+            }
+            _ if place.cloud != "aws" => Self::finding(kind, who, Needs::No, "no cloud is asked"),
+            _ => {
+                let why = format!("the STS of {at} did not say who they are");
+                let fix = "valid credentials, and drctl doctor again".to_owned();
+                Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Unknown, why) }
+            }
+        }
+    }
+
+    fn component(&self, component: &Component) -> Vec<Finding> {
+        match &component.spec {
+            Spec::Database(spec) => {
+                let at = spec.at.get(self.to);
+                at.and_then(|at| at.admin.as_ref())
+                    .map(|s| self.secret(component, &s.value))
+                    .into_iter()
+                    .collect()
+            }
+            Spec::Route53(zone) => zone
+                .records
+                .iter()
+                .filter_map(|r| Some((r, r.at.get(self.to)?)))
+                .filter_map(|(record, at)| self.answer(&record.name, &at.answer))
+                .collect(),
+            Spec::Autoscaling(_) => Vec::new(),
+            Spec::External(_) => {
+                let why = "it is declared, and something else recovers it";
+                vec![Self::finding("plan", component.name.as_str(), Needs::Unknown, why)]
+            }
+        }
+    }
+
+    /// The login of the server that is recovered to. Whether it can be read there shows where SQL answered.
+    fn secret(&self, component: &Component, secret: &SecretRef) -> Finding {
+        let SecretRef::Ref(reference) = secret else {
+            return Self::finding("secret", component.name.as_str(), Needs::No, "it is in the plan");
+        };
+        let what = format!("{} {reference}", component.name);
+        if self.names_it(reference) {
+            let fix = format!("a replica of the secret in the region of {}, named there", self.to);
+            let why = format!("it is kept in {}", self.region);
+            return Finding { fix: Some(fix), ..Self::finding("secret", what, Needs::Yes, why) };
+        }
+        if reference.starts_with("file:") {
+            return Self::finding("secret", what, Needs::No, "a file on this machine");
+        }
+        let read = self.estate.entries.values().any(|e| match e.now.state() {
+            Some(State::Database(d)) => {
+                e.place == self.to.as_str() && d.last_commit_source.as_deref() == Some("sql")
+            }
+            _ => false,
+        });
+        match read {
+            true => Self::finding(
+                "secret",
+                what,
+                Needs::No,
+                format!("it was read in {}, and the server took it", self.to),
+            ),
+            false => {
+                let fix = "a database that answers SQL there, and drctl doctor again";
+                let why = format!("nobody has used it in {} yet", self.to);
+                Finding { fix: Some(fix.to_owned()), ..Self::finding("secret", what, Needs::Unknown, why) }
+            }
+        }
+    }
+
+    fn answer(&self, name: &str, answer: &RecordAnswer) -> Option<Finding> {
+        let RecordAnswer::Alias { name: to, .. } = answer else { return None };
+        self.names_it(to).then(|| {
+            let why = format!("in {} it is an alias of {to}, which is in {}", self.to, self.region);
+            let fix = format!("something that serves in {}", self.to);
+            Finding { fix: Some(fix), ..Self::finding("dns", name, Needs::Yes, why) }
+        })
+    }
+
+    /// What a run waits for at its end, and before it sends traffic.
+    fn probe(&self, probe: &Probe) -> Option<Finding> {
+        let (ProbeVia::Http { url: address, .. } | ProbeVia::Tcp { address }) = &probe.via;
+        let waited = match probe.role {
+            ProbeRole::Site => probe.site.as_ref() == Some(self.to),
+            ProbeRole::Public | ProbeRole::Write => true,
+        };
+        if !waited {
+            return None;
+        }
+        if !self.names_it(address) {
+            return Some(Self::finding("probe", probe.key(), Needs::No, format!("it asks {address}")));
+        }
+        let why = format!("it asks {address}, which is in {}: it stays bad for ever", self.region);
+        let fix = "the name that users use".to_owned();
+        Some(Finding { fix: Some(fix), ..Self::finding("probe", probe.key(), Needs::Yes, why) })
+    }
+
+    fn hook(&self, name: &str, argv: &[String]) -> Finding {
+        let command = argv.join(" ");
+        if self.names_it(&command) {
+            let fix = "a command that works from and in the other regions".to_owned();
+            return Finding { fix: Some(fix), ..Self::finding("hook", name, Needs::Yes, command) };
+        }
+        Self::finding("hook", name, Needs::Unknown, format!("nobody knows what `{command}` needs"))
+    }
+
+    fn surroundings(&self) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for (service, url) in &self.settings.endpoints {
+            let needs = if self.names_it(url) { Needs::Yes } else { Needs::No };
+            let fix = (needs == Needs::Yes)
+                .then(|| format!("endpoints.{service} taken out of drctl.yaml, or another address"));
+            all.push(Finding { fix, ..Self::finding("endpoint", service.clone(), needs, url.clone()) });
+        }
+        all.push(match self.guard {
+            Some(place) if self.is_down(place) => Finding {
+                fix: Some("a bucket in a third region".to_owned()),
+                ..Self::finding(
+                    "guard",
+                    place.name.clone(),
+                    Needs::Yes,
+                    format!("it is kept in {}", place.region),
+                )
+            },
+            Some(place) => Self::finding(
+                "guard",
+                place.name.clone(),
+                Needs::No,
+                format!("it is kept in {}", place.region),
+            ),
+            None => Self::finding(
+                "guard",
+                "none",
+                Needs::No,
+                "drctl.yaml names none: nothing keeps two operators apart",
+            ),
+        });
+        if let Some(region) = &self.settings.evidence_region {
+            let needs = if region == self.region { Needs::Yes } else { Needs::No };
+            let fix = (needs == Needs::Yes).then(|| "evidence.region in another one".to_owned());
+            all.push(Finding {
+                fix,
+                ..Self::finding("evidence", "sink", needs, format!("it is kept in {region}"))
+            });
+        }
+        let managed = self
+            .plan
+            .components
+            .values()
+            .any(|c| matches!(&c.spec, Spec::Database(d) if d.engine == Engine::Rds));
+        if managed {
+            all.push(Self::finding(
+                "endpoint",
+                "rds",
+                Needs::No,
+                "each site's databases are asked for in its own region",
+            ));
+        }
+        all
+    }
+}
