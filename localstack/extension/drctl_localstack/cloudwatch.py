@@ -1,46 +1,77 @@
-"""ReplicaLag of RDS replicas, worked out when it is asked for. Every other metric is LocalStack's own."""
+"""How far replicas of RDS and clusters of Aurora lag, worked out when it is asked. Every other metric is LocalStack's."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from localstack.aws.api import RequestContext
-from moto.rds.models import DBInstance, rds_backends
+from moto.rds.models import rds_backends
 
-from drctl_localstack import rds_overlay, settings
+from drctl_localstack import rds_global, rds_overlay, settings
 from drctl_localstack.settings import LOCK
 
 # CloudWatch itself refuses to return more for one metric of one call.
 MOST_POINTS = 1440
+OF_CLUSTERS = ("AuroraGlobalDBReplicationLag", "AuroraGlobalDBRPOLag")
 
 
-def _replica(context: RequestContext, namespace: str, metric: str, dimensions: list[dict]) -> DBInstance | None:
-    """The instance whose lag is asked for, or None where the question is not ours to answer."""
+@dataclass
+class Series:
+    metric: str
+    unit: str
+    since: float | None
+    until: float | None
+    value: Callable[[float], float | None]
+
+
+def _series(context: RequestContext, namespace: str, metric: str, dimensions: list[dict]) -> Series | None:
+    """What is asked for, or None where the question is not ours to answer."""
     named = {d["Name"]: d["Value"] for d in dimensions or []}
-    if (namespace, metric) != ("AWS/RDS", "ReplicaLag") or set(named) != {"DBInstanceIdentifier"}:
+    backend = rds_backends[context.account_id][context.region]
+    if namespace == "AWS/RDS" and metric == "ReplicaLag" and set(named) == {"DBInstanceIdentifier"}:
+        db = backend.databases.get(named["DBInstanceIdentifier"])
+        overlay = db and rds_overlay.of(db)
+        return db and Series(
+            metric, "Seconds", overlay.replica_since, overlay.replica_until, lambda at: rds_overlay.lag_at(overlay, at)
+        )
+    if namespace == "AWS/RDS" and metric in OF_CLUSTERS and "DBClusterIdentifier" in named:
+        return _of_cluster(backend.clusters.get(named.pop("DBClusterIdentifier")), metric, named)
+    return None
+
+
+def _of_cluster(cluster, metric: str, more: dict) -> Series | None:
+    """In the region of the one that follows; AWS adds the region that it follows as a dimension, which may be left out."""
+    found = cluster and rds_global.of_cluster(cluster)
+    if not found:
         return None
-    return rds_backends[context.account_id][context.region].databases.get(named["DBInstanceIdentifier"])
+    each, member = found
+    if more not in ({}, {"SourceRegion": each.writer.region}):
+        return None
+    return Series(
+        metric, "Milliseconds", member.follows_since, member.follows_until, lambda at: rds_global.lag_at(member, at)
+    )
 
 
 def _epoch(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def points(db: DBInstance, start: datetime, end: datetime, period: int) -> list[tuple[datetime, float]]:
+def points(series: Series, start: datetime, end: datetime, period: int) -> list[tuple[datetime, float]]:
     """One point a period, stamped with the period's beginning, holding the value in force at its end (or now).
 
     AWS samples once a minute and averages. Taking the last value instead lets a test set a lag and read it back,
     while the age of the stamp stays what it would be.
     """
-    overlay = rds_overlay.of(db)
-    if overlay.replica_since is None:
+    if series.since is None:
         return []
     horizon = time.time() - settings.seconds("metric_delay_ms")
-    if overlay.replica_until is not None:
-        horizon = min(horizon, overlay.replica_until)
-    at = int(max(_epoch(start), overlay.replica_since)) // period * period
+    if series.until is not None:
+        horizon = min(horizon, series.until)
+    at = int(max(_epoch(start), series.since)) // period * period
     found = []
     while at < min(_epoch(end), horizon) and len(found) < MOST_POINTS:
-        value = rds_overlay.lag_at(overlay, max(min(at + period, horizon), overlay.replica_since))
+        value = series.value(max(min(at + period, horizon), series.since))
         if value is not None:
             found.append((datetime.fromtimestamp(at, UTC), value))
         at += period
@@ -52,26 +83,31 @@ def _own_result(context: RequestContext, request: dict, query: dict) -> dict | N
     if not stat:
         return None
     metric = stat["Metric"]
-    db = _replica(context, metric.get("Namespace"), metric.get("MetricName"), metric.get("Dimensions"))
-    if db is None:
+    series = _series(context, metric.get("Namespace"), metric.get("MetricName"), metric.get("Dimensions"))
+    if series is None:
         return None
-    found = points(db, request["StartTime"], request["EndTime"], int(stat["Period"]))
+    found = points(series, request["StartTime"], request["EndTime"], int(stat["Period"]))
     if request.get("ScanBy") != "TimestampAscending":
         found.reverse()
     return {
         "Id": query["Id"],
-        "Label": query.get("Label") or "ReplicaLag",
+        "Label": query.get("Label") or series.metric,
         "Timestamps": [at for at, _ in found],
         "Values": [value for _, value in found],
         "StatusCode": "Complete",
     }
 
 
+def _settle(context: RequestContext) -> None:
+    rds_overlay.settle_account(context.account_id, time.time())
+    rds_global.settle(context.account_id, time.time())
+
+
 def get_metric_data(inner):
     def handler(context: RequestContext, request: dict) -> dict:
         own, others = {}, []
         with LOCK:
-            rds_overlay.settle_account(context.account_id, time.time())
+            _settle(context)
             for query in request["MetricDataQueries"]:
                 result = _own_result(context, request, query)
                 if result is None:
@@ -91,16 +127,17 @@ def get_metric_data(inner):
 def get_metric_statistics(inner):
     def handler(context: RequestContext, request: dict) -> dict:
         with LOCK:
-            rds_overlay.settle_account(context.account_id, time.time())
-            db = _replica(context, request["Namespace"], request["MetricName"], request.get("Dimensions"))
-            found = None if db is None else points(db, request["StartTime"], request["EndTime"], int(request["Period"]))
+            _settle(context)
+            series = _series(context, request["Namespace"], request["MetricName"], request.get("Dimensions"))
+            times = (request["StartTime"], request["EndTime"], int(request["Period"]))
+            found = None if series is None else points(series, *times)
         if found is None:
             return inner(context, request)
         wanted = request.get("Statistics") or []
         return {
-            "Label": "ReplicaLag",
+            "Label": series.metric,
             "Datapoints": [
-                {"Timestamp": at, "Unit": "Seconds"} | {name: 1.0 if name == "SampleCount" else lag for name in wanted}
+                {"Timestamp": at, "Unit": series.unit} | {name: 1.0 if name == "SampleCount" else lag for name in wanted}
                 for at, lag in found
             ],
         }

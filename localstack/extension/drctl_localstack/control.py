@@ -5,7 +5,7 @@ import time
 
 from localstack.http import Request, Response
 
-from drctl_localstack import asg_engine, rds_expected, rds_overlay, settings, traffic
+from drctl_localstack import asg_engine, rds_expected, rds_global, rds_overlay, settings, traffic
 from drctl_localstack.settings import LOCK
 
 
@@ -42,6 +42,19 @@ def _expect_instance(account: str, region: str, name: str, body: dict) -> dict:
     with LOCK:
         rds_expected.expect(account, region, name, body if expected else None)
     return {"instance": name, "expected": expected}
+
+
+def _set_cluster(body: dict) -> dict:
+    from moto.rds.models import rds_backends
+
+    account, region, name = _where(body, "cluster")
+    with LOCK:
+        rds_global.settle(account, time.time())
+        cluster = rds_backends[account][region].clusters.get(name)
+        answer = None if cluster is None else rds_global.configure(cluster, body)
+    if answer is None:
+        raise NotThere(f"no DB cluster {name} of a global cluster in account {account}, region {region}")
+    return answer
 
 
 def _set_group(body: dict) -> dict:
@@ -103,9 +116,11 @@ def _reset(body: dict) -> dict:
         if body.get("estate"):
             _forget_estate()
             route53.reset()
+            rds_global.forget()
         else:
             route53.forget_bridges()
             rds_overlay.forget_knobs()
+            rds_global.forget_knobs()
             _forget_limits()
     return {"reset": "estate" if body.get("estate") else "control"}
 
@@ -146,6 +161,7 @@ READS = {
 WRITES = {
     "settings": _set_settings,
     "rds": _set_instance,
+    "aurora": _set_cluster,
     "route53": _set_zone,
     "autoscaling": _set_group,
     "faults": traffic.add_fault,

@@ -8,7 +8,16 @@ from localstack.services.moto import call_moto, call_moto_with_request
 from moto.rds.models import rds_backends
 from moto.rds.responses import RDSResponse
 
-from drctl_localstack import paging, rds_create, rds_events, rds_rename, rds_restore, rds_snapshots
+from drctl_localstack import (
+    paging,
+    rds_aurora,
+    rds_create,
+    rds_events,
+    rds_global,
+    rds_rename,
+    rds_restore,
+    rds_snapshots,
+)
 from drctl_localstack import rds_overlay as overlays
 from drctl_localstack.rds_overlay import Busy, GroupChange, Promotion
 from drctl_localstack.rds_rules import NOT_AVAILABLE, find, require_available, require_groups, state_error
@@ -100,6 +109,7 @@ def forward(context: RequestContext, request: dict) -> dict:
 
 
 CUSTOM = {
+    **rds_aurora.OPERATIONS,
     "CreateDBInstance": rds_create.create,
     "CreateDBInstanceReadReplica": rds_create.create_replica,
     "CreateDBSnapshot": rds_snapshots.create,
@@ -133,6 +143,7 @@ def _guarded(operation):
         with LOCK:
             now = time.time()
             overlays.settle_account(context.account_id, now)
+            rds_global.settle(context.account_id, now)
             response = operation(context, request)
             _decorate_response(context, response, now)
             return response
@@ -146,6 +157,8 @@ def _decorate_response(context: RequestContext, response: dict, now: float) -> N
         db = databases.get(shown["DBInstanceIdentifier"])
         if db is not None:
             overlays.decorate(db, shown, now)
+    for shown in [*response.get("DBClusters", []), *filter(None, [response.get("DBCluster")])]:
+        rds_aurora.decorate(context, shown)
 
 
 def table() -> dict:

@@ -27,7 +27,8 @@ from drctl_localstack.rds_rules import (
 
 def begin(db: DBInstance, told: dict) -> None:
     overlays.adopt(db, Overlay(busy=Busy("creating", time.time(), "db_create_ms", told)))
-    rds_expected.apply(db)
+    if not db.db_cluster_identifier:
+        rds_expected.apply(db)
 
 
 def create(context: RequestContext, request: dict) -> dict:

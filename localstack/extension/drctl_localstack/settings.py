@@ -28,6 +28,13 @@ DEFAULTS: dict[str, int | float | bool] = {
     # CloudWatch ReplicaLag of a replica nobody set, and how late a data point becomes visible.
     "replica_lag_s": 1.0,
     "metric_delay_ms": 0,
+    # Aurora global databases: first it is verified, then the writer moves; a failover leaves the others to be made anew.
+    "global_pending_ms": 500,
+    "global_switchover_ms": 2000,
+    "global_failover_ms": 2000,
+    "global_resync_ms": 1000,
+    "global_remove_ms": 500,
+    "global_lag_ms": 100,
     # Auto Scaling: each instance of a batch takes this much longer than the one before it.
     "instance_ready_ms": 500,
     "instance_terminate_ms": 500,
