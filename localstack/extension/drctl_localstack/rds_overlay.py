@@ -70,7 +70,7 @@ class Overlay:
     bridge: Bridge | None = None
 
     def __deepcopy__(self, _) -> "Overlay":
-        """moto copies a source's attributes for a restore, which gets an overlay of its own; runs cannot be copied."""
+        """moto copies a cluster with all that it can reach from it, to show what it was; runs cannot be copied."""
         return Overlay()
 
 

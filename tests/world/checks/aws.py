@@ -3,7 +3,17 @@
 import json
 import sys
 
-from checks.harness import HERE, LOCALSTACK, World, check_apart_with_localstack, equal, eventually, later
+from checks.harness import (
+    HERE,
+    LOCALSTACK,
+    World,
+    check_apart_with_localstack,
+    equal,
+    eventually,
+    later,
+    segment_of,
+    segments,
+)
 
 sys.path.insert(0, f"{HERE}/lib")
 
@@ -24,10 +34,14 @@ def failover(folder: str) -> None:
         with open(f"{world.folder}/aws.json") as file:
             made = json.load(file)
         failed_over(world, made)
+        came_back(world, made)
         replaced(world, made, "west", "east", 1)
         only_server(world, made)
         promoted(world, made, "west")
+        segment = segment_of(world.region("east")["data"])
+        world.fault("kill", "east", "postgres")
         replaced(world, made, "east", "west", 2)
+        assert segment not in segments(), "shared memory of the server that was killed is left"
     finally:
         world.do("down")
 
@@ -83,12 +97,25 @@ def promoted(world: World, made: dict, place: str) -> None:
     equal(world.sql(place, RECOVERS), "f", f"{place} in recovery")
 
 
+def renamed(made: dict, place: str, name: str, new_name: str) -> None:
+    change = {"NewDBInstanceIdentifier": new_name, "ApplyImmediately": "true"}
+    call(made, place, "ModifyDBInstance", DBInstanceIdentifier=name, **change)
+    is_now(made, place, new_name, "available")
+
+
+def came_back(world: World, made: dict) -> None:
+    """As long as nobody has come in its place, the old primary is back under its own name, with its rows."""
+    rows = world.sql("west", "SELECT count(*) FROM ledger")
+    renamed(made, "west", "shop-west", "shop-west-aside")
+    renamed(made, "west", "shop-west-aside", "shop-west")
+    equal(world.sql("west", "SELECT count(*) FROM ledger"), rows, "rows of the one that came back")
+    equal(tag(database(made, "west", "shop-west"), "Address"), world.region("west")["db"], "its endpoint")
+
+
 def replaced(world: World, made: dict, place: str, source: str, row: int) -> None:
     """The old primary makes room, a replica of the new one comes under its name, and what is written there is here."""
     name, old = made["sites"][place]["instance"], f"{made['sites'][place]['instance']}-old"
-    change = {"NewDBInstanceIdentifier": old, "ApplyImmediately": "true"}
-    call(made, place, "ModifyDBInstance", DBInstanceIdentifier=name, **change)
-    is_now(made, place, old, "available")
+    renamed(made, place, name, old)
     gone = world.do("host", place, "psql", "-X", "-d", "shop", "-c", "SELECT 1", code=2)
     assert "Connection refused" in gone, f"the renamed server is not stopped: {gone}"
     assert old in tag(database(made, place, old), "Address"), "the renamed one's endpoint is still that of the server"
