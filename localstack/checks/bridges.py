@@ -92,7 +92,7 @@ def reboot(server: Server) -> None:
 
 @check
 def failure(server: Server) -> None:
-    """what a bridge failed to do stays under way and the failure is shown; another one tries again, and without one it goes on"""
+    """what a bridge failed to do stays under way, and is shown; another one tries again, and without one it goes on"""
     _, name = pair(server, "bridged-broken")
     knob(server, name, bridge=["sh", "-c", "echo no such server >&2; exit 3"])
     with server.settings(promote_lag_before_modifying_ms=0, promote_modifying_ms=0):

@@ -8,7 +8,7 @@ from checks.harness import EAST, MAIN, RUN, WEST, Server, check, equal, refused,
 FAR = "eu-west-1"
 GLOBAL_STATE, STATE, TOGETHER = "InvalidGlobalClusterStateFault", "InvalidDBClusterStateFault", "InvalidParameterCombination"
 NO_GLOBAL, NO_CLUSTER = "GlobalClusterNotFoundFault", "DBClusterNotFoundFault"
-AT_ONCE = {"global_pending_ms": 0, "global_switchover_ms": 0, "global_failover_ms": 0, "global_remove_ms": 0, "global_resync_ms": 0}
+AT_ONCE = {f"global_{what}_ms": 0 for what in ("pending", "switchover", "failover", "remove", "resync")}
 _made: list[str] = []
 
 
@@ -119,17 +119,19 @@ def joining(server: Server) -> None:
     refused(NO_GLOBAL, lambda: cluster(server, "join-x", FAR, GlobalClusterIdentifier="nobodys"))
     refused("DBClusterAlreadyExistsFault", lambda: cluster(server, "join-e", EAST))
     client = server.client("rds", WEST)
-    refused("GlobalClusterAlreadyExistsFault", lambda: client.create_global_cluster(GlobalClusterIdentifier=name, Engine="aurora-mysql"))
+    again = {"GlobalClusterIdentifier": name, "Engine": "aurora-mysql"}
+    refused("GlobalClusterAlreadyExistsFault", lambda: client.create_global_cluster(**again))
     asked = {"GlobalClusterIdentifier": f"other-{RUN}", "SourceDBClusterIdentifier": west}
     refused(STATE, lambda: client.create_global_cluster(**asked))
     refused(TOGETHER, lambda: client.create_global_cluster(**asked, Engine="aurora-postgresql"))
     refused(STATE, lambda: client.delete_db_cluster(DBClusterIdentifier=west.split(":")[-1], SkipFinalSnapshot=True))
     refused(GLOBAL_STATE, lambda: client.delete_global_cluster(GlobalClusterIdentifier=name))
-    empty = client.create_global_cluster(GlobalClusterIdentifier=f"empty-{RUN}", Engine="aurora-postgresql", EngineVersion="16.4")
-    empty = empty["GlobalCluster"]["GlobalClusterIdentifier"]
+    alone = {"GlobalClusterIdentifier": f"empty-{RUN}", "Engine": "aurora-postgresql", "EngineVersion": "16.4"}
+    empty = client.create_global_cluster(**alone)["GlobalCluster"]["GlobalClusterIdentifier"]
     _made.append(empty)
     refused("InvalidParameterValue", lambda: cluster(server, "join-p", WEST, GlobalClusterIdentifier=empty), "MasterUsername")
-    first = cluster(server, "join-p", WEST, GlobalClusterIdentifier=empty, MasterUsername="main", MasterUserPassword="not-a-secret")
+    user = {"MasterUsername": "main", "MasterUserPassword": "not-a-secret"}
+    first = cluster(server, "join-p", WEST, GlobalClusterIdentifier=empty, **user)
     equal(show(server, empty, WEST)["GlobalClusterMembers"][0]["IsWriter"], True, "the first one writes")
     equal(show(server, empty, WEST)["GlobalClusterMembers"][0]["DBClusterArn"], first, "the first one")
 

@@ -151,7 +151,8 @@ def expected(server: Server) -> None:
     knob(server, other, bridge=None)
     equal(show(server, other)["DBInstanceStatus"], "available", "status without the bridge")
     body = {"account": MAIN, "region": EAST, "instance": "x"}
-    for wrong in ({"expected": 1}, {"expected": True, "bridge": "x"}, {"expected": True, "no": 1}, {"expected": False, "status": "x"}):
+    yes, no = {"expected": True}, {"expected": False}
+    for wrong in ({"expected": 1}, {**yes, "bridge": "x"}, {**yes, "no": 1}, {**no, "status": "x"}):
         equal(server.status("rds", body | wrong), 400, f"{wrong}")
     equal(bridges(server, "x"), [], "a wrong one is not kept")
 
