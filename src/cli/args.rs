@@ -90,6 +90,9 @@ pub enum Command {
     Observe(ObserveArgs),
     /// One screen: active sites, protection, debts, guards, last runs
     Status(PlansArg),
+    /// One table for grey failures: what users see, what of the source answers, what stands ready, what a failover would do and cost
+    #[command(after_help = "Example:\n  drctl assess truststream --from us-west-2")]
+    Assess(AssessArgs),
     /// List what of a recovery needs a site that is assumed to be down, with the fix; exit 3 if anything does
     #[command(
         after_help = "Examples:\n  drctl doctor --assume-down us-west-2\n  drctl doctor truststream --assume-down us-west-2 --output json"
@@ -246,6 +249,19 @@ impl IntentArg {
             Self::Reprotect => Intent::Reprotect,
         }
     }
+}
+
+/// For `assess`.
+#[derive(Args, Debug)]
+pub struct AssessArgs {
+    /// Plans, by name or file [default: all that have the site]
+    pub plans: Vec<String>,
+    /// The site that would be left
+    #[arg(long, value_name = "SITE")]
+    pub from: String,
+    /// The site that would be recovered to [default: the only one that is left]
+    #[arg(long, value_name = "SITE")]
+    pub to: Option<String>,
 }
 
 /// For `doctor`.

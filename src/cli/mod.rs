@@ -51,6 +51,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Explain { id } => c::explain::run(printer, id.as_deref()),
         Command::Plan(args) => c::plan::run(global, printer, args),
         Command::Observe(args) => c::observe::run(global, printer, args),
+        Command::Assess(args) => c::assess::run(global, printer, args),
         Command::Doctor(args) => c::doctor::run(global, printer, args),
         Command::Status(args) => c::status::run(global, printer, args),
         Command::Failover(args) => {

@@ -2,6 +2,7 @@
 //!
 //! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
 
+pub mod assessment;
 pub mod capacity;
 pub mod failover;
 pub mod hooks;

@@ -8,6 +8,7 @@
 )]
 
 mod advisories;
+mod assess;
 mod audit;
 #[cfg(feature = "aws")]
 #[path = "../../benches/stub/main.rs"]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::held::{self, Held};
 use super::stage::Stage;
+use super::whatif;
 use crate::cli::args::{DoctorArgs, Global};
 use crate::cli::context::Context;
 use crate::cli::environment::{self, Source};
@@ -11,15 +12,12 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
-use crate::inventory::{Estate, targets};
+use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::ids::{RunId, SiteName};
-use crate::model::runbook::{Intent, Runbook};
-use crate::model::time::Timestamp;
-use crate::model::waiver::{Rule, Waiver};
+use crate::model::ids::SiteName;
+use crate::model::runbook::Intent;
 use crate::plan::Plan;
 use crate::planner::independence::{self, Assumed, Finding, Needs};
-use crate::planner::{self, Input, Refusal, Request};
 use crate::probe::Recorder;
 
 /// Says what of a recovery needs a site that is assumed to be down.
@@ -27,25 +25,12 @@ pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, 
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let down = SiteName::new(&*args.assume_down);
-    let mut plans = context.plans(&args.plans, printer)?;
-    if args.plans.is_empty() {
-        plans.retain(|p| p.sites.contains_key(&down));
-    }
+    let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &down)?;
     let mut documents = Vec::new();
-    let mut needed = plans.is_empty();
-    if plans.is_empty() {
-        return Err(CliError::usage_fix(
-            format!("no plan has a site `{down}`"),
-            "drctl status lists the plans",
-        ));
-    }
+    let mut needed = false;
     for plan in &plans {
-        let Some(site) = plan.sites.get(&down) else {
-            let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
-            let text = format!("plan {} has no site `{down}`", plan.name);
-            return Err(CliError::usage_fix(text, format!("one of: {}", known.join(", "))));
-        };
-        let to = target(plan, &down, args.to.as_deref())?;
+        let to = whatif::target(plan, &down, args.to.as_deref())?;
+        let Some(site) = plan.sites.get(&down) else { continue };
         let findings = examine(&context, &store, plan, (&down, &site.place.region), &to)?;
         needed |= findings.iter().any(|f| f.needs == Needs::Yes);
         if printer.format == Format::Human {
@@ -63,28 +48,6 @@ pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, 
         (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
     }
     Ok(if needed { exit::REFUSED } else { exit::DONE })
-}
-
-/// The site that would be recovered to: named, or the only one that is left.
-fn target(plan: &Plan, down: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
-    if let Some(named) = named.map(SiteName::new) {
-        return match plan.sites.contains_key(&named) && named != *down {
-            true => Ok(named),
-            false => Err(CliError::usage(format!("plan {} cannot be recovered to `{named}`", plan.name))),
-        };
-    }
-    let mut left =
-        plan.sites.iter().filter(|(name, site)| *name != down && site.recovery).map(|(name, _)| name);
-    match (left.next(), left.next()) {
-        (Some(only), None) => Ok(only.clone()),
-        (None, _) => {
-            Err(CliError::usage(format!("plan {} has no site but `{down}` to recover to", plan.name)))
-        }
-        _ => Err(CliError::usage_fix(
-            format!("plan {} could be recovered to several sites", plan.name),
-            "--to SITE",
-        )),
-    }
 }
 
 fn examine(
@@ -110,16 +73,11 @@ fn examine(
     let places: BTreeSet<&str> =
         targets::places(plan).chain(&guard).filter(|p| p.region == region).map(|p| p.name.as_str()).collect();
     let dark = seen.darkened(&places, now);
-    let path = derive(context, plan, (down, to), (&dark, &held), now);
+    let (refusals, runbook) = whatif::failover(context, plan, (down, to), (&dark, &held), now);
     // What only a person could accept is told, and then the rest of the path is looked at all the same.
     let mut findings = Vec::new();
-    let paths: Vec<Result<&Runbook, &[Refusal]>> = match &path {
-        Ok(runbook) => vec![Ok(runbook)],
-        Err((refusals, rest)) => {
-            std::iter::once(Err(refusals.as_slice())).chain(rest.iter().map(Ok)).collect()
-        }
-    };
-    for path in paths {
+    let against = (!refusals.is_empty()).then_some(Err(refusals.as_slice()));
+    for path in against.into_iter().chain(runbook.iter().map(Ok)) {
         let assumed = Assumed {
             plan,
             settings: &context.settings,
@@ -136,54 +94,6 @@ fn examine(
     findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
     findings.dedup();
     Ok(findings)
-}
-
-/// The path on that day, or what stands against it, with the path there would be if people accepted what they can.
-fn derive(
-    context: &Context,
-    plan: &Plan,
-    (down, to): (&SiteName, &SiteName),
-    (estate, held): (&Estate, &Held),
-    now: Timestamp,
-) -> Result<Runbook, (Vec<Refusal>, Option<Runbook>)> {
-    let guard = context.guard_of(plan);
-    let with = |waivers: Vec<Waiver>| {
-        let request = Request {
-            intent: Intent::Failover,
-            from: Some(down.clone()),
-            to: to.clone(),
-            waivers,
-            outage_declared: true,
-            holder: "a run".to_owned(),
-            run: RunId::new("run"),
-        };
-        planner::plan_run(&Input {
-            plan,
-            estate,
-            now,
-            request: &request,
-            busy: &held.busy,
-            debts: &held.debts,
-            kept_out: &held.kept_out,
-            continues: held.continues.as_ref(),
-            groups_before: &held.groups_before,
-            guard: guard.as_ref(),
-            observation_max_age: context.settings.observation_max_age,
-            probe_consecutive: context.settings.probe_consecutive,
-        })
-    };
-    let accept = |rule: &Rule| Waiver {
-        rule: *rule,
-        component: None,
-        accept_loss_ms: Some(plan.objectives.rpo_ms),
-        reason: "assumed".to_owned(),
-        who: context.person(),
-    };
-    with(Vec::new()).map_err(|refusals| {
-        let rules: Vec<Rule> = refusals.iter().map(|r| r.rule).filter(|r| r.waivable()).collect();
-        let book = with(rules.iter().map(accept).collect()).ok();
-        (refusals, book)
-    })
 }
 
 /// What is around drctl itself.

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub mod approve;
+pub mod assess;
 pub mod audit;
 pub mod check;
 pub mod doctor;
@@ -19,3 +20,4 @@ pub mod schema;
 pub mod stage;
 pub mod start;
 pub mod status;
+pub mod whatif;

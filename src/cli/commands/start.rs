@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join;
+
 use super::fleet;
 use super::held::{self, Held};
 use super::outcome::{self, Told};
@@ -246,16 +248,13 @@ impl Starting<'_> {
         self.names_exist(plan)?;
         let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
-        let turns = self.notice(stage, session, plan, (&mut recorder, scope)).await?;
+        let (turns, seen) = self.look_around(stage, session, plan, (&mut recorder, scope)).await?;
         if let Some(future) = self.outage_began.filter(|began| *began > session.world.now()) {
             return Err(CliError::usage(format!(
                 "--outage-began {future} is in the future; it is {} now",
                 session.world.now()
             )));
         }
-        let guard = self.context.guard_of(plan);
-        let guard = guard.as_ref();
-        let seen = estate::look(session, (self.store, scope), plan, guard, &recorder).await?;
         for place in [self.args.to.as_str()].into_iter().chain(plan.connections.keys().map(String::as_str)) {
             if let Some(why) = seen.unauthenticated(place) {
                 return Err(CliError::credentials(place, why));
@@ -313,6 +312,25 @@ impl Starting<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Asks probes and looks at everything: live at the same time, because in an outage each of them waits for a region that is dark.
+    async fn look_around(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        plan: &Plan,
+        (recorder, scope): (&mut Recorder, &str),
+    ) -> Result<(Vec<What>, Estate), CliError> {
+        let guard = self.context.guard_of(plan);
+        let nothing = Recorder::new(self.context.settings.probe_consecutive);
+        let look = estate::look(session, (self.store, scope), plan, guard.as_ref(), &nothing);
+        let (turns, seen) = if stage.sandbox.is_none() {
+            join(self.notice(stage, session, plan, (recorder, scope)), look).await
+        } else {
+            (self.notice(stage, session, plan, (recorder, scope)).await, look.await)
+        };
+        Ok((turns?, Estate { probes: recorder.health(), ..seen? }))
     }
 
     /// Asks probes: in a rehearsal from before the outage until somebody has decided, live for as long as it takes to believe them.

@@ -1,0 +1,101 @@
+//! `drctl assess`
+
+use super::held::{self, Held};
+use super::stage::Stage;
+use super::whatif;
+use crate::cli::args::{AssessArgs, Global};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::{estate, exit};
+use crate::executor::{Patience, Silent, survey};
+use crate::inventory::{Estate, active};
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::SiteName;
+use crate::model::runbook::Intent;
+use crate::model::time::Dur;
+use crate::plan::Plan;
+use crate::planner::assessment::{self, Line, Question, Reads};
+use crate::probe::Recorder;
+
+/// Shows everything that decides whether to fail over, and decides nothing.
+pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let from = SiteName::new(&*args.from);
+    let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &from)?;
+    let mut documents = Vec::new();
+    for plan in &plans {
+        let to = whatif::target(plan, &from, args.to.as_deref())?;
+        let (active, lines) = assess(&context, printer, &store, plan, (&from, &to))?;
+        if printer.format == Format::Human {
+            printer.line(&format!("{}: active in {active}; {from} would be left for {to}", plan.name));
+            lines.iter().for_each(|l| show(printer, l));
+        } else {
+            documents.push(serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "from": from, "to": to, "active": active, "lines": lines,
+            }));
+        }
+    }
+    match (printer.format, documents.as_slice()) {
+        (Format::Human, _) => {}
+        (_, [one]) => printer.document(one),
+        (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
+    }
+    Ok(exit::DONE)
+}
+
+fn assess(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    plan: &Plan,
+    (from, to): (&SiteName, &SiteName),
+) -> Result<(String, Vec<Line>), CliError> {
+    let stage = Stage::of(context, plan, Some(to))?;
+    let (view, none) = (Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let consecutive = context.settings.probe_consecutive;
+    let mut recorder = Recorder::new(consecutive);
+    let probes: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
+    let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
+    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let guard = context.guard_of(plan);
+    let nothing = Recorder::new(consecutive);
+    // A rehearsal is assessed when its outage has begun, if it has one.
+    let later = if stage.sandbox.is_some() { Dur::mins(2) } else { Dur::ZERO };
+    let seen = stage.world.block_on(async {
+        stage.world.sleep_until(stage.world.now() + later).await;
+        let until = stage.world.now() + Dur(every.millis() * u64::from(consecutive));
+        if stage.sandbox.is_none() && !probes.is_empty() {
+            printer.note(&format!(
+                "{}: asking probes, for {} at most",
+                plan.name,
+                until.since(stage.world.now())
+            ));
+        }
+        let look = estate::look(&session, (store, scope), plan, guard.as_ref(), &nothing);
+        let asked = survey::believe(&session, &probes, &mut recorder, until);
+        futures_util::future::join(asked, look).await.1
+    })?;
+    let seen = Estate { probes: recorder.health(), ..seen };
+    let held = match stage.sandbox {
+        Some(_) => Held::default(),
+        None => held::held(store, plan, (Intent::Failover, to))?,
+    };
+    let now = stage.world.now();
+    let (refusals, runbook) = whatif::failover(context, plan, (from, to), (&seen, &held), now);
+    let (refusals, runbook) = (refusals.as_slice(), runbook.as_ref());
+    let lines = assessment::table(&Question { plan, estate: &seen, from, to, refusals, runbook, now });
+    Ok((active::active_site(plan, &seen, now).to_string(), lines))
+}
+
+fn show(p: &Printer, line: &Line) {
+    let word = match line.reads {
+        Reads::Good => p.paint(GREEN, "good   "),
+        Reads::Bad => p.paint(RED, "bad    "),
+        Reads::Unknown => p.paint(YELLOW, "unknown"),
+        Reads::Says => p.paint(DIM, "-      "),
+    };
+    p.line(&format!("  {word} {:<20} {}: {}", line.about.replace('_', " "), line.what, line.detail));
+}

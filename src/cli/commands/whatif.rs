@@ -1,0 +1,121 @@
+//! What a failover would do, for commands that only tell.
+
+use super::held::Held;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::inventory::Estate;
+use crate::model::ids::{RunId, SiteName};
+use crate::model::runbook::{Intent, Runbook};
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Rule, Waiver};
+use crate::plan::Plan;
+use crate::planner::{self, Input, Refusal, Request};
+
+/// What stands against a failover from one site to another, over what is or might be seen, and the path that there is, or would be if
+/// people accepted what they can.
+pub fn failover(
+    context: &Context,
+    plan: &Plan,
+    sites: (&SiteName, &SiteName),
+    seen: (&Estate, &Held),
+    now: Timestamp,
+) -> (Vec<Refusal>, Option<Runbook>) {
+    let accept = |rule: &Rule| Waiver {
+        rule: *rule,
+        component: None,
+        accept_loss_ms: Some(plan.objectives.rpo_ms),
+        reason: "assumed".to_owned(),
+        who: context.person(),
+    };
+    match derive(context, plan, sites, seen, now, Vec::new()) {
+        Ok(runbook) => (Vec::new(), Some(runbook)),
+        Err(refusals) => {
+            let rules: Vec<Rule> = refusals.iter().map(|r| r.rule).filter(|r| r.waivable()).collect();
+            let accepted = rules.iter().map(accept).collect();
+            let runbook = derive(context, plan, sites, seen, now, accepted).ok();
+            (refusals, runbook)
+        }
+    }
+}
+
+fn derive(
+    context: &Context,
+    plan: &Plan,
+    (from, to): (&SiteName, &SiteName),
+    (estate, held): (&Estate, &Held),
+    now: Timestamp,
+    waivers: Vec<Waiver>,
+) -> Result<Runbook, Vec<Refusal>> {
+    let guard = context.guard_of(plan);
+    let request = Request {
+        intent: Intent::Failover,
+        from: Some(from.clone()),
+        to: to.clone(),
+        waivers,
+        outage_declared: true,
+        holder: "a run".to_owned(),
+        run: RunId::new("run"),
+    };
+    planner::plan_run(&Input {
+        plan,
+        estate,
+        now,
+        request: &request,
+        busy: &held.busy,
+        debts: &held.debts,
+        kept_out: &held.kept_out,
+        continues: held.continues.as_ref(),
+        groups_before: &held.groups_before,
+        guard: guard.as_ref(),
+        observation_max_age: context.settings.observation_max_age,
+        probe_consecutive: context.settings.probe_consecutive,
+    })
+}
+
+/// The site that would be recovered to: named, or the only one that is left.
+///
+/// # Errors
+/// If it is none of the plan's, or nobody said which of several.
+pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
+    if let Some(named) = named.map(SiteName::new) {
+        return match plan.sites.contains_key(&named) && named != *from {
+            true => Ok(named),
+            false => Err(CliError::usage(format!("plan {} cannot be recovered to `{named}`", plan.name))),
+        };
+    }
+    let mut left =
+        plan.sites.iter().filter(|(name, site)| *name != from && site.recovery).map(|(name, _)| name);
+    match (left.next(), left.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => {
+            Err(CliError::usage(format!("plan {} has no site but `{from}` to recover to", plan.name)))
+        }
+        _ => Err(CliError::usage_fix(
+            format!("plan {} could be recovered to several sites", plan.name),
+            "--to SITE",
+        )),
+    }
+}
+
+/// The plans that are meant: those that were named, or all that have the site.
+///
+/// # Errors
+/// If one of them has no such site, or none has.
+pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<Vec<Plan>, CliError> {
+    if named.is_empty() {
+        let plans: Vec<_> = plans.into_iter().filter(|p| p.sites.contains_key(site)).collect();
+        return match plans.is_empty() {
+            true => Err(CliError::usage_fix(
+                format!("no plan has a site `{site}`"),
+                "drctl status lists the plans",
+            )),
+            false => Ok(plans),
+        };
+    }
+    if let Some(plan) = plans.iter().find(|p| !p.sites.contains_key(site)) {
+        let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
+        let text = format!("plan {} has no site `{site}`", plan.name);
+        return Err(CliError::usage_fix(text, format!("one of: {}", known.join(", "))));
+    }
+    Ok(plans)
+}

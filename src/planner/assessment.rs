@@ -1,0 +1,233 @@
+//! One table for the hour in which nobody knows whether to fail over: what users see, what of the source answers, what stands ready,
+//! what a failover would do, and what it would cost.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Refusal, path};
+use crate::inventory::{Estate, Observation, targets};
+use crate::model::action::{Action, Scale};
+use crate::model::ids::SiteName;
+use crate::model::runbook::{Probe, ProbeRole, Runbook};
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+use crate::plan::Plan;
+use crate::plan::types::Spec;
+
+/// How a line of the table reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// As it should be.
+    Good,
+    /// Not as it should be.
+    Bad,
+    /// Nobody knows. Never rounded up.
+    Unknown,
+    /// Neither: what would be done.
+    Says,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Line {
+    /// `users`, `source_control_plane`, `source_data_plane`, `replica`, `capacity`, `failover`, `loss`, `refusal`.
+    pub about: &'static str,
+    /// Which.
+    pub what: String,
+    /// How it reads.
+    pub reads: Reads,
+    /// In words.
+    pub detail: String,
+}
+
+/// What is assessed.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The application.
+    pub plan: &'a Plan,
+    /// What was just seen.
+    pub estate: &'a Estate,
+    /// The site that would be left.
+    pub from: &'a SiteName,
+    /// The site that would be recovered to.
+    pub to: &'a SiteName,
+    /// What stands against a failover.
+    pub refusals: &'a [Refusal],
+    /// What it would do, if people accepted what they can.
+    pub runbook: Option<&'a Runbook>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The table.
+pub fn table(of: &Question<'_>) -> Vec<Line> {
+    let mut lines = of.users();
+    lines.extend(of.source("source_control_plane", false));
+    lines.extend(of.source("source_data_plane", true));
+    for component in of.plan.components.values() {
+        match &component.spec {
+            Spec::Database(spec) => {
+                let db = targets::database(of.plan, &component.name, spec, of.to);
+                lines.extend(
+                    db.into_iter().flat_map(|db| of.replica(component.name.as_str(), Target::Database(db))),
+                );
+            }
+            Spec::Autoscaling(spec) => {
+                let group = targets::group(of.plan, &component.name, spec, of.to);
+                lines.extend(group.map(|g| of.capacity(component.name.as_str(), &Target::Group(g))));
+            }
+            Spec::Route53(_) | Spec::External(_) => {}
+        }
+    }
+    lines.extend(of.failover());
+    lines
+}
+
+fn line(about: &'static str, what: impl Into<String>, reads: Reads, detail: impl Into<String>) -> Line {
+    Line { about, what: what.into(), reads, detail: detail.into() }
+}
+
+impl Question<'_> {
+    /// From this machine; other vantage points see other things.
+    fn users(&self) -> Vec<Line> {
+        let said = |probe: &Probe| {
+            let key = &probe.key();
+            // One that stands by need not serve yet.
+            let stands_by = probe.role == ProbeRole::Site && probe.site.as_ref() == Some(self.to);
+            let health = self.estate.probes.get(key);
+            let since = health.and_then(|h| h.since).map_or_else(String::new, |s| format!(" since {s}"));
+            match health.and_then(|h| h.good) {
+                Some(true) => {
+                    line("users", key.clone(), Reads::Good, format!("good{since}, from this machine"))
+                }
+                Some(false) if stands_by => {
+                    line("users", key.clone(), Reads::Says, format!("bad{since}: it does not serve yet"))
+                }
+                Some(false) => {
+                    line("users", key.clone(), Reads::Bad, format!("bad{since}, from this machine"))
+                }
+                None => line("users", key.clone(), Reads::Unknown, "no samples in a row agree"),
+            }
+        };
+        self.plan.probes.iter().map(|p| said(&p.value)).collect()
+    }
+
+    /// The services of the source's region, or its databases by their own protocol.
+    fn source(&self, about: &'static str, by_sql: bool) -> Vec<Line> {
+        let mut services: Vec<(&'static str, Vec<&Observation>)> = Vec::new();
+        for target in targets::of_plan(self.plan, None) {
+            let here = target.place().is_some_and(|p| p.name == self.from.as_str());
+            let service = target.service();
+            let Some(seen) = self.estate.now(&target).filter(|_| here && (service == "sql") == by_sql) else {
+                continue;
+            };
+            match services.iter_mut().find(|(name, _)| *name == service) {
+                Some((_, all)) => all.push(seen),
+                None => services.push((service, vec![seen])),
+            }
+        }
+        services.into_iter().map(|(name, seen)| answers(about, name, &seen)).collect()
+    }
+
+    fn replica(&self, name: &str, target: Target) -> Vec<Line> {
+        let Some(seen) = self.estate.now(&target) else { return Vec::new() };
+        let Some(State::Database(db)) = seen.state() else {
+            return vec![line("replica", name, Reads::Unknown, seen.why_not())];
+        };
+        let what = format!("{name} in {}", self.to);
+        if !db.is_replica() {
+            return vec![line("replica", what, Reads::Bad, "it takes writes: it is no replica")];
+        }
+        let keeps_up = match db.streaming {
+            Some(true) => (Reads::Good, "streams"),
+            Some(false) => (Reads::Bad, "does not stream"),
+            None => (Reads::Unknown, "nobody tells whether it streams"),
+        };
+        let mut lines =
+            vec![line("replica", what.clone(), keeps_up.0, format!("{}, `{}`", keeps_up.1, db.status))];
+        let how = db.last_commit_source.as_deref().unwrap_or("sql");
+        lines.push(match db.last_commit {
+            Some(at) => {
+                let age = self.now.since(at);
+                let cost = format!("at most {age} of writes, if the old primary is not fenced first (last commit replayed {at}, by {how})");
+                line("loss", what, Reads::Says, cost)
+            }
+            None => line("loss", what, Reads::Unknown, "nobody knows which commit was replayed last"),
+        });
+        lines
+    }
+
+    fn capacity(&self, name: &str, target: &Target) -> Line {
+        let what = format!("{name} in {}", self.to);
+        let wanted = self.runbook.and_then(|book| {
+            book.steps.iter().find_map(|s| match &s.action {
+                Action::Scale(Scale { group, to, .. })
+                    if Target::Group(group.clone()).key() == target.key() =>
+                {
+                    Some(to.desired)
+                }
+                _ => None,
+            })
+        });
+        match self.estate.now(target) {
+            Some(Observation::Value { state: State::Group(g), .. }) => {
+                let wanted = wanted.map_or_else(String::new, |n| format!("; a failover asks for {n}"));
+                let failure = g
+                    .last_failure
+                    .as_deref()
+                    .map_or_else(String::new, |f| format!("; last activity failed: {f}"));
+                let reads = if g.last_failure.is_some() { Reads::Bad } else { Reads::Good };
+                line("capacity", what, reads, format!("{} in service{wanted}{failure}", g.in_service))
+            }
+            seen => {
+                line("capacity", what, Reads::Unknown, seen.map_or_else(String::new, Observation::why_not))
+            }
+        }
+    }
+
+    fn failover(&self) -> Vec<Line> {
+        let said = self.refusals.iter().map(|r| {
+            let of = r.component.as_ref().map_or_else(String::new, |c| format!(":{c}"));
+            let lifts = r.flag.as_ref().unwrap_or(&r.acceptable);
+            line("refusal", format!("{}{of}", r.rule), Reads::Bad, format!("{}; {lifts}", r.facts))
+        });
+        let mut lines: Vec<_> = said.collect();
+        let Some(book) = self.runbook else { return lines };
+        if book.is_empty() {
+            lines.push(line("failover", "nothing", Reads::Says, "everything is there already"));
+            return lines;
+        }
+        let critical = path::critical(book);
+        let met = if critical.expected > book.objectives.rto_ms { Reads::Bad } else { Reads::Says };
+        let time = format!(
+            "{} steps, {} expected, {} by timeouts; promised is {}",
+            book.steps.len(),
+            critical.expected,
+            critical.worst,
+            book.objectives.rto_ms
+        );
+        lines.push(line("failover", format!("to {}", self.to), met, time));
+        let no_return = path::points_of_no_return(book);
+        lines.extend(
+            no_return
+                .iter()
+                .map(|(s, why)| line("failover", s.id.as_str(), Reads::Says, format!("no way back: {why}"))),
+        );
+        lines
+    }
+}
+
+fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
+    let there = seen.iter().filter(|o| o.answered()).count();
+    let why = seen.iter().find(|o| !o.answered()).map_or_else(String::new, |o| format!("; {}", o.why_not()));
+    let unsure =
+        |o: &&&Observation| matches!(o, Observation::Denied { .. } | Observation::Unauthenticated { .. });
+    let reads = match (there, seen.iter().any(|o| unsure(&o))) {
+        (n, _) if n == seen.len() => Reads::Good,
+        (_, true) => Reads::Unknown,
+        _ => Reads::Bad,
+    };
+    line(about, service, reads, format!("{there} of {} looks answered{why}", seen.len()))
+}

@@ -1,0 +1,70 @@
+//! `drctl assess`: the table for the hour in which nobody knows.
+
+use serde_json::Value;
+
+use crate::cli::Folder;
+
+/// Lines as `about what: reads`.
+fn table(folder: &Folder, scenario: &str) -> Vec<(String, String, String, String)> {
+    let args = ["assess", "truststream", "--from", "us-west-2", "--sandbox", scenario, "--output", "json"];
+    let document: Value = serde_json::from_str(&folder.ok(&args)).unwrap();
+    let text = |l: &Value, key: &str| l[key].as_str().unwrap().to_owned();
+    let lines = document["lines"].as_array().unwrap().iter();
+    lines.map(|l| (text(l, "about"), text(l, "what"), text(l, "reads"), text(l, "detail"))).collect()
+}
+
+fn reads(of: &[(String, String, String, String)], about: &str, what: &str) -> String {
+    let found = of.iter().find(|(a, w, ..)| a == about && w.contains(what));
+    found.map(|(.., reads, _)| reads.clone()).unwrap_or_else(|| panic!("no {about} {what}: {of:#?}"))
+}
+
+#[test]
+fn each_kind_of_outage_reads_as_what_it_is() {
+    let folder = Folder::with_plans();
+    for (scenario, users, control, data, replica) in [
+        ("calm", "good", "good", "good", "good"),
+        // Grey: users fail, and everything of the source answers somehow.
+        ("region-slow", "bad", "good", "good", "good"),
+        ("region-lost", "bad", "good", "bad", "bad"),
+        ("region-dark", "bad", "bad", "bad", "bad"),
+    ] {
+        let lines = table(&folder, scenario);
+        let read = |about: &str, what: &str| reads(&lines, about, what);
+        assert_eq!(
+            [
+                read("users", "public"),
+                read("source_control_plane", "rds"),
+                read("source_data_plane", "sql"),
+                read("replica", "db")
+            ],
+            [users, control, data, replica],
+            "{scenario}: {lines:#?}"
+        );
+        assert_eq!(read("users", "direct@us-east-1"), "says", "a standby need not serve: {lines:#?}");
+        assert_eq!(read("failover", "promote.db"), "says", "what it would do is told in any case");
+    }
+}
+
+#[test]
+fn what_it_would_cost_and_what_stands_against_it_is_told() {
+    let folder = Folder::with_plans();
+    let calm = table(&folder, "calm");
+    let refused = |of: &[(String, String, String, String)]| -> Vec<String> {
+        of.iter().filter(|(a, ..)| a == "refusal").map(|(_, w, ..)| w.clone()).collect()
+    };
+    assert_eq!(refused(&calm), ["healthy-source"]);
+    let dark = table(&folder, "region-dark");
+    assert_eq!(refused(&dark), ["unfenced-promotion:db"]);
+    let (.., cost) = dark.iter().find(|(a, ..)| a == "loss").unwrap();
+    assert!(cost.contains("at most 1m") && cost.contains("not fenced first"), "{cost}");
+    let lagging = table(&folder, "replica-lagging");
+    let (.., cost) = lagging.iter().find(|(a, ..)| a == "loss").unwrap();
+    assert!(cost.contains("at most 8m"), "eight minutes behind, and the outage: {cost}");
+}
+
+#[test]
+fn assessing_changes_nothing() {
+    let folder = Folder::with_plans();
+    let _ = table(&folder, "region-dark");
+    assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs"), "a table is no run");
+}
