@@ -1,7 +1,10 @@
 //! What a run that is not finished hands on to one that takes its place.
 
-use super::state::{Mode, RunState};
+use std::collections::BTreeMap;
+
+use super::state::{Mode, RunState, Turn};
 use crate::model::action::{Action, Write};
+use crate::model::event::What;
 use crate::model::facts::Fact;
 use crate::model::ids::SiteName;
 use crate::model::runbook::{Inherited, Intent};
@@ -47,4 +50,31 @@ pub fn continued(state: &RunState, to: &SiteName) -> Result<Continued, String> {
     }
     let from = runbook.from.clone().filter(|_| runbook.to == *to || state.promoted.is_empty());
     Ok(Continued { run: run.clone(), intent: runbook.intent, from, holders, fences })
+}
+
+/// How the probes of a run turned last.
+pub fn last_turns(state: &RunState) -> BTreeMap<String, Turn> {
+    state.turns.iter().filter_map(|(probe, turns)| Some((probe.clone(), turns.last()?.clone()))).collect()
+}
+
+/// Users who failed when the run that is continued saw them last have failed since, until somebody saw that they do not: the outage
+/// began where it saw it begin.
+pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<What> {
+    let failing = before.iter().filter(|(_, turn)| !turn.good);
+    let began = failing.map(|(probe, turn)| What::ProbeTurned {
+        probe: probe.clone(),
+        good: false,
+        since: turn.since,
+        last_other: turn.last_other,
+        detail: "as the run saw that this one continues".to_owned(),
+    });
+    // When they were served again, nobody saw: at some time since then.
+    let unwatched = |what| match what {
+        What::ProbeTurned { probe, good: true, since, last_other: None, detail } => {
+            let last_other = before.get(&probe).filter(|t| !t.good).map(|t| t.since);
+            What::ProbeTurned { probe, good: true, since, last_other, detail }
+        }
+        other => other,
+    };
+    began.chain(turns.into_iter().map(unwatched)).collect()
 }

@@ -23,7 +23,7 @@ use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
 use drctl::planner::{self, Continued, Debt, Input, Refusal, Request};
 use drctl::probe::Recorder;
-use drctl::run::continued::continued;
+use drctl::run::continued::{continued, last_turns, seen_before};
 use drctl::run::state::Mode;
 use drctl::world::World;
 
@@ -125,6 +125,7 @@ impl Rig {
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
+            let turns = seen_before(&last_turns(&state), turns);
             let owned = create::create(&session, self.created(&runbook, digest), "test", turns).unwrap();
             for letter in letters {
                 journal.post(&owned.run, world.now(), &Person::claimed("test"), letter).unwrap();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
+use drctl::executor::create;
 use drctl::model::event::{Outcome, What};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
@@ -15,11 +16,11 @@ use drctl::run::state::Mode;
 
 use crate::cancelled::settings;
 use crate::resume::{estates, events};
-use crate::rig::{Rehearsed, Rig, Seen, plan};
+use crate::rig::{BEGAN, Rehearsed, Rig, Seen, plan, run_id};
 
-/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. One database in
-/// `managed` is a server of one's own.
-fn random_plan(seed: u64, managed: u64) -> String {
+/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. What is moved as
+/// planned has a fence by SQL.
+fn random_plan(seed: u64, moves: bool) -> String {
     let die = |what: &str, below: u64| roll(seed, &[what], below);
     let mut text = String::from(
         "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
@@ -33,7 +34,7 @@ fn random_plan(seed: u64, managed: u64) -> String {
         };
         let verify =
             if die(&format!("verify{i}"), 4) > 0 { "\n    verify: {sql_write: {table: canary}}" } else { "" };
-        if die(&format!("own{i}"), managed) == 0 {
+        if die(&format!("own{i}"), if moves { 2 } else { 4 }) == 0 {
             let at = |site: &str| {
                 format!(
                     "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}}}}}"
@@ -47,8 +48,8 @@ fn random_plan(seed: u64, managed: u64) -> String {
             );
             continue;
         }
-        let ladder = ["[sql, security_group]", "[security_group]", "[sql]", "[security_group, sql]"]
-            [usize::try_from(die(&format!("ladder{i}"), 4)).unwrap()];
+        let ladders = ["[sql, security_group]", "[sql]", "[security_group, sql]", "[security_group]"];
+        let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), if moves { 2 } else { 4 })).unwrap()];
         let _ = writeln!(
             text,
             "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
@@ -90,8 +91,7 @@ fn rig(seed: u64) -> Rig {
     let scenario =
         SCENARIOS[usize::try_from(roll(seed, &["scenario"], SCENARIOS.len() as u64)).unwrap()].name;
     let loses = Scenario::find(scenario).unwrap().loses_home;
-    // Only servers of one's own can be moved as planned.
-    let mut rig = Rig::new(plan(&random_plan(seed, if loses { 4 } else { 1 })), scenario, seed);
+    let mut rig = Rig::new(plan(&random_plan(seed, !loses)), scenario, seed);
     rig.intent = match scenario {
         "calm" => Intent::Switchover,
         "away" => Intent::Failback,
@@ -139,6 +139,68 @@ fn check(seed: u64) {
     let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
     assert!(bytes(&done) == bytes(&again), "the same seed gave another journal: {context}");
     interrupted(&rig, &done, &context);
+    if rig.intent == Intent::Switchover {
+        dies_in_the_move(&rig, &done, &context);
+    }
+}
+
+/// The process dies somewhere in a planned move, and then the source does, all of it or not: a failover takes the move's place, over
+/// an estate that misbehaves.
+fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
+    let all = events(done);
+    if all.len() < 4 {
+        return;
+    }
+    let n = 2 + usize::try_from(roll(rig.seed, &["move dies"], all.len() as u64 - 3)).unwrap();
+    let dark = roll(rig.seed, &["dark"], 2) == 0;
+    let lost_after = done.ended.state.last_at.since(BEGAN).plus(Dur::mins(5));
+    let faults = if roll(rig.seed, &["faulty"], 2) == 0 { 200 } else { 0 };
+    let scenario =
+        Scenario { loses_home: true, control_plane_lost: dark, lost_after, faults, ..rig.scenario.clone() };
+    for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
+        let context =
+            format!("source dead ({dark}) after {n} events of a move, variant {variant}: {context}");
+        let state = create::replay(&run_id(), &done.records[..n]).unwrap();
+        if state.finished() {
+            continue;
+        }
+        let mut next = Rig {
+            scenario: scenario.clone(),
+            later: Some(BEGAN + lost_after + Dur::mins(3)),
+            ..Rig::new(rig.plan.clone(), "calm", rig.seed)
+        };
+        let mut failed_over = next.take_over(&done.records[..n], &notes, &[]);
+        if failed_over.is_err() {
+            next.waivers = vec![accept(Rule::UnfencedPromotion), accept(Rule::ExposureAboveRpo)];
+            failed_over = next.take_over(&done.records[..n], &notes, &[]);
+        }
+        match failed_over {
+            Ok(after) => {
+                let after = Rehearsed { resumed: true, ..after };
+                safe_and_told(&next, &after, &context);
+                // An outage that was over before is in the report of the move.
+                if state.turns.values().all(|turns| turns.last().is_none_or(|t| !t.good) || turns.len() == 1)
+                {
+                    rto_told(&after, &context);
+                }
+            }
+            // Users are served already, from the other site.
+            Err(refusals) => assert!(
+                refusals.iter().all(|r| r.rule == Rule::HealthySource),
+                "a failover with every waiver was refused: {refusals:#?}: {context}"
+            ),
+        }
+    }
+}
+
+fn accept(rule: Rule) -> Waiver {
+    Waiver {
+        rule,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(120)),
+        reason: "simulated".to_owned(),
+        who: Person::claimed("test"),
+    }
 }
 
 /// The process dies somewhere, with the effects of its last calls and without: another carries the run on, or a person cancels it.
@@ -190,6 +252,11 @@ fn assert_no_call_twice(done: &Rehearsed, context: &str) {
 }
 
 pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
+    safe_and_told(rig, done, context);
+    rto_told(done, context);
+}
+
+fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
     let state = &done.ended.state;
     let truth = &done.truth;
     let waived = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
@@ -213,6 +280,11 @@ pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
             _ => {}
         }
     }
+}
+
+fn rto_told(done: &Rehearsed, context: &str) {
+    let (state, truth) = (&done.ended.state, &done.truth);
+    let attained = attainment(state, state.finished_at.unwrap_or(state.last_at));
     if let (Basis::UpperBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
         let exact = truth.outage_ms().unwrap_or_default();
         assert!(rto >= exact, "RTO flatters: {rto} against {exact}: {context}");

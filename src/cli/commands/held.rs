@@ -17,7 +17,7 @@ use crate::model::target::DatabaseRef;
 use crate::plan::Plan;
 use crate::planner::{Busy, Continued, Debt};
 use crate::run::RunState;
-use crate::run::continued::continued;
+use crate::run::continued::{continued, last_turns, seen_before};
 use crate::run::state::Turn;
 
 /// What earlier runs of a plan left.
@@ -38,17 +38,9 @@ pub struct Held {
 }
 
 impl Held {
-    /// Users who failed before the last look at them have failed since: the outage began where the run that is continued saw it begin.
+    /// Turns of probes, with what the run that is continued saw before them.
     pub fn seen_before(&self, turns: Vec<What>) -> Vec<What> {
-        let earlier = |what| match what {
-            What::ProbeTurned { probe, good: false, since, last_other: None, detail } => {
-                let before = self.turns.get(&probe).filter(|t| !t.good && t.since <= since);
-                let (since, last_other) = before.map_or((since, None), |t| (t.since, t.last_other));
-                What::ProbeTurned { probe, good: false, since, last_other, detail }
-            }
-            other => other,
-        };
-        turns.into_iter().map(earlier).collect()
+        seen_before(&self.turns, turns)
     }
 }
 
@@ -117,8 +109,4 @@ fn may_continue(
         ));
     }
     continued(state, to)
-}
-
-fn last_turns(state: &RunState) -> BTreeMap<String, Turn> {
-    state.turns.iter().filter_map(|(probe, turns)| Some((probe.clone(), turns.last()?.clone()))).collect()
 }
