@@ -101,6 +101,7 @@ fn runbook(shape: Shape) -> Runbook {
         steps: (0..STEPS).map(step).collect(),
         notes: Vec::new(),
         inherits: Vec::new(),
+        asked: Vec::new(),
     }
 }
 
@@ -142,7 +143,7 @@ fn run(folder: &Path, shape: Shape) -> Duration {
     };
     let book = runbook(shape);
     world.block_on(async {
-        let owned = create::create(&session, created(&book), "bench", Vec::new()).unwrap();
+        let owned = create::create(&session, created(&book), "bench", Vec::new(), None).unwrap();
         let began = Instant::now();
         let ended = drive::drive(&session, owned, Recorder::new(3)).await.unwrap();
         let took = began.elapsed();

@@ -181,7 +181,10 @@ impl Live {
         }
         match self.way_in(&db).await {
             Ok((endpoint, login)) => match self.postgres.server(&endpoint, &login).await {
-                Observation::Value { state: State::Database(there), .. } => Replayed::BySql(Box::new(there)),
+                // An endpoint that leads to the writer says nothing of the replica.
+                Observation::Value { state: State::Database(there), .. } if there.is_replica() => {
+                    Replayed::BySql(Box::new(there))
+                }
                 // A server whose administrator may not read all of that tells its last commit perhaps.
                 Observation::Denied { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
                     Some(commit) => Replayed::Commit(commit),

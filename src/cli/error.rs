@@ -82,6 +82,11 @@ impl From<StoreError> for CliError {
             }
             StoreError::NoRun(_) => ("no_run", Some("drctl runs list shows what there is; rehearsals are listed with --sandbox".to_owned()), exit::USAGE),
             StoreError::Busy { run, .. } => ("component-busy", Some(format!("drctl runs resume {run}, or drctl runs cancel {run} --reason TEXT")), exit::HELD),
+            StoreError::Moved(run) => (
+                "continued-run-moved",
+                Some(format!("look at it (drctl runs show {run}), and plan again")),
+                exit::HELD,
+            ),
             StoreError::Owned(run) => ("owned", Some(format!("watch it with drctl runs watch {run}; signals such as approve and pause reach it from here")), exit::HELD),
         };
         Self { code, message: e.to_string(), hint, exit }

@@ -1,9 +1,10 @@
 //! A run begins to exist, or is read back.
 
 use super::{DriveError, Session};
-use crate::journal::{Closing, Record};
+use crate::journal::{Closing, Record, StoreError};
 use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
+use crate::planner::Continued;
 use crate::run::RunState;
 
 /// A run that this process owns.
@@ -28,8 +29,9 @@ pub fn create(
     created: RunCreated,
     owner: &str,
     turns: Vec<What>,
+    continues: Option<&Continued>,
 ) -> Result<Owned, DriveError> {
-    let closes = match &created.continues {
+    let closes = match continues {
         Some(old) => Some(close(session, old, &created, owner)?),
         None => None,
     };
@@ -52,7 +54,16 @@ pub fn create(
 }
 
 /// The last events of the run that another one continues: nothing of it is taken back.
-fn close(session: &Session<'_>, old: &RunId, by: &RunCreated, owner: &str) -> Result<Closing, DriveError> {
+fn close(
+    session: &Session<'_>,
+    Continued { run: old, events: planned, .. }: &Continued,
+    by: &RunCreated,
+    owner: &str,
+) -> Result<Closing, DriveError> {
+    // Somebody went on with it since it was read, and what was planned may not be so any more.
+    if session.journal.read(old)?.len() as u64 != *planned || !session.journal.letters(old)?.is_empty() {
+        return Err(DriveError::Store(StoreError::Moved(old.clone())));
+    }
     let opened = session.journal.open(old)?;
     let mut state = replay(old, &opened.records)?;
     session.world.not_before(state.last_at);

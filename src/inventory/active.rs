@@ -10,8 +10,8 @@ use super::estate::{Estate, Known};
 use super::observation::Observation;
 use super::targets;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::state::{DatabaseState, RecordPolicy, RecordSet, State};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::state::{DatabaseRole, DatabaseState, RecordPolicy, RecordSet, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec};
 
@@ -114,6 +114,16 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
             ActiveSite::Unknown
         }
         _ => ActiveSite::Split(all.into_iter().map(|(c, v)| (c, v.site)).collect()),
+    }
+}
+
+/// Whether a server gets what another one writes, as far as that can be seen: of a managed replica the control plane names its source.
+pub fn follows(db: &DatabaseState, engine: Engine, source: &DatabaseRef) -> bool {
+    let DatabaseRole::Replica { source: named } = &db.role else { return false };
+    match engine {
+        Engine::Postgres => db.streaming == Some(true),
+        // An id within one region, an ARN across two.
+        Engine::Rds => db.streaming != Some(false) && named.rsplit(':').next() == Some(source.id.as_str()),
     }
 }
 

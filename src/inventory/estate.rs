@@ -112,9 +112,9 @@ impl Estate {
         self.entries.get(&target.key()).map(|e| &e.now)
     }
 
-    /// How a target was when it was last seen, if it was not seen now.
-    pub fn last(&self, target: &Target) -> Option<&State> {
-        self.entries.get(&target.key())?.last.as_ref().map(|r| &r.state)
+    /// How a target was when it was last seen, and when, if it was not seen now.
+    pub fn last_seen(&self, target: &Target) -> Option<&Remembered> {
+        self.entries.get(&target.key())?.last.as_ref()
     }
 
     fn known<T>(&self, target: &Target, at: Timestamp, pick: impl Fn(&State) -> Option<&T>) -> Known<'_, T> {

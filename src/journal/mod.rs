@@ -78,6 +78,9 @@ pub enum StoreError {
     /// Another process holds the run.
     #[error("run {0} is driven by another process")]
     Owned(RunId),
+    /// The run that was to be continued is not as it was when it was planned for.
+    #[error("somebody went on with run {0} in the meantime, or asked it to end")]
+    Moved(RunId),
 }
 
 /// A run as lists show it.

@@ -108,20 +108,16 @@ fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
     );
     let options = [
         ("--db-subnet-group-name", like.subnet_group.clone()),
-        ("--db-parameter-group-name", like.parameter_group.clone()),
-        ("--kms-key-id", like.kms_key.clone()),
+        ("--db-parameter-group-name", like.creation_parameters().cloned()),
+        ("--kms-key-id", like.creation_key(&replica.source_arn).cloned()),
         ("--storage-type", like.storage.clone()),
-        ("--iops", like.iops.map(|n| n.to_string())),
+        ("--iops", like.creation_iops().map(|n| n.to_string())),
         ("--port", like.port.map(|n| n.to_string())),
     ];
     for (option, value) in options.into_iter().filter_map(|(o, v)| Some((o, v?))) {
         text.push_str(&format!(" {option} {}", quoted(&value)));
     }
-    for (name, on) in [
-        ("multi-az", like.multi_az),
-        ("publicly-accessible", like.public),
-        ("deletion-protection", like.deletion_protection),
-    ] {
+    for (name, on) in [("multi-az", like.multi_az), ("publicly-accessible", like.public)] {
         text.push_str(&format!(" --{}{name}", if on { "" } else { "no-" }));
     }
     aws(db, "rds", "CreateDBInstanceReadReplica", true, text)

@@ -283,6 +283,9 @@ pub struct Runbook {
     /// What the run that this one continues proved, and what still stands of it. Facts, never approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherits: Vec<Inherited>,
+    /// Components whose promotion the run that this one continues asked for: that cannot be taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<ComponentName>,
 }
 
 /// A fence that another run set, or may have set.

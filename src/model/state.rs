@@ -99,6 +99,9 @@ pub struct DatabaseState {
 pub struct InstanceSettings {
     /// Its ARN.
     pub arn: String,
+    /// Its engine, such as `postgres`.
+    #[serde(default)]
+    pub engine: String,
     /// Its class, such as `db.r6g.large`.
     pub class: String,
     /// Its subnet group.
@@ -137,6 +140,29 @@ impl DatabaseState {
     /// Whether it is a replica.
     pub fn is_replica(&self) -> bool {
         matches!(self.role, DatabaseRole::Replica { .. })
+    }
+}
+
+impl InstanceSettings {
+    /// Whether it is PostgreSQL, of which RDS takes no parameter group at the creation of a replica.
+    pub fn is_postgres(&self) -> bool {
+        self.engine.is_empty() || self.engine.contains("postgres")
+    }
+
+    /// What a replica's creation may name as its parameter group.
+    pub fn creation_parameters(&self) -> Option<&String> {
+        self.parameter_group.as_ref().filter(|_| !self.is_postgres())
+    }
+
+    /// Operations a second, where they are provisioned: of gp3 they are a property of its size below 400 GiB.
+    pub fn creation_iops(&self) -> Option<i32> {
+        self.iops.filter(|_| self.storage.as_deref().is_some_and(|s| s.starts_with("io")))
+    }
+
+    /// The key, where a source in another region makes it needed.
+    pub fn creation_key(&self, source_arn: &str) -> Option<&String> {
+        let region = |arn: &str| arn.split(':').nth(3).map(str::to_owned);
+        self.kms_key.as_ref().filter(|_| region(&self.arn) != region(source_arn))
     }
 }
 

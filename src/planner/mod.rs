@@ -48,6 +48,8 @@ pub struct Input<'a> {
     pub kept_out: &'a [DatabaseRef],
     /// The unfinished run that this one takes the place of.
     pub continues: Option<&'a Continued>,
+    /// Servers that earlier runs proved fenced, by which run, and the word that the fence left.
+    pub fenced: &'a [(DatabaseRef, RunId, Option<String>)],
     /// Security groups that earlier runs took from servers that they fenced.
     pub groups_before: &'a [(DatabaseRef, Vec<String>)],
     /// Where guards are kept.
@@ -104,8 +106,12 @@ pub struct Debt {
 pub struct Continued {
     /// The run.
     pub run: RunId,
+    /// How many events it had when it was read: with more, it is another run than the one that was planned for.
+    pub events: u64,
     /// What it was for.
     pub intent: Intent,
+    /// Components whose promotion it asked for, to the site that is recovered to.
+    pub asked: Vec<ComponentName>,
     /// The site that it leaves, and that is left now, unless it made others active than the one that is recovered to.
     pub from: Option<SiteName>,
     /// How its guards name it.
@@ -145,7 +151,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
 /// The site that is left: named, or else where the application is active.
 fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
     // Where the application is already is not what is left: somebody may have promoted by hand.
-    let moved = || input.continues.and_then(|c| c.from.clone());
+    let moved = || input.continues.and_then(|c| c.from.clone()).filter(|from| *from != input.request.to);
     let left = |site: &&SiteName| input.request.intent != Intent::Failover || **site != input.request.to;
     input.request.from.clone().or_else(moved).or_else(|| active.site().filter(left).cloned()).or_else(|| {
         // With two sites there is only one that can be left.

@@ -4,7 +4,7 @@ use super::Refusal;
 use super::steps::{Draft, all, step};
 use crate::inventory::Observation;
 use crate::model::action::{Action, NewReplica};
-use crate::model::ids::{RunId, StepId};
+use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::runbook::{OnFailure, Phase};
 use crate::model::state::{InstanceSettings, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
@@ -12,8 +12,8 @@ use crate::model::waiver::Rule;
 
 /// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
 const LONGEST_ID: usize = 63;
-/// Of that, what the run's name gets at least: its second and its random end.
-const RUN_PART: usize = 20;
+/// Of that, what tells the run: its second, and six characters that nobody else has.
+const RUN_PART: usize = 21;
 
 /// Whether drctl could make a server a standby.
 pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
@@ -105,7 +105,8 @@ fn set_aside(
     vec![draft.push(step)]
 }
 
-/// A name for what a run sets aside: letters, digits and single hyphens, as RDS wants it.
+/// A name for what a run sets aside: letters, digits and single hyphens, as RDS wants it. Its end tells two instances apart whose
+/// names begin alike.
 pub(super) fn aside(id: &str, run: &RunId) -> String {
     let clean = |text: &str| {
         let dashed: String = text
@@ -114,16 +115,12 @@ pub(super) fn aside(id: &str, run: &RunId) -> String {
             .collect();
         dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
     };
-    // A live run begins with its second and ends at random.
-    let run = clean(run.as_str());
-    let parts: Vec<_> = run.split('-').collect();
-    let short = match (parts.first(), parts.last()) {
-        (Some(first), Some(last)) if parts.len() > 1 => format!("{first}-{last}"),
-        _ => run.clone(),
-    };
-    let short: String = short.chars().rev().take(RUN_PART).collect::<Vec<_>>().into_iter().rev().collect();
+    // A live run begins with its second.
+    let second: String = run.as_str().chars().take_while(char::is_ascii_digit).take(14).collect();
+    let second = if second.is_empty() { "set-aside".to_owned() } else { second };
+    let digest = Digest::of_fields(&[id.as_bytes(), run.as_str().as_bytes()]);
     let id: String = clean(id).chars().take(LONGEST_ID - RUN_PART - 1).collect();
-    clean(&format!("{id}-{short}"))
+    clean(&format!("{id}-{second}-{}", &digest.as_str()[..6]))
 }
 
 fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) -> Option<NewReplica> {
@@ -152,6 +149,12 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
         return None;
     }
+    if let Some(parameters) = like.parameter_group.as_ref().filter(|_| like.is_postgres()) {
+        draft.notes.push(format!(
+            "{}: RDS gives a new replica of PostgreSQL the default parameters of its region. Once it is there: aws rds modify-db-instance --region {} --db-instance-identifier {} --db-parameter-group-name {parameters}, and a reboot",
+            db.id, db.place.region, db.id
+        ));
+    }
     Some(NewReplica { source_arn: of_source.arn, like, security_groups: groups(draft, db) })
 }
 
@@ -166,7 +169,7 @@ fn settings(draft: &Draft<'_>, db: &DatabaseRef) -> Option<InstanceSettings> {
 fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a State> {
     let target = Target::Database(db.clone());
     match draft.input.estate.now(&target)? {
-        Observation::NotFound { .. } => draft.input.estate.last(&target),
+        Observation::NotFound { .. } => draft.input.estate.last_seen(&target).map(|r| &r.state),
         now => now.state(),
     }
 }

@@ -326,6 +326,7 @@ impl<'a> Draft<'a> {
             steps: self.steps,
             notes: self.notes,
             inherits: self.inherits,
+            asked: self.input.continues.map(|c| c.asked.clone()).unwrap_or_default(),
         })
     }
 }

@@ -6,9 +6,10 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
-use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{Inherited, Phase};
-use crate::model::state::{DatabaseRole, State};
+use crate::model::facts::Fact;
+use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
+use crate::model::runbook::{Inherited, Intent, Phase};
+use crate::model::state::{DatabaseRole, DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
@@ -54,7 +55,7 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
 /// any traffic goes to the new one.
 fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
-    let name = &store.component.name;
+    let name = &store.component.name.clone();
     let Some(from) = draft.from.clone() else {
         let facts = format!("{} takes writes, and nobody knows which site is left", store.target.id);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "--from SITE"));
@@ -69,17 +70,25 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
     // If an earlier run owes that fence, this one goes on trying to pay it; if one proved it, and the site is dark since, it holds.
     let dark = input.estate.now(&Target::Database(old.clone())).is_none_or(|seen| seen.state().is_none());
     let held = dark && input.kept_out.iter().any(|db| db.is(&old));
-    if harmless
+    let shut = active::is_fenced(input.estate, &store.target, spec);
+    let kept = harmless
         || held
         || input.owes(&old)
         || old.is(&store.target)
-        || active::is_fenced(input.estate, &old, spec)
-    {
+        || active::is_fenced(input.estate, &old, spec);
+    if kept && !shut {
         return;
     }
-    let writer = ready(draft, &store, guard);
-    let gate = fence(draft, &store, spec, &[writer]);
-    verify(draft, store, gate);
+    let mut last = ready(draft, &store, guard);
+    if !kept {
+        last = fence(draft, &store, spec, &[last]);
+    }
+    if let Some(admit) = admit(&store).filter(|_| shut) {
+        let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
+        admit.needs = all(&[last]);
+        last = draft.push(admit);
+    }
+    verify(draft, store, last);
 }
 
 pub(super) enum Found<'p> {
@@ -110,6 +119,10 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     }
     match &state.role {
         DatabaseRole::Writer => {
+            if active::is_fenced(input.estate, &db, spec) && !came_over(draft, &db, state) {
+                old_primary(draft, name, &db);
+                return Found::Refused;
+            }
             draft.notes.push(format!("{} is the writer already", db.id));
             let store = Store { component, target: db, canary: spec.canary_table.clone() };
             return if down { Found::Refused } else { Found::Writer(store) };
@@ -139,10 +152,43 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     Found::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
 }
 
+/// Whether a fence was set on another server and came over with what that one wrote: the promotion was made, and nobody let writes in
+/// yet.
+fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool {
+    let Some(word) = seen.fence_word.as_deref() else { return false };
+    let set = |(of, _, w): &&(DatabaseRef, RunId, Option<String>)| {
+        w.as_deref() == Some(word) && of.component == db.component
+    };
+    let inherited = draft.input.continues.into_iter().flat_map(|c| &c.fences);
+    let by_it = inherited.filter_map(|held| match &held.fact {
+        Some(Fact::Fenced { word: Some(w), .. }) if w == word => Some(&held.fence.db),
+        _ => None,
+    });
+    let by_runs = draft.input.fenced.iter().filter(set).map(|(of, ..)| of);
+    let servers: Vec<&DatabaseRef> = by_it.chain(by_runs).collect();
+    !servers.is_empty() && servers.iter().all(|of| !of.is(db))
+}
+
+/// Writes ended there once, and may have gone on elsewhere: it lacks them, and lets nobody in.
+fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
+    let by = draft.input.fenced.iter().rev().find(|(of, ..)| of.is(db));
+    let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
+    let facts =
+        format!("{} was fenced by {by}, and takes no writes: it is an old primary, not a replica", db.id);
+    let what = format!(
+        "drctl failback or reprotect, which make it a standby first; or, if it is the one to use, that run cancelled, or the fence lifted by hand and drctl observe ({name})"
+    );
+    draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+}
+
 /// The ladder and its gate. Returns the gate.
 pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let rungs = rungs(draft, name, spec, draft.from.as_ref());
+    let mut rungs = rungs(draft, name, spec, draft.from.as_ref());
+    // What is moved as planned waits for the end of the log, which only the fence by SQL tells: another rung would be an outage.
+    if draft.input.request.intent != Intent::Failover {
+        rungs.retain(|r| r.method == FenceMethod::Sql);
+    }
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
@@ -169,14 +215,24 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     draft.push(step)
 }
 
-/// Takes over the fences of the run that this one continues, with their proof unless the server was just seen without it. Says
-/// whether there is proof.
+/// Takes over the fences of the run that this one continues, with their proof where the server is dark and nobody saw it without
+/// the fence since. Says whether there is proof.
 fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool {
     let Some(continued) = draft.input.continues else { return false };
-    let stands = |fence: &Fence| match draft.input.estate.now(&targets::fence(&fence.db, fence.method)) {
-        Some(Observation::Value { state: State::Fence(now), .. }) => now.proven,
-        // Nobody lifted it while somebody could look; what is dark now was fenced before.
-        _ => true,
+    let stands = |held: &Inherited| {
+        let target = targets::fence(&held.fence.db, held.fence.method);
+        match (draft.input.estate.now(&target), &held.fact) {
+            // It answers: this run proves its own.
+            (Some(seen), _) if seen.state().is_some() => false,
+            // Somebody may have looked since, and seen it lifted: from then on the server took writes again.
+            (_, Some(Fact::Fenced { at, .. })) => match draft.input.estate.last_seen(&target) {
+                Some(last) if last.observed_at > *at => {
+                    matches!(&last.state, State::Fence(then) if then.proven)
+                }
+                _ => true,
+            },
+            _ => false,
+        }
     };
     let of_this =
         |held: &&Inherited| rungs.iter().any(|r| r.db.is(&held.fence.db) && r.method == held.fence.method);
@@ -184,7 +240,7 @@ fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool
         .fences
         .iter()
         .filter(of_this)
-        .map(|held| Inherited { fact: held.fact.clone().filter(|_| stands(&held.fence)), ..held.clone() })
+        .map(|held| Inherited { fact: held.fact.clone().filter(|_| stands(held)), ..held.clone() })
         .collect();
     let proven: Vec<_> = found.iter().filter(|held| held.fact.is_some()).collect();
     let notes = proven.iter().map(|held| {

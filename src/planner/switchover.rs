@@ -12,6 +12,7 @@ use super::steps::{Draft, all, step};
 use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
 use super::{Refusal, rebuild};
+use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -56,7 +57,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         let Spec::Database(spec) = &component.spec else { continue };
         let at = |site: &SiteName| targets::database(plan, &component.name, spec, site);
         let (Some(standby), Some(primary)) = (at(&to), at(&from)) else { continue };
-        if streams(draft, &standby) {
+        if streams(draft, &standby, &primary) {
             continue;
         }
         if writes(draft, component, spec, &primary) {
@@ -187,7 +188,7 @@ fn can_move(
     if !writes(draft, store.component, spec, old) {
         return false;
     }
-    if !rebuilt && !streams(draft, &store.target) {
+    if !rebuilt && !streams(draft, &store.target, old) {
         let facts = format!("{} does not stream from {}: it would never catch up", store.target.id, old.id);
         let what = format!("a standby that streams: drctl reprotect --to {}", store.target.place.name);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
@@ -213,11 +214,10 @@ fn writes(draft: &mut Draft<'_>, component: &Component, spec: &Database, db: &Da
     false
 }
 
-fn streams(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
+/// Whether a server gets what another one writes.
+fn streams(draft: &Draft<'_>, db: &DatabaseRef, of: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    // Of a managed replica nobody tells more than that it is one.
-    let streams = |d: &DatabaseState| d.streaming.unwrap_or(db.engine == Engine::Rds);
-    matches!(known, Known::Fresh(d) if d.is_replica() && streams(d))
+    matches!(known, Known::Fresh(d) if follows(d, db.engine, of))
 }
 
 /// Writes end when everything else is ready, those of stores that need others first; each store is promoted when nothing of any
@@ -258,6 +258,14 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
 }
 
+/// Whether a server that follows the old primary gets what the new one writes: an old primary of one's own hands it on once it is a
+/// standby; a managed one is set aside, and hands on nothing.
+fn hands_on(draft: &Draft<'_>, other: &DatabaseRef) -> bool {
+    let known = draft.input.estate.database(&Target::Database(other.clone()), draft.input.now);
+    let streams = |d: &DatabaseState| d.is_replica() && d.streaming == Some(true);
+    other.engine == Engine::Postgres && matches!(known, Known::Fresh(d) if streams(d))
+}
+
 /// The servers that this run promotes are followed by those of the other sites.
 fn follow_all(draft: &mut Draft<'_>) {
     let plan = draft.input.plan;
@@ -282,12 +290,11 @@ fn follow_all(draft: &mut Draft<'_>) {
         let others = sites.iter().filter_map(|s| targets::database(plan, &primary.component, spec, s));
         for other in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
-            // One that follows the old primary goes on doing so: the old one hands on what it gets.
             if !left && active::takes_writes(draft.input.estate, &other, spec) {
                 let facts = format!("{} takes writes, too", other.id);
                 let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
-            } else if (left || !streams(draft, &other)) && rebuild::possible(draft, &other) {
+            } else if (left || !hands_on(draft, &other)) && rebuild::possible(draft, &other) {
                 let needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
                 // Users are served: what fails here leaves the application unprotected, and says so.
                 rebuild::rejoin(draft, &other, &primary, &needs, OnFailure::Continue);

@@ -136,7 +136,9 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
 
 /// Probes were never bad often enough in a row to turn: what users may have missed all the same.
 fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
-    if !outage.seen || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
+    // Between the run that this one continues and its own first look nobody asked.
+    let unwatched = state.created.continues.is_some();
+    if !outage.seen || unwatched || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
         return Figure::UNKNOWN;
     }
     // From a good sample to the next one, with one bad sample less than make a turn between them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Mode, RunState, Turn};
+use super::state::{Mode, RunState, Status, Turn};
 use crate::model::action::{Action, Write};
 use crate::model::event::What;
 use crate::model::facts::Fact;
@@ -10,23 +10,30 @@ use crate::model::ids::SiteName;
 use crate::model::runbook::{Inherited, Intent};
 use crate::planner::Continued;
 
-/// What is handed on, if a failover to this site may take the run's place: a planned move whose source dies, above all.
+/// What is handed on by a run of so many events, if a failover to this site may take the run's place: a planned move whose source dies, above all.
 ///
 /// # Errors
 /// Why it may not, and what to do instead.
-pub fn continued(state: &RunState, to: &SiteName) -> Result<Continued, String> {
+pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continued, String> {
     let (run, runbook) = (&state.created.run, &state.runbook);
     if runbook.intent == Intent::Failover && runbook.to == *to {
         return Err(format!("run {run} is this failover, and not finished"));
     }
     // A fence may be lifted late by a call that was made before.
-    if state.mode == Mode::Cancelling {
+    let undone = state.steps.iter().any(|s| s.undo.is_some());
+    if state.mode == Mode::Cancelling || state.cancelled_at.is_some() || undone {
         return Err(format!("run {run} is being taken back"));
+    }
+    if runbook.from.as_ref() == Some(to) && state.promoted.is_empty() {
+        return Err(format!(
+            "run {run} leaves {to}, and was broken off; cancelled, it lets users in there again"
+        ));
     }
     let promoting = |i: &usize| {
         let promotes = matches!(state.step(*i).action, Action::Promote { .. });
-        let unknown = state.work(*i).status.in_flight() || state.work(*i).doubt.is_some();
-        promotes && unknown && runbook.to != *to
+        let work = state.work(*i);
+        let unknown = work.status.in_flight() || work.doubt.is_some();
+        promotes && unknown && !matches!(work.status, Status::Done(_)) && runbook.to != *to
     };
     if let Some(i) = (0..runbook.steps.len()).find(promoting) {
         let server = state.step(i).action.to_string();
@@ -49,7 +56,8 @@ pub fn continued(state: &RunState, to: &SiteName) -> Result<Continued, String> {
         fences.push(Inherited { run: run.clone(), fence: fence.clone(), fact });
     }
     let from = runbook.from.clone().filter(|_| runbook.to == *to || state.promoted.is_empty());
-    Ok(Continued { run: run.clone(), intent: runbook.intent, from, holders, fences })
+    let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
+    Ok(Continued { run: run.clone(), events, intent: runbook.intent, from, holders, fences, asked })
 }
 
 /// How the probes of a run turned last.

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod continued;
 pub mod decide;
 pub mod exposure;
+mod fenced;
 mod frontier;
 pub mod gate;
 pub mod judge;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Parts;
-use crate::model::action::{Action, Check, Fence, FenceMethod, Undo};
+use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
@@ -12,7 +12,6 @@ use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Rule, Waiver};
-use crate::model::wal::WalPoint;
 
 /// Where one direction of a step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -309,6 +308,7 @@ impl RunState {
         for (i, of) in needs.iter().enumerate() {
             of.iter().for_each(|(n, _)| dependents[*n].push(i));
         }
+        let promoted = runbook.asked.iter().cloned().collect();
         let mut state = Self {
             dependents,
             open: BTreeSet::new(),
@@ -325,7 +325,7 @@ impl RunState {
             owner: String::new(),
             turns: BTreeMap::new(),
             debts: BTreeMap::new(),
-            promoted: BTreeSet::new(),
+            promoted,
             last_at: at,
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
@@ -410,98 +410,6 @@ impl RunState {
                 .map(|(method, _)| format!("{component} is fenced already, by {}", method.id())),
             None => None,
         }
-    }
-
-    /// Facts that stand about a component's fence and exposure. What was undone does not.
-    fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
-        let positions = self.known.get(component).into_iter().flatten();
-        let own = positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts);
-        let inherited = self.runbook.inherits.iter().filter(|i| i.fence.db.component == *component);
-        own.chain(inherited.filter_map(|i| i.fact.as_ref()))
-    }
-
-    /// Whether the run that this one continues may have set the fence of this step: it is this one's to lift.
-    pub fn inherited(&self, at: usize) -> bool {
-        let same = |f: &Fence| {
-            self.runbook.inherits.iter().any(|i| i.fence.db.is(&f.db) && i.fence.method == f.method)
-        };
-        matches!(&self.step(at).action, Action::Fence(f) if same(f))
-    }
-
-    /// Whether a standby of this component streams since this run promoted it, or made one.
-    pub fn rejoined(&self, component: &ComponentName) -> bool {
-        let promoted = self.promoted_at.get(component);
-        self.steps.iter().any(|at| {
-            let later = promoted.is_none_or(|p| at.work.ended_at.is_some_and(|ended| ended > *p));
-            let follows = |f: &Fact| matches!(f, Fact::Rejoined { component: c, .. } if c == component);
-            later && at.facts.iter().any(follows)
-        })
-    }
-
-    /// When a server was proven to take no writes by this run, whoever owed it: fenced, or a standby.
-    pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let follows = |s: &Step| matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db));
-        let ended = self.runbook.steps.iter().zip(&self.steps).filter(|(s, _)| follows(s));
-        let rejoined = |at: &StepState| at.facts.iter().any(|f| matches!(f, Fact::Rejoined { .. }));
-        let stands = ended.filter(|(_, at)| rejoined(at)).find_map(|(_, at)| at.work.ended_at);
-        if stands.is_some() {
-            return stands;
-        }
-        let mine = |s: &&Step| matches!(&s.action, Action::Fence(f) if f.db.is(db));
-        let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && at.undo.is_none());
-        of.flat_map(|(_, at)| &at.facts).find_map(|f| match f {
-            Fact::Fenced { at, .. } => Some(*at),
-            _ => None,
-        })
-    }
-
-    /// When this run asked for the promotion of a server.
-    pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of } if of.is(db));
-        let component = &self.runbook.steps.iter().find(promotes)?.component;
-        self.promoted_at.get(component.as_ref()?).copied()
-    }
-
-    /// How and when a component was proven fenced.
-    pub fn fenced(&self, component: &ComponentName) -> Option<(FenceMethod, Timestamp)> {
-        self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { method, at, .. } => Some((*method, *at)),
-            _ => None,
-        })
-    }
-
-    /// What the proof of a component's fence found.
-    pub fn proof(&self, component: &ComponentName) -> Option<&str> {
-        self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { proof, .. } => Some(proof.as_str()),
-            _ => None,
-        })
-    }
-
-    /// When a component was proven fenced, and its last commit where the method could see it.
-    pub fn fence_proof(&self, component: &ComponentName) -> Option<Proven> {
-        self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { at, last_commit, last_commit_there, .. } => {
-                Some(Proven { at: *at, last_commit: *last_commit, there: *last_commit_there })
-            }
-            _ => None,
-        })
-    }
-
-    /// Where the log of a component's old primary ended when it was proven fenced.
-    pub fn fenced_end(&self, component: &ComponentName) -> Option<WalPoint> {
-        self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { wal, .. } => *wal,
-            _ => None,
-        })
-    }
-
-    /// What the fence of a component's old primary left there, and on every replica of it.
-    pub fn fence_word(&self, component: &ComponentName) -> Option<&str> {
-        self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { word, .. } => word.as_deref(),
-            _ => None,
-        })
     }
 
     /// The exposure of a component.

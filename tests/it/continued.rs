@@ -2,15 +2,15 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{Direction, Outcome, What};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::report::attainment::attainment;
-use drctl::run::continued::continued;
-use drctl::run::state::{Mode, Status};
+use drctl::run::continued::{continued, seen_before};
+use drctl::run::state::{Mode, Status, Turn};
 
 use crate::cancelled::until;
 use crate::hard_cases::waiver;
@@ -114,6 +114,8 @@ fn a_fence_that_was_taken_over_is_lifted_by_a_cancel() {
     let fence = done.ended.state.position(&StepId::new("fence.db.sql")).unwrap();
     let undone = done.ended.state.steps[fence].undo.as_ref().map(|u| &u.status);
     assert!(matches!(undone, Some(Status::Done(_))), "{undone:?}");
+    let db = ComponentName::new("db");
+    assert!(done.ended.state.fenced(&db).is_none(), "what was lifted is not proven any more");
     nothing_lost(&done, "cancelled");
     assert!(done.truth.outage_ms().is_none_or(|o| o < Dur::mins(10)), "{:?}", done.truth.outage_ms());
 }
@@ -124,7 +126,7 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     let mut rig = moving(Intent::Switchover, "calm", 5);
     let (records, notes) = fenced_prefix(&rig);
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
-    let kept = continued(&state, &SiteName::new("east")).unwrap();
+    let kept = continued(&state, 1, &SiteName::new("east")).unwrap();
     assert!(kept.fences.iter().any(|f| f.fact.is_some()), "{kept:#?}");
     rig.deeds = kept.fences.iter().map(|f| drctl::model::action::Action::Unfence(f.fence.clone())).collect();
     let done = rig.take_over(&records, &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
@@ -144,16 +146,102 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let (records, _) = fenced_prefix(&rig);
     let mut state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
     let east = SiteName::new("east");
-    assert!(continued(&state, &east).is_ok());
+    assert!(continued(&state, 1, &east).is_ok());
+    assert!(continued(&state, 1, &SiteName::new("west")).unwrap_err().contains("lets users in"));
     state.mode = Mode::Cancelling;
-    assert!(continued(&state, &east).unwrap_err().contains("taken back"));
+    assert!(continued(&state, 1, &east).unwrap_err().contains("taken back"));
+    // Ctrl-C in the middle of that: it is paused, and a call of the undo may still be on its way.
+    let rig = moving(Intent::Switchover, "calm", 5);
+    let (records, notes) = fenced_prefix(&rig);
+    let (back, _) = rig.cancel(&records, &notes, None);
+    let undoing = |e: &drctl::model::event::Event| {
+        matches!(e.what, What::CallIntended { direction: Direction::Undo, .. })
+    };
+    let all = events(&back);
+    let n = all.iter().position(undoing).unwrap() + 1;
+    let mut paused = drctl::executor::create::replay(&crate::rig::run_id(), &back.records[..n]).unwrap();
+    paused.mode = Mode::Paused;
+    assert!(continued(&paused, 1, &east).unwrap_err().contains("taken back"));
     let rig = Rig::new(crate::rig::truststream(), "region-lost", 1);
     let answered =
         |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
     let first = until(&rig, answered);
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &first.records).unwrap();
     let here = SiteName::new("us-east-1");
-    assert!(continued(&state, &here).unwrap_err().contains("is this failover"));
+    assert!(continued(&state, 1, &here).unwrap_err().contains("is this failover"));
     let elsewhere = SiteName::new("eu-west-1");
-    assert!(continued(&state, &elsewhere).unwrap_err().contains("what became of that"));
+    assert!(continued(&state, 1, &elsewhere).unwrap_err().contains("what became of that"));
+}
+
+/// The move had asked for the promotion, and nobody saw yet what became of that: whoever takes its place lifts no fence any more.
+#[test]
+fn a_promotion_that_was_asked_for_before_counts_as_made() {
+    let rig = moving(Intent::Switchover, "calm", 5);
+    let asked = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "promote.db");
+    let first = until(&rig, asked);
+    let mut next = moving(Intent::Switchover, "calm", 5);
+    let done =
+        next.take_over(&first.records, &first.notes, &[cancel(None)]).unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.stop, drctl::run::Stop::PastReturn, "{:?}", done.ended.state.mode);
+    assert!(done.ended.state.steps.iter().all(|s| s.undo.is_none()), "something was taken back");
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+}
+
+/// Somebody looked after the fence was proven, and saw the server take writes: what is dark now was not fenced before.
+#[test]
+fn a_proof_older_than_a_look_that_saw_it_lifted_is_not_inherited() {
+    let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let at = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "promote.db");
+    let n = events(&whole).iter().position(|e| at(&e.what)).unwrap();
+    let notes = estates(&whole.notes, &events(&whole)[..n]).remove(0);
+    let prefix = &whole.records[..n];
+    assert!(dying(5).take_over(prefix, &notes, &[]).is_ok(), "nobody looked since");
+    let mut looked = dying(5);
+    looked.last_looked = BEGAN + DIES;
+    let refused = looked.take_over(prefix, &notes, &[]).err().unwrap();
+    assert!(refused.iter().all(|r| r.rule == Rule::UnfencedPromotion) && refused.len() == 2, "{refused:#?}");
+}
+
+/// Between the two runs nobody asked: users who failed when the first saw them last have failed until the second saw them served.
+#[test]
+fn the_outage_begins_where_the_run_before_saw_it_begin() {
+    let at = |s: u64| BEGAN + Dur::secs(s);
+    let turn = |good, since, last_other| Turn { good, since, last_other };
+    let before = [("public".to_owned(), turn(false, at(10), Some(at(9))))].into();
+    let turned = |good, since, last_other| What::ProbeTurned {
+        probe: "public".to_owned(),
+        good,
+        since,
+        last_other,
+        detail: String::new(),
+    };
+    // The first sample was good once, and the next were not.
+    let all = seen_before(&before, vec![turned(false, at(60), Some(at(59)))]);
+    let times: Vec<_> = all
+        .iter()
+        .map(|w| match w {
+            What::ProbeTurned { good, since, last_other, .. } => (*good, *since, *last_other),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(times[0], (false, at(10), Some(at(9))), "{all:?}");
+    let all = seen_before(&before, vec![turned(true, at(60), None)]);
+    let What::ProbeTurned { good: true, last_other, .. } = &all[1] else { panic!("{all:?}") };
+    assert_eq!(
+        *last_other,
+        Some(at(10)),
+        "served again at some time since then, and not exactly when somebody looked"
+    );
+    assert_eq!(seen_before(&Default::default(), vec![turned(true, at(1), None)]).len(), 1);
+}
+
+/// Somebody went on with the old run while the new one's runbook was being read: nothing begins.
+#[test]
+fn a_run_that_moved_on_is_not_continued_as_it_was() {
+    let rig = moving(Intent::Switchover, "calm", 5);
+    let (records, notes) = fenced_prefix(&rig);
+    let mut next = moving(Intent::Switchover, "calm", 5);
+    let shorter = &records[..records.len() - 1];
+    let created = next.begins_over(shorter, &records, &notes).err().unwrap().to_string();
+    assert!(created.contains("somebody went on with run run in the meantime"), "{created}");
 }

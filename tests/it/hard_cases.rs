@@ -408,6 +408,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             debts: &debts,
             kept_out: &[],
             groups_before: &[],
+            fenced: &[],
             continues: None,
             guard: None,
             observation_max_age: Dur::mins(5),

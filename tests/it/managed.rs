@@ -22,7 +22,7 @@ use crate::moves::{nothing_lost, two_stores};
 use crate::resume::{estates, events};
 use crate::rig::{BEGAN, Rig, Seen};
 
-fn managed() -> Plan {
+pub fn managed() -> Plan {
     two_stores("aws.rds", |name, site| {
         format!("{{id: {name}-{site}, fence_group: sg-fence-{site}, admin: {{secret: \"aws-sm:a\"}}}}")
     })
@@ -193,6 +193,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         kept_out: &[],
         continues: None,
         groups_before: &groups_before,
+        fenced: &[],
         guard: None,
         observation_max_age: Dur::mins(5),
         probe_consecutive: 3,
@@ -227,7 +228,11 @@ fn a_new_replica_is_like_the_one_before_it() {
             _ => None,
         })
         .collect();
-    assert_eq!(names, ["billing-west-20261121083000-ab12", "db-west-20261121083000-ab12"]);
+    for (name, id) in names.iter().zip(["billing-west", "db-west"]) {
+        let end = name.strip_prefix(&format!("{id}-20261121083000-")).unwrap_or_else(|| panic!("{name}"));
+        assert!(end.len() == 6 && end.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+    }
+    assert_eq!(names.len(), 2);
     let again = reprotect(&["sg-own"], &["sg-app"], 7).unwrap();
     let groups = again.iter().find_map(|a| match a {
         Action::Rejoin { replica: Some(replica), .. } => Some(replica.security_groups.clone()),
@@ -243,4 +248,62 @@ fn a_replica_that_could_not_be_made_is_refused_before_anything_is_renamed() {
     assert!(unknown.contains("no run here knows which groups it had before"), "{unknown}");
     let no_backups = facts(reprotect(&["sg-own"], &[], 0).unwrap_err());
     assert!(no_backups.contains("db-east has no automated backups"), "{no_backups}");
+}
+
+/// Only the fence by SQL tells where the log ends: in a planned move no other rung comes before it.
+#[test]
+fn a_move_takes_the_rung_that_tells_the_end_of_the_log() {
+    let text = managed().text.replace("fence: [sql]", "fence: [security_group, sql]");
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(crate::rig::plan(&text), "calm", 1) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    nothing_lost(&done, "security group first");
+}
+
+/// With a third site: its replica follows the new primary in the end, and not the instance that was set aside.
+#[test]
+fn every_replica_follows_the_new_primary() {
+    let third = managed()
+        .text
+        .replace("  east: {region: us-east-1}", "  east: {region: us-east-1}\n  north: {region: eu-north-1}")
+        .replace(
+            "      east: {id: db-east,",
+            "      north: {id: db-north, fence_group: sg-n, admin: {secret: \"aws-sm:a\"}}\n      east: {id: db-east,",
+        );
+    let plan = crate::rig::plan(&third);
+    let to = Some(SiteName::new("east"));
+    let rig = Rig { intent: Intent::Switchover, to, ..Rig::new(plan, "calm", 2) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    for replica in ["db-west", "db-north"] {
+        let role = &server(&seen, replica).unwrap().role;
+        assert_eq!(*role, DatabaseRole::Replica { source: "db-east".to_owned() }, "{replica}");
+    }
+}
+
+/// Two instances whose names begin alike are set aside under two names.
+#[test]
+fn what_is_set_aside_has_a_name_that_nothing_else_has() {
+    let begin = "a-name-that-is-as-long-as-names-of-instances-may-be-and-some";
+    let text = managed()
+        .text
+        .replace("id: db-west", &format!("id: {begin}-1"))
+        .replace("id: billing-west", &format!("id: {begin}-2"));
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(crate::rig::plan(&text), "calm", 1) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let names: std::collections::BTreeSet<_> = done
+        .ended
+        .state
+        .runbook
+        .steps
+        .iter()
+        .filter_map(|s| match &s.action {
+            Action::Rename { to, .. } => Some(to.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.iter().all(|n| n.len() <= 63 && !n.contains("--") && !n.ends_with('-')), "{names:?}");
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
 }

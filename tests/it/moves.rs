@@ -307,3 +307,16 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
         assert!(figure.value_ms != Some(Dur::ZERO) || figure.basis != Basis::Measured, "{figure}");
     }
 }
+
+/// The old primary is back, fenced, and lacks what was written since: a failover does not take it for the writer.
+#[test]
+fn nobody_fails_over_to_an_old_primary() {
+    for plan in [orders(), crate::managed::managed()] {
+        let to = Some(SiteName::new("west"));
+        let rig = Rig { to, ..Rig::new(plan, "after-failover", 1) };
+        let refused = rig.rehearse().err().unwrap();
+        let all: Vec<_> = refused.iter().filter(|r| r.facts.contains("it is an old primary")).collect();
+        assert_eq!(all.len(), 2, "{refused:#?}");
+        assert!(all.iter().all(|r| r.rule == Rule::NotRecoverable), "nobody waives that");
+    }
+}

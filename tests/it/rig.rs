@@ -52,6 +52,8 @@ pub struct Rig {
     pub to: Option<SiteName>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
+    /// When everything was last seen, as it was at the beginning.
+    pub last_looked: Timestamp,
 }
 
 pub struct Rehearsed {
@@ -92,6 +94,7 @@ impl Rig {
             from: None,
             to: None,
             continues: None,
+            last_looked: BEGAN,
         }
     }
 
@@ -103,7 +106,7 @@ impl Rig {
         letters: &[Signal],
     ) -> Result<Rehearsed, Vec<Refusal>> {
         let state = create::replay(&run_id(), prefix).unwrap();
-        self.continues = Some(continued(&state, &self.to()).unwrap());
+        self.continues = Some(continued(&state, prefix.len() as u64, &self.to()).unwrap());
         self.intent = Intent::Failover;
         let world = World::simulated(BEGAN, self.seed, None);
         let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
@@ -126,7 +129,14 @@ impl Rig {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
             let turns = seen_before(&last_turns(&state), turns);
-            let owned = create::create(&session, self.created(&runbook, digest), "test", turns).unwrap();
+            let owned = create::create(
+                &session,
+                self.created(&runbook, digest),
+                "test",
+                turns,
+                self.continues.as_ref(),
+            )
+            .unwrap();
             for letter in letters {
                 journal.post(&owned.run, world.now(), &Person::claimed("test"), letter).unwrap();
             }
@@ -137,9 +147,43 @@ impl Rig {
         Ok(self.rehearsed(ended, &sandbox, &journal, &kept))
     }
 
+    /// Tries to begin a failover that was planned over one reading of the run before, in a store that has another.
+    pub fn begins_over(
+        &mut self,
+        planned: &[Record],
+        stored: &[Record],
+        notes: &Notes,
+    ) -> Result<(), DriveError> {
+        let state = create::replay(&run_id(), planned).unwrap();
+        self.continues = Some(continued(&state, planned.len() as u64, &self.to()).unwrap());
+        self.intent = Intent::Failover;
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        sandbox.replay(notes);
+        world.not_before(state.last_at);
+        let journal = MemoryJournal::from_records(stored);
+        let none = || 0;
+        let session = Session {
+            journal: &journal,
+            cloud: &sandbox,
+            prober: &sandbox,
+            world: &world,
+            view: &Silent,
+            interrupts: &none,
+            patience: Patience::Stop,
+        };
+        world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await.unwrap();
+            let created = self.created(&runbook, digest);
+            create::create(&session, created, "test", turns, self.continues.as_ref()).map(|_| ())
+        })
+    }
+
     fn untouched_at(&self, all: &[Target]) -> Vec<(Target, Observation)> {
         let mut seen = self.untouched();
-        let value = |state| Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
+        let value =
+            |state| Observation::Value { state, observed_at: self.last_looked, source: "test".to_owned() };
         all.iter().filter_map(|t| Some((t.clone(), value(seen.remove(&t.key())?)))).collect()
     }
 
@@ -172,7 +216,8 @@ impl Rig {
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
-            let owned = create::create(&session, self.created(&runbook, digest), "test", turns).unwrap();
+            let owned =
+                create::create(&session, self.created(&runbook, digest), "test", turns, None).unwrap();
             Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
         })?;
         Ok(self.rehearsed(ended, &sandbox, &journal, &notes))
@@ -242,6 +287,7 @@ impl Rig {
             debts: &self.debts,
             kept_out: &[],
             groups_before: &[],
+            fenced: &[],
             continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),

@@ -288,14 +288,13 @@ impl Aws {
             .db_instance_class(&like.class)
             .set_vpc_security_group_ids(Some(replica.security_groups.clone()))
             .set_db_subnet_group_name(like.subnet_group.clone())
-            .set_db_parameter_group_name(like.parameter_group.clone())
-            .set_kms_key_id(like.kms_key.clone())
+            .set_db_parameter_group_name(like.creation_parameters().cloned())
+            .set_kms_key_id(like.creation_key(&replica.source_arn).cloned())
             .set_storage_type(like.storage.clone())
-            .set_iops(like.iops)
+            .set_iops(like.creation_iops())
             .set_port(like.port)
             .multi_az(like.multi_az)
-            .publicly_accessible(like.public)
-            .deletion_protection(like.deletion_protection);
+            .publicly_accessible(like.public);
         self.once("rds", &db.place, call.send()).await.map(|_| None)
     }
 }
@@ -306,6 +305,7 @@ fn settings(db: &DbInstance) -> InstanceSettings {
     let parameters = db.db_parameter_groups().first();
     InstanceSettings {
         arn: db.db_instance_arn().unwrap_or_default().to_owned(),
+        engine: db.engine().unwrap_or_default().to_owned(),
         class: db.db_instance_class().unwrap_or_default().to_owned(),
         subnet_group: text(db.db_subnet_group().and_then(|g| g.db_subnet_group_name())),
         parameter_group: text(parameters.and_then(|g| g.db_parameter_group_name())),

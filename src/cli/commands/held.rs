@@ -11,7 +11,8 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::action::Action;
 use crate::model::event::What;
-use crate::model::ids::{ComponentName, SiteName};
+use crate::model::facts::Fact;
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::runbook::Intent;
 use crate::model::target::DatabaseRef;
 use crate::plan::Plan;
@@ -29,6 +30,8 @@ pub struct Held {
     pub debts: Vec<Debt>,
     /// Servers that were proven to take no writes.
     pub kept_out: Vec<DatabaseRef>,
+    /// Servers that earlier runs proved fenced, by which run, and the word that the fence left.
+    pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
     /// Security groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
     /// The unfinished run that a failover takes the place of.
@@ -38,6 +41,15 @@ pub struct Held {
 }
 
 impl Held {
+    /// Keeps everybody else from the run that is continued, from before the runbook is shown until the other run has begun.
+    ///
+    /// # Errors
+    /// If another process drives it by now.
+    pub fn lock(&self, store: &SqliteJournal) -> Result<Option<RunLock>, CliError> {
+        let old = self.continues.as_ref();
+        Ok(old.map(|c| RunLock::take(&Context::lock_folder(store), &c.run)).transpose()?)
+    }
+
     /// Turns of probes, with what the run that is continued saw before them.
     pub fn seen_before(&self, turns: Vec<What>) -> Vec<What> {
         seen_before(&self.turns, turns)
@@ -50,16 +62,17 @@ impl Held {
 /// If the store cannot be read.
 pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName)) -> Result<Held, CliError> {
     let mut states = Vec::new();
+    let mut lengths = BTreeMap::new();
     for row in store.runs()? {
         // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
-        let Ok(state) = store
-            .read(&row.run)
-            .map_err(CliError::from)
-            .and_then(|r| create::replay(&row.run, &r).map_err(CliError::from))
-        else {
+        let Ok((state, events)) = store.read(&row.run).map_err(CliError::from).and_then(|r| {
+            let state = create::replay(&row.run, &r).map_err(CliError::from)?;
+            Ok((state, r.len() as u64))
+        }) else {
             continue;
         };
         if state.created.plan == plan.name {
+            lengths.insert(row.run.clone(), events);
             states.push(state);
         }
     }
@@ -68,7 +81,19 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         Action::Fence(f) => Some((f.db.clone(), f.groups_before.clone())),
         _ => None,
     });
+    let mut fenced = Vec::new();
+    for state in &states {
+        for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+            let Action::Fence(fence) = &step.action else { continue };
+            for fact in &at.facts {
+                if let Fact::Fenced { word, .. } = fact {
+                    fenced.push((fence.db.clone(), state.created.run.clone(), word.clone()));
+                }
+            }
+        }
+    }
     let mut held = Held {
+        fenced,
         groups_before: fences.collect(),
         kept_out: status::kept_out(&states),
         debts: status::debts(&states),
@@ -76,7 +101,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
     };
     for state in &unfinished {
         let run = &state.created.run;
-        let facts = match may_continue(store, state, (intent, to)) {
+        let facts = match may_continue(store, state, lengths[run], (intent, to)) {
             Ok(continued) if unfinished.len() == 1 => {
                 held.turns = last_turns(state);
                 held.continues = Some(continued);
@@ -96,6 +121,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
 fn may_continue(
     store: &SqliteJournal,
     state: &RunState,
+    events: u64,
     (intent, to): (Intent, &SiteName),
 ) -> Result<Continued, String> {
     let run = &state.created.run;
@@ -108,5 +134,8 @@ fn may_continue(
             state.owner
         ));
     }
-    continued(state, to)
+    if !store.letters(run).is_ok_and(|letters| letters.is_empty()) {
+        return Err(format!("run {run} was asked for something that nobody has taken up yet"));
+    }
+    continued(state, events, to)
 }

@@ -179,10 +179,14 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                 .first
                 .zip(d.last)
                 .map_or_else(String::new, |(a, b)| format!(", from {a} to {b} by its clock"));
-            let many = d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
-            let words = format!(
-                "{component}: {many} transactions that changed rows were only on the old primary{span}"
-            );
+            let words = match d.transactions {
+                Some(many) => format!(
+                    "{component}: {many} transactions that changed rows were only on the old primary{span}"
+                ),
+                None => {
+                    format!("{component}: not compared; what only the old primary had, if anything, is kept")
+                }
+            };
             p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
             let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
             p.line(&format!("           {after}kept there in {}", d.kept));

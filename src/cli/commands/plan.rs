@@ -47,6 +47,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         kept_out: &held.kept_out,
         continues: held.continues.as_ref(),
         groups_before: &held.groups_before,
+        fenced: &held.fenced,
         guard,
         observation_max_age: context.settings.observation_max_age,
         probe_consecutive: context.settings.probe_consecutive,

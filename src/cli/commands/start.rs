@@ -265,6 +265,7 @@ impl Starting<'_> {
             Some(_) => Held::default(),
             None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
         };
+        let _old = held.lock(self.store)?;
         let runbook = match self.derive(plan, (&seen, &held), session.world.now(), &run)? {
             Ok(runbook) => runbook,
             Err(refusals) => {
@@ -288,7 +289,13 @@ impl Starting<'_> {
         if let Some(sandbox) = &stage.sandbox {
             sandbox.keep(Box::new(self.store.notes(&created.run)));
         }
-        let owned = create::create(session, created, &owner(stage), held.seen_before(turns))?;
+        let owned = create::create(
+            session,
+            created,
+            &owner(stage),
+            held.seen_before(turns),
+            held.continues.as_ref(),
+        )?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
     }
 
@@ -404,6 +411,7 @@ impl Starting<'_> {
             kept_out: &held.kept_out,
             continues: held.continues.as_ref(),
             groups_before: &held.groups_before,
+            fenced: &held.fenced,
             guard: guard.as_ref(),
             observation_max_age: self.context.settings.observation_max_age,
             probe_consecutive: self.context.settings.probe_consecutive,

@@ -15,7 +15,7 @@ use crate::journal::verify;
 use crate::model::action::{Action, Fence};
 use crate::model::event::WorldKind;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::state::State;
+use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
@@ -169,8 +169,14 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         }
         for site in spec.at.keys() {
             let Some(db) = targets::database(plan, &component.name, spec, site) else { continue };
+            let writer = writers.first().and_then(|w| targets::database(plan, &component.name, spec, w));
+            // A replica of what was set aside, or of nothing that takes writes, protects nobody.
+            let keeps_up = |state: &DatabaseState| match &writer {
+                Some(writer) => active::follows(state, spec.engine, writer),
+                None => state.is_replica() && state.streaming != Some(false),
+            };
             match seen.database(&Target::Database(db), now) {
-                Known::Fresh(state) if state.is_replica() && state.streaming != Some(false) => replicas += 1,
+                Known::Fresh(state) if keeps_up(state) => replicas += 1,
                 Known::Fresh(_) => {}
                 _ => unseen.push(site.to_string()),
             }
@@ -268,8 +274,10 @@ pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
         r.runbook.steps.iter().filter_map(|s| server(&s.action)).collect()
     };
     let holds = |r: &RunState, db: &DatabaseRef| {
-        r.kept_out(db)
-            .is_some_and(|at| !live().any(|later| later.made_writer(db).is_some_and(|made| made > at)))
+        r.kept_out(db).is_some_and(|at| {
+            let after = |when: Option<Timestamp>| when.is_some_and(|when| when > at);
+            !live().any(|later| after(later.made_writer(db)) || after(later.let_in(db)))
+        })
     };
     live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()
 }

@@ -66,6 +66,7 @@ fn derive(
         kept_out: &held.kept_out,
         continues: held.continues.as_ref(),
         groups_before: &held.groups_before,
+        fenced: &held.fenced,
         guard: guard.as_ref(),
         observation_max_age: context.settings.observation_max_age,
         probe_consecutive: context.settings.probe_consecutive,

@@ -18,6 +18,8 @@ use crate::run::state::RunState;
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
 /// How long a rung of a fence that is owed has before the next one is tried, too.
 const RUNG: Dur = Dur::secs(15);
+/// How long an answer about an instance may be older than its new name.
+const RENAMED: Dur = Dur::mins(2);
 /// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
 const SERVING: &[&str] = &[
     "available",
@@ -66,7 +68,7 @@ pub(super) fn judge(
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
-        Action::Rejoin { db, replica: Some(replica), .. } => created(state, db, replica, seen),
+        Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
         _ => Verdict::Unclear("the answer was about something else".to_owned()),
     }
 }
@@ -175,7 +177,12 @@ fn serving(db: &DatabaseState) -> Verdict {
 }
 
 /// A read replica of that source, and no other instance of the name.
-fn created(state: &RunState, db: &DatabaseRef, replica: &NewReplica, seen: &DatabaseState) -> Verdict {
+fn created(
+    state: &RunState,
+    (i, now): (usize, Timestamp),
+    (db, replica): (&DatabaseRef, &NewReplica),
+    seen: &DatabaseState,
+) -> Verdict {
     let of_source = match &seen.role {
         // An id within one region, an ARN across two.
         DatabaseRole::Replica { source } => {
@@ -184,6 +191,10 @@ fn created(state: &RunState, db: &DatabaseRef, replica: &NewReplica, seen: &Data
         // It gets its source while it is created.
         DatabaseRole::Writer => seen.status == "creating",
     };
+    if !of_source && !waited(state, i, now, RENAMED) {
+        // Right after the renaming the old one may be shown under its old name.
+        return Verdict::Unclear(format!("{} is still the one that was renamed, or another", db.id));
+    }
     if !of_source {
         let why = format!("{} exists, and is no read replica of {}", db.id, replica.source_arn);
         return Verdict::Wrong(why);

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -334,18 +335,26 @@ fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
     assert_eq!(world.pair.query(world.pair.standby, "SHOW work_mem"), "4MB", "east's own setting");
 }
 
+impl World {
+    /// A move that stops there, until the file is written.
+    fn stops(&self, before: &str) -> PathBuf {
+        let (file, go) = (self.folder.path().join("plans/orders.yaml"), self.folder.path().join("go"));
+        let plan = std::fs::read_to_string(&file).unwrap();
+        let hook = format!(
+            "hooks:\n  - {{at: before.{before}, name: freeze, step: {{command: [test, -e, \"{}\"], idempotent: true}}}}\n",
+            go.display()
+        );
+        std::fs::write(&file, plan + &hook).unwrap();
+        go
+    }
+}
+
 /// The move had ended the writes and not promoted yet when its source died: what it proved spares the failover a waiver, and the
 /// loss is measured.
 #[test]
 fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
     let world = World::new();
-    let (file, go) =
-        (world.folder.path().join("plans/orders.yaml"), world.folder.path().join("go").display().to_string());
-    let plan = std::fs::read_to_string(&file).unwrap();
-    let hook = format!(
-        "hooks:\n  - {{at: before.promote, name: freeze, step: {{command: [test, -e, \"{go}\"], idempotent: true}}}}\n"
-    );
-    std::fs::write(&file, plan + &hook).unwrap();
+    let go = world.stops("promote");
     let ((broken_off, (code, report, words)), truth) = world.under_load(|| {
         let broken_off = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
         world.pair.kill_primary();
@@ -368,4 +377,59 @@ fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
     let (code, old, _) = world.run(&["runs", "resume", broken_off.1["run_id"].as_str().unwrap()]);
     assert_eq!((code, &old["outcome"]), (0, &"abandoned".into()), "{old:#}");
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
+}
+
+/// The fence came over with everything else, and the move died before it was lifted there: users are let in by what takes its place.
+#[test]
+fn a_promotion_that_nobody_was_let_in_to_is_finished() {
+    let world = World::new();
+    let go = world.stops("rewire");
+    let ((broken_off, (code, report, words)), truth) = world.under_load(|| {
+        let broken_off = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        world.pair.kill_primary();
+        std::fs::write(&go, "").unwrap();
+        (broken_off, world.run(&["failover", "orders", "--to", "east", "--yes"]))
+    });
+    assert_eq!(broken_off.0, 1, "{:#}\n{}", broken_off.1, broken_off.2);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert!(
+        world.pair.psql(world.pair.standby, "app", "truststream", "INSERT INTO ledger VALUES (0)").0,
+        "the application is locked out: {report:#}"
+    );
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+    // And nobody fails over to the one that was left, which lacks what was written since.
+    world.pair.start_primary();
+    let now = World::now();
+    let args = ["failover", "orders", "--to", "west", "--yes", "--outage-began", &now];
+    let (code, refused, words) = world.run(&args);
+    assert!(
+        code == 3 && refused.to_string().contains("it is an old primary"),
+        "{code}: {refused:#}\n{words}"
+    );
+}
+
+/// A person lifted the fence of a move that was broken off, drctl saw that, and the server took writes again before it died.
+#[test]
+fn a_fence_that_was_seen_lifted_is_no_proof_any_more() {
+    let world = World::new();
+    let _go = world.stops("promote");
+    let (refused, truth) = world.under_load(|| {
+        let (code, broken_off, words) = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        assert_eq!(code, 1, "{broken_off:#}\n{words}");
+        world.pair.sql(
+            world.pair.primary,
+            "truststream",
+            "ALTER ROLE app LOGIN; REVOKE drctl_fenced FROM app",
+        );
+        assert_eq!(world.run(&["observe"]).0, 0);
+        std::thread::sleep(Duration::from_secs(1));
+        world.pair.kill_primary();
+        world.run(&["failover", "orders", "--to", "east", "--yes"])
+    });
+    let (code, refusals, words) = refused;
+    assert!(
+        code == 3 && refusals["refusals"][0]["rule"] == "unfenced-promotion",
+        "{code}: {refusals:#}\n{words}"
+    );
+    assert!(truth.acknowledged.len() > 20);
 }
