@@ -130,7 +130,13 @@ impl Live {
         let replayed = join_all(looks).await;
         let mut left: BTreeMap<&Place, Vec<&str>> = BTreeMap::new();
         for (target, by_sql) in targets.iter().zip(&replayed) {
-            if let (Target::Database(db), Replayed::AskMetrics) = (target, by_sql) {
+            // One that has replayed no commit since it was started knows none.
+            let unknown = match by_sql {
+                Replayed::AskMetrics => true,
+                Replayed::BySql(there) => there.last_commit.is_none(),
+                Replayed::Commit(_) | Replayed::NoReplica => false,
+            };
+            if let (Target::Database(db), true) = (target, unknown) {
                 left.entry(&db.place).or_default().push(&db.id);
             }
         }
@@ -150,7 +156,8 @@ impl Live {
                     state.last_commit_there = there.last_commit_there;
                     (state.wal, state.streaming) = (there.wal, there.streaming);
                     state.fence_word = there.fence_word;
-                    there.last_commit.map(|commit| (commit, "sql"))
+                    let by_metrics = || lag().map(|commit| (commit, "replica_lag"));
+                    there.last_commit.map(|commit| (commit, "sql")).or_else(by_metrics)
                 }
                 Replayed::Commit(commit) => {
                     state.last_commit_there = Some(commit.there);
