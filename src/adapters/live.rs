@@ -207,7 +207,7 @@ impl Live {
         let (Action::Fence(Fence { db, .. })
         | Action::Unfence(Fence { db, .. })
         | Action::Write(Write::Canary { db, .. })
-        | Action::Promote { db }) = action
+        | Action::Promote { db, .. }) = action
         else {
             return refused("NotSql", format!("{action} is not done by SQL"));
         };
@@ -270,7 +270,7 @@ impl Cloud for Live {
                 }
                 Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
-                Action::Promote { db } if db.engine == Engine::Postgres => self.sql(action, key).await,
+                Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,
             }
         })

@@ -30,6 +30,9 @@ pub enum Action {
     Promote {
         /// The replica.
         db: DatabaseRef,
+        /// How many days backups of a managed one are kept from then on: those of the old primary, where the service would take fewer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup_days: Option<u32>,
     },
     /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
     Rejoin {
@@ -434,7 +437,7 @@ impl Action {
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
             Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
-            | Self::Promote { db }
+            | Self::Promote { db, .. }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
             | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
@@ -457,7 +460,7 @@ impl Action {
                 Some(Target::Guard { component: component.clone(), place: place.clone() })
             }
             Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
-            | Self::Promote { db } => Some(Target::Database(db.clone())),
+            | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
             Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
@@ -513,7 +516,7 @@ impl fmt::Display for Action {
             }
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
             Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
-            Self::Promote { db } => write!(f, "promote {}", db.id),
+            Self::Promote { db, .. } => write!(f, "promote {}", db.id),
             Self::Scale(s) => {
                 write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
             }

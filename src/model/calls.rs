@@ -39,19 +39,20 @@ pub fn calls(action: &Action) -> Vec<Call> {
             )],
             FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
         },
-        Action::Promote { db } if db.engine == Engine::Postgres => {
+        Action::Promote { db, .. } if db.engine == Engine::Postgres => {
             vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
         }
-        Action::Promote { db } => vec![
+        Action::Promote { db, backup_days } => vec![
             aws(
                 db,
                 "rds",
                 "PromoteReadReplica",
                 true,
                 format!(
-                    "aws rds promote-read-replica --region {} --db-instance-identifier {}",
+                    "aws rds promote-read-replica --region {} --db-instance-identifier {}{}",
                     db.place.region,
-                    quoted(&db.id)
+                    quoted(&db.id),
+                    backup_days.map_or_else(String::new, |d| format!(" --backup-retention-period {d}"))
                 ),
             ),
             look(db),

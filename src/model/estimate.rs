@@ -44,7 +44,9 @@ impl Estimate {
             }
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
             // The server ends its recovery where it is; what is left to be replayed takes as long as it takes.
-            Action::Promote { db } if db.engine == Engine::Postgres => Self::new(Dur::secs(5), Dur::mins(10)),
+            Action::Promote { db, .. } if db.engine == Engine::Postgres => {
+                Self::new(Dur::secs(5), Dur::mins(10))
+            }
             // AWS publishes neither; a replica in another region is a snapshot copied there, and restored.
             Action::Rename { .. } => Self::new(Dur::mins(2), Dur::mins(30)),
             Action::Rejoin { db, .. } if db.engine == Engine::Rds => {

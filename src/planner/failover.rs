@@ -48,10 +48,9 @@ fn debts(draft: &mut Draft<'_>) {
             .iter()
             .any(|s| matches!(&s.action, Action::Fence(f) if debt.rungs.iter().any(|r| r.db.is(&f.db))));
         // A server that this run promotes is no longer an old primary.
-        let promoted = draft
-            .steps()
-            .iter()
-            .any(|s| matches!(&s.action, Action::Promote { db } if debt.rungs.iter().any(|r| r.db.is(db))));
+        let promoted = draft.steps().iter().any(
+            |s| matches!(&s.action, Action::Promote { db, .. } if debt.rungs.iter().any(|r| r.db.is(db))),
+        );
         if !same && !promoted {
             draft.notes.push(format!(
                 "run {} left `{}` unfenced since {}: it is tried again",

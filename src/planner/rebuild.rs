@@ -139,7 +139,8 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         return None;
     }
     // One that this run promotes gets backups with that.
-    let promoted = draft.steps().iter().any(|s| matches!(&s.action, Action::Promote { db } if db.is(source)));
+    let promoted =
+        draft.steps().iter().any(|s| matches!(&s.action, Action::Promote { db, .. } if db.is(source)));
     if of_source.backup_days == 0 && !promoted {
         let facts = format!("{} has no automated backups, so RDS makes no replica of it", source.id);
         let what = format!(

@@ -365,7 +365,7 @@ pub(super) fn promote(
         &format!("promote.{name}"),
         Phase::Promote,
         Some(name),
-        Action::Promote { db: store.target.clone() },
+        Action::Promote { db: store.target.clone(), backup_days: backup_days(draft, &store) },
     );
     promote.needs = all(&needs);
     let mut last = draft.push(promote);
@@ -375,6 +375,22 @@ pub(super) fn promote(
         last = draft.push(admit);
     }
     verify(draft, store, last);
+}
+
+/// How long backups are kept of the instance that is left, where that is known: RDS keeps those of a promoted replica for a day
+/// (Amazon RDS API Reference, `PromoteReadReplica`).
+fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
+    let Spec::Database(spec) = &store.component.spec else { return None };
+    let old = targets::database(draft.input.plan, &store.component.name, spec, draft.from.as_ref()?)?;
+    let days = |db: DatabaseRef| {
+        let known = draft.input.estate.database(&Target::Database(db), draft.input.now);
+        known.value().and_then(|d| d.instance.as_ref()).map(|i| i.backup_days)
+    };
+    // A replica that this run creates has none.
+    let new =
+        draft.steps().iter().any(|s| matches!(&s.action, Action::Rejoin { db, .. } if db.is(&store.target)));
+    let kept = if new { 0 } else { days(store.target.clone()).unwrap_or(0) };
+    days(old).filter(|days| *days > kept)
 }
 
 /// Writes for real, if the plan says where; what needs the store waits for that.

@@ -277,7 +277,7 @@ fn follow_all(draft: &mut Draft<'_>) {
         .steps()
         .iter()
         .filter_map(|s| match &s.action {
-            Action::Promote { db } => Some((s.id.clone(), db.clone())),
+            Action::Promote { db, .. } => Some((s.id.clone(), db.clone())),
             _ => None,
         })
         .collect();

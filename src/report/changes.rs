@@ -58,16 +58,17 @@ fn change(resource: &str, attribute: &str, before: String, after: String) -> Cha
 
 fn of(action: &Action) -> Vec<Change> {
     match action {
-        Action::Promote { db } if db.engine == Engine::Postgres => {
+        Action::Promote { db, .. } if db.engine == Engine::Postgres => {
             let (before, after) = ("standby".to_owned(), "primary".to_owned());
             vec![change(&format!("database {}", db.id), "role", before, after)]
         }
-        Action::Promote { db } => vec![change(
-            &format!("aws_db_instance {}", db.id),
-            "replicate_source_db",
-            "set".to_owned(),
-            "empty".to_owned(),
-        )],
+        Action::Promote { db, backup_days } => {
+            let resource = format!("aws_db_instance {}", db.id);
+            let source = change(&resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
+            let days =
+                |d: &u32| change(&resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
+            std::iter::once(source).chain(backup_days.as_ref().map(days)).collect()
+        }
         Action::Rename { .. } | Action::Rejoin { .. } => replaced(action).into_iter().collect(),
         Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
             let after = f.db.fence_group.clone().unwrap_or_default();

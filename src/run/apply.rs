@@ -246,7 +246,7 @@ impl RunState {
     fn after_step(&mut self, position: usize, what: &What, at: Timestamp) {
         match what {
             What::CallIntended { direction: Direction::Do, .. } => {
-                if let Action::Promote { db } = &self.runbook.steps[position].action {
+                if let Action::Promote { db, .. } = &self.runbook.steps[position].action {
                     self.promoted.insert(db.component.clone());
                     self.promoted_at.insert(db.component.clone(), at);
                 }
@@ -266,7 +266,7 @@ impl RunState {
 
     fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
         // Whoever promoted it: nothing of the component is undone from here on.
-        if let Action::Promote { db } = &self.runbook.steps[position].action {
+        if let Action::Promote { db, .. } = &self.runbook.steps[position].action {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
         }

@@ -145,7 +145,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
 
 /// While no call may be having its effect, the loss is held against what was accepted before each of them.
 fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
-    let Action::Promote { db } = &state.step(i).action else { return Vec::new() };
+    let Action::Promote { db, .. } = &state.step(i).action else { return Vec::new() };
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
         Some(event) if gate::same_block(&state.work(i).status, &event) => Vec::new(),

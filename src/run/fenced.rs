@@ -76,7 +76,7 @@ impl RunState {
 
     /// When this run asked for the promotion of a server.
     pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of } if of.is(db));
+        let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of, .. } if of.is(db));
         let component = &self.runbook.steps.iter().find(promotes)?.component;
         self.promoted_at.get(component.as_ref()?).copied()
     }

@@ -432,7 +432,8 @@ impl RunState {
 
     /// The step that promotes a component, if the run does.
     pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
-        let promotes = |s: &Step| matches!(&s.action, Action::Promote { db } if db.component == *component);
+        let promotes =
+            |s: &Step| matches!(&s.action, Action::Promote { db, .. } if db.component == *component);
         self.runbook.steps.iter().position(promotes)
     }
 

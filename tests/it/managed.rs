@@ -60,6 +60,9 @@ fn a_move_loses_nothing_and_leaves_a_replica_under_the_declared_name() {
                 "{context}"
             );
             let report = summary::report(state, state.last_at);
+            let promotes = |a: &&Action| matches!(a, Action::Promote { backup_days: Some(7), .. });
+            let kept = state.runbook.steps.iter().map(|s| &s.action).filter(promotes).count();
+            assert_eq!(kept, 2, "{context}: backups would be kept for a day");
             assert_eq!(report.protection.state, "protected", "{context}");
             let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
             let (old, new) = if intent == Intent::Switchover { ("west", "east") } else { ("east", "west") };

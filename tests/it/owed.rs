@@ -50,7 +50,7 @@ fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
         Action::Fence(Fence { db, .. }) => Some(db.clone()),
         _ => None,
     });
-    let Action::Promote { db } = promotion(state) else { unreachable!() };
+    let Action::Promote { db, .. } = promotion(state) else { unreachable!() };
     (old.unwrap(), db)
 }
 

@@ -166,7 +166,7 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote { db } => self.promote(db).await,
+            Action::Promote { db, backup_days } => self.promote(db, *backup_days).await,
             Action::Rename { db, to } => self.rename(db, to).await,
             Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
             Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,

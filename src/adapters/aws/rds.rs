@@ -252,9 +252,18 @@ impl Aws {
     }
 
     /// Makes a replica a writer. Done is when it has no source any more and is `available`.
-    pub(super) async fn promote(&self, db: &DatabaseRef) -> Result<Option<String>, Failure> {
+    pub(super) async fn promote(
+        &self,
+        db: &DatabaseRef,
+        backup_days: Option<u32>,
+    ) -> Result<Option<String>, Failure> {
         let site = self.site(&db.place).await;
-        let call = site.rds().promote_read_replica().db_instance_identifier(&db.id).send();
+        let call = site
+            .rds()
+            .promote_read_replica()
+            .db_instance_identifier(&db.id)
+            .set_backup_retention_period(backup_days.and_then(|d| i32::try_from(d).ok()))
+            .send();
         self.once("rds", &db.place, call).await.map(|_| None)
     }
 

@@ -480,7 +480,7 @@ impl Estate {
         let answer = match action {
             Action::Fence(fence) => self.fence(fence),
             Action::Unfence(fence) => self.unfence(fence),
-            Action::Promote { db } => self.promote(db),
+            Action::Promote { db, .. } => self.promote(db),
             Action::Rejoin { db, source, replica: None } => self.rejoin(db, source),
             Action::Rejoin { db, source, .. } => self.create_replica(db, source),
             Action::Rename { db, to } => self.rename(db, to),

@@ -193,7 +193,7 @@ fn as_commands(runbook: &Runbook) -> String {
         }
         let done = match &step.action {
             Action::Gate(gate) => Some(format!("# stop: {}", gate_words(gate))),
-            Action::Promote { db } if db.engine == Engine::Postgres => {
+            Action::Promote { db, .. } if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }
             Action::Promote { .. } => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),

@@ -477,6 +477,9 @@ fn managed_instances_move_there_and_back_without_a_lost_row() {
         pooled.writes_to(to);
         let truth = world.truth(to, &[&fresh, &pooled]);
         assert_eq!(truth["lost"], serde_json::json!([]), "{verb}: {truth:#}");
+        let backups = report["changed"].as_array().unwrap().iter();
+        let mut backups = backups.filter(|c| c["attribute"] == "backup_retention_period");
+        assert!(backups.any(|c| c["after"] == "7"), "they would be kept for a day: {report:#}");
         let renamed = report["changed"].as_array().unwrap().iter().find(|c| c["attribute"] == "identifier");
         let renamed = renamed.map(|c| (c["before"].as_str().unwrap(), c["after"].as_str().unwrap()));
         let (id, aside) = renamed.unwrap_or_else(|| panic!("{report:#}"));
