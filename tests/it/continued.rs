@@ -245,3 +245,30 @@ fn a_run_that_moved_on_is_not_continued_as_it_was() {
     let created = next.begins_over(shorter, &records, &notes).err().unwrap().to_string();
     assert!(created.contains("somebody went on with run run in the meantime"), "{created}");
 }
+
+/// Dark when the failover began, and back while it is cancelled: the fence is lifted, and the proof that was taken over goes with it.
+#[test]
+fn a_proof_goes_with_the_fence_that_is_lifted() {
+    let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let at = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "check.db");
+    let fenced = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.db");
+    let all = events(&whole);
+    let n = all.iter().position(|e| fenced(&e.what)).unwrap();
+    assert!(all[..n].iter().any(|e| at(&e.what)), "the target was looked at first");
+    let notes = estates(&whole.notes, &all[..n]).remove(0);
+    let mut rig = dying(5);
+    rig.scenario.returns_after = Some(Dur::mins(3));
+    let done =
+        rig.take_over(&whole.records[..n], &notes, &[cancel(None)]).unwrap_or_else(|r| panic!("{r:#?}"));
+    let state = &done.ended.state;
+    assert!(
+        state.runbook.inherits.iter().any(|i| i.fact.is_some()),
+        "it was dark: {:#?}",
+        state.runbook.inherits
+    );
+    assert_eq!(state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", done.ended.stop);
+    for component in ["db", "billing"] {
+        assert!(state.fenced(&ComponentName::new(component)).is_none(), "{component} takes writes again");
+    }
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+}
