@@ -108,23 +108,13 @@ impl Rig {
         let state = create::replay(&run_id(), prefix).unwrap();
         self.continues = Some(continued(&state, prefix.len() as u64, &self.to()).unwrap());
         self.intent = Intent::Failover;
-        let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (world, sandbox) = self.stage();
         sandbox.replay(notes);
         let kept = collect_notes(&sandbox);
         kept.borrow_mut().extend(notes.iter().cloned());
         world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
         let journal = MemoryJournal::from_records(prefix);
-        let none = || 0;
-        let session = Session {
-            journal: &journal,
-            cloud: &sandbox,
-            prober: &sandbox,
-            world: &world,
-            view: &Silent,
-            interrupts: &none,
-            patience: Patience::Stop,
-        };
+        let session = session(&journal, &sandbox, &world, &|| 0);
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
@@ -157,21 +147,11 @@ impl Rig {
         let state = create::replay(&run_id(), planned).unwrap();
         self.continues = Some(continued(&state, planned.len() as u64, &self.to()).unwrap());
         self.intent = Intent::Failover;
-        let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (world, sandbox) = self.stage();
         sandbox.replay(notes);
         world.not_before(state.last_at);
         let journal = MemoryJournal::from_records(stored);
-        let none = || 0;
-        let session = Session {
-            journal: &journal,
-            cloud: &sandbox,
-            prober: &sandbox,
-            world: &world,
-            view: &Silent,
-            interrupts: &none,
-            patience: Patience::Stop,
-        };
+        let session = session(&journal, &sandbox, &world, &|| 0);
         world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await.unwrap();
@@ -187,6 +167,13 @@ impl Rig {
         all.iter().filter_map(|t| Some((t.clone(), value(seen.remove(&t.key())?)))).collect()
     }
 
+    /// A clock, and the estate as it is at the beginning.
+    fn stage(&self) -> (World, Sandbox) {
+        let world = World::simulated(BEGAN, self.seed, None);
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        (world, sandbox)
+    }
+
     fn to(&self) -> SiteName {
         if let Some(to) = &self.to {
             return to.clone();
@@ -199,20 +186,10 @@ impl Rig {
 
     /// From a healthy estate to the end of the run.
     pub fn rehearse(&self) -> Result<Rehearsed, Vec<Refusal>> {
-        let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (world, sandbox) = self.stage();
         let notes = collect_notes(&sandbox);
         let journal = MemoryJournal::default();
-        let none = || 0;
-        let session = Session {
-            journal: &journal,
-            cloud: &sandbox,
-            prober: &sandbox,
-            world: &world,
-            view: &Silent,
-            interrupts: &none,
-            patience: Patience::Stop,
-        };
+        let session = session(&journal, &sandbox, &world, &|| 0);
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
@@ -334,23 +311,13 @@ impl Rig {
 
     /// The estate before anything was done to it.
     pub fn untouched(&self) -> Seen {
-        let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (world, sandbox) = self.stage();
         self.seen(&sandbox, &world)
     }
 
     fn seen(&self, sandbox: &Sandbox, world: &World) -> Seen {
         let journal = MemoryJournal::default();
-        let none = || 0;
-        let session = Session {
-            journal: &journal,
-            cloud: sandbox,
-            prober: sandbox,
-            world,
-            view: &Silent,
-            interrupts: &none,
-            patience: Patience::Stop,
-        };
+        let session = session(&journal, sandbox, world, &|| 0);
         let all = targets::of_plan(&self.plan, None);
         let seen = world.block_on(survey::look(&session, &all, Dur::secs(15)));
         seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect()
@@ -364,8 +331,7 @@ impl Rig {
         letters: &[Signal],
         interrupt: Option<u32>,
     ) -> Result<(Rehearsed, Seen), DriveError> {
-        let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (world, sandbox) = self.stage();
         sandbox.replay(notes);
         let kept = collect_notes(&sandbox);
         kept.borrow_mut().extend(notes.iter().cloned());
@@ -392,15 +358,7 @@ impl Rig {
             );
             u32::from(interrupt.is_some_and(|n| turns.get() >= n))
         };
-        let session = Session {
-            journal: &journal,
-            cloud: &sandbox,
-            prober: &sandbox,
-            world: &world,
-            view: &Silent,
-            interrupts: &interrupts,
-            patience: Patience::Stop,
-        };
+        let session = session(&journal, &sandbox, &world, &interrupts);
         let ended = world.block_on(async {
             let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
             let recorder = Recorder::resumed(3, &owned.state.turns);
@@ -411,6 +369,16 @@ impl Rig {
         let seen = self.seen(&sandbox, &world);
         Ok((done, seen))
     }
+}
+
+fn session<'a>(
+    journal: &'a MemoryJournal,
+    sandbox: &'a Sandbox,
+    world: &'a World,
+    interrupts: &'a dyn Fn() -> u32,
+) -> Session<'a> {
+    let (view, patience) = (&Silent, Patience::Stop);
+    Session { journal, cloud: sandbox, prober: sandbox, world, view, interrupts, patience }
 }
 
 pub fn cancel(displaced_by: Option<&str>) -> Signal {

@@ -6,6 +6,7 @@ use super::status;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::executor::create;
+use crate::inventory::Estate;
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -13,10 +14,12 @@ use crate::model::action::Action;
 use crate::model::event::What;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::place::Place;
 use crate::model::runbook::Intent;
 use crate::model::target::DatabaseRef;
+use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::planner::{Busy, Continued, Debt};
+use crate::planner::{Busy, Continued, Debt, Input, Request};
 use crate::run::RunState;
 use crate::run::continued::{continued, last_turns, seen_before};
 use crate::run::state::Turn;
@@ -48,6 +51,32 @@ impl Held {
     pub fn lock(&self, store: &SqliteJournal) -> Result<Option<RunLock>, CliError> {
         let old = self.continues.as_ref();
         Ok(old.map(|c| RunLock::take(&Context::lock_folder(store), &c.run)).transpose()?)
+    }
+
+    /// What a runbook is computed from.
+    pub fn input<'a>(
+        &'a self,
+        context: &Context,
+        plan: &'a Plan,
+        (estate, now): (&'a Estate, Timestamp),
+        request: &'a Request,
+        guard: Option<&'a Place>,
+    ) -> Input<'a> {
+        Input {
+            plan,
+            estate,
+            now,
+            request,
+            busy: &self.busy,
+            debts: &self.debts,
+            kept_out: &self.kept_out,
+            continues: self.continues.as_ref(),
+            groups_before: &self.groups_before,
+            fenced: &self.fenced,
+            guard,
+            observation_max_age: context.settings.observation_max_age,
+            probe_consecutive: context.settings.probe_consecutive,
+        }
     }
 
     /// Turns of probes, with what the run that is continued saw before them.

@@ -13,7 +13,7 @@ use crate::model::calls::calls;
 use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
-use crate::planner::{self, Input, Request, path};
+use crate::planner::{self, Request, path};
 use crate::probe::Recorder;
 
 /// Shows what a run would do.
@@ -37,21 +37,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     } else {
         held::held(&store, &plan, (request.intent, &request.to))?
     };
-    let input = Input {
-        plan: &plan,
-        estate: &seen,
-        now: stage.world.now(),
-        request: &request,
-        busy: &held.busy,
-        debts: &held.debts,
-        kept_out: &held.kept_out,
-        continues: held.continues.as_ref(),
-        groups_before: &held.groups_before,
-        fenced: &held.fenced,
-        guard,
-        observation_max_age: context.settings.observation_max_age,
-        probe_consecutive: context.settings.probe_consecutive,
-    };
+    let input = held.input(&context, &plan, (&seen, stage.world.now()), &request, guard);
     match planner::plan_run(&input) {
         Ok(runbook) => {
             match (printer.format, args.as_commands) {

@@ -27,7 +27,7 @@ use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
-use crate::planner::{self, Input, Request};
+use crate::planner::{self, Request};
 use crate::probe::Recorder;
 use crate::world::World;
 
@@ -399,23 +399,8 @@ impl Starting<'_> {
             holder: self.holder(run)?,
             run: run.clone(),
         };
-        // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let guard = self.context.guard_of(plan);
-        let input = Input {
-            plan,
-            estate: seen,
-            now,
-            request: &request,
-            busy: &held.busy,
-            debts: &held.debts,
-            kept_out: &held.kept_out,
-            continues: held.continues.as_ref(),
-            groups_before: &held.groups_before,
-            fenced: &held.fenced,
-            guard: guard.as_ref(),
-            observation_max_age: self.context.settings.observation_max_age,
-            probe_consecutive: self.context.settings.probe_consecutive,
-        };
+        let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
         Ok(planner::plan_run(&input))
     }
 

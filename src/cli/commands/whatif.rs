@@ -9,7 +9,7 @@ use crate::model::runbook::{Intent, Runbook};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
-use crate::planner::{self, Input, Refusal, Request};
+use crate::planner::{self, Refusal, Request};
 
 /// What stands against a failover from one site to another, over what is or might be seen, and the path that there is, or would be if
 /// people accepted what they can.
@@ -56,21 +56,7 @@ fn derive(
         holder: "a run".to_owned(),
         run: RunId::new("run"),
     };
-    planner::plan_run(&Input {
-        plan,
-        estate,
-        now,
-        request: &request,
-        busy: &held.busy,
-        debts: &held.debts,
-        kept_out: &held.kept_out,
-        continues: held.continues.as_ref(),
-        groups_before: &held.groups_before,
-        fenced: &held.fenced,
-        guard: guard.as_ref(),
-        observation_max_age: context.settings.observation_max_age,
-        probe_consecutive: context.settings.probe_consecutive,
-    })
+    planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))
 }
 
 /// The site that would be recovered to: named, or the only one that is left.
