@@ -132,7 +132,7 @@ impl Live {
         for (target, by_sql) in targets.iter().zip(&replayed) {
             // One that has replayed no commit since it was started knows none.
             let unknown = match by_sql {
-                Replayed::AskMetrics => true,
+                Replayed::AskMetrics | Replayed::Misled => true,
                 Replayed::BySql(there) => there.last_commit.is_none(),
                 Replayed::Commit(_) | Replayed::NoReplica => false,
             };
@@ -164,6 +164,10 @@ impl Live {
                     Some((commit.here, "sql"))
                 }
                 Replayed::AskMetrics => lag().map(|commit| (commit, "replica_lag")),
+                Replayed::Misled => {
+                    state.misled = true;
+                    lag().map(|commit| (commit, "replica_lag"))
+                }
                 Replayed::NoReplica => None,
             };
             if let Some((commit, source)) = found {
@@ -192,6 +196,7 @@ impl Live {
                 Observation::Value { state: State::Database(there), .. } if there.is_replica() => {
                     Replayed::BySql(Box::new(there))
                 }
+                Observation::Value { .. } => Replayed::Misled,
                 // A server whose administrator may not read all of that tells its last commit perhaps.
                 Observation::Denied { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
                     Some(commit) => Replayed::Commit(commit),
@@ -234,6 +239,7 @@ enum Replayed {
     BySql(Box<DatabaseState>),
     Commit(postgres::Commit),
     AskMetrics,
+    Misled,
     NoReplica,
 }
 

@@ -88,6 +88,9 @@ pub struct DatabaseState {
     /// `host:port/database` that clients connect to.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// Its endpoint leads to a server that takes writes, and the control plane calls it a replica: SQL would act on another server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub misled: bool,
     /// Of a managed instance, what another one like it is made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,

@@ -117,6 +117,13 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
         let facts = format!("{} is `{}`", db.id, state.status);
         draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, "an instance that is `available`"));
     }
+    if state.misled {
+        let at = db.endpoint.as_deref().unwrap_or("its endpoint");
+        let facts = format!("{} is a replica, and {at} leads to a server that takes writes", db.id);
+        let what = "an endpoint that leads to the replica itself: a fence would be lifted on the other one";
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        return Found::Refused;
+    }
     match &state.role {
         DatabaseRole::Writer => {
             if active::is_fenced(input.estate, &db, spec) && !came_over(draft, &db, state) {

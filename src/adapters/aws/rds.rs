@@ -160,6 +160,7 @@ impl Aws {
             fence_word: None,
             follows: None,
             endpoint: endpoint(db),
+            misled: false,
             instance: Some(Box::new(settings(db))),
         }
     }

@@ -26,6 +26,7 @@ impl Estate {
             fence_word: self.word(i),
             follows: None,
             endpoint: None,
+            misled: false,
             instance: db.settings(),
         }
     }

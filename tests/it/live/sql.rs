@@ -123,3 +123,22 @@ fn an_application_with_the_administrators_role_is_not_called_fenced() {
     pool.kill().unwrap();
     pool.wait().unwrap();
 }
+
+/// The replica's endpoint leads to the primary: its position would be the primary's, and a fence would be lifted there.
+#[test]
+fn an_endpoint_that_leads_to_the_writer_is_no_replica() {
+    let (estate, pair) = (Estate::new(), Pair::start());
+    with_servers(&estate, &pair);
+    let body = serde_json::json!({
+        "account": estate.account(), "region": "us-east-1", "instance": "truststream-replica-1",
+        "endpoint": {"address": "127.0.0.1", "port": pair.primary},
+    });
+    control(localstack(), "rds", &body.to_string());
+    let (code, refused) = estate.json(FAILOVER);
+    assert!(
+        code == 3 && refused.to_string().contains("leads to a server that takes writes"),
+        "{code}: {refused:#}"
+    );
+    let (took, why) = pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES");
+    assert!(took, "{why}");
+}
