@@ -131,9 +131,6 @@ pub struct InstanceSettings {
     /// Whether it has a public address.
     #[serde(default)]
     pub public: bool,
-    /// Whether it cannot be deleted before that is taken off.
-    #[serde(default)]
-    pub deletion_protection: bool,
     /// How many days its backups are kept: without any it has no replicas.
     #[serde(default)]
     pub backup_days: u32,

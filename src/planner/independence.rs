@@ -65,21 +65,20 @@ pub struct Assumed<'a> {
     pub to: &'a SiteName,
     /// What is there today.
     pub estate: &'a Estate,
-    /// The path on that day.
-    pub path: Result<&'a Runbook, &'a [Refusal]>,
+    /// What stands against the recovery on that day.
+    pub refusals: &'a [Refusal],
+    /// The path on that day, if people accepted what they can.
+    pub runbook: Option<&'a Runbook>,
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
 }
 
-/// Everything on the path, what needs the region first.
+/// Everything on the path.
 pub fn findings(of: &Assumed<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    match of.path {
-        Ok(runbook) => {
-            all.extend(runbook.steps.iter().filter_map(|s| of.step(s)));
-            all.extend(of.names(runbook));
-        }
-        Err(refusals) => all.extend(refusals.iter().map(|r| of.refusal(r))),
+    let mut all: Vec<_> = of.refusals.iter().map(|r| of.refusal(r)).collect();
+    if let Some(runbook) = of.runbook {
+        all.extend(runbook.steps.iter().filter_map(|s| of.step(s)));
+        all.extend(of.names(runbook));
     }
     all.extend(of.plan.connections.values().map(|p| of.place("credential", p)));
     all.extend(of.plan.sites.get(of.to).map(|s| of.place("credential", &s.place)));
@@ -87,8 +86,6 @@ pub fn findings(of: &Assumed<'_>) -> Vec<Finding> {
     all.extend(of.plan.probes.iter().filter_map(|p| of.probe(&p.value)));
     all.extend(of.plan.hooks.iter().map(|h| of.hook(&h.name, &h.command.argv)));
     all.extend(of.surroundings());
-    all.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
-    all.dedup();
     all
 }
 

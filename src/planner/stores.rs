@@ -166,14 +166,8 @@ fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool 
     let set = |(of, _, w): &&(DatabaseRef, RunId, Option<String>)| {
         w.as_deref() == Some(word) && of.component == db.component
     };
-    let inherited = draft.input.continues.into_iter().flat_map(|c| &c.fences);
-    let by_it = inherited.filter_map(|held| match &held.fact {
-        Some(Fact::Fenced { word: Some(w), .. }) if w == word => Some(&held.fence.db),
-        _ => None,
-    });
-    let by_runs = draft.input.fenced.iter().filter(set).map(|(of, ..)| of);
-    let servers: Vec<&DatabaseRef> = by_it.chain(by_runs).collect();
-    !servers.is_empty() && servers.iter().all(|of| !of.is(db))
+    let mut servers = draft.input.fenced.iter().filter(set).map(|(of, ..)| of).peekable();
+    servers.peek().is_some() && servers.all(|of| !of.is(db))
 }
 
 /// Writes ended there once, and may have gone on elsewhere: it lacks them, and lets nobody in.
@@ -182,9 +176,7 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
     let facts =
         format!("{} was fenced by {by}, and takes no writes: it is an old primary, not a replica", db.id);
-    let what = format!(
-        "drctl failback or reprotect, which make it a standby first; or, if it is the one to use, that run cancelled, or the fence lifted by hand and drctl observe ({name})"
-    );
+    let what = "drctl failback or reprotect, which make it a standby first; or, if it is the one to use, that run cancelled, or the fence lifted by hand and drctl observe";
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 

@@ -64,6 +64,18 @@ pub fn nothing_lost(done: &Rehearsed, context: &str) {
     assert!(!done.truth.traffic_before_database, "{context}");
 }
 
+/// From one end to the other: recovered, nothing lost and that measured, and protected again.
+pub fn moves_whole(rig: &Rig, context: &str) -> Rehearsed {
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{context}: {r:#?}"));
+    let state = &done.ended.state;
+    assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{context}: {:?}", done.ended.stop);
+    nothing_lost(&done, context);
+    let attained = attainment(state, state.last_at);
+    assert_eq!((attained.rpo.value_ms, attained.rpo.basis), (Some(Dur::ZERO), Basis::Measured), "{context}");
+    assert_eq!(summary::report(state, state.last_at).protection.state, "protected", "{context}");
+    done
+}
+
 #[test]
 fn a_move_loses_nothing_and_leaves_a_standby() {
     for (intent, scenario) in
@@ -71,18 +83,8 @@ fn a_move_loses_nothing_and_leaves_a_standby() {
     {
         for seed in 1..4 {
             let rig = moving(intent, scenario, seed);
-            let done = rig.rehearse().unwrap_or_else(|r| panic!("{intent} {scenario}: {r:#?}"));
-            let context = format!("{intent} {scenario} {seed}: {:?}", done.ended.stop);
-            let state = &done.ended.state;
-            assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{context}");
-            nothing_lost(&done, &context);
-            let attained = attainment(state, state.last_at);
-            assert_eq!(
-                (attained.rpo.value_ms, attained.rpo.basis),
-                (Some(Dur::ZERO), Basis::Measured),
-                "{context}"
-            );
-            assert_eq!(summary::report(state, state.last_at).protection.state, "protected", "{context}");
+            let context = format!("{intent} {scenario} {seed}");
+            let done = moves_whole(&rig, &context);
             let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
             let (old, new) = if intent == Intent::Switchover { ("west", "east") } else { ("east", "west") };
             for db in ["db", "billing"] {

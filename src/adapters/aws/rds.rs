@@ -325,7 +325,6 @@ fn settings(db: &DbInstance) -> InstanceSettings {
         port: db.endpoint().and_then(|e| e.port()),
         multi_az: db.multi_az().unwrap_or(false),
         public: db.publicly_accessible().unwrap_or(false),
-        deletion_protection: db.deletion_protection().unwrap_or(false),
         backup_days: db.backup_retention_period().and_then(|d| u32::try_from(d).ok()).unwrap_or(0),
     }
 }

@@ -74,25 +74,20 @@ fn examine(
         targets::places(plan).chain(&guard).filter(|p| p.region == region).map(|p| p.name.as_str()).collect();
     let dark = seen.darkened(&places, now);
     let (refusals, runbook) = whatif::failover(context, plan, (down, to), (&dark, &held), now);
-    // What only a person could accept is told, and then the rest of the path is looked at all the same.
-    let mut findings = Vec::new();
-    let against = (!refusals.is_empty()).then_some(Err(refusals.as_slice()));
-    for path in against.into_iter().chain(runbook.iter().map(Ok)) {
-        let assumed = Assumed {
-            plan,
-            settings: &context.settings,
-            down,
-            region,
-            to,
-            estate: &seen,
-            path,
-            guard: guard.as_ref(),
-        };
-        findings.extend(independence::findings(&assumed));
-    }
+    let mut findings = independence::findings(&Assumed {
+        plan,
+        settings: &context.settings,
+        down,
+        region,
+        to,
+        estate: &seen,
+        refusals: &refusals,
+        runbook: runbook.as_ref(),
+        guard: guard.as_ref(),
+    });
     findings.extend(surroundings(store, region));
+    // What needs the region comes first.
     findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
-    findings.dedup();
     Ok(findings)
 }
 

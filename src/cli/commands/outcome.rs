@@ -187,7 +187,8 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                     format!("{component}: not compared; what only the old primary had, if anything, is kept")
                 }
             };
-            p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
+            let label = if d.transactions.is_some() { "lost" } else { "aside" };
+            p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
             let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
             p.line(&format!("           {after}kept there in {}", d.kept));
         }
