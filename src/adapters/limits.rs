@@ -26,7 +26,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
             (share.clamp(1_000, 30_000), 30_000)
         }
         Target::Records { .. } => (1_000, 5_000),
-        Target::Rebuild { .. } => (1_000, 10_000),
+        Target::Rebuild { .. } | Target::Backups(_) | Target::Restore { .. } => (1_000, 10_000),
         Target::Database(_) | Target::Fence { .. } | Target::Group(_) => (1_000, 10_000),
         Target::Wrote { .. } | Target::Guard { .. } | Target::Identity { .. } => (500, 5_000),
         Target::Command { .. } => (200, 2_000),

@@ -106,6 +106,15 @@ impl Live {
         if let Target::Rebuild { db, key } = target {
             return self.rebuild(db, key).await;
         }
+        if let Target::Restore { db, key, .. } = target {
+            return self.postgres.restoring(db, key).await;
+        }
+        if let Target::Backups(of) = target {
+            return match self.way_in(&of.db).await {
+                Ok((endpoint, login)) => self.postgres.backups(of, &endpoint, &login).await,
+                Err(why) => self.unseen(why),
+            };
+        }
         let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
@@ -275,6 +284,10 @@ impl Cloud for Live {
                     self.sql(action, key).await
                 }
                 Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
+                Action::Restore { part, of } => match self.way_in(&of.db).await {
+                    Ok((endpoint, login)) => self.postgres.restore(*part, of, (&endpoint, &login), key).await,
+                    Err(why) => CallOutcome::NotSent { why },
+                },
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
                 Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,

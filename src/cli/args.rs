@@ -112,6 +112,11 @@ pub enum Command {
     /// Make the servers of a site standbys of the active one: after a failover, or where replication broke
     #[command(after_help = "Example:\n  drctl reprotect starter --to us-west-2")]
     Reprotect(StartArgs),
+    /// Bring a database back to a point in time: a copy beside it, checked, then in its place
+    #[command(
+        after_help = "Examples:\n  drctl restore truststream --component db --to-time 2026-09-21T12:00:00Z --dry-run\n  drctl restore truststream --component db --to-time \"15m ago\" --waive exposure-above-rpo:db --accept-data-loss 30m --reason \"orders deleted by release 412\"\n  drctl restore truststream --component db --drill\n  drctl restore truststream --component db --to-time \"15m ago\" --sandbox --dry-run"
+    )]
+    Restore(Box<RestoreArgs>),
     /// List, show and steer runs
     Runs(RunsArgs),
     /// Say yes to a run's question
@@ -333,6 +338,46 @@ pub struct StartArgs {
     /// When users began to fail, where probes did not see it; with a zone
     #[arg(long, value_name = "TIME")]
     pub outage_began: Option<String>,
+    /// Take guards over from a run that is dead. Needs --reason
+    #[arg(long)]
+    pub take_over: bool,
+    /// Refusals to accept.
+    #[command(flatten)]
+    pub waive: WaiveArgs,
+}
+
+/// For `restore`.
+#[derive(Args, Debug)]
+pub struct RestoreArgs {
+    /// The plan, by name or file
+    pub plan: String,
+    /// The database
+    #[arg(long, value_name = "COMPONENT")]
+    pub component: String,
+    /// Every transaction that was committed by then is kept, and no later one; with a zone, or such as "15m ago"
+    #[arg(long, value_name = "TIME")]
+    pub to_time: Option<String>,
+    /// The site whose server is restored [default: the one that takes the writes]
+    #[arg(long, value_name = "SITE")]
+    pub site: Option<String>,
+    /// The timeline of the log, where it is not that of the live server
+    #[arg(long, value_name = "N")]
+    pub timeline: Option<u32>,
+    /// Only make the copy, check it, and remove it with proof; without --to-time a random one
+    #[arg(long)]
+    pub drill: bool,
+    /// Show what would be done, and what would be refused, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for the component's name. Never waives anything
+    #[arg(long)]
+    pub yes: bool,
+    /// How bad it is
+    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
+    pub severity: Option<String>,
+    /// The incident it belongs to
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
     /// Take guards over from a run that is dead. Needs --reason
     #[arg(long)]
     pub take_over: bool,

@@ -228,6 +228,7 @@ fn fact(fact: &Fact) -> Option<String> {
             d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string()),
             d.kept
         ),
+        Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,
         Fact::Identity { arn, .. } => arn.clone(),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,
     })

@@ -4,6 +4,7 @@ use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
 use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
+use crate::model::runbook::Intent;
 use crate::planner::Continued;
 use crate::run::RunState;
 
@@ -94,8 +95,9 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
     let runbook: Result<crate::model::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
     let mut names: Vec<_> = runbook
         .map(|r| {
-            r.steps
-                .iter()
+            // A drill changes nothing, and keeps nobody from what they need in an outage.
+            let steps = r.steps.iter().filter(|_| r.intent != Intent::Drill);
+            steps
                 .filter(|s| s.action.mutates() && !s.background)
                 .filter_map(|s| s.component.clone())
                 .collect()

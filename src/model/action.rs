@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
+use super::restore::{Part, Restore};
 use super::state::{GroupSize, InstanceSettings, RecordSet};
 use super::target::{DatabaseRef, Engine, GroupRef, Target, ZoneRef};
 use super::time::Dur;
@@ -50,6 +51,13 @@ pub enum Action {
         db: DatabaseRef,
         /// Its name from then on.
         to: String,
+    },
+    /// A part of a restore to a point in time.
+    Restore {
+        /// Which.
+        part: Part,
+        /// Of what, from what, to when.
+        of: Box<Restore>,
     },
     /// Give a group its size.
     Scale(Scale),
@@ -356,6 +364,7 @@ impl Action {
                 let renamed = DatabaseRef { id: to.clone(), ..db.clone() };
                 Undo::By(Box::new(Self::Rename { db: renamed, to: db.id.clone() }))
             }
+            Self::Restore { part, of } => part.undo(of),
             Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
                 from: s.to,
                 to: s.from,
@@ -384,7 +393,7 @@ impl Action {
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
             // The host runs a job once, whoever asks for it again.
-            Self::Rejoin { .. } => InDoubt::Repeat,
+            Self::Rejoin { .. } | Self::Restore { .. } => InDoubt::Repeat,
             Self::Fence(f) | Self::Unfence(f) => match f.method {
                 FenceMethod::Sql => InDoubt::Repeat,
                 // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
@@ -418,6 +427,7 @@ impl Action {
                         | Check::Guard { .. }
                 )
                 | Self::Promote { .. }
+                | Self::Restore { .. }
                 | Self::Write(_)
         )
     }
@@ -442,6 +452,7 @@ impl Action {
             | Self::Rename { db, .. }
             | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
             Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
+            Self::Restore { of, .. } => Some(&of.db.place),
             Self::Scale(s) => Some(&s.group.place),
             Self::Switch(s) => Some(&s.zone.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. })
@@ -464,6 +475,9 @@ impl Action {
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
             Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
+            Self::Restore { part, of } => {
+                Some(Target::Restore { db: of.db.clone(), part: *part, key: key.to_owned() })
+            }
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }
@@ -517,6 +531,7 @@ impl fmt::Display for Action {
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
             Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
+            Self::Restore { part, of } => write!(f, "{}", part.words(of)),
             Self::Scale(s) => {
                 write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
             }

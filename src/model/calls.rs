@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Switch, Write};
 use super::ids::ComponentName;
 use super::place::Place;
+use super::restore::{Part, Restore};
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
 use super::target::{DatabaseRef, Engine};
 
@@ -71,6 +72,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 describe_db(&db.place.region, &db.place.name, to),
             ]
         }
+        Action::Restore { part, of } => vec![restore_call(*part, of)],
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Write(write) => vec![write_call(write)],
@@ -95,6 +97,34 @@ fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef) -> Call {
         source.id
     );
     call("host", "rejoin", &db.place.name, true, text)
+}
+
+fn restore_call(part: Part, of: &Restore) -> Call {
+    let host = of.db.host.as_ref();
+    let run =
+        host.map_or_else(String::new, |h| h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "));
+    let data = host.map_or("<data>", |h| h.data.as_str());
+    let (copy, before) = (format!("{data}.restored-{}", of.name), format!("{data}.before-{}", of.name));
+    let text = match part {
+        Part::Beside => format!(
+            "DRCTL_BACKUP={} DRCTL_FOLDER={copy}; {}; recovery_target_time = '{}', restore_command = '{}', recovery_target_action = 'pause'; pg_ctl -D {copy} start",
+            quoted(of.backup.as_ref().map_or("", |b| b.name.as_str())),
+            of.backups.fetch,
+            of.to_time,
+            of.backups.archive_get
+        ),
+        Part::Verify => format!(
+            "the invariants of the plan and its foreign keys, read from {copy}; pg_ctl stop; pg_checksums --check -D {copy}"
+        ),
+        Part::Loss => "pg_waldump from the position of the copy to the end of the live log".to_owned(),
+        Part::Swap => format!("promote {copy}; stop; mv {data} {before}; mv {copy} {data}; start"),
+        Part::PutBack => {
+            format!("only if nothing was written since: stop; mv {data} {copy}; mv {before} {data}; start")
+        }
+        Part::Destroy => format!("pg_ctl -D {copy} stop; rm -rf {copy}"),
+    };
+    let mutates = !matches!(part, Part::Verify | Part::Loss);
+    call("host", "restore", &of.db.place.name, mutates, format!("{run} sh   # {text}"))
 }
 
 fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use schemars::JsonSchema;
 
 use super::action::{Action, Check, FenceMethod, Gate};
+use super::restore::{Part, Restore};
 use super::target::Engine;
 use super::time::Dur;
 
@@ -15,6 +16,26 @@ pub struct Estimate {
     pub expected_ms: Dur,
     /// The step's timeout: after it the step has failed.
     pub timeout_ms: Dur,
+}
+
+/// Bytes a second at which a backup is fetched where none was yet: what one stream of a disk or an object store gives.
+const FETCHED_PER_S: u64 = 100 << 20;
+/// Bytes a second at which log is replayed, counted, or pages are checked. PostgreSQL publishes none; replay is one process.
+const READ_PER_S: u64 = 50 << 20;
+
+/// How long a part of a restore takes by the bytes that it has to read.
+fn restore(part: Part, of: &Restore) -> Dur {
+    let bytes = of.backup.as_ref().map_or(0, |b| b.bytes);
+    let log = of.replay_bytes.unwrap_or(0);
+    let rate = of.rates.map_or(FETCHED_PER_S, |r| r.fetched_per_s.max(1));
+    match part {
+        Part::Beside => Dur::secs(10 + bytes / rate + log / READ_PER_S),
+        Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
+        Part::Loss => Dur::secs(2 + log / READ_PER_S),
+        // Two names are changed, a server stops and another one starts.
+        Part::Swap | Part::PutBack => Dur::secs(20),
+        Part::Destroy => Dur::secs(5),
+    }
 }
 
 impl Estimate {
@@ -55,6 +76,7 @@ impl Estimate {
             // As long as copying the differences, or all of it, takes.
             Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
+            Action::Restore { part, of } => Self::new(restore(*part, of), Dur::mins(48 * 60)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),
             Action::Switch(_) => Self::new(Dur::secs(35), Dur::mins(5)),

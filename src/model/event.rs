@@ -118,6 +118,8 @@ pub enum End {
 pub enum Outcome {
     /// Everything was done and confirmed.
     Recovered,
+    /// A drill ran to its end, and found that the recovery would not have worked.
+    Failed,
     /// It was cancelled and unwound: as if it had not been.
     Cancelled,
     /// It was cancelled after a point of no return, or while somebody else held its guard; what was done stays done.

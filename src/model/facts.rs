@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::action::FenceMethod;
 use super::ids::ComponentName;
 use super::measure::{Basis, Figure};
+use super::restore::{Found, Part};
 use super::state::{Diverged, State};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
@@ -84,6 +85,15 @@ pub enum Fact {
         /// What was committed there and nowhere else, and where that is kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         diverged: Option<Diverged>,
+    },
+    /// A part of a restore.
+    Restore {
+        /// The component.
+        component: ComponentName,
+        /// Which part.
+        part: Part,
+        /// What it found.
+        found: Box<Found>,
     },
     /// A command's end.
     Ran {

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod ids;
 pub mod measure;
 pub mod place;
+pub mod restore;
 pub mod runbook;
 pub mod state;
 pub mod target;

@@ -26,6 +26,10 @@ pub enum Intent {
     Failback,
     /// Nothing moves: the servers of a site are made standbys of the active one.
     Reprotect,
+    /// A database is brought back to a point in time.
+    Restore,
+    /// Nothing of production changes: a copy is made and checked, and removed.
+    Drill,
 }
 
 impl fmt::Display for Intent {
@@ -35,6 +39,8 @@ impl fmt::Display for Intent {
             Self::Switchover => "switchover",
             Self::Failback => "failback",
             Self::Reprotect => "reprotect",
+            Self::Restore => "restore",
+            Self::Drill => "drill",
         })
     }
 }
@@ -47,6 +53,8 @@ pub enum Phase {
     Preflight,
     /// What was there before; bounded, and nothing waits for it.
     Evidence,
+    /// A copy of a point in time, beside what serves.
+    Restore,
     /// Capacity at the target.
     Scale,
     /// No more writes at the source.
@@ -75,9 +83,10 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Preflight,
         Self::Evidence,
+        Self::Restore,
         Self::Scale,
         Self::Fence,
         Self::Measure,
@@ -97,6 +106,7 @@ impl Phase {
         match self {
             Self::Preflight => "preflight",
             Self::Evidence => "evidence",
+            Self::Restore => "restore",
             Self::Scale => "scale",
             Self::Fence => "fence",
             Self::Measure => "measure",

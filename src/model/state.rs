@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::restore::{BackupsState, RestoreState};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
 
@@ -32,6 +33,10 @@ pub enum State {
     Command(CommandState),
     /// A server that is made a standby of another one.
     Rebuild(Box<RebuildState>),
+    /// The backups that lead to a time.
+    Backups(Box<BackupsState>),
+    /// A part of a restore.
+    Restore(Box<RestoreState>),
 }
 
 /// Which part a database server plays.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::ComponentName;
 use super::place::Place;
+use super::restore::{Part, Restore};
 
 /// Who runs a database, and so how it is promoted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -174,6 +175,18 @@ pub enum Target {
         #[serde(default)]
         key: String,
     },
+    /// The backups that lead to the time of a restore.
+    Backups(Box<Restore>),
+    /// A part of a restore.
+    Restore {
+        /// The live server.
+        db: DatabaseRef,
+        /// Which part.
+        part: Part,
+        /// Which job.
+        #[serde(default)]
+        key: String,
+    },
     /// A command that was started under a key.
     Command {
         /// The key.
@@ -190,7 +203,9 @@ impl Target {
             Self::Database(db)
             | Self::Fence { db, .. }
             | Self::Wrote { db, .. }
+            | Self::Restore { db, .. }
             | Self::Rebuild { db, .. } => Some(&db.place),
+            Self::Backups(of) => Some(&of.db.place),
             Self::Group(group) => Some(&group.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
             Self::Identity { place } | Self::Guard { place, .. } => Some(place),
@@ -208,7 +223,7 @@ impl Target {
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } => "s3",
-            Self::Wrote { .. } | Self::Rebuild { .. } => "sql",
+            Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
             Self::Command { .. } => "command",
         }
     }
@@ -227,7 +242,9 @@ impl Target {
             Self::Database(db)
             | Self::Fence { db, .. }
             | Self::Wrote { db, .. }
+            | Self::Restore { db, .. }
             | Self::Rebuild { db, .. } => Some(&db.component),
+            Self::Backups(of) => Some(&of.db.component),
             Self::Group(group) => Some(&group.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
@@ -249,6 +266,11 @@ impl Target {
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
+            Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),
+            // Two parts may be looked at together, and each is a job of its own.
+            Self::Restore { db, part, key } => {
+                format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
+            }
             Self::Command { key, .. } => format!("command/{key}"),
         }
     }

@@ -13,6 +13,7 @@ use super::types::{
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
 use crate::model::place::Place;
+use crate::model::restore::{Backups, Expect, Invariant};
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
 use crate::model::target::{Engine, Host};
@@ -178,9 +179,13 @@ fn database(node: &Node, engine: Engine) -> Database {
         let id = named.or_else(|| endpoint.clone().filter(|_| engine == Engine::Postgres))?;
         let login = n.get("host").and_then(|h| h.get("replication"));
         let replication = login.map(|r| Spanned { value: secret(r), span: r.span });
+        let backups = n.get("host").and_then(|h| h.get("backups"));
+        let backups = backups.and_then(|b| Some(Spanned { value: backups_of(b)?, span: b.span }));
         let host = n.get("host").and_then(host);
-        Some((SiteName::new(key), DatabaseAt { id, endpoint, fence_group, admin, host, replication }))
+        let at = DatabaseAt { id, endpoint, fence_group, admin, host, replication, backups };
+        Some((SiteName::new(key), at))
     };
+    let verify = |key: &str| node.get("verify").and_then(|v| v.get(key)).map(Node::items).unwrap_or_default();
     Database {
         engine,
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
@@ -190,7 +195,36 @@ fn database(node: &Node, engine: Engine) -> Database {
             .and_then(|v| v.get("sql_write")?.get("table")?.text())
             .map(str::to_owned),
         backup_every: node.get("backup_every").and_then(spanned_dur),
+        invariants: verify("invariants").iter().filter_map(invariant).collect(),
+        rows: verify("rows").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
     }
+}
+
+fn invariant(node: &Node) -> Option<Spanned<Invariant>> {
+    let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    let expect = match (text("is"), node.get("at_least").and_then(Node::int)) {
+        (None, Some(number)) => Expect::AtLeast(number.to_string()),
+        // One that says neither, or both, holds for nothing; lint says so.
+        (Some(value), None) => Expect::Is(value),
+        _ => Expect::Nothing,
+    };
+    let value = Invariant { name: text("name")?, sql: text("sql")?, database: text("database"), expect };
+    Some(Spanned { value, span: node.span })
+}
+
+fn backups_of(node: &Node) -> Option<Backups> {
+    let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    let gib = node.get("reserve_gib").and_then(Node::int).and_then(|n| u64::try_from(n).ok()).unwrap_or(1);
+    let preload = node.get("preload").map(|list| {
+        list.items().iter().filter_map(|n| n.text().map(str::to_owned)).collect::<Vec<_>>().join(",")
+    });
+    Some(Backups {
+        list: text("list")?,
+        fetch: text("fetch")?,
+        archive_get: text("archive_get")?,
+        reserve_bytes: gib << 30,
+        preload,
+    })
 }
 
 fn host(node: &Node) -> Option<Host> {

@@ -170,6 +170,18 @@ pub const FINDINGS: &[Explanation] = &[
         "Give `run` a program, such as ssh, and `data` the absolute path of the folder with PG_VERSION in it.",
     ),
     e(
+        "backups-unusable",
+        "The archived log of a server cannot be read as it is written.",
+        "A base backup without the log after it leads to no time but its own end, so nothing could be restored to a point in time.",
+        "Write `archive_get` as restore_command is written: %f is the file that is asked for, %p where it goes.",
+    ),
+    e(
+        "invariant-without-expectation",
+        "An invariant does not say what has to be true.",
+        "A restored copy is put in place only if every invariant holds; one without an expectation never does.",
+        "Give it `is`, in quotes, or `at_least`, a number.",
+    ),
+    e(
         "no-write-check",
         "No real write verifies a promotion.",
         "`available` is a word of the control plane; only a committed row proves a primary.",

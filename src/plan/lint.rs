@@ -10,6 +10,7 @@ use super::types::{
     Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec,
 };
 use crate::model::ids::{ComponentName, SiteName};
+use crate::model::restore::Expect;
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
 use crate::model::target::Engine;
@@ -180,6 +181,15 @@ impl Lint<'_> {
                 "add `verify: {sql_write: {table: drctl_canary}}`",
             );
         }
+        for bad in spec.invariants.iter().filter(|i| i.value.expect == Expect::Nothing) {
+            self.error(
+                "invariant-without-expectation",
+                bad.span,
+                format!("invariant `{}` says neither `is` nor `at_least`, or both", bad.value.name),
+                "it would fail every restore, or prove nothing",
+                "is: \"50000\", or at_least: 4000",
+            );
+        }
         if let Some(every) = spec.backup_every.as_ref().filter(|e| e.value > objectives.rpo_ms) {
             self.error(
                 "backup-interval-above-rpo",
@@ -220,6 +230,18 @@ impl Lint<'_> {
                 format!("the host of `{}` in {site}: {what}", component.name),
                 "a switchover would end with a primary and no standby",
                 "run: [ssh, -o, BatchMode=yes, postgres@HOST], data: /the/folder/with/PG_VERSION",
+            );
+        }
+        if let Some(backups) = at.backups.as_ref().filter(|b| {
+            let get = &b.value.archive_get;
+            !(get.contains("%f") && get.contains("%p"))
+        }) {
+            self.error(
+                "backups-unusable",
+                backups.span,
+                format!("`archive_get` of `{}` in {site} lacks %f or %p", component.name),
+                "without the log a backup leads to no time but its own end",
+                "as restore_command is written: %f is the file, %p where it goes",
             );
         }
         for login in at.admin.iter().chain(&at.replication) {

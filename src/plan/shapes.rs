@@ -62,7 +62,11 @@ const POSTGRES: Record = Record {
         OWN_OBJECTIVES,
         opt("fence", Shape::List(&Shape::OneOf(&["sql"])), "the ladder of ways to fence, tried in order"),
         req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
-        opt("verify", Shape::Record(&RDS_VERIFY), "the real write that proves a promotion"),
+        opt(
+            "verify",
+            Shape::Record(&POSTGRES_VERIFY),
+            "the real write that proves a promotion, and what is true of a sound copy",
+        ),
         opt(
             "backup_every",
             Shape::Duration,
@@ -101,6 +105,55 @@ const HOST: Record = Record {
             Shape::Secret,
             "a login with REPLICATION, and the rights that pg_rewind asks for, on every server of the component",
         ),
+        opt(
+            "backups",
+            Shape::Record(&BACKUPS),
+            "its base backups and archived log, as reached from this machine: what restore needs",
+        ),
+    ],
+};
+const BACKUPS: Record = Record {
+    name: "backups",
+    fields: &[
+        req(
+            "list",
+            Shape::Text,
+            "shell text that prints a line a backup: name, begin, end (RFC 3339, UTC), bytes, and the first segment if known",
+        ),
+        req(
+            "fetch",
+            Shape::Text,
+            "shell text that puts backup $DRCTL_BACKUP into the empty folder $DRCTL_FOLDER",
+        ),
+        req("archive_get", Shape::Text, "as restore_command, with %f and %p"),
+        opt(
+            "reserve_gib",
+            Shape::Int(0, 1_000_000),
+            "GiB that a restore leaves free for the live server; 1 if absent",
+        ),
+        opt(
+            "preload",
+            Shape::List(&Shape::Name),
+            "libraries that a copy preloads; the live server's without those that act by themselves if absent",
+        ),
+    ],
+};
+const POSTGRES_VERIFY: Record = Record {
+    name: "verify",
+    fields: &[
+        req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back"),
+        opt("invariants", Shape::List(&Shape::Record(&INVARIANT)), "what has to be true of a restored copy"),
+        opt("rows", Shape::List(&Shape::Name), "tables whose rows are counted in a restored copy"),
+    ],
+};
+const INVARIANT: Record = Record {
+    name: "invariant",
+    fields: &[
+        req("name", Shape::Name, "its name"),
+        req("sql", Shape::Text, "a query with one value; it can only read"),
+        opt("is", Shape::Text, "exactly this, in quotes"),
+        opt("at_least", Shape::Int(i64::MIN, i64::MAX), "no smaller number"),
+        opt("database", Shape::Name, "the database; that of the endpoint if absent"),
     ],
 };
 const RDS_VERIFY: Record = Record {

@@ -6,6 +6,7 @@ use super::finding::Span;
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::place::Place;
+use crate::model::restore::{Backups, Invariant};
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::model::target::{Engine, Host};
@@ -141,6 +142,10 @@ pub struct Database {
     pub canary_table: Option<String>,
     /// How often it is backed up, where that is the protection.
     pub backup_every: Option<Spanned<Dur>>,
+    /// What has to be true of a restored copy.
+    pub invariants: Vec<Spanned<Invariant>>,
+    /// Tables whose rows are counted in it.
+    pub rows: Vec<String>,
 }
 
 /// The instance in one site.
@@ -158,6 +163,8 @@ pub struct DatabaseAt {
     pub host: Option<Host>,
     /// The login of standbys, as it stands in the plan.
     pub replication: Option<Spanned<SecretRef>>,
+    /// How its backups are reached from that machine.
+    pub backups: Option<Spanned<Backups>>,
 }
 
 /// A value that is not written in the plan.

@@ -10,6 +10,7 @@ pub mod independence;
 pub mod path;
 pub mod rebuild;
 pub mod refusal;
+pub mod restore;
 pub mod safety;
 pub mod steps;
 pub mod stores;
@@ -22,6 +23,7 @@ use crate::inventory::{ActiveSite, Estate, active};
 use crate::model::action::Fence;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
+use crate::model::restore::Rates;
 use crate::model::runbook::{Inherited, Intent, Runbook};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
@@ -77,6 +79,21 @@ pub struct Request {
     pub holder: String,
     /// The run: what it sets aside is named after it.
     pub run: RunId,
+    /// What is restored, and to when.
+    pub restore: Option<Wanted>,
+}
+
+/// What is restored, and to when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The database.
+    pub component: ComponentName,
+    /// The copy holds every transaction that was committed by then.
+    pub to_time: Timestamp,
+    /// The timeline, where a person chose one.
+    pub timeline: Option<u32>,
+    /// How fast the last restore was.
+    pub rates: Option<Rates>,
 }
 
 /// An unfinished run that holds a component.
@@ -118,6 +135,8 @@ pub struct Continued {
     pub holders: Vec<String>,
     /// The fences that it set, perhaps: what lifts them is in them.
     pub fences: Vec<Inherited>,
+    /// The server in whose place it was putting a copy: that may yet come about, and lets everybody in who might log in then.
+    pub putting: Option<DatabaseRef>,
 }
 
 /// Computes the runbook.
@@ -134,6 +153,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
         ));
     }
     safety::request(&mut draft, &active);
+    safety::half_restored(&mut draft);
     if draft.hopeless() {
         return Err(draft.refusals);
     }
@@ -141,6 +161,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
         Intent::Failover => failover::derive(&mut draft),
         Intent::Switchover | Intent::Failback => switchover::derive(&mut draft),
         Intent::Reprotect => switchover::reprotect(&mut draft),
+        Intent::Restore | Intent::Drill => restore::derive(&mut draft),
     }
     if draft.mutates() {
         safety::source_health(&mut draft);

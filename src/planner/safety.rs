@@ -83,6 +83,25 @@ fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
     }
 }
 
+/// A copy that is being put in place may do so behind a fence that was proven before: whoever can see the server waits for that.
+pub fn half_restored(draft: &mut Draft<'_>) {
+    let Some(continued) = draft.input.continues else { return };
+    let Some(db) = &continued.putting else { return };
+    let run = &continued.run;
+    let answers = draft.input.estate.now(&Target::Database(db.clone())).is_some_and(|o| o.state().is_some());
+    if answers {
+        let facts = format!("run {run} is putting a copy in the place of {}, which answers", db.id);
+        let what =
+            format!("drctl runs resume {run}, or drctl runs cancel {run}: then it is known which data serve");
+        draft.refuse(Refusal::new(Rule::ComponentBusy, Some(&db.component), facts, what));
+    } else {
+        draft.notes.push(format!(
+            "run {run} was putting a copy in the place of {}: when it is back it may serve either, and lets its clients in",
+            db.id
+        ));
+    }
+}
+
 fn busy(draft: &mut Draft<'_>) {
     for (component, Busy { run, facts }) in draft.input.busy {
         if draft.input.plan.components.contains_key(component) {

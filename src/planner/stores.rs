@@ -367,7 +367,13 @@ pub(super) fn promote(
         Action::Promote { db: store.target.clone(), backup_days: backup_days(draft, &store) },
     );
     promote.needs = all(&needs);
-    let mut last = draft.push(promote);
+    let last = draft.push(promote);
+    let_in(draft, store, last);
+}
+
+/// Lifts a fence that came over with the data, and writes for real.
+pub(super) fn let_in(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
+    let name = &store.component.name;
     if let Some(admit) = admit(&store) {
         let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
         admit.needs = all(&[last]);

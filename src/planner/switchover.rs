@@ -200,7 +200,12 @@ fn can_move(
 }
 
 /// Whether a server was just seen to be the one that takes the writes; refuses if not.
-fn writes(draft: &mut Draft<'_>, component: &Component, spec: &Database, db: &DatabaseRef) -> bool {
+pub(super) fn writes(
+    draft: &mut Draft<'_>,
+    component: &Component,
+    spec: &Database,
+    db: &DatabaseRef,
+) -> bool {
     let target = Target::Database(db.clone());
     if !safety::must_answer(draft, &component.name, &target) {
         return false;

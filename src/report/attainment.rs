@@ -192,6 +192,10 @@ fn contradicted(
     component: &ComponentName,
     (figure, exposure): (Figure, Exposure),
 ) -> (Figure, Exposure) {
+    // What was written after the time of a restore is lost on purpose, and a standby may have more of it.
+    if state.restores(component).is_some() {
+        return (figure, exposure);
+    }
     let promoted = state.promoted_at.get(component);
     let after = |at: &&StepState| promoted.is_some_and(|p| at.work.ended_at.is_some_and(|ended| ended > *p));
     let more = state.steps.iter().filter(after).flat_map(|at| &at.facts).find_map(|fact| match fact {

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 
 use crate::model::action::{Action, FenceMethod, Switch};
 use crate::model::event::End;
+use crate::model::restore::Part;
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::model::target::Engine;
 use crate::run::RunState;
@@ -34,7 +35,10 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         // A step that did not end after its call may have had its effect all the same.
         let half = step.work.parts.acted() && !matches!(step.work.status, Status::Done(_));
         let undone = step.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
-        !undone && (performed || half)
+        // Its roles are those of the time that was restored, and so may log in.
+        let restored = matches!(&state.step(*i).action, Action::Fence(f)
+            if state.let_in(&f.db).is_some() && state.restores(&f.db.component).is_some());
+        !undone && !restored && (performed || half)
     };
     (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
 }
@@ -69,7 +73,9 @@ fn of(action: &Action) -> Vec<Change> {
                 |d: &u32| change(&resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
             std::iter::once(source).chain(backup_days.as_ref().map(days)).collect()
         }
-        Action::Rename { .. } | Action::Rejoin { .. } => replaced(action).into_iter().collect(),
+        Action::Rename { .. } | Action::Rejoin { .. } | Action::Restore { .. } => {
+            replaced(action).into_iter().collect()
+        }
         Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
             let after = f.db.fence_group.clone().unwrap_or_default();
             vec![change(
@@ -124,8 +130,12 @@ fn of(action: &Action) -> Vec<Change> {
     }
 }
 
-/// An instance that another one takes the place of.
+/// An instance, or data, that others take the place of.
 fn replaced(action: &Action) -> Option<Change> {
+    if let Action::Restore { part: Part::Swap, of } = action {
+        let after = format!("as of {}", of.to_time);
+        return Some(change(&format!("database {}", of.db.id), "data", "as they were".to_owned(), after));
+    }
     let (db, attribute, before, after) = match action {
         Action::Rename { db, to } => (db, "identifier", db.id.clone(), to.clone()),
         Action::Rejoin { db, replica: Some(replica), .. } => {

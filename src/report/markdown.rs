@@ -41,6 +41,24 @@ None was promoted.{% endfor %}
 {% for name, text in r.fence.components | items %}
 - Fence of **{{ name }}**: {{ text }}{% endfor %}
 
+{% for x in r.restored %}
+## {{ x.component }} as of {{ x.to_time }}
+
+From backup `{{ x.backup or 'none' }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s }} s){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
+
+| check | result | found |
+|---|---|---|
+{% for c in x.checks %}| {{ c.what | cell }} | {{ c.result }} | {{ c.found | cell }} |
+{% else %}| none was made | | |
+{% endfor %}{% if x.loss %}
+Lost: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after it{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}, as far as counted before writes ended.
+{% endif %}{% if x.kept %}
+The data from before are kept on the host in `{{ x.kept }}`.
+{% endif %}{% if x.destroyed %}
+Removed: `{{ x.destroyed.folder }}`, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it.
+{% endif %}{% for remark in x.remarks %}
+- {{ remark }}{% endfor %}
+{% endfor %}
 ## Waivers and approvals
 {% for w in r.waivers %}
 - `{{ w.rule }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
 use super::changes::{Change, changes};
+use super::restore::{Restored, restored};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
@@ -37,7 +38,7 @@ pub struct RunReport {
     /// Live, or a rehearsal with its scenario and seed.
     #[serde(flatten)]
     pub world: WorldKind,
-    /// `recovered`, `cancelled`, `abandoned`, `halted` or `running`.
+    /// `recovered`, `cancelled`, `abandoned`, `halted` or `running`; of a drill `passed` or `failed`.
     pub outcome: String,
     /// Where the application is active.
     pub active: Active,
@@ -75,6 +76,8 @@ pub struct RunReport {
     pub notes: Vec<String>,
     /// What will revert this if nobody tells it.
     pub changed: Vec<Change>,
+    /// What was brought back to a point in time, or drilled.
+    pub restored: Vec<Restored>,
     /// Why the run is not over, if it is not.
     pub error: Option<ReportError>,
 }
@@ -244,6 +247,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         steps: steps(state),
         notes: runbook.notes.clone(),
         changed: changes(state),
+        restored: restored(state),
         error: error(state),
     }
 }
@@ -251,8 +255,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
 /// One word for where a run is.
 pub fn outcome(state: &RunState) -> &'static str {
     match (&state.mode, &state.halted) {
+        (Mode::Finished(Outcome::Recovered), _) if state.runbook.intent == Intent::Drill => "passed",
         (Mode::Finished(Outcome::Recovered), _) => "recovered",
         (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
+        (Mode::Finished(Outcome::Failed), _) => "failed",
         (Mode::Finished(Outcome::Abandoned), _) => "abandoned",
         (_, Some(_)) => "halted",
         (_, None) => "running",
@@ -418,6 +424,15 @@ fn error(state: &RunState) -> Option<ReportError> {
                     resume("")
                 ),
             )
+        }
+        // The copy is beside the live data, which were not touched.
+        _ if state.runbook.intent == Intent::Restore && state.promoted_at.is_empty() => {
+            let back = state.created.command("runs cancel", " --reason TEXT");
+            let hint = format!(
+                "the live data are as they were; correct the cause, then {}; or {back}, which lifts a fence and removes the copy",
+                resume("")
+            );
+            ("halted", hint)
         }
         _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };

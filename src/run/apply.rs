@@ -7,6 +7,7 @@ use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
+use crate::model::restore::Part;
 use crate::model::time::Timestamp;
 
 /// An event that cannot follow what went before.
@@ -246,9 +247,27 @@ impl RunState {
     fn after_step(&mut self, position: usize, what: &What, at: Timestamp) {
         match what {
             What::CallIntended { direction: Direction::Do, .. } => {
-                if let Action::Promote { db, .. } = &self.runbook.steps[position].action {
-                    self.promoted.insert(db.component.clone());
-                    self.promoted_at.insert(db.component.clone(), at);
+                match &self.runbook.steps[position].action {
+                    Action::Promote { db, .. } => {
+                        self.promoted.insert(db.component.clone());
+                        self.promoted_at.insert(db.component.clone(), at);
+                    }
+                    // It can be taken back for as long as nobody wrote.
+                    Action::Restore { part: Part::Swap, of } => {
+                        self.promoted_at.insert(of.db.component.clone(), at);
+                    }
+                    _ => {}
+                }
+            }
+            What::StepUndone { .. } => {
+                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
+                    self.promoted_at.remove(&of.db.component);
+                }
+            }
+            // Users wrote to the restored server: it stays.
+            What::UndoFailed { .. } => {
+                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
+                    self.promoted.insert(of.db.component.clone());
                 }
             }
             What::FoundPromoted { .. } => {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Mode, RunState, Status, Turn};
+use super::state::{Mode, RunState, Status, StepState, Turn};
 use crate::model::action::{Action, Write};
 use crate::model::event::What;
 use crate::model::facts::Fact;
 use crate::model::ids::SiteName;
-use crate::model::runbook::{Inherited, Intent};
+use crate::model::restore::Part;
+use crate::model::runbook::{Inherited, Intent, Step};
 use crate::planner::Continued;
 
 /// What is handed on by a run of so many events, if a failover to this site may take the run's place: a planned move whose source dies, above all.
@@ -45,6 +46,16 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     };
     let mut holders: Vec<_> = runbook.steps.iter().filter_map(|s| holder(&s.action)).collect();
     holders.dedup();
+    // Who was fenced may log in again once the copy is in place: then the proof is one of data that are aside.
+    let swaps = |(s, at): (&Step, &StepState)| {
+        matches!(s.action, Action::Restore { part: Part::Swap, .. }) && at.work.attempts > 0
+    };
+    let swap = runbook.steps.iter().zip(&state.steps).find(|pair| swaps(*pair));
+    let swapped = swap.is_some();
+    let putting = swap.and_then(|(step, at)| match &step.action {
+        Action::Restore { of, .. } if !matches!(at.work.status, Status::Done(_)) => Some(of.db.clone()),
+        _ => None,
+    });
     let mut fences = runbook.inherits.clone();
     for (step, at) in runbook.steps.iter().zip(&state.steps) {
         let Action::Fence(fence) = &step.action else { continue };
@@ -52,12 +63,13 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
         if step.debt || at.undo.is_some() || !set {
             continue;
         }
-        let fact = at.facts.iter().find(|f| matches!(f, Fact::Fenced { .. })).cloned();
+        let fact = at.facts.iter().find(|f| matches!(f, Fact::Fenced { .. }) && !swapped).cloned();
         fences.push(Inherited { run: run.clone(), fence: fence.clone(), fact });
     }
     let from = runbook.from.clone().filter(|_| runbook.to == *to || state.promoted.is_empty());
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
-    Ok(Continued { run: run.clone(), events, intent: runbook.intent, from, holders, fences, asked })
+    let (run, intent) = (run.clone(), runbook.intent);
+    Ok(Continued { run, events, intent, from, holders, fences, asked, putting })
 }
 
 /// How the probes of a run turned last.

@@ -6,7 +6,8 @@ use super::gate::{self, Says};
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, InDoubt, Undo, Write};
 use crate::model::event::{Direction, End, Outcome, What};
-use crate::model::runbook::{OnFailure, Step};
+use crate::model::restore::Part;
+use crate::model::runbook::{Intent, OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 
 /// How long a look holds at what decides whether something may be taken back, or a fence be set: a guard, a replica.
@@ -239,6 +240,12 @@ fn end(state: &RunState) -> Vec<Effect> {
         Status::Failed => state.step(i).on_failure == OnFailure::Continue,
         _ => false,
     };
+    if state.runbook.intent == Intent::Drill
+        && foreground().all(|i| ok(i) || state.steps[i].work.status == Status::Failed)
+        && foreground().any(|i| state.steps[i].work.status == Status::Failed)
+    {
+        return vec![record(What::RunFinished { outcome: Outcome::Failed })];
+    }
     if foreground().all(ok) {
         return vec![record(What::RunFinished { outcome: Outcome::Recovered })];
     }
@@ -435,7 +442,8 @@ const GUARD: u8 = 3;
 /// when nothing is.
 fn undo_rank(action: &Action) -> u8 {
     match action {
-        Action::Switch(_) => TRAFFIC,
+        // A copy that was put in place is what users reach.
+        Action::Switch(_) | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
         Action::Fence(_) => FENCE,
         Action::Write(Write::Guard { .. }) => GUARD,
         _ => REST,
@@ -452,8 +460,8 @@ fn to_undo(state: &RunState, i: usize) -> bool {
         || state.inherited(i);
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
     // The fence of a server whose successor was promoted before this run keeps two from writing.
-    let keeps_out =
-        matches!(&state.step(i).action, Action::Fence(f) if state.promotion(&f.db.component).is_none());
+    let keeps_out = matches!(&state.step(i).action, Action::Fence(f)
+        if state.promotion(&f.db.component).is_none() && state.restores(&f.db.component).is_none());
     // The name is taken by then: what was set aside stays where it is.
     let replaced = matches!(&state.step(i).action, Action::Rename { db, .. } if state.replaced(db));
     by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced

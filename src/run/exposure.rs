@@ -4,6 +4,7 @@ use super::state::{Proven, RunState};
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
+use crate::model::restore::Restore;
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
 use crate::model::time::{Dur, Timestamp};
@@ -22,6 +23,9 @@ pub fn measure(
     target: &DatabaseState,
     now: Timestamp,
 ) -> Exposure {
+    if let Some(of) = state.restores(component) {
+        return restored(state, of, now);
+    }
     let last = last_instant(state, component, now);
     let replayed = (target.last_commit, target.last_commit_there);
     let (figure, because, grows) = match nothing_missing(state, component, target) {
@@ -40,6 +44,24 @@ pub fn measure(
         last_replayed_there: replayed.1,
         taken_at: now,
         grows,
+    }
+}
+
+/// What a restore gives up: everything from its time to the last commit before writes ended. Both are of one server's clock.
+fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
+    let component = &of.db.component;
+    let last = last_instant(state, component, now);
+    let fenced = state.fence_proof(component);
+    let to = (Some(of.to_time), Some(of.to_time));
+    Exposure {
+        component: component.clone(),
+        figure: missing(state, fenced.as_ref(), last.at, to),
+        last_instant: Some(last.at),
+        because: format!("everything after {}, up to: {}", of.to_time, last.because),
+        last_replayed: to.0,
+        last_replayed_there: to.1,
+        taken_at: now,
+        grows: last.grows,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
 mod databases;
+mod restoring;
 mod switching;
 
 use super::state::{RunState, Status};
@@ -66,6 +67,8 @@ enum Verdict {
     Locked(String),
     /// It can never become the new state.
     Wrong(String),
+    /// What was started has ended, without the new state: another attempt is another job.
+    Over(String),
     /// Somebody else holds the guard.
     Displaced(String),
     /// The replica that would be promoted is the writer already.
@@ -100,7 +103,15 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         (_, Verdict::Done(facts)) => {
             Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
         }
-        (_, Verdict::Wrong(reason)) => Ruling::Record(fail(reason)),
+        // Somebody had the failed step tried again.
+        (_, Verdict::Over(seen)) if state.work(i).status == Status::Started => {
+            let work = state.work(i);
+            match work.doubt {
+                Some(_) => disproved(state, i, Some(seen)),
+                None => perform(state, i, undo, Call::default()),
+            }
+        }
+        (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => Ruling::Record(fail(reason)),
         (_, Verdict::Promoted) => Ruling::Record(What::FoundPromoted { step: id }),
         (_, Verdict::Settled(why)) => settled(state, i, why),
         (_, Verdict::Displaced(reason)) => Ruling::Record(What::GuardLost { step: id, reason }),
@@ -147,7 +158,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
         Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
             perform(state, i, true, Call::default())
         }
-        Verdict::Wrong(reason) | Verdict::Displaced(reason) => {
+        Verdict::Wrong(reason) | Verdict::Over(reason) | Verdict::Displaced(reason) => {
             Ruling::Record(What::UndoFailed { step, reason })
         }
         Verdict::Promoted => Ruling::Keep("promoted by somebody else".to_owned()),
@@ -364,6 +375,9 @@ fn thing(
             still_held(component, holder, guard.holder.as_deref())
         }
         (Action::Rejoin { db, source, .. }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
+        (Action::Restore { part, of }, State::Restore(seen)) => {
+            restoring::judge(state, i, (*part, of), seen, now)
+        }
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
         // What is taken back anyway need not come about: that it was set is enough.
         (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) || leaving(state, i) => {

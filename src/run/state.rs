@@ -8,6 +8,7 @@ use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
+use crate::model::restore::{Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
@@ -414,8 +415,18 @@ impl RunState {
 
     /// The exposure of a component.
     pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
-        self.known_of(component).find_map(|f| match f {
+        // The last one: a restore is judged before writes have ended, and after.
+        let taken = self.known_of(component).filter_map(|f| match f {
             Fact::Exposure(e) => Some(e),
+            _ => None,
+        });
+        taken.last()
+    }
+
+    /// What is put in the place of a component's data, if the run restores it.
+    pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
+        self.runbook.steps.iter().find_map(|s| match &s.action {
+            Action::Restore { part: Part::Swap, of } if of.db.component == *component => Some(of.as_ref()),
             _ => None,
         })
     }

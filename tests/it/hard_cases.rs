@@ -398,6 +398,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             outage_declared: true,
             holder: "run".to_owned(),
             run: crate::rig::run_id(),
+            restore: None,
         };
         let input = drctl::planner::Input {
             plan: &plan,

@@ -172,6 +172,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         outage_declared: false,
         holder: "run".to_owned(),
         run: RunId::new("20261121083000-orders-reprotect-ab12"),
+        restore: None,
     };
     let input = Input {
         plan: &plan,

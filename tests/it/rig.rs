@@ -21,7 +21,7 @@ use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
-use drctl::planner::{self, Continued, Debt, Input, Refusal, Request};
+use drctl::planner::{self, Continued, Debt, Input, Refusal, Request, Wanted};
 use drctl::probe::Recorder;
 use drctl::run::continued::{continued, last_turns, seen_before};
 use drctl::run::state::Mode;
@@ -50,6 +50,8 @@ pub struct Rig {
     pub intent: Intent,
     pub from: Option<SiteName>,
     pub to: Option<SiteName>,
+    /// What is restored, and to when.
+    pub restore: Option<Wanted>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
     /// When everything was last seen, as it was at the beginning.
@@ -93,6 +95,7 @@ impl Rig {
             intent: Intent::Failover,
             from: None,
             to: None,
+            restore: None,
             continues: None,
             last_looked: BEGAN,
         }
@@ -178,7 +181,7 @@ impl Rig {
         if let Some(to) = &self.to {
             return to.clone();
         }
-        if matches!(self.intent, Intent::Failback | Intent::Reprotect) {
+        if matches!(self.intent, Intent::Failback | Intent::Reprotect | Intent::Restore | Intent::Drill) {
             return self.plan.home.value.clone();
         }
         self.plan.sites.keys().find(|s| **s != self.plan.home.value).unwrap().clone()
@@ -246,6 +249,13 @@ impl Rig {
             };
             estate.add(&target, now, last);
         }
+        if let Some(wanted) = &self.restore {
+            let of = planner::restore::wanted(&self.plan, &self.to(), wanted, &run_id()).unwrap();
+            let target = Target::Backups(Box::new(of));
+            for (target, seen) in survey::look(session, &[target], Dur::secs(15)).await {
+                estate.add(&target, seen, None);
+            }
+        }
         let request = Request {
             intent: self.intent,
             from: self.from.clone(),
@@ -254,6 +264,7 @@ impl Rig {
             outage_declared: true,
             holder: "run".to_owned(),
             run: run_id(),
+            restore: self.restore.clone(),
         };
         let input = Input {
             plan: &self.plan,

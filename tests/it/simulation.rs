@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
 use drctl::executor::create;
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{Event, Outcome, What};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::planner::Wanted;
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 
@@ -37,7 +38,7 @@ fn random_plan(seed: u64, moves: bool) -> String {
         if die(&format!("own{i}"), if moves { 2 } else { 4 }) == 0 {
             let at = |site: &str| {
                 format!(
-                    "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}}}}}"
+                    "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}, backups: {{list: l, fetch: f, archive_get: \"cp %f %p\"}}}}}}"
                 )
             };
             let _ = writeln!(
@@ -97,9 +98,11 @@ fn rig(seed: u64) -> Rig {
         "away" => Intent::Failback,
         "after-failover" if roll(seed, &["reprotect"], 3) == 0 => Intent::Reprotect,
         "after-failover" => Intent::Failback,
+        "archive-corrupt" => Intent::Switchover,
         _ => Intent::Failover,
     };
     if !loses {
+        restores(&mut rig);
         return rig;
     }
     if roll(seed, &["waives"], 2) == 0 {
@@ -115,6 +118,45 @@ fn rig(seed: u64) -> Rig {
     rig
 }
 
+/// A third of what would be moved from home, and all of what has a damaged archive, is restored instead, if it has a server of its own.
+fn restores(rig: &mut Rig) {
+    let own = rig.plan.components.values().find(|c| c.kind() == "postgres").map(|c| c.name.clone());
+    let corrupt = rig.scenario.archive_corrupt;
+    let wanted = corrupt || roll(rig.seed, &["restores"], 3) == 0;
+    let (Some(component), Intent::Switchover, true) = (own, rig.intent, wanted) else { return };
+    rig.intent = if roll(rig.seed, &["drills"], 3) == 0 { Intent::Drill } else { Intent::Restore };
+    let ago = Dur(roll(rig.seed, &["ago"], 3_600_000));
+    rig.restore = Some(Wanted { component, to_time: BEGAN - ago, timeline: None, rates: None });
+    rig.waivers = vec![accept(Rule::ExposureAboveRpo)];
+    if roll(rig.seed, &["faulty"], 2) == 0 {
+        rig.scenario.faults = 200;
+    }
+}
+
+/// What a restore and a drill come to, by what they find.
+fn restored(rig: &Rig, done: &Rehearsed, context: &str) {
+    let state = &done.ended.state;
+    let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
+    match (rig.intent, rig.scenario.archive_corrupt) {
+        (Intent::Drill, corrupt) => {
+            let outcome = if corrupt { Outcome::Failed } else { Outcome::Recovered };
+            assert_eq!(state.mode, Mode::Finished(outcome), "{:?}: {context}", done.ended.stop);
+        }
+        (_, true) => {
+            let why = state.halted.as_deref().unwrap_or_default();
+            assert!(why.contains("damaged"), "{:?} {why}: {context}", state.mode);
+        }
+        (_, false) => {
+            let recovered = Mode::Finished(Outcome::Recovered);
+            assert_eq!(state.mode, recovered, "{:?}: {context}", done.ended.stop);
+            assert!(lost > Dur::ZERO, "{context}");
+        }
+    }
+    if rig.intent == Intent::Drill || rig.scenario.archive_corrupt {
+        assert_eq!((lost, done.truth.outage_ms()), (Dur::ZERO, None), "users noticed: {context}");
+    }
+}
+
 fn check(seed: u64) {
     let rig = rig(seed);
     let context = format!(
@@ -128,7 +170,9 @@ fn check(seed: u64) {
             return;
         }
     };
-    if !rig.scenario.loses_home {
+    if rig.restore.is_some() {
+        restored(&rig, &done, &context);
+    } else if !rig.scenario.loses_home {
         let outcome = &done.ended.state.mode;
         assert_eq!(*outcome, Mode::Finished(Outcome::Recovered), "{:?}: {context}", done.ended.stop);
         let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
@@ -139,7 +183,7 @@ fn check(seed: u64) {
     let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
     assert!(bytes(&done) == bytes(&again), "the same seed gave another journal: {context}");
     interrupted(&rig, &done, &context);
-    if rig.intent == Intent::Switchover {
+    if rig.intent == Intent::Switchover || (rig.intent == Intent::Restore && !rig.scenario.archive_corrupt) {
         dies_in_the_move(&rig, &done, &context);
     }
 }
@@ -177,20 +221,35 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
         match failed_over {
             Ok(after) => {
                 let after = Rehearsed { resumed: true, ..after };
-                safe_and_told(&next, &after, &context);
+                // What a restore gave up before is in its own report.
+                if !asked_to_swap(&all[..n]) {
+                    safe_and_told(&next, &after, &context);
+                }
+                let waived = next.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
+                assert!(waived || after.truth.two_primaries_ms == Dur::ZERO, "two primaries: {context}");
                 // An outage that was over before is in the report of the move.
                 if state.turns.values().all(|turns| turns.last().is_none_or(|t| !t.good) || turns.len() == 1)
                 {
                     rto_told(&after, &context);
                 }
             }
-            // Users are served already, from the other site.
+            // Users are served already, from the other site; or nobody knows yet which data serve.
             Err(refusals) => assert!(
-                refusals.iter().all(|r| r.rule == Rule::HealthySource),
+                refusals.iter().all(|r| {
+                    r.rule == Rule::HealthySource
+                        || (r.rule == Rule::ComponentBusy && asked_to_swap(&all[..n]))
+                }),
                 "a failover with every waiver was refused: {refusals:#?}: {context}"
             ),
         }
     }
+}
+
+/// Whether a copy was to take the place of live data.
+fn asked_to_swap(events: &[Event]) -> bool {
+    events
+        .iter()
+        .any(|e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("swap.")))
 }
 
 fn accept(rule: Rule) -> Waiver {

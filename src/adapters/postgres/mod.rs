@@ -5,6 +5,8 @@
 
 mod fence;
 mod host;
+mod rejoin;
+mod restore;
 mod server;
 mod tls;
 
@@ -12,9 +14,12 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config};
 
-use self::host::Source;
+use self::rejoin::Source;
+use self::restore::Live;
 use super::secrets::Login;
 use crate::inventory::Observation;
+use crate::model::ids::Digest;
+use crate::model::restore::{Found, Part, Restore, RestoreState};
 use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State, WroteState};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
@@ -28,6 +33,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const STATEMENT_MS: u32 = 8_000;
 /// How long everything together may take.
 const WHOLE: Dur = Dur::secs(12);
+/// How long a host may take to list its backups: tools ask their own storage first.
+const LISTING: Dur = Dur::mins(3);
 /// How drctl's own sessions are known.
 const APPLICATION: &str = "drctl";
 
@@ -153,11 +160,19 @@ impl Postgres {
 
     /// Runs something within the limit on everything.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let late = self.world.sleep_until(self.world.now() + WHOLE);
+        self.within_or(work, WHOLE).await
+    }
+
+    async fn within_or<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+        most: Dur,
+    ) -> Result<T, Failure> {
+        let late = self.world.sleep_until(self.world.now() + most);
         match futures_util::future::select(std::pin::pin!(work), std::pin::pin!(late)).await {
             futures_util::future::Either::Left((done, _)) => done,
             futures_util::future::Either::Right(_) => {
-                Err(Failure::Unclear(format!("no answer within {WHOLE}")))
+                Err(Failure::Unclear(format!("no answer within {most}")))
             }
         }
     }
@@ -212,21 +227,84 @@ impl Postgres {
         key: &str,
     ) -> CallOutcome {
         let tls = self.settings.tls == SqlTls::Verify;
+        let checkpointer = match self.checkpointer(way_in).await {
+            Ok(pid) => pid,
+            Err(failure) => return host::refused(failure),
+        };
+        let source = Source { endpoint: source, login, tls, checkpointer };
+        let started = async {
+            let host = host::of(db)?;
+            host::start(host, key, &rejoin::job(db, host, &source, key)?).await
+        };
+        match self.within(started).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    /// A process of the server, if it answers. Only one that does not run may say nothing: the job on its host makes sure of that.
+    async fn checkpointer(&self, way_in: Option<(&str, &Login)>) -> Result<Option<i32>, Failure> {
         let asked = async {
             let Some((endpoint, login)) = way_in else { return Ok(None) };
             server::checkpointer(&self.connect(endpoint, login).await?).await
         };
-        let checkpointer = match self.within(asked).await {
-            Ok(pid) => pid,
-            // Only one that does not run may say nothing: the job on its host makes sure of that.
-            Err(Failure::Unreachable(_)) => None,
-            Err(failure) => return host::refused(failure),
+        match self.within(asked).await {
+            Err(Failure::Unreachable(_)) => Ok(None),
+            answer => answer,
+        }
+    }
+
+    /// A live server as a job on its host asks it.
+    async fn live<'a>(&self, endpoint: &'a str, login: &'a Login) -> Result<Live<'a>, Failure> {
+        let checkpointer = self.checkpointer(Some((endpoint, login))).await?;
+        Ok(Live { endpoint, login, tls: self.settings.tls == SqlTls::Verify, checkpointer })
+    }
+
+    /// The backups that lead to a time, as the host lists them.
+    pub async fn backups(&self, of: &Restore, endpoint: &str, login: &Login) -> Observation {
+        let asked = async {
+            let host = host::of(&of.db)?;
+            let live = self.live(endpoint, login).await?;
+            let now = self.world.now();
+            let key = Digest::of_fields(&[of.name.as_bytes(), now.to_string().as_bytes()]);
+            let key = format!("look-{}", &key.as_str()[..16]);
+            host::on(host, restore::job(("look", of), host, &live, (&key, true))?).await
         };
-        let source = Source { endpoint: source, login, tls, checkpointer };
-        match self.within(host::start(db, &source, key)).await {
+        match self.within_or(asked, LISTING).await {
+            Ok(said) => {
+                let facts: Vec<_> = said.lines().map(host::fields).collect();
+                self.seen(State::Backups(Box::new(restore::backups(&facts))))
+            }
+            Err(failure) => failure.observation(self.world.now()),
+        }
+    }
+
+    /// Starts a part of a restore. What became of it is what looks then see.
+    pub async fn restore(
+        &self,
+        part: Part,
+        of: &Restore,
+        (endpoint, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
+        let started = async {
+            let host = host::of(&of.db)?;
+            let live = self.live(endpoint, login).await?;
+            host::start(host, key, &restore::job((part.word(), of), host, &live, (key, false))?).await
+        };
+        match self.within(started).await {
             Ok(()) => CallOutcome::Accepted { token: None },
             Err(failure) => host::refused(failure),
         }
+    }
+
+    /// How far a part of a restore is.
+    pub async fn restoring(&self, db: &DatabaseRef, key: &str) -> Observation {
+        let (stage, tail, found) = match self.within(host::look(db, key)).await {
+            Ok(job) => (job.stage, job.tail, restore::found(&job.facts)),
+            Err(failure) => (JobStage::Unseen, failure.why(), Found::default()),
+        };
+        self.seen(State::Restore(Box::new(RestoreState { stage, tail, found })))
     }
 
     /// How far a server is from being a standby: what it says itself, and what its host says of the job.
@@ -241,7 +319,7 @@ impl Postgres {
         let job = self.within(host::look(db, key));
         let (server, job) = futures_util::future::join(server, job).await;
         let (stage, tail, diverged) = match job {
-            Ok(job) => (job.stage, job.tail, job.diverged),
+            Ok(job) => (job.stage, job.tail, rejoin::diverged(&job.facts)),
             Err(failure) => (JobStage::Unseen, failure.why(), None),
         };
         self.seen(State::Rebuild(Box::new(RebuildState { server, stage, tail, diverged })))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
@@ -91,6 +92,7 @@ pub(super) enum Transition {
     Rejoined(usize, usize),
     Renamed(usize, String),
     Created(usize),
+    Swapped(usize),
     Instance(usize),
     Insync(usize, String),
     Refresh(usize),
@@ -117,7 +119,8 @@ pub struct Estate {
     pending: BTreeMap<(Timestamp, u64), Transition>,
     next: u64,
     calls: BTreeMap<String, u32>,
-    truth: Truth,
+    pub(super) jobs: Jobs,
+    pub(super) truth: Truth,
     two_since: Option<Timestamp>,
     pub(super) index: Index,
 }
@@ -155,6 +158,7 @@ impl Estate {
             pending: BTreeMap::new(),
             next: 0,
             calls: BTreeMap::new(),
+            jobs: Jobs::new(),
             truth: Truth::default(),
             two_since: None,
             index: Index::default(),
@@ -207,6 +211,7 @@ impl Estate {
             Transition::Rejoined(db, source) => self.follow(db, source),
             Transition::Renamed(db, to) => self.renamed(db, &to),
             Transition::Created(db) => self.dbs[db].status = "available",
+            Transition::Swapped(db) => self.swapped(db),
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
                 let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
@@ -484,6 +489,7 @@ impl Estate {
             Action::Rejoin { db, source, replica: None } => self.rejoin(db, source),
             Action::Rejoin { db, source, .. } => self.create_replica(db, source),
             Action::Rename { db, to } => self.rename(db, to),
+            Action::Restore { part, of } => self.restore(*part, of),
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
             Action::Write(write) => self.write(write),
@@ -540,6 +546,10 @@ impl Estate {
                 .then(|| State::Guard(GuardState { holder: self.guards.get(component).cloned() })),
             Target::Rebuild { db, .. } => {
                 self.find(db).ok().map(|i| State::Rebuild(Box::new(self.rebuild(i))))
+            }
+            Target::Backups(of) => self.find(&of.db).ok().map(|_| State::Backups(Box::new(self.backups(of)))),
+            Target::Restore { db, part, .. } => {
+                self.restoring(db, *part).map(|job| State::Restore(Box::new(job)))
             }
             Target::Command { .. } => Some(State::Command(CommandState {
                 exit: Some(0),

@@ -7,6 +7,7 @@ mod build;
 mod effects;
 pub mod estate;
 mod managed;
+mod restoring;
 pub mod scenario;
 mod sights;
 pub mod truth;

@@ -46,6 +46,8 @@ pub struct Scenario {
     pub capacity_percent: u32,
     /// The DNS control plane is down for this long after the loss.
     pub dns_down: Dur,
+    /// The archived log of databases is damaged.
+    pub archive_corrupt: bool,
     /// The home site comes back this long after it was lost.
     pub returns_after: Option<Dur>,
 }
@@ -65,6 +67,7 @@ const QUIET: Scenario = Scenario {
     first_promotion_fails: false,
     capacity_percent: 100,
     dns_down: Dur::ZERO,
+    archive_corrupt: false,
     returns_after: None,
 };
 
@@ -130,6 +133,13 @@ pub const SCENARIOS: &[Scenario] = &[
         ..QUIET
     },
     Scenario {
+        name: "archive-corrupt",
+        about: "nothing fails but the archived log of databases, which is damaged",
+        archive_corrupt: true,
+        loses_home: false,
+        ..QUIET
+    },
+    Scenario {
         name: "away",
         about: "nothing fails; the application is active away from home, and home has its standby",
         begins: Begins::Away,
@@ -150,7 +160,7 @@ impl Scenario {
     pub const fn default_for(intent: Intent) -> &'static str {
         match intent {
             Intent::Failover => "region-lost",
-            Intent::Switchover => "calm",
+            Intent::Switchover | Intent::Restore | Intent::Drill => "calm",
             Intent::Failback | Intent::Reprotect => "after-failover",
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
+use crate::model::restore::{Part, Restore};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::settings::SqlSettings;
@@ -65,6 +66,27 @@ impl Postgres {
         _way_in: Option<(&str, &Login)>,
         _key: &str,
     ) -> Observation {
+        self.unseen()
+    }
+
+    /// Not seen.
+    pub async fn backups(&self, _of: &Restore, _endpoint: &str, _login: &Login) -> Observation {
+        self.unseen()
+    }
+
+    /// Not done.
+    pub async fn restore(
+        &self,
+        _part: Part,
+        _of: &Restore,
+        _way_in: (&str, &Login),
+        _key: &str,
+    ) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not seen.
+    pub async fn restoring(&self, _db: &DatabaseRef, _key: &str) -> Observation {
         self.unseen()
     }
 

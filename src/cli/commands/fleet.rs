@@ -144,7 +144,8 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliErro
             let interrupts = interrupts.clone();
             let store = &store;
             let waves = Some(waves);
-            Starting { context, printer, store, intent, args, outage_began, interrupts, waves }.plan(plan)
+            Starting { context, printer, store, intent, args, outage_began, restore: None, interrupts, waves }
+                .plan(plan)
         });
         let told = told.unwrap_or_else(|e| {
             printer.note(&format!("{}: error: {}", plan.name, e.message));

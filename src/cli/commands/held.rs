@@ -105,7 +105,8 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
             states.push(state);
         }
     }
-    let unfinished: Vec<_> = states.iter().filter(|s| !s.finished()).collect();
+    let holds = |s: &&RunState| !s.finished() && s.runbook.intent != Intent::Drill;
+    let unfinished: Vec<_> = states.iter().filter(holds).collect();
     let fences = states.iter().flat_map(|s| &s.runbook.steps).filter_map(|s| match &s.action {
         Action::Fence(f) => Some((f.db.clone(), f.groups_before.clone())),
         _ => None,

@@ -15,6 +15,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod restore;
 pub mod runs;
 pub mod schema;
 pub mod stage;

@@ -39,7 +39,7 @@ pub fn code(ended: &Ended) -> u8 {
             // A failover leaves one server; a move that was planned leaves two, or something went wrong.
             let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
             let owed = state.owed().next().is_some() || alone;
-            if state.runbook.intent == Intent::Reprotect {
+            if matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill) {
                 return exit::DONE;
             }
             if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
@@ -99,6 +99,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
     let colour = match report.outcome.as_str() {
+        "passed" => GREEN,
         "recovered" if report.rto.met && report.rpo.met => GREEN,
         "recovered" => YELLOW,
         _ => RED,
@@ -121,9 +122,10 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         ));
     }
     // Where nothing moves there is nothing to recover from.
-    if state.runbook.intent != Intent::Reprotect {
+    if !matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill) {
         figures(p, &report);
     }
+    restored(p, &report);
     for (name, store) in &report.stores {
         p.line(&format!("    {name}: {}; {}", store.rpo.text, store.because));
     }
@@ -152,6 +154,41 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+}
+
+fn restored(p: &Printer, report: &RunReport) {
+    for failed in report.steps.iter().filter(|s| s.state == "failed" && report.outcome == "failed") {
+        let why = failed.reason.as_deref().unwrap_or_default();
+        p.line(&format!("  {}   {}: {why}", p.paint(RED, "failed"), failed.id));
+    }
+    for r in &report.restored {
+        let from = r.backup.as_deref().map_or_else(String::new, |b| format!(", from backup {b}"));
+        p.line(&format!("  restore  {} as of {}{from}", r.component, r.to_time));
+        if let Some(next) = r.next_commit {
+            let last = r.last_commit.map_or_else(|| "before its backup".to_owned(), |t| t.to_string());
+            p.line(&format!("           last commit in it {last}, first one that is not {next}"));
+        }
+        for c in &r.checks {
+            let colour = if c.result == "pass" { GREEN } else { RED };
+            p.line(&format!("           {} {}: {}", p.paint(colour, &c.result), c.what, c.found));
+        }
+        if let Some(loss) = &r.loss {
+            let words = crate::report::restore::lost(loss);
+            p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
+        }
+        if let Some(kept) = &r.kept {
+            p.line(&format!("  aside    the data from before are kept there in {kept}"));
+        }
+        if let Some(gone) = &r.destroyed {
+            p.line(&format!(
+                "  removed  {}: {} files, {} bytes; nothing is left, and no process uses it",
+                gone.folder, gone.files, gone.bytes
+            ));
+        }
+        for remark in &r.remarks {
+            p.line(&format!("  note     {remark}"));
+        }
+    }
 }
 
 fn figures(p: &Printer, report: &RunReport) {

@@ -73,6 +73,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         outage_declared: true,
         holder: "a run".to_owned(),
         run: RunId::new("run"),
+        restore: None,
     })
 }
 

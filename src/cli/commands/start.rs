@@ -7,6 +7,7 @@ use futures_util::future::join;
 use super::fleet;
 use super::held::{self, Held};
 use super::outcome::{self, Told};
+use super::restore;
 use super::stage::Stage;
 use crate::adapters::sandbox;
 use crate::cli::args::{Global, StartArgs};
@@ -21,6 +22,7 @@ use crate::inventory::{Estate, active};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
+use crate::model::action::Action;
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
@@ -50,6 +52,8 @@ pub struct Starting<'a> {
     pub args: &'a StartArgs,
     /// When users began to fail, by a person's word.
     pub outage_began: Option<Timestamp>,
+    /// What is restored, if that is what is wanted.
+    pub restore: Option<&'a restore::Asked>,
     /// Ctrl-C.
     pub interrupts: Interrupts,
     /// The other plans, if they run side by side.
@@ -70,13 +74,23 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
         intent,
         args,
         outage_began,
+        restore: None,
         interrupts,
         waves: None,
     };
+    all(&starting)
+}
+
+/// Starts a run of each plan that is meant.
+///
+/// # Errors
+/// If one cannot begin, or its journal cannot be written.
+pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
+    let (context, printer, args) = (starting.context, starting.printer, starting.args);
     let plans = starting.select()?;
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.dry_run;
-    let told = if together { fleet::run(&starting, &plans)? } else { starting.in_turn(&plans)? };
+    let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
     let worst = told.iter().map(|(code, _)| *code).fold(exit::DONE, exit::worst);
     let documents: Vec<_> = told.into_iter().filter_map(|(_, document)| document).collect();
     if printer.format == Format::Json {
@@ -139,7 +153,7 @@ impl Starting<'_> {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
                 // In a rehearsal every application is where the scenario begins.
                 (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
-                (_, None) => self.remembered_site(&plan)?,
+                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?,
             };
             by_site.entry(site).or_default().push(plan);
         }
@@ -163,25 +177,6 @@ impl Starting<'_> {
                 ))
             }
         }
-    }
-
-    fn remembered_site(&self, plan: &Plan) -> Result<String, CliError> {
-        let stage = Stage::live(
-            &self.context.settings,
-            plan.sites.get(&SiteName::new(&*self.args.to)).map(|s| &s.place),
-        )?;
-        let (view, none) = (crate::executor::Silent, || 0);
-        let session = stage.session(self.store, &view, &none, Patience::Stop);
-        let recorder = Recorder::new(self.context.settings.probe_consecutive);
-        let seen = stage.world.block_on(estate::look(
-            &session,
-            (self.store, plan.name.as_str()),
-            plan,
-            None,
-            &recorder,
-        ))?;
-        let active = active::active_site(plan, &seen, stage.world.now());
-        Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
     }
 
     /// One plan, from the first look to the end of its run.
@@ -260,13 +255,26 @@ impl Starting<'_> {
                 return Err(CliError::credentials(place, why));
             }
         }
+        let mut seen = seen;
+        let wanted = match self.restore {
+            None => None,
+            Some(asked) => {
+                self.printer.note(&format!("{}: asking the host for its backups", plan.name));
+                let to = SiteName::new(&*self.args.to);
+                let of = (stage, session, self.store);
+                match restore::look(asked, of, (plan, &to, &run), &mut seen).await? {
+                    Ok(wanted) => Some(wanted),
+                    Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
+                }
+            }
+        };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let held = match &stage.sandbox {
             Some(_) => Held::default(),
             None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
         };
         let _old = held.lock(self.store)?;
-        let runbook = match self.derive(plan, (&seen, &held), session.world.now(), &run)? {
+        let runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
             Ok(runbook) => runbook,
             Err(refusals) => {
                 return Ok(Before::Refused(self.refused(plan, &refusals)));
@@ -388,7 +396,7 @@ impl Starting<'_> {
         plan: &Plan,
         (seen, held): (&Estate, &Held),
         now: Timestamp,
-        run: &RunId,
+        (run, restore): (&RunId, Option<planner::Wanted>),
     ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {
         let request = Request {
             intent: self.intent,
@@ -398,6 +406,7 @@ impl Starting<'_> {
             outage_declared: self.args.outage_began.is_some(),
             holder: self.holder(run)?,
             run: run.clone(),
+            restore,
         };
         let guard = self.context.guard_of(plan);
         let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
@@ -432,7 +441,7 @@ impl Starting<'_> {
 
     /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
     fn consent(&self, runbook: &Runbook) -> Result<(), CliError> {
-        if self.args.yes {
+        if self.args.yes || self.intent == Intent::Drill {
             return Ok(());
         }
         if self.printer.format == Format::Human {
@@ -444,9 +453,15 @@ impl Starting<'_> {
                 "add --yes; it confirms this runbook and waives nothing",
             ));
         }
-        let answer =
-            self.printer.ask(&format!("Type the name of the site that {} is recovered to:", runbook.plan));
-        if answer.as_deref() == Some(runbook.to.as_str()) {
+        let restored = runbook.steps.iter().find_map(|s| match &s.action {
+            Action::Restore { of, .. } => Some(of.db.component.as_str()),
+            _ => None,
+        });
+        let (what, name) = match restored {
+            Some(component) => (format!("component of {} that is restored", runbook.plan), component),
+            None => (format!("site that {} is recovered to", runbook.plan), runbook.to.as_str()),
+        };
+        if self.printer.ask(&format!("Type the name of the {what}:")).as_deref() == Some(name) {
             Ok(())
         } else {
             Err(CliError::usage("not confirmed; nothing was done"))
@@ -509,6 +524,27 @@ impl Starting<'_> {
             continues: None,
         }
     }
+}
+
+/// Where a plan is active, by a look at everything.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub fn remembered_site(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    to: Option<&SiteName>,
+) -> Result<String, CliError> {
+    let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
+    let stage = Stage::live(&context.settings, place)?;
+    let (view, none) = (crate::executor::Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
+    let seen = stage.world.block_on(look)?;
+    let active = active::active_site(plan, &seen, stage.world.now());
+    Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
 }
 
 /// How far a plan got.

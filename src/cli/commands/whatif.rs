@@ -55,6 +55,7 @@ fn derive(
         outage_declared: true,
         holder: "a run".to_owned(),
         run: RunId::new("run"),
+        restore: None,
     };
     planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))
 }

@@ -58,7 +58,10 @@ pub(super) fn judge(
         Action::Check(Check::Promotable { .. }) => promotable(seen),
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
         Action::Check(Check::Exposure { .. })
-            if seen.last_commit.is_none() && !waited(state, i, now, EXPOSURE_PATIENCE) =>
+            if seen.last_commit.is_none()
+                // What a restore gives up is told by its time and the fence; users wait for it.
+                && state.runbook.intent != Intent::Restore
+                && !waited(state, i, now, EXPOSURE_PATIENCE) =>
         {
             Verdict::Unclear("the last replayed commit is not known yet".to_owned())
         }
@@ -164,7 +167,7 @@ pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildSta
         JobStage::None | JobStage::Gone => Verdict::Before,
         JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
         JobStage::Ended { exit: 0 } => Verdict::Unclear(format!("{last}; it does not stream yet")),
-        JobStage::Ended { exit } => Verdict::Wrong(format!("its host says, with exit {exit}: {}", seen.tail)),
+        JobStage::Ended { exit } => Verdict::Over(format!("its host says, with exit {exit}: {}", seen.tail)),
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", db.id)),
     }
 }

@@ -13,6 +13,8 @@ mod own_servers;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
+mod restored;
+#[cfg(feature = "postgres")]
 mod sql;
 #[cfg(feature = "postgres")]
 mod world;

@@ -230,6 +230,62 @@ impl Pair {
         format!("{{run: [{run}], data: {data}, bin: {bin}, replication: {{secret: \"file:repl.json\"}}}}")
     }
 
+    /// A folder beside the data that the server may write to.
+    pub fn beside(&self, name: &str) -> String {
+        let folder = self.data(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        assert!(!is_root() || Command::new("chown").args(["postgres", &folder]).status().unwrap().success());
+        folder
+    }
+
+    pub fn restart_primary(&self) {
+        self.tool(
+            "pg_ctl",
+            &["-D", &self.data("p"), "-m", "fast", "-w", "-l", &self.data("p.log"), "restart"],
+        );
+    }
+
+    /// A plain base backup of the primary, as its plan lists it.
+    pub fn back_up(&self) {
+        let (port, folder) = (self.primary.to_string(), self.beside("backups"));
+        let name = format!("{folder}/b1");
+        self.tool(
+            "pg_basebackup",
+            &["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-D", &name, "-c", "fast"],
+        );
+        self.tool("pg_verifybackup", &["-n", &name]);
+        let end = format!("{name}.end");
+        assert!(as_postgres(Path::new("touch")).arg(end).current_dir("/").status().unwrap().success());
+    }
+
+    /// The same host with backups: every folder that is whole, and the archived log.
+    pub fn host_with_backups(&self, name: &str, archive: &str) -> String {
+        let (backups, archive) = (self.data("backups"), self.data(archive));
+        let list = format!(
+            "cd {backups} && for e in *.end; do b=${{e%.end}}; echo $b $(date -u -r $b/backup_label +%Y-%m-%dT%H:%M:%SZ) $(date -u -r $e +%Y-%m-%dT%H:%M:%S.%6NZ) $(du -s -b $b | cut -f1); done"
+        );
+        let more = format!(
+            "backups: {{list: '{list}', fetch: 'cp -a \"{backups}/$DRCTL_BACKUP/.\" \"$DRCTL_FOLDER/\"', archive_get: 'cp {archive}/%f %p', reserve_gib: 0}}, "
+        );
+        self.host(name).replacen('{', &format!("{{{more}"), 1)
+    }
+
+    /// The newest segment that was archived is not what it was.
+    pub fn damage_archive(&self, archive: &str) {
+        self.sql(self.primary, "postgres", "SELECT pg_switch_wal()");
+        let folder = self.data(archive);
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let mut all: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        all.retain(|p| p.file_name().is_some_and(|n| n.len() == 24));
+        all.sort();
+        let file = all.pop().expect("a segment was archived");
+        let mut bytes = std::fs::read(&file).unwrap();
+        let text = b"kept";
+        let at = bytes.windows(text.len()).position(|w| w == text).expect("the marked row is in it");
+        bytes[at] ^= 0x20;
+        std::fs::write(&file, bytes).unwrap();
+    }
+
     /// What RDS does to the instance behind a promoted replica.
     pub fn promote(&self) {
         self.sql(self.standby, "postgres", "SELECT pg_promote(true, 30)");

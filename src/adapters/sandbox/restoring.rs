@@ -1,0 +1,168 @@
+//! Restores of a simulated database: backups that are there, jobs that take time, and data that are as they once were.
+
+use std::collections::BTreeMap;
+
+use super::effects::Answer;
+use super::estate::{Estate, Transition};
+use super::scenario::roll;
+use crate::model::restore::{
+    Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
+};
+use crate::model::state::JobStage;
+use crate::model::target::DatabaseRef;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::wal::{Lsn, WalPoint};
+
+/// How far back backups lead.
+const KEPT: Dur = Dur::mins(7 * 24 * 60);
+/// How often one is made.
+const EVERY: Dur = Dur::mins(6 * 60);
+/// The size of each.
+const BYTES: u64 = 20 << 30;
+
+/// A job on a simulated host.
+pub(super) struct Job {
+    ends: Timestamp,
+    failed: Option<&'static str>,
+    of: Restore,
+}
+
+/// Jobs by server and part: the last of each.
+pub(super) type Jobs = BTreeMap<(usize, Part), Job>;
+
+impl Estate {
+    pub(super) fn backups(&self, of: &Restore) -> BackupsState {
+        let oldest = self.began - KEPT;
+        let since = of.to_time.since(oldest).millis() / EVERY.millis();
+        let nth = |n: u64| Backup {
+            name: format!("base-{n:03}"),
+            ended: oldest + Dur(n * EVERY.millis()),
+            bytes: BYTES,
+        };
+        let all: Vec<_> = (0..=self.now.since(oldest).millis() / EVERY.millis()).map(nth).collect();
+        let chosen = (of.to_time >= oldest).then(|| nth(since));
+        let failed = chosen
+            .is_none()
+            .then(|| format!("no backup leads to {}: the oldest one ended at {oldest}", of.to_time));
+        BackupsState {
+            failed,
+            chosen,
+            all,
+            replay_bytes: Some(4 << 30),
+            free_bytes: BYTES * 10,
+            not_swappable: None,
+            checksums: true,
+            timelines: None,
+        }
+    }
+
+    pub(super) fn restore(&mut self, part: Part, of: &Restore) -> Answer {
+        let i = self.find(&of.db)?;
+        let done = |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= self.now && j.failed.is_none());
+        // A job is run once, and one that failed is tried anew.
+        if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > self.now) {
+            return Ok(None);
+        }
+        let failed = match part {
+            Part::Beside if self.scenario.archive_corrupt => {
+                Some("segment 0000000100000004000000A1 in the archive is damaged")
+            }
+            Part::Verify | Part::Loss if !done(Part::Beside) => Some("nothing was restored yet"),
+            Part::Swap if !done(Part::Verify) => Some("the copy was not found to be sound"),
+            Part::PutBack if done(Part::Swap) => Some("the restored server stays: rows were changed since"),
+            _ => None,
+        };
+        let takes = match part {
+            Part::Beside if failed.is_none() => 120_000 + roll(self.seed, &["beside", &of.db.id], 180_000),
+            Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
+            _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
+        };
+        let ends = self.now + Dur(takes);
+        self.jobs.insert((i, part), Job { ends, failed, of: of.clone() });
+        if part == Part::Swap && failed.is_none() {
+            let now = self.now;
+            self.dbs[i].stopped_at.get_or_insert(now);
+            self.schedule(ends, Transition::Swapped(i));
+        }
+        Ok(None)
+    }
+
+    /// The data are those of the time, roles included: who was fenced since may log in.
+    pub(super) fn swapped(&mut self, i: usize) {
+        let Some(to) = self.jobs.get(&(i, Part::Swap)).map(|j| j.of.to_time) else { return };
+        let (lost, id) = (self.last_commit(i).since(to), self.dbs[i].reference.id.clone());
+        let so_far = self.truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
+        *so_far = lost.max(*so_far);
+        for follower in 0..self.dbs.len() {
+            if self.dbs[follower].source.as_ref() == Some(&id) {
+                self.dbs[follower].frozen_at = Some(self.replayed(follower));
+            }
+        }
+        let db = &mut self.dbs[i];
+        db.fenced.clear();
+        db.stopped_at = None;
+        db.timeline += 1;
+    }
+
+    pub(super) fn restoring(&self, db: &DatabaseRef, part: Part) -> Option<RestoreState> {
+        let i = self.find(db).ok()?;
+        let Some(job) = self.jobs.get(&(i, part)) else {
+            let (tail, found) = (String::new(), Found::default());
+            return Some(RestoreState { stage: JobStage::None, tail, found });
+        };
+        let stage = match (self.now < job.ends, job.failed) {
+            (true, _) => JobStage::Running,
+            (false, None) => JobStage::Ended { exit: 0 },
+            (false, Some(_)) => JobStage::Ended { exit: 1 },
+        };
+        let found = match stage {
+            JobStage::Ended { exit: 0 } => self.result(i, part, &job.of),
+            JobStage::Ended { .. } => Found { failed: job.failed.map(str::to_owned), ..Found::default() },
+            _ => Found::default(),
+        };
+        Some(RestoreState { stage, tail: format!("{} of {}", part.word(), db.id), found })
+    }
+
+    fn result(&self, i: usize, part: Part, of: &Restore) -> Found {
+        let timeline = self.dbs[i].timeline;
+        let position = WalPoint { timeline, position: Lsn(of.to_time.since(self.began - KEPT).millis()) };
+        let check = |what: &str, found: &str| Checked {
+            what: what.to_owned(),
+            result: "pass".to_owned(),
+            found: found.to_owned(),
+        };
+        let folder = format!("/data.restored-{}", of.name);
+        match part {
+            Part::Beside => Found {
+                backup: of.backup.as_ref().map(|b| b.name.clone()),
+                fetched: Some((BYTES, Dur::secs(90))),
+                position: Some(position),
+                last_commit: Some(of.to_time - Dur(3)),
+                next_commit: Some(of.to_time + Dur(4)),
+                ..Found::default()
+            },
+            Part::Verify => {
+                let own = of.invariants.iter().map(|i| check(&i.name, "not asked in the sandbox"));
+                let always =
+                    [check("foreign keys of app", "12 hold"), check("checksums of all pages", "2621440")];
+                Found { checks: own.chain(always).collect(), ..Found::default() }
+            }
+            Part::Loss => {
+                let last = self.last_commit(i);
+                let loss = Loss {
+                    basis: "exactly".to_owned(),
+                    transactions: last.since(of.to_time).millis() / 100,
+                    first: Some(of.to_time + Dur(4)),
+                    last: Some(last),
+                };
+                Found { loss: Some(loss), ..Found::default() }
+            }
+            Part::Swap => Found { kept: Some(format!("/data.before-{}", of.name)), ..Found::default() },
+            Part::PutBack => Found::default(),
+            Part::Destroy => {
+                let destroyed = Some(Destroyed { folder, files: 1_812, bytes: BYTES });
+                Found { destroyed, ..Found::default() }
+            }
+        }
+    }
+}

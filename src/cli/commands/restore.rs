@@ -1,0 +1,189 @@
+//! `drctl restore`
+
+use super::stage::Stage;
+use super::start::{self, Starting};
+use crate::adapters::sandbox;
+use crate::cli::args::{Global, RestoreArgs, StartArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::Printer;
+use crate::executor::{Session, create, survey};
+use crate::inventory::{Estate, Observation};
+use crate::journal::Journal as _;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::facts::Fact;
+use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::restore::Rates;
+use crate::model::runbook::Intent;
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::planner::{Refusal, Wanted, restore};
+
+/// How long a host may take to list its backups.
+const LISTING: Dur = Dur::mins(4);
+/// A drill goes no nearer to now: the newest log may not be archived yet.
+const NEWEST: Dur = Dur::mins(1);
+
+/// What was typed, before anybody has looked at a clock.
+pub struct Asked {
+    component: ComponentName,
+    when: When,
+    timeline: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+enum When {
+    At(Timestamp),
+    Ago(Dur),
+    /// Anywhere between the oldest backup and now.
+    Random,
+}
+
+/// Restores, or drills it.
+pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, CliError> {
+    let intent = if args.drill { Intent::Drill } else { Intent::Restore };
+    let context = Context::load(global, printer)?.of(intent);
+    let asked =
+        Asked { component: ComponentName::new(&*args.component), when: when(args)?, timeline: args.timeline };
+    let plans = context.plans(std::slice::from_ref(&args.plan), printer)?;
+    let [plan] = plans.as_slice() else {
+        return Err(CliError::usage_fix(format!("`{}` is not one plan", args.plan), "name one plan"));
+    };
+    let store = context.store()?;
+    let to = match &args.site {
+        Some(site) => site.clone(),
+        None => active(&context, &store, plan)?,
+    };
+    let start = StartArgs {
+        plans: vec![args.plan.clone()],
+        tier: None,
+        all: false,
+        from: None,
+        to,
+        dry_run: args.dry_run,
+        yes: args.yes,
+        severity: args.severity.clone(),
+        incident: args.incident.clone(),
+        outage_began: None,
+        take_over: args.take_over,
+        waive: args.waive.clone(),
+    };
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    start::all(&Starting {
+        context: &context,
+        printer,
+        store: &store,
+        intent,
+        args: &start,
+        outage_began: None,
+        restore: Some(&asked),
+        interrupts,
+        waves: None,
+    })
+}
+
+fn when(args: &RestoreArgs) -> Result<When, CliError> {
+    let Some(text) = args.to_time.as_deref() else {
+        let fix = "--to-time 2026-09-21T12:00:00Z, or --to-time \"15m ago\"";
+        return match args.drill {
+            true => Ok(When::Random),
+            false => Err(CliError::usage_fix("to which time?", fix)),
+        };
+    };
+    if let Some(ago) = text.strip_suffix(" ago") {
+        return Dur::parse(ago).map(When::Ago).map_err(CliError::usage);
+    }
+    let at = Timestamp::parse(text).map_err(CliError::usage)?;
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    let digits = fraction.chars().take_while(char::is_ascii_digit).count();
+    match digits > 3 {
+        true => Err(CliError::usage_fix(format!("`{text}` is finer than a millisecond"), format!("{at}"))),
+        false => Ok(When::At(at)),
+    }
+}
+
+/// Where the application takes its writes.
+fn active(context: &Context, store: &SqliteJournal, plan: &Plan) -> Result<String, CliError> {
+    if let Some(scenario) = context.scenario()? {
+        return Ok(sandbox::active(plan, scenario.begins).to_string());
+    }
+    let site = start::remembered_site(context, store, plan, None)?;
+    match plan.sites.contains_key(&SiteName::new(&*site)) {
+        true => Ok(site),
+        false => Err(CliError::usage_fix(
+            format!("nobody sees in which one site {} takes its writes", plan.name),
+            "name the site whose server is to be restored: --site SITE",
+        )),
+    }
+}
+
+/// Asks the host for the backups that lead to the time, and keeps the answer with everything else that was seen.
+///
+/// # Errors
+/// If earlier runs cannot be read.
+pub async fn look(
+    asked: &Asked,
+    (stage, session, store): (&Stage, &Session<'_>, &SqliteJournal),
+    (plan, site, run): (&Plan, &SiteName, &RunId),
+    seen: &mut Estate,
+) -> Result<Result<Wanted, Refusal>, CliError> {
+    let now = stage.world.now();
+    let rates = rates(store, plan, &asked.component)?;
+    let of =
+        |to_time| Wanted { component: asked.component.clone(), to_time, timeline: asked.timeline, rates };
+    let mut wanted = of(match asked.when {
+        When::At(at) => at,
+        When::Ago(ago) => now - ago,
+        When::Random => now - NEWEST,
+    });
+    let target =
+        |wanted: &Wanted| restore::wanted(plan, site, wanted, run).map(|of| Target::Backups(Box::new(of)));
+    let mut asks = match target(&wanted) {
+        Ok(target) => target,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut answer = ask(session, &asks).await;
+    if let (When::Random, Observation::Value { state: State::Backups(found), .. }) = (asked.when, &answer)
+        && let Some(oldest) = found.all.iter().map(|b| b.ended).min()
+    {
+        let span = wanted.to_time.since(oldest).millis().max(1);
+        wanted = of(oldest + Dur(session.world.random() % span));
+        if let Ok(target) = target(&wanted) {
+            asks = target;
+            answer = ask(session, &asks).await;
+        }
+    }
+    seen.add(&asks, answer, None);
+    Ok(Ok(wanted))
+}
+
+async fn ask(session: &Session<'_>, target: &Target) -> Observation {
+    let seen = survey::look(session, std::slice::from_ref(target), LISTING).await;
+    let nobody =
+        || Observation::Unobservable { since: session.world.now(), why: "nobody answered".to_owned() };
+    seen.into_iter().next().map_or_else(nobody, |(_, seen)| seen)
+}
+
+/// How fast the last restore of the component was.
+fn rates(store: &SqliteJournal, plan: &Plan, component: &ComponentName) -> Result<Option<Rates>, CliError> {
+    let mut last = None;
+    for row in store.runs()? {
+        let Some(state) = store.read(&row.run).ok().and_then(|r| create::replay(&row.run, &r).ok()) else {
+            continue;
+        };
+        if state.created.plan != plan.name {
+            continue;
+        }
+        for fact in state.steps.iter().flat_map(|s| &s.facts) {
+            let Fact::Restore { component: of, found, .. } = fact else { continue };
+            if let (true, Some((bytes, took))) = (of == component, found.fetched) {
+                let seconds = (took.millis() / 1_000).max(1);
+                last = Some(Rates { fetched_per_s: (bytes / seconds).max(1) });
+            }
+        }
+    }
+    Ok(last)
+}

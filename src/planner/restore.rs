@@ -1,0 +1,304 @@
+//! Restore: a database is brought back to a point in time. Drill: a copy is made and checked, and nothing of production changes.
+//!
+//! Everything that takes long is done beside the live server, while users are served: the copy is fetched, recovered and checked. Then
+//! people judge the loss, writes end, the copy takes the place of the live data, and those are kept.
+
+use super::steps::{Draft, all, step};
+use super::stores::{self, Store};
+use super::switchover::writes;
+use super::{Refusal, Wanted, rebuild};
+use crate::inventory::{Observation, active, targets};
+use crate::model::action::{Action, Check, FenceMethod, Gate};
+use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
+use crate::model::restore::{BackupsState, Part, Restore};
+use crate::model::runbook::{Intent, Need, OnFailure, Phase};
+use crate::model::state::State;
+use crate::model::target::{Engine, Target};
+use crate::model::time::Dur;
+use crate::model::waiver::Rule;
+use crate::plan::types::{Component, Database, Plan, Spec};
+
+/// What is to be restored, as far as the plan says. The backup is found by looking at [`Target::Backups`].
+///
+/// # Errors
+/// What the plan lacks for it.
+pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Result<Restore, Refusal> {
+    let name = &wanted.component;
+    let refuse = |rule: Rule, facts: String, what: &str| Err(Refusal::new(rule, Some(name), facts, what));
+    let Some(component) = plan.components.get(name) else {
+        let known: Vec<_> = plan.components.keys().map(ComponentName::as_str).collect();
+        let facts = format!("plan {} has no component `{name}`", plan.name);
+        return refuse(Rule::NotRecoverable, facts, &format!("one of: {}", known.join(", ")));
+    };
+    let Spec::Database(spec) = &component.spec else {
+        let facts = format!("`{name}` is {}: only databases are restored", component.kind());
+        return refuse(Rule::NotRecoverable, facts, "a component that is a database");
+    };
+    if spec.engine != Engine::Postgres {
+        let facts = format!("`{name}` is {}", component.kind());
+        return refuse(Rule::NotImplemented, facts, "kind: postgres; RDS restores are still to come");
+    }
+    let (Some(db), Some(at)) = (targets::database(plan, name, spec, site), spec.at.get(site)) else {
+        return refuse(
+            Rule::NotRecoverable,
+            format!("`{name}` has no server in {site}"),
+            "the site whose server takes the writes, with --site",
+        );
+    };
+    let Some(backups) = &at.backups else {
+        let facts = format!("the plan does not say how backups of {} are reached", db.id);
+        let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»)";
+        return refuse(Rule::NotRecoverable, facts, what);
+    };
+    Ok(Restore {
+        name: Digest::of_fields(&[run.as_str().as_bytes(), name.as_str().as_bytes()]).as_str()[..16]
+            .to_owned(),
+        to_time: wanted.to_time,
+        backup: None,
+        timeline: wanted.timeline,
+        replay_bytes: None,
+        rates: wanted.rates,
+        checksums: false,
+        backups: backups.value.clone(),
+        invariants: spec.invariants.iter().map(|i| i.value.clone()).collect(),
+        rows: spec.rows.clone(),
+        canary: spec.canary_table.clone(),
+        db,
+    })
+}
+
+/// Derives the steps.
+pub fn derive(draft: &mut Draft<'_>) {
+    let site = draft.input.request.to.clone();
+    let Some((component, spec, of)) = concrete(draft, &site) else { return };
+    let name = &component.name;
+    let identities = draft.identities();
+    if draft.input.request.intent == Intent::Drill {
+        rehearse(draft, name, &of, &identities);
+        return;
+    }
+    if !may_be_replaced(draft, component, spec, &of) {
+        return;
+    }
+    draft.from = Some(site.clone());
+    let guard = draft.guard(name, &identities);
+    draft.evidence();
+    let approvals = draft.approvals(Phase::Promote);
+    let copied = copy(draft, name, &of, all(&guard));
+    let bound = gate(draft, name, "bound", &copied);
+    let before_fence = [guard, vec![bound], approvals].concat();
+    let fenced = stores::keep_from_writing(draft, component, spec, &site, &before_fence);
+    let mut measure = step(
+        &format!("measure.{name}"),
+        Phase::Measure,
+        Some(name),
+        Action::Check(Check::Exposure { db: of.db.clone() }),
+    );
+    measure.needs = all(std::slice::from_ref(&fenced));
+    let measured = draft.push(measure);
+    let accepted = gate(draft, name, "exposure", &[measured]);
+    let needs = draft.hold(name, &[accepted, fenced]);
+    let swapped = part(draft, name, ("swap", Phase::Promote), (Part::Swap, &of), all(&needs));
+    draft.notes.push(format!(
+        "roles, passwords and grants of {} will be those of {}, and so will everything else in it",
+        of.db.id, of.to_time
+    ));
+    let store = Store { component, target: of.db.clone(), canary: spec.canary_table.clone() };
+    stores::let_in(draft, store, swapped);
+    let ready = draft.ready.get(name).cloned().unwrap_or_default();
+    let verified = [ready.clone(), draft.site_probes(&ready)].concat();
+    draft.confirm_and_watch(&verified);
+    follow(draft, component, spec, &of, &verified);
+}
+
+/// What makes a copy, in its order.
+const COPY: [(&str, Part); 3] = [("beside", Part::Beside), ("sound", Part::Verify), ("loss", Part::Loss)];
+
+/// Fetched, recovered and checked. Returns the last step.
+fn copy(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: Vec<Need>) -> Vec<StepId> {
+    let mut needs = needs;
+    let mut last = Vec::new();
+    for (id, which) in COPY {
+        last = vec![part(draft, name, (id, Phase::Restore), (which, of), needs)];
+        needs = all(&last);
+    }
+    last
+}
+
+fn part(
+    draft: &mut Draft<'_>,
+    name: &ComponentName,
+    (id, phase): (&str, Phase),
+    (part, of): (Part, &Restore),
+    needs: Vec<Need>,
+) -> StepId {
+    let action = Action::Restore { part, of: Box::new(of.clone()) };
+    let mut step = step(&format!("{id}.{name}"), phase, Some(name), action);
+    step.needs = needs;
+    draft.push(step)
+}
+
+/// The loss is judged twice: before anybody is kept out, as far as it went by then, and when writes have ended.
+fn gate(draft: &mut Draft<'_>, name: &ComponentName, id: &str, needs: &[StepId]) -> StepId {
+    let objective_ms = objective(draft, name);
+    let action = Action::Gate(Gate::Exposure { components: vec![name.clone()], objective_ms });
+    let mut step = step(&format!("{id}.{name}"), Phase::Gate, Some(name), action);
+    step.needs = all(needs);
+    draft.push(step)
+}
+
+fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
+    let plan = draft.input.plan;
+    plan.components.get(name).and_then(|c| c.objectives).unwrap_or(plan.objectives).rpo_ms
+}
+
+/// A copy that is made, checked and removed, whatever became of it.
+fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
+    draft.notes.push(format!(
+        "an isolated drill: nothing of {} changes but one empty transaction, and the copy is removed at the end",
+        of.db.id
+    ));
+    // One that fails keeps nothing from the next: what is left of the copy is removed at the end, and the drill has failed.
+    let mut needs = all(needs);
+    let drilled = COPY.into_iter().filter(|(_, part)| *part != Part::Loss);
+    for (id, which) in drilled.chain([("destroy", Part::Destroy)]) {
+        let last = part(draft, name, (id, Phase::Restore), (which, of), needs);
+        needs = vec![Need { step: last, settled: true }];
+    }
+}
+
+/// What is restored, from which backup; refuses if that is not known or cannot be.
+fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component, &'p Database, Restore)> {
+    let input = draft.input;
+    let asked = input.request.restore.as_ref()?;
+    let of = match wanted(input.plan, site, asked, &input.request.run) {
+        Ok(of) => of,
+        Err(refusal) => {
+            draft.refuse(refusal);
+            return None;
+        }
+    };
+    let component = input.plan.components.get(&asked.component)?;
+    let Spec::Database(spec) = &component.spec else { return None };
+    let name = &component.name;
+    let mut refuse = |facts: String, what: &str| {
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
+        None
+    };
+    if of.to_time >= input.now {
+        return refuse(
+            format!("{} is not over yet; it is {} now", of.to_time, input.now),
+            "a time that is over",
+        );
+    }
+    let state = match input.estate.now(&Target::Backups(Box::new(of.clone()))) {
+        Some(Observation::Value { state: State::Backups(state), .. }) => state.as_ref().clone(),
+        Some(other) => return refuse(format!("{}: {}", of.db.id, other.why_not()), "a host that answers"),
+        None => return refuse(format!("nobody asked {} for its backups", of.db.id), "drctl restore"),
+    };
+    let BackupsState { failed, chosen, replay_bytes, free_bytes, checksums, timelines, .. } = state;
+    if let Some(why) = failed {
+        return refuse(why, "another time, or the backups and the log that lead to this one");
+    }
+    let Some(backup) = chosen else {
+        return refuse(format!("no backup leads to {}", of.to_time), "another time");
+    };
+    let room = backup.bytes.saturating_add(of.backups.reserve_bytes);
+    if free_bytes < room {
+        let facts = format!(
+            "{} has {free_bytes} bytes free, and {room} are needed: {} for backup {}, and {} that stay free",
+            of.db.id, backup.bytes, backup.name, of.backups.reserve_bytes
+        );
+        return refuse(facts, "more room beside the data, or a smaller `reserve_gib`");
+    }
+    if let Some((chosen, live)) = timelines.filter(|(chosen, live)| chosen != live) {
+        draft.notes.push(format!("{} is of timeline {chosen}, which timeline {live} left", of.to_time));
+    }
+    Some((component, spec, Restore { backup: Some(backup), replay_bytes, checksums, ..of }))
+}
+
+/// What putting a copy in place needs besides the copy.
+fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Restore) -> bool {
+    let name = &component.name;
+    let refused = draft.refusals.len();
+    let mut refuse = |facts: String, what: &str| {
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
+    };
+    if !spec.fence.contains(&FenceMethod::Sql) {
+        let facts = format!("`{name}` has no fence by SQL: nobody could tell when the last write was");
+        refuse(facts, "fence: [sql]");
+    }
+    let target = Target::Backups(Box::new(Restore {
+        backup: None,
+        replay_bytes: None,
+        checksums: false,
+        ..of.clone()
+    }));
+    let seen = draft.input.estate.now(&target).and_then(Observation::state);
+    if let Some(State::Backups(state)) = seen
+        && let Some(why) = state.not_swappable.clone()
+    {
+        let facts = format!("a copy could be made, and not be put in place: {why}");
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            Some(name),
+            facts,
+            "drctl restore --drill, which only makes the copy",
+        ));
+    }
+    if draft.input.waived(Rule::UnfencedPromotion, Some(name)) {
+        let facts = "nothing is restored over a server that still takes writes".to_owned();
+        draft.refuse(Refusal::new(
+            Rule::NotRecoverable,
+            Some(name),
+            facts,
+            "no waiver of unfenced-promotion",
+        ));
+    }
+    writes(draft, component, spec, &of.db);
+    loss(draft, name, of);
+    draft.refusals.len() == refused
+}
+
+/// Everything that was written since the time is lost: a person says so before anything begins, and for as long as it will take.
+fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
+    let input = draft.input;
+    let by_now = input.now.since(of.to_time);
+    let takes: u64 = [Part::Beside, Part::Verify, Part::Loss]
+        .into_iter()
+        .map(|p| crate::model::estimate::Estimate::of(&Action::Restore { part: p, of: Box::new(of.clone()) }))
+        .map(|e| e.expected_ms.millis())
+        .sum();
+    let by_then = by_now.plus(Dur(takes));
+    let covers = |w: &&crate::model::waiver::Waiver| w.covers(Rule::ExposureAboveRpo, Some(name));
+    let accepted = input.request.waivers.iter().filter(covers).filter_map(|w| w.accept_loss_ms).max();
+    if by_then <= accepted.unwrap_or_else(|| objective(draft, name)) {
+        return;
+    }
+    // As long again, so that nobody is asked a second time while users wait.
+    let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).to_string();
+    let facts = format!(
+        "what was written since {} is lost: {by_now} by now, about {by_then} when the copy takes over{}",
+        of.to_time,
+        accepted.map_or_else(String::new, |a| format!(", and {a} was accepted"))
+    );
+    let what = "a later time, or a person who accepts that loss by name";
+    draft.refusals.push(Refusal::new(Rule::ExposureAboveRpo, Some(name), facts, what).with_bound(&bound));
+}
+
+/// Standbys are of the history that was left: each is made one of the restored server.
+fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Restore, needs: &[StepId]) {
+    let plan = draft.input.plan;
+    let others = spec.at.keys().filter(|s| s.as_str() != of.db.place.name);
+    let others: Vec<_> = others.filter_map(|s| targets::database(plan, &component.name, spec, s)).collect();
+    for other in others {
+        if active::takes_writes(draft.input.estate, &other, spec) || !rebuild::possible(draft, &other) {
+            draft.notes.push(format!(
+                "{} keeps the history that is left: drctl reprotect --to {} makes it a standby again",
+                other.id, other.place.name
+            ));
+        } else {
+            rebuild::rejoin(draft, &other, &of.db, needs, OnFailure::Continue);
+        }
+    }
+}

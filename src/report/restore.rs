@@ -1,0 +1,130 @@
+//! What restores found, for reports and for the screen.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::action::Action;
+use crate::model::facts::Fact;
+use crate::model::ids::ComponentName;
+use crate::model::restore::{Checked, Destroyed, Found, Loss};
+use crate::model::time::Timestamp;
+use crate::run::RunState;
+
+/// A database that was brought back to a point in time, or a copy of it that was checked.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Restored {
+    /// The component.
+    pub component: ComponentName,
+    /// Every transaction that was committed by then is in it.
+    pub to_time: Timestamp,
+    /// The backup that it began with.
+    pub backup: Option<String>,
+    /// Bytes that were fetched, and how many seconds that took.
+    pub fetched_bytes: Option<u64>,
+    /// How many seconds fetching took.
+    pub fetched_in_s: Option<f64>,
+    /// The last commit that is in it.
+    pub last_commit: Option<Timestamp>,
+    /// The first commit that is not.
+    pub next_commit: Option<Timestamp>,
+    /// Commits of that time or before that were logged behind a later one: they are not in it.
+    pub late: u64,
+    /// What was checked.
+    pub checks: Vec<Checked>,
+    /// What the live server held beyond it, before writes ended.
+    pub loss: Option<Loss>,
+    /// Where the data from before are kept, once it took their place.
+    pub kept: Option<String>,
+    /// What was removed, with proof.
+    pub destroyed: Option<Destroyed>,
+    /// What a person should know.
+    pub remarks: Vec<String>,
+}
+
+/// All restores of a run.
+pub fn restored(state: &RunState) -> Vec<Restored> {
+    let mut all: Vec<Restored> = Vec::new();
+    for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+        let Action::Restore { of, .. } = &step.action else { continue };
+        let component = &of.db.component;
+        if !all.iter().any(|r| r.component == *component) {
+            all.push(begun(component, of.to_time));
+        }
+        let Some(restored) = all.iter_mut().find(|r| r.component == *component) else { continue };
+        for fact in &at.facts {
+            if let Fact::Restore { found, .. } = fact {
+                add(restored, found);
+            }
+        }
+    }
+    all
+}
+
+fn begun(component: &ComponentName, to_time: Timestamp) -> Restored {
+    Restored {
+        component: component.clone(),
+        to_time,
+        backup: None,
+        fetched_bytes: None,
+        fetched_in_s: None,
+        last_commit: None,
+        next_commit: None,
+        late: 0,
+        checks: Vec::new(),
+        loss: None,
+        kept: None,
+        destroyed: None,
+        remarks: Vec::new(),
+    }
+}
+
+fn add(restored: &mut Restored, found: &Found) {
+    restored.backup = found.backup.clone().or(restored.backup.take());
+    if let Some((bytes, took)) = found.fetched {
+        (restored.fetched_bytes, restored.fetched_in_s) = (Some(bytes), Some(took.as_secs_f64()));
+    }
+    restored.last_commit = found.last_commit.or(restored.last_commit);
+    restored.next_commit = found.next_commit.or(restored.next_commit);
+    restored.late = restored.late.max(found.late);
+    for check in &found.checks {
+        restored.checks.retain(|c| c.what != check.what);
+        restored.checks.push(check.clone());
+    }
+    restored.loss = found.loss.clone().or(restored.loss.take());
+    restored.kept = found.kept.clone().or(restored.kept.take());
+    restored.destroyed = found.destroyed.clone().or(restored.destroyed.take());
+    restored.remarks.extend(found.remarks.iter().cloned());
+    restored.remarks.dedup();
+}
+
+/// What one job found, in a sentence; none if there is nothing to say.
+pub fn sentence(found: &Found) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(next) = found.next_commit {
+        let last = found.last_commit.map_or_else(|| "none since its backup".to_owned(), |t| t.to_string());
+        parts.push(format!("the last commit in it is of {last}, the first that is not of {next}"));
+    }
+    if found.late > 0 {
+        parts.push(format!("{} older ones were logged behind a later one and are not in it", found.late));
+    }
+    if !found.checks.is_empty() {
+        let good = found.checks.iter().filter(|c| c.result == "pass").count();
+        parts.push(format!("{good} of {} checks hold", found.checks.len()));
+    }
+    parts.extend(found.loss.as_ref().map(lost));
+    parts.extend(found.kept.as_ref().map(|kept| format!("the data from before are kept in {kept}")));
+    if let Some(gone) = &found.destroyed {
+        parts.push(format!(
+            "{} is gone ({} files, {} bytes), and no process uses it",
+            gone.folder, gone.files, gone.bytes
+        ));
+    }
+    parts.extend(found.remarks.iter().cloned());
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// A loss in words.
+pub fn lost(loss: &Loss) -> String {
+    let span = loss.first.zip(loss.last).map_or_else(String::new, |(a, b)| format!(", from {a} to {b}"));
+    format!("{} {} transactions changed rows after it{span}", loss.basis.replace('_', " "), loss.transactions)
+}

@@ -1,0 +1,67 @@
+//! What a job of a restore means for its step.
+
+use super::Verdict;
+use crate::model::facts::{Exposure, Fact};
+use crate::model::measure::{Basis, Figure};
+use crate::model::restore::{Part, Restore, RestoreState};
+use crate::model::state::JobStage;
+use crate::model::time::Timestamp;
+use crate::run::judge::undoing_now;
+use crate::run::state::RunState;
+
+/// What a job means.
+pub(super) fn judge(
+    state: &RunState,
+    i: usize,
+    (part, of): (Part, &Restore),
+    seen: &RestoreState,
+    now: Timestamp,
+) -> Verdict {
+    let last = seen.tail.lines().last().unwrap_or_default();
+    match seen.stage {
+        JobStage::None => Verdict::Before,
+        JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
+        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", of.db.id)),
+        // Whatever it left is there to be taken back.
+        JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Verdict::Done(Vec::new()),
+        JobStage::Gone => Verdict::Partly(format!("its job on the host was broken off: {last}")),
+        JobStage::Ended { exit: 0 } => {
+            let mut facts = vec![Fact::Restore {
+                component: of.db.component.clone(),
+                part,
+                found: Box::new(seen.found.clone()),
+            }];
+            if part == Part::Loss {
+                facts.push(Fact::Exposure(so_far(of, seen, now)));
+            }
+            Verdict::Done(facts)
+        }
+        JobStage::Ended { exit } => {
+            let why = seen.found.failed.clone().unwrap_or_else(|| seen.tail.clone());
+            Verdict::Over(format!("its host says, with exit {exit}: {why}"))
+        }
+    }
+}
+
+/// Before writes have ended: everything since the time, and more with every moment.
+fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
+    let because = match &seen.found.loss {
+        Some(loss) => format!(
+            "{} {} transactions changed rows since {} so far",
+            loss.basis.replace('_', " "),
+            loss.transactions,
+            of.to_time
+        ),
+        None => format!("everything since {}", of.to_time),
+    };
+    Exposure {
+        component: of.db.component.clone(),
+        figure: Figure::new(now.since(of.to_time), Basis::UpperBound),
+        last_instant: Some(now),
+        because,
+        last_replayed: Some(of.to_time),
+        last_replayed_there: Some(of.to_time),
+        taken_at: now,
+        grows: true,
+    }
+}

@@ -1,0 +1,218 @@
+//! Restores to a point in time: real servers whose log is archived, backups of theirs, and transactions that are marked.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::postgres::Pair;
+
+struct World {
+    pair: Pair,
+    folder: tempfile::TempDir,
+}
+
+/// Where a server puts its log, and its backups are.
+const ARCHIVE: &str = "archive";
+
+impl World {
+    /// A pair whose primary archives, with one backup of it.
+    fn new() -> Self {
+        let pair = Pair::start_with("");
+        let archive = pair.beside(ARCHIVE);
+        let command = format!("test ! -f {archive}/%f && cp %p {archive}/%f");
+        pair.sql(pair.primary, "postgres", "ALTER SYSTEM SET archive_mode = on");
+        pair.sql(pair.primary, "postgres", &format!("ALTER SYSTEM SET archive_command = '{command}'"));
+        pair.restart_primary();
+        pair.sql(
+            pair.primary,
+            "truststream",
+            "GRANT EXECUTE ON FUNCTION pg_promote TO truststream; CREATE TABLE ledger (word text); GRANT ALL ON ledger TO app",
+        );
+        pair.back_up();
+        let world = Self { pair, folder: tempfile::tempdir().unwrap() };
+        world.write_plan("3");
+        world
+    }
+
+    fn write_plan(&self, least: &str) {
+        let path = self.folder.path();
+        let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+        std::fs::create_dir_all(path.join("plans")).unwrap();
+        write("login.json", r#"{"username": "truststream", "password": "not-a-secret-here"}"#);
+        write("repl.json", r#"{"username": "repl", "password": "it's \\ a secret"}"#);
+        write("drctl.yaml", "sql: {tls: \"off\"}\n");
+        let at = |port: u16, host: &str| {
+            format!(
+                r#"{{endpoint: "127.0.0.1:{port}/truststream", admin: {{secret: "file:login.json"}}, host: {host}}}"#
+            )
+        };
+        let plan = format!(
+            "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify:\n      sql_write: {{table: drctl_canary}}\n      invariants: [{{name: words, sql: \"SELECT count(*) FROM ledger\", at_least: {least}}}]\n      rows: [ledger]\n",
+            at(self.pair.primary, &self.pair.host_with_backups("p", ARCHIVE)),
+            at(self.pair.standby, &self.pair.host("s")),
+        );
+        write("plans/orders.yaml", &plan);
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, Value, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_drctl"))
+            .args(args)
+            .args(["--output", "json"])
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), value, words)
+    }
+
+    fn restore(&self, to: &str, more: &[&str]) -> (i32, Value, String) {
+        let command = ["restore", "orders", "--component", "db", "--to-time", to, "--yes"];
+        self.run(&[&command, more].concat())
+    }
+
+    /// A marked transaction of the application, and the server's clock right after it.
+    fn mark(&self, word: &str) -> String {
+        let text = format!("INSERT INTO ledger VALUES ('{word}')");
+        let (ok, why) = self.pair.psql(self.pair.primary, "app", "truststream", &text);
+        assert!(ok, "{why}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let clock =
+            "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+        let now = self.pair.query(self.pair.primary, clock);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        now
+    }
+
+    fn words(&self, port: u16) -> String {
+        self.pair.query(port, "SELECT string_agg(word, ' ' ORDER BY word) FROM ledger")
+    }
+
+    /// What tells the live data from any other: where they are, since when the server runs, and every row.
+    fn untouched(&self) -> String {
+        self.pair.query(
+            self.pair.primary,
+            "SELECT pg_postmaster_start_time() || ' ' || (SELECT timeline_id FROM pg_control_checkpoint()) || ' ' || (SELECT string_agg(rolname || rolcanlogin, ' ' ORDER BY rolname) FROM pg_roles)",
+        )
+    }
+}
+
+const ACCEPT: &[&str] = &[
+    "--waive",
+    "exposure-above-rpo:db",
+    "--accept-data-loss",
+    "30m",
+    "--reason",
+    "release 412 deleted orders",
+];
+
+#[test]
+fn the_transaction_before_the_time_is_there_and_the_one_after_is_not() {
+    let world = World::new();
+    for word in ["a", "b", "first"] {
+        world.mark(word);
+    }
+    let to = world.mark("kept");
+    let (ok, why) =
+        world.pair.psql(world.pair.primary, "app", "truststream", "DELETE FROM ledger WHERE word = 'a'");
+    assert!(ok, "{why}");
+    world.mark("second");
+    let (code, report, words) = world.restore(&to, ACCEPT);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(world.words(world.pair.primary), "a b first kept");
+    let of = &report["restored"][0];
+    assert_eq!((&of["loss"]["basis"], &of["loss"]["transactions"]), (&"exactly".into(), &2.into()), "{of:#}");
+    assert!(of["next_commit"].as_str() > of["last_commit"].as_str(), "{of:#}");
+    let checks = of["checks"].as_array().unwrap();
+    assert!(checks.len() >= 4 && checks.iter().all(|c| c["result"] != "fail"), "{of:#}");
+    assert!(Path::new(of["kept"].as_str().unwrap()).join("PG_VERSION").exists(), "{of:#}");
+    assert_eq!(report["rpo"]["basis"], "measured", "{report:#}");
+    // The application writes again, the standby follows the restored server, and no copy is left.
+    world.mark("third");
+    super::until("the standby has it", || world.words(world.pair.standby).contains("third"));
+    assert_eq!(world.words(world.pair.standby), "a b first kept third");
+    assert_eq!(report["protection"]["state"], "protected", "{report:#}");
+    assert_eq!((world.pair.kept("p.restored-"), world.pair.kept("p.before-")), (0, 1));
+    eprintln!("restored {to}: RTO {}, RPO {}", report["rto"]["text"], report["rpo"]["text"]);
+}
+
+#[test]
+fn a_corrupt_archive_leaves_the_live_database_untouched() {
+    let world = World::new();
+    for word in ["a", "b", "c"] {
+        world.mark(word);
+    }
+    let to = world.mark("kept");
+    world.mark("second");
+    world.pair.damage_archive(ARCHIVE);
+    let before = world.untouched();
+    let (code, report, words) = world.restore(&to, ACCEPT);
+    assert!(code == 1 && report["outcome"] == "halted", "{code}: {report:#}\n{words}");
+    let hint = report["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("damaged") && hint.contains("the live data are as they were"), "{hint}");
+    assert_eq!(
+        (world.untouched(), world.words(world.pair.primary)),
+        (before.clone(), "a b c kept second".to_owned())
+    );
+    let fenced = report["steps"].as_array().unwrap().iter().find(|s| s["id"] == "fence.db.sql").unwrap();
+    assert_eq!(fenced["state"], "pending", "{report:#}");
+    // Taken back, nothing is left of it.
+    let run = report["run_id"].as_str().unwrap();
+    let (code, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "the archive is damaged"]);
+    assert_eq!((code, &cancelled["outcome"]), (1, &"cancelled".into()), "{cancelled:#}\n{words}");
+    assert_eq!((world.pair.kept("p.restored-"), world.untouched()), (0, before));
+}
+
+#[test]
+fn a_copy_that_breaks_an_invariant_is_not_put_in_place() {
+    let world = World::new();
+    let to = world.mark("only");
+    world.mark("second");
+    world.mark("third");
+    let before = world.untouched();
+    let (code, report, words) = world.restore(&to, ACCEPT);
+    assert!(code == 1 && report["outcome"] == "halted", "{code}: {report:#}\n{words}");
+    let hint = report["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("sound.db") && hint.contains("words"), "{hint}");
+    assert_eq!(world.untouched(), before);
+    // Whoever corrects the plan begins anew; whoever only goes on fails again, by the job's new word.
+    let run = report["run_id"].as_str().unwrap();
+    let (code, again, _) = world.run(&["runs", "resume", run]);
+    assert_eq!((code, &again["outcome"]), (1, &"halted".into()));
+    let sound = again["steps"].as_array().unwrap().iter().find(|s| s["id"] == "sound.db").unwrap();
+    assert_eq!(sound["attempts"], 2, "{again:#}");
+    let (_, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "x"]);
+    assert_eq!(cancelled["outcome"], "cancelled", "{cancelled:#}\n{words}");
+    world.write_plan("1");
+    let (code, report, words) = world.restore(&to, ACCEPT);
+    assert!([0, 5].contains(&code), "{code}: {report:#}\n{words}");
+    assert_eq!(world.words(world.pair.primary), "only");
+}
+
+#[test]
+fn a_drill_proves_that_its_copy_is_gone() {
+    let world = World::new();
+    for word in ["a", "b", "c"] {
+        world.mark(word);
+    }
+    let to = world.mark("kept");
+    world.mark("e");
+    let before = world.untouched();
+    let (code, report, words) =
+        world.run(&["restore", "orders", "--component", "db", "--to-time", &to, "--drill"]);
+    assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
+    let gone = &report["restored"][0]["destroyed"];
+    assert!(
+        gone["files"].as_u64().unwrap() > 500 && !Path::new(gone["folder"].as_str().unwrap()).exists(),
+        "{gone}"
+    );
+    assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before.clone(), 0));
+    // One that fails says so, and leaves nothing either.
+    world.pair.damage_archive(ARCHIVE);
+    let (code, report, words) =
+        world.run(&["restore", "orders", "--component", "db", "--to-time", &to, "--drill"]);
+    assert_eq!((code, &report["outcome"]), (1, &"failed".into()), "{report:#}\n{words}");
+    assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before, 0));
+    assert_eq!(world.run(&["audit", "verify"]).0, 0);
+}
