@@ -96,6 +96,9 @@ pub struct DatabaseState {
     /// Its endpoint leads to a server that takes writes, and the control plane calls it a replica: SQL would act on another server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub misled: bool,
+    /// What of its settings will hurt in a recovery, each in a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
     /// Of a managed instance, what another one like it is made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,

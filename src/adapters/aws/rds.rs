@@ -161,6 +161,7 @@ impl Aws {
             follows: None,
             endpoint: endpoint(db),
             misled: false,
+            advice: Vec::new(),
             instance: Some(Box::new(settings(db))),
         }
     }

@@ -79,9 +79,26 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>
         streaming: replica.then(|| row.get(6)),
         follows: row.get(7),
         fence_word: row.get(8),
+        advice: advice(client).await?,
         ..DatabaseState::default()
     };
     Ok((state, commit))
+}
+
+/// Settings that a recovery depends on (PostgreSQL documentation, «pg_rewind», «Replication», `track_commit_timestamp`).
+const SETTINGS: &str = "SELECT current_setting('wal_log_hints') = 'on' OR current_setting('data_checksums') = 'on', \
+     coalesce(current_setting('max_slot_wal_keep_size', true), '-1') <> '-1', current_setting('track_commit_timestamp') = 'on'";
+
+/// What of a server's settings will hurt in a recovery.
+async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
+    let row = client.query_one(SETTINGS, &[]).await.map_err(|e| Failure::of(&e))?;
+    let hurts = [
+        "neither wal_log_hints nor checksums are on: pg_rewind refuses it, so making it a standby copies all of its data",
+        "max_slot_wal_keep_size is -1: a standby that stays away fills its disk with log",
+        "track_commit_timestamp is off: a loss can only be bounded, not measured",
+    ];
+    let hurts = hurts.into_iter().enumerate().filter(|(i, _)| !row.get::<_, bool>(*i));
+    Ok(hurts.map(|(_, why)| why.to_owned()).collect())
 }
 
 /// Ends the recovery. A promotion that is under way already is not asked for again by the server.

@@ -27,6 +27,7 @@ impl Estate {
             follows: None,
             endpoint: None,
             misled: false,
+            advice: Vec::new(),
             instance: db.settings(),
         }
     }

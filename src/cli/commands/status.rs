@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, create};
-use crate::inventory::{Estate, Known, active, targets};
+use crate::inventory::{Estate, Known, Observation, active, targets};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -125,11 +125,15 @@ fn one(
         for (component, holder) in guards(&seen) {
             p.line(&format!("  guard       {component} held by {holder}"));
         }
+        for (server, why) in advice(plan, &seen) {
+            p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));
+        }
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
+        "advice": advice(plan, &seen).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
 }
 
@@ -214,6 +218,18 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
     });
     let lift = "if that is the one to use: drctl runs cancel of the run that fenced it, or for each member of drctl_fenced ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM ..";
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced. {lift}"))
+}
+
+/// What of the servers' settings will hurt in a recovery.
+fn advice(plan: &Plan, seen: &Estate) -> Vec<(String, String)> {
+    let targets = targets::of_plan(plan, None).into_iter();
+    let of = |target: Target| match (&target, seen.now(&target).and_then(Observation::state)) {
+        (Target::Database(db), Some(State::Database(state))) => {
+            state.advice.iter().map(|why| (db.id.clone(), why.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    targets.flat_map(of).collect()
 }
 
 fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {

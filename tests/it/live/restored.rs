@@ -215,4 +215,12 @@ fn a_drill_proves_that_its_copy_is_gone() {
     assert_eq!((code, &report["outcome"]), (1, &"failed".into()), "{report:#}\n{words}");
     assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before, 0));
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
+    // Both have hints and times of commits, and slots without a limit.
+    let (_, status, _) = world.run(&["status"]);
+    let advice = status["plans"][0]["advice"].as_array().unwrap();
+    assert!(
+        advice.len() == 2
+            && advice.iter().all(|a| a["why"].as_str().unwrap().contains("max_slot_wal_keep_size")),
+        "{advice:#?}"
+    );
 }
