@@ -108,13 +108,13 @@ timeline_of() {
   printf '%s' "$on"
 }
 
-# The times that a timeline's log tells from a position on: those of the first segment that has any, and of as many as are wanted.
+# The times that a timeline's log tells from a position on, in a number of segments, or up to the first that has any.
 times_from() {
   segment=$(number "$2")
   many=0
-  while [ $many -lt 16 ] && obtain "$(named "$1" $((segment + many)))"; do
+  while [ $many -lt "$3" ] && obtain "$(named "$1" $((segment + many)))"; do
     many=$((many + 1))
-    if [ $many -ge "$3" ] && [ -n "$(times_in "$1" "$2" | head -n 1)" ]; then break; fi
+    if [ $# = 4 ] && [ -n "$(times_in "$1" "$2" | head -n 1)" ]; then break; fi
   done
   [ $many = 0 ] || times_in "$1" "$2"
 }
@@ -189,9 +189,9 @@ choose_timeline() {
     read -r parent position <<LAST
 $(tail -n 1 "$probe/forks")
 LAST
-    first=$(times_from "$timeline" "$position" 1 | head -n 1)
+    first=$(times_from "$timeline" "$position" 16 any | head -n 1)
     if [ -n "$first" ] && ! less "$target" "$first"; then break; fi
-    other=$(times_from "$parent" "$position" 1 | head -n 1)
+    other=$(times_from "$parent" "$position" 16 any | head -n 1)
     if [ -z "$other" ] || less "$target" "$other"; then break; fi
     say "timeline $timeline began after $TIME, and timeline $parent has commits of that time that it left behind at $position: taking timeline $parent"
     timeline=$parent
@@ -450,7 +450,7 @@ reached() {
   fresh_probe
   late=$(times_from "$timeline" "$stop" 2 | awk -v t="$target" '($0 "") <= t' | wc -l)
   [ "$late" = 0 ] || say "$late transactions that ended by then were logged after one that ended later (a clock that was set back?): they are not in the copy"
-  printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" | put "$state.recovered"
+  printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\nredo\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" "$(control "$scratch" "Latest checkpoint's REDO location")" | put "$state.recovered"
 }
 
 # Why recovery ended before the target, in words that say what to do.
@@ -473,12 +473,18 @@ unreached() {
   at=$(number "$redo")
   here=$(named "$(timeline_of "$at" "$timeline")" "$at")
   then=$(named "$(timeline_of $((at + 1)) "$timeline")" $((at + 1)))
-  bad=$(grep -E 'checksum in record|invalid|unexpected|wrong size|contrecord|incorrect prev-link|record with' "$log" | grep -v -E 'last completed' | tail -n 1 | sed 's/^.*LOG: *//; s/^.*FATAL: *//')
+  bad=$(grep -E 'checksum in record|invalid|unexpected|wrong size|contrecord|incorrect prev-link|record with' "$log" | tail -n 1 | sed 's/^.*LOG: *//; s/^.*FATAL: *//')
+  # Where it says that the log is bad; at the end of an archive that is only its end.
+  spot=$(printf '%s' "$bad" | sed -n 's/.*archive file "\([0-9A-F]*\)".*/\1/p')
+  if [ -z "$spot" ]; then
+    spot=$(printf '%s' "$bad" | sed -n -E 's/.* at ([0-9A-F]+\/[0-9A-F]+).*/\1/p')
+    if [ -n "$spot" ]; then spot=$(named "$(timeline_of "$(number "$spot")" "$timeline")" "$(number "$spot")"); else spot=$here; fi
+  fi
+  case "$bad" in *checksum* | *'wrong size'*) fail "segment $spot in the archive is damaged: $bad; $reach" ;; esac
   obtain "$here" || fail "segment $here of the log is missing in the archive; $reach"
-  if obtain "$then"; then fail "segment $here or $then in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
-  case "$bad" in *checksum* | *'wrong size'*) fail "segment $here in the archive is damaged: $bad; $reach" ;; esac
+  if obtain "$then"; then fail "segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
   if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "segment $then of the log is missing in the archive, and the live server has written up to $live_end; $reach"; fi
-  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach"
+  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? TIMELINE names one)"
 }
 
 beside() {
@@ -491,7 +497,7 @@ beside() {
   recover
   fact backup "$best"
   tell
-  say "recovered to $TIME: the last commit in it is of $last, the next one was of $(field recovered next) UTC"
+  say "recovered to $TIME: the last commit in it is ${last:+of }${last:-of before the end of its backup}, the next one was of $(field recovered next) UTC"
 }
 
 tell() {
@@ -604,10 +610,16 @@ verify() {
 
 # --- loss: what the live server holds and the copy does not
 
+padded() { printf '%08X%08X' $((0x${1%/*})) $((0x${1#*/})); }
 # When each transaction was committed that changed rows of a table (files below 16384 are of catalogs), or made one.
 commits_of_rows() {
-  awk -v skip="$1" '
+  awk -v skip="$1" -v after="$(padded "${2:-0/0}")" '
     function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
+    # What ran already where this log begins may have changed rows before.
+    /desc: RUNNING_XACTS/ && !seen++ && match($0, /xacts: [0-9 ]+/) {
+      n = split(substr($0, RSTART + 7, RLENGTH - 7), all, " ")
+      for (k = 1; k <= n; k++) running[all[k]] = 1
+    }
     /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
       name = substr($0, RSTART + 4, RLENGTH - 4); split(name, file, "/")
       if (file[3] >= 16384) { if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = 1; else changed[xid()] = 1 }
@@ -622,29 +634,37 @@ commits_of_rows() {
       n = 0
       if (match($0, /subxacts: [0-9 ]+/)) n = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
       all[n + 1] = of
-      hit = new = own = 0
-      for (k = 1; k <= n + 1; k++) { hit += all[k] in changed; new += all[k] in made; own += all[k] in ours }
-      if ((hit || (new && !own)) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH)
+      hit = new = own = old = 0
+      for (k = 1; k <= n + 1; k++) {
+        hit += all[k] in changed; new += all[k] in made; own += all[k] in ours
+        old += all[k] in running
+      }
+      match($0, /lsn: [0-9A-F]+\/[0-9A-F]+/)
+      split(substr($0, RSTART + 5, RLENGTH - 5), lsn, "/")
+      if (substr("00000000" lsn[1], length(lsn[1]) + 1) substr("00000000" lsn[2], length(lsn[2]) + 1) < after) next
+      if ((hit || old || (new && !own)) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (hit || !old ? "" : " ?")
     }'
 }
 
 canary() {
   [ -n "$CANARY" ] || return 0
+  # shellcheck disable=SC2153
   found=$(psql -X -A -t -q -d "$SOURCE dbname='$DATABASE'" -c "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || pg_relation_filenode(to_regclass($(quoted "$CANARY")))" 2>/dev/null)
   [ -z "$found" ] || printf '%s' "$found" | put "$state.canary"
 }
 
 # Two segments at a time: a record may begin in one and end in the next.
 log_from() {
+  start=$1
   while :; do
     have=$(named "$(timeline_of "$at" "$live")" "$at")
     obtain "$have" || { printf '%s' "$have" >"$state.hole"; return; }
-    if ! obtain "$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))" && ! later "$(begin $((at + 1)))" "$live_end"; then :; fi
-    pg_waldump -p "$probe" -t "$(timeline_of "$at" "$live")" -s "$from" -e "$(begin $((at + 1)))" 2>/dev/null
+    obtain "$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))"
+    pg_waldump -p "$probe" -t "$(timeline_of "$at" "$live")" -s "$start" -e "$(begin $((at + 1)))" 2>/dev/null
     rm -f "$probe/$have"
     at=$((at + 1))
-    from=$(begin "$at")
-    later "$live_end" "$from" || return
+    start=$(begin "$at")
+    later "$live_end" "$start" || return
   done
 }
 
@@ -661,12 +681,17 @@ loss() {
     [ -n "$fork" ] || fail "timeline $timeline is not of the live server's history"
     if later "$from" "$fork"; then from=$fork; fi
   fi
-  at=$(number "$from")
+  # What was under way at that position had changed rows before.
+  since=$(field recovered redo)
+  if later "$since" "$from"; then since=$from; fi
+  at=$(number "$since")
   rm -f "$state.hole"
-  log_from | commits_of_rows "$(cat "$state.canary" 2>/dev/null)" >"$state.lost"
+  log_from "$since" | commits_of_rows "$(cat "$state.canary" 2>/dev/null)" "$from" >"$state.lost"
   # From the first commit that is lost to the last: what a person has to judge.
-  if [ -e "$state.hole" ]; then fact loss at_least "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost")" "$(tail -n 1 "$state.lost")" "segment $(cat "$state.hole") is not to be had"
-  else fact loss exactly "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost")" "$(tail -n 1 "$state.lost")"; fi
+  basis=exactly
+  if grep -q '?' "$state.lost"; then basis=at_most; fi
+  if [ -e "$state.hole" ]; then basis="at_least"; say "segment $(cat "$state.hole") is not to be had"; fi
+  fact loss $basis "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost" | tr -d '?')" "$(tail -n 1 "$state.lost" | tr -d '?')"
   say "$(wc -l <"$state.lost") transactions that changed rows are not in the copy"
 }
 
@@ -847,9 +872,7 @@ undo() {
 # --- destroy
 
 users_of() {
-  for link in /proc/[0-9]*/cwd /proc/[0-9]*/fd/*; do
-    case "$(readlink "$link" 2>/dev/null)" in "$1" | "$1"/* | "$1 (deleted)") echo "$link" ;; esac
-  done | cut -d/ -f3 | sort -u
+  find /proc/[0-9]*/cwd /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>/dev/null | grep -F " $1" | cut -d/ -f3 | sort -u
 }
 
 destroy() {
