@@ -261,7 +261,7 @@ fetch() {
   DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' setsid sh -c "$BACKUP_FETCH" &
   fetcher=$!
   while kill -0 $fetcher 2>/dev/null; do
-    room "$RESERVE" || { kill -- -$fetcher; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
+    room "$RESERVE" || { kill -9 -- -$fetcher; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
     sleep 1
   done
   wait $fetcher
@@ -431,7 +431,7 @@ to_target() {
       server "$scratch" >/dev/null || why_not
     fi
     if [ "$(inside template1 'SELECT pg_is_in_recovery()')" = f ]; then halt; why_not; fi
-    room "$RESERVE" || { halt; fail "the disk got full while the log was replayed: stopped"; }
+    room "$RESERVE" || full
     turns=$((turns + 1))
     if [ $((turns % 10)) = 0 ]; then fact progress "$(inside template1 'SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()')"; fi
     sleep 1
@@ -453,9 +453,16 @@ reached() {
   printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\nredo\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" "$(control "$scratch" "Latest checkpoint's REDO location")" | put "$state.recovered"
 }
 
+# The live server writes to the same disk.
+full() {
+  halt
+  rm -rf "$scratch" "$state.fetched"
+  fail "the disk got full while the log was replayed: stopped, and the copy is removed"
+}
+
 # Why recovery ended before the target, in words that say what to do.
 why_not() {
-  if grep -q 'No space left' "$log"; then fail "the disk is full: $(grep 'No space left' "$log" | tail -n 1)"; fi
+  if grep -q 'No space left' "$log" || ! room "$RESERVE"; then full; fi
   if grep -q 'before consistent recovery point' "$log"; then fail "backup $best was not complete yet at $TIME: take an older one"; fi
   redo=$(sed -n 's/.*redo done at \([0-9A-F/]*\).*/\1/p' "$log" | tail -n 1)
   case "$(cat "$log")" in
@@ -829,27 +836,32 @@ in_service() {
 
 # Nothing but what drctl itself writes was committed since.
 unwritten() {
-  first=$(named "$(field promoted timeline)" "$(number "$(field swap from)")")
-  [ -e "$DATA/pg_wal/$first" ] || { why="the log since then is not there any more"; return 1; }
-  pg_waldump -p "$DATA/pg_wal" -t "$(field promoted timeline)" -s "$(field swap from)" 2>/dev/null >"$probe/dump"
-  [ -s "$probe/dump" ] || { why="the log since then cannot be read"; return 1; }
-  commits_of_rows "$(cat "$state.canary" 2>/dev/null)" <"$probe/dump" >"$state.written"
+  fresh_probe
+  rm -f "$state.hole"
+  live=$(field promoted timeline)
+  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  at=$(number "$(field swap from)")
+  log_from "$(field swap from)" >"$state.dump"
+  { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the log since then is not to be had"; return 1; }
+  commits_of_rows "$(cat "$state.canary" 2>/dev/null)" <"$state.dump" >"$state.written"
   [ ! -s "$state.written" ] || { why="$(wc -l <"$state.written") transactions changed rows since, the first at $(head -n 1 "$state.written")"; return 1; }
   # Stopped, its end is known: everything up to there was looked at.
-  running || tail -n 1 "$probe/dump" | grep -q "lsn: $(control "$DATA" 'Latest checkpoint location'),.*CHECKPOINT_SHUTDOWN" ||
+  final=$(tail -n 1 "$state.dump" | sed -n 's/.*lsn: \([0-9A-F/]*\),.*CHECKPOINT_SHUTDOWN.*/\1/p')
+  running || [ "$(padded "${final:-0/0}")" = "$(padded "$(control "$DATA" 'Latest checkpoint location')")" ] ||
     { why="the log since then cannot be read to its end"; return 1; }
 }
 
 undo() {
   size_of_segments
   fresh_probe
+  write_take | put "$state.take"
   new=$(field swap new)
   if [ -z "$new" ]; then say "nothing was swapped"; fact undone nothing; return 0; fi
   if [ "$(inode "$DATA")" = "$new" ]; then
     this_is_the_one
     [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
     canary
-    unwritten || { fact written "$(wc -l <"$state.written" 2>/dev/null)"; fail "the restored server stays: $why"; }
+    unwritten || fail "the restored server stays: $why"
     if running; then stop || fail "the restored server does not stop"; fi
     running && fail "the restored server still runs"
     unwritten || { apart start; fail "the restored server stays, and was started again: $why"; }
@@ -889,7 +901,7 @@ destroy() {
   users=$(users_of "$scratch")
   [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
-  rm -rf "$probe" "$log" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
+  rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
   if sockets=$(cat "$state.sockets" 2>/dev/null); then rm -rf "$sockets" "$state.sockets"; fi
   # After a swap these are needed to undo it.
   [ -e "$state.swap" ] || rm -f "$state.fetched" "$state.recovered" "$state.verified" "$state.promoted" "$state.canary" "$state.bad"
