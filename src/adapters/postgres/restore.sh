@@ -84,7 +84,10 @@ cp "\$from" "\$2"
 TAKE
 }
 from_archive() {
-  (cd "$probe" && unset PGPASSWORD && rm -f got && sh -c "$(printf '%s' "$ARCHIVE_GET" | sed "s/%f/$1/g; s/%p/got/g; s/%r/$1/g; s/%%/%/g")" >/dev/null 2>&1 && [ -e got ] && mv got "$1")
+  # Some tools want to stand in a data folder, as the server does when it asks them.
+  (unset PGPASSWORD; cd "$DATA" 2>/dev/null || cd "$before" || exit 1
+    rm -f "$probe/got"
+    sh -c "$(printf '%s' "$ARCHIVE_GET" | sed "s|%f|$1|g; s|%p|$probe/got|g; s|%r|$1|g; s|%%|%|g")" >/dev/null 2>&1 && [ -e "$probe/got" ] && mv "$probe/got" "$probe/$1")
 }
 obtain() { [ -e "$probe/$1" ] || from_archive "$1" || (cd "$probe" && sh "$state.take" "$1" "$1" 2>/dev/null); }
 fresh_probe() { rm -rf "$probe"; mkdir "$probe" || fail "no room in $work"; }
@@ -912,6 +915,7 @@ job() {
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
   : >"$work/$KEY.facts" || fail "no room in $work"
   case "$RESTORE" in '' | *[!0-9a-f]*) fail "RESTORE is no name: $RESTORE" ;; esac
+  case "$DATA" in *[!A-Za-z0-9/._+@:-]*) fail "the name of $DATA has characters that commands of archives would trip over" ;; esac
   pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
   case "$PART" in
     look | beside | verify | loss | swap | undo | destroy) "$PART" ;;
