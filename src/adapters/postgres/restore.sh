@@ -141,7 +141,8 @@ this_is_the_one() {
 # Tablespaces are links out of the folder: a copy that is started would write into the live server's.
 no_links_out() {
   if [ -n "$(ls -A "$1/pg_tblspc" 2>/dev/null)" ] || [ -s "$1/tablespace_map" ]; then fail "$1 has tablespaces outside of its folder: that is not supported"; fi
-  out=$(find "$1" -mindepth 2 -type l ! -path "$1/drctl.was/*" ! -path "$1/conf.d/*" | head -n 1)
+  out=$(find "$1" -mindepth 1 -type l ! -path "$1/pg_wal" ! -path "$1/conf.d/*" ! -path "$1/drctl.was/*" |
+    while IFS= read -r link; do [ "${link%/*}" = "$1" ] && [ ! -d "$link" ] || echo "$link"; done | head -n 1)
   [ -z "$out" ] || fail "$out is a link out of the data folder: that is not supported"
 }
 
@@ -277,7 +278,7 @@ fetch() {
   rm -f "$scratch/postmaster.pid" "$scratch/postmaster.opts" "$scratch/standby.signal" "$scratch/recovery.signal" "$scratch/recovery.conf"
   sound
   fact fetched "$best" "$(du -s -k "$scratch" | awk '{ printf "%.0f", $1 * 1024 }')" $(($(date +%s) - since))
-  printf 'backup\t%s\n' "$best" | put "$state.fetched"
+  printf 'backup\t%s\ntarget\t%s\n' "$best" "$target" | put "$state.fetched"
 }
 
 # Nothing of it was started yet.
@@ -456,10 +457,12 @@ reached() {
   printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\nredo\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" "$(control "$scratch" "Latest checkpoint's REDO location")" | put "$state.recovered"
 }
 
+forget() { rm -f "$state.fetched" "$state.recovered" "$state.verified" "$state.promoted"; }
 # The live server writes to the same disk.
 full() {
   halt
-  rm -rf "$scratch" "$state.fetched"
+  rm -rf "$scratch"
+  forget
   fail "the disk got full while the log was replayed: stopped, and the copy is removed"
 }
 
@@ -500,6 +503,8 @@ unreached() {
 beside() {
   [ ! -e "$state.swap" ] || fail "restore $RESTORE was put in place already"
   where_to
+  [ -e "$scratch" ] || forget
+  [ "$(field fetched target)" = "$target" ] || [ ! -e "$state.fetched" ] || fail "restore $RESTORE is one to $(field fetched target) UTC"
   mark
   choose_timeline
   if [ ! -e "$state.fetched" ]; then backups; pick; fetch; fi
@@ -575,11 +580,11 @@ foreign_keys() {
 # Without checksums: the indexes against the tables where the extension is there, and every row is read.
 read_all() {
   for database in $(databases); do
-    if [ "$(inside "$database" "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")" = 1 ]; then
+    if [ "$(inside "$database" "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")" = 1 ] && command -v pg_amcheck >/dev/null; then
       if pg_amcheck -h "$sockets" -p $port -U "$role" -d "$database" --heapallindexed >"$state.said" 2>&1; then fact amcheck "$database" pass
       else bad amcheck "$database" fail "$(grep -v '^pg_amcheck: query' "$state.said" | head -n 2)"; fi
     else
-      fact amcheck "$database" unknown 'the extension is not installed there'
+      fact amcheck "$database" unknown 'no pg_amcheck, or no extension there'
     fi
     if pg_dump -h "$sockets" -p $port -U "$role" -d "$database" >/dev/null 2>"$state.said"; then fact readable "$database" pass
     else bad readable "$database" fail "$(said)"; fi
@@ -730,6 +735,7 @@ promote() {
 
 # It gets the live server's settings and certificates, and nothing of ours stays in it.
 dress() {
+  chmod "$(stat -c %a "$DATA")" "$scratch" || return 1
   rm -rf "$scratch/postgresql.conf" "$scratch/postgresql.auto.conf" "$scratch/pg_hba.conf" "$scratch/drctl.was" "$scratch/drctl.take" \
     "$scratch/recovery.signal" "$scratch/standby.signal" || return 1
   for file in "$DATA"/*.conf "$DATA"/*.crt "$DATA"/*.key "$DATA"/*.pem "$DATA"/conf.d; do
@@ -754,6 +760,7 @@ prepare() {
   ! [ -L "$DATA" ] || fail "$DATA is a link: the plan has to name the folder itself"
   [ "$(stat -c %d "$DATA")" = "$(stat -c %d "$scratch")" ] || fail "$DATA is a mount point: it cannot be renamed"
   [ ! -e "$before" ] || fail "$before is there already"
+  [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the live server's log is in $(readlink "$DATA/pg_wal"), the restored server's will be in its data folder"; }
   promote
   dress || fail "no room for the settings of the live server"
   if running; then
@@ -806,8 +813,6 @@ swap() {
     fi
     { [ "$(inode "$before")" = "$(field swap old)" ] && [ "$(inode "$scratch")" = "$(field swap new)" ]; } || fail "$before and $scratch are not what this restore made"
     mv "$scratch" "$DATA" || back "$scratch cannot be renamed to $DATA"
-  else
-    this_is_the_one
   fi
   say "starting the restored server"
   ready || back "the restored server does not start, or does not answer at the endpoint"
@@ -861,7 +866,7 @@ undo() {
   new=$(field swap new)
   if [ -z "$new" ]; then say "nothing was swapped"; fact undone nothing; return 0; fi
   if [ "$(inode "$DATA")" = "$new" ]; then
-    this_is_the_one
+    # That it is the one is certain: this restore put it there. Its logins may be others than the plan's.
     [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
     canary
     unwritten || fail "the restored server stays: $why"
@@ -907,7 +912,7 @@ destroy() {
   rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
   if sockets=$(cat "$state.sockets" 2>/dev/null); then rm -rf "$sockets" "$state.sockets"; fi
   # After a swap these are needed to undo it.
-  [ -e "$state.swap" ] || rm -f "$state.fetched" "$state.recovered" "$state.verified" "$state.promoted" "$state.canary" "$state.bad"
+  if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
   say "nothing is left of $scratch"
 }
 
