@@ -324,7 +324,7 @@ preloaded() {
 }
 
 sockets() {
-  sockets="$work/s"
+  sockets="$work/s-$(printf '%s' "$RESTORE" | cut -c1-8)"
   if [ ${#sockets} -gt 80 ]; then
     sockets=$(cat "$state.sockets" 2>/dev/null) || { sockets=$(mktemp -d /tmp/drctl-XXXXXX) && printf '%s' "$sockets" | put "$state.sockets"; }
   fi
@@ -910,7 +910,7 @@ destroy() {
   [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
   rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
-  if sockets=$(cat "$state.sockets" 2>/dev/null); then rm -rf "$sockets" "$state.sockets"; fi
+  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")" "$state.sockets"
   # After a swap these are needed to undo it.
   if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
   say "nothing is left of $scratch"
