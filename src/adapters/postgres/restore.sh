@@ -123,8 +123,7 @@ times_from() {
 }
 times_in() {
   pg_waldump -p "$probe" -t "$1" -s "$2" 2>/dev/null |
-    sed -n -E '/^rmgr: Transaction|END_OF_RECOVERY/s/.*[^0-9]([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+ UTC).*/\1/p' |
-    while read -r day clock zone; do sortable "$day $clock $zone"; done
+    sed -n -E '/^rmgr: Transaction|END_OF_RECOVERY/s/.*[^0-9]([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{6}) UTC.*/\1/p'
 }
 
 # --- what is there
