@@ -627,10 +627,10 @@ verify() {
 padded() { printf '%08X%08X' $((0x${1%/*})) $((0x${1#*/})); }
 # When each transaction was committed that changed rows of a table (files below 16384 are of catalogs), or made one.
 commits_of_rows() {
-  awk -v skip="$1" -v after="$(padded "${2:-0/0}")" '
+  awk -v skip="$1" -v after="$(padded "${2:-0/0}")" -v clean=$((2 - $#)) '
     function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
-    # What ran already where this log begins may have changed rows before.
-    /desc: RUNNING_XACTS/ && !seen++ && match($0, /xacts: [0-9 ]+/) {
+    # What ran already where this log begins may have changed rows before; nothing ran if it begins with a shutdown.
+    /desc: RUNNING_XACTS/ && !clean && !seen++ && match($0, /xacts: [0-9 ]+/) {
       n = split(substr($0, RSTART + 7, RLENGTH - 7), all, " ")
       for (k = 1; k <= n; k++) running[all[k]] = 1
     }
