@@ -1,0 +1,280 @@
+# --- beside: fetch
+
+room() {
+  have=$(free)
+  [ "$have" -ge "$1" ] || { say "$(dirname "$DATA") has $have bytes free, and $1 are needed"; return 1; }
+}
+
+fetch() {
+  [ -e "$state.fetched" ] && return 0
+  room $((best_size + RESERVE)) || fail "no room for backup $best: $best_size bytes, and $RESERVE stay free for the live server"
+  # What an attempt that was broken off left is worth nothing.
+  if [ -e "$scratch" ]; then
+    if server "$scratch" >/dev/null; then fail "a server runs in $scratch, which was not fetched by this restore"; fi
+    rm -rf "$scratch" || fail "$scratch cannot be removed"
+  fi
+  mkdir "$scratch" || fail "$scratch cannot be made"
+  say "fetching backup $best"
+  since=$(date +%s)
+  DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' setsid sh -c "$BACKUP_FETCH" &
+  fetcher=$!
+  while kill -0 $fetcher 2>/dev/null; do
+    room "$RESERVE" || { kill -9 -- -$fetcher; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
+    sleep 1
+  done
+  wait $fetcher
+  ended=$?
+  if [ $ended != 0 ]; then
+    rm -rf "$scratch"
+    fail "backup $best was not fetched: BACKUP_FETCH ended with $ended; what it left is removed"
+  fi
+  # The lock file of the server that was copied would make this copy look like that one.
+  rm -f "$scratch/postmaster.pid" "$scratch/postmaster.opts" "$scratch/standby.signal" "$scratch/recovery.signal" "$scratch/recovery.conf"
+  sound
+  fact fetched "$best" "$(du -s -k "$scratch" | awk '{ printf "%.0f", $1 * 1024 }')" $(($(date +%s) - since))
+  printf 'backup\t%s\ntarget\t%s\n' "$best" "$target" | put "$state.fetched"
+}
+
+# Nothing of it was started yet.
+sound() {
+  [ -e "$scratch/PG_VERSION" ] || fail "backup $best holds no data folder: BACKUP_FETCH has to put PG_VERSION into \$DRCTL_FOLDER itself"
+  [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is of PostgreSQL $(cat "$scratch/PG_VERSION"), the live server is $(cat "$DATA/PG_VERSION")"
+  [ "$(control "$scratch" 'Database system identifier')" = "$(control "$DATA" 'Database system identifier')" ] || fail "backup $best is of another server: its system identifier is another"
+  if [ -L "$scratch/pg_wal" ]; then { rm "$scratch/pg_wal" && mkdir "$scratch/pg_wal"; } || fail "pg_wal of $scratch"; fi
+  no_links_out "$scratch"
+  label="$scratch/backup_label"
+  [ -e "$label" ] || [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "backup $best has no backup_label and is not of a stopped server: it is a copy that cannot be trusted"
+  { rm -rf "$scratch/pg_replslot" && mkdir "$scratch/pg_replslot"; } || fail "pg_replslot of $scratch"
+  chmod 700 "$scratch"
+  begun=$(sed -n 's/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$label" 2>/dev/null)
+  of=$(sed -n 's/^START TIMELINE: //p' "$label" 2>/dev/null)
+  if [ -n "$begun" ] && [ -n "$of" ] && [ "$of" != "$timeline" ]; then
+    fork=$(left_at "$of" "$timeline")
+    if [ -z "$fork" ] || later "$begun" "$fork"; then fail "backup $best was taken on a branch (timeline $of at $begun) that timeline $timeline does not come from: take an older one"; fi
+  fi
+  # A manifest that came from an older copy is of that one.
+  if [ -n "$begun" ] && grep -q "\"Start-LSN\": \"$begun\"" "$scratch/backup_manifest" 2>/dev/null; then
+    said=$(pg_verifybackup -n -q -e "$scratch" 2>&1) || {
+      said=$(printf '%s\n' "$said" | grep -v -E 'pg_replslot|"(postmaster|standby|recovery)\.' | grep 'error:' | head -n 3)
+      [ -z "$said" ] || { say "$said"; fail "backup $best is corrupt: $said"; }
+    }
+    fact manifest pass
+  fi
+}
+
+# --- beside: recover
+
+setting() { printf "%s = '%s'\n" "$1" "$(printf '%s' "$2" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g")"; }
+# A hot standby needs what its primary has, and what it had on the way.
+most() {
+  { control "$scratch" "$1"; control "$DATA" "$1"; sed -n "s/^$2 //p" "$state.raised" 2>/dev/null; echo "$3"; } | sort -n | tail -n 1
+}
+# What runs by itself in a server that has these would run twice.
+preloaded() {
+  [ "$PRELOAD" = live ] || { printf '%s' "$PRELOAD"; return; }
+  postgres -C shared_preload_libraries -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} 2>/dev/null | tr ', ' '\n' |
+    grep -v -x -E '|.*(pg_cron|pglogical|bdr|spock|repmgr|pgautofailover|pg_squeeze|pg_partman_bgw|powa|pg_auto_failover|pg_background|pg_net|plprofiler|supabase.*)(\.so)?' |
+    paste -s -d, -
+}
+
+sockets() {
+  sockets="$work/s-$(printf '%s' "$RESTORE" | cut -c1-8)"
+  if [ ${#sockets} -gt 80 ]; then
+    sockets=$(cat "$state.sockets" 2>/dev/null) || { sockets=$(mktemp -d /tmp/drctl-XXXXXX) && printf '%s' "$sockets" | put "$state.sockets"; }
+  fi
+  mkdir -p "$sockets" && chmod 700 "$sockets"
+}
+
+# Only what is written here holds: none of the settings that came along, and nobody but us can connect.
+configure() {
+  mkdir -p "$scratch/drctl.was"
+  for file in postgresql.conf postgresql.auto.conf pg_hba.conf; do
+    if [ -e "$scratch/$file" ] && ! [ -e "$scratch/drctl.was/$file" ]; then mv "$scratch/$file" "$scratch/drctl.was/"; fi
+  done
+  cp "$state.take" "$scratch/drctl.take"
+  {
+    setting listen_addresses ''
+    setting unix_socket_directories "$sockets"
+    setting unix_socket_permissions 0700
+    setting port $port
+    setting ssl off
+    setting logging_collector off
+    setting log_destination stderr
+    setting log_min_messages warning
+    setting log_min_error_statement panic
+    setting log_timezone UTC
+    setting timezone UTC
+    setting lc_messages C
+    setting autovacuum off
+    setting max_logical_replication_workers 0
+    setting shared_preload_libraries "$(preloaded)"
+    setting max_connections "$(most 'max_connections setting' max_connections 20)"
+    setting max_wal_senders "$(most 'max_wal_senders setting' max_wal_senders 0)"
+    setting max_prepared_transactions "$(most 'max_prepared_xacts setting' max_prepared_transactions 0)"
+    setting max_locks_per_transaction "$(most 'max_locks_per_xact setting' max_locks_per_transaction 64)"
+    # An exit code above 125 says that the command itself is at fault, and recovery ends.
+    setting restore_command "( $ARCHIVE_GET ); e=\$?; if [ \$e -gt 0 ] && [ \$e -le 125 ]; then sh drctl.take %f %p; else exit \$e; fi"
+    setting recovery_target_time "$target+00"
+    setting recovery_target_inclusive on
+    setting recovery_target_timeline "$timeline"
+    setting recovery_target_action "$1"
+    if [ "$1" = pause ]; then
+      setting hot_standby on
+      setting max_worker_processes "$(most 'max_worker_processes setting' max_worker_processes 8)"
+      setting archive_mode off
+    else
+      # Without hot standby no setting has to be the primary's, so nothing that works by itself is let in. What the new timeline
+      # needs in the archive waits there for the live server's own command.
+      setting hot_standby off
+      setting max_worker_processes 0
+      setting wal_level replica
+      setting archive_mode on
+      setting archive_command ''
+    fi
+  } >"$scratch/postgresql.conf" || fail "no room for the settings of the copy"
+  : >"$scratch/postgresql.auto.conf"
+  printf 'local all all trust\n' >"$scratch/pg_hba.conf"
+}
+
+launch() {
+  : >"$log"
+  apart pg_ctl -D "$scratch" -W -s -l "$log" start </dev/null >/dev/null
+  tries=0
+  until server "$scratch" >/dev/null || grep -q -E 'FATAL|PANIC' "$log" || [ $tries -ge 10 ]; do tries=$((tries + 1)); sleep 1; done
+}
+halt() {
+  server "$scratch" >/dev/null || return 0
+  pg_ctl -D "$scratch" -m fast -w -t 600 stop >/dev/null || pg_ctl -D "$scratch" -m immediate -w stop >/dev/null
+  ! server "$scratch" >/dev/null
+}
+
+inside() {
+  for who in ${role:-} "$(id -un)" postgres "$LOGIN"; do
+    PGOPTIONS="-c default_transaction_read_only=on -c statement_timeout=${SECONDS_EACH}s" PGPASSWORD='' \
+      psql -X -A -t -q -v ON_ERROR_STOP=1 -h "$sockets" -p $port -U "$who" -d "$1" -c "$2" 2>"$state.said" && { role=$who; return 0; }
+    grep -q 'role .* does not exist' "$state.said" || return 1
+  done
+  return 1
+}
+
+# Settings that were once larger than now: an older server stops, a newer one waits.
+raise() {
+  sed -n -E 's/.*(max_[a-z_]+) = [0-9]+ is a lower setting than on the [a-z]+ server[^0-9]*([0-9]+).*/\1 \2/p' "$log" >"$state.more"
+  [ -s "$state.more" ] || return 1
+  say "the server had larger settings on the way: $(paste -s -d, "$state.more")"
+  cat "$state.more" >>"$state.raised"
+  halt
+}
+
+recover() {
+  [ ! -e "$state.recovered" ] || return 0
+  since=$(date +%s)
+  to_target
+  reached $(($(date +%s) - since))
+}
+
+# Runs it up to the target, where it waits.
+to_target() {
+  sockets
+  if ! server "$scratch" >/dev/null; then
+    say "recovering to $TIME on timeline $timeline"
+    : >"$scratch/recovery.signal"
+    configure pause
+    launch
+  fi
+  turns=0
+  until grep -q "$stopping" "$log" && [ "$(inside template1 'SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()')" = t ]; do
+    if ! server "$scratch" >/dev/null || grep -q 'recovery has paused' "$log"; then
+      if raise; then configure pause; launch; continue; fi
+      server "$scratch" >/dev/null || why_not
+    fi
+    if [ "$(inside template1 'SELECT pg_is_in_recovery()')" = f ]; then halt; why_not; fi
+    room "$RESERVE" || full
+    turns=$((turns + 1))
+    if [ $((turns % 10)) = 0 ]; then fact progress "$(inside template1 'SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()')"; fi
+    sleep 1
+  done
+}
+
+# It stopped: before a commit after the target, and nowhere else.
+reached() {
+  line=$(grep "$stopping" "$log" | tail -n 1)
+  next=$(sortable "${line##*time }")
+  if [ -z "$next" ] || ! less "$target" "$next"; then fail "recovery stopped where it should not: $line"; fi
+  stop=$(inside template1 'SELECT pg_last_wal_replay_lsn()')
+  last=$(inside template1 "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+  [ -n "$stop" ] || fail "the copy does not say how far it is"
+  ! less "$target" "$(sortable "$last")" || fail "the copy holds a commit of $last"
+  fresh_probe
+  late=$(times_from "$timeline" "$stop" 2 | awk -v t="$target" '($0 "") <= t' | wc -l)
+  [ "$late" = 0 ] || say "$late transactions that ended by then were logged after one that ended later (a clock that was set back?): they are not in the copy"
+  printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\nredo\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" "$(control "$scratch" "Latest checkpoint's REDO location")" | put "$state.recovered"
+}
+
+forget() { rm -f "$state.fetched" "$state.recovered" "$state.verified" "$state.promoted"; }
+# The live server writes to the same disk.
+full() {
+  halt
+  rm -rf "$scratch"
+  forget
+  fail "the disk got full while the log was replayed: stopped, and the copy is removed"
+}
+
+# Why recovery ended before the target, in words that say what to do.
+why_not() {
+  if grep -q 'No space left' "$log" || ! room "$RESERVE"; then full; fi
+  if grep -q 'before consistent recovery point' "$log"; then fail "backup $best was not complete yet at $TIME: take an older one"; fi
+  redo=$(sed -n 's/.*redo done at \([0-9A-F/]*\).*/\1/p' "$log" | tail -n 1)
+  case "$(cat "$log")" in
+    *'ended before configured recovery target'* | *'redo done at'* | *'wrong size'* | *'WAL ends before'* | *'could not locate required checkpoint'* | *'invalid checkpoint'*) unreached ;;
+  esac
+  fail "the copy does not start: $(grep -E 'FATAL|PANIC|ERROR' "$log" | tail -n 1 | sed 's/^.*\] *//')"
+}
+
+unreached() {
+  final=$(sed -n 's/.*last completed transaction was at log time //p' "$log" | tail -n 1)
+  reach="nothing after the backup can be reached"
+  if [ -n "$final" ]; then reach="the last time that can be reached is just before $final"; fact reachable "$final"; fi
+  [ -n "$redo" ] || redo=$(begin "$(number "$(sed -n 's/.*redo starts at \([0-9A-F/]*\).*/\1/p; s/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$log" "$scratch/backup_label" "$scratch/backup_label.old" 2>/dev/null | head -n 1)")")
+  fresh_probe
+  at=$(number "$redo")
+  here=$(named "$(timeline_of "$at" "$timeline")" "$at")
+  then=$(named "$(timeline_of $((at + 1)) "$timeline")" $((at + 1)))
+  bad=$(grep -E 'checksum in record|invalid|unexpected|wrong size|contrecord|incorrect prev-link|record with' "$log" | tail -n 1 | sed 's/^.*LOG: *//; s/^.*FATAL: *//')
+  # Where it says that the log is bad; at the end of an archive that is only its end.
+  spot=$(printf '%s' "$bad" | sed -n 's/.*archive file "\([0-9A-F]*\)".*/\1/p')
+  if [ -z "$spot" ]; then
+    spot=$(printf '%s' "$bad" | sed -n -E 's/.* at ([0-9A-F]+\/[0-9A-F]+).*/\1/p')
+    if [ -n "$spot" ]; then spot=$(named "$(timeline_of "$(number "$spot")" "$timeline")" "$(number "$spot")"); else spot=$here; fi
+  fi
+  case "$bad" in *checksum* | *'wrong size'*) fail "segment $spot in the archive is damaged: $bad; $reach" ;; esac
+  obtain "$here" || fail "segment $here of the log is missing in the archive; $reach"
+  if obtain "$then"; then fail "segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
+  if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "segment $then of the log is missing in the archive, and the live server has written up to $live_end; $reach"; fi
+  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? TIMELINE names one)"
+}
+
+beside() {
+  [ ! -e "$state.swap" ] || fail "restore $RESTORE was put in place already"
+  where_to
+  [ -e "$scratch" ] || forget
+  [ "$(field fetched target)" = "$target" ] || [ ! -e "$state.fetched" ] || fail "restore $RESTORE is one to $(field fetched target) UTC"
+  mark
+  choose_timeline
+  if [ ! -e "$state.fetched" ]; then backups; pick; fetch; fi
+  best=$(field fetched backup)
+  recover
+  fact backup "$best"
+  tell
+  say "recovered to $TIME: the last commit in it is ${last:+of }${last:-of before the end of its backup}, the next one was of $(field recovered next) UTC"
+}
+
+tell() {
+  last=$(field recovered last)
+  fact position "$(field recovered stop)" "$(field recovered timeline)"
+  fact last_commit "$last"
+  fact next_commit "$(field recovered next)"
+  fact late "$(field recovered late)"
+  fact replayed_in "$(field recovered seconds)"
+}
+

@@ -1,0 +1,128 @@
+# Brings a server back to the state of a point in time, from its backups and its archived log. Runs on the server's host as the
+# owner of its data, one part a job. The restored copy is made beside the live data; nothing of the live data is ever deleted.
+#
+# In front of it are set, each quoted: PART (look, beside, verify, loss, swap, undo, destroy) DATA BIN CONFIG SOURCE LOGIN KEY
+# CHECKPOINTER PGPASSWORD as for a rebuild; RESTORE (the name of the restore, the same in all its jobs: hex digits) TIME (RFC 3339,
+# UTC) BACKUP TIMELINE (both chosen here if empty) BACKUP_LIST BACKUP_FETCH ARCHIVE_GET (texts for `sh`) RESERVE (bytes that stay
+# free on the disk) PRELOAD (`live` or a list) CANARY (a table whose rows do not count) SECONDS_EACH (limit on each check); and the
+# functions stop and start, and invariants, which calls `invariant NAME DATABASE is|at_least VALUE SQL` and `rows DATABASE TABLE`.
+#
+# BACKUP_LIST prints a line a backup: name, begin, end (RFC 3339, UTC), size in bytes, and if it knows it the first segment.
+# BACKUP_FETCH puts the files of $DRCTL_BACKUP into the empty folder $DRCTL_FOLDER; $DRCTL_TIME is the target. ARCHIVE_GET is
+# what stands in `restore_command`, with %f and %p.
+#
+# Sources: PostgreSQL documentation, «Continuous Archiving and Point-in-Time Recovery», «Recovery Target», «Hot Standby»
+# (Administrator's Overview), «pg_checksums», «pg_verifybackup», «pg_amcheck», «pg_waldump»; xlogrecovery.c for what its log says.
+set -u
+umask 077
+export PGPASSWORD PGCONNECT_TIMEOUT=10 LC_ALL=C TZ=UTC
+PATH="${BIN:+$BIN:}$PATH"
+work="$DATA.drctl"
+scratch="$DATA.restored-$RESTORE"
+before="$DATA.before-$RESTORE"
+state="$work/$RESTORE"
+log="$state.server.log"
+probe="$state.probe"
+port=6543
+stopping='recovery stopping before'
+
+say() { printf '%s %s\n' "$(date -u +%H:%M:%SZ)" "$*"; }
+fail() { say "FAILED: $*"; fact failed "$*"; exit 1; }
+# What a machine reads: a name and values with tabs between.
+fact() {
+  line=$1
+  shift
+  for value; do line="$line	$(printf '%s' "$value" | tr '\n\t' '  ' | cut -c1-400)"; done
+  printf '%s\n' "$line" >>"$work/$KEY.facts"
+}
+put() { { cat >"$1.new" && mv "$1.new" "$1"; } || fail "no room in $work"; }
+field() { sed -n "s/^$2	//p" "$state.$1" 2>/dev/null | tail -n 1 | cut -f1; }
+control() { pg_controldata "$1" 2>/dev/null | sed -n "s/^$2: *//p"; }
+running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
+ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
+# A server that is started keeps neither our lock nor our password.
+apart() { (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; "$@") 9>&-; }
+inode() { stat -c %i "$1" 2>/dev/null; }
+free() { df -P -k "$(dirname "$DATA")" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }'; }
+
+# The postmaster that works in a folder. A backup may hold the lock file of the live one, so its word is not enough.
+server() {
+  pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null)
+  case "$pid" in '' | *[!0-9]*) return 1 ;; esac
+  [ "$(readlink "/proc/$pid/cwd")" = "$(readlink -f "$1")" ] && printf '%s' "$pid"
+}
+
+# A time as text that sorts; nothing if it is none of UTC.
+sortable() {
+  printf '%s\n' "$1" |
+    sed -n -E 's/^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.([0-9]{1,6}))?( ?(Z|UTC|\+00(:?00)?))$/\1 \2.\4000000/p' |
+    cut -c1-26
+}
+
+less() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort | head -n 1)" = "$1" ]; }
+
+# --- positions in the log
+
+size_of_segments() { size=$(control "$DATA" 'Bytes per WAL segment'); [ -n "$size" ] || size=$(control "$before" 'Bytes per WAL segment'); }
+number() { printf '%d' $(( ((0x${1%/*} << 32) | 0x${1#*/}) / size )); }
+named() { printf '%08X%08X%08X' "$1" $(( $2 / (0x100000000 / size) )) $(( $2 % (0x100000000 / size) )); }
+begin() { printf '%X/%X' $(( ($1 * size) >> 32 )) $(( ($1 * size) & 0xFFFFFFFF )); }
+later() { [ $(( (0x${1%/*} << 32) | 0x${1#*/} )) -gt $(( (0x${2%/*} << 32) | 0x${2#*/} )) ]; }
+
+# Out of the archive, or from the live server, which has not archived its newest yet. A segment there may be an old one that waits
+# under its next name: the position on its first page tells.
+write_take() {
+  cat <<TAKE
+from=$(printf '%s' "$DATA" | sed "s/'/'\\\\''/g; s/^/'/; s/\$/'/")/pg_wal/\$1
+[ -e "\$from" ] || exit 1
+case "\$1" in
+  *.*) ;;
+  *) log=\$(printf '%s' "\$1" | cut -c9-16); number=\$(printf '%s' "\$1" | cut -c17-24)
+     [ "\$(od -A n -t x8 -j 8 -N 8 "\$from" | tr -d ' ')" = "\$(printf '%016x' \$(( (0x\$log << 32) + 0x\$number * $size )))" ] || exit 1 ;;
+esac
+cp "\$from" "\$2"
+TAKE
+}
+from_archive() {
+  # Some tools want to stand in a data folder, as the server does when it asks them.
+  (unset PGPASSWORD; cd "$DATA" 2>/dev/null || cd "$before" || exit 1
+    rm -f "$probe/got"
+    sh -c "$(printf '%s' "$ARCHIVE_GET" | sed "s|%f|$1|g; s|%p|$probe/got|g; s|%r|$1|g; s|%%|%|g")" >/dev/null 2>&1 && [ -e "$probe/got" ] && mv "$probe/got" "$probe/$1")
+}
+obtain() { [ -e "$probe/$1" ] || from_archive "$1" || (cd "$probe" && sh "$state.take" "$1" "$1" 2>/dev/null); }
+fresh_probe() { rm -rf "$probe"; mkdir "$probe" || fail "no room in $work"; }
+
+# Lines `timeline position` of the forks that led to a timeline, its parent last.
+forks() {
+  [ "$1" -gt 1 ] || return 0
+  name=$(printf '%08X.history' "$1")
+  obtain "$name" || return 1
+  awk '$1 ~ /^[0-9]+$/ { print $1, $2 }' "$probe/$name"
+}
+# Where a timeline was left on the way to another.
+left_at() { forks "$2" | awk -v of="$1" '$1 == of { print $2 }'; }
+# The timeline of a segment on the way to another; the segment of a fork is the child's.
+timeline_of() {
+  on=$2
+  found=
+  for pair in $(forks "$2" | tr ' ' '='); do
+    [ -n "$found" ] || [ "$1" -ge "$(number "${pair#*=}")" ] || { found=1; on=${pair%%=*}; }
+  done
+  printf '%s' "$on"
+}
+
+# The times that a timeline's log tells from a position on, in a number of segments, or up to the first that has any.
+times_from() {
+  segment=$(number "$2")
+  many=0
+  while [ $many -lt "$3" ] && obtain "$(named "$1" $((segment + many)))"; do
+    many=$((many + 1))
+    if [ $# = 4 ] && [ -n "$(times_in "$1" "$2" | head -n 1)" ]; then break; fi
+  done
+  [ $many = 0 ] || times_in "$1" "$2"
+}
+times_in() {
+  pg_waldump -p "$probe" -t "$1" -s "$2" 2>/dev/null |
+    sed -n -E '/^rmgr: Transaction|END_OF_RECOVERY/s/.*[^0-9]([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{6}) UTC.*/\1/p'
+}
+

@@ -1,0 +1,117 @@
+# --- what is there
+
+# The plan may name another machine's folder: then nothing is touched.
+this_is_the_one() {
+  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, and no server runs in $DATA: the plan's host is another one"; return 0; }
+  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, and the endpoint does not answer: is the plan's host that of the endpoint?"
+  parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
+  [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid")" ] ||
+    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+}
+
+# Tablespaces are links out of the folder: a copy that is started would write into the live server's.
+no_links_out() {
+  if [ -n "$(ls -A "$1/pg_tblspc" 2>/dev/null)" ] || [ -s "$1/tablespace_map" ]; then fail "$1 has tablespaces outside of its folder: that is not supported"; fi
+  out=$(find "$1" -mindepth 1 -type l ! -path "$1/pg_wal" ! -path "$1/conf.d/*" ! -path "$1/drctl.was/*" |
+    while IFS= read -r link; do [ "${link%/*}" = "$1" ] && [ ! -d "$link" ] || echo "$link"; done | head -n 1)
+  [ -z "$out" ] || fail "$out is a link out of the data folder: that is not supported"
+}
+
+backups() {
+  (unset PGPASSWORD; sh -c "$BACKUP_LIST") >"$state.list" 9>&- || fail "the list of backups could not be read: BACKUP_LIST ended with $?"
+  [ -s "$state.list" ] || fail "there is no backup: the list is empty"
+  while read -r name started ended bytes first rest; do
+    if [ -z "$(sortable "$started")" ] || [ -z "$(sortable "$ended")" ] || [ -n "$rest" ]; then fail "the list of backups has a line that is not understood: $name $started $ended $bytes $first $rest"; fi
+    case "$bytes" in '' | *[!0-9]*) fail "backup $name has no size in bytes: $bytes" ;; esac
+  done <"$state.list"
+}
+
+# A backup of a branch that the live server's history left behind leads elsewhere.
+on_the_way() {
+  [ ${#1} -eq 24 ] || return 0
+  of=$((0x$(printf '%s' "$1" | cut -c1-8)))
+  [ "$of" != "$2" ] || return 0
+  until_then=$(left_at "$of" "$2")
+  [ -n "$until_then" ] || return 1
+  ! less "$(named 1 "$(number "$until_then")" | cut -c9-)" "$(printf '%s' "$1" | cut -c9-)"
+}
+
+# The newest that ended before the time.
+pick() {
+  best='' best_end='' best_size=0 best_first='' oldest='' why=''
+  while read -r name started ended bytes first; do
+    end=$(sortable "$ended")
+    if [ -z "$oldest" ] || less "$end" "$oldest"; then oldest=$end; fi
+    if [ -n "$BACKUP" ] && [ "$BACKUP" != "$name" ]; then continue; fi
+    if less "$target" "$end"; then why="it ended at $ended"; continue; fi
+    on_the_way "${first:-}" "$timeline" || { why="it is of a branch that timeline $timeline left behind"; continue; }
+    if [ -z "$best" ] || less "$best_end" "$end"; then best=$name best_end=$end best_size=$bytes best_first=${first:-}; fi
+  done <"$state.list"
+  [ -n "$best" ] || [ -z "$BACKUP" ] || fail "backup $BACKUP cannot lead to $TIME: ${why:-it is not in the list}"
+  [ -n "$best" ] || fail "no backup leads to $TIME: the oldest one ended at $oldest UTC${why:+; of the last one: $why}"
+}
+
+# The live server's timeline, or the one that it left, where what was committed by that time is only there: after a restore that
+# went too far back, and for what a lost primary had committed.
+choose_timeline() {
+  live=$(control "$DATA" "Latest checkpoint's TimeLineID")
+  told=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null) && live=$told
+  timeline=$(field recovered timeline)
+  [ -z "$timeline" ] || return 0
+  timeline=${TIMELINE:-$live}
+  while [ -z "$TIMELINE" ] && [ "$timeline" -gt 1 ]; do
+    forks "$timeline" >"$probe/forks" || fail "the history of timeline $timeline is neither in the archive nor in $DATA"
+    read -r parent position <<LAST
+$(tail -n 1 "$probe/forks")
+LAST
+    first=$(times_from "$timeline" "$position" 16 any | head -n 1)
+    if [ -n "$first" ] && ! less "$target" "$first"; then break; fi
+    other=$(times_from "$parent" "$position" 16 any | head -n 1)
+    if [ -z "$other" ] || less "$target" "$other"; then break; fi
+    say "timeline $timeline began after $TIME, and timeline $parent has commits of that time that it left behind at $position: taking timeline $parent"
+    timeline=$parent
+  done
+}
+
+# Nothing ends a recovery at a time but a commit after it, so an idle server is given one.
+mark() {
+  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || { live_end=$(control "$DATA" 'Latest checkpoint location'); return 0; }
+  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || fail "the live server is a standby"
+  now=$(sortable "$(ask "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")")
+  less "$target" "$now" || fail "$TIME is in the future: the live server's clock says $now UTC"
+  ask 'SELECT txid_current()' >/dev/null || fail "the login may not even take a transaction number"
+  sleep 1
+  live_end=$(ask 'SELECT pg_current_wal_lsn()')
+}
+
+where_to() {
+  target=$(sortable "$TIME")
+  [ -n "$target" ] || fail "$TIME is no time of RFC 3339 in UTC"
+  [ -e "$DATA/PG_VERSION" ] || fail "$DATA is no data folder of a server"
+  case "$ARCHIVE_GET" in *%f*%p* | *%p*%f*) ;; *) fail "ARCHIVE_GET lacks %f or %p" ;; esac
+  case "$ARCHIVE_GET" in *'
+'*) fail "ARCHIVE_GET is more than one line" ;; esac
+  size_of_segments
+  write_take | put "$state.take"
+  fresh_probe
+  this_is_the_one
+  less "$target" "$(date -u '+%Y-%m-%d %H:%M:%S.999999')" || fail "$TIME is in the future"
+}
+
+look() {
+  where_to
+  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  choose_timeline
+  backups
+  while read -r name started ended bytes first; do fact backup "$name" "$started" "$ended" "$bytes" "${first:-}"; done <"$state.list"
+  fact timeline "$timeline" "$live"
+  fact free "$(free)"
+  fact checksums "$(control "$DATA" 'Data page checksum version')"
+  if [ -n "$(ls -A "$DATA/pg_tblspc")" ]; then fact swappable no "tablespaces outside of the data folder"
+  elif [ -L "$DATA" ] || [ "$(stat -c %d "$DATA")" != "$(stat -c %d "$(dirname "$DATA")")" ]; then fact swappable no "$DATA cannot be renamed: a link or a mount point"
+  else fact swappable yes; fi
+  pick
+  fact chosen "$best" "$best_end" "$best_size"
+  [ ${#best_first} -ne 24 ] || fact replay $(( ($(number "$live_end") + 1 - 0x$(printf '%s' "$best_first" | cut -c9-16) * (0x100000000 / size) - 0x$(printf '%s' "$best_first" | cut -c17-24)) * size ))
+}
+

@@ -1,0 +1,206 @@
+# --- swap
+
+# Ends the recovery of the copy, while the live server still serves. Nothing but its own first checkpoint is written.
+promote() {
+  [ ! -e "$state.promoted" ] || return 0
+  sockets
+  halt || fail "the copy does not stop"
+  say "promoting the copy"
+  configure promote
+  launch
+  until [ "$(inside template1 'SELECT NOT pg_is_in_recovery()')" = t ]; do
+    server "$scratch" >/dev/null || why_not
+    sleep 1
+  done
+  halt || fail "the copy does not stop"
+  [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "the copy was not shut down cleanly"
+  new_timeline=$(control "$scratch" "Latest checkpoint's TimeLineID")
+  history=$(printf '%s/pg_wal/%08X.history' "$scratch" "$new_timeline")
+  fork=$(awk '$1 ~ /^[0-9]+$/ { print $1, $2 }' "$history" | tail -n 1)
+  [ "$fork" = "$(field recovered timeline) $(field recovered stop)" ] || fail "the copy was promoted at another position than the one that was verified: $fork"
+  printf 'timeline\t%s\n' "$new_timeline" | put "$state.promoted"
+}
+
+# It gets the live server's settings and certificates, and nothing of ours stays in it.
+dress() {
+  chmod "$(stat -c %a "$DATA")" "$scratch" || return 1
+  rm -rf "$scratch/postgresql.conf" "$scratch/postgresql.auto.conf" "$scratch/pg_hba.conf" "$scratch/drctl.was" "$scratch/drctl.take" \
+    "$scratch/recovery.signal" "$scratch/standby.signal" || return 1
+  for file in "$DATA"/*.conf "$DATA"/*.crt "$DATA"/*.key "$DATA"/*.pem "$DATA"/conf.d; do
+    if [ -d "$file" ]; then rm -rf "${scratch:?}/$(basename "$file")"; fi
+    if [ -e "$file" ]; then cp -pR "$file" "$scratch/" || return 1; fi
+  done
+}
+
+# What the archive has is not sent there again: most commands refuse to write over a file, and archiving would stand still.
+settle_archive() {
+  for file in "$1"/pg_wal/????????????????????????*; do
+    name=$(basename "$file" .partial)
+    if [ ${#name} -ne 24 ] || [ $((0x$(printf '%s' "$name" | cut -c1-8))) = "$(field promoted timeline)" ] || ! from_archive "$name"; then continue; fi
+    rm -f "$probe/$name" "$1/pg_wal/archive_status/$(basename "$file").ready"
+    : >"$1/pg_wal/archive_status/$(basename "$file").done" || return 1
+  done
+}
+
+prepare() {
+  this_is_the_one
+  no_links_out "$DATA"
+  ! [ -L "$DATA" ] || fail "$DATA is a link: the plan has to name the folder itself"
+  [ "$(stat -c %d "$DATA")" = "$(stat -c %d "$scratch")" ] || fail "$DATA is a mount point: it cannot be renamed"
+  [ ! -e "$before" ] || fail "$before is there already"
+  [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the live server's log is in $(readlink "$DATA/pg_wal"), the restored server's will be in its data folder"; }
+  promote
+  dress || fail "no room for the settings of the live server"
+  if running; then
+    fact standbys "$(ask "SELECT string_agg(application_name, ' ') FROM pg_stat_replication" 2>/dev/null)"
+    say "stopping the live server"
+    stop || fail "the live server does not stop"
+  fi
+  running && fail "the live server still runs"
+  settle_archive "$scratch" || { apart start; fail "no room in $scratch; the live server was started again"; }
+  printf 'old\t%s\nnew\t%s\nfrom\t%s\nend\t%s\n' "$(inode "$DATA")" "$(inode "$scratch")" "$(control "$scratch" 'Latest checkpoint location')" \
+    "$(control "$DATA" 'Latest checkpoint location')" | put "$state.swap"
+}
+
+# The old data are where they were, whatever happened.
+back() {
+  say "$1: putting the old data back"
+  if running; then stop || pg_ctl -D "$DATA" -m immediate -w stop >/dev/null; fi
+  running && fail "$1; the restored server neither serves nor stops, and the old data are in $before"
+  if [ "$(inode "$DATA")" = "$(field swap new)" ]; then mv "$DATA" "$scratch" || fail "$1; $DATA cannot be renamed, and the old data are in $before"; fi
+  if ! [ -e "$DATA" ]; then mv "$before" "$DATA" || fail "$1; $before cannot be renamed to $DATA"; fi
+  rm -f "$state.swap"
+  apart start || fail "$1; the old data are back in $DATA, and their server does not start: its own log says why"
+  fact put_back yes
+  fail "$1; the old data are back in $DATA, and their server was started"
+}
+
+ready() {
+  running || apart start || return 1
+  tries=0
+  until pg_isready -q -d "$SOURCE"; do
+    tries=$((tries + 1))
+    [ $tries -lt 60 ] && running || return 1
+    sleep 1
+  done
+}
+
+swap() {
+  [ -e "$state.recovered" ] || fail "nothing was restored yet"
+  [ -e "$state.verified" ] || fail "the copy was not found to be sound"
+  timeline=$(field recovered timeline) target=$(field recovered target) best=$(field fetched backup) live=$timeline live_end=0/0
+  size_of_segments
+  fresh_probe
+  write_take | put "$state.take"
+  new=$(field swap new)
+  if [ -z "$new" ] || [ "$(inode "$DATA")" != "$new" ]; then
+    if [ -e "$DATA" ]; then
+      prepare
+      mv "$DATA" "$before" || { apart start; rm -f "$state.swap"; fail "$DATA cannot be renamed (a mount point?); the live server was started again"; }
+    elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, and there is no $DATA: the plan's host is another one"
+    fi
+    { [ "$(inode "$before")" = "$(field swap old)" ] && [ "$(inode "$scratch")" = "$(field swap new)" ]; } || fail "$before and $scratch are not what this restore made"
+    mv "$scratch" "$DATA" || back "$scratch cannot be renamed to $DATA"
+  fi
+  say "starting the restored server"
+  ready || back "the restored server does not start, or does not answer at the endpoint"
+  in_service
+}
+
+in_service() {
+  fact swapped "$before" "$(field promoted timeline)" "$(field swap from)"
+  # Roles and their passwords are those of the time, too, and so is the fence.
+  if told=$(ask "SELECT pg_is_in_recovery() || ' ' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null); then
+    [ "$told" = "false $(field promoted timeline)" ] || back "another server answers at the endpoint"
+    fact login works
+  else
+    fact login refused
+  fi
+  if [ "$(ask 'SHOW archive_mode' 2>/dev/null)" = off ]; then fact archiving off
+  else
+    tries=0
+    name=$(printf '%08X.history' "$(field promoted timeline)")
+    until [ -e "$DATA/pg_wal/archive_status/$name.done" ] || [ $tries -ge 30 ]; do tries=$((tries + 1)); sleep 1; done
+    if [ $tries -lt 30 ]; then fact archiving yes; else fact archiving no "the history of the new timeline was not archived within 30 s"; fi
+  fi
+  # What the old server had not archived is only there.
+  fact unarchived "$(find "$before/pg_wal/archive_status" -name '*.ready' | wc -l)"
+  say "the restored server serves; the old data are in $before"
+}
+
+# --- undo
+
+# Nothing but what drctl itself writes was committed since.
+unwritten() {
+  fresh_probe
+  rm -f "$state.hole"
+  live=$(field promoted timeline)
+  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  at=$(number "$(field swap from)")
+  log_from "$(field swap from)" >"$state.dump"
+  { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the log since then is not to be had"; return 1; }
+  commits_of_rows "$(cat "$state.canary" 2>/dev/null)" <"$state.dump" >"$state.written"
+  [ ! -s "$state.written" ] || { why="$(wc -l <"$state.written") transactions changed rows since, the first at $(head -n 1 "$state.written")"; return 1; }
+  # Stopped, its end is known: everything up to there was looked at.
+  final=$(tail -n 1 "$state.dump" | sed -n 's/.*lsn: \([0-9A-F/]*\),.*CHECKPOINT_SHUTDOWN.*/\1/p')
+  running || [ "$(padded "${final:-0/0}")" = "$(padded "$(control "$DATA" 'Latest checkpoint location')")" ] ||
+    { why="the log since then cannot be read to its end"; return 1; }
+}
+
+undo() {
+  size_of_segments
+  fresh_probe
+  write_take | put "$state.take"
+  new=$(field swap new)
+  if [ -z "$new" ]; then say "nothing was swapped"; fact undone nothing; return 0; fi
+  if [ "$(inode "$DATA")" = "$new" ]; then
+    # That it is the one is certain: this restore put it there. Its logins may be others than the plan's.
+    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
+    canary
+    unwritten || fail "the restored server stays: $why"
+    if running; then stop || fail "the restored server does not stop"; fi
+    running && fail "the restored server still runs"
+    unwritten || { apart start; fail "the restored server stays, and was started again: $why"; }
+    mv "$DATA" "$scratch" || { apart start; fail "$DATA cannot be renamed"; }
+  elif [ -e "$DATA" ]; then
+    # An earlier attempt got as far as the names, and not to its end.
+    [ "$(inode "$DATA")" = "$(field swap old)" ] || fail "$DATA is not what this restore knows"
+  elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, and there is no $DATA: the plan's host is another one"
+  fi
+  if ! [ -e "$DATA" ]; then
+    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
+    mv "$before" "$DATA" || fail "$before cannot be renamed to $DATA"
+  fi
+  ready || fail "the old data are back in $DATA, and their server does not start or does not answer: its own log says why"
+  rm -f "$state.swap"
+  fact undone "$DATA"
+  say "the old data are back in $DATA, and their server serves"
+}
+
+# --- destroy
+
+users_of() {
+  find /proc/[0-9]*/cwd /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>/dev/null | grep -F " $1" | cut -d/ -f3 | sort -u
+}
+
+destroy() {
+  [ -e "$DATA/PG_VERSION" ] || fail "there are no data in $DATA: what is restored may be all there is"
+  [ "$(readlink -f "$scratch")" != "$(readlink -f "$DATA")" ] || fail "$scratch is the live server's"
+  if [ -e "$scratch" ]; then
+    halt || fail "the copy does not stop"
+    # An attempt that was broken off has counted it whole.
+    [ -e "$state.was" ] || printf 'was\t%s\t%s\n' "$(find "$scratch" -type f | wc -l)" "$(find "$scratch" -type f -exec stat -c %s {} + | awk '{ n += $1 } END { printf "%.0f", n }')" | put "$state.was"
+    say "removing $scratch"
+    rm -rf "$scratch" || fail "$scratch was not removed whole"
+  fi
+  [ ! -e "$scratch" ] || fail "$scratch is still there"
+  users=$(users_of "$scratch")
+  [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
+  fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
+  rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
+  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")" "$state.sockets"
+  # After a swap these are needed to undo it.
+  if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
+  say "nothing is left of $scratch"
+}
+

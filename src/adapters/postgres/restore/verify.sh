@@ -1,0 +1,186 @@
+# --- verify
+
+bad() { printf '%s\n' "$1 $2" >>"$state.bad"; fact "$@"; }
+said() { sed 's/^psql: //; s/^error: //' "$state.said" | head -n 1; }
+databases() { inside template1 "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY 1"; }
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
+
+invariant() {
+  found=$(inside "$2" "$5") || { bad invariant "$1" error "$3 $4" "$(said)"; return 0; }
+  case "$3" in
+    is) [ "$found" = "$4" ] && holds=t ;;
+    at_least) holds=$(inside template1 "SELECT $(quoted "$found")::numeric >= $(quoted "$4")::numeric") || holds='' ;;
+    *) holds='' ;;
+  esac
+  if [ "${holds:-}" = t ]; then fact invariant "$1" pass "$3 $4" "$found"; else bad invariant "$1" fail "$3 $4" "$found"; fi
+  holds=
+}
+
+rows() {
+  count=$(inside "$1" "SELECT count(*) FROM $2") || { bad rows "$1 $2" error "$(said)"; return 0; }
+  fact rows "$1 $2" "$count"
+}
+
+# As the server checks a constraint when it is made (ri_triggers.c, RI_Initial_Check), and without the indexes: a broken one would
+# show what it holds and not what the tables hold.
+keys_of() {
+  inside "$1" "SELECT concat_ws(chr(9), c.conrelid::regclass || '.' || c.conname, c.convalidated,
+      format('SELECT count(*) FROM %s%s fk LEFT JOIN %s%s pk ON %s WHERE pk.%I IS NULL AND (%s)', CASE f.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END,
+        c.conrelid::regclass, CASE p.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, c.confrelid::regclass, k.same, k.first, k.filled))
+    FROM pg_constraint c JOIN pg_class f ON f.oid = c.conrelid JOIN pg_class p ON p.oid = c.confrelid,
+      LATERAL (SELECT string_agg(format('pk.%I OPERATOR(%I.%s) fk.%I', pa.attname, n.nspname, o.oprname, fa.attname) ||
+            CASE WHEN pa.attcollation <> fa.attcollation AND pa.attcollation <> 0 THEN (SELECT format(' COLLATE %I.%I', cn.nspname, l.collname)
+              FROM pg_collation l JOIN pg_namespace cn ON cn.oid = l.collnamespace WHERE l.oid = pa.attcollation) ELSE '' END, ' AND ' ORDER BY u.i) AS same,
+          string_agg(format('fk.%I IS NOT NULL', fa.attname), CASE c.confmatchtype WHEN 'f' THEN ' OR ' ELSE ' AND ' END) AS filled,
+          (array_agg(pa.attname ORDER BY u.i))[1] AS first
+        FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY u(fk, pk, op, i)
+          JOIN pg_attribute fa ON fa.attrelid = c.conrelid AND fa.attnum = u.fk JOIN pg_attribute pa ON pa.attrelid = c.confrelid AND pa.attnum = u.pk
+          JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace n ON n.oid = o.oprnamespace) k
+    WHERE c.contype = 'f' AND c.conparentid = 0 ORDER BY 1"
+}
+foreign_keys() {
+  keys_of "$1" >"$state.keys" || { bad foreign_keys "$1" error "$(said)"; return 0; }
+  good=0 unproven=0 broken=0
+  while IFS='	' read -r name validated query; do
+    # Its owner never had it checked: that is so on the live server, too.
+    if [ "$validated" = f ]; then unproven=$((unproven + 1)); continue; fi
+    orphans=$(inside "$1" "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; $query") ||
+      { broken=$((broken + 1)); bad foreign_key "$1 $name" error "$(said)"; continue; }
+    if [ "$orphans" = 0 ]; then good=$((good + 1)); else broken=$((broken + 1)); bad foreign_key "$1 $name" fail "$orphans rows"; fi
+  done <"$state.keys"
+  fact foreign_keys "$1" "$good" "$broken" "$unproven"
+}
+
+# Without checksums: the indexes against the tables where the extension is there, and every row is read.
+read_all() {
+  for database in $(databases); do
+    if [ "$(inside "$database" "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")" = 1 ] && command -v pg_amcheck >/dev/null; then
+      if pg_amcheck -h "$sockets" -p $port -U "$role" -d "$database" --heapallindexed >"$state.said" 2>&1; then fact amcheck "$database" pass
+      else bad amcheck "$database" fail "$(grep -v '^pg_amcheck: query' "$state.said" | head -n 2)"; fi
+    else
+      fact amcheck "$database" unknown 'no pg_amcheck, or no extension there'
+    fi
+    if pg_dump -h "$sockets" -p $port -U "$role" -d "$database" >/dev/null 2>"$state.said"; then fact readable "$database" pass
+    else bad readable "$database" fail "$(said)"; fi
+  done
+}
+
+verify() {
+  where_to
+  if [ ! -e "$state.recovered" ] || [ ! -e "$scratch" ]; then fail "nothing was restored yet"; fi
+  [ ! -e "$state.promoted" ] || fail "the copy was promoted already: it is looked at before that"
+  timeline=$(field recovered timeline) best=$(field fetched backup) live=$timeline live_end=0/0
+  rm -f "$state.verified"
+  : >"$state.bad"
+  to_target
+  [ "$(inside template1 'SELECT pg_last_wal_replay_lsn()')" = "$(field recovered stop)" ] || fail "the copy is not where recovery left it"
+  inside template1 'SELECT 1' >/dev/null
+  tell
+  # What the copy would do by itself once it serves.
+  fact prepared "$(inside template1 'SELECT count(*) FROM pg_prepared_xacts')"
+  for database in $(databases); do
+    many=$(inside "$database" 'SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())')
+    [ "${many:-0}" = 0 ] || fact subscriptions "$database" "$many"
+    foreign_keys "$database"
+  done
+  invariants
+  sums=$(control "$scratch" 'Data page checksum version')
+  [ "${sums:-0}" != 0 ] || read_all
+  halt || fail "the copy does not stop"
+  if [ "${sums:-0}" != 0 ]; then
+    say "checking every page"
+    if pg_checksums --check -D "$scratch" >"$state.said" 2>&1; then fact checksums pass "$(sed -n 's/^Blocks scanned: *//p' "$state.said")"
+    else bad checksums fail "$(sed -n 's/^Bad checksums: *//p' "$state.said")" "$(grep -m 1 'error:' "$state.said" | sed "s|$scratch/||")"; fi
+  fi
+  [ ! -s "$state.bad" ] || fail "the copy is not sound: $(paste -s -d ';' "$state.bad")"
+  printf '%s\n' "$KEY" | put "$state.verified"
+  say "the copy is sound"
+}
+
+# --- loss: what the live server holds and the copy does not
+
+padded() { printf '%08X%08X' $((0x${1%/*})) $((0x${1#*/})); }
+# When each transaction was committed that changed rows of a table (files below 16384 are of catalogs), or made one.
+commits_of_rows() {
+  awk -v skip="$1" -v after="$(padded "${2:-0/0}")" -v clean=$((2 - $#)) '
+    function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
+    # What ran already where this log begins may have changed rows before; nothing ran if it begins with a shutdown.
+    /desc: RUNNING_XACTS/ && !clean && !seen++ && match($0, /xacts: [0-9 ]+/) {
+      n = split(substr($0, RSTART + 7, RLENGTH - 7), all, " ")
+      for (k = 1; k <= n; k++) running[all[k]] = 1
+    }
+    /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
+      name = substr($0, RSTART + 4, RLENGTH - 4); split(name, file, "/")
+      if (file[3] >= 16384) { if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = 1; else changed[xid()] = 1 }
+    }
+    /^rmgr: Storage/ && match($0, /CREATE base\/[0-9]+\/[0-9]+/) {
+      split(substr($0, RSTART, RLENGTH), file, "/")
+      if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = 1; else made[xid()] = 1
+    }
+    /^rmgr: Transaction/ && /desc: COMMIT/ {
+      of = xid()
+      if (match($0, /COMMIT_PREPARED [0-9]+/)) of = substr($0, RSTART + 16, RLENGTH - 16) + 0
+      n = 0
+      if (match($0, /subxacts: [0-9 ]+/)) n = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
+      all[n + 1] = of
+      hit = new = own = old = 0
+      for (k = 1; k <= n + 1; k++) {
+        hit += all[k] in changed; new += all[k] in made; own += all[k] in ours
+        old += all[k] in running
+      }
+      match($0, /lsn: [0-9A-F]+\/[0-9A-F]+/)
+      split(substr($0, RSTART + 5, RLENGTH - 5), lsn, "/")
+      if (substr("00000000" lsn[1], length(lsn[1]) + 1) substr("00000000" lsn[2], length(lsn[2]) + 1) < after) next
+      if ((hit || old || (new && !own)) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (hit || !old ? "" : " ?")
+    }'
+}
+
+canary() {
+  [ -n "$CANARY" ] || return 0
+  # shellcheck disable=SC2153
+  found=$(psql -X -A -t -q -d "$SOURCE dbname='$DATABASE'" -c "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || pg_relation_filenode(to_regclass($(quoted "$CANARY")))" 2>/dev/null)
+  [ -z "$found" ] || printf '%s' "$found" | put "$state.canary"
+}
+
+# Two segments at a time: a record may begin in one and end in the next.
+log_from() {
+  start=$1
+  while :; do
+    have=$(named "$(timeline_of "$at" "$live")" "$at")
+    obtain "$have" || { printf '%s' "$have" >"$state.hole"; return; }
+    obtain "$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))"
+    pg_waldump -p "$probe" -t "$(timeline_of "$at" "$live")" -s "$start" -e "$(begin $((at + 1)))" 2>/dev/null
+    rm -f "$probe/$have"
+    at=$((at + 1))
+    start=$(begin "$at")
+    later "$live_end" "$start" || return
+  done
+}
+
+loss() {
+  where_to
+  [ -e "$state.recovered" ] || fail "nothing was restored yet"
+  [ ! -e "$state.swap" ] || fail "restore $RESTORE was put in place already"
+  timeline=$(field recovered timeline) from=$(field recovered stop)
+  live=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null) || live=$(control "$DATA" "Latest checkpoint's TimeLineID")
+  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  canary
+  if [ "$timeline" != "$live" ]; then
+    fork=$(left_at "$timeline" "$live")
+    [ -n "$fork" ] || fail "timeline $timeline is not of the live server's history"
+    if later "$from" "$fork"; then from=$fork; fi
+  fi
+  # What was under way at that position had changed rows before.
+  since=$(field recovered redo)
+  if later "$since" "$from"; then since=$from; fi
+  at=$(number "$since")
+  rm -f "$state.hole"
+  log_from "$since" | commits_of_rows "$(cat "$state.canary" 2>/dev/null)" "$from" >"$state.lost"
+  # From the first commit that is lost to the last: what a person has to judge.
+  basis=exactly
+  if grep -q '?' "$state.lost"; then basis=at_most; fi
+  if [ -e "$state.hole" ]; then basis="at_least"; say "segment $(cat "$state.hole") is not to be had"; fi
+  fact loss $basis "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost" | tr -d '?')" "$(tail -n 1 "$state.lost" | tr -d '?')"
+  say "$(wc -l <"$state.lost") transactions that changed rows are not in the copy"
+}
+
