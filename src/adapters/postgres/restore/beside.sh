@@ -16,7 +16,7 @@ fetch() {
   mkdir "$scratch" || fail "$scratch cannot be made"
   say "fetching backup $best"
   since=$(date +%s)
-  DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' setsid sh -c "$BACKUP_FETCH" &
+  DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' DRCTL_TEXT=$BACKUP_FETCH setsid sh -c 'eval "$DRCTL_TEXT"' &
   fetcher=$!
   while kill -0 $fetcher 2>/dev/null; do
     room "$RESERVE" || { kill -9 -- -$fetcher; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
@@ -277,4 +277,3 @@ tell() {
   fact late "$(field recovered late)"
   fact replayed_in "$(field recovered seconds)"
 }
-

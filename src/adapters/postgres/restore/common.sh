@@ -40,6 +40,8 @@ field() { sed -n "s/^$2	//p" "$state.$1" 2>/dev/null | tail -n 1 | cut -f1; }
 control() { pg_controldata "$1" 2>/dev/null | sed -n "s/^$2: *//p"; }
 running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
+# Runs a text of the plan, which stands in no list of processes.
+by_sh() { DRCTL_TEXT=$1 sh -c 'eval "$DRCTL_TEXT"'; }
 # A server that is started keeps neither our lock nor our password.
 apart() { (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; "$@") 9>&-; }
 inode() { stat -c %i "$1" 2>/dev/null; }
@@ -87,7 +89,7 @@ from_archive() {
   # Some tools want to stand in a data folder, as the server does when it asks them.
   (unset PGPASSWORD; cd "$DATA" 2>/dev/null || cd "$before" || exit 1
     rm -f "$probe/got"
-    sh -c "$(printf '%s' "$ARCHIVE_GET" | sed "s|%f|$1|g; s|%p|$probe/got|g; s|%r|$1|g; s|%%|%|g")" >/dev/null 2>&1 && [ -e "$probe/got" ] && mv "$probe/got" "$probe/$1")
+    by_sh "$(printf '%s' "$ARCHIVE_GET" | sed "s|%f|$1|g; s|%p|$probe/got|g; s|%r|$1|g; s|%%|%|g")" >/dev/null 2>&1 && [ -e "$probe/got" ] && mv "$probe/got" "$probe/$1")
 }
 obtain() { [ -e "$probe/$1" ] || from_archive "$1" || (cd "$probe" && sh "$state.take" "$1" "$1" 2>/dev/null); }
 fresh_probe() { rm -rf "$probe"; mkdir "$probe" || fail "no room in $work"; }
@@ -125,4 +127,3 @@ times_in() {
   pg_waldump -p "$probe" -t "$1" -s "$2" 2>/dev/null |
     sed -n -E '/^rmgr: Transaction|END_OF_RECOVERY/s/.*[^0-9]([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{6}) UTC.*/\1/p'
 }
-

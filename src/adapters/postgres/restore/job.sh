@@ -1,3 +1,5 @@
+# --- the job itself
+
 job() {
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
   : >"$work/$KEY.facts" || fail "no room in $work"
@@ -10,10 +12,26 @@ job() {
   esac
 }
 
+# A look needs no job: `sh` reads this text, and what was found is printed. Nothing of it is left but the lock.
+inline() {
+  [ "$PART" = look ] || { echo "only look can be run like this" >&2; exit 2; }
+  mkdir -p "$work" || exit 1
+  exec 9>"$work/restore.lock"
+  flock -w 5 9 || { busy="another restore of this server runs"; printf 'failed\t%s\n' "$busy"; echo "$busy" >&2; exit 75; }
+  trap 'rm -rf "$work/$KEY".* "$probe" "$state.list" "$state.take"' EXIT
+  trap 'exit 129' HUP INT TERM
+  (job) >>"$work/$KEY.log" 2>&1 </dev/null
+  ended=$?
+  [ -s "$work/$KEY.facts" ] && cat "$work/$KEY.facts"
+  [ "$ended" = 0 ] || tail -n 1 "$work/$KEY.log" >&2
+  exit "$ended"
+}
+[ "${INLINE:-}" != 1 ] || inline
+
 # What an earlier attempt left running (a fetch, a check) holds this; servers do not.
 exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
 printf '%s' "$ended" >"$work/$KEY.exit"
-rm -f "$0"
+[ "$0" != "$work/$KEY.sh" ] || rm -f "$0"

@@ -18,7 +18,7 @@ no_links_out() {
 }
 
 backups() {
-  (unset PGPASSWORD; sh -c "$BACKUP_LIST") >"$state.list" 9>&- || fail "the list of backups could not be read: BACKUP_LIST ended with $?"
+  (unset PGPASSWORD; by_sh "$BACKUP_LIST") >"$state.list" 9>&- || fail "the list of backups could not be read: BACKUP_LIST ended with $?"
   [ -s "$state.list" ] || fail "there is no backup: the list is empty"
   while read -r name started ended bytes first rest; do
     if [ -z "$(sortable "$started")" ] || [ -z "$(sortable "$ended")" ] || [ -n "$rest" ]; then fail "the list of backups has a line that is not understood: $name $started $ended $bytes $first $rest"; fi
@@ -114,4 +114,3 @@ look() {
   fact chosen "$best" "$best_end" "$best_size"
   [ ${#best_first} -ne 24 ] || fact replay $(( ($(number "$live_end") + 1 - 0x$(printf '%s' "$best_first" | cut -c9-16) * (0x100000000 / size) - 0x$(printf '%s' "$best_first" | cut -c17-24)) * size ))
 }
-
