@@ -16,7 +16,7 @@ use crate::model::wal::{Lsn, WalPoint};
 use crate::run::outcome::{Again, CallOutcome};
 
 /// Runs on the host.
-const JOB: &str = include_str!("rejoin.sh");
+const JOB: &str = concat!(include_str!("commits.sh"), include_str!("rejoin.sh"));
 /// How ssh says that it failed itself (OpenSSH, ssh(1), «EXIT STATUS»).
 const NO_WAY: i32 = 255;
 /// The script's own word for a job that still runs (`EX_TEMPFAIL` of sysexits).

@@ -1,6 +1,6 @@
 # Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
 # this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER PGPASSWORD, and the functions
-# stop and start.
+# stop and start; commits.sh stands there, too.
 #
 # Sources: PostgreSQL documentation, «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
 set -u
@@ -59,53 +59,61 @@ recover() {
   postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} template1 </dev/null >/dev/null
 }
 
-# Name of the segment that holds a position, by timeline.
-segment() {
-  size=$(control 'Bytes per WAL segment')
-  number=$(( ((0x${1%/*} << 32) | 0x${1#*/}) / size ))
-  per=$(( 0x100000000 / size ))
-  printf '%08X%08X%08X' "$2" $(( number / per )) $(( number % per ))
-}
-
 # Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
 fork() {
   ours=$(control "Latest checkpoint's TimeLineID")
-  theirs=$(ask 'SELECT timeline_id FROM pg_control_checkpoint()')
+  theirs=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
   [ "$theirs" -gt "$ours" ] || return 0
   ask "SELECT convert_from(pg_read_binary_file('pg_wal/$(printf '%08X' "$theirs").history'), 'UTF8')" |
     awk -v ours="$ours" '$1 == ours { print $2, ours; exit }'
 }
 
-# When each transaction was committed that changed rows of a table: those of catalogs, as a fence or ANALYZE change them, have
-# files below 16384 (FirstNormalObjectId).
-commits_of_rows() {
-  awk '
-    function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
-    /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
-      split(substr($0, RSTART + 4, RLENGTH - 4), file, "/")
-      if (file[3] >= 16384) changed[xid()] = 1
-    }
-    /^rmgr: Transaction/ && /desc: COMMIT/ {
-      of = xid()
-      if (match($0, /COMMIT_PREPARED [0-9]+/)) of = substr($0, RSTART + 16, RLENGTH - 16) + 0
-      hit = of in changed
-      if (match($0, /subxacts: [0-9 ]+/)) {
-        n = split(substr($0, RSTART + 10, RLENGTH - 10), sub_xids, " ")
-        for (k = 1; k <= n; k++) if (sub_xids[k] in changed) hit = 1
-      }
-      if (hit && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH)
-    }'
+# The last checkpoint before a position: its redo, behind which a list of what runs is in the log. Without one the oldest position
+# from which on the log is here.
+log_before() {
+  at=$(number "$1")
+  end=$1
+  while [ -e "$DATA/pg_wal/$(named "$2" "$at")" ]; do
+    from=$(begin "$at")
+    redo=$(pg_waldump -p "$DATA/pg_wal" -t "$2" -r XLOG -s "$from" -e "$end" 2>/dev/null |
+      sed -n 's/.*desc: CHECKPOINT_[A-Z]* redo \([0-9A-F/]*\);.*/\1/p' | tail -n 1)
+    if [ -n "$redo" ]; then
+      while [ "$at" -gt "$(number "$redo")" ] && [ -e "$DATA/pg_wal/$(named "$2" $((at - 1)))" ]; do at=$((at - 1)); done
+      if [ "$at" -gt "$(number "$redo")" ]; then begin "$at"; else printf '%s' "$redo"; fi
+      return
+    fi
+    end=$from
+    at=$((at - 1))
+  done
+  printf '%s' "$from"
+}
+
+# What was under way where the source left may have changed rows before that, and was committed only here. This is looked at while
+# the log from before is here: the checkpoint of a shutdown or of a recovery removes it.
+under_way() {
+  if [ $# != 2 ] || [ -e "$work/rewinding" ] || [ -e "$work/under-way-$2-$(padded "$1")" ]; then return 0; fi
+  [ -e "$DATA/pg_wal/$(named "$2" "$(number "$1")")" ] || return 0
+  { pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$(log_before "$1" "$2")" -e "$1" 2>/dev/null || echo broken; } | under_way_in >"$work/under-way.new" &&
+    mv "$work/under-way.new" "$work/under-way-$2-$(padded "$1")"
 }
 
 # What was committed here and nowhere else is counted, and its log is kept: with a backup from before it, no row is gone.
 keep_diverged() {
   [ $# = 2 ] || return 0
-  first=$(segment "$1" "$2")
+  first=$(named "$2" "$(number "$1")")
   [ -e "$DATA/pg_wal/$first" ] || { say "the log from the fork on is not here any more"; return 1; }
+  under_way "$1" "$2" || fail "no room in $work"
   commits="$work/$KEY.commits"
-  pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null | commits_of_rows >"$commits"
+  rm -f "$work/$KEY.end"
+  { cat "$work/under-way-$2-$(padded "$1")"; pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null; } | commits_of_rows '' "$1" "$work/$KEY.end" >"$commits.may"
+  sed 's/ ?$//' "$commits.may" >"$commits" || fail "no room in $work"
+  end=$(cat "$work/$KEY.end" 2>/dev/null)
+  checkpoint=$(control 'Latest checkpoint location')
+  if later "$checkpoint" "$1" && later "$checkpoint" "${end:-0/0}"; then say "the log from the fork on is here up to ${end:-the fork} only"; return 1; fi
   : >"$work/$KEY.counted"
   [ -s "$commits" ] || return 0
+  unsure=$(grep -c '?' "$commits.may")
+  [ "$unsure" = 0 ] || say "of $unsure transactions it is not known whether they changed rows: they had begun before the log that is here"
   kept="$work/diverged-$KEY"
   mkdir -p "$kept" || fail "no room in $work to keep the log of what only this server has"
   for file in "$DATA"/pg_wal/"$(printf '%08X' "$2")"*; do
@@ -189,6 +197,9 @@ job() {
   [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is no data folder of a server"
   ask 'SELECT 1' >/dev/null || fail "the new primary cannot be reached from here, or refuses the login"
   this_is_the_one
+  size=$(control 'Bytes per WAL segment')
+  # shellcheck disable=SC2046
+  under_way $(fork) || fail "no room in $work"
   if running; then say "stopping"; stop || fail "the server does not stop"; fi
   running && fail "the server still runs"
   source_checkpoint
@@ -198,6 +209,7 @@ job() {
   follow || fail "the settings of a standby could not be written"
   say "starting"
   (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; its own log says why"
+  rm -f "$work"/under-way*
   say "started as a standby"
 }
 

@@ -66,10 +66,6 @@ less() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort | head -n 1
 # --- positions in the log
 
 size_of_segments() { size=$(control "$DATA" 'Bytes per WAL segment'); [ -n "$size" ] || size=$(control "$before" 'Bytes per WAL segment'); }
-number() { printf '%d' $(( ((0x${1%/*} << 32) | 0x${1#*/}) / size )); }
-named() { printf '%08X%08X%08X' "$1" $(( $2 / (0x100000000 / size) )) $(( $2 % (0x100000000 / size) )); }
-begin() { printf '%X/%X' $(( ($1 * size) >> 32 )) $(( ($1 * size) & 0xFFFFFFFF )); }
-later() { [ $(( (0x${1%/*} << 32) | 0x${1#*/} )) -gt $(( (0x${2%/*} << 32) | 0x${2#*/} )) ]; }
 
 # Out of the archive, or from the live server, which has not archived its newest yet. A segment there may be an old one that waits
 # under its next name: the position on its first page tells.

@@ -203,4 +203,3 @@ destroy() {
   if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
   say "nothing is left of $scratch"
 }
-

@@ -99,42 +99,6 @@ verify() {
 
 # --- loss: what the live server holds and the copy does not
 
-padded() { printf '%08X%08X' $((0x${1%/*})) $((0x${1#*/})); }
-# When each transaction was committed that changed rows of a table (files below 16384 are of catalogs), or made one.
-commits_of_rows() {
-  awk -v skip="$1" -v after="$(padded "${2:-0/0}")" -v clean=$((2 - $#)) '
-    function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
-    # What ran already where this log begins may have changed rows before; nothing ran if it begins with a shutdown.
-    /desc: RUNNING_XACTS/ && !clean && !seen++ && match($0, /xacts: [0-9 ]+/) {
-      n = split(substr($0, RSTART + 7, RLENGTH - 7), all, " ")
-      for (k = 1; k <= n; k++) running[all[k]] = 1
-    }
-    /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
-      name = substr($0, RSTART + 4, RLENGTH - 4); split(name, file, "/")
-      if (file[3] >= 16384) { if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = 1; else changed[xid()] = 1 }
-    }
-    /^rmgr: Storage/ && match($0, /CREATE base\/[0-9]+\/[0-9]+/) {
-      split(substr($0, RSTART, RLENGTH), file, "/")
-      if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = 1; else made[xid()] = 1
-    }
-    /^rmgr: Transaction/ && /desc: COMMIT/ {
-      of = xid()
-      if (match($0, /COMMIT_PREPARED [0-9]+/)) of = substr($0, RSTART + 16, RLENGTH - 16) + 0
-      n = 0
-      if (match($0, /subxacts: [0-9 ]+/)) n = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
-      all[n + 1] = of
-      hit = new = own = old = 0
-      for (k = 1; k <= n + 1; k++) {
-        hit += all[k] in changed; new += all[k] in made; own += all[k] in ours
-        old += all[k] in running
-      }
-      match($0, /lsn: [0-9A-F]+\/[0-9A-F]+/)
-      split(substr($0, RSTART + 5, RLENGTH - 5), lsn, "/")
-      if (substr("00000000" lsn[1], length(lsn[1]) + 1) substr("00000000" lsn[2], length(lsn[2]) + 1) < after) next
-      if ((hit || old || (new && !own)) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (hit || !old ? "" : " ?")
-    }'
-}
-
 canary() {
   [ -n "$CANARY" ] || return 0
   # shellcheck disable=SC2153
@@ -142,14 +106,17 @@ canary() {
   [ -z "$found" ] || printf '%s' "$found" | put "$state.canary"
 }
 
-# Two segments at a time: a record may begin in one and end in the next.
+# Two segments at a time: a record may begin in one and end in the next. The next one may be of a child, which has it under its own
+# name.
 log_from() {
   start=$1
   while :; do
-    have=$(named "$(timeline_of "$at" "$live")" "$at")
+    on=$(timeline_of "$at" "$live")
+    have=$(named "$on" "$at")
+    next=$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))
     obtain "$have" || { printf '%s' "$have" >"$state.hole"; return; }
-    obtain "$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))"
-    pg_waldump -p "$probe" -t "$(timeline_of "$at" "$live")" -s "$start" -e "$(begin $((at + 1)))" 2>/dev/null
+    if obtain "$next" && [ ! -e "$probe/$(named "$on" $((at + 1)))" ]; then ln "$probe/$next" "$probe/$(named "$on" $((at + 1)))"; fi
+    pg_waldump -p "$probe" -t "$on" -s "$start" -e "$(begin $((at + 2)))" 2>/dev/null | up_to "$(begin $((at + 1)))"
     rm -f "$probe/$have"
     at=$((at + 1))
     start=$(begin "$at")
@@ -183,4 +150,3 @@ loss() {
   fact loss $basis "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost" | tr -d '?')" "$(tail -n 1 "$state.lost" | tr -d '?')"
   say "$(wc -l <"$state.lost") transactions that changed rows are not in the copy"
 }
-

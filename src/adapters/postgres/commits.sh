@@ -1,0 +1,78 @@
+# Positions in PostgreSQL's log, and what was committed there: for the jobs that count what one server has and another has not. It
+# stands in front of them. `size` is that of a segment.
+#
+# Sources: PostgreSQL documentation, «pg_waldump»; heapdesc.c, xactdesc.c, standbydesc.c and smgrdesc.c for what it prints;
+# procarray.c, GetRunningTransactionData, for what a list of running transactions holds (prepared ones, too).
+
+number() { printf '%d' $(( ((0x${1%/*} << 32) | 0x${1#*/}) / size )); }
+named() { printf '%08X%08X%08X' "$1" $(( $2 / (0x100000000 / size) )) $(( $2 % (0x100000000 / size) )); }
+begin() { printf '%X/%X' $(( ($1 * size) >> 32 )) $(( ($1 * size) & 0xFFFFFFFF )); }
+later() { [ $(( (0x${1%/*} << 32) | 0x${1#*/} )) -gt $(( (0x${2%/*} << 32) | 0x${2#*/} )) ]; }
+padded() { printf '%08X%08X' $((0x${1%/*})) $((0x${1#*/})); }
+
+position_of='
+  function position(line) {
+    if (!match(line, /lsn: [0-9A-F]+\/[0-9A-F]+/)) return ""
+    split(substr(line, RSTART + 5, RLENGTH - 5), half, "/")
+    return substr("00000000" half[1], length(half[1]) + 1) substr("00000000" half[2], length(half[2]) + 1)
+  }
+'
+# The records that begin before a position. pg_waldump itself leaves out the one that begins before its end and ends behind it.
+up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { exit } { print }'; }
+
+# Reads the log as pg_waldump prints it.
+#   commits_of_rows FILE AFTER END: when each transaction was committed, at AFTER or later, that changed rows of a table or made a
+#     file of one; but for rows in FILE (`database/file`). A `?` behind it: it may have done so before this log begins. END is a
+#     file for the position of the last record. All three may be left out.
+#   under_way_in: of what had not ended where this log ends the lines that the other one needs in front of the log that follows;
+#     none if a line says `broken`.
+# Files below 16384 (FirstNormalObjectId) are of catalogs, as a fence or ANALYZE change them; of these only large objects (2613) are rows.
+commits_of_rows() { end="${3:-}" awk -v skip="${1:-}" -v after="$(padded "${2:-0/0}")" "$of_the_log"; }
+under_way_in() { awk -v open=1 "$of_the_log"; }
+of_the_log="$position_of"'
+  function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
+  # All numbers of the transaction that ends on this line.
+  function ended() {
+    of = xid()
+    twophase = match($0, /(COMMIT|ABORT)_PREPARED [0-9]+/)
+    if (twophase) { of = substr($0, RSTART, RLENGTH); sub(/.* /, "", of); of += 0 }
+    many = 0
+    if (match($0, /subxacts: [0-9 ]+/)) many = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
+    all[++many] = of
+  }
+  { last = $0 }
+  /^broken/ { broken = 1 }
+  # What ran already where this log begins may have changed rows before. Behind a shutdown and behind a recovery nothing runs but
+  # what is prepared.
+  !known && /desc: (RUNNING_XACTS|CHECKPOINT_SHUTDOWN|END_OF_RECOVERY)/ {
+    known = 1
+    n = match($0, /xacts: [0-9 ]+/) ? split(substr($0, RSTART + 7, RLENGTH - 7), all, " ") : 0
+    for (k = 1; k <= n; k++) running[all[k] + 0] = 1
+    first = $0
+  }
+  /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
+    split(substr($0, RSTART + 4, RLENGTH - 4), file, "/")
+    if (file[3] >= 16384 || file[3] == 2613) { if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = $0; else changed[xid()] = $0 }
+  }
+  /^rmgr: Storage/ && match($0, /CREATE (base|pg_tblspc\/[0-9]+\/[^\/ ]+)\/[0-9]+\/[0-9]+/) {
+    n = split(substr($0, RSTART, RLENGTH), file, "/")
+    if (skip != "" && file[n - 1] "/" file[n] == skip) ours[xid()] = $0; else made[xid()] = $0
+  }
+  /^rmgr: Transaction/ && /desc: PREPARE/ { prepared[xid()] = $0 }
+  open && /^rmgr: Transaction/ && /desc: (COMMIT|ABORT)/ {
+    ended()
+    for (k = 1; k <= many; k++) { delete changed[all[k]]; delete made[all[k]]; delete prepared[all[k]] }
+  }
+  !open && /^rmgr: Transaction/ && /desc: COMMIT/ && position($0) >= after {
+    ended()
+    hit = new = own = old = 0
+    for (k = 1; k <= many; k++) { hit += all[k] in changed; new += all[k] in made; own += all[k] in ours; old += all[k] in running }
+    sure = hit || (new && !own)
+    maybe = old || !known || (twophase && !(of in prepared))
+    if ((sure || maybe) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (sure ? "" : " ?")
+  }
+  END {
+    if (open && known && !broken) { print first; for (k in changed) print changed[k]; for (k in made) print made[k]; for (k in prepared) print prepared[k] }
+    at = position(last)
+    if (ENVIRON["end"] != "" && at != "") print substr(at, 1, 8) "/" substr(at, 9) >ENVIRON["end"]
+  }'
