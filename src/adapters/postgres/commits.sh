@@ -17,8 +17,9 @@ position_of='
     return substr("00000000" half[1], length(half[1]) + 1) substr("00000000" half[2], length(half[2]) + 1)
   }
 '
-# The records that begin before a position. pg_waldump itself leaves out the one that begins before its end and ends behind it.
-up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { exit } { print }'; }
+# The records that begin before a position; not 0 if none comes behind them. pg_waldump itself leaves out the one that begins before
+# its end and ends behind it.
+up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { behind = 1; exit } { print } END { exit !behind }'; }
 
 # Reads the log as pg_waldump prints it.
 #   commits_of_rows FILE AFTER END: when each transaction was committed, at AFTER or later, that changed rows of a table or made a

@@ -83,12 +83,13 @@ pub(super) fn head(host: &Host, key: &str, fields: &[(&str, &str)]) -> String {
 
 /// Leaves the job on the host and starts it, once for each key. The job waits for whoever asks about it at that moment; the file of
 /// one that was asked for before is never written over, because it may run.
-fn launcher(host: &Host, key: &str, job: &str) -> String {
+fn launcher(host: &Host, key: &str, first: &str, job: &str) -> String {
     // Nothing in the job can be this word: it is a digest of it.
     let end = Digest::of_fields(&[job.as_bytes()]);
     format!(
         "umask 077; work={data}.drctl; mkdir -p \"$work\" || exit 1\n\
          if [ -e \"$work/{key}.exit\" ]; then exit 0; fi\n\
+         {first}\
          flock -w 2 \"$work/lock\" true || {{ echo 'another job on this server runs' >&2; exit {BUSY}; }}\n\
          cat >\"$work/{key}.sh.$$\" <<'{end}' || exit 1\n{job}\n{end}\n\
          mv \"$work/{key}.sh.$$\" \"$work/{key}.sh\" || exit 1\n\
@@ -135,9 +136,9 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     }
 }
 
-/// Starts a job.
-pub(super) async fn start(host: &Host, key: &str, job: &str) -> Result<(), Failure> {
-    on(host, launcher(host, key, job)).await.map(|_| ())
+/// Starts a job. `first` is done before it takes the lock.
+pub(super) async fn start(host: &Host, key: &str, first: &str, job: &str) -> Result<(), Failure> {
+    on(host, launcher(host, key, first, job)).await.map(|_| ())
 }
 
 /// Looks at a job.

@@ -234,7 +234,7 @@ impl Postgres {
         let source = Source { endpoint: source, login, tls, checkpointer };
         let started = async {
             let host = host::of(db)?;
-            host::start(host, key, &rejoin::job(db, host, &source, key)?).await
+            host::start(host, key, "", &rejoin::job(db, host, &source, key)?).await
         };
         match self.within(started).await {
             Ok(()) => CallOutcome::Accepted { token: None },
@@ -290,7 +290,9 @@ impl Postgres {
         let started = async {
             let host = host::of(&of.db)?;
             let live = self.live(endpoint, login).await?;
-            host::start(host, key, &restore::job((part.word(), of), host, &live, (key, false))?).await
+            let job = restore::job((part.word(), of), host, &live, (key, false))?;
+            let first = if part == Part::Destroy { restore::end_of_others(of) } else { String::new() };
+            host::start(host, key, &first, &job).await
         };
         match self.within(started).await {
             Ok(()) => CallOutcome::Accepted { token: None },

@@ -76,6 +76,21 @@ pub(super) fn job(
     Ok(if inline { format!("(\n{text}\n) || :\n") } else { text })
 }
 
+/// Ends what is left of the other jobs of a restore: a fetch of hours keeps nobody from calling it off. A process is ended only if it
+/// is what its number was written down for.
+pub(super) fn end_of_others(of: &Restore) -> String {
+    format!(
+        "for one in group fetcher; do\n\
+           pid=$(cat \"$work/{name}.$one\" 2>/dev/null); case \"$pid\" in '' | *[!0-9]*) continue ;; esac\n\
+           if tr '\\0' '\\n' <\"/proc/$pid/cmdline\" 2>/dev/null | grep -q -x -F \"$work/lock\" ||\n\
+             tr '\\0' '\\n' <\"/proc/$pid/environ\" 2>/dev/null | grep -q -E '^DRCTL_FOLDER=.*[.]restored-{name}$'; then\n\
+             kill -s KILL -- \"-$pid\" 2>/dev/null\n\
+           fi\n\
+         done\n",
+        name = of.name
+    )
+}
+
 /// A shell function that checks what the plan says must be true.
 fn invariants(of: &Restore, database: &str) -> String {
     let line = |i: &Invariant| {

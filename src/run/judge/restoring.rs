@@ -1,12 +1,11 @@
 //! What a job of a restore means for its step.
 
-use super::Verdict;
+use super::{Verdict, leaving, undoing_now};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::measure::{Basis, Figure};
 use crate::model::restore::{Part, Restore, RestoreState};
 use crate::model::state::JobStage;
 use crate::model::time::Timestamp;
-use crate::run::judge::undoing_now;
 use crate::run::state::RunState;
 
 /// What a job means.
@@ -20,6 +19,11 @@ pub(super) fn judge(
     let last = seen.tail.lines().last().unwrap_or_default();
     match seen.stage {
         JobStage::None => Verdict::Before,
+        // Whoever removes the copy ends its job.
+        JobStage::Running if undoing_now(state, i) && part != Part::Swap => Verdict::Done(Vec::new()),
+        JobStage::Running if leaving(state, i) && part != Part::Swap => {
+            Verdict::Wrong(format!("called off; on its host: {last}"))
+        }
         JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", of.db.id)),
         // Whatever it left is there to be taken back.

@@ -224,3 +224,38 @@ fn a_drill_proves_that_its_copy_is_gone() {
         "{advice:#?}"
     );
 }
+
+#[test]
+fn a_fetch_that_takes_hours_is_called_off_at_once() {
+    let world = World::new();
+    for word in ["a", "b", "c"] {
+        world.mark(word);
+    }
+    let to = world.mark("kept");
+    world.mark("second");
+    let before = world.untouched();
+    let plan = world.folder.path().join("plans/orders.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replace("fetch: 'cp", "fetch: 'sleep 7200; cp")).unwrap();
+    let mut driver = Command::new(env!("CARGO_BIN_EXE_drctl"))
+        .args(["restore", "orders", "--component", "db", "--to-time", &to, "--yes", "--output", "jsonl"])
+        .args(ACCEPT)
+        .current_dir(world.folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    super::until("it fetches", || world.pair.kept("p.restored-") == 1);
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    let (_, listed, _) = world.run(&["runs", "list"]);
+    let run = listed["runs"][0]["run_id"].as_str().unwrap_or_else(|| panic!("{listed:#}"));
+    let began = std::time::Instant::now();
+    let (code, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "not this backup"]);
+    assert_eq!((code, &cancelled["outcome"]), (1, &"cancelled".into()), "{cancelled:#}\n{words}");
+    assert!(began.elapsed().as_secs() < 600, "it waited for the fetch");
+    assert_eq!((world.pair.kept("p.restored-"), world.untouched()), (0, before));
+    let left = Command::new("pgrep").args(["-f", "sleep 7200"]).output().unwrap();
+    let left = String::from_utf8_lossy(&left.stdout).into_owned();
+    assert!(left.trim().is_empty(), "the fetch still runs: {left}");
+}

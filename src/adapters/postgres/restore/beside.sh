@@ -18,8 +18,9 @@ fetch() {
   since=$(date +%s)
   DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' DRCTL_TEXT=$BACKUP_FETCH setsid sh -c 'eval "$DRCTL_TEXT"' &
   fetcher=$!
+  printf '%s' "$fetcher" | put "$state.fetcher"
   while kill -0 $fetcher 2>/dev/null; do
-    room "$RESERVE" || { kill -9 -- -$fetcher; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
+    room "$RESERVE" || { kill -s KILL -- "-$fetcher"; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
     sleep 1
   done
   wait $fetcher

@@ -31,7 +31,10 @@ inline() {
 # What an earlier attempt left running (a fetch, a check) holds this; servers do not.
 exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
+# Whoever removes the copy ends this first: it is known by its group, which is that of the lock.
+printf '%s' "$PPID" >"$state.group"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
+rm -f "$state.group" "$state.fetcher"
 printf '%s' "$ended" >"$work/$KEY.exit"
 [ "$0" != "$work/$KEY.sh" ] || rm -f "$0"

@@ -116,7 +116,8 @@ log_from() {
     next=$(named "$(timeline_of $((at + 1)) "$live")" $((at + 1)))
     obtain "$have" || { printf '%s' "$have" >"$state.hole"; return; }
     if obtain "$next" && [ ! -e "$probe/$(named "$on" $((at + 1)))" ]; then ln "$probe/$next" "$probe/$(named "$on" $((at + 1)))"; fi
-    pg_waldump -p "$probe" -t "$on" -s "$start" -e "$(begin $((at + 2)))" 2>/dev/null | up_to "$(begin $((at + 1)))"
+    pg_waldump -p "$probe" -t "$on" -s "$start" -e "$(begin $((at + 2)))" 2>/dev/null | up_to "$(begin $((at + 1)))" ||
+      [ "$(number "$live_end")" -le $((at + 1)) ] || printf '%s' "$have" >"$state.hole"
     rm -f "$probe/$have"
     at=$((at + 1))
     start=$(begin "$at")
@@ -146,7 +147,7 @@ loss() {
   # From the first commit that is lost to the last: what a person has to judge.
   basis=exactly
   if grep -q '?' "$state.lost"; then basis=at_most; fi
-  if [ -e "$state.hole" ]; then basis="at_least"; say "segment $(cat "$state.hole") is not to be had"; fi
+  if [ -e "$state.hole" ]; then basis="at_least"; say "segment $(cat "$state.hole") is not to be had, or is damaged"; fi
   fact loss $basis "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost" | tr -d '?')" "$(tail -n 1 "$state.lost" | tr -d '?')"
   say "$(wc -l <"$state.lost") transactions that changed rows are not in the copy"
 }
