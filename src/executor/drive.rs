@@ -449,7 +449,11 @@ impl<'a> Driver<'a> {
             Stop::Finished => None,
             Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
             Stop::Paused => Some("paused".to_owned()),
-            Stop::PastReturn => Some("cancelled after a point of no return: nothing is undone".to_owned()),
+            Stop::PastReturn => Some(
+                self.state()
+                    .stays()
+                    .unwrap_or_else(|| "cancelled after a point of no return: nothing is undone".to_owned()),
+            ),
         };
         if let Some(reason) = reason {
             self.push(What::Halted { reason })?;

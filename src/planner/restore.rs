@@ -85,8 +85,9 @@ pub fn derive(draft: &mut Draft<'_>) {
     draft.evidence();
     let approvals = draft.approvals(Phase::Promote);
     let copied = copy(draft, name, &of, all(&guard));
-    let bound = gate(draft, name, "bound", &copied);
-    let before_fence = [guard, vec![bound], approvals].concat();
+    // Whatever people take their time for, nobody is kept out meanwhile.
+    let bound = gate(draft, name, "bound", &[copied, approvals].concat());
+    let before_fence = [guard, vec![bound]].concat();
     let fenced = stores::keep_from_writing(draft, component, spec, &site, &before_fence);
     let mut measure = step(
         &format!("measure.{name}"),

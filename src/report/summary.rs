@@ -13,6 +13,7 @@ use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::{Basis, Figure};
+use crate::model::restore::Part;
 use crate::model::runbook::Intent;
 use crate::model::state::Diverged;
 use crate::model::time::{Dur, Timestamp};
@@ -395,6 +396,24 @@ const fn moves_back(action: &Action) -> bool {
     matches!(action, Action::Fence(f) if f.db.host.is_some())
 }
 
+/// What becomes of the live data when a restore goes no further, and who may use them.
+fn restore_hint(state: &RunState, resume: &str) -> String {
+    let back = state.created.command("runs cancel", " --reason TEXT");
+    let done = |i: usize| matches!(state.steps[i].work.status, Status::Done(_));
+    let of = |wanted: fn(&Action) -> bool| (0..state.steps.len()).find(|&i| wanted(&state.step(i).action));
+    let swapped = of(|a| matches!(a, Action::Restore { part: Part::Swap, .. })).is_some_and(done);
+    let fenced = of(|a| matches!(a, Action::Fence(_))).is_some_and(|i| state.steps[i].work.attempts > 0);
+    match (swapped, fenced) {
+        (true, _) => format!("the copy is in place; correct the cause, then {resume}"),
+        (false, true) => format!(
+            "users are kept out meanwhile: {back} puts everything back and lets them in; or correct the cause, then {resume}"
+        ),
+        (false, false) => format!(
+            "the live data are as they were, and are in use; correct the cause, then {resume}; or {back}, which removes the copy"
+        ),
+    }
+}
+
 fn error(state: &RunState) -> Option<ReportError> {
     let halted = state.halted.clone()?;
     let blocked = state.steps.iter().find_map(|s| match &s.work.status {
@@ -406,6 +425,10 @@ fn error(state: &RunState) -> Option<ReportError> {
         (Mode::Paused, _) => ("paused", resume("")),
         (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
         (_, Some((Some(flag), None))) => ("approval", flag),
+        (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
+            let close = state.created.command("runs cancel", " --reason TEXT");
+            ("past_return", format!("{close} closes it as it is; drctl status shows what serves"))
+        }
         (Mode::Cancelling, _) => {
             let back = match state.runbook.steps.iter().any(|s| moves_back(&s.action)) {
                 true => ", or drctl failback once the old site is back",
@@ -425,15 +448,7 @@ fn error(state: &RunState) -> Option<ReportError> {
                 ),
             )
         }
-        // The copy is beside the live data, which were not touched.
-        _ if state.runbook.intent == Intent::Restore && state.promoted_at.is_empty() => {
-            let back = state.created.command("runs cancel", " --reason TEXT");
-            let hint = format!(
-                "the live data are as they were; correct the cause, then {}; or {back}, which lifts a fence and removes the copy",
-                resume("")
-            );
-            ("halted", hint)
-        }
+        _ if state.runbook.intent == Intent::Restore => ("halted", restore_hint(state, &resume(""))),
         _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };
     Some(ReportError { code: code.to_owned(), hint: format!("{halted}. Next: {next}") })

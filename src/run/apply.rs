@@ -186,6 +186,8 @@ impl RunState {
         for step in &mut self.steps {
             if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
                 step.undo = None;
+                // Another attempt is another job where it is carried out.
+                step.undo_attempts += 1;
             }
         }
     }

@@ -277,8 +277,10 @@ fn settled(state: &RunState, i: usize, why: String) -> Ruling {
 fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
-    let (attempts, generation) =
-        if fresh_undo { (0, 1) } else { (state.work(i).attempts, state.work(i).generation) };
+    let (attempts, generation) = match fresh_undo {
+        true => (0, 1 + state.steps[i].undo_attempts),
+        false => (state.work(i).attempts, state.work(i).generation),
+    };
     let direction = if undo { Direction::Undo } else { Direction::Do };
     let word = if undo { "undo" } else { "do" };
     let fields = [state.created.run.as_str(), id.as_str(), word, &generation.to_string()];

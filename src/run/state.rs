@@ -166,6 +166,8 @@ pub struct StepState {
     pub work: Work,
     /// Taking it back, once that has begun.
     pub undo: Option<Work>,
+    /// How often that failed before.
+    pub undo_attempts: u32,
     /// What it established.
     pub facts: Vec<Fact>,
     /// Who said yes, for approval gates.
@@ -282,6 +284,7 @@ impl RunState {
         let steps = runbook.steps.iter().map(|_| StepState {
             work: Work::new(),
             undo: None,
+            undo_attempts: 0,
             facts: Vec::new(),
             approved_by: Vec::new(),
             claimed_by: None,
@@ -460,6 +463,14 @@ impl RunState {
         let owes =
             move |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && d.settled.is_none() && second(c);
         self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
+    }
+
+    /// Why a copy that was put in place stays there.
+    pub fn stays(&self) -> Option<String> {
+        let swap = |s: &Step| matches!(s.action, Action::Restore { part: Part::Swap, .. });
+        let at = self.runbook.steps.iter().position(swap)?;
+        let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;
+        Some(format!("{}: {}", self.step(at).id, undo.reason.as_deref().unwrap_or_default()))
     }
 
     /// Whether the run is over.

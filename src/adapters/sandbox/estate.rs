@@ -175,6 +175,12 @@ impl Estate {
         self.schedule(self.now + after, Transition::Effect(Box::new(action)));
     }
 
+    /// A server that stops ends its sessions: what one of them was about to do is not done any more.
+    pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
+        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(f) if f.db.is(db) && f.method == FenceMethod::Sql);
+        self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
+    }
+
     /// Lets everything happen that is due by `to`.
     pub fn advance(&mut self, to: Timestamp) {
         while let Some(entry) = self.pending.first_entry().filter(|e| e.key().0 <= to) {

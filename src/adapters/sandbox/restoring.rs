@@ -98,6 +98,8 @@ impl Estate {
                 self.dbs[follower].frozen_at = Some(self.replayed(follower));
             }
         }
+        let server = self.dbs[i].reference.clone();
+        self.end_sessions(&server);
         let db = &mut self.dbs[i];
         db.fenced.clear();
         db.stopped_at = None;
