@@ -285,7 +285,12 @@ impl Cloud for Live {
                 }
                 Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
                 Action::Restore { part, of } => match self.way_in(&of.db).await {
-                    Ok((endpoint, login)) => self.postgres.restore(*part, of, (&endpoint, &login), key).await,
+                    Ok((endpoint, login)) => {
+                        let done = self.postgres.restore(*part, of, (&endpoint, &login), key).await;
+                        let login = matches!(&done, CallOutcome::Refused { code, .. } if code == "Login");
+                        self.forget_refused(&of.db, login);
+                        done
+                    }
                     Err(why) => CallOutcome::NotSent { why },
                 },
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,

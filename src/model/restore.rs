@@ -88,6 +88,14 @@ pub struct Restore {
     pub canary: Option<String>,
 }
 
+impl Restore {
+    /// Where the copy is made, in words.
+    pub fn copy(&self) -> String {
+        let data = self.db.host.as_ref().map_or("DATA", |h| h.data.as_str());
+        format!("{data}.restored-{} on the host of {}", self.name, self.db.id)
+    }
+}
+
 /// How fast a restore was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {

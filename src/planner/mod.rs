@@ -137,6 +137,8 @@ pub struct Continued {
     pub fences: Vec<Inherited>,
     /// The server in whose place it was putting a copy: that may yet come about, and lets everybody in who might log in then.
     pub putting: Option<DatabaseRef>,
+    /// Folders beside live data that it made, or is making.
+    pub copies: Vec<String>,
 }
 
 /// Computes the runbook.

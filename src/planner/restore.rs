@@ -18,6 +18,9 @@ use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Database, Plan, Spec};
 
+/// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
+const COUNTED_WHILE_FENCED: u64 = 512 << 20;
+
 /// What is to be restored, as far as the plan says. The backup is found by looking at [`Target::Backups`].
 ///
 /// # Errors
@@ -89,13 +92,21 @@ pub fn derive(draft: &mut Draft<'_>) {
     let bound = gate(draft, name, "bound", &[copied, approvals].concat());
     let before_fence = [guard, vec![bound]].concat();
     let fenced = stores::keep_from_writing(draft, component, spec, &site, &before_fence);
+    // While it takes seconds: users wait for it.
+    let counted = match of.replay_bytes.is_some_and(|bytes| bytes <= COUNTED_WHILE_FENCED) {
+        true => {
+            let needs = all(std::slice::from_ref(&fenced));
+            vec![part(draft, name, ("lost", Phase::Measure), (Part::Loss, &of), needs)]
+        }
+        false => Vec::new(),
+    };
     let mut measure = step(
         &format!("measure.{name}"),
         Phase::Measure,
         Some(name),
         Action::Check(Check::Exposure { db: of.db.clone() }),
     );
-    measure.needs = all(std::slice::from_ref(&fenced));
+    measure.needs = all(&[counted, vec![fenced.clone()]].concat());
     let measured = draft.push(measure);
     let accepted = gate(draft, name, "exposure", &[measured]);
     let needs = draft.hold(name, &[accepted, fenced]);
@@ -199,6 +210,11 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
     };
     let BackupsState { failed, chosen, replay_bytes, free_bytes, checksums, timelines, .. } = state;
     if let Some(why) = failed {
+        if why.contains("another restore of this server runs") {
+            let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
+            draft.refuse(Refusal::new(Rule::ComponentBusy, Some(name), why, what.to_owned()));
+            return None;
+        }
         return refuse(why, "another time, or the backups and the log that lead to this one");
     }
     let Some(backup) = chosen else {

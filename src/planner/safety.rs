@@ -86,6 +86,12 @@ fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
 /// A copy that is being put in place may do so behind a fence that was proven before: whoever can see the server waits for that.
 pub fn half_restored(draft: &mut Draft<'_>) {
     let Some(continued) = draft.input.continues else { return };
+    for copy in &continued.copies {
+        draft.notes.push(format!(
+            "{copy} is left by run {}, which nothing takes back, and its job may still fill it: remove it there",
+            continued.run
+        ));
+    }
     let Some(db) = &continued.putting else { return };
     let run = &continued.run;
     let answers = draft.input.estate.now(&Target::Database(db.clone())).is_some_and(|o| o.state().is_some());

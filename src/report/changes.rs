@@ -35,10 +35,14 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         // A step that did not end after its call may have had its effect all the same.
         let half = step.work.parts.acted() && !matches!(step.work.status, Status::Done(_));
         let undone = step.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
-        // Its roles are those of the time that was restored, and so may log in.
-        let restored = matches!(&state.step(*i).action, Action::Fence(f)
-            if state.let_in(&f.db).is_some() && state.restores(&f.db.component).is_some());
-        !undone && !restored && (performed || half)
+        let in_place = |c| state.promoted_at.contains_key(c) && state.restores(c).is_some();
+        let other = match &state.step(*i).action {
+            // Its roles are those of the time that was restored, and so may log in.
+            Action::Fence(f) => in_place(&f.db.component),
+            Action::Restore { of, .. } => !in_place(&of.db.component),
+            _ => false,
+        };
+        !undone && !other && (performed || half)
     };
     (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
 }

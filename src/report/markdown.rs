@@ -51,7 +51,7 @@ From backup `{{ x.backup or 'none' }}`{% if x.fetched_bytes %} ({{ x.fetched_byt
 {% for c in x.checks %}| {{ c.what | cell }} | {{ c.result }} | {{ c.found | cell }} |
 {% else %}| none was made | | |
 {% endfor %}{% if x.loss %}
-Lost: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after it{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}, as far as counted before writes ended.
+{{ 'Lost' if x.in_place else 'Would be lost' }}: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after it{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}.
 {% endif %}{% if x.kept %}
 The data from before are kept on the host in `{{ x.kept }}`.
 {% endif %}{% if x.destroyed %}

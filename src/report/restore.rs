@@ -31,8 +31,10 @@ pub struct Restored {
     pub late: u64,
     /// What was checked.
     pub checks: Vec<Checked>,
-    /// What the live server held beyond it, before writes ended.
+    /// What the live server held beyond it: `exactly` only if it was counted when writes had ended.
     pub loss: Option<Loss>,
+    /// Whether it took the place of the live data, or may have.
+    pub in_place: bool,
     /// Where the data from before are kept, once it took their place.
     pub kept: Option<String>,
     /// What was removed, with proof.
@@ -57,6 +59,13 @@ pub fn restored(state: &RunState) -> Vec<Restored> {
             }
         }
     }
+    for restored in &mut all {
+        restored.in_place = state.promoted_at.contains_key(&restored.component);
+        // Writes went on after it was counted.
+        if let (Some(loss), None) = (&mut restored.loss, state.lost_for_good(&restored.component)) {
+            "at_least".clone_into(&mut loss.basis);
+        }
+    }
     all
 }
 
@@ -72,6 +81,7 @@ fn begun(component: &ComponentName, to_time: Timestamp) -> Restored {
         late: 0,
         checks: Vec::new(),
         loss: None,
+        in_place: false,
         kept: None,
         destroyed: None,
         remarks: Vec::new(),
@@ -108,8 +118,11 @@ pub fn sentence(found: &Found) -> Option<String> {
         parts.push(format!("{} older ones were logged behind a later one and are not in it", found.late));
     }
     if !found.checks.is_empty() {
-        let good = found.checks.iter().filter(|c| c.result == "pass").count();
-        parts.push(format!("{good} of {} checks hold", found.checks.len()));
+        let of = |word: &str| found.checks.iter().filter(|c| c.result == word).count();
+        let (good, unknown) = (of("pass"), of("unknown"));
+        let unknown_too = if unknown > 0 { format!(", {unknown} could not be made") } else { String::new() };
+        parts
+            .push(format!("{good} checks hold, {} do not{unknown_too}", found.checks.len() - good - unknown));
     }
     parts.extend(found.loss.as_ref().map(lost));
     parts.extend(found.kept.as_ref().map(|kept| format!("the data from before are kept in {kept}")));

@@ -422,12 +422,20 @@ fn error(state: &RunState) -> Option<ReportError> {
     });
     let resume = |more: &str| state.created.command("runs resume", more);
     let (code, next) = match (&state.mode, blocked) {
+        (Mode::Paused, _) if state.unwinds() => {
+            ("paused", format!("it is being taken back; {} goes on with that", resume("")))
+        }
         (Mode::Paused, _) => ("paused", resume("")),
         (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
         (_, Some((Some(flag), None))) => ("approval", flag),
         (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
             let close = state.created.command("runs cancel", " --reason TEXT");
-            ("past_return", format!("{close} closes it as it is; drctl status shows what serves"))
+            (
+                "past_return",
+                format!(
+                    "the restored server serves, and stays; {close} closes the run as it is, then drctl reprotect for the site of each standby"
+                ),
+            )
         }
         (Mode::Cancelling, _) => {
             let back = match state.runbook.steps.iter().any(|s| moves_back(&s.action)) {

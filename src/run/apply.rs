@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::decide::LATE;
 use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
@@ -261,11 +262,9 @@ impl RunState {
                     _ => {}
                 }
             }
-            What::StepUndone { .. } => {
-                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
-                    self.promoted_at.remove(&of.db.component);
-                }
-            }
+            What::StepUndone { .. } => self.not_in_place(position),
+            // The host says that the old data are where they were.
+            What::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server: it stays.
             What::UndoFailed { .. } => {
                 if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
@@ -282,6 +281,12 @@ impl RunState {
             What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => {}
+        }
+    }
+
+    fn not_in_place(&mut self, position: usize) {
+        if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
+            self.promoted_at.remove(&of.db.component);
         }
     }
 

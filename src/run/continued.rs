@@ -69,7 +69,12 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let from = runbook.from.clone().filter(|_| runbook.to == *to || state.promoted.is_empty());
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
     let (run, intent) = (run.clone(), runbook.intent);
-    Ok(Continued { run, events, intent, from, holders, fences, asked, putting })
+    let copies = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
+        Action::Restore { part: Part::Beside, of } if at.work.attempts > 0 => Some(of.copy()),
+        _ => None,
+    });
+    let copies = copies.collect();
+    Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies })
 }
 
 /// How the probes of a run turned last.

@@ -15,6 +15,9 @@ const FRESH: Dur = Dur::secs(30);
 /// How long a replica is looked for before a fence stays that might have to stay.
 const TARGET_PATIENCE: Dur = Dur::secs(60);
 
+/// How the reason of a step begins that took too long: what became of its call, nobody knows.
+pub(super) const LATE: &str = "not done within";
+
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -185,7 +188,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
 pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
     let step = state.step(i);
     let why = seen.or(state.work(i).reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
-    let reason = format!("not done within {}{why}", step.estimate.timeout_ms);
+    let reason = format!("{LATE} {}{why}", step.estimate.timeout_ms);
     // What was accepted and does not end is a failed step, and taken back; of anything else in an unwinding it is the undo that failed.
     let awaited = matches!(state.work(i).status, Status::Awaiting { .. });
     let undoing = state.mode == Mode::Cancelling && !awaited;
@@ -324,7 +327,8 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         let ends = |i: &usize| state.steps[*i].undo.as_ref().is_some_and(|u| u.status == Status::Failed);
         (0..state.steps.len()).filter(|&i| undo_rank(&state.step(i).action) <= most).find(ends)
     };
-    for (rank, needs) in [(TRAFFIC, None), (REST, None), (FENCE, Some(TRAFFIC)), (GUARD, Some(FENCE))] {
+    let ranks = [(TRAFFIC, None), (REST, None), (FENCE, Some(TRAFFIC)), (COPY, None), (GUARD, Some(FENCE))];
+    for (rank, needs) in ranks {
         if let Some(i) = needs.and_then(&failed) {
             return vec![not_taken_back(state, i)];
         }
@@ -414,8 +418,11 @@ fn not_taken_back(state: &RunState, i: usize) -> Effect {
 /// Gives up on taking a step back once that took longer than the step itself may take.
 fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
     let undo = state.steps[i].undo.as_ref();
+    // What waits for others to be taken back first has its time from then on.
+    let its_turn = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let began = [
         state.cancelled_at,
+        its_turn,
         Some(state.taken_at),
         undo.and_then(|u| u.started_at),
         undo.and_then(|u| u.renewed_at),
@@ -436,15 +443,17 @@ fn guard_lost(state: &RunState) -> bool {
 const TRAFFIC: u8 = 0;
 const REST: u8 = 1;
 const FENCE: u8 = 2;
-const GUARD: u8 = 3;
+const COPY: u8 = 3;
+const GUARD: u8 = 4;
 
-/// Later ranks wait for earlier ones: the fence is lifted when no traffic of the run is left, and the guard is given back last,
-/// when nothing is.
+/// Later ranks wait for earlier ones: the fence is lifted when no traffic of the run is left, a copy beside the data is removed when
+/// users are let in, and the guard is given back last, when nothing is.
 fn undo_rank(action: &Action) -> u8 {
     match action {
         // A copy that was put in place is what users reach.
         Action::Switch(_) | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
         Action::Fence(_) => FENCE,
+        Action::Restore { .. } => COPY,
         Action::Write(Write::Guard { .. }) => GUARD,
         _ => REST,
     }

@@ -4,7 +4,7 @@ use super::state::{Proven, RunState};
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
-use crate::model::restore::Restore;
+use crate::model::restore::{Loss, Restore};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
 use crate::model::time::{Dur, Timestamp};
@@ -53,11 +53,26 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     let last = last_instant(state, component, now);
     let fenced = state.fence_proof(component);
     let to = (Some(of.to_time), Some(of.to_time));
+    // What was committed last may have been drctl's own: the log tells, where it was read when writes had ended.
+    let (figure, because) = match state.lost_for_good(component) {
+        Some(Loss { transactions: 0, basis, .. }) if basis == "exactly" => {
+            (Figure::new(Dur::ZERO, Basis::Measured), "no transaction after it changed a row".to_owned())
+        }
+        Some(Loss { basis, last: Some(at), .. }) if basis == "exactly" && !state.clock_jumped => (
+            Figure::new(at.since(of.to_time), Basis::Measured),
+            format!("the last transaction that changed a row was committed at {at}"),
+        ),
+        _ => {
+            let bound = missing(state, fenced.as_ref(), last.at, to);
+            let basis = if bound.basis == Basis::Measured { Basis::UpperBound } else { bound.basis };
+            (Figure { basis, ..bound }, last.because)
+        }
+    };
     Exposure {
         component: component.clone(),
-        figure: missing(state, fenced.as_ref(), last.at, to),
+        figure,
         last_instant: Some(last.at),
-        because: format!("everything after {}, up to: {}", of.to_time, last.because),
+        because: format!("everything after {}: {because}", of.to_time),
         last_replayed: to.0,
         last_replayed_there: to.1,
         taken_at: now,

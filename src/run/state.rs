@@ -8,7 +8,7 @@ use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
-use crate::model::restore::{Part, Restore};
+use crate::model::restore::{Loss, Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
@@ -463,6 +463,16 @@ impl RunState {
         let owes =
             move |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && d.settled.is_none() && second(c);
         self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
+    }
+
+    /// What a restore loses, counted when writes had ended.
+    pub fn lost_for_good(&self, component: &ComponentName) -> Option<&Loss> {
+        let (_, fenced_at) = self.fenced(component)?;
+        let later = |at: &&StepState| at.work.started_at.is_some_and(|began| began >= fenced_at);
+        self.steps.iter().filter(later).flat_map(|at| &at.facts).rev().find_map(|f| match f {
+            Fact::Restore { component: c, found, .. } if c == component => found.loss.as_ref(),
+            _ => None,
+        })
     }
 
     /// Why a copy that was put in place stays there.

@@ -283,6 +283,16 @@ fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
         }
         let (back, _) = rig.cancel(&done.records[..n], &notes, None);
         invariants(rig, &back, &format!("cancelled, {context}"));
+        if rig.restore.is_some() && rig.scenario.faults == 0 && !asked_to_swap(&all[..n]) {
+            assert_eq!(
+                back.ended.state.mode,
+                Mode::Finished(Outcome::Cancelled),
+                "{:?}: {context}",
+                back.ended.stop
+            );
+            let served = back.truth.turns.last().is_some_and(|(_, served)| *served);
+            assert!(served, "users are kept out after a cancel: {context}");
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl Estate {
             failed,
             chosen,
             all,
-            replay_bytes: Some(4 << 30),
+            replay_bytes: Some(1 << (28 + self.seed % 3)),
             free_bytes: BYTES * 10,
             not_swappable: None,
             checksums: true,
@@ -75,6 +75,8 @@ impl Estate {
         let takes = match part {
             Part::Beside if failed.is_none() => 120_000 + roll(self.seed, &["beside", &of.db.id], 180_000),
             Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
+            // Stopping a server and removing much takes its time.
+            Part::PutBack | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
             _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
         };
         let ends = self.now + Dur(takes);

@@ -169,12 +169,17 @@ fn restored(p: &Printer, report: &RunReport) {
             p.line(&format!("           last commit in it {last}, first one that is not {next}"));
         }
         for c in &r.checks {
-            let colour = if c.result == "pass" { GREEN } else { RED };
+            let colour = match c.result.as_str() {
+                "pass" => GREEN,
+                "unknown" => YELLOW,
+                _ => RED,
+            };
             p.line(&format!("           {} {}: {}", p.paint(colour, &c.result), c.what, c.found));
         }
         if let Some(loss) = &r.loss {
             let words = crate::report::restore::lost(loss);
-            p.line(&format!("  lost     {}", p.paint(YELLOW, &words)));
+            let label = if r.in_place { "lost" } else { "would be lost:" };
+            p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
         }
         if let Some(kept) = &r.kept {
             p.line(&format!("  aside    the data from before are kept there in {kept}"));
@@ -240,8 +245,14 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let names: Vec<_> = alone.iter().map(ToString::to_string).collect();
     let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
+    let plan = &state.created.plan;
+    if state.runbook.intent == Intent::Restore {
+        // The standby is in another site than the one that was restored, and is of the history that was left.
+        p.line(&format!("           drctl reprotect {plan} --to the site of each standby"));
+        return;
+    }
     let from = report.from.as_deref().unwrap_or("SITE");
-    p.line(&format!("           drctl reprotect {} --to {from}, or drctl failback", state.created.plan));
+    p.line(&format!("           drctl reprotect {plan} --to {from}, or drctl failback"));
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {

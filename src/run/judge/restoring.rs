@@ -35,7 +35,7 @@ pub(super) fn judge(
                 part,
                 found: Box::new(seen.found.clone()),
             }];
-            if part == Part::Loss {
+            if part == Part::Loss && state.fenced(&of.db.component).is_none() {
                 facts.push(Fact::Exposure(so_far(of, seen, now)));
             }
             Verdict::Done(facts)

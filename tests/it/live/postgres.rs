@@ -262,7 +262,7 @@ impl Pair {
     pub fn host_with_backups(&self, name: &str, archive: &str) -> String {
         let (backups, archive) = (self.data("backups"), self.data(archive));
         let list = format!(
-            "cd {backups} && for e in *.end; do b=${{e%.end}}; echo $b $(date -u -r $b/backup_label +%Y-%m-%dT%H:%M:%SZ) $(date -u -r $e +%Y-%m-%dT%H:%M:%S.%6NZ) $(du -s -b $b | cut -f1); done"
+            "cd {backups} && for e in *.end; do b=${{e%.end}}; echo $b $(date -u -r $b/backup_label +%Y-%m-%dT%H:%M:%SZ) $(date -u -r $e +%Y-%m-%dT%H:%M:%S.%6NZ) $(du -s -b $b | cut -f1) $(sed -n \"s/.*file \\([0-9A-F]*\\)).*/\\1/p\" $b/backup_label); done"
         );
         let more = format!(
             "backups: {{list: '{list}', fetch: 'cp -a \"{backups}/$DRCTL_BACKUP/.\" \"$DRCTL_FOLDER/\"', archive_get: 'cp {archive}/%f %p', reserve_gib: 0}}, "
