@@ -259,3 +259,47 @@ fn a_fetch_that_takes_hours_is_called_off_at_once() {
     let left = String::from_utf8_lossy(&left.stdout).into_owned();
     assert!(left.trim().is_empty(), "the fetch still runs: {left}");
 }
+
+#[test]
+fn every_acknowledged_row_that_a_restore_loses_is_counted() {
+    let world = World::new();
+    for word in ["a", "b", "c"] {
+        world.mark(word);
+    }
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (acknowledged, report) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut acknowledged = Vec::new();
+            for n in 0.. {
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+                let text = format!("INSERT INTO ledger VALUES ('w{n}')");
+                if world.pair.psql(world.pair.primary, "app", "truststream", &text).0 {
+                    acknowledged.push(format!("w{n}"));
+                }
+            }
+            acknowledged
+        });
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let to = world.mark("kept");
+        let (code, report, words) = world.restore(&to, ACCEPT);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+        (client.join().unwrap(), report)
+    });
+    let words = world.words(world.pair.primary);
+    let kept: std::collections::BTreeSet<&str> = words.split(' ').collect();
+    let lost = acknowledged.iter().filter(|w| !kept.contains(w.as_str())).count() as u64;
+    let loss = &report["restored"][0]["loss"];
+    assert!(
+        lost > 5 && kept.contains("kept") && kept.contains("w0"),
+        "{lost} lost of {}",
+        acknowledged.len()
+    );
+    assert_eq!((&loss["basis"], loss["transactions"].as_u64()), (&"exactly".into(), Some(lost)), "{loss:#}");
+    // The client of record went on where the copy is.
+    assert!(kept.contains(acknowledged.last().unwrap().as_str()), "no row after the restore");
+    eprintln!("{} acknowledged, {lost} lost and counted, RPO {}", acknowledged.len(), report["rpo"]["text"]);
+}
