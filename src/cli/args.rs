@@ -306,6 +306,29 @@ pub struct WaiveArgs {
     pub reason: Option<String>,
 }
 
+/// How a run is begun, whatever it is for.
+#[derive(Args, Clone, Debug)]
+pub struct HowArgs {
+    /// Show what would be done, and what would be refused, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for the name of what is recovered. Never waives anything
+    #[arg(long)]
+    pub yes: bool,
+    /// How bad it is
+    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
+    pub severity: Option<String>,
+    /// The incident it belongs to
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
+    /// Take guards over from a run that is dead. Needs --reason
+    #[arg(long)]
+    pub take_over: bool,
+    /// Refusals to accept.
+    #[command(flatten)]
+    pub waive: WaiveArgs,
+}
+
 /// For `failover`, `switchover`, `failback`, `reprotect`.
 #[derive(Args, Debug)]
 pub struct StartArgs {
@@ -323,27 +346,12 @@ pub struct StartArgs {
     /// The site that is recovered to; for `reprotect` the one whose servers are made standbys
     #[arg(long, value_name = "SITE")]
     pub to: String,
-    /// Show what would be done, and what would be refused, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask for the site's name. Never waives anything
-    #[arg(long)]
-    pub yes: bool,
-    /// How bad it is
-    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
-    pub severity: Option<String>,
-    /// The incident it belongs to
-    #[arg(long, value_name = "ID")]
-    pub incident: Option<String>,
     /// When users began to fail, where probes did not see it; with a zone
     #[arg(long, value_name = "TIME")]
     pub outage_began: Option<String>,
-    /// Take guards over from a run that is dead. Needs --reason
-    #[arg(long)]
-    pub take_over: bool,
-    /// Refusals to accept.
+    /// How it is begun.
     #[command(flatten)]
-    pub waive: WaiveArgs,
+    pub how: HowArgs,
 }
 
 /// For `restore`.
@@ -366,24 +374,9 @@ pub struct RestoreArgs {
     /// Only make the copy, check it, and remove it with proof; without --to-time a random one
     #[arg(long)]
     pub drill: bool,
-    /// Show what would be done, and what would be refused, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask for the component's name. Never waives anything
-    #[arg(long)]
-    pub yes: bool,
-    /// How bad it is
-    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
-    pub severity: Option<String>,
-    /// The incident it belongs to
-    #[arg(long, value_name = "ID")]
-    pub incident: Option<String>,
-    /// Take guards over from a run that is dead. Needs --reason
-    #[arg(long)]
-    pub take_over: bool,
-    /// Refusals to accept.
+    /// How it is begun.
     #[command(flatten)]
-    pub waive: WaiveArgs,
+    pub how: HowArgs,
 }
 
 /// For `runs`.

@@ -32,6 +32,7 @@ mod live;
 mod managed;
 mod moves;
 mod owed;
+mod restored;
 mod resume;
 mod rig;
 mod simulation;

@@ -116,7 +116,7 @@ type Told = (u8, Option<serde_json::Value>);
 /// # Errors
 /// If a person would have to confirm each.
 pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliError> {
-    if !starting.args.yes {
+    if !starting.args.how.yes {
         let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
         return Err(CliError::usage_fix(
             format!("{} plans would run side by side: {}", plans.len(), names.join(", ")),

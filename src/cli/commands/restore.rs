@@ -63,13 +63,8 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
         all: false,
         from: None,
         to,
-        dry_run: args.dry_run,
-        yes: args.yes,
-        severity: args.severity.clone(),
-        incident: args.incident.clone(),
         outage_began: None,
-        take_over: args.take_over,
-        waive: args.waive.clone(),
+        how: args.how.clone(),
     };
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     start::all(&Starting {

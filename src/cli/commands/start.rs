@@ -89,7 +89,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, printer, args) = (starting.context, starting.printer, starting.args);
     let plans = starting.select()?;
     // Rehearsals take no real time, and a dry run is read from top to bottom.
-    let together = plans.len() > 1 && context.scenario()?.is_none() && !args.dry_run;
+    let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
     let worst = told.iter().map(|(code, _)| *code).fold(exit::DONE, exit::worst);
     let documents: Vec<_> = told.into_iter().filter_map(|(_, document)| document).collect();
@@ -283,7 +283,7 @@ impl Starting<'_> {
         if runbook.is_empty() {
             return Ok(Before::Nothing);
         }
-        if self.args.dry_run {
+        if self.args.how.dry_run {
             if self.printer.format == Format::Human {
                 super::plan::show(self.printer, &runbook);
             }
@@ -414,8 +414,8 @@ impl Starting<'_> {
     }
 
     fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
-        let mut accepted = self.args.waive.clone();
-        if self.args.take_over {
+        let mut accepted = self.args.how.waive.clone();
+        if self.args.how.take_over {
             accepted.waive.push(Rule::GuardHeld.id().to_owned());
         }
         self.context.waivers(&accepted)
@@ -441,7 +441,7 @@ impl Starting<'_> {
 
     /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
     fn consent(&self, runbook: &Runbook) -> Result<(), CliError> {
-        if self.args.yes || self.intent == Intent::Drill {
+        if self.args.how.yes || self.intent == Intent::Drill {
             return Ok(());
         }
         if self.printer.format == Format::Human {
@@ -517,9 +517,9 @@ impl Starting<'_> {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             schema_version: SCHEMA_VERSION,
             requester: self.context.person(),
-            reason: self.args.waive.reason.as_deref().map(one_line),
-            severity: self.args.severity.clone(),
-            incident: self.args.incident.clone(),
+            reason: self.args.how.waive.reason.as_deref().map(one_line),
+            severity: self.args.how.severity.clone(),
+            incident: self.args.how.incident.clone(),
             outage_began: self.outage_began,
             continues: None,
         }

@@ -32,6 +32,20 @@ use crate::support::{Call, Proxy};
 /// Estates that are seeded at once: starting Python and reading its service models takes longer than building one.
 const BATCH: usize = 4;
 
+/// Runs drctl in a folder. Answers its exit code, its document, and its words.
+#[cfg(feature = "postgres")]
+fn drctl(folder: &Path, args: &[&str]) -> (i32, Value, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_drctl"))
+        .args(args)
+        .args(["--output", "json"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), value, words)
+}
+
 /// LocalStack as `tests/run` started it; without that, one of this process's own.
 pub fn localstack() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();

@@ -68,15 +68,7 @@ impl World {
     }
 
     fn run(&self, args: &[&str]) -> (i32, Value, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_drctl"))
-            .args(args)
-            .args(["--output", "json"])
-            .current_dir(self.folder.path())
-            .output()
-            .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code().unwrap_or(-1), value, words)
+        super::drctl(self.folder.path(), args)
     }
 
     /// Runs `work` while the client and the application write.

@@ -1,0 +1,99 @@
+//! Restores and drills on the command line, in the sandbox: what is refused, what is promised, what is said.
+
+use crate::cli::Folder;
+
+const PLAN: &str = r#"plan: orders
+objectives: {rto: 5m, rpo: 1m}
+sites: {west: {cloud: none}, east: {cloud: none}}
+home: west
+components:
+  db:
+    kind: postgres
+    fence: [sql]
+    at:
+      west: {endpoint: "db-west:5432/orders", admin: {secret: "file:a"}, host: {run: [ssh, db-west], data: /data, replication: {secret: "file:r"}, backups: {list: "list", fetch: "fetch", archive_get: "cp /a/%f %p"}}}
+      east: {endpoint: "db-east:5432/orders", admin: {secret: "file:a"}, host: {run: [ssh, db-east], data: /data, replication: {secret: "file:r"}}}
+    verify:
+      sql_write: {table: drctl_canary}
+      invariants: [{name: total, sql: "SELECT 1", is: "1"}]
+  other: {kind: external, describe: "somebody else's"}
+probes:
+  - {name: app, role: public, http: "http://127.0.0.1:1/", every: 1s, timeout: 3s}
+"#;
+
+const ACCEPT: &[&str] = &["--waive", "exposure-above-rpo:db", "--accept-data-loss", "60m", "--reason", "x"];
+
+fn folder() -> Folder {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/orders.yaml"), PLAN).unwrap();
+    folder
+}
+
+/// Exit code, and the document.
+fn restore(folder: &Folder, args: &[&str]) -> (i32, serde_json::Value, String) {
+    let command = ["restore", "orders", "--output", "json", "--yes"];
+    let (code, out, err) = folder.run(&[&command, args].concat());
+    (code, serde_json::from_str(&out).unwrap_or_default(), err)
+}
+
+#[test]
+fn a_restore_asks_for_the_loss_by_name_and_tells_it_true() {
+    let folder = folder();
+    let to = ["--component", "db", "--to-time", "15m ago", "--sandbox"];
+    let (code, refused, _) = restore(&folder, &to);
+    assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &"exposure-above-rpo".into()), "{refused:#}");
+    assert!(refused["refusals"][0]["flag"].as_str().unwrap().contains("--accept-data-loss"), "{refused:#}");
+    // Less than what will be lost by then is no acceptance of it.
+    let little = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "16m", "--reason", "x"];
+    assert_eq!(restore(&folder, &[&to[..], &little].concat()).0, 3);
+    let (code, report, words) = restore(&folder, &[&to[..], ACCEPT].concat());
+    assert_eq!((code, &report["outcome"]), (5, &"recovered".into()), "{report:#}\n{words}");
+    let lost = report["truth"]["lost_s"]["db"].as_f64().unwrap();
+    assert!(report["rpo"]["achieved_s"].as_f64().unwrap() >= lost && lost > 900.0, "{report:#}");
+    assert_eq!(report["truth"]["two_primaries_s"], 0.0);
+}
+
+#[test]
+fn nobody_waives_the_fence_of_a_restore() {
+    let folder = folder();
+    let to = ["--component", "db", "--to-time", "15m ago", "--sandbox", "--waive", "unfenced-promotion:db"];
+    let (code, refused, _) = restore(&folder, &[&to[..], ACCEPT].concat());
+    let facts = refused["refusals"].to_string();
+    assert!(code == 3 && facts.contains("still takes writes"), "{code} {refused:#}");
+}
+
+#[test]
+fn a_damaged_archive_is_found_before_anybody_is_kept_out() {
+    let folder = folder();
+    let to = ["--component", "db", "--to-time", "15m ago", "--sandbox", "archive-corrupt"];
+    let (code, report, _) = restore(&folder, &[&to[..], ACCEPT].concat());
+    assert_eq!(
+        (code, &report["outcome"], &report["truth"]["users_failed_s"]),
+        (1, &"halted".into(), &serde_json::Value::Null)
+    );
+    assert!(report["error"]["hint"].as_str().unwrap().contains("are in use"), "{report:#}");
+    let (code, drill, _) =
+        restore(&folder, &["--component", "db", "--drill", "--sandbox", "archive-corrupt"]);
+    assert_eq!((code, &drill["outcome"], &drill["intent"]), (1, &"failed".into(), &"drill".into()));
+    assert_eq!(restore(&folder, &["--component", "db", "--drill", "--sandbox"]).0, 0);
+}
+
+#[test]
+fn what_cannot_be_restored_is_refused_with_the_way_out() {
+    let folder = folder();
+    for (args, code, words) in [
+        (vec!["--component", "db", "--to-time", "2026-01-01T02:00:00"], 2, "zone"),
+        (vec!["--component", "db", "--to-time", "2026-01-01T02:00:00.0001Z"], 2, "millisecond"),
+        (vec!["--component", "db"], 2, "to which time"),
+        (vec!["--component", "nodb", "--to-time", "5m ago"], 3, "one of: db, other"),
+        (vec!["--component", "other", "--to-time", "5m ago"], 3, "only databases"),
+        (vec!["--component", "db", "--to-time", "2030-01-01T00:00:00Z"], 3, "not over yet"),
+        (vec!["--component", "db", "--to-time", "90d ago"], 3, "the oldest one ended"),
+        (vec!["--component", "db", "--to-time", "5m ago", "--site", "east"], 3, "backups"),
+    ] {
+        let (found, document, err) = restore(&folder, &[&args[..], &["--sandbox"]].concat());
+        let said = format!("{document} {err}");
+        assert!(found == code && said.contains(words), "{args:?}: {found}, {said}");
+    }
+}
