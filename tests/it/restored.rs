@@ -1,6 +1,17 @@
 //! Restores and drills on the command line, in the sandbox: what is refused, what is promised, what is said.
 
+use drctl::executor::create;
+use drctl::model::event::{Direction, Event, What};
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::planner::Wanted;
+use drctl::run::decide::{self, Effect};
+
 use crate::cli::Folder;
+use crate::resume::events;
+use crate::rig::{BEGAN, Rig, plan, run_id};
 
 const PLAN: &str = r#"plan: orders
 objectives: {rto: 5m, rpo: 1m}
@@ -96,4 +107,52 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
         let said = format!("{document} {err}");
         assert!(found == code && said.contains(words), "{args:?}: {found}, {said}");
     }
+}
+
+/// A step that waits for others to be taken back first has its time from its turn on: a fence is lifted however long they took.
+#[test]
+fn a_fence_has_its_time_when_its_turn_comes() {
+    let component = ComponentName::new("db");
+    let mut rig = Rig::new(plan(PLAN), "calm", 1);
+    rig.intent = Intent::Restore;
+    rig.restore = Some(Wanted { component, to_time: BEGAN - Dur::mins(15), timeline: None, rates: None });
+    rig.waivers = vec![Waiver {
+        rule: Rule::ExposureAboveRpo,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(60)),
+        reason: "test".to_owned(),
+        who: Person::claimed("test"),
+    }];
+    let done = rig.rehearse().unwrap();
+    let fence =
+        |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fence.db.sql");
+    let n = events(&done).iter().position(fence).unwrap() + 1;
+    let mut state = create::replay(&run_id(), &done.records[..n]).unwrap();
+    let (fence, copy) = (StepId::new("fence.db.sql"), StepId::new("beside.db"));
+    let cancelled = state.last_at;
+    let who = Person::claimed("test");
+    let mut apply = |after: Dur, what: What| state.apply(&Event { at: cancelled + after, what }).unwrap();
+    apply(Dur::ZERO, What::CancelRequested { who, reason: "x".to_owned(), displaced_by: None });
+    // Something before it takes ten minutes.
+    let key = "k".to_owned();
+    let direction = Direction::Undo;
+    apply(
+        Dur::secs(1),
+        What::CallIntended {
+            step: copy.clone(),
+            direction,
+            attempt: 1,
+            generation: 1,
+            key,
+            mark: None,
+            part: Vec::new(),
+        },
+    );
+    apply(Dur::secs(2), What::CallAnswered { step: copy.clone(), token: None });
+    apply(Dur::mins(10), What::StepUndone { step: copy });
+    let i = state.position(&fence).unwrap();
+    let effects = decide::decide(&state, cancelled + Dur::mins(10) + Dur::secs(1));
+    assert!(effects.contains(&Effect::Look(i)) && !effects.contains(&Effect::Expire(i)), "{effects:?}");
+    let late = decide::decide(&state, cancelled + Dur::mins(20));
+    assert!(late.contains(&Effect::Expire(i)), "{late:?}");
 }
