@@ -42,7 +42,8 @@ sound() {
   [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is of PostgreSQL $(cat "$scratch/PG_VERSION"), the live server is $(cat "$DATA/PG_VERSION")"
   [ "$(control "$scratch" 'Database system identifier')" = "$(control "$DATA" 'Database system identifier')" ] || fail "backup $best is of another server: its system identifier is another"
   if [ -L "$scratch/pg_wal" ]; then { rm "$scratch/pg_wal" && mkdir "$scratch/pg_wal"; } || fail "pg_wal of $scratch"; fi
-  no_links_out "$scratch"
+  out=$(links_out "$scratch")
+  [ -z "$out" ] || fail "$out"
   label="$scratch/backup_label"
   [ -e "$label" ] || [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "backup $best has no backup_label and is not of a stopped server: it is a copy that cannot be trusted"
   { rm -rf "$scratch/pg_replslot" && mkdir "$scratch/pg_replslot"; } || fail "pg_replslot of $scratch"

@@ -44,10 +44,8 @@ settle_archive() {
 
 prepare() {
   this_is_the_one
-  no_links_out "$DATA"
-  ! [ -L "$DATA" ] || fail "$DATA is a link: the plan has to name the folder itself"
-  [ "$(stat -c %d "$DATA")" = "$(stat -c %d "$scratch")" ] || fail "$DATA is a mount point: it cannot be renamed"
-  [ ! -e "$before" ] || fail "$before is there already"
+  why=$(unswappable)
+  [ -z "$why" ] || fail "$why"
   [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the live server's log is in $(readlink "$DATA/pg_wal"), the restored server's will be in its data folder"; }
   promote
   dress || fail "no room for the settings of the live server"
