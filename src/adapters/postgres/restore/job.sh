@@ -28,6 +28,10 @@ inline() {
 }
 [ "${INLINE:-}" != 1 ] || inline
 
+# The shell has read all of this before it does the first of it. Then the file gives away what it holds, a password among it, and
+# only that it is there still says that the job was begun.
+{
+[ "$0" != "$work/$KEY.sh" ] || true >"$0"
 # What an earlier attempt left running (a fetch, a check) holds this; servers do not.
 exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
@@ -38,3 +42,5 @@ ended=$?
 rm -f "$state.group" "$state.fetcher"
 printf '%s' "$ended" >"$work/$KEY.exit"
 [ "$0" != "$work/$KEY.sh" ] || rm -f "$0"
+exit
+}
