@@ -253,7 +253,7 @@ unreached() {
   obtain "$here" || fail "segment $here of the log is missing in the archive; $reach"
   if obtain "$then"; then fail "segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
   if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "segment $then of the log is missing in the archive, and the live server has written up to $live_end; $reach"; fi
-  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? TIMELINE names one)"
+  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? \`--timeline N\` takes it)"
 }
 
 beside() {

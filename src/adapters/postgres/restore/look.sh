@@ -71,6 +71,7 @@ choose_timeline() {
   timeline=$(field recovered timeline)
   [ -z "$timeline" ] || return 0
   timeline=${TIMELINE:-$live}
+  left=''
   while [ -z "$TIMELINE" ] && [ "$timeline" -gt 1 ]; do
     forks "$timeline" >"$probe/forks" || fail "the history of timeline $timeline is neither in the archive nor in $DATA"
     read -r parent position <<LAST
@@ -82,8 +83,39 @@ LAST
     if [ -z "$other" ] || less "$target" "$other"; then break; fi
     say "timeline $timeline began after $TIME, and timeline $parent has commits of that time that it left behind at $position: taking timeline $parent"
     timeline=$parent
+    left=$position
   done
+  [ "$timeline" = "$live" ] || leads_there
 }
+
+# A timeline that nobody writes to any more has to hold a commit after the time, or the recovery does not end: that is known before a
+# copy is fetched. The end of its log is looked for by halves, since each segment is fetched.
+leads_there() {
+  [ -n "$left" ] || left=$(left_at "$timeline" "$live")
+  [ -n "$left" ] || left=$(forks "$timeline" | tail -n 1 | cut -d' ' -f2)
+  # What is missing is named by the one who needs it.
+  { [ -n "$left" ] && in_log "$(number "$left")"; } || return 0
+  low=$(number "$left")
+  step=1
+  while in_log $((low + step)); do low=$((low + step)) step=$((step * 2)); done
+  high=$((low + step))
+  while [ $((high - low)) -gt 1 ]; do
+    middle=$(((low + high) / 2))
+    if in_log $middle; then low=$middle; else high=$middle; fi
+  done
+  final=''
+  back=0
+  while [ -z "$final" ] && [ $back -lt 16 ] && [ $((low - back)) -ge "$(number "$left")" ]; do
+    from=$(begin $((low - back)))
+    if later "$left" "$from"; then from=$left; fi
+    final=$(times_from "$timeline" "$from" $((back + 1)) | sort | tail -n 1)
+    back=$((back + 1))
+  done
+  if [ -z "$final" ] || less "$target" "$final"; then return 0; fi
+  fact reachable "$final"
+  fail "the log of timeline $timeline ends with a transaction of $final, not after $TIME: any time before that one can be reached on it (was another timeline in use then, as $live is now? \`--timeline N\` takes it)"
+}
+in_log() { obtain "$(named "$timeline" "$1")" && rm -f "$probe/$(named "$timeline" "$1")"; }
 
 # Nothing ends a recovery at a time but a commit after it, so an idle server is given one.
 mark() {

@@ -110,7 +110,7 @@ swap() {
   fi
   say "starting the restored server"
   ready || back "the restored server does not start, or does not answer at the endpoint"
-  : >"$state.served"
+  true >"$state.served"
   in_service
 }
 
