@@ -37,6 +37,7 @@ exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
 # Whoever removes the copy ends this first: it is known by its group, which is that of the lock.
 printf '%s' "$PPID" >"$state.group"
+grep -q -s -x -F -e "$KEY" "$state.jobs" || printf '%s\n' "$KEY" >>"$state.jobs"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
 rm -f "$state.group" "$state.fetcher"

@@ -132,6 +132,7 @@ in_service() {
   fi
   # What the old server had not archived is only there.
   fact unarchived "$(find "$before/pg_wal/archive_status" -name '*.ready' | wc -l)"
+  tidy
   say "the restored server serves; the old data are in $before"
 }
 
@@ -207,9 +208,27 @@ destroy() {
   users=$(users_of "$scratch")
   [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
-  rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
-  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")" "$state.sockets"
-  # After a swap these are needed to undo it.
-  if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
+  tidy
+  # After a swap what is left is needed to undo it.
+  [ -e "$state.swap" ] || forget_all
   say "nothing is left of $scratch"
+}
+
+# What only the making of the copy needed.
+tidy() {
+  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")"
+  for of in sockets probe server.log dump keys said more raised list take hole lost written bad; do rm -rf "$state.$of"; done
+}
+# All but how much was destroyed, which is told again, and how each job ended: by that one that was asked for long ago, and comes
+# late, does not begin anew.
+forget_all() {
+  for file in "$state".*; do
+    case "${file#"$state."}" in was | group | jobs) ;; *) rm -rf "$file" ;; esac
+  done
+  while read -r key; do
+    [ "$key" != "$KEY" ] || continue
+    rm -f "$work/$key.facts" "$work/$key.log"
+    if [ -e "$work/$key.exit" ]; then rm -f "$work/$key.sh"; fi
+  done <"$state.jobs"
+  printf '%s\n' "$KEY" | put "$state.jobs"
 }
