@@ -217,6 +217,10 @@ job() {
   say "started as a standby"
 }
 
+# The shell has read all of this before it does the first of it. Then the file gives away what it holds, a password among it, and
+# only that it is there still says that the job was begun.
+{
+[ "$0" != "$work/$KEY.sh" ] || true >"$0"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
 # A slot that nobody reads keeps the primary's log until its disk is full.
@@ -225,3 +229,5 @@ if [ "$ended" != 0 ]; then
 fi
 printf '%s' "$ended" >"$work/$KEY.exit"
 rm -f "$0"
+exit
+}

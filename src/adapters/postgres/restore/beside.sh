@@ -42,7 +42,8 @@ sound() {
   [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is of PostgreSQL $(cat "$scratch/PG_VERSION"), the live server is $(cat "$DATA/PG_VERSION")"
   [ "$(control "$scratch" 'Database system identifier')" = "$(control "$DATA" 'Database system identifier')" ] || fail "backup $best is of another server: its system identifier is another"
   if [ -L "$scratch/pg_wal" ]; then { rm "$scratch/pg_wal" && mkdir "$scratch/pg_wal"; } || fail "pg_wal of $scratch"; fi
-  no_links_out "$scratch"
+  out=$(links_out "$scratch")
+  [ -z "$out" ] || fail "$out"
   label="$scratch/backup_label"
   [ -e "$label" ] || [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "backup $best has no backup_label and is not of a stopped server: it is a copy that cannot be trusted"
   { rm -rf "$scratch/pg_replslot" && mkdir "$scratch/pg_replslot"; } || fail "pg_replslot of $scratch"
@@ -252,7 +253,7 @@ unreached() {
   obtain "$here" || fail "segment $here of the log is missing in the archive; $reach"
   if obtain "$then"; then fail "segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
   if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "segment $then of the log is missing in the archive, and the live server has written up to $live_end; $reach"; fi
-  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? TIMELINE names one)"
+  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? \`--timeline N\` takes it)"
 }
 
 beside() {

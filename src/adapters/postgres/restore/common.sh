@@ -115,11 +115,13 @@ times_from() {
   many=0
   while [ $many -lt "$3" ] && obtain "$(named "$1" $((segment + many)))"; do
     many=$((many + 1))
-    if [ $# = 4 ] && [ -n "$(times_in "$1" "$2" | head -n 1)" ]; then break; fi
+    if [ $# = 4 ] && [ -n "$(times_in "$1" "$2" $((segment + many)) | head -n 1)" ]; then break; fi
   done
-  [ $many = 0 ] || times_in "$1" "$2"
+  [ $many = 0 ] || times_in "$1" "$2" $((segment + many))
 }
+# Up to a segment that was not obtained: told no end, pg_waldump waits five seconds for its file. The record that ends in it is left
+# out either way.
 times_in() {
-  pg_waldump -p "$probe" -t "$1" -s "$2" 2>/dev/null |
+  pg_waldump -p "$probe" -t "$1" -s "$2" -e "$(begin "$3")" 2>/dev/null |
     sed -n -E '/^rmgr: Transaction|END_OF_RECOVERY/s/.*[^0-9]([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{6}) UTC.*/\1/p'
 }

@@ -28,13 +28,20 @@ inline() {
 }
 [ "${INLINE:-}" != 1 ] || inline
 
+# The shell has read all of this before it does the first of it. Then the file gives away what it holds, a password among it, and
+# only that it is there still says that the job was begun.
+{
+[ "$0" != "$work/$KEY.sh" ] || true >"$0"
 # What an earlier attempt left running (a fetch, a check) holds this; servers do not.
 exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
 # Whoever removes the copy ends this first: it is known by its group, which is that of the lock.
 printf '%s' "$PPID" >"$state.group"
+grep -q -s -x -F -e "$KEY" "$state.jobs" || printf '%s\n' "$KEY" >>"$state.jobs"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
 rm -f "$state.group" "$state.fetcher"
 printf '%s' "$ended" >"$work/$KEY.exit"
 [ "$0" != "$work/$KEY.sh" ] || rm -f "$0"
+exit
+}

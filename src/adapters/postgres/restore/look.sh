@@ -9,12 +9,24 @@ this_is_the_one() {
     fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
 }
 
-# Tablespaces are links out of the folder: a copy that is started would write into the live server's.
-no_links_out() {
-  if [ -n "$(ls -A "$1/pg_tblspc" 2>/dev/null)" ] || [ -s "$1/tablespace_map" ]; then fail "$1 has tablespaces outside of its folder: that is not supported"; fi
+# Tablespaces are links out of the folder: a copy that is started would write into the live server's. Says which it is, if any.
+links_out() {
+  if [ -n "$(ls -A "$1/pg_tblspc" 2>/dev/null)" ] || [ -s "$1/tablespace_map" ]; then printf '%s' "$1 has tablespaces outside of its folder: that is not supported"; return; fi
   out=$(find "$1" -mindepth 1 -type l ! -path "$1/pg_wal" ! -path "$1/conf.d/*" ! -path "$1/drctl.was/*" |
     while IFS= read -r link; do [ "${link%/*}" = "$1" ] && [ ! -d "$link" ] || echo "$link"; done | head -n 1)
-  [ -z "$out" ] || fail "$out is a link out of the data folder: that is not supported"
+  [ -z "$out" ] || printf '%s' "$out is a link out of the data folder: that is not supported"
+}
+
+# Why the live data cannot be put aside for a copy; nothing if they can. Asked before anything is stopped, and by a dry run.
+unswappable() {
+  found=$(links_out "$DATA")
+  if [ -n "$found" ]; then printf '%s' "$found"
+  elif [ -L "$DATA" ]; then printf '%s' "$DATA is a link: the plan has to name the folder itself"
+  elif [ "$(stat -c %d "$DATA")" != "$(stat -c %d "$(dirname "$DATA")")" ] ||
+    awk -v data="$(readlink -f "$DATA")" '$5 == data { found = 1 } END { exit !found }' /proc/self/mountinfo 2>/dev/null; then
+    printf '%s' "$DATA is a mount point: it cannot be renamed"
+  elif [ -e "$before" ]; then printf '%s' "$before is there already"
+  fi
 }
 
 backups() {
@@ -59,6 +71,7 @@ choose_timeline() {
   timeline=$(field recovered timeline)
   [ -z "$timeline" ] || return 0
   timeline=${TIMELINE:-$live}
+  left=''
   while [ -z "$TIMELINE" ] && [ "$timeline" -gt 1 ]; do
     forks "$timeline" >"$probe/forks" || fail "the history of timeline $timeline is neither in the archive nor in $DATA"
     read -r parent position <<LAST
@@ -70,8 +83,39 @@ LAST
     if [ -z "$other" ] || less "$target" "$other"; then break; fi
     say "timeline $timeline began after $TIME, and timeline $parent has commits of that time that it left behind at $position: taking timeline $parent"
     timeline=$parent
+    left=$position
   done
+  [ "$timeline" = "$live" ] || leads_there
 }
+
+# A timeline that nobody writes to any more has to hold a commit after the time, or the recovery does not end: that is known before a
+# copy is fetched. The end of its log is looked for by halves, since each segment is fetched.
+leads_there() {
+  [ -n "$left" ] || left=$(left_at "$timeline" "$live")
+  [ -n "$left" ] || left=$(forks "$timeline" | tail -n 1 | cut -d' ' -f2)
+  # What is missing is named by the one who needs it.
+  { [ -n "$left" ] && in_log "$(number "$left")"; } || return 0
+  low=$(number "$left")
+  step=1
+  while in_log $((low + step)); do low=$((low + step)) step=$((step * 2)); done
+  high=$((low + step))
+  while [ $((high - low)) -gt 1 ]; do
+    middle=$(((low + high) / 2))
+    if in_log $middle; then low=$middle; else high=$middle; fi
+  done
+  final=''
+  back=0
+  while [ -z "$final" ] && [ $back -lt 16 ] && [ $((low - back)) -ge "$(number "$left")" ]; do
+    from=$(begin $((low - back)))
+    if later "$left" "$from"; then from=$left; fi
+    final=$(times_from "$timeline" "$from" $((back + 1)) | sort | tail -n 1)
+    back=$((back + 1))
+  done
+  if [ -z "$final" ] || less "$target" "$final"; then return 0; fi
+  fact reachable "$final"
+  fail "the log of timeline $timeline ends with a transaction of $final, not after $TIME: any time before that one can be reached on it (was another timeline in use then, as $live is now? \`--timeline N\` takes it)"
+}
+in_log() { obtain "$(named "$timeline" "$1")" && rm -f "$probe/$(named "$timeline" "$1")"; }
 
 # Nothing ends a recovery at a time but a commit after it, so an idle server is given one.
 mark() {
@@ -107,9 +151,8 @@ look() {
   fact timeline "$timeline" "$live"
   fact free "$(free)"
   fact checksums "$(control "$DATA" 'Data page checksum version')"
-  if [ -n "$(ls -A "$DATA/pg_tblspc")" ]; then fact swappable no "tablespaces outside of the data folder"
-  elif [ -L "$DATA" ] || [ "$(stat -c %d "$DATA")" != "$(stat -c %d "$(dirname "$DATA")")" ]; then fact swappable no "$DATA cannot be renamed: a link or a mount point"
-  else fact swappable yes; fi
+  why=$(unswappable)
+  if [ -n "$why" ]; then fact swappable no "$why"; else fact swappable yes; fi
   pick
   fact chosen "$best" "$best_end" "$best_size"
   [ ${#best_first} -ne 24 ] || fact replay $(( ($(number "$live_end") + 1 - 0x$(printf '%s' "$best_first" | cut -c9-16) * (0x100000000 / size) - 0x$(printf '%s' "$best_first" | cut -c17-24)) * size ))

@@ -44,10 +44,8 @@ settle_archive() {
 
 prepare() {
   this_is_the_one
-  no_links_out "$DATA"
-  ! [ -L "$DATA" ] || fail "$DATA is a link: the plan has to name the folder itself"
-  [ "$(stat -c %d "$DATA")" = "$(stat -c %d "$scratch")" ] || fail "$DATA is a mount point: it cannot be renamed"
-  [ ! -e "$before" ] || fail "$before is there already"
+  why=$(unswappable)
+  [ -z "$why" ] || fail "$why"
   [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the live server's log is in $(readlink "$DATA/pg_wal"), the restored server's will be in its data folder"; }
   promote
   dress || fail "no room for the settings of the live server"
@@ -62,14 +60,22 @@ prepare() {
     "$(control "$DATA" 'Latest checkpoint location')" | put "$state.swap"
 }
 
-# The old data are where they were, whatever happened.
+# The old data are where they were, but for one thing: what was written into the restored server meanwhile is not taken away.
 back() {
   say "$1: putting the old data back"
+  served=''
+  if [ "$(inode "$DATA")" = "$(field swap new)" ] && { [ -e "$state.served" ] || running; }; then served=1; fi
+  # Who answers at the endpoint may be another one: it is not asked, and no rows are ours.
+  [ -z "$served" ] || unwritten '' || fail "$1; the restored server stays: $why"
   if running; then stop || pg_ctl -D "$DATA" -m immediate -w stop >/dev/null; fi
   running && fail "$1; the restored server neither serves nor stops, and the old data are in $before"
+  if [ -n "$served" ] && ! unwritten ''; then
+    apart start || fail "$1; the restored server stays, and does not start again: $why"
+    fail "$1; the restored server stays, and was started again: $why"
+  fi
   if [ "$(inode "$DATA")" = "$(field swap new)" ]; then mv "$DATA" "$scratch" || fail "$1; $DATA cannot be renamed, and the old data are in $before"; fi
   if ! [ -e "$DATA" ]; then mv "$before" "$DATA" || fail "$1; $before cannot be renamed to $DATA"; fi
-  rm -f "$state.swap"
+  rm -f "$state.swap" "$state.served"
   apart start || fail "$1; the old data are back in $DATA, and their server does not start: its own log says why"
   fact put_back yes
   fail "$1; the old data are back in $DATA, and their server was started"
@@ -104,6 +110,7 @@ swap() {
   fi
   say "starting the restored server"
   ready || back "the restored server does not start, or does not answer at the endpoint"
+  true >"$state.served"
   in_service
 }
 
@@ -125,21 +132,24 @@ in_service() {
   fi
   # What the old server had not archived is only there.
   fact unarchived "$(find "$before/pg_wal/archive_status" -name '*.ready' | wc -l)"
+  tidy
   say "the restored server serves; the old data are in $before"
 }
 
 # --- undo
 
-# Nothing but what drctl itself writes was committed since.
+# Nothing was committed since but rows of one file, which only drctl itself writes. Where the log ends is asked of nobody if it is
+# not told.
 unwritten() {
   fresh_probe
   rm -f "$state.hole"
   live=$(field promoted timeline)
-  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  live_end=${2:-}
+  [ -n "$live_end" ] || live_end=$(control "$DATA" 'Latest checkpoint location')
   at=$(number "$(field swap from)")
   log_from "$(field swap from)" >"$state.dump"
   { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the log since then is not to be had"; return 1; }
-  commits_of_rows "$(cat "$state.canary" 2>/dev/null)" <"$state.dump" >"$state.written"
+  commits_of_rows "$1" <"$state.dump" >"$state.written"
   [ ! -s "$state.written" ] || { why="$(wc -l <"$state.written") transactions changed rows since, the first at $(head -n 1 "$state.written")"; return 1; }
   # Stopped, its end is known: everything up to there was looked at.
   final=$(tail -n 1 "$state.dump" | sed -n 's/.*lsn: \([0-9A-F/]*\),.*CHECKPOINT_SHUTDOWN.*/\1/p')
@@ -157,10 +167,11 @@ undo() {
     # That it is the one is certain: this restore put it there. Its logins may be others than the plan's.
     [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
     canary
-    unwritten || fail "the restored server stays: $why"
+    ours=$(cat "$state.canary" 2>/dev/null)
+    unwritten "$ours" "$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null)" || fail "the restored server stays: $why"
     if running; then stop || fail "the restored server does not stop"; fi
     running && fail "the restored server still runs"
-    unwritten || { apart start; fail "the restored server stays, and was started again: $why"; }
+    unwritten "$ours" || { apart start; fail "the restored server stays, and was started again: $why"; }
     mv "$DATA" "$scratch" || { apart start; fail "$DATA cannot be renamed"; }
   elif [ -e "$DATA" ]; then
     # An earlier attempt got as far as the names, and not to its end.
@@ -172,7 +183,7 @@ undo() {
     mv "$before" "$DATA" || fail "$before cannot be renamed to $DATA"
   fi
   ready || fail "the old data are back in $DATA, and their server does not start or does not answer: its own log says why"
-  rm -f "$state.swap"
+  rm -f "$state.swap" "$state.served"
   fact undone "$DATA"
   say "the old data are back in $DATA, and their server serves"
 }
@@ -197,9 +208,27 @@ destroy() {
   users=$(users_of "$scratch")
   [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
-  rm -rf "$probe" "$log" "$state.dump" "$state.keys" "$state.said" "$state.more" "$state.raised" "$state.list" "$state.take"
-  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")" "$state.sockets"
-  # After a swap these are needed to undo it.
-  if [ ! -e "$state.swap" ]; then forget; rm -f "$state.canary" "$state.bad"; fi
+  tidy
+  # After a swap what is left is needed to undo it.
+  [ -e "$state.swap" ] || forget_all
   say "nothing is left of $scratch"
+}
+
+# What only the making of the copy needed.
+tidy() {
+  rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")"
+  for of in sockets probe server.log dump keys said more raised list take hole lost written bad; do rm -rf "$state.$of"; done
+}
+# All but how much was destroyed, which is told again, and how each job ended: by that one that was asked for long ago, and comes
+# late, does not begin anew.
+forget_all() {
+  for file in "$state".*; do
+    case "${file#"$state."}" in was | group | jobs) ;; *) rm -rf "$file" ;; esac
+  done
+  while read -r key; do
+    [ "$key" != "$KEY" ] || continue
+    rm -f "$work/$key.facts" "$work/$key.log"
+    if [ -e "$work/$key.exit" ]; then rm -f "$work/$key.sh"; fi
+  done <"$state.jobs"
+  printf '%s\n' "$KEY" | put "$state.jobs"
 }
