@@ -136,8 +136,8 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
 
 /// Probes were never bad often enough in a row to turn: what users may have missed all the same.
 fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
-    // Between the run that this one continues and its own first look nobody asked.
-    let unwatched = state.created.continues.is_some();
+    // Between the run that this one continues and its own first look nobody asked, nor between two processes that drove it.
+    let unwatched = state.created.continues.is_some() || state.epoch > 1;
     if !outage.seen || unwatched || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
         return Figure::UNKNOWN;
     }
