@@ -72,9 +72,6 @@ pub struct Restore {
     /// How fast the last restore was fetched and replayed, in bytes a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
-    /// Whether its pages have checksums: what has none is read whole.
-    #[serde(default)]
-    pub checksums: bool,
     /// How backups are reached.
     pub backups: Backups,
     /// What has to be true of the copy.
@@ -194,9 +191,6 @@ pub struct BackupsState {
     /// Why a copy could not take the place of the live data.
     #[serde(default)]
     pub not_swappable: Option<String>,
-    /// Whether pages have checksums.
-    #[serde(default)]
-    pub checksums: bool,
     /// The timeline that the copy would follow, and the live one.
     #[serde(default)]
     pub timelines: Option<(u32, u32)>,
@@ -248,9 +242,6 @@ pub struct Found {
     /// Where the old data are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// True if the old data were put back after a swap that failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub put_back: bool,
     /// What a person should know: archiving, logins, standbys, each in a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

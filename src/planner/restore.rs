@@ -61,7 +61,6 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         timeline: wanted.timeline,
         replay_bytes: None,
         rates: wanted.rates,
-        checksums: false,
         backups: backups.value.clone(),
         invariants: spec.invariants.iter().map(|i| i.value.clone()).collect(),
         rows: spec.rows.clone(),
@@ -208,7 +207,7 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
         Some(other) => return refuse(format!("{}: {}", of.db.id, other.why_not()), "a host that answers"),
         None => return refuse(format!("nobody asked {} for its backups", of.db.id), "drctl restore"),
     };
-    let BackupsState { failed, chosen, replay_bytes, free_bytes, checksums, timelines, .. } = state;
+    let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, .. } = state;
     if let Some(why) = failed {
         if why.contains("another restore of this server runs") {
             let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
@@ -231,7 +230,7 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
     if let Some((chosen, live)) = timelines.filter(|(chosen, live)| chosen != live) {
         draft.notes.push(format!("{} is of timeline {chosen}, which timeline {live} left", of.to_time));
     }
-    Some((component, spec, Restore { backup: Some(backup), replay_bytes, checksums, ..of }))
+    Some((component, spec, Restore { backup: Some(backup), replay_bytes, ..of }))
 }
 
 /// What putting a copy in place needs besides the copy.
@@ -245,12 +244,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
         let facts = format!("`{name}` has no fence by SQL: nobody could tell when the last write was");
         refuse(facts, "fence: [sql]");
     }
-    let target = Target::Backups(Box::new(Restore {
-        backup: None,
-        replay_bytes: None,
-        checksums: false,
-        ..of.clone()
-    }));
+    let target = Target::Backups(Box::new(of.clone()));
     let seen = draft.input.estate.now(&target).and_then(Observation::state);
     if let Some(State::Backups(state)) = seen
         && let Some(why) = state.not_swappable.clone()

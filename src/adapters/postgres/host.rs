@@ -10,12 +10,26 @@ use crate::adapters::secrets::Login;
 use crate::model::ids::Digest;
 use crate::model::state::JobStage;
 use crate::model::target::{DatabaseRef, Host};
+use crate::model::time::Timestamp;
 use crate::run::outcome::{Again, CallOutcome};
 
 /// How ssh says that it failed itself (OpenSSH, ssh(1), «EXIT STATUS»).
 const NO_WAY: i32 = 255;
 /// The script's own word for a job that still runs (`EX_TEMPFAIL` of sysexits).
 const BUSY: i32 = 75;
+
+/// The server that a job asks: the one that is followed, or the live one.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// `host:port/database`.
+    pub endpoint: &'a str,
+    /// A login there: one with the attribute REPLICATION, or the administrator's.
+    pub login: &'a Login,
+    /// Whether it has to speak TLS.
+    pub tls: bool,
+    /// A process of the server on the host, as that server tells at its endpoint: it must be one of the host's.
+    pub checkpointer: Option<i32>,
+}
 
 /// What a host said of a job.
 #[derive(Debug)]
@@ -172,6 +186,13 @@ fn read(text: &str) -> Job {
 /// A fact of a job: its name and its values, with tabs between.
 pub(super) fn fields(line: &str) -> Vec<String> {
     line.split('\t').map(str::to_owned).collect()
+}
+
+/// A time as a server or a backup's list writes it; without a zone it is UTC.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    let zoned = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
+    let text = if zoned { text.to_owned() } else { format!("{text}Z") };
+    Timestamp::parse(&text.replacen(' ', "T", 1)).ok()
 }
 
 /// A job that could not be left behind.

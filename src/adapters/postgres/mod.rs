@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config};
 
-use self::rejoin::Source;
-use self::restore::Live;
+use self::host::Asked;
 use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::ids::Digest;
@@ -231,7 +230,7 @@ impl Postgres {
             Ok(pid) => pid,
             Err(failure) => return host::refused(failure),
         };
-        let source = Source { endpoint: source, login, tls, checkpointer };
+        let source = Asked { endpoint: source, login, tls, checkpointer };
         let started = async {
             let host = host::of(db)?;
             host::start(host, key, "", &rejoin::job(db, host, &source, key)?).await
@@ -255,13 +254,13 @@ impl Postgres {
     }
 
     /// A live server as a job on its host asks it.
-    async fn live<'a>(&self, part: Part, endpoint: &'a str, login: &'a Login) -> Result<Live<'a>, Failure> {
+    async fn live<'a>(&self, part: Part, endpoint: &'a str, login: &'a Login) -> Result<Asked<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
             // The restored server may know other passwords than the plan; what is put back or removed, the job knows by itself.
             Err(Failure::Login(_)) if matches!(part, Part::PutBack | Part::Destroy) => None,
             answer => answer?,
         };
-        Ok(Live { endpoint, login, tls: self.settings.tls == SqlTls::Verify, checkpointer })
+        Ok(Asked { endpoint, login, tls: self.settings.tls == SqlTls::Verify, checkpointer })
     }
 
     /// The backups that lead to a time, as the host lists them.

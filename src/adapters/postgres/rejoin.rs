@@ -1,28 +1,13 @@
 //! The job that makes a server a standby of another one.
 
 use super::Failure;
-use super::host::{head, way};
-use crate::adapters::secrets::Login;
+use super::host::{Asked, head, time, way};
 use crate::model::state::Diverged;
 use crate::model::target::{DatabaseRef, Host};
-use crate::model::time::Timestamp;
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Runs on the host.
 const JOB: &str = concat!(include_str!("commits.sh"), include_str!("rejoin.sh"));
-
-/// The server that is followed.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// `host:port/database`.
-    pub endpoint: &'a str,
-    /// A login with the attribute REPLICATION.
-    pub login: &'a Login,
-    /// Whether it has to speak TLS.
-    pub tls: bool,
-    /// A process of the server that is rebuilt, as that server tells at its endpoint: it must be one of the host's.
-    pub checkpointer: Option<i32>,
-}
 
 /// The name of the slot that a standby has on its primary.
 fn slot(db: &DatabaseRef) -> String {
@@ -35,8 +20,8 @@ fn slot(db: &DatabaseRef) -> String {
 ///
 /// # Errors
 /// If the endpoint is none.
-pub(super) fn job(db: &DatabaseRef, host: &Host, source: &Source<'_>, key: &str) -> Result<String, Failure> {
-    let Source { endpoint, login, tls, checkpointer } = *source;
+pub(super) fn job(db: &DatabaseRef, host: &Host, source: &Asked<'_>, key: &str) -> Result<String, Failure> {
+    let Asked { endpoint, login, tls, checkpointer } = *source;
     let way = way(endpoint, login, tls)?;
     // A standby keeps the password among its settings, where quotes and backslashes are doubled.
     let password = super::host::value(&login.password);
@@ -57,7 +42,6 @@ pub(super) fn diverged(facts: &[Vec<String>]) -> Option<Diverged> {
     let found = facts.iter().find(|f| f.first().is_some_and(|name| name == "diverged"))?;
     let [_, counted, position, timeline, first, last, kept] = found.as_slice() else { return None };
     let point = Lsn::try_from(position.clone()).ok().zip(timeline.parse().ok());
-    let time = |text: &str| Timestamp::parse(&format!("{}Z", text.replace(' ', "T"))).ok();
     Some(Diverged {
         transactions: counted.parse().ok(),
         fork: point.map(|(position, timeline)| WalPoint { timeline, position }),

@@ -1,14 +1,13 @@
 //! The jobs that bring a server of one's own back to a point in time, and what they say.
 
 use super::Failure;
-use super::host::{head, way, word};
+use super::host::{Asked, head, time, way, word};
 use super::identifier;
-use crate::adapters::secrets::Login;
 use crate::model::restore::{
     Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore,
 };
 use crate::model::target::Host;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Runs on the host, one part a job.
@@ -24,19 +23,6 @@ const JOB: &str = concat!(
 /// How long each check of a copy may take.
 const CHECK: Dur = Dur::mins(60);
 
-/// The live server, as a job asks it.
-#[derive(Clone, Copy, Debug)]
-pub struct Live<'a> {
-    /// `host:port/database`.
-    pub endpoint: &'a str,
-    /// The administrator's login.
-    pub login: &'a Login,
-    /// Whether it has to speak TLS.
-    pub tls: bool,
-    /// A process of the server, if it answers: it must be one of the host's.
-    pub checkpointer: Option<i32>,
-}
-
 /// The text of a job.
 ///
 /// # Errors
@@ -44,7 +30,7 @@ pub struct Live<'a> {
 pub(super) fn job(
     (part, of): (&str, &Restore),
     host: &Host,
-    live: &Live<'_>,
+    live: &Asked<'_>,
     (key, inline): (&str, bool),
 ) -> Result<String, Failure> {
     let way = way(live.endpoint, live.login, live.tls)?;
@@ -108,13 +94,6 @@ fn invariants(of: &Restore, database: &str) -> String {
     format!("invariants() {{\n  :\n{lines}}}\n")
 }
 
-/// A time as a server or a backup's list writes it; without a zone it is UTC.
-fn time(text: &str) -> Option<Timestamp> {
-    let zoned = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
-    let text = if zoned { text.to_owned() } else { format!("{text}Z") };
-    Timestamp::parse(&text.replacen(' ', "T", 1)).ok()
-}
-
 fn backup(name: &str, ended: &str, bytes: &str) -> Option<Backup> {
     Some(Backup { name: name.to_owned(), ended: time(ended)?, bytes: bytes.parse().ok()? })
 }
@@ -131,7 +110,6 @@ pub(super) fn backups(facts: &[Vec<String>]) -> BackupsState {
             ["replay", bytes] => state.replay_bytes = bytes.parse().ok(),
             ["free", bytes] => state.free_bytes = bytes.parse().unwrap_or(0),
             ["swappable", "no", why] => state.not_swappable = Some((*why).to_owned()),
-            ["checksums", version] => state.checksums = *version != "0",
             ["timeline", chosen, live] => state.timelines = chosen.parse().ok().zip(live.parse().ok()),
             _ => {}
         }
@@ -168,7 +146,6 @@ pub(super) fn found(facts: &[Vec<String>]) -> Found {
                 });
             }
             ["swapped", kept, ..] => found.kept = Some((*kept).to_owned()),
-            ["put_back", ..] => found.put_back = true,
             ["destroyed", folder, files, bytes, "0", "0"] => {
                 found.destroyed = Some(Destroyed {
                     folder: (*folder).to_owned(),
@@ -245,6 +222,7 @@ fn remark(fact: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     fn facts(text: &str) -> Vec<Vec<String>> {
         text.lines().map(super::super::host::fields).collect()
@@ -266,7 +244,7 @@ mod tests {
         ));
         assert_eq!((look.all.len(), look.chosen.as_ref().map(|b| b.name.as_str())), (2, Some("b1")));
         assert_eq!((look.replay_bytes, look.free_bytes), (Some(33_554_432), 999));
-        assert!(look.checksums && look.not_swappable.is_some() && look.failed.is_none());
+        assert!(look.not_swappable.is_some() && look.failed.is_none());
         assert_eq!(look.timelines, Some((1, 2)));
         let done = found(&facts(
             "position\t0/5000028\t1\nlast_commit\t2026-11-21T12:00:00.1Z\nnext_commit\t2026-11-21 12:00:00.200000\ninvariant\ttotal\tfail\tis 5\t4\nforeign_keys\tapp\t3\t0\t1\nchecksums\tpass\t100\nloss\tat_least\t7\t2026-11-21 12:00:00.200000\t2026-11-21 12:00:09.000000\ndestroyed\t/d\t3\t4\t0\t0",

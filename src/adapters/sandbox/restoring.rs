@@ -51,7 +51,6 @@ impl Estate {
             replay_bytes: Some(1 << (28 + self.seed % 3)),
             free_bytes: BYTES * 10,
             not_swappable: None,
-            checksums: true,
             timelines: None,
         }
     }

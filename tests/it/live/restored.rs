@@ -77,6 +77,16 @@ impl World {
         now
     }
 
+    /// Transactions before a time, and one after it. Answers the time.
+    fn marked(&self) -> String {
+        for word in ["a", "b", "c"] {
+            self.mark(word);
+        }
+        let to = self.mark("kept");
+        self.mark("second");
+        to
+    }
+
     fn words(&self, port: u16) -> String {
         self.pair.query(port, "SELECT string_agg(word, ' ' ORDER BY word) FROM ledger")
     }
@@ -132,11 +142,7 @@ fn the_transaction_before_the_time_is_there_and_the_one_after_is_not() {
 #[test]
 fn a_corrupt_archive_leaves_the_live_database_untouched() {
     let world = World::new();
-    for word in ["a", "b", "c"] {
-        world.mark(word);
-    }
-    let to = world.mark("kept");
-    world.mark("second");
+    let to = world.marked();
     world.pair.damage_archive(ARCHIVE);
     let before = world.untouched();
     let (code, report, words) = world.restore(&to, ACCEPT);
@@ -185,11 +191,7 @@ fn a_copy_that_breaks_an_invariant_is_not_put_in_place() {
 #[test]
 fn a_drill_proves_that_its_copy_is_gone() {
     let world = World::new();
-    for word in ["a", "b", "c"] {
-        world.mark(word);
-    }
-    let to = world.mark("kept");
-    world.mark("e");
+    let to = world.marked();
     let before = world.untouched();
     let (code, report, words) =
         world.run(&["restore", "orders", "--component", "db", "--to-time", &to, "--drill"]);
@@ -220,11 +222,7 @@ fn a_drill_proves_that_its_copy_is_gone() {
 #[test]
 fn a_fetch_that_takes_hours_is_called_off_at_once() {
     let world = World::new();
-    for word in ["a", "b", "c"] {
-        world.mark(word);
-    }
-    let to = world.mark("kept");
-    world.mark("second");
+    let to = world.marked();
     let before = world.untouched();
     let plan = world.folder.path().join("plans/orders.yaml");
     let text = std::fs::read_to_string(&plan).unwrap();
