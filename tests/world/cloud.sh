@@ -8,9 +8,7 @@ api() {
   local place way
   echo "$localstack" > "$run/localstack"
   certificate
-  setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}" \
-    >> "$dir/log/api.log" 2>&1 < /dev/null &
-  echo "$! $(started_at $!)" > "$run/forward.pid"
+  spawn_outside api /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}"
   for place in $regions cloud; do
     for way in "tcp:$(address "$place" api):4566" "tls:$(address "$place" api):443:$dir/tls"; do
       spawn api "$place" /usr/bin/python3 -B "$here/lib/forward.py" "$way" "unix:$run/api"

@@ -82,6 +82,11 @@ class World:
     def region(self, name: str) -> dict:
         return self.facts["regions"][name]
 
+    def data(self, server: str) -> str:
+        """Of a region's own server, or of REGION/INSTANCE."""
+        region, _, instance = server.partition("/")
+        return f"{self.facts['run']}/{region}/servers/{instance}/disk/data" if instance else self.region(region)["data"]
+
     def sql(self, region: str, text: str, database: str = "shop") -> str:
         """As the host's superuser, from wherever the network still leads there."""
         return self.do("host", region, "psql", "-X", "-At", "-d", database, "-c", text).strip()
