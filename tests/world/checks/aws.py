@@ -3,7 +3,9 @@
 import json
 import os
 import sys
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from checks.harness import (
     HERE,
@@ -206,3 +208,133 @@ def source_renamed(world: World, made: dict, slots: str) -> None:
         for standby in ("west", "west/other"):
             there = f"SELECT count(*) FROM ledger WHERE n = -{row}"
             eventually(lambda: world.sql(standby, there) == "1", f"{standby} follows {new}")
+
+
+@check_apart_with_localstack
+def restored(folder: str) -> None:
+    """an instance is made of a backup and the archive: to a moment, to the latest, of a snapshot; beside the old, and exactly"""
+    with of_aws(f"{folder}/restored") as (world, made):
+        ways = {"west": "shop-west"}
+        marked(world, 1)
+        snapshot = {"DBSnapshotIdentifier": "marked", "DBInstanceIdentifier": "shop-west"}
+        call(made, "west", "CreateDBSnapshot", **snapshot)
+        is_now(made, "west", "shop-west", "available")
+        marked(world, 2)
+        # Exactly when the second was committed: what was committed at that time is in, and nothing after it.
+        moment = world.sql("west", COMMITTED)
+        marked(world, 3)
+        too_late(made, moment)
+        shipped(world, made, "shop-west", moment)
+        # Nothing is committed after the last row, nor archived: what is there is all that there was.
+        quiet = world.sql("west", NOW)
+        eventually(lambda: latest(made, "west", "shop-west") > moment_of(quiet), "time goes on where nobody writes")
+        source = {"SourceDBInstanceIdentifier": "shop-west"}
+        restore = "RestoreDBInstanceToPointInTime"
+        call(made, "west", restore, TargetDBInstanceIdentifier="moment", RestoreTime=moment, **source)
+        call(made, "west", restore, TargetDBInstanceIdentifier="quiet", RestoreTime=quiet, **source)
+        call(made, "west", restore, TargetDBInstanceIdentifier="latest", UseLatestRestorableTime="true", **source)
+        call(made, "west", "RestoreDBInstanceFromDBSnapshot", DBInstanceIdentifier="of-snapshot", DBSnapshotIdentifier="marked")
+        expected = {"moment": "1,2", "quiet": "1,2,3", "latest": "1,2,3", "of-snapshot": "1"}
+        for name, rows in expected.items():
+            is_now(made, "west", name, "available")
+            at = tag(database(made, "west", name), "Address")
+            equal(reached(world, at, MARKS), rows, f"rows of {name}")
+            equal(world.sql(f"west/{name}", RECOVERS), "f", f"{name} in recovery")
+            ways[name] = at
+        equal(len(set(ways.values())), 5, "endpoints")
+        reached(world, ways["moment"], "INSERT INTO ledger (n, via) VALUES (-100, 'marked')")
+        equal([world.sql("west", MARKS), world.sql("east", MARKS)], ["1,2,3"] * 2, "rows of the source and its replica")
+        again(world, made)
+        gone(world, made, list(expected))
+        broken_off(world, made)
+
+
+MARKS = "SELECT string_agg((-n)::text, ',' ORDER BY -n) FROM ledger WHERE via = 'marked'"
+IN_UTC = "SELECT to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+NOW = IN_UTC.format("clock_timestamp()")
+COMMITTED = IN_UTC.format("pg_xact_commit_timestamp(xmin)") + " FROM ledger WHERE n = -2"
+
+
+def marked(world: World, number: int) -> None:
+    world.sql("west", f"INSERT INTO ledger (n, via) VALUES (-{number}, 'marked')")
+
+
+def moment_of(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def latest(made: dict, place: str, name: str) -> datetime:
+    """Long ago as long as there is none."""
+    found = database(made, place, name)
+    return moment_of(tag(found, "LatestRestorableTime") if "<LatestRestorableTime>" in found else "1970-01-01T00:00:00Z")
+
+
+def shipped(world: World, made: dict, name: str, moment: str) -> None:
+    """Not after half a minute, but as soon as there is something."""
+    server = "west" if name == "shop-west" else f"west/{name}"
+
+    def reaches() -> bool:
+        world.sql(server, "SELECT pg_switch_wal()")
+        return latest(made, "west", name) > moment_of(moment)
+
+    eventually(reaches, f"{moment} of {name} can be restored")
+
+
+def too_late(made: dict, moment: str) -> None:
+    """What is not archived is not restored; nor is what is to come."""
+    time.sleep(3)  # by now it would have been said, if only time had to pass
+    soon = f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    assert latest(made, "west", "shop-west") < moment_of(moment), "the time of a row that is not archived counts as restorable"
+    for at in (moment, soon):
+        try:
+            more = {"SourceDBInstanceIdentifier": "shop-west", "RestoreTime": at}
+            call(made, "west", "RestoreDBInstanceToPointInTime", TargetDBInstanceIdentifier="late", **more)
+        except RuntimeError as refused:
+            assert "cannot be restored to" in str(refused), refused
+        else:
+            raise AssertionError(f"restored to {at}, which is not archived")
+
+
+def again(world: World, made: dict) -> None:
+    """The restored one has backups of its own, so that another can be made of it."""
+    since = world.sql("west/moment", NOW)
+    shipped(world, made, "moment", since)
+    more = {"SourceDBInstanceIdentifier": "moment", "TargetDBInstanceIdentifier": "again", "RestoreTime": since}
+    call(made, "west", "RestoreDBInstanceToPointInTime", **more)
+    is_now(made, "west", "again", "available")
+    equal(world.sql("west/again", MARKS), "1,2,100", "rows of one that was restored from a restored one")
+
+
+def gone(world: World, made: dict, names: list[str]) -> None:
+    """Deleted, also when it was killed, a server and its data are gone; the others stay until the world goes."""
+    data, alive = {name: world.data(f"west/{name}") for name in names}, world.data("west/again")
+    used = {segment_of(data[name]) for name in names}
+    equal(len(used & segments()), len(names), "shared memory of the restored servers")
+    world.fault("kill", f"west/{names[0]}", "postgres")
+    for name in names:
+        call(made, "west", "DeleteDBInstance", DBInstanceIdentifier=name, SkipFinalSnapshot="true")
+    for name in names:
+        eventually(lambda: not database(made, "west", name), f"{name} is deleted")
+        assert not os.path.exists(data[name]), f"the data of {name} is left"
+    equal(used & segments(), set(), "shared memory left")
+    equal(world.sql("west/again", RECOVERS), "f", "the one that is left in recovery")
+    assert os.path.exists(alive), "its data is elsewhere, so that nothing is proven of the others'"
+    call(made, "east", "DeleteDBInstance", DBInstanceIdentifier="shop-east", SkipFinalSnapshot="true")
+    eventually(lambda: not database(made, "east", "shop-east"), "shop-east is deleted")
+    assert not os.path.exists(world.data("east")), "the data of a region's own server is left"
+    assert "refused" in reached(world, world.region("east")["db"], "SELECT 1", 2), "it still listens"
+
+
+def broken_off(world: World, made: dict) -> None:
+    """A world goes while servers are made in it."""
+    number, more = world.id, {"SourceDBInstanceIdentifier": "again", "UseLatestRestorableTime": "true"}
+    begun = moment_of(world.sql("west/again", NOW)) - timedelta(minutes=5)
+    eventually(lambda: latest(made, "west", "again") > begun, "backups of the last one")
+    for name in ("midway", "waiting"):
+        call(made, "west", "RestoreDBInstanceToPointInTime", TargetDBInstanceIdentifier=name, **more)
+    eventually(lambda: os.path.exists(world.data("west/midway")), "the data of one that is being made")
+    known = segments()
+    world.do("down")
+    eventually(lambda: not traces(world.folder, number), "nothing is left", 5)
+    # Other worlds' servers come and go; what one that was killed has left there goes in time.
+    eventually(lambda: not segments(unused=True) - known, "no shared memory is left")

@@ -152,9 +152,9 @@ def later(attempts: Callable, wanted: Callable[[dict], bool], what: str, within:
     return eventually(found, what, within)
 
 
-def segments() -> set[str]:
+def segments(unused: bool = False) -> set[str]:
     with open("/proc/sysvipc/shm") as file:
-        return {line.split()[1] for line in file}
+        return {line.split()[1] for line in file if not unused or line.split()[6] == "0"}
 
 
 def segment_of(data: str) -> str:
