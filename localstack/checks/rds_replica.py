@@ -126,6 +126,7 @@ def expected(server: Server) -> None:
     eventually(told, "the bridge is told")
     found = [(t["event"], t["account"], t["region"], t["instance"], t["source"]) for t in told()]
     source = {"region": WEST, "instance": arn.split(":")[-1]}
+    source["resource"] = show(server, source["instance"], WEST)["DbiResourceId"]
     equal(found, [("created", MAIN, EAST, name, source)], "told")
     now = show(server, name)
     equal((now["DBInstanceStatus"], "Endpoint" in now), ("creating", False), "while the bridge works")

@@ -191,7 +191,7 @@ def told_of(server: Server) -> None:
     knob(server, source, WEST, latest_restorable_time=at.isoformat())
     snapshot(server, source, "bridged-restore-m")
     show(server, source, WEST)
-    named = {"region": WEST, "instance": source}
+    named = {"region": WEST, "instance": source, "resource": show(server, source, WEST)["DbiResourceId"]}
     told = {}
     for name in ("bridged-to-time", "bridged-to-snapshot"):
         told[name] = Told(name)
@@ -203,6 +203,7 @@ def told_of(server: Server) -> None:
             name = f"bridged-to-{name}"
             found = eventually(told[name], "the bridge is told")
             wanted = {"event": "restored", "account": MAIN, "region": WEST, "instance": f"{name}-{RUN}", "source": named}
+            wanted["resource"] = show(server, f"{name}-{RUN}", WEST)["DbiResourceId"]
             equal([{k: v for k, v in t.items() if k != "groups"} for t in found], [wanted | what], "told")
             equal(show(server, f"{name}-{RUN}", WEST)["DBInstanceStatus"], "creating", "status while the bridge works")
             told[name].go()
@@ -211,3 +212,43 @@ def told_of(server: Server) -> None:
         for name in told:
             expect(server, f"{name}-{RUN}", WEST, expected=False)
     server.client("rds", WEST).delete_db_snapshot(DBSnapshotIdentifier=f"bridged-restore-m-{RUN}")
+
+
+@check
+def real_backups(server: Server) -> None:
+    """an expected bridge is told of every snapshot: until the first is taken there is no restore window, and then what is set"""
+    name, told, client = f"real-{RUN}", Told("real"), server.client("rds", WEST)
+    expect(server, name, WEST, bridge=told.argv)
+    try:
+        database(server, "real", retention=0)
+        eventually(told, "the bridge is told")
+        told.go()
+        eventually(lambda: show(server, name, WEST)["DBInstanceStatus"] == "available", "available")
+    finally:
+        expect(server, name, WEST, expected=False)
+    told.halt()
+    client.modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=7, ApplyImmediately=True)
+    eventually(lambda: len(told()) == 2, "the bridge is told of the automated snapshot")
+    automated = client.describe_db_snapshots(DBInstanceIdentifier=name, SnapshotType="automated")["DBSnapshots"][0]
+    own = {"account": MAIN, "region": WEST, "instance": name, "resource": show(server, name, WEST)["DbiResourceId"]}
+    first = {**own, "event": "snapshot", "snapshot": automated["DBSnapshotIdentifier"], "automated": True}
+    equal({k: v for k, v in told()[1].items() if k != "groups"}, first, "told")
+    equal(automated["Status"], "creating", "the snapshot while the bridge works")
+    equal(backups(server, DBInstanceIdentifier=name)[0]["Status"], "creating", "backups while the bridge works")
+    told.go()
+    eventually(lambda: backups(server, DBInstanceIdentifier=name)[0]["Status"] == "active", "backups")
+    assert "RestoreWindow" not in backups(server, DBInstanceIdentifier=name)[0], "a window that nobody has set"
+    refused(STATE, lambda: restore(server, name, "real-x"))
+    until = datetime.now(UTC).replace(microsecond=0)
+    knob(server, name, WEST, earliest_restorable_time=until.isoformat(), latest_restorable_time=until.isoformat())
+    equal(backups(server, DBInstanceIdentifier=name)[0]["RestoreWindow"], dict.fromkeys(("EarliestTime", "LatestTime"), until), "window")
+    equal(show(server, name, WEST)["LatestRestorableTime"], until, "latest")
+    told.halt()
+    snapshot(server, name, "real-m")
+    eventually(lambda: len(told()) == 3, "the bridge is told of the snapshot")
+    equal({k: told()[2][k] for k in first}, {**first, "snapshot": f"real-m-{RUN}", "automated": False}, "told")
+    equal(show(server, name, WEST)["DBInstanceStatus"], "backing-up", "status while the bridge works")
+    refused(SNAPSHOT_STATE, lambda: from_snapshot(server, f"real-m-{RUN}", "real-x"))
+    told.go()
+    eventually(lambda: show(server, name, WEST)["DBInstanceStatus"] == "available", "available")
+    client.delete_db_snapshot(DBSnapshotIdentifier=f"real-m-{RUN}")

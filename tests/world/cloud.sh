@@ -8,20 +8,29 @@ api() {
   local place way
   echo "$localstack" > "$run/localstack"
   certificate
-  setsid /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}" \
-    >> "$dir/log/api.log" 2>&1 < /dev/null &
-  echo "$! $(started_at $!)" > "$run/forward.pid"
+  spawn_outside api /usr/bin/python3 -B "$here/lib/forward.py" "unix:$run/api" "tcp:${localstack#http://}"
   for place in $regions cloud; do
     for way in "tcp:$(address "$place" api):4566" "tls:$(address "$place" api):443:$dir/tls"; do
       spawn api "$place" /usr/bin/python3 -B "$here/lib/forward.py" "$way" "unix:$run/api"
     done
   done
+  echo "$localstack/$bucket" > "$run/bucket"
+  # Run where the data is. Once a server is an RDS instance, its WAL is kept by that one's resource, which no rename changes.
   cat > "$run/archive" <<SH
 #!/bin/sh
-exec curl -sf -m 20 -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 -u 111111111111:test \\
-  -T "\$1" "http://$(address east api):4566/$bucket/wal/\$2"
+set -e
+owner=\$(cat ../resource 2>/dev/null || true)
+curl -sf -m 20 -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 -u 111111111111:test \\
+  -T "\$1" "http://$(address east api):4566/$bucket/\${owner:+\$owner/}wal/\$2"
+case \$2 in *.*) ;; *) echo "\$2" > ../archived.new && mv ../archived.new ../archived ;; esac
 SH
-  chmod +x "$run/archive"
+  # What is not in the archive is the end of it (1); not to know ends the recovery (above 125).
+  cat > "$run/fetch" <<SH
+#!/bin/sh
+code=\$(curl -s -m 20 -o "\$2" -w '%{http_code}' "\$1") || exit 200
+case \$code in 200) ;; 404) rm -f "\$2"; exit 1 ;; *) exit 200 ;; esac
+SH
+  chmod +x "$run/archive" "$run/fetch"
   until_true 10 "the bucket" curl -sf -m 5 -X PUT "$localstack/$bucket"
 }
 

@@ -46,6 +46,37 @@ address() {
   echo "$net.$(number "$1").$host"
 }
 
+# A region's own server is called by the region: `west`. Of others, which AWS's API makes, region and instance: `west/NAME`.
+server_named() { if [ -z "${2:-}" ] || [ "$2" = "shop-$1" ]; then echo "$1"; else echo "$1/$2"; fi; }
+region_of() { echo "${1%%/*}"; }
+instance_of() { case $1 in */*) echo "${1#*/}" ;; *) echo "shop-$1" ;; esac; }
+need_server() {
+  need_region "$(region_of "$1")"
+  [ -d "$(place "$1")" ] || die "no server $1; there are: $(servers | tr '\n' ' ')"
+}
+servers() {
+  local region server
+  for region in $regions; do
+    echo "$region"
+    for server in "$run/$region/servers"/*/; do [ ! -d "$server" ] || echo "$region/$(basename "$server")"; done
+  done
+}
+
+# An endpoint belongs to a name, as in AWS: whoever gets the name is reached at it, and nobody else ever is.
+db_address() {
+  local region names line
+  region=$(region_of "$1") names="$run/${1%%/*}/names"
+  case $1 in
+    */*)
+      line=$(grep -nxF -- "${1#*/}" "$names" 2>/dev/null | cut -d: -f1) || true
+      [ -n "$line" ] || { echo "${1#*/}" >> "$names"; line=$(wc -l < "$names"); }
+      [ "$line" -le 150 ] || die "no address in $region for another name"
+      echo "$net.$(number "$region").$((99 + line))"
+      ;;
+    *) address "$region" db ;;
+  esac
+}
+
 is_region() { case " $regions " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 need_region() { is_region "$1" || die "no region $1; this world has: $regions"; }
 
@@ -57,13 +88,20 @@ spawn() {
   setsid ip netns exec "$(ns "$2")" "${@:3}" >> "$log" 2>&1 < /dev/null &
 }
 
-# PostgreSQL's programs, as its user, in a region. The socket is an abstract one, so it belongs to the namespace.
-as_postgres() {
-  local region=$1 bin
-  bin=$(postgres_bin)
-  (cd / && ip netns exec "$(ns "$region")" runuser -u postgres -- \
-    env PATH="$bin:$PATH" PGHOST=@postgres PGPASSFILE="$run/pgpass" PGCONNECT_TIMEOUT=5 "${@:2}")
+# The same outside of the namespaces: `down` ends it by what is noted here.
+spawn_outside() {
+  setsid "${@:2}" >> "$dir/log/$1.log" 2>&1 < /dev/null &
+  echo "$! $(started_at $!)" > "$run/$1.pid"
 }
+
+# PostgreSQL's programs, as its user, in a server's region. The socket is an abstract one, so it belongs to the namespace.
+as_postgres() {
+  local region bin
+  region=$(region_of "$1") bin=$(postgres_bin)
+  (cd / && ip netns exec "$(ns "$region")" runuser -u postgres -- \
+    env PATH="$bin:$PATH" PGHOST="$(socket "$1")" PGPASSFILE="$run/pgpass" PGCONNECT_TIMEOUT=5 "${@:2}")
+}
+socket() { case $1 in */*) echo "@${1#*/}" ;; *) echo @postgres ;; esac; }
 
 postgres_bin() {
   local found
@@ -71,21 +109,45 @@ postgres_bin() {
   dirname "${found:?PostgreSQL is not installed}"
 }
 
-data() { echo "$run/$1/disk/data"; }
+place() { case $1 in */*) echo "$run/${1%%/*}/servers/${1#*/}" ;; *) echo "$run/$1" ;; esac; }
+data() { echo "$(place "$1")/disk/data"; }
+
+# Room for a server: a disk of its own. Beside the data is what belongs to the name, and so is in no copy of the data.
+room() {
+  local at
+  at=$(place "$1")
+  mkdir -p "$at/disk"
+  chown postgres "$at"
+  mountpoint -q "$at/disk" ||
+    mount -t tmpfs -o "size=256m,mode=0700,uid=$(id -u postgres)" "world$id-$(region_of "$1")" "$at/disk"
+  printf "listen_addresses = '%s'\nunix_socket_directories = '%s'\n" "$(db_address "$1")" "$(socket "$1")" > "$at/disk/here.conf"
+}
 
 start_postgres() { pg_ctl "$1" start; }
-restart_postgres() { pg_ctl "$1" -m fast restart; }
 pg_ctl() {
-  as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$run/$1/postgres.log" -w -t 60 "${@:2}" > /dev/null 2>&1 ||
-    { tail -n 5 "$run/$1/postgres.log" >&2; die "PostgreSQL in $1 did not ${!#}"; }
+  try_pg_ctl "$@" || { tail -n 5 "$(place "$1")/postgres.log" >&2; die "PostgreSQL in $1 did not ${!#}"; }
 }
-serves() { [ -n "$(pids_of "$1" postgres)" ]; }
+try_pg_ctl() {
+  as_postgres "$1" pg_ctl -D "$(data "$1")" -l "$(place "$1")/postgres.log" -w -t 60 "${@:2}" > /dev/null 2>&1
+}
+serves() { [ -n "$(pids_of_server "$1")" ]; }
 stop_postgres() { ! serves "$1" || pg_ctl "$1" -m "${2:-fast}" stop; }
 
-# Makes a region's server anew, as a standby of another region's, where the slot for it is.
+# A server's processes are where its data is.
+pids_of_server() {
+  local pid name data
+  data=$(data "$1")
+  for pid in $(ip netns pids "$(ns "$(region_of "$1")")" 2>/dev/null); do
+    if [ "/proc/$pid/cwd" -ef "$data" ] && read -r name 2>/dev/null < "/proc/$pid/comm" && [ "$name" = postgres ]; then
+      echo "$pid"
+    fi
+  done
+}
+
+# Makes a server anew, as a standby of another one, where the slot $3 for it is.
 create_standby() {
-  as_postgres "$1" pg_basebackup -d "host=$(address "$2" db) user=repl application_name=$1" -D "$(data "$1")" \
-    -R -X stream -c fast -S "$1"
+  as_postgres "$1" pg_basebackup -d "host=$(db_address "$2") user=repl application_name=$(region_of "$1")" -D "$(data "$1")" \
+    -R -X stream -c fast -S "$3"
   start_postgres "$1"
 }
 

@@ -26,9 +26,8 @@ folders() {
   (umask 077; echo "*:*:*:repl:$(password repl)" > "$run/pgpass")
   chown postgres "$run/pgpass"
   for region in $regions; do
-    mkdir -p "$dir/$region" "$run/$region/disk"
-    chown postgres "$run/$region"
-    mount -t tmpfs -o "size=256m,mode=0700,uid=$(id -u postgres)" "world$id-$region" "$run/$region/disk"
+    mkdir -p "$dir/$region"
+    room "$region"
   done
   mkdir -p "$dir/cloud" "$dir/users"
 }
@@ -88,7 +87,11 @@ NFT
   for region in $regions; do
     inside "$region" nft -f - <<NFT
 table ip world {
-  chain group { type filter hook input priority 0; }
+  set closed { type ipv4_addr; }
+  chain group {
+    type filter hook input priority 0;
+    ip daddr @closed tcp dport 5432 tcp flags & (fin|syn|rst|ack) == syn counter drop
+  }
 }
 NFT
   done
@@ -104,8 +107,7 @@ create_primary() {
     > "$dir/log/initdb.log"
   # Nothing in it names a region, so that a copy serves in another one as it is, also after pg_rewind.
   cat >> "$data/postgresql.conf" <<CONF
-listen_addresses = '*'
-unix_socket_directories = '@postgres'
+include_if_exists '../here.conf'
 wal_level = replica
 hot_standby = on
 track_commit_timestamp = on
@@ -130,7 +132,7 @@ CONF
       >> "$data/postgresql.conf"
   fi
   cat > "$data/pg_hba.conf" <<HBA
-local all all peer
+local all,replication all peer
 host all all $net.0.0/16 scram-sha-256
 host replication repl $net.0.0/16 scram-sha-256
 HBA

@@ -9,15 +9,14 @@ from moto.rds.models import DBInstance, DBSnapshot
 from drctl_localstack import settings
 
 
-def keep(db: DBInstance, overlay, now: float) -> None:
-    """The first one is taken when backups are on, and none is left when they are off."""
+def keep(db: DBInstance, overlay, now: float) -> str | None:
+    """The first one is taken when backups are on, and none is left when they are off. Gives the name of one begun."""
     on = bool(db.backup_retention_period)
-    if not on and overlay.backups_since is not None:
-        overlay.backups_since = None
+    begun = overlay.backing_up is not None or overlay.backups_since is not None
+    if not on and begun:
+        overlay.backups_since = overlay.backing_up = None
         _drop(db)
-    elif on and overlay.backups_since is None:
-        overlay.backups_since = now
-        _take(db, now)
+    return _take(db, now) if on and not begun else None
 
 
 def own(db: DBInstance) -> dict[str, DBSnapshot]:
@@ -32,12 +31,20 @@ def _drop(db: DBInstance) -> None:
             del db.backend.database_snapshots[name]
 
 
-def _take(db: DBInstance, now: float) -> None:
+def _take(db: DBInstance, now: float) -> str:
     """Not moto's way, which counts it into the quota of manual ones."""
     db.add_event("DB_INSTANCE_BACKUP_START")
     snapshot = DBSnapshot(db.backend, db, _free_name(db, now), "automated")
+    snapshot.status = "creating"
     db.backend.database_snapshots[snapshot.db_snapshot_identifier] = snapshot
     snapshot.add_event("DB_SNAPSHOT_CREATE_AUTOMATED_START")
+    return snapshot.db_snapshot_identifier
+
+
+def taken(db: DBInstance, overlay, name: str, now: float) -> None:
+    overlay.backups_since = now
+    snapshot = db.backend.database_snapshots[name]
+    snapshot.status = "available"
     snapshot.add_event("DB_SNAPSHOT_CREATE_AUTOMATED_FINISH")
     db.add_event("DB_INSTANCE_BACKUP_FINISH")
 
@@ -51,9 +58,9 @@ def _free_name(db: DBInstance, now: float) -> str:
 
 
 def latest_restorable(db: DBInstance, overlay, now: float) -> datetime | None:
-    if not db.backup_retention_period:
+    if not db.backup_retention_period or overlay.backups_since is None:
         return None
-    if overlay.restorable_time:
+    if overlay.restorable_time or overlay.real_backups:
         return overlay.restorable_time
     return datetime.fromtimestamp(now, UTC) - _lag(overlay)
 
@@ -62,7 +69,7 @@ def window(db: DBInstance, overlay, now: float) -> tuple[datetime, datetime] | N
     """From when to when it can be restored: as far back as backups are kept, and were on. A first backup takes its time,
     here it is as if it had been taken when logs were last shipped, so that the window is never empty."""
     latest = latest_restorable(db, overlay, now)
-    if latest is None or overlay.backups_since is None:
+    if latest is None:
         return None
     kept = datetime.fromtimestamp(now, UTC) - timedelta(days=db.backup_retention_period)
     first = datetime.fromtimestamp(overlay.backups_since, UTC) - _lag(overlay)

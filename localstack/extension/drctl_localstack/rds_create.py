@@ -8,7 +8,7 @@ from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.services.moto import call_moto
 from moto.ec2 import ec2_backends
 from moto.rds.exceptions import DBParameterGroupNotFoundError
-from moto.rds.models import DBInstance, RDSBackend, rds_backends
+from moto.rds.models import DBInstance, DBSnapshot, RDSBackend, rds_backends
 
 from drctl_localstack import rds_expected
 from drctl_localstack import rds_overlay as overlays
@@ -55,9 +55,13 @@ def create_replica(context: RequestContext, request: dict) -> dict:
     _require_key(source, context.region, request.get("KmsKeyId"))
     require_groups(context, request.get("VpcSecurityGroupIds") or [])
     response = call_moto(context)
-    named = {"region": source.region, "instance": source.db_instance_identifier}
-    begin(find(context, name), {"event": "created", "source": named})
+    begin(find(context, name), {"event": "created", "source": named(source.region, source)})
     return response
+
+
+def named(region: str, source: DBInstance | DBSnapshot) -> dict:
+    """What a bridge is told of the instance that another one comes from; its resource stays the same when it is renamed."""
+    return {"region": region, "instance": source.db_instance_identifier, "resource": source.dbi_resource_id}
 
 
 def _named_source(context: RequestContext, name: str | None) -> DBInstance:

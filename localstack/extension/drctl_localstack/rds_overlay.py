@@ -44,6 +44,14 @@ class GroupChange:
 
 
 @dataclass
+class Backup:
+    """An automated snapshot that is being taken."""
+
+    snapshot: str
+    bridged: Future | None = None
+
+
+@dataclass
 class LagPoint:
     since: float
     seconds: float | None  # None: no data points from here on
@@ -66,6 +74,8 @@ class Overlay:
     replica_since: float | None = None
     replica_until: float | None = None
     backups_since: float | None = None
+    backing_up: Backup | None = None  # the first of them
+    real_backups: bool = False  # taken by a bridge, so only who looks at them knows how far they reach
     lag: list[LagPoint] = field(default_factory=list)
     bridge: Bridge | None = None
 
@@ -118,15 +128,27 @@ def settle(db: DBInstance, now: float) -> None:
         if now >= due and _really(db, overlay, overlay.promotion, {"event": "promoted"}):
             _finish_promotion(db, overlay, now if overlay.bridge else due)
     if not (overlay.busy and overlay.busy.status in ("creating", "deleting")) and not db.db_cluster_identifier:
-        rds_backups.keep(db, overlay, now)
+        _back_up(db, overlay, now)
 
 
-def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange, told: dict) -> bool:
+def _back_up(db: DBInstance, overlay: Overlay, now: float) -> None:
+    name = rds_backups.keep(db, overlay, now)
+    if name:
+        overlay.backing_up = Backup(name)
+    backup = overlay.backing_up
+    if backup and _really(db, overlay, backup, {"event": "snapshot", "snapshot": backup.snapshot, "automated": True}):
+        overlay.backing_up = None
+        overlay.real_backups = backup.bridged is not None
+        rds_backups.taken(db, overlay, backup.snapshot, now)
+
+
+def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange | Backup, told: dict) -> bool:
     """Has it happened where the instance's bridge leads? The first time that it is asked, the bridge is told."""
     if overlay.bridge is None:
         return True
     if change.bridged is None:
         names = {"account": db.account_id, "region": db.region, "instance": db.db_instance_identifier}
+        names["resource"] = db.dbi_resource_id
         change.bridged = overlay.bridge.start({**names, "groups": group_ids(db), **told})
     return bridges.did(change.bridged)
 
@@ -322,7 +344,7 @@ def _time(text: str | None) -> datetime | None:
 
 def _try_again(overlay: Overlay) -> None:
     """What the bridge of before failed to do, the new one is told as well."""
-    for change in (overlay.busy, overlay.promotion, overlay.group_change):
+    for change in (overlay.busy, overlay.promotion, overlay.group_change, overlay.backing_up):
         if change and change.bridged and change.bridged.done() and not change.bridged.result():
             change.bridged = None
 
@@ -361,4 +383,5 @@ def forget_knobs() -> None:
                     replica_since=overlay.replica_since,
                     replica_until=overlay.replica_until,
                     backups_since=overlay.backups_since,
+                    backing_up=overlay.backing_up,
                 )

@@ -8,7 +8,7 @@ from moto.rds.models import DBInstance, DBSnapshot, RDSBackend, rds_backends
 
 from drctl_localstack import rds_backups, rds_snapshots
 from drctl_localstack import rds_overlay as overlays
-from drctl_localstack.rds_create import add, begin, copy_of, forget_network
+from drctl_localstack.rds_create import add, begin, copy_of, forget_network, named
 from drctl_localstack.rds_rules import combination, find, invalid, require_free, require_groups, require_valid, state_error
 
 
@@ -18,7 +18,7 @@ def to_time(context: RequestContext, request: dict) -> dict:
     source = _source(context, request)
     require_free(context.account_id, context.region, name)
     at = _time(source, request)
-    told = {"event": "restored", "source": _named(source.region, source.db_instance_identifier)}
+    told = {"event": "restored", "source": named(source.region, source)}
     told["restore_time"] = at.isoformat()
     wanted = {**request, "SourceDBInstanceIdentifier": source.db_instance_identifier}
     wanted.pop("SourceDbiResourceId", None)
@@ -31,7 +31,7 @@ def from_snapshot(context: RequestContext, request: dict) -> dict:
     snapshot = rds_snapshots.find(context, request.get("DBSnapshotIdentifier") or "")
     require_free(context.account_id, context.region, name)
     rds_snapshots.require_available(snapshot)
-    told = {"event": "restored", "source": _named(snapshot.region, snapshot.db_instance_identifier)}
+    told = {"event": "restored", "source": named(snapshot.region, snapshot)}
     told["snapshot"] = snapshot.db_snapshot_identifier
     return _restored(context, {**request, "DBSnapshotIdentifier": snapshot.db_snapshot_identifier}, name, told)
 
@@ -43,10 +43,6 @@ def _restored(context: RequestContext, request: dict, name: str, told: dict) -> 
     response = call_moto_with_request(context, request)
     begin(find(context, name), told)
     return response
-
-
-def _named(region: str, name: str) -> dict:
-    return {"region": region, "instance": name}
 
 
 def _source(context: RequestContext, request: dict) -> DBInstance:

@@ -46,13 +46,15 @@ def create(context: RequestContext, request: dict) -> dict:
     response = call_moto(context)
     snapshot = find(context, response["DBSnapshot"]["DBSnapshotIdentifier"])
     snapshot.status = "creating"
-    overlays.of(db).busy = Busy("backing-up", time.time(), "db_snapshot_ms")
+    told = {"event": "snapshot", "snapshot": snapshot.db_snapshot_identifier, "automated": False}
+    overlays.of(db).busy = Busy("backing-up", time.time(), "db_snapshot_ms", told)
     _decorate(context, response["DBSnapshot"])
     return response
 
 
 def _taken(db: DBInstance, busy: Busy, end: float) -> None:
-    for snapshot in rds_backups.own(db).values():
+    snapshot = rds_backups.own(db).get(busy.told["snapshot"])
+    if snapshot:
         snapshot.status = "available"
 
 

@@ -1,7 +1,11 @@
 """The same servers and the same zone through AWS's API."""
 
 import json
+import os
 import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from checks.harness import (
     HERE,
@@ -13,6 +17,7 @@ from checks.harness import (
     later,
     segment_of,
     segments,
+    traces,
 )
 
 sys.path.insert(0, f"{HERE}/lib")
@@ -24,24 +29,37 @@ RECOVERS = "SELECT pg_is_in_recovery()"
 
 @check_apart_with_localstack
 def failover(folder: str) -> None:
-    """AWS's calls really fence, promote, redirect and lose no row; renamed instances make room for replicas, both ways"""
-    world = World(f"{folder}/aws", "--localstack", LOCALSTACK)
+    """AWS's calls really fence, promote, redirect and lose no row; a replica comes under a renamed instance's name, both ways"""
+    with of_aws(f"{folder}/aws") as (world, made):
+        failed_over(world, made)
+        came_back(world, made)
+        replaced(world, made, "west", "east", 1)
+        second(world, made)
+        promoted(world, made, "west")
+        segment = segment_of(world.region("east")["data"])
+        world.fault("kill", "east", "postgres")
+        replaced(world, made, "east", "west", 2)
+        assert segment not in segments(), "shared memory of the server that was killed is left"
+        used = {segment_of(world.data(server)) for server in ("west", "west/shop-west-old", "east", "east/shop-east-old")}
+        equal(len(used & segments()), 4, "servers with shared memory of their own")
+        world.fault("kill", "west/shop-west-old", "postgres")
+        number = world.id
+        world.do("down")
+        equal(used & segments(), set(), "shared memory left")
+        eventually(lambda: not traces(world.folder, number), "nothing is left of a world of four servers", 5)
+
+
+@contextmanager
+def of_aws(folder: str):
+    """A world of its own that is AWS's as well."""
+    world = World(folder, "--localstack", LOCALSTACK)
     try:
         words = (process := world.start()).communicate(timeout=60)[1]
         equal(process.returncode, 0, f"exit code of up: {words}")
         world.open()
         world.do("aws")
         with open(f"{world.folder}/aws.json") as file:
-            made = json.load(file)
-        failed_over(world, made)
-        came_back(world, made)
-        replaced(world, made, "west", "east", 1)
-        only_server(world, made)
-        promoted(world, made, "west")
-        segment = segment_of(world.region("east")["data"])
-        world.fault("kill", "east", "postgres")
-        replaced(world, made, "east", "west", 2)
-        assert segment not in segments(), "shared memory of the server that was killed is left"
+            yield world, json.load(file)
     finally:
         world.do("down")
 
@@ -104,45 +122,219 @@ def renamed(made: dict, place: str, name: str, new_name: str) -> None:
 
 
 def came_back(world: World, made: dict) -> None:
-    """As long as nobody has come in its place, the old primary is back under its own name, with its rows."""
-    rows = world.sql("west", "SELECT count(*) FROM ledger")
+    """The old primary lives on under another name, reached there and nowhere else, its fence with it; and is back."""
+    count, west = "SELECT count(*) FROM ledger", world.region("west")["db"]
+    rows, group = world.sql("west", count), {"VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"]["west"]["group"]}
     renamed(made, "west", "shop-west", "shop-west-aside")
+    aside = tag(database(made, "west", "shop-west-aside"), "Address")
+    assert aside != west, "the endpoint is still that of the old name"
+    assert "timeout" in reached(world, aside, count, 2), "a fence is lifted by another name"
+    call(made, "west", "ModifyDBInstance", DBInstanceIdentifier="shop-west-aside", **group)
+    eventually(lambda: reached(world, aside, count, None) == rows, "its rows are there, when it is open")
+    assert "refused" in reached(world, west, count, 2), "somebody listens at the old name's endpoint"
     renamed(made, "west", "shop-west-aside", "shop-west")
-    equal(world.sql("west", "SELECT count(*) FROM ledger"), rows, "rows of the one that came back")
-    equal(tag(database(made, "west", "shop-west"), "Address"), world.region("west")["db"], "its endpoint")
+    equal(tag(database(made, "west", "shop-west"), "Address"), west, "its endpoint")
+    equal(reached(world, west, count), rows, "rows of the one that came back")
+    assert "refused" in reached(world, aside, count, 2), "somebody listens at an endpoint that nobody has"
+
+
+def reached(world: World, address: str, text: str, code: int | None = 0) -> str:
+    """What a user of the application is answered at an endpoint."""
+    with open(world.facts["logins"]["app"]) as file:
+        login = json.load(file)
+    way = f"host={address} dbname=shop user={login['username']} password={login['password']} connect_timeout=2"
+    return world.do("in", "users", f"{world.facts['bin']}/psql", "-X", "-At", "-d", way, "-c", text, code=code).strip()
 
 
 def replaced(world: World, made: dict, place: str, source: str, row: int) -> None:
-    """The old primary makes room, a replica of the new one comes under its name, and what is written there is here."""
+    """The old primary lives on as it was, a replica of the new one comes under its name, and what is written there is here."""
     name, old = made["sites"][place]["instance"], f"{made['sites'][place]['instance']}-old"
     renamed(made, place, name, old)
-    gone = world.do("host", place, "psql", "-X", "-d", "shop", "-c", "SELECT 1", code=2)
-    assert "Connection refused" in gone, f"the renamed server is not stopped: {gone}"
-    assert old in tag(database(made, place, old), "Address"), "the renamed one's endpoint is still that of the server"
+    rows = world.sql(f"{place}/{old}", "SELECT count(*) FROM ledger")
     arn = tag(database(made, source, made["sites"][source]["instance"]), "DBInstanceArn")
     more = {"SourceDBInstanceIdentifier": arn, "VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"][place]["group"]}
     call(made, place, "CreateDBInstanceReadReplica", DBInstanceIdentifier=name, **more)
     is_now(made, place, name, "available")
     equal(tag(database(made, place, name), "Address"), world.region(place)["db"], "endpoint of the new one")
     world.sql(source, f"INSERT INTO ledger (n, via) VALUES (-{row}, 'replaced')")
-    rows = f"SELECT count(*) FROM ledger WHERE n = -{row}"
-    eventually(lambda: world.sql(place, rows) == "1", f"the row that was written in {source} is in {place}")
+    there = f"SELECT count(*) FROM ledger WHERE n = -{row}"
+    eventually(lambda: world.sql(place, there) == "1", f"the row that was written in {source} is in {place}")
     equal(world.sql(place, RECOVERS), "t", f"{place} in recovery")
+    equal(world.sql(f"{place}/{old}", "SELECT count(*) FROM ledger"), rows, "rows of the old one, which goes on")
+    equal(world.sql(f"{place}/{old}", RECOVERS), "f", "the old one in recovery")
+    at = {tag(database(made, place, each), "Address") for each in (name, old)}
+    equal(len(at), 2, "endpoints")
     since = world.sql(place, "SELECT pg_postmaster_start_time()")
     call(made, place, "RebootDBInstance", DBInstanceIdentifier=old)
     is_now(made, place, old, "available")
     equal(world.sql(place, "SELECT pg_postmaster_start_time()"), since, "when the server of the new one started")
 
 
-def only_server(world: World, made: dict) -> None:
-    """A second instance beside one that is alive gets none; it stays as it is until it is deleted, and disturbs nobody."""
-    arn = tag(database(made, "east", made["sites"]["east"]["instance"]), "DBInstanceArn")
-    second = {"DBInstanceIdentifier": "second"}
-    call(made, "west", "CreateDBInstanceReadReplica", **second, SourceDBInstanceIdentifier=arn)
-    account = Account(LOCALSTACK, made["account"])
-    mine = eventually(lambda: [b for b in account.bridges() if b["instance"] == "second" and b.get("failed")], "a failure")
-    assert "the only server in west is that of shop-west" in mine[0]["error"], mine
-    equal(tag(database(made, "west", "second"), "DBInstanceStatus"), "creating", "status of the second")
-    call(made, "west", "DeleteDBInstance", **second, SkipFinalSnapshot="true")
-    eventually(lambda: not database(made, "west", "second"), "it is deleted")
+def second(world: World, made: dict) -> None:
+    """Any name: a standby beside the others, with an endpoint and a group of its own; renamed, it goes on; deleted, it is gone."""
+    arn = tag(database(made, "east", "shop-east"), "DBInstanceArn")
+    more = {"SourceDBInstanceIdentifier": arn, "VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"]["west"]["group"]}
+    call(made, "west", "CreateDBInstanceReadReplica", DBInstanceIdentifier="second", **more)
+    is_now(made, "west", "second", "available")
+    renamed(made, "west", "second", "other")
+    at = tag(database(made, "west", "other"), "Address")
+    world.sql("east", "INSERT INTO ledger (n, via) VALUES (-9, 'second')")
+    there = "SELECT count(*) FROM ledger WHERE n = -9"
+    for address in (at, world.region("west")["db"]):
+        eventually(lambda: reached(world, address, there) == "1", f"the row that was written in east is at {address}")
+    assert "read-only" in reached(world, at, "INSERT INTO ledger (n) VALUES (-10)", 1), "the second standby takes writes"
+    fence = {"VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"]["west"]["fence_group"]}
+    call(made, "west", "ModifyDBInstance", DBInstanceIdentifier="other", **fence)
+    eventually(lambda: "timeout" in reached(world, at, there, None), "its group is closed")
+    equal(reached(world, world.region("west")["db"], there), "1", "the row at the first, whose group is open")
+    slots = "SELECT count(*) FROM pg_replication_slots WHERE active"
+    equal(world.sql("east", slots), "2", "standbys of east")
+    source_renamed(world, made, slots)
+    segment, place = segment_of(world.data("west/other")), os.path.dirname(os.path.dirname(world.data("west/other")))
+    call(made, "west", "DeleteDBInstance", DBInstanceIdentifier="other", SkipFinalSnapshot="true")
+    eventually(lambda: not database(made, "west", "other"), "it is deleted")
+    assert segment not in segments() and not os.path.exists(place), f"left in {place}"
+    assert "refused" in reached(world, at, there, 2), "somebody listens at the endpoint of the one that is deleted"
+    equal(world.sql("east", "SELECT count(*) FROM pg_replication_slots WHERE slot_name <> 'west' AND NOT active"), "0", "slots left")
     equal(world.sql("west", RECOVERS), "t", "west in recovery")
+
+
+def source_renamed(world: World, made: dict, slots: str) -> None:
+    """Standbys follow their source to its new name and back."""
+    for name, new, row in (("shop-east", "shop-east-new", 11), ("shop-east-new", "shop-east", 12)):
+        renamed(made, "east", name, new)
+        server = "east" if new == "shop-east" else f"east/{new}"
+        world.sql(server, f"INSERT INTO ledger (n, via) VALUES (-{row}, 'renamed')")
+        for standby in ("west", "west/other"):
+            there = f"SELECT count(*) FROM ledger WHERE n = -{row}"
+            eventually(lambda: world.sql(standby, there) == "1", f"{standby} follows {new}")
+
+
+@check_apart_with_localstack
+def restored(folder: str) -> None:
+    """an instance is made of a backup and the archive: to a moment, to the latest, of a snapshot; beside the old, and exactly"""
+    with of_aws(f"{folder}/restored") as (world, made):
+        ways = {"west": "shop-west"}
+        marked(world, 1)
+        snapshot = {"DBSnapshotIdentifier": "marked", "DBInstanceIdentifier": "shop-west"}
+        call(made, "west", "CreateDBSnapshot", **snapshot)
+        is_now(made, "west", "shop-west", "available")
+        marked(world, 2)
+        # Exactly when the second was committed: what was committed at that time is in, and nothing after it.
+        moment = world.sql("west", COMMITTED)
+        marked(world, 3)
+        too_late(made, moment)
+        shipped(world, made, "shop-west", moment)
+        # Nothing is committed after the last row, nor archived: what is there is all that there was.
+        quiet = world.sql("west", NOW)
+        eventually(lambda: latest(made, "west", "shop-west") > moment_of(quiet), "time goes on where nobody writes")
+        source = {"SourceDBInstanceIdentifier": "shop-west"}
+        restore = "RestoreDBInstanceToPointInTime"
+        call(made, "west", restore, TargetDBInstanceIdentifier="moment", RestoreTime=moment, **source)
+        call(made, "west", restore, TargetDBInstanceIdentifier="quiet", RestoreTime=quiet, **source)
+        call(made, "west", restore, TargetDBInstanceIdentifier="latest", UseLatestRestorableTime="true", **source)
+        call(made, "west", "RestoreDBInstanceFromDBSnapshot", DBInstanceIdentifier="of-snapshot", DBSnapshotIdentifier="marked")
+        expected = {"moment": "1,2", "quiet": "1,2,3", "latest": "1,2,3", "of-snapshot": "1"}
+        for name, rows in expected.items():
+            is_now(made, "west", name, "available")
+            at = tag(database(made, "west", name), "Address")
+            equal(reached(world, at, MARKS), rows, f"rows of {name}")
+            equal(world.sql(f"west/{name}", RECOVERS), "f", f"{name} in recovery")
+            ways[name] = at
+        equal(len(set(ways.values())), 5, "endpoints")
+        reached(world, ways["moment"], "INSERT INTO ledger (n, via) VALUES (-100, 'marked')")
+        equal([world.sql("west", MARKS), world.sql("east", MARKS)], ["1,2,3"] * 2, "rows of the source and its replica")
+        again(world, made)
+        gone(world, made, list(expected))
+        broken_off(world, made)
+
+
+MARKS = "SELECT string_agg((-n)::text, ',' ORDER BY -n) FROM ledger WHERE via = 'marked'"
+IN_UTC = "SELECT to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+NOW = IN_UTC.format("clock_timestamp()")
+COMMITTED = IN_UTC.format("pg_xact_commit_timestamp(xmin)") + " FROM ledger WHERE n = -2"
+
+
+def marked(world: World, number: int) -> None:
+    world.sql("west", f"INSERT INTO ledger (n, via) VALUES (-{number}, 'marked')")
+
+
+def moment_of(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def latest(made: dict, place: str, name: str) -> datetime:
+    """Long ago as long as there is none."""
+    found = database(made, place, name)
+    return moment_of(tag(found, "LatestRestorableTime") if "<LatestRestorableTime>" in found else "1970-01-01T00:00:00Z")
+
+
+def shipped(world: World, made: dict, name: str, moment: str) -> None:
+    """Not after half a minute, but as soon as there is something."""
+    server = "west" if name == "shop-west" else f"west/{name}"
+
+    def reaches() -> bool:
+        world.sql(server, "SELECT pg_switch_wal()")
+        return latest(made, "west", name) > moment_of(moment)
+
+    eventually(reaches, f"{moment} of {name} can be restored")
+
+
+def too_late(made: dict, moment: str) -> None:
+    """What is not archived is not restored; nor is what is to come."""
+    time.sleep(3)  # by now it would have been said, if only time had to pass
+    soon = f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    assert latest(made, "west", "shop-west") < moment_of(moment), "the time of a row that is not archived counts as restorable"
+    for at in (moment, soon):
+        try:
+            more = {"SourceDBInstanceIdentifier": "shop-west", "RestoreTime": at}
+            call(made, "west", "RestoreDBInstanceToPointInTime", TargetDBInstanceIdentifier="late", **more)
+        except RuntimeError as refused:
+            assert "cannot be restored to" in str(refused), refused
+        else:
+            raise AssertionError(f"restored to {at}, which is not archived")
+
+
+def again(world: World, made: dict) -> None:
+    """The restored one has backups of its own, so that another can be made of it."""
+    since = world.sql("west/moment", NOW)
+    shipped(world, made, "moment", since)
+    more = {"SourceDBInstanceIdentifier": "moment", "TargetDBInstanceIdentifier": "again", "RestoreTime": since}
+    call(made, "west", "RestoreDBInstanceToPointInTime", **more)
+    is_now(made, "west", "again", "available")
+    equal(world.sql("west/again", MARKS), "1,2,100", "rows of one that was restored from a restored one")
+
+
+def gone(world: World, made: dict, names: list[str]) -> None:
+    """Deleted, also when it was killed, a server and its data are gone; the others stay until the world goes."""
+    data, alive = {name: world.data(f"west/{name}") for name in names}, world.data("west/again")
+    used = {segment_of(data[name]) for name in names}
+    equal(len(used & segments()), len(names), "shared memory of the restored servers")
+    world.fault("kill", f"west/{names[0]}", "postgres")
+    for name in names:
+        call(made, "west", "DeleteDBInstance", DBInstanceIdentifier=name, SkipFinalSnapshot="true")
+    for name in names:
+        eventually(lambda: not database(made, "west", name), f"{name} is deleted")
+        assert not os.path.exists(data[name]), f"the data of {name} is left"
+    equal(used & segments(), set(), "shared memory left")
+    equal(world.sql("west/again", RECOVERS), "f", "the one that is left in recovery")
+    assert os.path.exists(alive), "its data is elsewhere, so that nothing is proven of the others'"
+    call(made, "east", "DeleteDBInstance", DBInstanceIdentifier="shop-east", SkipFinalSnapshot="true")
+    eventually(lambda: not database(made, "east", "shop-east"), "shop-east is deleted")
+    assert not os.path.exists(world.data("east")), "the data of a region's own server is left"
+    assert "refused" in reached(world, world.region("east")["db"], "SELECT 1", 2), "it still listens"
+
+
+def broken_off(world: World, made: dict) -> None:
+    """A world goes while servers are made in it."""
+    number, more = world.id, {"SourceDBInstanceIdentifier": "again", "UseLatestRestorableTime": "true"}
+    begun = moment_of(world.sql("west/again", NOW)) - timedelta(minutes=5)
+    eventually(lambda: latest(made, "west", "again") > begun, "backups of the last one")
+    for name in ("midway", "waiting"):
+        call(made, "west", "RestoreDBInstanceToPointInTime", TargetDBInstanceIdentifier=name, **more)
+    eventually(lambda: os.path.exists(world.data("west/midway")), "the data of one that is being made")
+    known = segments()
+    world.do("down")
+    eventually(lambda: not traces(world.folder, number), "nothing is left", 5)
+    # Other worlds' servers come and go; what one that was killed has left there goes in time.
+    eventually(lambda: not segments(unused=True) - known, "no shared memory is left")

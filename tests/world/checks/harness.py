@@ -82,6 +82,11 @@ class World:
     def region(self, name: str) -> dict:
         return self.facts["regions"][name]
 
+    def data(self, server: str) -> str:
+        """Of a region's own server, or of REGION/INSTANCE."""
+        region, _, instance = server.partition("/")
+        return f"{self.facts['run']}/{region}/servers/{instance}/disk/data" if instance else self.region(region)["data"]
+
     def sql(self, region: str, text: str, database: str = "shop") -> str:
         """As the host's superuser, from wherever the network still leads there."""
         return self.do("host", region, "psql", "-X", "-At", "-d", database, "-c", text).strip()
@@ -147,9 +152,9 @@ def later(attempts: Callable, wanted: Callable[[dict], bool], what: str, within:
     return eventually(found, what, within)
 
 
-def segments() -> set[str]:
+def segments(unused: bool = False) -> set[str]:
     with open("/proc/sysvipc/shm") as file:
-        return {line.split()[1] for line in file}
+        return {line.split()[1] for line in file if not unused or line.split()[6] == "0"}
 
 
 def segment_of(data: str) -> str:

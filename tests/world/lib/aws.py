@@ -75,22 +75,29 @@ def databases(aws: Account, world: dict, folder: str) -> dict:
         name, here = f"{world['database']}-{site}", {"region": region}
         here |= {"instance": name, "group": aws.group(region, "open"), "fence_group": aws.group(region, "fence")}
         common["VpcSecurityGroupIds_VpcSecurityGroupId_1"] = here["group"]
+        # Whoever comes to be in the region has a server of its own; the first gets the one that is there.
+        bridge = [f"{HERE}/rds", folder, site, here["fence_group"]]
+        where = {"account": aws.number, "region": region, "instance": "*"}
+        aws.control("rds", {**where, "expected": True, "bridge": bridge})
         if site == world["home"]:
             answer = aws.query("rds", region, "CreateDBInstance", DBInstanceIdentifier=name, **common, **source)
             arn = tag(answer, "DBInstanceArn")
         else:
             replica = {"SourceDBInstanceIdentifier": arn, "SourceRegion": REGIONS[world["home"]]}
             aws.query("rds", region, "CreateDBInstanceReadReplica", DBInstanceIdentifier=name, **common, **replica)
-        where = {"account": aws.number, "region": region, "instance": name}
-        bridge = [f"{HERE}/rds", folder, site, here["fence_group"]]
-        knobs = {"endpoint": {"address": world["regions"][site]["db"], "port": 5432}, "bridge": bridge}
-        aws.control("rds", {**where, **knobs})
-        # Whatever is created in the region later has the region's only server as well, if that is free.
-        aws.control("rds", {**where, "instance": "*", "expected": True, **knobs})
-        with open(f"{world['run']}/{site}/instance", "w") as file:
-            file.write(name)
+        available(aws, here)
         made[site] = here
     return made
+
+
+def available(aws: Account, site: dict) -> None:
+    end = time.monotonic() + 30
+    while "<DBInstanceStatus>available<" not in aws.query(
+        "rds", site["region"], "DescribeDBInstances", DBInstanceIdentifier=site["instance"]
+    ):
+        if time.monotonic() > end:
+            raise SystemExit(f"{site['instance']} is not available: {aws.bridges()}")
+        time.sleep(0.05)
 
 
 def zone(aws: Account, world: dict, folder: str) -> str:

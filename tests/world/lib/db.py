@@ -43,8 +43,9 @@ class World:
             self.login = json.load(file)
 
     def site(self, server: str | None) -> str | None:
-        """The region that has this database server."""
-        return next((name for name, region in self.regions.items() if region["db"] == server), None)
+        """The region that has this database server, by its address."""
+        subnet = server.rpartition(".")[0] if server else None
+        return next((name for name, region in self.regions.items() if region["subnet"].rpartition(".")[0] == subnet), None)
 
     def connect(self):
         """By name, so resolved anew each time."""
