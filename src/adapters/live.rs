@@ -10,6 +10,7 @@ use super::{Cloud, aws, local, postgres};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
+use crate::model::restore::{Part, Restore};
 use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
@@ -102,9 +103,40 @@ impl Live {
         }
     }
 
+    async fn restore(&self, part: Part, of: &Restore, key: &str) -> CallOutcome {
+        match self.way_in(&of.db).await {
+            Ok((endpoint, login)) => {
+                let done = self.postgres.restore(part, of, (&endpoint, &login), key).await;
+                let login = matches!(&done, CallOutcome::Refused { code, .. } if code == "Login");
+                self.forget_refused(&of.db, login);
+                done
+            }
+            Err(why) => CallOutcome::NotSent { why },
+        }
+    }
+
+    /// Checks the copy of a managed server, which is another server.
+    async fn check(&self, part: Part, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
+        let (endpoint, login) = match self.way_in(copy).await {
+            Ok(way) => way,
+            Err(why) => return CallOutcome::NotSent { why },
+        };
+        let live = match part {
+            Part::Loss => self.way_in(&of.db).await.ok(),
+            _ => None,
+        };
+        let live = live.as_ref().map(|(endpoint, login)| (endpoint.as_str(), login));
+        let done = self.postgres.check(part, of, (&endpoint, &login), live, key).await;
+        self.forget_refused(&of.db, matches!(&done, CallOutcome::Refused { code, .. } if code == "Login"));
+        done
+    }
+
     async fn observe_sql(&self, target: &Target) -> Observation {
         if let Target::Rebuild { db, key } = target {
             return self.rebuild(db, key).await;
+        }
+        if let Target::Restore { key, copy: Some(_), .. } = target {
+            return self.postgres.checked(key);
         }
         if let Target::Restore { db, key, .. } = target {
             return self.postgres.restoring(db, key).await;
@@ -284,14 +316,12 @@ impl Cloud for Live {
                     self.sql(action, key).await
                 }
                 Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
-                Action::Restore { part, of } => match self.way_in(&of.db).await {
-                    Ok((endpoint, login)) => {
-                        let done = self.postgres.restore(*part, of, (&endpoint, &login), key).await;
-                        let login = matches!(&done, CallOutcome::Refused { code, .. } if code == "Login");
-                        self.forget_refused(&of.db, login);
-                        done
+                Action::Restore { part, of } => match of.beside() {
+                    Some(copy) if matches!(part, Part::Verify | Part::Loss) => {
+                        self.check(*part, of, &copy, key).await
                     }
-                    Err(why) => CallOutcome::NotSent { why },
+                    Some(_) => self.aws.perform(action).await,
+                    None => self.restore(*part, of, key).await,
                 },
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
                 Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,

@@ -365,6 +365,9 @@ pub struct RestoreArgs {
     /// Every transaction that was committed by then is kept, and no later one; with a zone, or such as "15m ago"
     #[arg(long, value_name = "TIME")]
     pub to_time: Option<String>,
+    /// A snapshot instead of a time, of a managed instance
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["to_time", "timeline"])]
+    pub snapshot: Option<String>,
     /// The site whose server is restored [default: the one that takes the writes]
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,

@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Switch, Write};
 use super::ids::ComponentName;
 use super::place::Place;
-use super::restore::{Part, Restore};
+use super::state::InstanceSettings;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
 use super::target::{DatabaseRef, Engine};
+
+mod restoring;
 
 /// One call as it would be made by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,7 +74,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 describe_db(&db.place.region, &db.place.name, to),
             ]
         }
-        Action::Restore { part, of } => vec![restore_call(*part, of)],
+        Action::Restore { part, of } => restoring::calls(*part, of),
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Write(write) => vec![write_call(write)],
@@ -99,34 +101,6 @@ fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef) -> Call {
     call("host", "rejoin", &db.place.name, true, text)
 }
 
-fn restore_call(part: Part, of: &Restore) -> Call {
-    let host = of.db.host.as_ref();
-    let run =
-        host.map_or_else(String::new, |h| h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "));
-    let data = host.map_or("<data>", |h| h.data.as_str());
-    let (copy, before) = (format!("{data}.restored-{}", of.name), format!("{data}.before-{}", of.name));
-    let text = match part {
-        Part::Beside => format!(
-            "DRCTL_BACKUP={} DRCTL_FOLDER={copy}; {}; recovery_target_time = '{}', restore_command = '{}', recovery_target_action = 'pause'; pg_ctl -D {copy} start",
-            quoted(of.backup.as_ref().map_or("", |b| b.name.as_str())),
-            of.backups.fetch,
-            of.to_time,
-            of.backups.archive_get
-        ),
-        Part::Verify => format!(
-            "the invariants of the plan and its foreign keys, read from {copy}; pg_ctl stop; pg_checksums --check -D {copy}"
-        ),
-        Part::Loss => "pg_waldump from the position of the copy to the end of the live log".to_owned(),
-        Part::Swap => format!("promote {copy}; stop; mv {data} {before}; mv {copy} {data}; start"),
-        Part::PutBack => {
-            format!("only if nothing was written since: stop; mv {data} {copy}; mv {before} {data}; start")
-        }
-        Part::Destroy => format!("pg_ctl -D {copy} stop; rm -rf {copy}"),
-    };
-    let mutates = !matches!(part, Part::Verify | Part::Loss);
-    call("host", "restore", &of.db.place.name, mutates, format!("{run} sh   # {text}"))
-}
-
 fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
     let like = &replica.like;
     let mut text = format!(
@@ -137,21 +111,43 @@ fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
         quoted(&like.class),
         replica.security_groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
     );
-    let options = [
-        ("--db-subnet-group-name", like.subnet_group.clone()),
+    let own = [
         ("--db-parameter-group-name", like.creation_parameters().cloned()),
         ("--kms-key-id", like.creation_key(&replica.source_arn).cloned()),
+    ];
+    text.push_str(&options(like, own));
+    if like.protected {
+        text.push_str(" --deletion-protection");
+    }
+    text.push_str(&tags(&like.tags));
+    aws(db, "rds", "CreateDBInstanceReadReplica", true, text)
+}
+
+/// What makes a new instance like another one.
+fn options<const N: usize>(like: &InstanceSettings, more: [(&str, Option<String>); N]) -> String {
+    let common = [
+        ("--db-subnet-group-name", like.subnet_group.clone()),
         ("--storage-type", like.storage.clone()),
         ("--iops", like.creation_iops().map(|n| n.to_string())),
         ("--port", like.port.map(|n| n.to_string())),
     ];
-    for (option, value) in options.into_iter().filter_map(|(o, v)| Some((o, v?))) {
-        text.push_str(&format!(" {option} {}", quoted(&value)));
-    }
-    for (name, on) in [("multi-az", like.multi_az), ("publicly-accessible", like.public)] {
+    let all = common.into_iter().chain(more).filter_map(|(option, value)| Some((option, value?)));
+    let mut text: String = all.map(|(option, value)| format!(" {option} {}", quoted(&value))).collect();
+    let switches = [
+        ("multi-az", like.multi_az),
+        ("publicly-accessible", like.public),
+        ("enable-iam-database-authentication", like.iam_logins),
+    ];
+    for (name, on) in switches {
         text.push_str(&format!(" --{}{name}", if on { "" } else { "no-" }));
     }
-    aws(db, "rds", "CreateDBInstanceReadReplica", true, text)
+    text
+}
+
+fn tags(tags: &BTreeMap<String, String>) -> String {
+    let one = |(k, v): (&String, &String)| format!(" {}", quoted(&format!("Key={k},Value={v}")));
+    let all: String = tags.iter().map(one).collect();
+    if all.is_empty() { all } else { format!(" --tags{all}") }
 }
 
 fn fence_calls(f: &Fence) -> Vec<Call> {

@@ -23,11 +23,24 @@ const FETCHED_PER_S: u64 = 100 << 20;
 /// Bytes a second at which log is replayed, counted, or pages are checked. PostgreSQL publishes none; replay is one process.
 const READ_PER_S: u64 = 50 << 20;
 
+/// AWS publishes none for what it takes to make an instance from backups, whatever their size: it reads them when they are asked for.
+const NEW_INSTANCE: Dur = Dur::mins(20);
+
 /// How long a part of a restore takes by the bytes that it has to read.
 fn restore(part: Part, of: &Restore) -> Dur {
     let bytes = of.backup.as_ref().map_or(0, |b| b.bytes);
     let log = of.replay_bytes.unwrap_or(0);
     let rate = of.rates.map_or(FETCHED_PER_S, |r| r.fetched_per_s.max(1));
+    if of.instance().is_some() {
+        return match part {
+            Part::Beside => NEW_INSTANCE,
+            Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
+            Part::Loss => Dur::secs(10),
+            // AWS publishes neither a renaming's time nor a deletion's.
+            Part::Swap | Part::PutBack => Dur::mins(2),
+            Part::Destroy => Dur::mins(5),
+        };
+    }
     match part {
         Part::Beside => Dur::secs(10 + bytes / rate + log / READ_PER_S),
         Part::Verify => Dur::secs(5 + bytes / READ_PER_S),

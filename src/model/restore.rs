@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Undo};
-use super::state::JobStage;
+use super::state::{InstanceSettings, JobStage};
 use super::target::DatabaseRef;
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
@@ -24,6 +24,32 @@ pub struct Backups {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preload: Option<String>,
 }
+
+/// Where a copy comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A server of one's own: backups and log, reached from its host.
+    Own(Backups),
+    /// A managed instance: its service makes another one; how, nobody says while it is asked for its backups.
+    Managed(Option<Box<NewInstance>>),
+}
+
+/// A managed instance that is made from backups of another one, completely.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct NewInstance {
+    /// Its name while it stands beside the live one.
+    pub id: String,
+    /// The live one's name once it is set aside.
+    pub aside: String,
+    /// As the live one is.
+    pub like: InstanceSettings,
+    /// The groups that let the live one's clients in.
+    pub security_groups: Vec<String>,
+}
+
+/// The tag that tells whose copy an instance is: drctl deletes, and puts in place, only what bears it.
+pub const COPY_TAG: &str = "drctl:copy";
 
 /// What has to be true of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -72,8 +98,11 @@ pub struct Restore {
     /// How fast the last restore was fetched and replayed, in bytes a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
-    /// How backups are reached.
-    pub backups: Backups,
+    /// A snapshot that a person chose, of a managed instance; otherwise its log is replayed up to the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// Where the data come from.
+    pub source: Source,
     /// What has to be true of the copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invariants: Vec<Invariant>,
@@ -86,8 +115,25 @@ pub struct Restore {
 }
 
 impl Restore {
+    /// The copy of a managed instance, where one is made.
+    pub fn instance(&self) -> Option<&NewInstance> {
+        match &self.source {
+            Source::Managed(new) => new.as_deref(),
+            Source::Own(_) => None,
+        }
+    }
+
+    /// The server that the copy of a managed instance is while it stands beside the live one.
+    pub fn beside(&self) -> Option<DatabaseRef> {
+        let id = self.instance()?.id.clone();
+        Some(DatabaseRef { id, endpoint: None, ..self.db.clone() })
+    }
+
     /// Where the copy is made, in words.
     pub fn copy(&self) -> String {
+        if let Some(new) = self.instance() {
+            return format!("DB instance {} in {}", new.id, self.db.place.region);
+        }
         let data = self.db.host.as_ref().map_or("DATA", |h| h.data.as_str());
         format!("{data}.restored-{} on the host of {}", self.name, self.db.id)
     }
@@ -158,10 +204,18 @@ impl Part {
         let (id, at) = (&of.db.id, of.to_time);
         match self {
             Self::Beside => {
-                let from = of.backup.as_ref().map_or("its backup", |b| b.name.as_str());
+                let from = match (&of.source, &of.snapshot, &of.backup) {
+                    (Source::Managed(_), None, _) => "its automated backups",
+                    (_, _, Some(backup)) => backup.name.as_str(),
+                    _ => "its backup",
+                };
                 format!("restore {id} as of {at} beside it, from {from}")
             }
+            Self::Verify if of.instance().is_some() => {
+                format!("check the copy of {id}: invariants, foreign keys, every row")
+            }
             Self::Verify => format!("check the copy of {id}: invariants, foreign keys, every page"),
+            Self::Loss if of.instance().is_some() => format!("compare the rows of {id} and of its copy of {at}"),
             Self::Loss => format!("count what {id} holds and its copy of {at} does not"),
             Self::Swap => format!("put the copy of {at} in the place of {id}, which is kept aside"),
             Self::PutBack => format!("put the old data of {id} back"),
@@ -176,6 +230,9 @@ pub struct BackupsState {
     /// Why the time cannot be reached.
     #[serde(default)]
     pub failed: Option<String>,
+    /// The earliest and the latest time that a managed instance can be restored to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<(Timestamp, Timestamp)>,
     /// All of them, in the order of their list.
     #[serde(default)]
     pub all: Vec<Backup>,

@@ -1,6 +1,6 @@
 //! What adapters see: the state of one thing at one moment, in the provider's own terms where those matter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ pub struct DatabaseState {
 
 /// A managed instance's settings, as far as a replica does not take them from its source (Amazon RDS API Reference,
 /// `CreateDBInstanceReadReplica`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceSettings {
     /// Its ARN.
     pub arn: String,
@@ -142,7 +142,26 @@ pub struct InstanceSettings {
     /// How many days its backups are kept: without any it has no replicas.
     #[serde(default)]
     pub backup_days: u32,
+    /// Whether logins by IAM are let in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub iam_logins: bool,
+    /// Whether it cannot be deleted before that is switched off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// Its tags, but for those of AWS.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
+
+/// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
+pub const SERVING: &[&str] = &[
+    "available",
+    "backing-up",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "storage-optimization",
+];
 
 impl DatabaseState {
     /// Whether it is a replica.

@@ -186,6 +186,9 @@ pub enum Target {
         /// Which job.
         #[serde(default)]
         key: String,
+        /// The copy of a managed one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<String>,
     },
     /// A command that was started under a key.
     Command {
@@ -223,6 +226,9 @@ impl Target {
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } => "s3",
+            // Rows are read by whoever reads rows; instances are its service's.
+            Self::Restore { part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy, copy: Some(_), .. } => "rds",
+            Self::Backups(of) if of.db.engine == Engine::Rds => "rds",
             Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
             Self::Command { .. } => "command",
         }
@@ -268,7 +274,7 @@ impl Target {
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),
             // Two parts may be looked at together, and each is a job of its own.
-            Self::Restore { db, part, key } => {
+            Self::Restore { db, part, key, .. } => {
                 format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
             }
             Self::Command { key, .. } => format!("command/{key}"),

@@ -37,7 +37,11 @@ const RDS: Record = Record {
             "the ladder of ways to fence, tried in order",
         ),
         req("at", Shape::Map(&Shape::Record(&RDS_AT)), "its instance in each site"),
-        opt("verify", Shape::Record(&RDS_VERIFY), "the real write that proves a promotion"),
+        opt(
+            "verify",
+            Shape::Record(&VERIFY),
+            "the real write that proves a promotion, and what is true of a sound copy",
+        ),
         opt(
             "backup_every",
             Shape::Duration,
@@ -64,7 +68,7 @@ const POSTGRES: Record = Record {
         req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
         opt(
             "verify",
-            Shape::Record(&POSTGRES_VERIFY),
+            Shape::Record(&VERIFY),
             "the real write that proves a promotion, and what is true of a sound copy",
         ),
         opt(
@@ -138,7 +142,7 @@ const BACKUPS: Record = Record {
         ),
     ],
 };
-const POSTGRES_VERIFY: Record = Record {
+const VERIFY: Record = Record {
     name: "verify",
     fields: &[
         req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back"),
@@ -155,10 +159,6 @@ const INVARIANT: Record = Record {
         opt("at_least", Shape::Int(i64::MIN, i64::MAX), "no smaller number"),
         opt("database", Shape::Name, "the database; that of the endpoint if absent"),
     ],
-};
-const RDS_VERIFY: Record = Record {
-    name: "verify",
-    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back")],
 };
 const SQL_WRITE: Record =
     Record { name: "sql_write", fields: &[req("table", Shape::Name, "the table that canary rows go to")] };

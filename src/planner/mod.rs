@@ -92,6 +92,8 @@ pub struct Wanted {
     pub to_time: Timestamp,
     /// The timeline, where a person chose one.
     pub timeline: Option<u32>,
+    /// The snapshot, where a person chose one.
+    pub snapshot: Option<String>,
     /// How fast the last restore was.
     pub rates: Option<Rates>,
 }

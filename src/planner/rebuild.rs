@@ -160,7 +160,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
 }
 
 /// As it is, or, where it is gone, as it was.
-fn settings(draft: &Draft<'_>, db: &DatabaseRef) -> Option<InstanceSettings> {
+pub(super) fn settings(draft: &Draft<'_>, db: &DatabaseRef) -> Option<InstanceSettings> {
     match seen(draft, db)? {
         State::Database(d) => d.instance.as_deref().cloned(),
         _ => None,
@@ -176,7 +176,7 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a State> {
 }
 
 /// The groups that let clients in: those attached, or, of a fenced one, those that the fence took away.
-fn groups(draft: &Draft<'_>, db: &DatabaseRef) -> Vec<String> {
+pub(super) fn groups(draft: &Draft<'_>, db: &DatabaseRef) -> Vec<String> {
     let own = |groups: &[String]| !groups.is_empty() && groups != db.fence_group.as_slice();
     let attached: Vec<String> = match seen(draft, db) {
         Some(State::Database(d)) => d.security_groups.iter().cloned().collect(),

@@ -10,10 +10,10 @@ use super::{Refusal, Wanted, rebuild};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod, Gate};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
-use crate::model::restore::{BackupsState, Part, Restore};
+use crate::model::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
 use crate::model::runbook::{Intent, Need, OnFailure, Phase};
 use crate::model::state::State;
-use crate::model::target::{Engine, Target};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Database, Plan, Spec};
@@ -37,10 +37,6 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         let facts = format!("`{name}` is {}: only databases are restored", component.kind());
         return refuse(Rule::NotRecoverable, facts, "a component that is a database");
     };
-    if spec.engine != Engine::Postgres {
-        let facts = format!("`{name}` is {}", component.kind());
-        return refuse(Rule::NotImplemented, facts, "kind: postgres; RDS restores are still to come");
-    }
     let (Some(db), Some(at)) = (targets::database(plan, name, spec, site), spec.at.get(site)) else {
         return refuse(
             Rule::NotRecoverable,
@@ -48,10 +44,27 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
             "the site whose server takes the writes, with --site",
         );
     };
-    let Some(backups) = &at.backups else {
-        let facts = format!("the plan does not say how backups of {} are reached", db.id);
-        let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»)";
-        return refuse(Rule::NotRecoverable, facts, what);
+    let id = &db.id;
+    let source = match (spec.engine, &at.backups) {
+        (Engine::Postgres, _) if wanted.snapshot.is_some() => {
+            let facts = format!("{id} has no snapshots: its backups and its log lead to any time");
+            return refuse(Rule::NotRecoverable, facts, "--to-time TIME");
+        }
+        (Engine::Postgres, Some(backups)) => Source::Own(backups.value.clone()),
+        (Engine::Postgres, None) => {
+            let facts = format!("the plan does not say how backups of {id} are reached");
+            let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»)";
+            return refuse(Rule::NotRecoverable, facts, what);
+        }
+        (Engine::Rds, _) if wanted.timeline.is_some() => {
+            let facts = format!("{id} is restored by RDS, which knows the log of this very instance");
+            return refuse(Rule::NotRecoverable, facts, "no --timeline");
+        }
+        (Engine::Rds, _) if db.admin_secret.is_none() => {
+            let facts = format!("the plan gives no `admin` login for {id}: nobody could check its copy");
+            return refuse(Rule::NotRecoverable, facts, "`admin: {secret: ..}` beside its id");
+        }
+        (Engine::Rds, _) => Source::Managed(None),
     };
     Ok(Restore {
         name: Digest::of_fields(&[run.as_str().as_bytes(), name.as_str().as_bytes()]).as_str()[..16]
@@ -61,7 +74,8 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         timeline: wanted.timeline,
         replay_bytes: None,
         rates: wanted.rates,
-        backups: backups.value.clone(),
+        snapshot: wanted.snapshot.clone(),
+        source,
         invariants: spec.invariants.iter().map(|i| i.value.clone()).collect(),
         rows: spec.rows.clone(),
         canary: spec.canary_table.clone(),
@@ -108,7 +122,8 @@ pub fn derive(draft: &mut Draft<'_>) {
     measure.needs = all(&[counted, vec![fenced.clone()]].concat());
     let measured = draft.push(measure);
     let accepted = gate(draft, name, "exposure", &[measured]);
-    let needs = draft.hold(name, &[accepted, fenced]);
+    let held = draft.hold(name, &[accepted, fenced]);
+    let needs = set_aside(draft, &of, held);
     let swapped = part(draft, name, ("swap", Phase::Promote), (Part::Swap, &of), all(&needs));
     draft.notes.push(format!(
         "roles, passwords and grants of {} will be those of {}, and so will everything else in it",
@@ -182,7 +197,8 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
 fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component, &'p Database, Restore)> {
     let input = draft.input;
     let asked = input.request.restore.as_ref()?;
-    let of = match wanted(input.plan, site, asked, &input.request.run) {
+    let found = wanted(input.plan, site, asked, &input.request.run).and_then(|of| found(draft, of));
+    let of = match found {
         Ok(of) => of,
         Err(refusal) => {
             draft.refuse(refusal);
@@ -191,46 +207,103 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
     };
     let component = input.plan.components.get(&asked.component)?;
     let Spec::Database(spec) = &component.spec else { return None };
-    let name = &component.name;
-    let mut refuse = |facts: String, what: &str| {
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
-        None
+    Some((component, spec, of))
+}
+
+/// With the backup that it begins with.
+fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
+    let (input, id) = (draft.input, &of.db.id);
+    let refuse = |rule: Rule, facts: String, what: &str| {
+        Err(Refusal::new(rule, Some(&of.db.component), facts, what.to_owned()))
     };
     if of.to_time >= input.now {
-        return refuse(
-            format!("{} is not over yet; it is {} now", of.to_time, input.now),
-            "a time that is over",
-        );
+        let facts = format!("{} is not over yet; it is {} now", of.to_time, input.now);
+        return refuse(Rule::NotRecoverable, facts, "a time that is over");
     }
     let state = match input.estate.now(&Target::Backups(Box::new(of.clone()))) {
         Some(Observation::Value { state: State::Backups(state), .. }) => state.as_ref().clone(),
-        Some(other) => return refuse(format!("{}: {}", of.db.id, other.why_not()), "a host that answers"),
-        None => return refuse(format!("nobody asked {} for its backups", of.db.id), "drctl restore"),
+        Some(other) => {
+            let who = if of.db.engine == Engine::Rds { "credentials for RDS there" } else { "a host that answers" };
+            return refuse(Rule::NotRecoverable, format!("{id}: {}", other.why_not()), who);
+        }
+        None => {
+            return refuse(Rule::NotRecoverable, format!("nobody asked {id} for its backups"), "drctl restore");
+        }
     };
     let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, .. } = state;
     if let Some(why) = failed {
         if why.contains("another restore of this server runs") {
             let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
-            draft.refuse(Refusal::new(Rule::ComponentBusy, Some(name), why, what.to_owned()));
-            return None;
+            return refuse(Rule::ComponentBusy, why, what);
         }
-        return refuse(why, "another time, or the backups and the log that lead to this one");
-    }
-    let Some(backup) = chosen else {
-        return refuse(format!("no backup leads to {}", of.to_time), "another time");
-    };
-    let room = backup.bytes.saturating_add(of.backups.reserve_bytes);
-    if free_bytes < room {
-        let facts = format!(
-            "{} has {free_bytes} bytes free, and {room} are needed: {} for backup {}, and {} that stay free",
-            of.db.id, backup.bytes, backup.name, of.backups.reserve_bytes
+        return refuse(
+            Rule::NotRecoverable,
+            why,
+            "another time, or the backups and the log that lead to this one",
         );
-        return refuse(facts, "more room beside the data, or a smaller `reserve_gib`");
     }
+    let made = match &of.source {
+        Source::Own(by) => enough_room(&of, by, chosen, free_bytes).map(|b| (of.source.clone(), Some(b))),
+        Source::Managed(_) => {
+            new_instance(draft, &of.db).map(|new| (Source::Managed(Some(Box::new(new))), chosen))
+        }
+    };
+    let (source, backup) = match made {
+        Ok(made) => made,
+        Err((facts, what)) => return refuse(Rule::NotRecoverable, facts, what),
+    };
     if let Some((chosen, live)) = timelines.filter(|(chosen, live)| chosen != live) {
         draft.notes.push(format!("{} is of timeline {chosen}, which timeline {live} left", of.to_time));
     }
-    Some((component, spec, Restore { backup: Some(backup), replay_bytes, ..of }))
+    Ok(Restore { backup, replay_bytes, source, ..of })
+}
+
+/// What is missing, and what would help.
+type Missing = (String, &'static str);
+
+fn enough_room(of: &Restore, by: &Backups, chosen: Option<Backup>, free_bytes: u64) -> Result<Backup, Missing> {
+    let Some(backup) = chosen else {
+        return Err((format!("no backup leads to {}", of.to_time), "another time"));
+    };
+    let room = backup.bytes.saturating_add(by.reserve_bytes);
+    if free_bytes < room {
+        let facts = format!(
+            "{} has {free_bytes} bytes free, and {room} are needed: {} for backup {}, and {} that stay free",
+            of.db.id, backup.bytes, backup.name, by.reserve_bytes
+        );
+        return Err((facts, "more room beside the data, or a smaller `reserve_gib`"));
+    }
+    Ok(backup)
+}
+
+/// An instance like the live one, under a name of its own.
+fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
+    let Some(like) = rebuild::settings(draft, db) else {
+        let facts = format!("{} was not seen: nobody knows what its copy is to be like", db.id);
+        return Err((facts, "credentials for its region, then again"));
+    };
+    let security_groups = rebuild::groups(draft, db);
+    if security_groups.is_empty() {
+        let facts = format!("{} has only its fence's group, and no run here knows which groups it had before", db.id);
+        return Err((facts, "its own groups attached again, once it is sure that nobody writes to it"));
+    }
+    let run = &draft.input.request.run;
+    let (id, aside) = (rebuild::aside(&format!("copy-of-{}", db.id), run), rebuild::aside(&db.id, run));
+    Ok(NewInstance { id, aside, like, security_groups })
+}
+
+/// A managed instance gives its name to its copy, and is kept under another one. Up to then everything can be taken back.
+fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
+    let Some(new) = of.instance() else { return needs };
+    let (name, to) = (&of.db.component, new.aside.clone());
+    draft.notes.push(format!(
+        "{} is kept as {to}, fenced as it is, and is paid for until somebody who needs nothing of it any more deletes it",
+        of.db.id
+    ));
+    let action = Action::Rename { db: of.db.clone(), to };
+    let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), action);
+    aside.needs = all(&needs);
+    vec![draft.push(aside)]
 }
 
 /// What putting a copy in place needs besides the copy.
@@ -240,7 +313,8 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
     let mut refuse = |facts: String, what: &str| {
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
-    if !spec.fence.contains(&FenceMethod::Sql) {
+    // Of a managed one the fence by group ends with a restart, and nobody could have written after that.
+    if !spec.fence.contains(&FenceMethod::Sql) && (of.instance().is_none() || spec.fence.is_empty()) {
         let facts = format!("`{name}` has no fence by SQL: nobody could tell when the last write was");
         refuse(facts, "fence: [sql]");
     }

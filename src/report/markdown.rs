@@ -55,7 +55,7 @@ From backup `{{ x.backup or 'none' }}`{% if x.fetched_bytes %} ({{ x.fetched_byt
 {% endif %}{% if x.kept %}
 The data from before are kept on the host in `{{ x.kept }}`.
 {% endif %}{% if x.destroyed %}
-Removed: `{{ x.destroyed.folder }}`, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it.
+Removed: `{{ x.destroyed.folder }}`{% if x.destroyed.files %}, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it{% endif %}.
 {% endif %}{% for remark in x.remarks %}
 - {{ remark }}{% endfor %}
 {% endfor %}

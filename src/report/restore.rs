@@ -126,12 +126,12 @@ pub fn sentence(found: &Found) -> Option<String> {
     }
     parts.extend(found.loss.as_ref().map(lost));
     parts.extend(found.kept.as_ref().map(|kept| format!("the data from before are kept in {kept}")));
-    if let Some(gone) = &found.destroyed {
-        parts.push(format!(
-            "{} is gone ({} files, {} bytes), and no process uses it",
-            gone.folder, gone.files, gone.bytes
-        ));
-    }
+    parts.extend(found.destroyed.as_ref().map(|gone| match gone.files {
+        0 => format!("{} is gone", gone.folder),
+        files => {
+            format!("{} is gone ({files} files, {} bytes), and no process uses it", gone.folder, gone.bytes)
+        }
+    }));
     parts.extend(found.remarks.iter().cloned());
     (!parts.is_empty()).then(|| parts.join("; "))
 }

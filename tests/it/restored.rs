@@ -115,7 +115,7 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     let component = ComponentName::new("db");
     let mut rig = Rig::new(plan(PLAN), "calm", 1);
     rig.intent = Intent::Restore;
-    rig.restore = Some(Wanted { component, to_time: BEGAN - Dur::mins(15), timeline: None, rates: None });
+    rig.restore = Some(Wanted { component, to_time: BEGAN - Dur::mins(15), timeline: None, snapshot: None, rates: None });
     rig.waivers = vec![Waiver {
         rule: Rule::ExposureAboveRpo,
         component: None,

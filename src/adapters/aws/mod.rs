@@ -10,6 +10,7 @@ mod error;
 mod guard;
 mod identity;
 mod rds;
+mod restore;
 mod route53;
 mod secrets;
 mod throttle;
@@ -149,7 +150,19 @@ impl Aws {
 
     async fn observe_at(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         match targets.first() {
-            Some(Target::Database(_) | Target::Fence { .. }) => self.databases(place, targets).await,
+            // One describe for all; a list of backups is another call, and is asked for by itself.
+            Some(Target::Backups(_)) => {
+                let asks = targets.iter().map(|t| async move {
+                    match t {
+                        Target::Backups(of) => self.backups(of).await,
+                        _ => Observation::NotFound { observed_at: self.now() },
+                    }
+                });
+                futures_util::future::join_all(asks).await
+            }
+            Some(Target::Database(_) | Target::Fence { .. } | Target::Restore { .. }) => {
+                self.databases(place, targets).await
+            }
             Some(Target::Group(_)) => self.groups(place, targets).await,
             Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,
             Some(Target::Identity { .. }) => {
@@ -167,6 +180,7 @@ impl Aws {
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
             Action::Promote { db, backup_days } => self.promote(db, *backup_days).await,
+            Action::Restore { part, of } => self.restore(*part, of).await,
             Action::Rename { db, to } => self.rename(db, to).await,
             Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
             Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,

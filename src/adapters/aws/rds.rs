@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{DbInstance, Filter, SourceType};
+use aws_sdk_rds::types::{DbInstance, Filter, SourceType, Tag};
 
-use super::Aws;
 use super::error::Failure;
+use super::{Aws, restore};
 use crate::inventory::Observation;
 use crate::model::action::{Fence, NewReplica};
 use crate::model::place::Place;
+use crate::model::restore::COPY_TAG;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::{Dur, Timestamp};
@@ -29,7 +30,7 @@ const SKEW: Dur = Dur::mins(1);
 impl Aws {
     /// Looks at databases and at fences by security group, with one describe for all.
     pub(super) async fn databases(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
-        let ids: BTreeSet<&str> = targets.iter().filter_map(|t| id_of(t)).collect();
+        let ids: BTreeSet<&str> = targets.iter().flat_map(|t| restore::names(t)).collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let found = self.describe_databases(place, &ids).await;
         let restarts = match &found {
@@ -41,7 +42,10 @@ impl Aws {
                 Ok(all) => all,
                 Err(failure) => return failure.clone().observation(self.now()),
             };
-            let Some(db) = id_of(target).and_then(|id| all.get(id)) else {
+            if matches!(target, Target::Restore { .. }) {
+                return self.restoring(target, all);
+            }
+            let Some(db) = id_of_instance(target).and_then(|id| all.get(id)) else {
                 return Observation::NotFound { observed_at: self.now() };
             };
             match target {
@@ -66,7 +70,7 @@ impl Aws {
             Target::Fence { db, .. } => all.get(&db.id).is_some_and(|now| is_alone(now, db)),
             _ => false,
         };
-        let ids: BTreeSet<&str> = targets.iter().filter(isolated).filter_map(|t| id_of(t)).collect();
+        let ids: BTreeSet<&str> = targets.iter().filter(isolated).filter_map(|t| id_of_instance(t)).collect();
         let asks: Vec<Option<&str>> = match ids.len() {
             0 => Vec::new(),
             1..=FEW => ids.into_iter().map(Some).collect(),
@@ -115,7 +119,7 @@ impl Aws {
         }
     }
 
-    async fn describe_databases(
+    pub(super) async fn describe_databases(
         &self,
         place: &Place,
         ids: &[&str],
@@ -305,9 +309,16 @@ impl Aws {
             .set_iops(like.creation_iops())
             .set_port(like.port)
             .multi_az(like.multi_az)
-            .publicly_accessible(like.public);
+            .publicly_accessible(like.public)
+            .enable_iam_database_authentication(like.iam_logins)
+            .set_deletion_protection(like.protected.then_some(true))
+            .set_tags(Some(built(&like.tags)));
         self.once("rds", &db.place, call.send()).await.map(|_| None)
     }
+}
+
+pub(super) fn built(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect()
 }
 
 /// What another instance like it is made from.
@@ -327,10 +338,19 @@ fn settings(db: &DbInstance) -> InstanceSettings {
         multi_az: db.multi_az().unwrap_or(false),
         public: db.publicly_accessible().unwrap_or(false),
         backup_days: db.backup_retention_period().and_then(|d| u32::try_from(d).ok()).unwrap_or(0),
+        iam_logins: db.iam_database_authentication_enabled().unwrap_or(false),
+        protected: db.deletion_protection().unwrap_or(false),
+        // Nobody but AWS may set its own; a copy of a copy has another first name.
+        tags: tags(db).into_iter().filter(|(k, _)| !k.starts_with("aws:") && k != COPY_TAG).collect(),
     }
 }
 
-fn id_of<'t>(target: &&'t Target) -> Option<&'t str> {
+pub(super) fn tags(db: &DbInstance) -> BTreeMap<String, String> {
+    let tag = |t: &Tag| Some((t.key()?.to_owned(), t.value().unwrap_or_default().to_owned()));
+    db.tag_list().iter().filter_map(tag).collect()
+}
+
+pub(super) fn id_of_instance(target: &Target) -> Option<&str> {
     match target {
         Target::Database(db) | Target::Fence { db, .. } => Some(&db.id),
         _ => None,
@@ -357,6 +377,6 @@ fn endpoint(db: &DbInstance) -> Option<String> {
     Some(format!("{}:{}/{}", at.address()?, at.port().unwrap_or(5432), db.db_name().unwrap_or_default()))
 }
 
-fn missing(id: &str) -> Failure {
+pub(super) fn missing(id: &str) -> Failure {
     Failure::Code { code: "DBInstanceNotFound".to_owned(), why: format!("{id} does not exist"), status: 404 }
 }

@@ -93,7 +93,10 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Told>), 
     if fenced.is_empty() {
         return Ok((open_state("application roles may log in"), None));
     }
-    let partial = |proof: String| (FenceState { stage: FenceStage::Partial, ..open_state(&proof) }, None);
+    let word = note(client).await?.split(' ').next().filter(|m| m.starts_with(WORD)).map(str::to_owned);
+    let partial = |proof: String| {
+        (FenceState { stage: FenceStage::Partial, word: word.clone(), ..open_state(&proof) }, None)
+    };
     if let Some(role) = roles(client).await?.first() {
         return Ok(partial(format!("role {role} may log in")));
     }
@@ -111,7 +114,6 @@ pub(super) async fn look(client: &Client) -> Result<(FenceState, Option<Told>), 
     let last_commit = last_commit(client).await?;
     // Read last: every commit that was ever acknowledged is before it.
     let wal = server::end_of_log(client).await?;
-    let word = note(client).await?.split(' ').next().filter(|m| m.starts_with(WORD)).map(str::to_owned);
     let held = FenceState { proven: true, stage: FenceStage::Proven, wal, word, ..open_state(&proof) };
     Ok((held, last_commit))
 }

@@ -9,6 +9,7 @@ mod rejoin;
 mod restore;
 mod server;
 mod tls;
+mod verify;
 
 use std::time::Duration;
 
@@ -125,36 +126,17 @@ impl Commit {
 pub struct Postgres {
     world: World,
     settings: SqlSettings,
+    jobs: verify::Jobs,
 }
 
 impl Postgres {
     /// Nothing is connected to before the first look.
-    pub const fn new(world: World, settings: SqlSettings) -> Self {
-        Self { world, settings }
+    pub fn new(world: World, settings: SqlSettings) -> Self {
+        Self { world, settings, jobs: verify::Jobs::default() }
     }
 
     async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
-        let (host, port, named) = parts(endpoint)?;
-        let mut config = Config::new();
-        config
-            .host(host)
-            .port(port)
-            .user(&login.username)
-            .password(&login.password)
-            .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
-            .application_name(APPLICATION)
-            .options(format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}"))
-            .connect_timeout(CONNECT)
-            .tcp_user_timeout(Duration::from_secs(10));
-        let connected = tls::connect(&config, host, &self.settings).await;
-        connected.map_err(|error| match error {
-            tls::ConnectError::Tls(why) => Failure::Unreachable(why),
-            tls::ConnectError::Postgres(error) => match error.as_db_error() {
-                Some(db) if db.code().code().starts_with("28") => Failure::Login(db.message().to_owned()),
-                Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
-                None => Failure::Unreachable(with_cause(&error)),
-            },
-        })
+        connect(&self.settings, endpoint, login).await
     }
 
     /// Runs something within the limit on everything.
@@ -303,6 +285,40 @@ impl Postgres {
         }
     }
 
+    /// Starts to check a copy that a service made. What is found is what looks of this process then see.
+    pub async fn check(
+        &self,
+        part: Part,
+        of: &Restore,
+        copy: (&str, &Login),
+        live: Option<(&str, &Login)>,
+        key: &str,
+    ) -> CallOutcome {
+        let way = |(endpoint, login): (&str, &Login)| verify::Way {
+            endpoint: endpoint.to_owned(),
+            login: login.clone(),
+            settings: self.settings.clone(),
+        };
+        let copy = way(copy);
+        // An address that is new may not be known everywhere: then nothing was begun.
+        match self.within(copy.reader(None)).await {
+            Ok(_) => {
+                self.jobs.begin(part, of.clone(), (copy, live.map(way)), key);
+                CallOutcome::Accepted { token: None }
+            }
+            Err(Failure::Login(why)) => {
+                let why = format!("{why}; the logins of {} are those of {}", of.copy(), of.to_time);
+                Failure::Login(why).outcome()
+            }
+            Err(failure) => CallOutcome::NotSent { why: failure.why() },
+        }
+    }
+
+    /// How far such a check is.
+    pub fn checked(&self, key: &str) -> Observation {
+        self.seen(State::Restore(Box::new(self.jobs.look(key))))
+    }
+
     /// How far a part of a restore is.
     pub async fn restoring(&self, db: &DatabaseRef, key: &str) -> Observation {
         let (stage, tail, found) = match self.within(host::look(db, key)).await {
@@ -408,6 +424,31 @@ impl Postgres {
             Err(failure) => failure.outcome(),
         }
     }
+}
+
+/// A session of drctl's.
+async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Result<Client, Failure> {
+    let (host, port, named) = parts(endpoint)?;
+    let mut config = Config::new();
+    config
+        .host(host)
+        .port(port)
+        .user(&login.username)
+        .password(&login.password)
+        .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
+        .application_name(APPLICATION)
+        .options(format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}"))
+        .connect_timeout(CONNECT)
+        .tcp_user_timeout(Duration::from_secs(10));
+    let connected = tls::connect(&config, host, settings).await;
+    connected.map_err(|error| match error {
+        tls::ConnectError::Tls(why) => Failure::Unreachable(why),
+        tls::ConnectError::Postgres(error) => match error.as_db_error() {
+            Some(db) if db.code().code().starts_with("28") => Failure::Login(db.message().to_owned()),
+            Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
+            None => Failure::Unreachable(with_cause(&error)),
+        },
+    })
 }
 
 /// Host, port and database of `host:port/database`.

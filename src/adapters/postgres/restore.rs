@@ -4,7 +4,7 @@ use super::Failure;
 use super::host::{Asked, head, time, way, word};
 use super::identifier;
 use crate::model::restore::{
-    Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore,
+    Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore, Source,
 };
 use crate::model::target::Host;
 use crate::model::time::Dur;
@@ -16,6 +16,7 @@ const JOB: &str = concat!(
     include_str!("restore/common.sh"),
     include_str!("restore/look.sh"),
     include_str!("restore/beside.sh"),
+    include_str!("restore/foreign_keys.sh"),
     include_str!("restore/verify.sh"),
     include_str!("restore/swap.sh"),
     include_str!("restore/job.sh"),
@@ -34,6 +35,9 @@ pub(super) fn job(
     (key, inline): (&str, bool),
 ) -> Result<String, Failure> {
     let way = way(live.endpoint, live.login, live.tls)?;
+    let Source::Own(backups) = &of.source else {
+        return Err(Failure::Refused("NoBackups".to_owned(), format!("{} has no backups of its own", of.db.id)));
+    };
     let database = live.endpoint.split_once('/').map_or("postgres", |(_, database)| database);
     let text = |number: Option<String>| number.unwrap_or_default();
     let fields = [
@@ -42,11 +46,11 @@ pub(super) fn job(
         ("TIME", of.to_time.to_string()),
         ("BACKUP", of.backup.as_ref().map_or_else(String::new, |b| b.name.clone())),
         ("TIMELINE", text(of.timeline.map(|t| t.to_string()))),
-        ("BACKUP_LIST", of.backups.list.clone()),
-        ("BACKUP_FETCH", of.backups.fetch.clone()),
-        ("ARCHIVE_GET", of.backups.archive_get.clone()),
-        ("RESERVE", of.backups.reserve_bytes.to_string()),
-        ("PRELOAD", of.backups.preload.clone().unwrap_or_else(|| "live".to_owned())),
+        ("BACKUP_LIST", backups.list.clone()),
+        ("BACKUP_FETCH", backups.fetch.clone()),
+        ("ARCHIVE_GET", backups.archive_get.clone()),
+        ("RESERVE", backups.reserve_bytes.to_string()),
+        ("PRELOAD", backups.preload.clone().unwrap_or_else(|| "live".to_owned())),
         ("SOURCE", format!("{way} dbname=postgres")),
         ("LOGIN", live.login.username.clone()),
         ("DATABASE", database.to_owned()),

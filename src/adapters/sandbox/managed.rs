@@ -53,7 +53,7 @@ impl Estate {
     }
 
     /// The place of a declared server whose name is free.
-    fn slot(&self, id: &str, site: &str) -> Option<usize> {
+    pub(super) fn slot(&self, id: &str, site: &str) -> Option<usize> {
         self.dbs
             .iter()
             .position(|d| !d.retired && d.status == GONE && d.reference.id == id && d.site.as_str() == site)

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
+use super::managed::GONE;
 use super::scenario::roll;
 use crate::model::restore::{
     Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
 };
 use crate::model::state::JobStage;
-use crate::model::target::DatabaseRef;
+use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::{Lsn, WalPoint};
 
@@ -46,17 +47,29 @@ impl Estate {
             .then(|| format!("no backup leads to {}: the oldest one ended at {oldest}", of.to_time));
         BackupsState {
             failed,
-            chosen,
+            window: (of.db.engine == Engine::Rds).then_some((oldest, self.now)),
+            chosen: match &of.snapshot {
+                Some(name) => all.iter().find(|b| b.name == *name).cloned(),
+                None => chosen,
+            },
             all,
-            replay_bytes: Some(1 << (28 + self.seed % 3)),
+            replay_bytes: (of.db.engine == Engine::Postgres).then_some(1 << (28 + self.seed % 3)),
             free_bytes: BYTES * 10,
             not_swappable: None,
             timelines: None,
         }
     }
 
+    /// The server, or the place of one whose name is free: its copy goes there.
+    fn stands(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
+        self.find(db).or_else(|missing| self.slot(&db.id, &db.place.name).ok_or(missing))
+    }
+
     pub(super) fn restore(&mut self, part: Part, of: &Restore) -> Answer {
-        let i = self.find(&of.db)?;
+        let i = self.stands(&of.db)?;
+        if part == Part::Swap && of.instance().is_some() && self.find(&of.db).is_ok() && !self.jobs.contains_key(&(i, part)) {
+            return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
+        }
         let done = |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= self.now && j.failed.is_none());
         // A job is run once, and one that failed is tried anew.
         if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > self.now) {
@@ -101,6 +114,11 @@ impl Estate {
         }
         let server = self.dbs[i].reference.clone();
         self.end_sessions(&server);
+        // A managed one takes the name that is free.
+        if self.dbs[i].status == GONE {
+            self.dbs[i].status = "available";
+            self.index.dbs.insert((id, self.dbs[i].site.to_string()), i);
+        }
         let db = &mut self.dbs[i];
         db.fenced.clear();
         db.stopped_at = None;
@@ -108,7 +126,7 @@ impl Estate {
     }
 
     pub(super) fn restoring(&self, db: &DatabaseRef, part: Part) -> Option<RestoreState> {
-        let i = self.find(db).ok()?;
+        let i = self.stands(db).ok()?;
         let Some(job) = self.jobs.get(&(i, part)) else {
             let (tail, found) = (String::new(), Found::default());
             return Some(RestoreState { stage: JobStage::None, tail, found });
@@ -150,6 +168,7 @@ impl Estate {
                     [check("foreign keys of app", "12 hold"), check("checksums of all pages", "2621440")];
                 Found { checks: own.chain(always).collect(), ..Found::default() }
             }
+            Part::Loss if of.instance().is_some() => Found::default(),
             Part::Loss => {
                 let last = self.last_commit(i);
                 let loss = Loss {
@@ -160,10 +179,14 @@ impl Estate {
                 };
                 Found { loss: Some(loss), ..Found::default() }
             }
+            Part::Swap if of.instance().is_some() => Found::default(),
             Part::Swap => Found { kept: Some(format!("/data.before-{}", of.name)), ..Found::default() },
             Part::PutBack => Found::default(),
             Part::Destroy => {
-                let destroyed = Some(Destroyed { folder, files: 1_812, bytes: BYTES });
+                let destroyed = Some(match of.instance() {
+                    Some(_) => Destroyed { folder: of.copy(), files: 0, bytes: 0 },
+                    None => Destroyed { folder, files: 1_812, bytes: BYTES },
+                });
                 Found { destroyed, ..Found::default() }
             }
         }

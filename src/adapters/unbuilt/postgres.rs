@@ -85,6 +85,23 @@ impl Postgres {
         Self::refused()
     }
 
+    /// Not done.
+    pub async fn check(
+        &self,
+        _part: Part,
+        _of: &Restore,
+        _copy: (&str, &Login),
+        _live: Option<(&str, &Login)>,
+        _key: &str,
+    ) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not seen.
+    pub fn checked(&self, _key: &str) -> Observation {
+        self.unseen()
+    }
+
     /// Not seen.
     pub async fn restoring(&self, _db: &DatabaseRef, _key: &str) -> Observation {
         self.unseen()

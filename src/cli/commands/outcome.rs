@@ -182,13 +182,14 @@ fn restored(p: &Printer, report: &RunReport) {
             p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
         }
         if let Some(kept) = &r.kept {
-            p.line(&format!("  aside    the data from before are kept there in {kept}"));
+            p.line(&format!("  aside    the data from before are kept in {kept}"));
         }
         if let Some(gone) = &r.destroyed {
-            p.line(&format!(
-                "  removed  {}: {} files, {} bytes; nothing is left, and no process uses it",
-                gone.folder, gone.files, gone.bytes
-            ));
+            let what = match gone.files {
+                0 => "it is gone".to_owned(),
+                files => format!("{files} files, {} bytes; nothing is left, and no process uses it", gone.bytes),
+            };
+            p.line(&format!("  removed  {}: {what}", gone.folder));
         }
         for remark in &r.remarks {
             p.line(&format!("  note     {remark}"));

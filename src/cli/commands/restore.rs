@@ -14,7 +14,7 @@ use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
-use crate::model::restore::Rates;
+use crate::model::restore::{BackupsState, Rates};
 use crate::model::runbook::Intent;
 use crate::model::state::State;
 use crate::model::target::Target;
@@ -34,10 +34,12 @@ pub struct Asked {
     timeline: Option<u32>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum When {
     At(Timestamp),
     Ago(Dur),
+    /// That of a snapshot.
+    Of(String),
     /// Anywhere between the oldest backup and now.
     Random,
 }
@@ -81,6 +83,9 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
 }
 
 fn when(args: &RestoreArgs) -> Result<When, CliError> {
+    if let Some(snapshot) = &args.snapshot {
+        return Ok(When::Of(snapshot.clone()));
+    }
     let Some(text) = args.to_time.as_deref() else {
         let fix = "--to-time 2026-09-21T12:00:00Z, or --to-time \"15m ago\"";
         return match args.drill {
@@ -127,12 +132,21 @@ pub async fn look(
 ) -> Result<Result<Wanted, Refusal>, CliError> {
     let now = stage.world.now();
     let rates = rates(store, plan, &asked.component)?;
-    let of =
-        |to_time| Wanted { component: asked.component.clone(), to_time, timeline: asked.timeline, rates };
+    let snapshot = match &asked.when {
+        When::Of(name) => Some(name.clone()),
+        _ => None,
+    };
+    let of = |to_time| Wanted {
+        component: asked.component.clone(),
+        to_time,
+        timeline: asked.timeline,
+        snapshot: snapshot.clone(),
+        rates,
+    };
     let mut wanted = of(match asked.when {
         When::At(at) => at,
         When::Ago(ago) => now - ago,
-        When::Random => now - NEWEST,
+        When::Of(_) | When::Random => now - NEWEST,
     });
     let target =
         |wanted: &Wanted| restore::wanted(plan, site, wanted, run).map(|of| Target::Backups(Box::new(of)));
@@ -141,11 +155,10 @@ pub async fn look(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut answer = ask(session, &asks).await;
-    if let (When::Random, Observation::Value { state: State::Backups(found), .. }) = (asked.when, &answer)
-        && let Some(oldest) = found.all.iter().map(|b| b.ended).min()
+    if let Observation::Value { state: State::Backups(found), .. } = &answer
+        && let Some(at) = settled(&asked.when, found, wanted.to_time, session)
     {
-        let span = wanted.to_time.since(oldest).millis().max(1);
-        wanted = of(oldest + Dur(session.world.random() % span));
+        wanted = of(at);
         if let Ok(target) = target(&wanted) {
             asks = target;
             answer = ask(session, &asks).await;
@@ -153,6 +166,20 @@ pub async fn look(
     }
     seen.add(&asks, answer, None);
     Ok(Ok(wanted))
+}
+
+/// The time that is meant, where only the backups tell it.
+fn settled(when: &When, found: &BackupsState, newest: Timestamp, session: &Session<'_>) -> Option<Timestamp> {
+    match when {
+        When::At(_) | When::Ago(_) => None,
+        When::Of(_) => found.chosen.as_ref().map(|backup| backup.ended),
+        When::Random => {
+            let backups = || found.all.iter().map(|b| b.ended).min().map(|oldest| (oldest, newest));
+            let (oldest, newest) = found.window.or_else(backups)?;
+            let span = newest.since(oldest).millis().max(1);
+            Some(oldest + Dur(session.world.random() % span))
+        }
+    }
 }
 
 async fn ask(session: &Session<'_>, target: &Target) -> Observation {

@@ -6,7 +6,7 @@ use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
 use crate::model::runbook::Intent;
 use crate::model::state::{
-    DatabaseRole, DatabaseState, Diverged, FenceStage, FenceState, JobStage, RebuildState,
+    DatabaseRole, DatabaseState, Diverged, FenceStage, FenceState, JobStage, RebuildState, SERVING,
 };
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
@@ -20,15 +20,6 @@ const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
 const RUNG: Dur = Dur::secs(15);
 /// How long an answer about an instance may be older than its new name.
 const RENAMED: Dur = Dur::mins(2);
-/// Words of RDS for an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
-const SERVING: &[&str] = &[
-    "available",
-    "backing-up",
-    "configuring-enhanced-monitoring",
-    "configuring-iam-database-auth",
-    "configuring-log-exports",
-    "storage-optimization",
-];
 
 /// What a database means.
 pub(super) fn judge(
@@ -106,12 +97,26 @@ pub(super) fn fence(
                 false => Verdict::Before,
             }
         }
+        // The name leads to the server from before still: on what a restore put in its place nobody left this word.
+        (Action::Unfence(fence), _) if still_the_old_one(state, i, fence, proof) => {
+            Verdict::Unclear(format!("{} still leads to the server from before", fence.db.id))
+        }
         (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.mark.clone()),
         (_, FenceStage::UnderWay) => Verdict::Unclear(proof.proof.clone()),
         (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
         (Action::Unfence(_), FenceStage::Open) if !proof.proven => Verdict::Done(Vec::new()),
         _ => Verdict::Before,
     }
+}
+
+fn still_the_old_one(state: &RunState, i: usize, fence: &Fence, proof: &FenceState) -> bool {
+    let component = &fence.db.component;
+    // A step of its own lets users in; the undo of a fence is for the very server that was fenced.
+    let lets_in = matches!(state.step(i).action, Action::Unfence(_));
+    lets_in
+        && state.restores(component).is_some()
+        && proof.word.is_some()
+        && proof.word.as_deref() == state.fence_word(component)
 }
 
 /// Long after a run the old primary may be the only one again: it is fenced only while the new one was just seen to take writes.

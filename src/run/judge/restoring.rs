@@ -16,25 +16,30 @@ pub(super) fn judge(
     seen: &RestoreState,
     now: Timestamp,
 ) -> Verdict {
-    let last = seen.tail.lines().last().unwrap_or_default();
+    let tail = seen.tail.lines().last().unwrap_or_default();
+    let last = match of.instance() {
+        Some(new) => format!("{}: {tail}", new.id),
+        None => format!("on its host: {tail}"),
+    };
     match seen.stage {
         JobStage::None => Verdict::Before,
         // Whoever removes the copy ends its job.
         JobStage::Running if undoing_now(state, i) && part != Part::Swap => Verdict::Done(Vec::new()),
         JobStage::Running if leaving(state, i) && part != Part::Swap => {
-            Verdict::Wrong(format!("called off; on its host: {last}"))
+            Verdict::Wrong(format!("called off; {last}"))
         }
-        JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
-        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", of.db.id)),
+        JobStage::Running => Verdict::Unclear(last),
+        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {tail}", of.db.id)),
         // Whatever it left is there to be taken back.
         JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Verdict::Done(Vec::new()),
-        JobStage::Gone => Verdict::Partly(format!("its job on the host was broken off: {last}")),
+        JobStage::Gone => Verdict::Partly(format!("its job on the host was broken off: {tail}")),
         JobStage::Ended { exit: 0 } => {
-            let mut facts = vec![Fact::Restore {
-                component: of.db.component.clone(),
-                part,
-                found: Box::new(seen.found.clone()),
-            }];
+            let mut found = seen.found.clone();
+            if let (Part::Swap, Some(new)) = (part, of.instance()) {
+                found.kept = Some(format!("DB instance {} in {}", new.aside, of.db.place.region));
+            }
+            let mut facts =
+                vec![Fact::Restore { component: of.db.component.clone(), part, found: Box::new(found) }];
             if part == Part::Loss && state.fenced(&of.db.component).is_none() {
                 facts.push(Fact::Exposure(so_far(of, seen, now)));
             }
@@ -42,7 +47,10 @@ pub(super) fn judge(
         }
         JobStage::Ended { exit } => {
             let why = seen.found.failed.clone().unwrap_or_else(|| seen.tail.clone());
-            Verdict::Over(format!("its host says, with exit {exit}: {why}"))
+            match of.instance() {
+                Some(_) => Verdict::Over(why),
+                None => Verdict::Over(format!("its host says, with exit {exit}: {why}")),
+            }
         }
     }
 }

@@ -1,0 +1,318 @@
+//! RDS: another instance beside a live one, from its backups; put in its place by its name, or deleted.
+//!
+//! Sources: Amazon RDS API Reference (`DescribeDBInstanceAutomatedBackups`, `DescribeDBSnapshots`, `RestoreDBInstanceToPointInTime`,
+//! `RestoreDBInstanceFromDBSnapshot`, `ModifyDBInstance`, `DeleteDBInstance`) and Amazon RDS User Guide, «Restoring a DB instance to a
+//! specified time». What is made bears a tag with its own first name ([`COPY_TAG`]); only such an instance is renamed or deleted.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_rds::types::{DbInstance, DbSnapshot};
+
+use super::Aws;
+use super::error::Failure;
+use super::rds::{built, id_of_instance, tags};
+use crate::inventory::Observation;
+use crate::model::place::Place;
+use crate::model::restore::{
+    Backup, BackupsState, COPY_TAG, Destroyed, Found, NewInstance, Part, Restore, RestoreState,
+};
+use crate::model::state::{JobStage, SERVING, State};
+use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::Timestamp;
+
+/// Words of RDS for an instance that does not become one that serves by itself.
+const BROKEN: &[&str] = &["failed", "restore-error", "storage-full", "inaccessible-encryption-credentials"];
+
+type Window = (Timestamp, Timestamp);
+
+impl Aws {
+    /// The backups of an instance, and the times that it can be restored to.
+    pub(super) async fn backups(&self, of: &Restore) -> Observation {
+        let found = async {
+            let window = self.restore_window(&of.db).await?;
+            Ok::<_, Failure>((window, self.snapshots(&of.db).await?))
+        };
+        match found.await {
+            Ok((window, all)) => {
+                let state = self.lead_to(of, window, all);
+                self.seen(State::Backups(Box::new(state)), "rds:DescribeDBInstanceAutomatedBackups")
+            }
+            Err(failure) => failure.observation(self.now()),
+        }
+    }
+
+    fn lead_to(&self, of: &Restore, window: Option<Window>, all: Vec<Backup>) -> BackupsState {
+        let (id, at) = (&of.db.id, of.to_time);
+        let newest = || all.iter().filter(|b| b.ended <= at).max_by_key(|b| b.ended).cloned();
+        let (chosen, failed) = match (&of.snapshot, window) {
+            (Some(name), _) => {
+                let chosen = all.iter().find(|b| b.name == *name).cloned();
+                let known = || all.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
+                let failed = chosen.is_none().then(|| match all.is_empty() {
+                    true => format!("{id} has no snapshot that is available"),
+                    false => format!("{id} has no available snapshot {name}; there are: {}", known()),
+                });
+                (chosen, failed)
+            }
+            (None, None) => {
+                let why = format!("{id} has no automated backups, or the first of them is still being made");
+                (None, Some(why))
+            }
+            (None, Some((from, to))) if at < from || at > to => {
+                (None, Some(format!("{id} can be restored to times from {from} to {to}, and not to {at}")))
+            }
+            (None, Some(_)) => (newest(), None),
+        };
+        BackupsState { failed, window, all, chosen, free_bytes: u64::MAX, ..BackupsState::default() }
+    }
+
+    async fn restore_window(&self, db: &DatabaseRef) -> Result<Option<Window>, Failure> {
+        let site = self.site(&db.place).await;
+        let call = || site.rds().describe_db_instance_automated_backups().db_instance_identifier(&db.id).send();
+        let page = match self.look("rds", &db.place, call).await {
+            Ok(page) => page,
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let time = |t: Option<&aws_smithy_types::DateTime>| t.and_then(|t| t.to_millis().ok());
+        // One of a region that is replicated to has the same name; those of this one are `active`.
+        let windows = page.db_instance_automated_backups().iter().filter(|b| b.status() == Some("active"));
+        let mut windows = windows.filter_map(|b| b.restore_window()).filter_map(|w| {
+            let (from, to) = (time(w.earliest_time())?, time(w.latest_time())?);
+            Some((Timestamp::from_millis(from), Timestamp::from_millis(to)))
+        });
+        Ok(windows.next())
+    }
+
+    async fn snapshots(&self, db: &DatabaseRef) -> Result<Vec<Backup>, Failure> {
+        let site = self.site(&db.place).await;
+        let (mut all, mut marker) = (Vec::new(), None::<String>);
+        loop {
+            let call = || {
+                let ask = site.rds().describe_db_snapshots().db_instance_identifier(&db.id);
+                ask.set_marker(marker.clone()).send()
+            };
+            let page = self.look("rds", &db.place, call).await?;
+            all.extend(page.db_snapshots().iter().filter_map(backup));
+            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                all.sort_by_key(|b: &Backup| b.ended);
+                return Ok(all);
+            }
+        }
+    }
+
+    /// How far a part of a restore is, as the instances tell.
+    pub(super) fn restoring(&self, target: &Target, all: &BTreeMap<String, DbInstance>) -> Observation {
+        let Target::Restore { db, part, copy: Some(copy), .. } = target else {
+            return Observation::NotFound { observed_at: self.now() };
+        };
+        let state = match part {
+            Part::Destroy => destroyed(all.get(copy), copy),
+            Part::Swap | Part::PutBack => swapped(all, &db.id, copy),
+            _ => made(all.get(copy), copy),
+        };
+        self.seen(State::Restore(Box::new(state)), "rds:DescribeDBInstances")
+    }
+
+    /// Starts a part of a restore.
+    pub(super) async fn restore(&self, part: Part, of: &Restore) -> Result<Option<String>, Failure> {
+        let Some(new) = of.instance() else {
+            return Err(Failure::never("NoInstance", "nobody said what the copy is to be like"));
+        };
+        match part {
+            Part::Beside => self.make(of, new).await,
+            Part::Swap => self.swap(of, new).await,
+            Part::Destroy => self.destroy(of, new).await,
+            // It has the name that users reach: nobody knows what they wrote since.
+            Part::PutBack => {
+                let why = format!(
+                    "users reach the restored instance as {} and may have written to it; the one from before is {}",
+                    of.db.id, new.aside
+                );
+                Err(Failure::never("InPlace", why))
+            }
+            Part::Verify | Part::Loss => Err(Failure::never("NotAws", "that is done by SQL")),
+        }
+    }
+
+    async fn make(&self, of: &Restore, new: &NewInstance) -> Result<Option<String>, Failure> {
+        let place = &of.db.place;
+        let site = self.site(place).await;
+        let (like, groups) = (&new.like, Some(new.security_groups.clone()));
+        let mut wanted = like.tags.clone();
+        wanted.insert(COPY_TAG.to_owned(), new.id.clone());
+        let tags = Some(built(&wanted));
+        match &of.snapshot {
+            Some(snapshot) => {
+                let call = site
+                    .rds()
+                    .restore_db_instance_from_db_snapshot()
+                    .db_instance_identifier(&new.id)
+                    .db_snapshot_identifier(snapshot)
+                    .db_instance_class(&like.class)
+                    .set_vpc_security_group_ids(groups)
+                    .set_db_subnet_group_name(like.subnet_group.clone())
+                    .set_db_parameter_group_name(like.parameter_group.clone())
+                    .set_storage_type(like.storage.clone())
+                    .set_iops(like.creation_iops())
+                    .set_port(like.port)
+                    .multi_az(like.multi_az)
+                    .publicly_accessible(like.public)
+                    .enable_iam_database_authentication(like.iam_logins)
+                    .set_tags(tags);
+                self.once("rds", place, call.send()).await.map(|_| None)
+            }
+            None => {
+                let at = aws_smithy_types::DateTime::from_millis(of.to_time.millis());
+                let call = site
+                    .rds()
+                    .restore_db_instance_to_point_in_time()
+                    .source_db_instance_identifier(&of.db.id)
+                    .target_db_instance_identifier(&new.id)
+                    .restore_time(at)
+                    .db_instance_class(&like.class)
+                    .set_vpc_security_group_ids(groups)
+                    .set_db_subnet_group_name(like.subnet_group.clone())
+                    .set_db_parameter_group_name(like.parameter_group.clone())
+                    .set_storage_type(like.storage.clone())
+                    .set_iops(like.creation_iops())
+                    .set_port(like.port)
+                    .multi_az(like.multi_az)
+                    .publicly_accessible(like.public)
+                    .enable_iam_database_authentication(like.iam_logins)
+                    .set_tags(tags);
+                self.once("rds", place, call.send()).await.map(|_| None)
+            }
+        }
+    }
+
+    /// Gives the copy the name that users reach.
+    async fn swap(&self, of: &Restore, new: &NewInstance) -> Result<Option<String>, Failure> {
+        self.own(&of.db.place, &new.id).await?;
+        let site = self.site(&of.db.place).await;
+        let call = site
+            .rds()
+            .modify_db_instance()
+            .db_instance_identifier(&new.id)
+            .new_db_instance_identifier(&of.db.id)
+            .set_deletion_protection(new.like.protected.then_some(true))
+            .apply_immediately(true)
+            .send();
+        self.once("rds", &of.db.place, call).await.map(|_| None)
+    }
+
+    async fn destroy(&self, of: &Restore, new: &NewInstance) -> Result<Option<String>, Failure> {
+        self.own(&of.db.place, &new.id).await?;
+        let site = self.site(&of.db.place).await;
+        let call = site
+            .rds()
+            .delete_db_instance()
+            .db_instance_identifier(&new.id)
+            .skip_final_snapshot(true)
+            .delete_automated_backups(true)
+            .send();
+        self.once("rds", &of.db.place, call).await.map(|_| None)
+    }
+
+    /// Makes sure, right before the call, that an instance is a copy that was made under this very name.
+    async fn own(&self, place: &Place, id: &str) -> Result<(), Failure> {
+        let found = self.describe_databases(place, &[id]).await?;
+        match found.get(id) {
+            Some(db) if is_copy(db, id) => Ok(()),
+            Some(_) => Err(foreign(id)),
+            None => Err(super::rds::missing(id)),
+        }
+    }
+}
+
+fn foreign(id: &str) -> Failure {
+    Failure::never("NotOurs", format!("{id} has no tag {COPY_TAG}={id}: drctl did not make it"))
+}
+
+fn is_copy(db: &DbInstance, id: &str) -> bool {
+    tags(db).get(COPY_TAG).is_some_and(|of| of == id)
+}
+
+fn backup(snapshot: &DbSnapshot) -> Option<Backup> {
+    let ended = snapshot.snapshot_create_time().and_then(|t| t.to_millis().ok())?;
+    let gib = snapshot.allocated_storage().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    let available = snapshot.status() == Some("available");
+    available.then_some(Backup {
+        name: snapshot.db_snapshot_identifier()?.to_owned(),
+        ended: Timestamp::from_millis(ended),
+        bytes: gib << 30,
+    })
+}
+
+fn state(stage: JobStage, tail: &str, found: Found) -> RestoreState {
+    RestoreState { stage, tail: tail.to_owned(), found }
+}
+
+fn failed(why: String) -> RestoreState {
+    let found = Found { failed: Some(why.clone()), ..Found::default() };
+    state(JobStage::Ended { exit: 1 }, &why, found)
+}
+
+fn status(db: &DbInstance) -> &str {
+    db.db_instance_status().unwrap_or("unknown")
+}
+
+/// A copy that is being made.
+fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
+    let Some(db) = db else { return state(JobStage::None, "", Found::default()) };
+    let status = status(db);
+    // Tags come with the instance; one that bears others is somebody else's.
+    if !is_copy(db, copy) {
+        return failed(format!("{copy} exists, and has no tag {COPY_TAG}={copy}: drctl did not make it"));
+    }
+    if BROKEN.contains(&status) || status.starts_with("incompatible-") {
+        return failed(format!("RDS says that {copy} is `{status}`"));
+    }
+    match SERVING.contains(&status) {
+        true => {
+            let remarks = vec!["RDS does not tell where the log was left: the time is its word".to_owned()];
+            let done = Found { remarks, ..Found::default() };
+            state(JobStage::Ended { exit: 0 }, status, done)
+        }
+        false => state(JobStage::Running, status, Found::default()),
+    }
+}
+
+/// A copy that takes the name of the live one.
+fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> RestoreState {
+    match (all.get(name), all.get(copy)) {
+        // The new name is there, and serves.
+        (Some(db), None) if is_copy(db, copy) && SERVING.contains(&status(db)) => {
+            state(JobStage::Ended { exit: 0 }, status(db), Found::default())
+        }
+        (Some(db), None) if is_copy(db, copy) => state(JobStage::Running, status(db), Found::default()),
+        (None, Some(db)) if SERVING.contains(&status(db)) => state(JobStage::None, "", Found::default()),
+        (Some(_), Some(_)) => state(JobStage::None, "both names are taken", Found::default()),
+        (_, Some(db)) => state(JobStage::Running, status(db), Found::default()),
+        (Some(_), None) => failed(format!("{copy} is gone, and {name} is another instance")),
+        (None, None) => state(JobStage::Running, "neither name is shown", Found::default()),
+    }
+}
+
+/// A copy that is deleted: the proof is that RDS does not know it any more.
+fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
+    let Some(db) = db else {
+        let folder = format!("DB instance {copy}");
+        let found = Found { destroyed: Some(Destroyed { folder, files: 0, bytes: 0 }), ..Found::default() };
+        return state(JobStage::Ended { exit: 0 }, "gone", found);
+    };
+    match status(db) {
+        "deleting" => state(JobStage::Running, "deleting", Found::default()),
+        _ => state(JobStage::None, "", Found::default()),
+    }
+}
+
+/// The instances that a part looks at.
+pub(super) fn names(target: &Target) -> Vec<&str> {
+    match target {
+        Target::Restore { db, part: Part::Swap | Part::PutBack, copy: Some(copy), .. } => vec![&db.id, copy],
+        Target::Restore { copy: Some(copy), .. } => vec![copy],
+        other => id_of_instance(other).into_iter().collect(),
+    }
+}

@@ -1,0 +1,362 @@
+//! Checks of a copy that a managed service made: what `restore/verify.sh` does on a host of one's own, over the protocol alone.
+//!
+//! They take as long as reading everything takes, so they go on beside the run for as long as this process lives. Whoever comes later
+//! begins them anew: they only read.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_postgres::{Client, SimpleQueryMessage, Transaction};
+
+use super::{Failure, connect, identifier};
+use crate::adapters::secrets::Login;
+use crate::model::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};
+use crate::model::state::JobStage;
+use crate::plan::settings::SqlSettings;
+
+/// As the job on a host asks it: a tab between name, whether it was validated, and the query that counts what breaks it.
+const FOREIGN_KEYS: &str = include_str!("restore/foreign_keys.sh");
+/// For a whole session: nothing is written, whatever a query says, and nobody waits for ever.
+const READER: &str =
+    "SET default_transaction_read_only = on; SET statement_timeout = '60min'; SET lock_timeout = '60s'";
+/// Counting is not worth more of the live server's time.
+const ON_LIVE: &str = "SET statement_timeout = '5min'";
+/// Databases of clients; that of RDS itself lets nobody else in.
+const DATABASES: &str = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'rdsadmin') \
+     AND has_database_privilege(oid, 'CONNECT') ORDER BY 1";
+/// Every table, with whether it may be read: a row as text has every column of it in it, however it is stored.
+const TABLES: &str = "SELECT c.oid::regclass::text, has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(c.relnamespace, 'USAGE') \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') \
+     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' ORDER BY 1";
+/// Every index of a table against that table. An error names the index.
+const AMCHECK: &str = "SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+     JOIN pg_am m ON m.oid = c.relam WHERE m.amname = 'btree' AND c.relkind = 'i' AND i.indisvalid AND c.relpersistence = 'p'";
+
+/// How a server is reached.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) endpoint: String,
+    pub(super) login: Login,
+    pub(super) settings: SqlSettings,
+}
+
+impl Way {
+    /// A session that only reads, in a database.
+    pub(super) async fn reader(&self, database: Option<&str>) -> Result<Client, Failure> {
+        let mut login = self.login.clone();
+        login.dbname = database.map(str::to_owned).or(login.dbname);
+        let client = connect(&self.settings, &self.endpoint, &login).await?;
+        client.batch_execute(READER).await.map_err(|e| Failure::of(&e))?;
+        Ok(client)
+    }
+
+    fn database(&self) -> String {
+        let named = self.endpoint.split_once('/').map(|(_, name)| name.to_owned()).filter(|n| !n.is_empty());
+        self.login.dbname.clone().or(named).unwrap_or_else(|| "postgres".to_owned())
+    }
+}
+
+/// What a job says while it runs, and what it found.
+type Said = Arc<Mutex<RestoreState>>;
+
+/// Jobs of this process, by key.
+#[derive(Default)]
+pub(super) struct Jobs {
+    began: RefCell<BTreeMap<String, Said>>,
+}
+
+impl Jobs {
+    /// How far a job is; none was begun here otherwise.
+    pub(super) fn look(&self, key: &str) -> RestoreState {
+        let none = || RestoreState { stage: JobStage::None, tail: String::new(), found: Found::default() };
+        let seen = |said: &Said| said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.began.borrow().get(key).map_or_else(none, seen)
+    }
+
+    /// Begins a part, once under each key.
+    pub(super) fn begin(&self, part: Part, of: Restore, ways: (Way, Option<Way>), key: &str) {
+        if self.began.borrow().contains_key(key) {
+            return;
+        }
+        let (stage, tail) = (JobStage::Running, "connecting".to_owned());
+        let said: Said = Arc::new(Mutex::new(RestoreState { stage, tail, found: Found::default() }));
+        self.began.borrow_mut().insert(key.to_owned(), Arc::clone(&said));
+        tokio::spawn(async move {
+            let (copy, live) = ways;
+            let done = match part {
+                Part::Loss => compare(&of, &copy, live.as_ref(), &said).await,
+                _ => verify(&of, &copy, &said).await,
+            };
+            let found = done.unwrap_or_else(|failure| Found {
+                failed: Some(failure.why()),
+                ..Found::default()
+            });
+            let exit = i32::from(found.failed.is_some());
+            let tail = found.failed.clone().unwrap_or_else(|| "done".to_owned());
+            *said.lock().unwrap_or_else(PoisonError::into_inner) =
+                RestoreState { stage: JobStage::Ended { exit }, tail, found };
+        });
+    }
+}
+
+fn now(said: &Said, what: String) {
+    said.lock().unwrap_or_else(PoisonError::into_inner).tail = what;
+}
+
+fn check(what: String, result: &str, found: String) -> Checked {
+    Checked { what, result: result.to_owned(), found }
+}
+
+/// Whatever the query says, in a transaction that cannot write.
+async fn reading<'c, T, F>(
+    client: &'c mut Client,
+    work: impl FnOnce(Transaction<'c>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, tokio_postgres::Error>>,
+{
+    let begun = client.build_transaction().read_only(true).start().await;
+    let transaction = begun.map_err(|e| Failure::of(&e))?;
+    work(transaction).await.map_err(|e| Failure::of(&e))
+}
+
+/// The one value of a query, as `psql` prints it.
+async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
+    // One statement, or preparing it is refused: nothing behind a semicolon ends the transaction.
+    let prepared = client.prepare(sql).await.map_err(|e| Failure::of(&e))?;
+    let odd = |what: String| Failure::Refused("NotOneValue".to_owned(), what);
+    if prepared.columns().len() != 1 {
+        return Err(odd(format!("{} columns, and one is wanted", prepared.columns().len())));
+    }
+    let answer = reading(client, |t| async move { t.simple_query(sql).await }).await?;
+    let rows: Vec<_> = answer
+        .iter()
+        .filter_map(|m| match m {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+            _ => None,
+        })
+        .collect();
+    match <[String; 1]>::try_from(rows) {
+        Ok([value]) => Ok(value),
+        Err(rows) => Err(odd(format!("{} rows, and one is wanted", rows.len()))),
+    }
+}
+
+async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    let mut client = copy.reader(None).await?;
+    let databases = client.query(DATABASES, &[]).await.map_err(|e| Failure::of(&e))?;
+    for invariant in &of.invariants {
+        now(said, format!("invariant {}", invariant.name));
+        let inside = invariant.database.clone().unwrap_or_else(|| copy.database());
+        let mut inside = copy.reader(Some(&inside)).await?;
+        found.checks.push(holds(&mut inside, invariant).await);
+    }
+    for table in &of.rows {
+        now(said, format!("rows of {table}"));
+        let what = format!("rows of {} {table}", copy.database());
+        found.checks.push(match count(&mut client, table).await {
+            Ok(rows) => check(what, "pass", rows),
+            Err(failure) => check(what, "error", failure.why()),
+        });
+    }
+    for row in &databases {
+        let name: String = row.get(0);
+        let mut inside = copy.reader(Some(&name)).await?;
+        foreign_keys(&mut inside, &name, &mut found, said).await?;
+        indexes(&mut inside, &name, &mut found, said).await?;
+        every_row(&mut inside, &name, &mut found, said).await?;
+        remarks(&inside, &name, &mut found).await?;
+    }
+    let bad: Vec<_> = found.checks.iter().filter(|c| matches!(&*c.result, "fail" | "error")).collect();
+    if !bad.is_empty() {
+        let words: Vec<_> = bad.iter().map(|c| format!("{} {}: {}", c.what, c.result, c.found)).collect();
+        found.failed = Some(format!("the copy is not sound: {}", words.join("; ")));
+    }
+    Ok(found)
+}
+
+async fn holds(client: &mut Client, invariant: &Invariant) -> Checked {
+    let expected = match &invariant.expect {
+        Expect::Is(value) => format!("is {value}"),
+        Expect::AtLeast(value) => format!("at_least {value}"),
+        Expect::Nothing => "nothing".to_owned(),
+    };
+    let what = format!("{} ({expected})", invariant.name);
+    let got = match value(client, invariant.sql.trim().trim_end_matches(';')).await {
+        Ok(got) => got,
+        Err(failure) => return check(what, "error", failure.why()),
+    };
+    let holds = match &invariant.expect {
+        Expect::Is(wanted) => Ok(got == *wanted),
+        Expect::AtLeast(wanted) => at_least(client, &got, wanted).await,
+        Expect::Nothing => Ok(false),
+    };
+    match holds {
+        Ok(true) => check(what, "pass", got),
+        Ok(false) => check(what, "fail", got),
+        Err(failure) => check(what, "error", failure.why()),
+    }
+}
+
+async fn at_least(client: &Client, got: &str, wanted: &str) -> Result<bool, Failure> {
+    let compare = "SELECT $1::text::numeric >= $2::text::numeric";
+    client.query_one(compare, &[&got, &wanted]).await.map(|row| row.get(0)).map_err(|e| Failure::of(&e))
+}
+
+async fn count(client: &mut Client, table: &str) -> Result<String, Failure> {
+    value(client, &format!("SELECT count(*) FROM {}", identifier(table))).await
+}
+
+async fn foreign_keys(
+    client: &mut Client,
+    database: &str,
+    found: &mut Found,
+    said: &Said,
+) -> Result<(), Failure> {
+    let sql = FOREIGN_KEYS.split("END-OF-SQL").nth(1).unwrap_or_default().trim_start_matches('\'');
+    let keys = client.query(sql, &[]).await.map_err(|e| Failure::of(&e))?;
+    let (mut good, mut broken, mut unproven) = (0, 0, 0);
+    for (i, row) in keys.iter().enumerate() {
+        now(said, format!("foreign keys of {database}: {i} of {}", keys.len()));
+        let line: String = row.get(0);
+        let mut parts = line.splitn(3, '\t');
+        let (name, validated, query) = (parts.next(), parts.next(), parts.next());
+        // Its owner never had it checked: that is so on the live server, too.
+        if validated == Some("f") {
+            unproven += 1;
+            continue;
+        }
+        let what = format!("{database} {}", name.unwrap_or_default());
+        match orphans(client, query.unwrap_or_default()).await {
+            Ok(0) => good += 1,
+            Ok(many) => {
+                broken += 1;
+                found.checks.push(check(what, "fail", format!("{many} rows")));
+            }
+            Err(failure) => {
+                broken += 1;
+                found.checks.push(check(what, "error", failure.why()));
+            }
+        }
+    }
+    found.checks.push(check(
+        format!("foreign keys of {database}"),
+        if broken == 0 { "pass" } else { "fail" },
+        format!("{good} hold, {broken} do not, {unproven} were never validated on the live server"),
+    ));
+    Ok(())
+}
+
+/// Without the indexes: a broken one would show what it holds and not what the tables hold.
+async fn orphans(client: &mut Client, query: &str) -> Result<i64, Failure> {
+    reading(client, |t| async move {
+        t.batch_execute(
+            "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off",
+        )
+        .await?;
+        t.query_one(query, &[]).await.map(|row| row.get(0))
+    })
+    .await
+}
+
+async fn indexes(
+    client: &mut Client,
+    database: &str,
+    found: &mut Found,
+    said: &Said,
+) -> Result<(), Failure> {
+    let what = format!("amcheck of {database}");
+    let there = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
+    if value(client, there).await? == "0" {
+        found.checks.push(check(what, "unknown", "no extension there".to_owned()));
+        return Ok(());
+    }
+    now(said, format!("indexes of {database}"));
+    found.checks.push(match value(client, AMCHECK).await {
+        Ok(many) => check(what, "pass", format!("{many} indexes")),
+        // It may not be for this login to run: that says nothing about the copy.
+        Err(Failure::Refused(code, why)) if code == "42501" => check(what, "unknown", why),
+        Err(failure) => check(what, "fail", failure.why()),
+    });
+    Ok(())
+}
+
+/// Reads everything: a damaged page is found by its checksum, and whatever the service fetches when it is first read, it has then.
+async fn every_row(
+    client: &mut Client,
+    database: &str,
+    found: &mut Found,
+    said: &Said,
+) -> Result<(), Failure> {
+    let tables = client.query(TABLES, &[]).await.map_err(|e| Failure::of(&e))?;
+    let (mut read, mut hidden, mut rows) = (0, 0, 0);
+    let what = format!("every row of {database} read");
+    for row in &tables {
+        let (table, readable): (String, bool) = (row.get(0), row.get(1));
+        if !readable {
+            hidden += 1;
+            continue;
+        }
+        now(said, format!("reading {table} of {database}: {read} of {} tables", tables.len()));
+        // A row is never null as text: all of it has to be read to know that.
+        let text = format!("SELECT count(*) FILTER (WHERE length(t::text) >= 0) FROM ONLY {table} t");
+        match reading(client, |t| async move { t.query_one(&text, &[]).await }).await {
+            Ok(row) => rows += row.get::<_, i64>(0),
+            Err(failure) => {
+                found.checks.push(check(what, "fail", format!("{table}: {}", failure.why())));
+                return Ok(());
+            }
+        }
+        read += 1;
+    }
+    let result = if hidden == 0 { "pass" } else { "unknown" };
+    let not_read = format!("{rows} rows of {read} tables; {hidden} tables are not for this login to read");
+    found.checks.push(check(what, result, not_read));
+    Ok(())
+}
+
+/// What the copy would do by itself once it serves.
+async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(), Failure> {
+    let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
+         (SELECT count(*) FROM pg_stat_subscription), (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron')";
+    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let (prepared, subscriptions, cron): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    if prepared > 0 {
+        found.remarks.push(format!("{prepared} prepared transactions of that time are open in {database}"));
+    }
+    if subscriptions > 0 {
+        found.remarks.push(format!(
+            "{subscriptions} subscriptions of {database} run in the copy already, and their publishers are ahead: rows may be missing"
+        ));
+    }
+    if cron > 0 {
+        found.remarks.push(format!("pg_cron runs the jobs of {database} in the copy already"));
+    }
+    Ok(())
+}
+
+/// Rows of the tables that the plan names, in both: what a person has to judge, as far as rows can tell.
+async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    let Some(live) = live else {
+        found.remarks.push("the live server does not answer: its rows were not counted".to_owned());
+        return Ok(found);
+    };
+    if of.rows.is_empty() {
+        let why = "the plan names no tables under `verify.rows`: nobody counted what is lost with them";
+        found.remarks.push(why.to_owned());
+        return Ok(found);
+    }
+    let (mut there, mut here) = (live.reader(None).await?, copy.reader(None).await?);
+    there.batch_execute(ON_LIVE).await.map_err(|e| Failure::of(&e))?;
+    for table in &of.rows {
+        now(said, format!("rows of {table}"));
+        let words = |counted: Result<String, Failure>| counted.unwrap_or_else(|f| format!("unknown ({})", f.why()));
+        let (now, then) = (words(count(&mut there, table).await), words(count(&mut here, table).await));
+        found.remarks.push(format!("rows of {table}: {now} live, {then} in the copy"));
+    }
+    Ok(found)
+}
