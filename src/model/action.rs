@@ -393,7 +393,9 @@ impl Action {
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
             // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
-            Self::Restore { part: Part::Swap, of } if of.instance().is_some() => InDoubt::ObserveAfter(Dur::mins(5)),
+            Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
+                InDoubt::ObserveAfter(Dur::mins(5))
+            }
             Self::Restore { part: Part::Beside | Part::Destroy, of } if of.instance().is_some() => {
                 InDoubt::ObserveAfter(Dur::mins(1))
             }
@@ -480,14 +482,12 @@ impl Action {
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
             Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
-            Self::Restore { part, of } => {
-                Some(Target::Restore {
-                    db: of.db.clone(),
-                    part: *part,
-                    key: key.to_owned(),
-                    copy: of.instance().map(|new| new.id.clone()),
-                })
-            }
+            Self::Restore { part, of } => Some(Target::Restore {
+                db: of.db.clone(),
+                part: *part,
+                key: key.to_owned(),
+                copy: of.instance().map(|new| new.id.clone()),
+            }),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }

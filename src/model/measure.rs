@@ -87,7 +87,12 @@ impl Figure {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match (self.value_ms, self.basis) {
+        // What is shown is never less than what is known to be lost, or to have taken; nor more than what a lower bound says.
+        let shown = match self.basis {
+            Basis::LowerBound => self.value_ms,
+            _ => self.value_ms.map(Dur::shown_up),
+        };
+        let text = match (shown, self.basis) {
             (None, _) | (_, Basis::Unknown) => "unknown".to_owned(),
             (Some(v), Basis::Measured) if self.resolution_ms > Dur::ZERO => {
                 format!("{v} ± {} (measured)", self.resolution_ms)
@@ -115,6 +120,18 @@ mod tests {
         let f = Figure { value_ms: Some(Dur::secs(58)), basis: Basis::Measured, resolution_ms: Dur::secs(5) };
         assert!(f.proves(Dur::secs(63)));
         assert!(!f.proves(Dur::secs(60)));
+    }
+
+    #[test]
+    fn what_is_shown_does_not_flatter() {
+        let shown = |ms, basis| Figure::new(Dur(ms), basis).to_string();
+        assert_eq!(shown(12_369, Basis::UpperBound), "at most 12.4s (upper bound)");
+        assert_eq!(shown(12_369, Basis::Measured), "12.4s (measured)");
+        assert_eq!(shown(12_300, Basis::Measured), "12.3s (measured)");
+        assert_eq!(shown(12_369, Basis::LowerBound), "at least 12.3s (lower bound)");
+        assert_eq!(shown(59_950, Basis::Measured), "1m (measured)");
+        assert_eq!(shown(61_001, Basis::UpperBound), "at most 1m02s (upper bound)");
+        assert_eq!(shown(999, Basis::Measured), "999ms (measured)");
     }
 
     #[test]

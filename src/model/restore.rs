@@ -215,7 +215,9 @@ impl Part {
                 format!("check the copy of {id}: invariants, foreign keys, every row")
             }
             Self::Verify => format!("check the copy of {id}: invariants, foreign keys, every page"),
-            Self::Loss if of.instance().is_some() => format!("compare the rows of {id} and of its copy of {at}"),
+            Self::Loss if of.instance().is_some() => {
+                format!("compare the rows of {id} and of its copy of {at}")
+            }
             Self::Loss => format!("count what {id} holds and its copy of {at} does not"),
             Self::Swap => format!("put the copy of {at} in the place of {id}, which is kept aside"),
             Self::PutBack => format!("put the old data of {id} back"),

@@ -227,7 +227,11 @@ impl Target {
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } => "s3",
             // Rows are read by whoever reads rows; instances are its service's.
-            Self::Restore { part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy, copy: Some(_), .. } => "rds",
+            Self::Restore {
+                part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy,
+                copy: Some(_),
+                ..
+            } => "rds",
             Self::Backups(of) if of.db.engine == Engine::Rds => "rds",
             Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
             Self::Command { .. } => "command",

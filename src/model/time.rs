@@ -161,6 +161,19 @@ impl Dur {
     }
 }
 
+impl Dur {
+    /// No shorter than this one, and exactly what is shown of it.
+    #[must_use]
+    pub const fn shown_up(self) -> Self {
+        let step = match self.0 {
+            0..1_000 => 1,
+            1_000..60_000 => 100,
+            _ => 1_000,
+        };
+        Self(self.0.div_ceil(step) * step)
+    }
+}
+
 impl fmt::Display for Dur {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ms, s, m, h) = (self.0 % 1_000, self.0 / 1_000 % 60, self.0 / 60_000 % 60, self.0 / 3_600_000);

@@ -150,7 +150,9 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
         return None;
     }
-    if let Some(parameters) = like.parameter_group.as_ref().filter(|_| like.is_postgres()) {
+    if let Some(parameters) =
+        like.parameter_group.as_ref().filter(|p| like.is_postgres() && !p.starts_with("default."))
+    {
         draft.notes.push(format!(
             "{}: RDS gives a new replica of PostgreSQL the default parameters of its region. Once it is there: aws rds modify-db-instance --region {} --db-instance-identifier {} --db-parameter-group-name {parameters}, and a reboot",
             db.id, db.place.region, db.id

@@ -180,8 +180,9 @@ fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
 
 /// A copy that is made, checked and removed, whatever became of it.
 fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
+    let but = if of.instance().is_some() { "" } else { " but one empty transaction" };
     draft.notes.push(format!(
-        "an isolated drill: nothing of {} changes but one empty transaction, and the copy is removed at the end",
+        "an isolated drill: nothing of {} changes{but}, and the copy is removed at the end",
         of.db.id
     ));
     // One that fails keeps nothing from the next: what is left of the copy is removed at the end, and the drill has failed.
@@ -223,11 +224,16 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     let state = match input.estate.now(&Target::Backups(Box::new(of.clone()))) {
         Some(Observation::Value { state: State::Backups(state), .. }) => state.as_ref().clone(),
         Some(other) => {
-            let who = if of.db.engine == Engine::Rds { "credentials for RDS there" } else { "a host that answers" };
+            let who =
+                if of.db.engine == Engine::Rds { "credentials for RDS there" } else { "a host that answers" };
             return refuse(Rule::NotRecoverable, format!("{id}: {}", other.why_not()), who);
         }
         None => {
-            return refuse(Rule::NotRecoverable, format!("nobody asked {id} for its backups"), "drctl restore");
+            return refuse(
+                Rule::NotRecoverable,
+                format!("nobody asked {id} for its backups"),
+                "drctl restore",
+            );
         }
     };
     let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, .. } = state;
@@ -261,7 +267,12 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
 /// What is missing, and what would help.
 type Missing = (String, &'static str);
 
-fn enough_room(of: &Restore, by: &Backups, chosen: Option<Backup>, free_bytes: u64) -> Result<Backup, Missing> {
+fn enough_room(
+    of: &Restore,
+    by: &Backups,
+    chosen: Option<Backup>,
+    free_bytes: u64,
+) -> Result<Backup, Missing> {
     let Some(backup) = chosen else {
         return Err((format!("no backup leads to {}", of.to_time), "another time"));
     };
@@ -284,7 +295,8 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
     };
     let security_groups = rebuild::groups(draft, db);
     if security_groups.is_empty() {
-        let facts = format!("{} has only its fence's group, and no run here knows which groups it had before", db.id);
+        let facts =
+            format!("{} has only its fence's group, and no run here knows which groups it had before", db.id);
         return Err((facts, "its own groups attached again, once it is sure that nobody writes to it"));
     }
     let run = &draft.input.request.run;
@@ -298,6 +310,10 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
     let (name, to) = (&of.db.component, new.aside.clone());
     draft.notes.push(format!(
         "{} is kept as {to}, fenced as it is, and is paid for until somebody who needs nothing of it any more deletes it",
+        of.db.id
+    ));
+    draft.notes.push(format!(
+        "a cancel takes everything back until the copy bears the name {}; after that nothing does",
         of.db.id
     ));
     let action = Action::Rename { db: of.db.clone(), to };

@@ -1,13 +1,18 @@
 //! Restores and drills on the command line, in the sandbox: what is refused, what is promised, what is said.
 
 use drctl::executor::create;
+use drctl::inventory::{Observation, targets};
+use drctl::model::action::FenceMethod;
 use drctl::model::event::{Direction, Event, What};
+use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::runbook::Intent;
+use drctl::model::state::{FenceState, State};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
 use drctl::run::decide::{self, Effect};
+use drctl::run::judge::{Ruling, Sight, judge};
 
 use crate::cli::Folder;
 use crate::resume::events;
@@ -32,12 +37,36 @@ probes:
   - {name: app, role: public, http: "http://127.0.0.1:1/", every: 1s, timeout: 3s}
 "#;
 
+/// The same of a managed instance.
+const MANAGED: &str = r#"plan: orders
+objectives: {rto: 5m, rpo: 1m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}}
+home: west
+components:
+  db:
+    kind: aws.rds
+    fence: [sql, security_group]
+    at:
+      west: {id: orders-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
+      east: {id: orders-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
+    verify:
+      sql_write: {table: drctl_canary}
+      invariants: [{name: total, sql: "SELECT 1", is: "1"}]
+  other: {kind: external, describe: "somebody else's"}
+probes:
+  - {name: app, role: public, http: "http://127.0.0.1:1/", every: 1s, timeout: 3s}
+"#;
+
 const ACCEPT: &[&str] = &["--waive", "exposure-above-rpo:db", "--accept-data-loss", "60m", "--reason", "x"];
 
 fn folder() -> Folder {
+    folder_of(PLAN)
+}
+
+fn folder_of(plan: &str) -> Folder {
     let folder = Folder::empty();
     std::fs::create_dir(folder.path().join("plans")).unwrap();
-    std::fs::write(folder.path().join("plans/orders.yaml"), PLAN).unwrap();
+    std::fs::write(folder.path().join("plans/orders.yaml"), plan).unwrap();
     folder
 }
 
@@ -50,15 +79,20 @@ fn restore(folder: &Folder, args: &[&str]) -> (i32, serde_json::Value, String) {
 
 #[test]
 fn a_restore_asks_for_the_loss_by_name_and_tells_it_true() {
-    let folder = folder();
+    for plan in [PLAN, MANAGED] {
+        tells_it_true(&folder_of(plan));
+    }
+}
+
+fn tells_it_true(folder: &Folder) {
     let to = ["--component", "db", "--to-time", "15m ago", "--sandbox"];
-    let (code, refused, _) = restore(&folder, &to);
+    let (code, refused, _) = restore(folder, &to);
     assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &"exposure-above-rpo".into()), "{refused:#}");
     assert!(refused["refusals"][0]["flag"].as_str().unwrap().contains("--accept-data-loss"), "{refused:#}");
     // Less than what will be lost by then is no acceptance of it.
     let little = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "16m", "--reason", "x"];
-    assert_eq!(restore(&folder, &[&to[..], &little].concat()).0, 3);
-    let (code, report, words) = restore(&folder, &[&to[..], ACCEPT].concat());
+    assert_eq!(restore(folder, &[&to[..], &little].concat()).0, 3);
+    let (code, report, words) = restore(folder, &[&to[..], ACCEPT].concat());
     assert_eq!((code, &report["outcome"]), (5, &"recovered".into()), "{report:#}\n{words}");
     let lost = report["truth"]["lost_s"]["db"].as_f64().unwrap();
     assert!(report["rpo"]["achieved_s"].as_f64().unwrap() >= lost && lost > 900.0, "{report:#}");
@@ -76,18 +110,22 @@ fn nobody_waives_the_fence_of_a_restore() {
 
 #[test]
 fn a_damaged_archive_is_found_before_anybody_is_kept_out() {
-    let folder = folder();
+    for plan in [PLAN, MANAGED] {
+        found_before(&folder_of(plan));
+    }
+}
+
+fn found_before(folder: &Folder) {
     let to = ["--component", "db", "--to-time", "15m ago", "--sandbox", "archive-corrupt"];
-    let (code, report, _) = restore(&folder, &[&to[..], ACCEPT].concat());
+    let (code, report, _) = restore(folder, &[&to[..], ACCEPT].concat());
     assert_eq!(
         (code, &report["outcome"], &report["truth"]["users_failed_s"]),
         (1, &"halted".into(), &serde_json::Value::Null)
     );
     assert!(report["error"]["hint"].as_str().unwrap().contains("are in use"), "{report:#}");
-    let (code, drill, _) =
-        restore(&folder, &["--component", "db", "--drill", "--sandbox", "archive-corrupt"]);
+    let (code, drill, _) = restore(folder, &["--component", "db", "--drill", "--sandbox", "archive-corrupt"]);
     assert_eq!((code, &drill["outcome"], &drill["intent"]), (1, &"failed".into(), &"drill".into()));
-    assert_eq!(restore(&folder, &["--component", "db", "--drill", "--sandbox"]).0, 0);
+    assert_eq!(restore(folder, &["--component", "db", "--drill", "--sandbox"]).0, 0);
 }
 
 #[test]
@@ -102,10 +140,56 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
         (vec!["--component", "db", "--to-time", "2030-01-01T00:00:00Z"], 3, "not over yet"),
         (vec!["--component", "db", "--to-time", "90d ago"], 3, "the oldest one ended"),
         (vec!["--component", "db", "--to-time", "5m ago", "--site", "east"], 3, "backups"),
+        (vec!["--component", "db", "--snapshot", "s1"], 3, "has no snapshots"),
+        (vec!["--component", "db", "--snapshot", "s1", "--to-time", "5m ago"], 2, "cannot be used with"),
     ] {
         let (found, document, err) = restore(&folder, &[&args[..], &["--sandbox"]].concat());
         let said = format!("{document} {err}");
         assert!(found == code && said.contains(words), "{args:?}: {found}, {said}");
+    }
+}
+
+/// A name of DNS may lead to the instance from before for a while: nobody lets users in there.
+#[test]
+fn nobody_is_let_into_the_server_from_before() {
+    let mut rig = Rig::new(plan(MANAGED), "calm", 1);
+    rig.intent = Intent::Restore;
+    let component = ComponentName::new("db");
+    let to_time = BEGAN - Dur::mins(15);
+    rig.restore = Some(Wanted { component, to_time, timeline: None, snapshot: None, rates: None });
+    rig.waivers = vec![accepted()];
+    let done = rig.rehearse().unwrap();
+    let of_old = events(&done).into_iter().find_map(|e| match e.what {
+        What::StepFinished { facts, .. } => facts.into_iter().find_map(|f| match f {
+            Fact::Fenced { word: Some(word), .. } => Some(word),
+            _ => None,
+        }),
+        _ => None,
+    });
+    let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == "admit.db");
+    let n = events(&done).iter().position(starts).unwrap() + 1;
+    let state = create::replay(&run_id(), &done.records[..n]).unwrap();
+    let i = state.position(&StepId::new("admit.db")).unwrap();
+    let judged = |word: Option<String>| {
+        let target = targets::fence(&state.restores(&ComponentName::new("db")).unwrap().db, FenceMethod::Sql);
+        let seen = FenceState { proven: word.is_some(), word, ..FenceState::default() };
+        let observed_at = state.last_at;
+        let seen = Observation::Value { state: State::Fence(seen), observed_at, source: "sql".to_owned() };
+        judge(&state, i, &Sight::Things(vec![(target, seen)]), observed_at)
+    };
+    let word = of_old.expect("the fence left no word");
+    assert!(matches!(judged(Some(word)), Ruling::Keep(why) if why.contains("from before")));
+    assert!(matches!(judged(None), Ruling::Record(What::StepFinished { .. })));
+    assert!(matches!(judged(Some("fence-of-that-time".to_owned())), Ruling::Perform(_)));
+}
+
+fn accepted() -> Waiver {
+    Waiver {
+        rule: Rule::ExposureAboveRpo,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(60)),
+        reason: "test".to_owned(),
+        who: Person::claimed("test"),
     }
 }
 
@@ -115,14 +199,14 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     let component = ComponentName::new("db");
     let mut rig = Rig::new(plan(PLAN), "calm", 1);
     rig.intent = Intent::Restore;
-    rig.restore = Some(Wanted { component, to_time: BEGAN - Dur::mins(15), timeline: None, snapshot: None, rates: None });
-    rig.waivers = vec![Waiver {
-        rule: Rule::ExposureAboveRpo,
-        component: None,
-        accept_loss_ms: Some(Dur::mins(60)),
-        reason: "test".to_owned(),
-        who: Person::claimed("test"),
-    }];
+    rig.restore = Some(Wanted {
+        component,
+        to_time: BEGAN - Dur::mins(15),
+        timeline: None,
+        snapshot: None,
+        rates: None,
+    });
+    rig.waivers = vec![accepted()];
     let done = rig.rehearse().unwrap();
     let fence =
         |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fence.db.sql");

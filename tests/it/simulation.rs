@@ -128,7 +128,8 @@ fn restores(rig: &mut Rig) {
     let (Some(component), Intent::Switchover, true) = (own, rig.intent, wanted) else { return };
     rig.intent = if roll(rig.seed, &["drills"], 3) == 0 { Intent::Drill } else { Intent::Restore };
     let ago = Dur(roll(rig.seed, &["ago"], 3_600_000));
-    rig.restore = Some(Wanted { component, to_time: BEGAN - ago, timeline: None, snapshot: None, rates: None });
+    rig.restore =
+        Some(Wanted { component, to_time: BEGAN - ago, timeline: None, snapshot: None, rates: None });
     rig.waivers = vec![accept(Rule::ExposureAboveRpo)];
     if roll(rig.seed, &["faulty"], 2) == 0 {
         rig.scenario.faults = 200;

@@ -68,7 +68,8 @@ impl Aws {
 
     async fn restore_window(&self, db: &DatabaseRef) -> Result<Option<Window>, Failure> {
         let site = self.site(&db.place).await;
-        let call = || site.rds().describe_db_instance_automated_backups().db_instance_identifier(&db.id).send();
+        let call =
+            || site.rds().describe_db_instance_automated_backups().db_instance_identifier(&db.id).send();
         let page = match self.look("rds", &db.place, call).await {
             Ok(page) => page,
             Err(failure) if failure.is_not_found() => return Ok(None),

@@ -36,7 +36,10 @@ pub(super) fn job(
 ) -> Result<String, Failure> {
     let way = way(live.endpoint, live.login, live.tls)?;
     let Source::Own(backups) = &of.source else {
-        return Err(Failure::Refused("NoBackups".to_owned(), format!("{} has no backups of its own", of.db.id)));
+        return Err(Failure::Refused(
+            "NoBackups".to_owned(),
+            format!("{} has no backups of its own", of.db.id),
+        ));
     };
     let database = live.endpoint.split_once('/').map_or("postgres", |(_, database)| database);
     let text = |number: Option<String>| number.unwrap_or_default();

@@ -89,10 +89,8 @@ impl Jobs {
                 Part::Loss => compare(&of, &copy, live.as_ref(), &said).await,
                 _ => verify(&of, &copy, &said).await,
             };
-            let found = done.unwrap_or_else(|failure| Found {
-                failed: Some(failure.why()),
-                ..Found::default()
-            });
+            let found =
+                done.unwrap_or_else(|failure| Found { failed: Some(failure.why()), ..Found::default() });
             let exit = i32::from(found.failed.is_some());
             let tail = found.failed.clone().unwrap_or_else(|| "done".to_owned());
             *said.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -262,12 +260,7 @@ async fn orphans(client: &mut Client, query: &str) -> Result<i64, Failure> {
     .await
 }
 
-async fn indexes(
-    client: &mut Client,
-    database: &str,
-    found: &mut Found,
-    said: &Said,
-) -> Result<(), Failure> {
+async fn indexes(client: &mut Client, database: &str, found: &mut Found, said: &Said) -> Result<(), Failure> {
     let what = format!("amcheck of {database}");
     let there = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
     if value(client, there).await? == "0" {
@@ -354,7 +347,8 @@ async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> R
     there.batch_execute(ON_LIVE).await.map_err(|e| Failure::of(&e))?;
     for table in &of.rows {
         now(said, format!("rows of {table}"));
-        let words = |counted: Result<String, Failure>| counted.unwrap_or_else(|f| format!("unknown ({})", f.why()));
+        let words =
+            |counted: Result<String, Failure>| counted.unwrap_or_else(|f| format!("unknown ({})", f.why()));
         let (now, then) = (words(count(&mut there, table).await), words(count(&mut here, table).await));
         found.remarks.push(format!("rows of {table}: {now} live, {then} in the copy"));
     }

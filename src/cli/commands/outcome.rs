@@ -162,7 +162,7 @@ fn restored(p: &Printer, report: &RunReport) {
         p.line(&format!("  {}   {}: {why}", p.paint(RED, "failed"), failed.id));
     }
     for r in &report.restored {
-        let from = r.backup.as_deref().map_or_else(String::new, |b| format!(", from backup {b}"));
+        let from = r.backup.as_deref().map_or_else(String::new, |b| format!(", from {b}"));
         p.line(&format!("  restore  {} as of {}{from}", r.component, r.to_time));
         if let Some(next) = r.next_commit {
             let last = r.last_commit.map_or_else(|| "before its backup".to_owned(), |t| t.to_string());
@@ -187,7 +187,9 @@ fn restored(p: &Printer, report: &RunReport) {
         if let Some(gone) = &r.destroyed {
             let what = match gone.files {
                 0 => "it is gone".to_owned(),
-                files => format!("{files} files, {} bytes; nothing is left, and no process uses it", gone.bytes),
+                files => {
+                    format!("{files} files, {} bytes; nothing is left, and no process uses it", gone.bytes)
+                }
             };
             p.line(&format!("  removed  {}: {what}", gone.folder));
         }

@@ -259,7 +259,7 @@ impl Starting<'_> {
         let wanted = match self.restore {
             None => None,
             Some(asked) => {
-                self.printer.note(&format!("{}: asking the host for its backups", plan.name));
+                self.printer.note(&format!("{}: asking for backups that lead there", plan.name));
                 let to = SiteName::new(&*self.args.to);
                 let of = (stage, session, self.store);
                 match restore::look(asked, of, (plan, &to, &run), &mut seen).await? {

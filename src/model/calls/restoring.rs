@@ -43,7 +43,8 @@ fn own(part: Part, of: &Restore, backups: &Backups) -> Call {
 fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
     let (db, region, at) = (&of.db, &of.db.place.region, &of.db.place.name);
     let (id, copy) = (quoted(&db.id), quoted(&new.id));
-    let modify = |operation, text| vec![aws(db, "rds", operation, true, text), describe_db(region, at, &new.id)];
+    let modify =
+        |operation, text| vec![aws(db, "rds", operation, true, text), describe_db(region, at, &new.id)];
     match part {
         Part::Beside => {
             let like = &new.like;
@@ -81,7 +82,12 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
             false,
             "the invariants of the plan, the rows that each foreign key lacks, bt_index_check of each index where amcheck is, and every row of every table",
         )],
-        Part::Loss => vec![sql(at, &db.id, false, "SELECT count(*) of each table under verify.rows, here and in the copy")],
+        Part::Loss => vec![sql(
+            at,
+            &db.id,
+            false,
+            "SELECT count(*) of each table under verify.rows, here and in the copy",
+        )],
         Part::Swap => {
             let protected = if new.like.protected { " --deletion-protection" } else { "" };
             let text = format!(

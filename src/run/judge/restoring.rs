@@ -35,8 +35,15 @@ pub(super) fn judge(
         JobStage::Gone => Verdict::Partly(format!("its job on the host was broken off: {tail}")),
         JobStage::Ended { exit: 0 } => {
             let mut found = seen.found.clone();
-            if let (Part::Swap, Some(new)) = (part, of.instance()) {
-                found.kept = Some(format!("DB instance {} in {}", new.aside, of.db.place.region));
+            match (part, of.instance()) {
+                (Part::Swap, Some(new)) => {
+                    found.kept = Some(format!("DB instance {} in {}", new.aside, of.db.place.region));
+                }
+                (Part::Beside, Some(_)) => {
+                    let automated = || format!("automated backups of {}", of.db.id);
+                    found.backup = Some(of.snapshot.clone().unwrap_or_else(automated));
+                }
+                _ => {}
             }
             let mut facts =
                 vec![Fact::Restore { component: of.db.component.clone(), part, found: Box::new(found) }];

@@ -7,6 +7,8 @@ mod dark;
 mod faults;
 mod fleet;
 mod kills;
+#[cfg(feature = "postgres")]
+mod managed_restore;
 mod operators;
 #[cfg(feature = "postgres")]
 mod own_servers;

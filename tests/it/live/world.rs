@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::{control, localstack};
 
-struct World {
+pub(super) struct World {
     folder: tempfile::TempDir,
     made: Value,
-    aws: Value,
+    pub(super) aws: Value,
 }
 
 fn script(name: &str) -> PathBuf {
@@ -21,13 +21,13 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// A client of record that goes on until it is stopped.
-struct Client {
+pub(super) struct Client {
     process: Child,
     file: PathBuf,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut world = Self { folder, made: Value::Null, aws: Value::Null };
         world.run("up", &["--localstack", localstack()]);
@@ -40,7 +40,7 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -52,13 +52,13 @@ impl World {
         Command::new(script(name)).arg(self.folder.path()).args(args).stdin(Stdio::null()).output().unwrap()
     }
 
-    fn run(&self, name: &str, args: &[&str]) -> String {
+    pub(super) fn run(&self, name: &str, args: &[&str]) -> String {
         let output = self.output(name, args);
         assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn of(&self, region: &str, key: &str) -> String {
+    pub(super) fn of(&self, region: &str, key: &str) -> String {
         self.made["regions"][region][key].as_str().unwrap().to_owned()
     }
 
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// The same servers as RDS instances, fenced in these ways.
-    fn managed(&self, fence: &str) -> String {
+    pub(super) fn managed(&self, fence: &str) -> String {
         let at = |region: &str| {
             let of = |key: &str| self.aws["sites"][region][key].as_str().unwrap();
             let login = self.made["logins"]["drctl"].as_str().unwrap();
@@ -118,7 +118,7 @@ impl World {
         )
     }
 
-    fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
+    pub(super) fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
         let output = Command::new(script("in"))
             .arg(self.folder.path())
             .args(["east", env!("CARGO_BIN_EXE_drctl")])
@@ -138,7 +138,7 @@ impl World {
         (output.status.code().unwrap_or(-1), value, words)
     }
 
-    fn client(&self, mode: &str, first: u64) -> Client {
+    pub(super) fn client(&self, mode: &str, first: u64) -> Client {
         let file = self.path(&format!("{mode}.jsonl"));
         let process = Command::new(script("client"))
             .arg(self.folder.path())
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// What the clients know, against what a region's server has.
-    fn truth(&self, region: &str, clients: &[&Client]) -> Value {
+    pub(super) fn truth(&self, region: &str, clients: &[&Client]) -> Value {
         let mut args = vec!["--client"];
         args.extend(clients.iter().map(|c| c.file.to_str().unwrap()));
         args.extend(["--region", region]);
@@ -167,7 +167,7 @@ impl World {
     }
 
     /// A write of the application to one region's server, past all names: by the server's own host.
-    fn writes(&self, region: &str, n: u64) -> (bool, String) {
+    pub(super) fn writes(&self, region: &str, n: u64) -> (bool, String) {
         let way = format!("host={} dbname=shop user=app", self.of(region, "db"));
         let login: Value = serde_json::from_str(
             &std::fs::read_to_string(self.made["logins"]["app"].as_str().unwrap()).unwrap(),
@@ -200,7 +200,7 @@ impl Drop for World {
 }
 
 impl Client {
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
     }
@@ -213,11 +213,11 @@ impl Client {
         }
     }
 
-    fn writes_to(&self, site: &str) {
+    pub(super) fn writes_to(&self, site: &str) {
         self.wait_for(site, 30, |a| a["ok"] == true && a["site"] == site);
     }
 
-    fn stop(mut self) -> Self {
+    pub(super) fn stop(mut self) -> Self {
         let pid = self.process.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.process.wait();
@@ -246,12 +246,12 @@ const WAIVE: &[&str] = &[
     "west is dark",
 ];
 
-fn now() -> String {
+pub(super) fn now() -> String {
     let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn outage(truth: &Value, client: usize) -> f64 {
+pub(super) fn outage(truth: &Value, client: usize) -> f64 {
     truth["clients"][client]["longest_outage"]["s"].as_f64().unwrap()
 }
 

@@ -1,0 +1,186 @@
+//! Restores of managed instances: RDS's calls drive real servers (`tests/world`), whose backups and archived log are real.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::world::World;
+
+const TIME: &str =
+    "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+
+/// A world whose database is managed, and a plan that says what is true of a sound copy.
+fn world(least: u32) -> World {
+    let world = World::new();
+    write_plan(&world, least);
+    world.ask("west", "GRANT pg_read_all_data TO drctl");
+    world
+}
+
+fn write_plan(world: &World, least: u32) {
+    let verify = format!(
+        "verify: {{sql_write: {{table: drctl_canary}}, rows: [ledger], invariants: [{{name: rows, sql: \"SELECT count(*) FROM ledger\", at_least: {least}}}]}}"
+    );
+    let plan = world.managed("sql").replace("verify: {sql_write: {table: drctl_canary}}", &verify);
+    assert!(plan.contains("at_least"), "{plan}");
+    std::fs::write(world.path("plans/shop.yaml"), plan).unwrap();
+}
+
+impl World {
+    /// What a query of the administrator answers on an instance: of the region, or another one in it.
+    fn ask(&self, at: &str, sql: &str) -> String {
+        self.run("host", &[at, "psql", "-XAt", "-d", "shop", "-c", sql]).trim().to_owned()
+    }
+
+    /// The server's own clock, between two transactions.
+    fn clock(&self) -> String {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = self.ask("west", TIME);
+        std::thread::sleep(Duration::from_millis(50));
+        now
+    }
+
+    fn restore(&self, args: &[&str]) -> (i32, Value, String) {
+        let command = ["restore", "shop", "--component", "db", "--yes"];
+        self.drctl(&[&command, args].concat())
+    }
+
+    /// Waits until RDS says that it can be restored to a time. Answers what it refused before that.
+    fn restorable(&self, to: &str) {
+        let end = Instant::now() + Duration::from_secs(90);
+        loop {
+            self.ask("west", "SELECT pg_switch_wal()");
+            let (code, document, words) = self.restore(&["--to-time", to, "--drill", "--dry-run"]);
+            if code == 0 {
+                return;
+            }
+            assert!(document.to_string().contains("can be restored to times from"), "{document:#}\n{words}");
+            assert!(Instant::now() < end, "{document:#}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    /// The names of the region's instances.
+    fn instances(&self) -> Vec<String> {
+        let account = self.aws["account"].as_str().unwrap();
+        let signed = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={account}/20260101/us-west-2/rds/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let output = Command::new("curl")
+            .args(["-sS", "--fail-with-body", "--max-time", "60", "-H", &signed])
+            .args(["-d", "Action=DescribeDBInstances&Version=2014-10-31", super::localstack()])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap();
+        // An instance names itself before its endpoint; what replicates from it is named otherwise.
+        let names = answer.split("<DBInstanceIdentifier>").skip(1);
+        names.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
+    }
+}
+
+fn count(world: &World, at: &str, n: u32) -> String {
+    world.ask(at, &format!("SELECT count(*) FROM ledger WHERE n = {n}"))
+}
+
+/// The transaction before the time is there and the one after is not; users write on under the same name; what was live is kept, and
+/// takes no writes; the standby is one of the restored instance.
+#[test]
+fn a_managed_instance_is_restored_between_two_transactions() {
+    let world = world(1);
+    let plan = std::fs::read(world.path("plans/shop.yaml")).unwrap();
+    let fresh = world.client("fresh", 1);
+    fresh.writes_to("west");
+    assert!(world.writes("west", 2_000_001).0);
+    let to = world.clock();
+    assert!(world.writes("west", 2_000_002).0);
+    world.restorable(&to);
+
+    let (code, refused, _) = world.restore(&["--to-time", &to]);
+    assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &"exposure-above-rpo".into()), "{refused:#}");
+    let accept =
+        ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "120m", "--reason", "bad release"];
+    let (code, report, words) = world.restore(&[&["--to-time", &to][..], &accept].concat());
+    assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{report:#}\n{words}");
+    fresh.writes_to("west");
+    let rows = [count(&world, "west", 2_000_001), count(&world, "west", 2_000_002)];
+    assert_eq!(rows, ["1", "0"], "{report:#}");
+
+    // The one from before is beside it, with everything, and lets nobody in.
+    let kept = report["restored"][0]["kept"].as_str().unwrap().to_owned();
+    let aside = format!("west/{}", kept.split(' ').nth(2).unwrap());
+    assert_eq!(count(&world, &aside, 2_000_002), "1", "{kept}");
+    let may = "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app'";
+    assert_eq!([world.ask(&aside, may), world.ask("west", may)], ["f", "t"], "{report:#}");
+
+    // What was acknowledged after the time is lost, nothing else; and no longer a time of it than was reported.
+    let truth = world.truth("west", &[&fresh]);
+    let lost = truth["lost"].as_array().unwrap();
+    let acknowledged = |l: &Value| millis(l["acknowledged_at"].as_str().unwrap());
+    assert!(!lost.is_empty() && lost.iter().all(|l| acknowledged(l) > millis(&to)), "{to}: {truth:#}");
+    let last = format!("SELECT (extract(epoch FROM max(at) - '{to}') * 1000)::bigint FROM ledger");
+    let span: f64 = world.ask(&aside, &last).parse().unwrap();
+    let rpo = report["rpo"]["achieved_s"].as_f64().unwrap();
+    assert!(rpo * 1_000.0 >= span, "RPO {rpo} s, and {span} ms were lost");
+    eprintln!(
+        "managed restore: {} acknowledged, {} lost over {span} ms; RPO {}; the client's outage {} s",
+        truth["acknowledged"],
+        lost.len(),
+        report["rpo"]["text"],
+        truth["clients"][0]["longest_outage"]["s"]
+    );
+    assert!(world.writes("west", 2_000_003).0);
+    assert_eq!(report["protection"]["state"], "protected", "{report:#}\n{words}");
+    assert_eq!(std::fs::read(world.path("plans/shop.yaml")).unwrap(), plan);
+    let (code, status, words) = world.drctl(&["status"]);
+    assert!(code == 0 && status["plans"][0]["protection"] == "protected", "{status:#}\n{words}");
+}
+
+/// A drill makes a copy, checks it, and deletes it with proof; a copy that breaks an invariant is never put in place, and is taken away.
+#[test]
+fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_place() {
+    let world = world(3);
+    let fresh = world.client("fresh", 1);
+    fresh.writes_to("west");
+    let to = world.clock();
+    world.restorable(&to);
+    let before = world.instances();
+    let (code, report, words) = world.restore(&["--to-time", &to, "--drill"]);
+    assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
+    assert_eq!(world.instances(), before);
+    let found = report["restored"][0].clone();
+    assert!(found["destroyed"]["folder"].as_str().unwrap().contains("copy-of-"), "{found:#}");
+    let checks = found["checks"].to_string();
+    for what in ["rows (at_least 3)", "foreign keys of shop", "every row of shop read"] {
+        assert!(checks.contains(what), "{what}: {checks}");
+    }
+
+    // Of a snapshot, by its name; one that there is none of is refused with those that there are.
+    let (code, refused, _) = world.restore(&["--snapshot", "nope", "--drill"]);
+    let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
+    let snapshot = facts.split("there are: ").nth(1).and_then(|s| s.split(", ").next()).unwrap().to_owned();
+    assert_eq!(code, 3, "{facts}");
+    let (code, drilled, words) = world.restore(&["--snapshot", &snapshot, "--drill"]);
+    // It is from before the administrator might read the table: what cannot be checked does not pass.
+    assert!(code == 1 && drilled.to_string().contains("permission denied"), "{code} {drilled:#}\n{words}");
+    assert_eq!(world.instances(), before, "a drill that failed left its copy");
+
+    let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "120m", "--reason", "x"];
+    write_plan(&world, 1_000_000_000);
+    let (code, report, words) = world.restore(&[&["--to-time", &to][..], &accept].concat());
+    assert_eq!((code, &report["outcome"]), (1, &"halted".into()), "{report:#}\n{words}");
+    let broken = report.to_string().contains("rows (at_least 1000000000) fail");
+    assert!(broken && report["fence"]["state"] == "none", "{report:#}");
+    fresh.writes_to("west");
+    let run = report["run_id"].as_str().unwrap().to_owned();
+    let (code, back, words) = world.drctl(&["runs", "cancel", &run, "--reason", "broken"]);
+    assert_eq!((code, &back["outcome"]), (1, &"cancelled".into()), "{back:#}\n{words}");
+    assert_eq!(world.instances(), before, "{words}");
+    fresh.writes_to("west");
+    let truth = world.truth("west", &[&fresh]);
+    assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
+}
+
+fn millis(text: &str) -> i64 {
+    drctl::model::time::Timestamp::parse(text).unwrap().millis()
+}
