@@ -90,6 +90,11 @@ pub enum Check {
         /// The replica.
         db: DatabaseRef,
     },
+    /// The service takes changes of the instance: nothing else is under way with it.
+    Available {
+        /// The instance.
+        db: DatabaseRef,
+    },
     /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
     CaughtUp {
         /// The replica.
@@ -453,7 +458,12 @@ impl Action {
         match self {
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
-            Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
+            Self::Check(
+                Check::Available { db }
+                | Check::Promotable { db }
+                | Check::Exposure { db }
+                | Check::CaughtUp { db },
+            )
             | Self::Promote { db, .. }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
@@ -477,7 +487,12 @@ impl Action {
             Self::Check(Check::Guard { component, place, .. }) => {
                 Some(Target::Guard { component: component.clone(), place: place.clone() })
             }
-            Self::Check(Check::Promotable { db } | Check::Exposure { db } | Check::CaughtUp { db })
+            Self::Check(
+                Check::Available { db }
+                | Check::Promotable { db }
+                | Check::Exposure { db }
+                | Check::CaughtUp { db },
+            )
             | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
@@ -516,6 +531,9 @@ impl fmt::Display for Action {
             Self::Check(Check::Identity { place }) => write!(f, "check who the credentials are in {place}"),
             Self::Check(Check::Guard { component, .. }) => {
                 write!(f, "check that the guard of {component} is still this run's")
+            }
+            Self::Check(Check::Available { db }) => {
+                write!(f, "wait until nothing is under way with {}", db.id)
             }
             Self::Check(Check::Promotable { db }) => write!(f, "check that {} can be promoted", db.id),
             Self::Check(Check::Evidence { targets }) => {

@@ -279,7 +279,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
             false,
             "SELECT pg_last_wal_replay_lsn()   -- until it is not below SELECT pg_current_wal_insert_lsn() on the fenced primary",
         )],
-        Check::Promotable { db } | Check::Exposure { db } => {
+        Check::Available { db } | Check::Promotable { db } | Check::Exposure { db } => {
             vec![look(db)]
         }
         Check::Evidence { .. } => Vec::new(),

@@ -69,6 +69,8 @@ impl Estimate {
             }
             // A replica that is backed up cannot be promoted until the backup ends.
             Action::Check(Check::Promotable { .. }) => Self::new(Dur::secs(2), Dur::mins(60)),
+            // A backup takes as long as it takes, and users are served meanwhile.
+            Action::Check(Check::Available { .. }) => Self::new(Dur::secs(2), Dur::mins(6 * 60)),
             // Writes wait meanwhile: what takes longer is for another day.
             Action::Check(Check::CaughtUp { .. }) => Self::new(Dur::secs(2), Dur::mins(2)),
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
@@ -89,6 +91,10 @@ impl Estimate {
             // As long as copying the differences, or all of it, takes.
             Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
+            // Users wait for it.
+            Action::Restore { part: Part::Swap, of } if of.instance().is_some() => {
+                Self::new(restore(Part::Swap, of), Dur::mins(30))
+            }
             Action::Restore { part, of } => Self::new(restore(*part, of), Dur::mins(48 * 60)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),

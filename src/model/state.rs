@@ -148,6 +148,9 @@ pub struct InstanceSettings {
     /// Whether it cannot be deleted before that is switched off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
+    /// Whether RDS keeps its administrator's password in Secrets Manager, and changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub managed_password: bool,
     /// Its tags, but for those of AWS.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -160,6 +163,9 @@ pub const SERVING: &[&str] = &[
     "configuring-enhanced-monitoring",
     "configuring-iam-database-auth",
     "configuring-log-exports",
+    "storage-config-upgrade",
+    // Blocks come when they are read (after a restore).
+    "storage-initialization",
     "storage-optimization",
 ];
 

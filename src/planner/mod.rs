@@ -141,6 +141,8 @@ pub struct Continued {
     pub putting: Option<DatabaseRef>,
     /// Folders beside live data that it made, or is making.
     pub copies: Vec<String>,
+    /// Servers that it set aside without putting another in their place: what each was called, and is called.
+    pub aside: Vec<(DatabaseRef, String)>,
 }
 
 /// Computes the runbook.

@@ -20,6 +20,8 @@ use crate::plan::types::{Component, Database, Plan, Spec};
 
 /// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
 const COUNTED_WHILE_FENCED: u64 = 512 << 20;
+/// How long a name may lead to where it led before, or nowhere: resolvers keep that it was gone for a while, too.
+const NAME_MOVES: Dur = Dur::mins(30);
 
 /// What is to be restored, as far as the plan says. The backup is found by looking at [`Target::Backups`].
 ///
@@ -103,7 +105,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let copied = copy(draft, name, &of, all(&guard));
     // Whatever people take their time for, nobody is kept out meanwhile.
     let bound = gate(draft, name, "bound", &[copied, approvals].concat());
-    let before_fence = [guard, vec![bound]].concat();
+    let before_fence = idle(draft, &of, [guard, vec![bound]].concat());
     let fenced = stores::keep_from_writing(draft, component, spec, &site, &before_fence);
     // While it takes seconds: users wait for it.
     let counted = match of.replay_bytes.is_some_and(|bytes| bytes <= COUNTED_WHILE_FENCED) {
@@ -131,10 +133,26 @@ pub fn derive(draft: &mut Draft<'_>) {
     ));
     let store = Store { component, target: of.db.clone(), canary: spec.canary_table.clone() };
     stores::let_in(draft, store, swapped);
+    if of.instance().is_some() {
+        draft.patient(&[&format!("admit.{name}"), &format!("verify.{name}")], NAME_MOVES);
+    }
     let ready = draft.ready.get(name).cloned().unwrap_or_default();
     let verified = [ready.clone(), draft.site_probes(&ready)].concat();
     draft.confirm_and_watch(&verified);
     follow(draft, component, spec, &of, &verified);
+}
+
+/// Nobody is kept out for a backup that is being made of one of the two.
+fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
+    let Some(copy) = of.beside() else { return needs };
+    let name = &of.db.component;
+    let ids = [(format!("idle.{name}"), of.db.clone()), (format!("idle.{name}.copy"), copy)];
+    let checks = ids.map(|(id, db)| {
+        let mut step = step(&id, Phase::Restore, Some(name), Action::Check(Check::Available { db }));
+        step.needs = all(&needs);
+        draft.push(step)
+    });
+    checks.to_vec()
 }
 
 /// What makes a copy, in its order.
@@ -180,6 +198,12 @@ fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
 
 /// A copy that is made, checked and removed, whatever became of it.
 fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
+    if of.instance().is_some() {
+        draft.notes.push(format!(
+            "the copy runs in the groups of {}: jobs of pg_cron and subscriptions in it begin there, too, and a subscription takes its publisher's slot",
+            of.db.id
+        ));
+    }
     let but = if of.instance().is_some() { "" } else { " but one empty transaction" };
     draft.notes.push(format!(
         "an isolated drill: nothing of {} changes{but}, and the copy is removed at the end",
@@ -298,6 +322,16 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
         let facts =
             format!("{} has only its fence's group, and no run here knows which groups it had before", db.id);
         return Err((facts, "its own groups attached again, once it is sure that nobody writes to it"));
+    }
+    if like.managed_password {
+        let facts = format!(
+            "RDS keeps the administrator's password of {} in a secret of that instance, and changes it",
+            db.id
+        );
+        return Err((
+            facts,
+            "a password of your own in Secrets Manager: its copies know only that of their time",
+        ));
     }
     let run = &draft.input.request.run;
     let (id, aside) = (rebuild::aside(&format!("copy-of-{}", db.id), run), rebuild::aside(&db.id, run));

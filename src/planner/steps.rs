@@ -71,6 +71,13 @@ impl<'a> Draft<'a> {
         &self.steps
     }
 
+    /// Gives steps more time than their kind has.
+    pub fn patient(&mut self, ids: &[&str], timeout_ms: Dur) {
+        for step in self.steps.iter_mut().filter(|s| ids.contains(&s.id.as_str())) {
+            step.estimate.timeout_ms = timeout_ms;
+        }
+    }
+
     /// Adds a step and returns its id.
     pub fn push(&mut self, step: Step) -> StepId {
         let id = step.id.clone();

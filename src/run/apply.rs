@@ -8,7 +8,7 @@ use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
-use crate::model::restore::Part;
+use crate::model::restore::{Part, Restore};
 use crate::model::time::Timestamp;
 
 /// An event that cannot follow what went before.
@@ -266,8 +266,10 @@ impl RunState {
             // The host says that the old data are where they were.
             What::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server: it stays.
-            What::UndoFailed { .. } => {
-                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
+            What::UndoFailed { reason, .. } => {
+                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action
+                    && stays(of, reason)
+                {
                     self.promoted.insert(of.db.component.clone());
                 }
             }
@@ -446,4 +448,13 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::UndoFailed { step, .. } => (step, "undo_failed"),
         _ => return None,
     })
+}
+
+/// How a provider says that the copy of a managed server has the name that users reach.
+pub const IN_PLACE: &str = "InPlace";
+
+/// Whether a swap that could not be taken back is one that must not be. Of a managed one that is known by its code alone: whoever may
+/// not look, or gets no answer, knows nothing.
+pub(super) fn stays(of: &Restore, reason: &str) -> bool {
+    of.instance().is_none() || reason.starts_with(IN_PLACE)
 }

@@ -74,7 +74,12 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
         _ => None,
     });
     let copies = copies.collect();
-    Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies })
+    let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
+        Action::Rename { db, to } if at.work.attempts > 0 && !swapped => Some((db.clone(), to.clone())),
+        _ => None,
+    });
+    let aside = aside.collect();
+    Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies, aside })
 }
 
 /// How the probes of a run turned last.

@@ -480,7 +480,11 @@ impl RunState {
         let swap = |s: &Step| matches!(s.action, Action::Restore { part: Part::Swap, .. });
         let at = self.runbook.steps.iter().position(swap)?;
         let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;
-        Some(format!("{}: {}", self.step(at).id, undo.reason.as_deref().unwrap_or_default()))
+        let reason = undo.reason.as_deref().unwrap_or_default();
+        match &self.step(at).action {
+            Action::Restore { of, .. } if !super::apply::stays(of, reason) => None,
+            _ => Some(format!("{}: {reason}", self.step(at).id)),
+        }
     }
 
     /// Whether the run is over.

@@ -340,6 +340,7 @@ fn settings(db: &DbInstance) -> InstanceSettings {
         backup_days: db.backup_retention_period().and_then(|d| u32::try_from(d).ok()).unwrap_or(0),
         iam_logins: db.iam_database_authentication_enabled().unwrap_or(false),
         protected: db.deletion_protection().unwrap_or(false),
+        managed_password: db.master_user_secret().is_some(),
         // Nobody but AWS may set its own; a copy of a copy has another first name.
         tags: tags(db).into_iter().filter(|(k, _)| !k.starts_with("aws:") && k != COPY_TAG).collect(),
     }

@@ -17,11 +17,20 @@ use crate::model::restore::{
     Backup, BackupsState, COPY_TAG, Destroyed, Found, NewInstance, Part, Restore, RestoreState,
 };
 use crate::model::state::{JobStage, SERVING, State};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::Target;
 use crate::model::time::Timestamp;
+use crate::run::apply::IN_PLACE;
 
 /// Words of RDS for an instance that does not become one that serves by itself.
-const BROKEN: &[&str] = &["failed", "restore-error", "storage-full", "inaccessible-encryption-credentials"];
+const BROKEN: &[&str] = &[
+    "deleting",
+    "failed",
+    "inaccessible-encryption-credentials",
+    "insufficient-capacity",
+    "restore-error",
+    "stopped",
+    "storage-full",
+];
 
 type Window = (Timestamp, Timestamp);
 
@@ -29,8 +38,12 @@ impl Aws {
     /// The backups of an instance, and the times that it can be restored to.
     pub(super) async fn backups(&self, of: &Restore) -> Observation {
         let found = async {
-            let window = self.restore_window(&of.db).await?;
-            Ok::<_, Failure>((window, self.snapshots(&of.db).await?))
+            let all = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
+            // Names change hands; what RDS calls the resource does not.
+            let live = all.get(&of.db.id).and_then(|db| db.dbi_resource_id()).map(str::to_owned);
+            let live = live.ok_or_else(|| super::rds::missing(&of.db.id))?;
+            let window = self.restore_window(&of.db.place, &live).await?;
+            Ok::<_, Failure>((window, self.snapshots(&of.db.place, &live).await?))
         };
         match found.await {
             Ok((window, all)) => {
@@ -58,19 +71,19 @@ impl Aws {
                 let why = format!("{id} has no automated backups, or the first of them is still being made");
                 (None, Some(why))
             }
-            (None, Some((from, to))) if at < from || at > to => {
-                (None, Some(format!("{id} can be restored to times from {from} to {to}, and not to {at}")))
-            }
+            (None, Some((from, to))) if at < from || at >= to => (
+                None,
+                Some(format!("{id} can be restored to times from {from} to before {to}, and not to {at}")),
+            ),
             (None, Some(_)) => (newest(), None),
         };
         BackupsState { failed, window, all, chosen, free_bytes: u64::MAX, ..BackupsState::default() }
     }
 
-    async fn restore_window(&self, db: &DatabaseRef) -> Result<Option<Window>, Failure> {
-        let site = self.site(&db.place).await;
-        let call =
-            || site.rds().describe_db_instance_automated_backups().db_instance_identifier(&db.id).send();
-        let page = match self.look("rds", &db.place, call).await {
+    async fn restore_window(&self, place: &Place, live: &str) -> Result<Option<Window>, Failure> {
+        let site = self.site(place).await;
+        let call = || site.rds().describe_db_instance_automated_backups().dbi_resource_id(live).send();
+        let page = match self.look("rds", place, call).await {
             Ok(page) => page,
             Err(failure) if failure.is_not_found() => return Ok(None),
             Err(failure) => return Err(failure),
@@ -85,16 +98,18 @@ impl Aws {
         Ok(windows.next())
     }
 
-    async fn snapshots(&self, db: &DatabaseRef) -> Result<Vec<Backup>, Failure> {
-        let site = self.site(&db.place).await;
+    async fn snapshots(&self, place: &Place, live: &str) -> Result<Vec<Backup>, Failure> {
+        let site = self.site(place).await;
         let (mut all, mut marker) = (Vec::new(), None::<String>);
         loop {
             let call = || {
-                let ask = site.rds().describe_db_snapshots().db_instance_identifier(&db.id);
+                let ask = site.rds().describe_db_snapshots().dbi_resource_id(live);
                 ask.set_marker(marker.clone()).send()
             };
-            let page = self.look("rds", &db.place, call).await?;
-            all.extend(page.db_snapshots().iter().filter_map(backup));
+            let page = self.look("rds", place, call).await?;
+            // Asked for, and made sure of: a snapshot of another instance is another database.
+            let own = |s: &&DbSnapshot| s.dbi_resource_id().is_none_or(|of| of == live);
+            all.extend(page.db_snapshots().iter().filter(own).filter_map(backup));
             marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
             if marker.is_none() {
                 all.sort_by_key(|b: &Backup| b.ended);
@@ -110,7 +125,11 @@ impl Aws {
         };
         let state = match part {
             Part::Destroy => destroyed(all.get(copy), copy),
-            Part::Swap | Part::PutBack => swapped(all, &db.id, copy),
+            Part::Swap => swapped(all, &db.id, copy),
+            Part::PutBack => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
+                true => state(JobStage::None, "", Found::default()),
+                false => state(JobStage::Ended { exit: 0 }, "", Found::default()),
+            },
             _ => made(all.get(copy), copy),
         };
         self.seen(State::Restore(Box::new(state)), "rds:DescribeDBInstances")
@@ -125,13 +144,17 @@ impl Aws {
             Part::Beside => self.make(of, new).await,
             Part::Swap => self.swap(of, new).await,
             Part::Destroy => self.destroy(of, new).await,
-            // It has the name that users reach: nobody knows what they wrote since.
+            // Where it has the name that users reach, nobody knows what they wrote since.
             Part::PutBack => {
+                let found = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
+                if !found.get(&of.db.id).is_some_and(|db| is_copy(db, &new.id)) {
+                    return Ok(None);
+                }
                 let why = format!(
                     "users reach the restored instance as {} and may have written to it; the one from before is {}",
                     of.db.id, new.aside
                 );
-                Err(Failure::never("InPlace", why))
+                Err(Failure::never(IN_PLACE, why))
             }
             Part::Verify | Part::Loss => Err(Failure::never("NotAws", "that is done by SQL")),
         }
@@ -236,7 +259,13 @@ fn is_copy(db: &DbInstance, id: &str) -> bool {
 }
 
 fn backup(snapshot: &DbSnapshot) -> Option<Backup> {
-    let ended = snapshot.snapshot_create_time().and_then(|t| t.to_millis().ok())?;
+    // The last transaction in it; or when the first of its copies was whole. Its own time is that of the copying.
+    let times = [
+        snapshot.snapshot_database_time(),
+        snapshot.original_snapshot_create_time(),
+        snapshot.snapshot_create_time(),
+    ];
+    let ended = times.into_iter().flatten().next().and_then(|t| t.to_millis().ok())?;
     let gib = snapshot.allocated_storage().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     let available = snapshot.status() == Some("available");
     available.then_some(Backup {
@@ -259,6 +288,10 @@ fn status(db: &DbInstance) -> &str {
     db.db_instance_status().unwrap_or("unknown")
 }
 
+fn is_broken(db: &DbInstance) -> bool {
+    BROKEN.contains(&status(db)) || status(db).starts_with("incompatible-")
+}
+
 /// A copy that is being made.
 fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     let Some(db) = db else { return state(JobStage::None, "", Found::default()) };
@@ -267,7 +300,7 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     if !is_copy(db, copy) {
         return failed(format!("{copy} exists, and has no tag {COPY_TAG}={copy}: drctl did not make it"));
     }
-    if BROKEN.contains(&status) || status.starts_with("incompatible-") {
+    if is_broken(db) {
         return failed(format!("RDS says that {copy} is `{status}`"));
     }
     match SERVING.contains(&status) {
@@ -283,6 +316,9 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
 /// A copy that takes the name of the live one.
 fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> RestoreState {
     match (all.get(name), all.get(copy)) {
+        (Some(db), None) | (_, Some(db)) if is_copy(db, copy) && is_broken(db) => {
+            failed(format!("RDS says that the copy is `{}`", status(db)))
+        }
         // The new name is there, and serves.
         (Some(db), None) if is_copy(db, copy) && SERVING.contains(&status(db)) => {
             state(JobStage::Ended { exit: 0 }, status(db), Found::default())

@@ -310,6 +310,8 @@ impl Postgres {
                 let why = format!("{why}; the logins of {} are those of {}", of.copy(), of.to_time);
                 Failure::Login(why).outcome()
             }
+            // No such database, too many sessions: as for every other call.
+            Err(failure @ Failure::Refused(..)) => failure.outcome(),
             Err(failure) => CallOutcome::NotSent { why: failure.why() },
         }
     }
@@ -439,6 +441,10 @@ async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Resul
         .application_name(APPLICATION)
         .options(format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}"))
         .connect_timeout(CONNECT)
+        // A silent query of an hour is no connection to those in between that count idle seconds.
+        .keepalives_idle(Duration::from_secs(30))
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(3)
         .tcp_user_timeout(Duration::from_secs(10));
     let connected = tls::connect(&config, host, settings).await;
     connected.map_err(|error| match error {

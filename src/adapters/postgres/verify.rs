@@ -18,21 +18,25 @@ use crate::plan::settings::SqlSettings;
 
 /// As the job on a host asks it: a tab between name, whether it was validated, and the query that counts what breaks it.
 const FOREIGN_KEYS: &str = include_str!("restore/foreign_keys.sh");
-/// For a whole session: nothing is written, whatever a query says, and nobody waits for ever.
-const READER: &str =
-    "SET default_transaction_read_only = on; SET statement_timeout = '60min'; SET lock_timeout = '60s'";
+/// For a whole session: nothing is written, whatever a query says; reading takes as long as it takes; and rows that a policy hides are
+/// an error instead of a smaller number.
+const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = 0; SET lock_timeout = '60s'; SET row_security = off";
 /// Counting is not worth more of the live server's time.
 const ON_LIVE: &str = "SET statement_timeout = '5min'";
-/// Databases of clients; that of RDS itself lets nobody else in.
-const DATABASES: &str = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'rdsadmin') \
-     AND has_database_privilege(oid, 'CONNECT') ORDER BY 1";
+/// Databases of clients, and whether they let this login in; that of RDS itself lets nobody else in.
+const DATABASES: &str = "SELECT datname::text, datallowconn AND has_database_privilege(oid, 'CONNECT') FROM pg_database \
+     WHERE datname NOT IN ('template0', 'rdsadmin') ORDER BY 1";
 /// Every table, with whether it may be read: a row as text has every column of it in it, however it is stored.
 const TABLES: &str = "SELECT c.oid::regclass::text, has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(c.relnamespace, 'USAGE') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') \
      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' ORDER BY 1";
-/// Every index of a table against that table. An error names the index.
-const AMCHECK: &str = "SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
-     JOIN pg_am m ON m.oid = c.relam WHERE m.amname = 'btree' AND c.relkind = 'i' AND i.indisvalid AND c.relpersistence = 'p'";
+/// Every index, and the statement that holds it against its table.
+const AMCHECK: &str = "SELECT i.indexrelid::regclass::text, format('SELECT %I.bt_index_check(%s::oid::regclass, true)::text', n.nspname, i.indexrelid) \
+     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace, pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+     JOIN pg_am m ON m.oid = c.relam WHERE e.extname = 'amcheck' AND m.amname = 'btree' AND c.relkind = 'i' AND i.indisvalid \
+     AND c.relpersistence = 'p' ORDER BY 1";
+/// What the login may not do says nothing about the copy.
+const NOT_FOR_US: &str = "42501";
 
 /// How a server is reached.
 #[derive(Clone)]
@@ -161,7 +165,12 @@ async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure>
         });
     }
     for row in &databases {
-        let name: String = row.get(0);
+        let (name, open): (String, bool) = (row.get(0), row.get(1));
+        if !open {
+            let why = "it does not let this login in: nothing of it was checked".to_owned();
+            found.checks.push(check(format!("database {name}"), "unknown", why));
+            continue;
+        }
         let mut inside = copy.reader(Some(&name)).await?;
         foreign_keys(&mut inside, &name, &mut found, said).await?;
         indexes(&mut inside, &name, &mut found, said).await?;
@@ -171,7 +180,11 @@ async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure>
     let bad: Vec<_> = found.checks.iter().filter(|c| matches!(&*c.result, "fail" | "error")).collect();
     if !bad.is_empty() {
         let words: Vec<_> = bad.iter().map(|c| format!("{} {}: {}", c.what, c.result, c.found)).collect();
-        found.failed = Some(format!("the copy is not sound: {}", words.join("; ")));
+        let what = match bad.iter().any(|c| c.result == "fail") {
+            true => "the copy is not sound",
+            false => "the copy could not be checked",
+        };
+        found.failed = Some(format!("{what}: {}", words.join("; ")));
     }
     Ok(found)
 }
@@ -200,7 +213,8 @@ async fn holds(client: &mut Client, invariant: &Invariant) -> Checked {
 }
 
 async fn at_least(client: &Client, got: &str, wanted: &str) -> Result<bool, Failure> {
-    let compare = "SELECT $1::text::numeric >= $2::text::numeric";
+    // To PostgreSQL NaN is greater than every number.
+    let compare = "SELECT $1::text::numeric >= $2::text::numeric AND $1::text::numeric <> 'NaN'";
     client.query_one(compare, &[&got, &wanted]).await.map(|row| row.get(0)).map_err(|e| Failure::of(&e))
 }
 
@@ -216,7 +230,7 @@ async fn foreign_keys(
 ) -> Result<(), Failure> {
     let sql = FOREIGN_KEYS.split("END-OF-SQL").nth(1).unwrap_or_default().trim_start_matches('\'');
     let keys = client.query(sql, &[]).await.map_err(|e| Failure::of(&e))?;
-    let (mut good, mut broken, mut unproven) = (0, 0, 0);
+    let (mut good, mut broken, mut unproven, mut hidden) = (0, 0, 0, 0);
     for (i, row) in keys.iter().enumerate() {
         now(said, format!("foreign keys of {database}: {i} of {}", keys.len()));
         let line: String = row.get(0);
@@ -230,6 +244,7 @@ async fn foreign_keys(
         let what = format!("{database} {}", name.unwrap_or_default());
         match orphans(client, query.unwrap_or_default()).await {
             Ok(0) => good += 1,
+            Err(Failure::Refused(code, _)) if code == NOT_FOR_US => hidden += 1,
             Ok(many) => {
                 broken += 1;
                 found.checks.push(check(what, "fail", format!("{many} rows")));
@@ -242,8 +257,14 @@ async fn foreign_keys(
     }
     found.checks.push(check(
         format!("foreign keys of {database}"),
-        if broken == 0 { "pass" } else { "fail" },
-        format!("{good} hold, {broken} do not, {unproven} were never validated on the live server"),
+        match (broken, hidden) {
+            (0, 0) => "pass",
+            (0, _) => "unknown",
+            _ => "fail",
+        },
+        format!(
+            "{good} hold, {broken} do not, {hidden} are not for this login to read, {unproven} were never validated on the live server"
+        ),
     ));
     Ok(())
 }
@@ -267,14 +288,33 @@ async fn indexes(client: &mut Client, database: &str, found: &mut Found, said: &
         found.checks.push(check(what, "unknown", "no extension there".to_owned()));
         return Ok(());
     }
-    now(said, format!("indexes of {database}"));
-    found.checks.push(match value(client, AMCHECK).await {
-        Ok(many) => check(what, "pass", format!("{many} indexes")),
-        // It may not be for this login to run: that says nothing about the copy.
-        Err(Failure::Refused(code, why)) if code == "42501" => check(what, "unknown", why),
-        Err(failure) => check(what, "fail", failure.why()),
-    });
+    let all = client.query(AMCHECK, &[]).await.map_err(|e| Failure::of(&e))?;
+    for (i, row) in all.iter().enumerate() {
+        now(said, format!("indexes of {database}: {i} of {}", all.len()));
+        let (index, statement): (String, String) = (row.get(0), row.get(1));
+        match value(client, &statement).await {
+            Ok(_) => {}
+            Err(Failure::Refused(code, why)) if code == NOT_FOR_US => {
+                found.checks.push(check(what, "unknown", why));
+                return Ok(());
+            }
+            Err(failure) => {
+                found.checks.push(check(what, result(&failure), format!("{index}: {}", failure.why())));
+                return Ok(());
+            }
+        }
+    }
+    found.checks.push(check(what, "pass", format!("{} indexes", all.len())));
     Ok(())
+}
+
+/// Whether a failure says that the copy is broken, or only that it was not read to its end.
+fn result(failure: &Failure) -> &'static str {
+    match failure {
+        // Data corrupted, index corrupted, an internal error, and what a type makes of bytes that it does not know.
+        Failure::Refused(code, _) if code.starts_with("XX") || code.starts_with("22") => "fail",
+        _ => "error",
+    }
 }
 
 /// Reads everything: a damaged page is found by its checksum, and whatever the service fetches when it is first read, it has then.
@@ -295,11 +335,17 @@ async fn every_row(
         }
         now(said, format!("reading {table} of {database}: {read} of {} tables", tables.len()));
         // A row is never null as text: all of it has to be read to know that.
-        let text = format!("SELECT count(*) FILTER (WHERE length(t::text) >= 0) FROM ONLY {table} t");
+        let text = format!(
+            "SELECT count(*) FILTER (WHERE length((drctl_row.*)::text) >= 0) FROM ONLY {table} drctl_row"
+        );
         match reading(client, |t| async move { t.query_one(&text, &[]).await }).await {
             Ok(row) => rows += row.get::<_, i64>(0),
+            Err(Failure::Refused(code, _)) if code == NOT_FOR_US => {
+                hidden += 1;
+                continue;
+            }
             Err(failure) => {
-                found.checks.push(check(what, "fail", format!("{table}: {}", failure.why())));
+                found.checks.push(check(what, result(&failure), format!("{table}: {}", failure.why())));
                 return Ok(());
             }
         }
@@ -314,9 +360,14 @@ async fn every_row(
 /// What the copy would do by itself once it serves.
 async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(), Failure> {
     let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
-         (SELECT count(*) FROM pg_stat_subscription), (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron')";
+         (SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())), \
+         (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron'), (SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r')";
     let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
     let (prepared, subscriptions, cron): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    let unlogged: i64 = row.get(3);
+    if unlogged > 0 {
+        found.remarks.push(format!("{unlogged} unlogged tables of {database} are empty in the copy"));
+    }
     if prepared > 0 {
         found.remarks.push(format!("{prepared} prepared transactions of that time are open in {database}"));
     }
@@ -350,7 +401,7 @@ async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> R
         let words =
             |counted: Result<String, Failure>| counted.unwrap_or_else(|f| format!("unknown ({})", f.why()));
         let (now, then) = (words(count(&mut there, table).await), words(count(&mut here, table).await));
-        found.remarks.push(format!("rows of {table}: {now} live, {then} in the copy"));
+        found.remarks.push(format!("rows of {table}: {now} live so far, {then} in the copy"));
     }
     Ok(found)
 }

@@ -516,7 +516,10 @@ impl Estate {
         }
         let missing = Observation::NotFound { observed_at: self.now };
         let state = match target {
-            Target::Database(db) => self.find(db).ok().map(|i| State::Database(self.database(i))),
+            Target::Database(db) => {
+                let server = self.find(db).ok().map(|i| self.database(i));
+                server.or_else(|| self.beside(db)).map(State::Database)
+            }
             Target::Fence { db, method, .. } => {
                 self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method)))
             }

@@ -18,6 +18,10 @@ impl Estate {
             let why = format!("Database instance {} is not in available state.", db.id);
             return Err(("InvalidDBInstanceState", why));
         }
+        let taken = self.index.dbs.get(&(to.to_owned(), db.place.name.clone()));
+        if taken.is_some_and(|&other| other != i && self.dbs[other].status != GONE) {
+            return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
+        }
         self.dbs[i].status = "renaming";
         let takes = Dur(30_000 + roll(self.seed, &["rename", &db.id, to], 90_000));
         self.schedule(self.now + takes, Transition::Renamed(i, to.to_owned()));

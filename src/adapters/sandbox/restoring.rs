@@ -9,7 +9,7 @@ use super::scenario::roll;
 use crate::model::restore::{
     Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
 };
-use crate::model::state::JobStage;
+use crate::model::state::{DatabaseRole, DatabaseState, JobStage};
 use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::{Lsn, WalPoint};
@@ -42,6 +42,12 @@ impl Estate {
         };
         let all: Vec<_> = (0..=self.now.since(oldest).millis() / EVERY.millis()).map(nth).collect();
         let chosen = (of.to_time >= oldest).then(|| nth(since));
+        if let Some(name) = of.snapshot.as_ref().filter(|name| all.iter().all(|b| b.name != **name)) {
+            let known: Vec<_> = all.iter().map(|b| b.name.as_str()).collect();
+            let why =
+                format!("{} has no available snapshot {name}; there are: {}", of.db.id, known.join(", "));
+            return BackupsState { failed: Some(why), all, ..BackupsState::default() };
+        }
         let failed = chosen
             .is_none()
             .then(|| format!("no backup leads to {}: the oldest one ended at {oldest}", of.to_time));
@@ -127,6 +133,21 @@ impl Estate {
         db.fenced.clear();
         db.stopped_at = None;
         db.timeline += 1;
+    }
+
+    /// The copy of a managed server, while it has a name of its own. Its first backup begins when it serves.
+    pub(super) fn beside(&self, db: &DatabaseRef) -> Option<DatabaseState> {
+        let is = |job: &&Job| job.of.instance().is_some_and(|new| new.id == db.id);
+        let (&(i, _), job) = self.jobs.iter().find(|((_, part), job)| *part == Part::Beside && is(job))?;
+        let gone = [Part::Swap, Part::Destroy].iter().any(|part| self.jobs.contains_key(&(i, *part)));
+        let backing_up = job.ends + Dur(60_000 + roll(self.seed, &["first backup", &db.id], 180_000));
+        let status = if self.now < backing_up { "backing-up" } else { "available" };
+        let there = !gone && job.failed.is_none() && job.ends <= self.now;
+        there.then(|| DatabaseState {
+            role: DatabaseRole::Writer,
+            status: status.to_owned(),
+            ..self.database(i)
+        })
     }
 
     pub(super) fn restoring(&self, db: &DatabaseRef, part: Part) -> Option<RestoreState> {

@@ -2,6 +2,7 @@
 
 use super::{Verdict, waited};
 use crate::model::action::{Action, Check, Fence, NewReplica};
+use crate::model::event::End;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
 use crate::model::runbook::Intent;
@@ -12,7 +13,7 @@ use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::decide::just_looked;
 use crate::run::exposure;
-use crate::run::state::RunState;
+use crate::run::state::{RunState, Status};
 
 /// How long the last replayed commit is looked for before the exposure is called unknown.
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
@@ -59,6 +60,11 @@ pub(super) fn judge(
         Action::Check(Check::Exposure { db }) => {
             Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
+        // A backup, for one, ends by itself; meanwhile RDS takes no changes.
+        Action::Check(Check::Available { db }) => match seen.status.as_str() {
+            "available" => Verdict::Done(Vec::new()),
+            status => Verdict::Unclear(format!("{} is `{status}`", db.id)),
+        },
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
@@ -113,10 +119,15 @@ fn still_the_old_one(state: &RunState, i: usize, fence: &Fence, proof: &FenceSta
     let component = &fence.db.component;
     // A step of its own lets users in; the undo of a fence is for the very server that was fenced.
     let lets_in = matches!(state.step(i).action, Action::Unfence(_));
-    lets_in
-        && state.restores(component).is_some()
-        && proof.word.is_some()
-        && proof.word.as_deref() == state.fence_word(component)
+    let same = proof.word.is_some() && proof.word.as_deref() == state.fence_word(component);
+    // A fence that was there before is in the copy, too: then its log tells, which is another, or shorter.
+    let by_this_run =
+        state.rungs(component).iter().any(|&r| state.work(r).status == Status::Done(End::Performed));
+    let as_long = || match (proof.wal, state.fenced_end(component)) {
+        (Some(here), Some(end)) => here.covers(&end),
+        _ => true,
+    };
+    lets_in && state.restores(component).is_some() && same && (by_this_run || as_long())
 }
 
 /// Long after a run the old primary may be the only one again: it is fenced only while the new one was just seen to take writes.

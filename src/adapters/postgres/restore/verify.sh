@@ -9,7 +9,7 @@ invariant() {
   found=$(inside "$2" "$5") || { bad invariant "$1" error "$3 $4" "$(said)"; return 0; }
   case "$3" in
     is) [ "$found" = "$4" ] && holds=t ;;
-    at_least) holds=$(inside template1 "SELECT $(quoted "$found")::numeric >= $(quoted "$4")::numeric") || holds='' ;;
+    at_least) holds=$(inside template1 "SELECT $(quoted "$found")::numeric >= $(quoted "$4")::numeric AND $(quoted "$found")::numeric <> 'NaN'") || holds='' ;;
     *) holds='' ;;
   esac
   if [ "${holds:-}" = t ]; then fact invariant "$1" pass "$3 $4" "$found"; else bad invariant "$1" fail "$3 $4" "$found"; fi
