@@ -36,6 +36,15 @@ class Server:
             self._clients[key] = keys.client(service, endpoint_url=self.endpoint, config=CONFIG)
         return self._clients[key]
 
+    def at(self, endpoint: dict, account: str = MAIN, region: str | None = None, **config):
+        """One endpoint of a cluster of routing controls, as DescribeCluster lists it."""
+        key = (endpoint["Endpoint"], account, region, *config.items())
+        if key not in self._clients:
+            keys = boto3.Session(account, "test", region_name=region or endpoint["Region"])
+            own = {"endpoint_url": endpoint["Endpoint"], "config": CONFIG.merge(Config(**config))}
+            self._clients[key] = keys.client("route53-recovery-cluster", **own)
+        return self._clients[key]
+
     def control(self, path: str, body: dict | None = None, method: str | None = None) -> dict:
         data = None if body is None else json.dumps(body).encode()
         url = f"{self.endpoint}/_drctl/{path}"

@@ -5,7 +5,8 @@ import time
 
 from localstack.http import Request, Response
 
-from drctl_localstack import asg_engine, rds_expected, rds_global, rds_overlay, settings, traffic
+from drctl_localstack import arc, arc_endpoints, asg_engine, health, rds_expected, rds_global, rds_overlay
+from drctl_localstack import settings, traffic
 from drctl_localstack.settings import LOCK
 
 
@@ -99,7 +100,10 @@ def _bridges(request: Request) -> dict:
 
 
 def _set_settings(body: dict) -> dict:
+    from drctl_localstack import route53
+
     with LOCK:
+        route53.settle()
         settings.update(body)
         return settings.snapshot()
 
@@ -109,13 +113,17 @@ def _reset(body: dict) -> dict:
     from drctl_localstack import route53
 
     with LOCK:
+        route53.settle()
         settings.reset()
         traffic.clear_faults()
         traffic.clear_counts()
         rds_expected.forget()
+        health.forget_knobs()
+        arc_endpoints.mend()
         if body.get("estate"):
             _forget_estate()
             route53.reset()
+            arc.reset()
             rds_global.forget()
         else:
             route53.forget_bridges()
@@ -150,11 +158,40 @@ def _log(request: Request) -> dict:
     return {"log": traffic.log(int(request.args.get("since", 0)))}
 
 
+def _set_check(body: dict) -> dict:
+    wanted = body.get("health_check")
+    answer = health.control(body)
+    if answer is None:
+        raise NotThere(f"no health check {wanted}")
+    return answer
+
+
+def _set_endpoint(body: dict) -> dict:
+    wanted = f"{body.get('cluster')} in {body.get('region')}"
+    answer = arc_endpoints.control(body)
+    if answer is None:
+        raise NotThere(f"no endpoint of {wanted}")
+    return answer
+
+
+def _dns(request: Request) -> dict:
+    from drctl_localstack import route53
+
+    unknown = set(request.args) - {"name", "type", "account", "zone"}
+    if unknown or "name" not in request.args:
+        raise ValueError("know name, and type (A), account and zone")
+    kind = request.args.get("type", "A").upper()
+    return route53.resolve(request.args["name"], kind, request.args.get("account"), request.args.get("zone"))
+
+
 READS = {
     "": lambda request: {"extension": "drctl", "settings": settings.snapshot()},
     "settings": lambda request: settings.snapshot(),
     "faults": lambda request: {"faults": traffic.faults()},
     "bridges": _bridges,
+    "healthchecks": lambda request: health.shown(),
+    "dns": _dns,
+    "arc": lambda request: arc.shown(),
     "calls": _calls,
     "log": _log,
 }
@@ -164,6 +201,8 @@ WRITES = {
     "aurora": _set_cluster,
     "route53": _set_zone,
     "autoscaling": _set_group,
+    "healthchecks": _set_check,
+    "arc": _set_endpoint,
     "faults": traffic.add_fault,
     "reset": _reset,
 }

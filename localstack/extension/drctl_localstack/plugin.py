@@ -11,7 +11,7 @@ def on_infra_start() -> None:
     from localstack.services.edge import ROUTER
     from localstack.utils.aws import aws_stack
 
-    from drctl_localstack import control, traffic
+    from drctl_localstack import arc_endpoints, control, traffic
 
     # Set here and not by an environment variable, so that the corrections cannot be left out by accident.
     for service in ("route53", "cloudwatch", "s3"):
@@ -19,8 +19,10 @@ def on_infra_start() -> None:
     _read_fractions_of_a_second()
     # Otherwise S3 asks the name servers for a public name once: this must start with no network at all.
     aws_stack.CACHE_S3_HOSTNAME_DNS_STATUS = False
+    handlers.serve_custom_service_request_handlers.append(arc_endpoints.enter)
     handlers.serve_custom_service_request_handlers.append(traffic.before)
     handlers.run_custom_response_handlers.append(traffic.after)
+    handlers.run_custom_response_handlers.append(arc_endpoints.leave)
     for path in ("/_drctl", "/_drctl/<path:what>"):
         ROUTER.add(path, endpoint=control.serve, methods=["GET", "POST", "DELETE"])
 
@@ -62,6 +64,20 @@ def route53() -> Service:
     return _service("route53", operations.table(MotoFallbackDispatcher(provider)), provider)
 
 
+@aws_provider(api="route53-recovery-control-config")
+def arc_config() -> Service:
+    from drctl_localstack import arc_config as operations
+
+    return _service("route53-recovery-control-config", operations.table())
+
+
+@aws_provider(api="route53-recovery-cluster")
+def arc_cluster() -> Service:
+    from drctl_localstack import arc_cluster as operations
+
+    return _service("route53-recovery-cluster", operations.table())
+
+
 @aws_provider(api="cloudwatch", name="drctl")
 def cloudwatch() -> Service:
     from localstack.aws.skeleton import create_dispatch_table
@@ -85,6 +101,7 @@ def s3() -> Service:
     # LocalStack has one fixed directory for all; two servers on one machine must not meet in it.
     module.DEFAULT_S3_TMP_DIR = f"{tempfile.gettempdir()}/s3"
     provider = module.S3Provider()
+    operations.remember(provider)
     return _service("s3", operations.table(create_dispatch_table(provider)), provider)
 
 

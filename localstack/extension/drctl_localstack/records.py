@@ -203,6 +203,9 @@ class Batch:
             self.messages.append(f"{this} a non-{word} set exists with the same name and type.")
         elif own == "Weight" and len({s["TTL"] for s in sets if "TTL" in s}) > 1:
             self.messages.append(f"{this} weighted sets must contain the same TTL.")
+        elif own == "Failover" and len({s.get("Failover") for s in sets}) < len(sets):
+            role = changed["Failover"].lower()
+            self.messages.append(f"{this} a {role} failover set exists with the same name and type.")
 
 
 def apply_batch(zone_name: str, existing: list[dict], changes: list[dict]) -> list[dict]:

@@ -1,4 +1,6 @@
-"""Route 53 over LocalStack's own provider: changes take time, batches are atomic and strict, listings page truly."""
+"""Route 53 over LocalStack's own provider: changes take time, batches are atomic and strict, listings page truly, and
+what the name servers answer follows the changes that are INSYNC and the health of checks.
+"""
 
 import random
 import string
@@ -9,7 +11,7 @@ from datetime import UTC, datetime
 from localstack.aws.api import CommonServiceException, RequestContext
 from moto.route53.models import FakeZone, RecordSet, route53_backends
 
-from drctl_localstack import bridges, records, settings
+from drctl_localstack import answers, bridges, health, health_checks, health_probe, records, settings
 from drctl_localstack.bridges import Bridge
 from drctl_localstack.settings import LOCK
 
@@ -21,6 +23,11 @@ _last_batch: dict[tuple[str, str], float] = {}
 # (account, zone) -> what takes its record sets to real name servers, and change id -> that run of it.
 _bridges: dict[tuple[str, str], Bridge] = {}
 _runs: dict[str, tuple[tuple[str, str], Future]] = {}
+# (account, zone) -> the sets that the name servers have, and the changes that have not reached all of them.
+_served: dict[tuple[str, str], list[dict]] = {}
+_coming: dict[tuple[str, str], list[tuple[str, list[dict]]]] = {}
+# (account, zone) -> the answers that its bridge was told last.
+_told: dict[tuple[str, str], list[dict]] = {}
 
 
 def _zone(context: RequestContext, zone_id: str) -> FakeZone:
@@ -84,13 +91,103 @@ def change_record_sets(context: RequestContext, request: dict) -> dict:
             if refused.code == "InvalidChangeBatch":
                 text = f"[{', '.join(refused.messages)}]"
             raise CommonServiceException(refused.code, text, 400, True) from refused
+        _check_health_checks(request["ChangeBatch"]["Changes"])
+        served = _now_served(key, existing)
         zone.rrsets = [_as_moto(record_set) for record_set in after]
         _last_batch[key] = time.time()
         info = _new_change(context.account_id)
-        _tell_bridge(key, zone.name, info, request["ChangeBatch"]["Changes"], after)
+        _served[key] = served
+        _coming.setdefault(key, []).append((info["Id"].rsplit("/", 1)[-1], after))
+        _tell_bridge(key, zone, info, request["ChangeBatch"]["Changes"], after)
         if request["ChangeBatch"].get("Comment"):
             info["Comment"] = request["ChangeBatch"]["Comment"]
         return {"ChangeInfo": info}
+
+
+def _check_health_checks(changes: list[dict]) -> None:
+    for change in changes:
+        check_id = change["ResourceRecordSet"].get("HealthCheckId")
+        if check_id and change["Action"] != "DELETE" and health.find(check_id) is None:
+            raise health_checks.missing(check_id)
+
+
+def _now_served(key: tuple[str, str], existing: list[dict]) -> list[dict]:
+    """A change that is PENDING has not reached all name servers; here it has reached none."""
+    account, coming = key[0], _coming.get(key, [])
+    synced = [i for i, (change, _) in enumerate(coming) if _change_info(account, change)["Status"] == "INSYNC"]
+    if synced:
+        _served[key] = coming[synced[-1]][1]
+        del coming[: synced[-1] + 1]
+    return _served.get(key, existing)
+
+
+def settle() -> None:
+    """What has reached the name servers stays there, also when a test makes propagation longer. With the lock held."""
+    for key in list(_coming):
+        _served[key] = _now_served(key, [])
+
+
+def _answering(account: str, zone: FakeZone, sets: list[dict] | None = None) -> answers.Zone:
+    existing = [_as_api(record) for record in zone.rrsets]
+    served = _now_served((account, zone.id), existing) if sets is None else sets
+    return answers.Zone(zone.id, records.fqdn(zone.name), served, health.is_healthy, _outside)
+
+
+def _outside(name: str) -> tuple[list[str], bool]:
+    """An alias to a load balancer, a bucket, a distribution: a test says where it is and how it is."""
+    found = health_probe.host(name)
+    return ([found.address] if found and found.address else []), found is None or found.healthy
+
+
+def _zones_of(name: str, account: str | None, zone_id: str | None) -> list[tuple[str, FakeZone]]:
+    """The public zones whose name is the longest that holds this one."""
+    name, found = records.fqdn(name), []
+    for number, partitions in list(route53_backends.items()):
+        for zone in list(partitions["aws"].zones.values()):
+            inside = name == records.fqdn(zone.name) or name.endswith("." + records.fqdn(zone.name))
+            wanted = account in (None, number) and zone_id in (None, zone.id)
+            if inside and wanted and not zone.private_zone:
+                found.append((number, zone))
+    longest = max((len(zone.name) for _, zone in found), default=0)
+    return [(number, zone) for number, zone in found if len(zone.name) == longest]
+
+
+def resolve(name: str, kind: str, account: str | None, zone_id: str | None) -> dict:
+    """What the name servers of the zone answer now. One answer is drawn, as each query draws one."""
+    with LOCK:
+        found = _zones_of(name, account, zone_id)
+        if len(found) > 1:
+            where = ", ".join(f"{zone.id} of account {number}" for number, zone in found)
+            raise ValueError(f"{name} is in more than one zone: {where}; name one")
+        if not found:
+            return {"name": records.fqdn(name), "type": kind, "rcode": "REFUSED", "zone": None, "values": []}
+        number, zone = found[0]
+        answer = answers.answer(_answering(number, zone), name, kind)
+        pending = bool(_coming.get((number, zone.id)))
+    choices = answer["choices"]
+    drawn = random.choices(choices, [c["share"] for c in choices])[0] if choices else {"values": [], "ttl": None}
+    where = {"account": number, "zone": zone.id, "pending": pending}
+    return answer | where | {"values": drawn["values"], "ttl": drawn["ttl"]}
+
+
+def _follow_health() -> None:
+    """Bridged zones are told when an answer changed though no set did. With the lock held."""
+    for key, bridge in _bridges.items():
+        zone = route53_backends[key[0]]["aws"].zones.get(key[1])
+        if zone is None:
+            continue
+        sets = [_as_api(record) for record in zone.rrsets]
+        current = answers.table(_answering(key[0], zone, sets))
+        before = {(a["name"], a["type"]): a for a in _told.get(key, current)}
+        changed = [a for a in current if before.get((a["name"], a["type"]), a) != a]
+        if changed:
+            document = _document(key, zone.name, [{"name": a["name"], "type": a["type"]} for a in changed], sets)
+            bridge.start({**document, "event": "health", "answers": current})
+        _told[key] = current
+
+
+def _document(key: tuple[str, str], zone: str, changed: list[dict], sets: list[dict]) -> dict:
+    return {"account": key[0], "zone_id": key[1], "zone": zone, "changed": changed, "record_sets": sets}
 
 
 def _bridged(change_id: str) -> bool:
@@ -98,13 +195,14 @@ def _bridged(change_id: str) -> bool:
     return key not in _bridges or bridges.did(run)
 
 
-def _tell_bridge(key: tuple[str, str], zone: str, info: dict, changes: list[dict], after: list[dict]) -> None:
+def _tell_bridge(key: tuple[str, str], zone: FakeZone, info: dict, changes: list[dict], after: list[dict]) -> None:
     bridge = _bridges.get(key)
     if bridge is None:
         return
     touched = [records.normal(change["ResourceRecordSet"]) for change in changes]
     changed = [{"name": name, "type": kind} for name, kind in sorted({(s["Name"], s["Type"]) for s in touched})]
-    document = {"account": key[0], "zone_id": key[1], "zone": zone, "changed": changed, "record_sets": after}
+    _told[key] = answers.table(_answering(key[0], zone, after))
+    document = _document(key, zone.name, changed, after) | {"event": "changed", "answers": _told[key]}
     _runs[info["Id"].rsplit("/", 1)[-1]] = (key, bridge.start(document))
 
 
@@ -115,7 +213,9 @@ def configure(account: str, zone_id: str, body: dict) -> dict | None:
     if zone_id not in route53_backends[account]["aws"].zones:
         return None
     bridge = bridges.made(body["bridge"])
+    _told.pop((account, zone_id), None)
     if bridge:
+        health.follow(_follow_health)
         _bridges[(account, zone_id)] = bridge
     else:
         _bridges.pop((account, zone_id), None)
@@ -130,6 +230,7 @@ def forget_bridges() -> None:
     """Changes that wait for one wait no longer."""
     _bridges.clear()
     _runs.clear()
+    _told.clear()
 
 
 def list_record_sets(context: RequestContext, request: dict) -> dict:
@@ -158,6 +259,7 @@ def get_change(context: RequestContext, request: dict) -> dict:
         if (context.account_id, change_id) not in _changes:
             message = f"Could not find resource with ID: {change_id}"
             raise CommonServiceException("NoSuchChange", message, 404, True)
+        settle()
         return {"ChangeInfo": _change_info(context.account_id, change_id)}
 
 
@@ -188,14 +290,17 @@ def _with_real_change(inner):
 
 
 def reset() -> None:
-    _changes.clear()
-    _last_batch.clear()
+    for kept in (_changes, _last_batch, _served, _coming):
+        kept.clear()
+    health.reset()
+    health_checks.reset()
     forget_bridges()
 
 
 def table(inner: dict) -> dict:
     return {
         **inner,
+        **health_checks.table(),
         "ChangeResourceRecordSets": change_record_sets,
         "ListResourceRecordSets": list_record_sets,
         "GetChange": get_change,

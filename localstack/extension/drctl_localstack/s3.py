@@ -1,4 +1,5 @@
-"""Conditional DELETE, which S3 has for ordinary buckets since September 2025 and LocalStack 4.12 refuses.
+"""Conditional DELETE, which S3 has for ordinary buckets since September 2025 and LocalStack 4.12 refuses; and what
+Block Public Access and object ownership do not take (s3_public).
 
 Conditional PUT is LocalStack's own and right. A guard needs both: take by If-None-Match, give back by If-Match.
 """
@@ -7,12 +8,27 @@ import threading
 
 from localstack.aws.api import CommonServiceException, RequestContext
 
+from drctl_localstack import s3_public
+
 # Held over every PUT and every conditional DELETE, so that nothing comes between a check and its effect.
 _ONE_AT_A_TIME = threading.Lock()
 
 
+_provider: list = []
+
+
+def remember(provider) -> None:
+    _provider[:] = [provider]
+
+
+def storage():
+    """Where LocalStack keeps the contents of objects."""
+    return _provider[0]._storage_backend
+
+
 def put(inner):
     def handler(context: RequestContext, request: dict):
+        s3_public.refuse_acl(request["Bucket"], request.get("ACL"))
         with _ONE_AT_A_TIME:
             return inner(context, request)
 
@@ -47,5 +63,28 @@ def _etag(context: RequestContext, name: str, key: str) -> str | None:
     return getattr(found, "etag", None)  # a delete marker has none
 
 
+def put_policy(inner):
+    def handler(context: RequestContext, request: dict):
+        s3_public.refuse_policy(request["Bucket"], request.get("Policy"))
+        return inner(context, request)
+
+    return handler
+
+
+def put_acl(inner):
+    def handler(context: RequestContext, request: dict):
+        s3_public.refuse_acl(request["Bucket"], request.get("ACL"))
+        return inner(context, request)
+
+    return handler
+
+
 def table(inner: dict) -> dict:
-    return {**inner, "PutObject": put(inner["PutObject"]), "DeleteObject": delete(inner["DeleteObject"])}
+    return {
+        **inner,
+        "PutObject": put(inner["PutObject"]),
+        "DeleteObject": delete(inner["DeleteObject"]),
+        "PutBucketPolicy": put_policy(inner["PutBucketPolicy"]),
+        "PutBucketAcl": put_acl(inner["PutBucketAcl"]),
+        "PutObjectAcl": put_acl(inner["PutObjectAcl"]),
+    }

@@ -42,6 +42,13 @@ DEFAULTS: dict[str, int | float | bool] = {
     # Route 53: propagation, and for how long a zone refuses a second change (0: never).
     "insync_ms": 1000,
     "zone_apply_ms": 0,
+    # Health checks: how long a second of RequestInterval lasts.
+    "health_second_ms": 1000,
+    # Routing controls: until a new cluster, control or rule is DEPLOYED, until a changed state shows in health checks,
+    # and how many changes a second an endpoint takes (0: any).
+    "arc_deploy_ms": 0,
+    "arc_apply_ms": 100,
+    "arc_changes_per_s": 0,
 }
 
 _values = dict(DEFAULTS)

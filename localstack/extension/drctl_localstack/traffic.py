@@ -23,6 +23,7 @@ STATUS_OF = {
     "ExpiredToken": 403,
     "ExpiredTokenException": 403,
     "PreconditionFailed": 412,
+    "EndpointTemporarilyUnavailableException": 503,
 }
 
 
@@ -73,6 +74,16 @@ def add_fault(body: dict) -> dict:
 def faults() -> list[dict]:
     with LOCK:
         return [asdict(fault) for fault in _faults]
+
+
+def standing(service: str, operation: str, region: str) -> Fault | None:
+    """What meets callers that no test counts, such as health checkers: only a fault that stays and is everybody's."""
+    with LOCK:
+        for fault in _faults:
+            wanted = zip((fault.service, fault.operation, fault.region), (service, operation, region))
+            if fault.calls is None and fault.account == ANY and all(w in (ANY, a) for w, a in wanted):
+                return fault
+    return None
 
 
 def clear_faults() -> None:

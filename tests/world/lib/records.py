@@ -64,11 +64,29 @@ def weighted(sets: list[dict], kind: str) -> str:
     return f'{kind} "pickwrandom({{{pairs}}})"'
 
 
-def take_over(name: str, kind: str, sets: list[dict]) -> list[dict]:
+def by_health(sets: list[dict]) -> bool:
+    """Their answer is more than what is in the zone: LocalStack's extension works it out."""
+    return any("Failover" in s or "HealthCheckId" in s for s in sets)
+
+
+def answered(name: str, kind: str, choices: list[dict]) -> list[dict]:
+    gone = {"name": name, "type": kind if len(choices) > 1 else "LUA", "changetype": "DELETE"}
+    if len(choices) == 1:
+        return [gone, record_set(name, kind, choices[0]["values"], choices[0]["ttl"])]
+    shares = []
+    for choice in choices:
+        values = [{"Value": value} for value in choice["values"]]
+        shares.append({"Weight": max(1, round(255 * choice["share"])), "ResourceRecords": values})
+    return [gone, record_set(name, "LUA", [weighted(shares, kind)], choices[0]["ttl"])]
+
+
+def take_over(name: str, kind: str, sets: list[dict], choices: list[dict]) -> list[dict]:
     """One name and type of Route 53; what it was before here, plain or weighted, goes."""
     gone = [{"name": name, "type": t, "changetype": "DELETE"} for t in (kind, "LUA")]
     if not sets:
         return gone
+    if by_health(sets) and choices and all(c["values"] for c in choices):
+        return answered(name, kind, choices)
     ttl = sets[0].get("TTL", 60)
     if "AliasTarget" in sets[0]:
         raise SystemExit(f"{name}: an alias, which a world does not have")
@@ -80,10 +98,11 @@ def take_over(name: str, kind: str, sets: list[dict]) -> list[dict]:
 def sync() -> None:
     """Only names that the batch touched: others may be somebody else's."""
     batch = json.load(sys.stdin)
+    answers = {(a["name"], a["type"]): a["choices"] for a in batch.get("answers", [])}
     sets = []
     for name, kind in {(c["name"], c["type"]) for c in batch["changed"]}:
         same = [s for s in batch["record_sets"] if (s["Name"], s["Type"]) == (name, kind)]
-        sets += take_over(name, kind, same)
+        sets += take_over(name, kind, same, answers.get((name, kind), []))
     change(sets)
 
 

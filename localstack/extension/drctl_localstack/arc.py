@@ -1,0 +1,163 @@
+"""Routing controls of Application Recovery Controller: clusters, panels, controls, safety rules and their arithmetic.
+
+Names and shapes are those of the API (route53-recovery-control-config); what is a resource here is a dict in its shape,
+with our own facts beside it.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from drctl_localstack import settings
+from drctl_localstack.settings import LOCK
+
+# "ARC creates endpoints for each cluster in the following five Regions."
+REGIONS = ("us-east-1", "eu-west-1", "us-west-2", "ap-northeast-1", "ap-southeast-2")
+ON, OFF = "On", "Off"
+
+
+@dataclass
+class Resource:
+    """`kind` is Cluster, ControlPanel, RoutingControl or a safety rule: AssertionRule, GatingRule."""
+
+    kind: str
+    arn: str
+    account: str
+    shape: dict
+    cluster: str  # the ARN of its cluster, or its own
+    panel: str | None = None
+    made: float = 0.0
+    tags: dict = field(default_factory=dict)
+    # Of a control.
+    state: str = OFF
+    before: str = OFF
+    changed: float = 0.0
+    # Of a rule: when a change that it governs was taken last.
+    let_through: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.shape["Name"]
+
+    @property
+    def is_rule(self) -> bool:
+        return self.kind in ("AssertionRule", "GatingRule")
+
+    def status(self) -> str:
+        return "PENDING" if time.time() < self.made + settings.seconds("arc_deploy_ms") else "DEPLOYED"
+
+    def governs(self) -> list[str]:
+        return self.shape["AssertedControls" if self.kind == "AssertionRule" else "TargetControls"]
+
+
+_resources: dict[str, Resource] = {}
+
+
+def add(resource: Resource) -> Resource:
+    resource.made = time.time()
+    _resources[resource.arn] = resource
+    return resource
+
+
+def remove(arn: str) -> None:
+    del _resources[arn]
+
+
+def find(arn: str, *kinds: str) -> Resource | None:
+    found = _resources.get(arn)
+    return found if found and (not kinds or found.kind in kinds) else None
+
+
+def every(*kinds: str, **facts: str) -> list[Resource]:
+    """In the order in which they were made."""
+    return [r for r in _resources.values() if r.kind in kinds and all(getattr(r, k) == v for k, v in facts.items())]
+
+
+def new_arn(account: str, kind: str, panel: str | None = None) -> str:
+    """In the lengths that AWS has: a plan that carries ARNs is checked for their form."""
+    if kind == "Cluster":
+        return f"arn:aws:route53-recovery-control::{account}:cluster/{uuid.uuid4()}"
+    if kind == "ControlPanel":
+        return f"arn:aws:route53-recovery-control::{account}:controlpanel/{uuid.uuid4().hex}"
+    word = "routingcontrol" if kind == "RoutingControl" else "safetyrule"
+    return f"{panel}/{word}/{uuid.uuid4().hex[:16]}"
+
+
+def is_on(arn: str, now: float) -> bool:
+    """As health checks see it, which is a moment after the cluster took it. A control that is gone is Off."""
+    control = find(arn, "RoutingControl")
+    if control is None:
+        return False
+    applied = now >= control.changed + settings.seconds("arc_apply_ms")
+    return (control.state if applied else control.before) == ON
+
+
+def holds(config: dict, states: list[str]) -> bool:
+    """"AND" and "OR" are shortcuts for at least all, and at least one."""
+    least = {"ATLEAST": config["Threshold"], "AND": len(states), "OR": 1}[config["Type"]]
+    return (states.count(ON) >= least) != config["Inverted"]
+
+
+def blocking(entries: dict[str, str], overridden: list[str], now: float) -> tuple[Resource, str] | None:
+    """The first rule that does not let this transaction through, and why. AWS, too, names one at a time.
+
+    Assertion: the states after it. Gating: the gate as it stood before it, so a batch cannot open its own gate. Either:
+    nothing within the wait period after the last change.
+    """
+    panels = {_resources[arn].panel for arn in entries}
+    for rule in every("AssertionRule", "GatingRule"):
+        governed = set(rule.governs()) & set(entries)
+        if rule.panel not in panels or rule.arn in overridden or not governed or rule.status() != "DEPLOYED":
+            continue
+        if rule.let_through is not None and now < rule.let_through + rule.shape["WaitPeriodMs"] / 1000:
+            return rule, "its wait period is not over"
+        asserted = rule.kind == "AssertionRule"
+        looked_at = rule.shape["AssertedControls" if asserted else "GatingControls"]
+        after = entries if asserted else {}
+        if not holds(rule.shape["RuleConfig"], [after.get(arn, _state(arn)) for arn in looked_at]):
+            return rule, "its criteria are not met"
+    return None
+
+
+def _state(arn: str) -> str:
+    control = find(arn, "RoutingControl")
+    return control.state if control else OFF
+
+
+def change(entries: dict[str, str], now: float) -> None:
+    for arn, state in entries.items():
+        control = _resources[arn]
+        if control.state != state:
+            control.before, control.state, control.changed = control.state, state, now
+    for rule in every("AssertionRule", "GatingRule"):
+        if set(rule.governs()) & set(entries):
+            rule.let_through = now
+
+
+def shown() -> dict:
+    from drctl_localstack import arc_endpoints
+
+    with LOCK:
+        return {
+            "clusters": [
+                {
+                    "account": cluster.account,
+                    "cluster": cluster.arn,
+                    "name": cluster.name,
+                    "status": cluster.status(),
+                    "endpoints": [e.show() for e in arc_endpoints.of_cluster(cluster.arn)],
+                    "controls": [
+                        {"arn": c.arn, "name": c.name, "panel": find(c.panel).name, "state": c.state}
+                        for c in every("RoutingControl", cluster=cluster.arn)
+                    ],
+                }
+                for cluster in every("Cluster")
+            ]
+        }
+
+
+def reset() -> None:
+    from drctl_localstack import arc_endpoints
+
+    _resources.clear()
+    arc_endpoints.close_all()
