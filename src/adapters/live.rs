@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::secrets::{Login, scheme};
-use super::{Cloud, aws, local, postgres};
+use super::{Cloud, aws, dns, local, postgres};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
@@ -23,6 +23,7 @@ pub struct Live {
     world: World,
     aws: aws::Aws,
     postgres: postgres::Postgres,
+    dns: dns::Dns,
     local: local::Local,
     logins: RefCell<BTreeMap<String, Login>>,
 }
@@ -33,6 +34,7 @@ impl Live {
         Self {
             aws: aws::Aws::new(world.clone(), settings, recovery),
             postgres: postgres::Postgres::new(world.clone(), settings.sql.clone()),
+            dns: dns::Dns::new(world.clone(), settings.resolvers.clone()),
             local: local::Local::default(),
             logins: RefCell::new(BTreeMap::new()),
             world,
@@ -299,6 +301,15 @@ impl Cloud for Live {
                         _ => self.unseen("not a command".to_owned()),
                     })
                     .collect(),
+                Some("dns") => {
+                    let asks = targets.iter().map(|t| async move {
+                        match t {
+                            Target::Answers { names, resolvers } => self.dns.answers(names, *resolvers).await,
+                            _ => self.unseen("not asked of name servers".to_owned()),
+                        }
+                    });
+                    join_all(asks).await
+                }
                 Some("sql") => join_all(targets.iter().map(|t| self.observe_sql(t))).await,
                 _ => {
                     let seen = self.aws.observe(targets).await;

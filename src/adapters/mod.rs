@@ -4,6 +4,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod limits;
 pub mod live;
 pub mod local;
@@ -15,6 +17,8 @@ mod unbuilt;
 
 #[cfg(not(feature = "aws"))]
 use unbuilt::aws;
+#[cfg(not(feature = "dns"))]
+use unbuilt::dns;
 #[cfg(not(feature = "postgres"))]
 use unbuilt::postgres;
 

@@ -222,6 +222,14 @@ fn fact(fact: &Fact) -> Option<String> {
         Fact::Switched { old_ttl_ms, .. } => {
             format!("INSYNC; resolvers may keep the old answer for {old_ttl_ms}")
         }
+        Fact::Answered { right, tail, silent } => {
+            let some = |what: &str, who: &[String]| match who {
+                [] => String::new(),
+                who => format!("; {what}: {}", who.join(", ")),
+            };
+            let kept = some("longer than the TTL", tail);
+            format!("{right} answers are right{kept}{}", some("no answer", silent))
+        }
         Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
         Fact::Rejoined { server, diverged: Some(d), .. } => format!(
             "{server} streams; {} transactions were only there, kept in {}",

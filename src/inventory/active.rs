@@ -13,7 +13,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::state::{DatabaseRole, DatabaseState, RecordPolicy, RecordSet, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec};
+use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec, SwitchBy};
 
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +208,12 @@ fn answers(
     name: &ComponentName,
     zone: &Route53,
 ) -> Option<Vote> {
+    if let (SwitchBy::Object(of), Some(object)) = (&zone.switch, targets::object(plan, name, zone)) {
+        let known = estate.signal(&Target::Signal(object), now);
+        let there = known.value()?.holder.is_some();
+        let site = if there { of.value.site.clone() } else { plan.home.value.clone() };
+        return Some(Vote { site, age: age_of(&known) });
+    }
     let target = targets::records(plan, name, zone)?;
     let known = estate.records(&target, now);
     let sets = known.value()?;

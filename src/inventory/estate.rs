@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
 use crate::model::ids::Digest;
-use crate::model::state::{DatabaseState, GroupState, RecordSet, State};
+use crate::model::state::{DatabaseState, GroupState, RecordSet, SignalState, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
@@ -145,6 +145,11 @@ impl Estate {
     /// Record sets.
     pub fn records(&self, target: &Target, at: Timestamp) -> Known<'_, Vec<RecordSet>> {
         self.known(target, at, |s| if let State::Records(r) = s { Some(&r.sets) } else { None })
+    }
+
+    /// Whether an object is there that health checks watch.
+    pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, SignalState> {
+        self.known(target, at, |s| if let State::Signal(s) = s { Some(s) } else { None })
     }
 
     /// Places where something answered.

@@ -3,8 +3,8 @@
 use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
-use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, SecretRef, Spec};
+use crate::model::target::{DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy};
 
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
@@ -44,7 +44,10 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             .filter_map(|site| self::group(plan, &component.name, group, site))
             .map(Target::Group)
             .collect(),
-        Spec::Route53(zone) => records(plan, &component.name, zone).into_iter().collect(),
+        Spec::Route53(zone) => {
+            let watched = object(plan, &component.name, zone).map(Target::Signal);
+            records(plan, &component.name, zone).into_iter().chain(watched).collect()
+        }
         Spec::External(_) => Vec::new(),
     }
 }
@@ -98,6 +101,13 @@ pub fn zone(plan: &Plan, component: &ComponentName, zone: &Route53) -> Option<Zo
     let place =
         plan.connections.get(via).or_else(|| plan.sites.get(&SiteName::new(&**via)).map(|s| &s.place))?;
     Some(ZoneRef { component: component.clone(), place: place.clone(), zone: zone.zone.clone() })
+}
+
+/// The object that a component's health checks watch.
+pub fn object(plan: &Plan, component: &ComponentName, zone: &Route53) -> Option<ObjectRef> {
+    let SwitchBy::Object(object) = &zone.switch else { return None };
+    let place = plan.sites.get(&object.value.site)?.place.clone();
+    Some(ObjectRef { component: component.clone(), place, url: object.value.url.clone() })
 }
 
 /// The record sets of a component.

@@ -4,7 +4,6 @@
 //! is concrete: everything it will send is in it, and execution is left no choice.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,9 +12,11 @@ use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::restore::{Part, Restore};
 use super::state::{GroupSize, InstanceSettings, RecordSet};
-use super::target::{DatabaseRef, Engine, GroupRef, Target, ZoneRef};
+use super::target::{DatabaseRef, Engine, GroupRef, ObjectRef, Target, ZoneRef};
 use super::time::Dur;
 use super::waiver::Rule;
+
+mod words;
 
 /// One thing to do or to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +64,8 @@ pub enum Action {
     Scale(Scale),
     /// Send traffic elsewhere.
     Switch(Switch),
+    /// Send traffic elsewhere by an object that health checks watch.
+    Signal(Signal),
     /// Write for real.
     Write(Write),
     /// Run a command of the plan's author.
@@ -119,6 +122,14 @@ pub enum Check {
         /// The replica whose last replayed commit is read.
         db: DatabaseRef,
     },
+    /// Name servers answer as they should, and resolvers do, or have had the time to.
+    Answers {
+        /// What is asked, and what is wanted.
+        names: Vec<Wanted>,
+        /// How long resolvers may keep what they have: the old TTL. Without it the zone's own name servers are asked alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolvers_ttl_ms: Option<Dur>,
+    },
     /// A probe is good so many times in a row, all sent after the step began.
     Probe {
         /// The probe.
@@ -129,6 +140,20 @@ pub enum Check {
         /// How often in a row.
         consecutive: u32,
     },
+}
+
+/// What a name shall lead to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Wanted {
+    /// The name.
+    pub name: String,
+    /// `A` and so on.
+    pub rtype: String,
+    /// Its values, sorted; for an alias nothing.
+    pub values: Vec<String>,
+    /// The name that an alias leads to: whatever that one's values are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
 }
 
 /// How writes are kept from a database.
@@ -245,6 +270,18 @@ impl Switch {
         names.dedup();
         names
     }
+}
+
+/// Traffic that follows an object: health checks which exist beforehand watch it, and record sets which stay as they are follow them.
+/// Neither needs a control plane (AWS, «Creating disaster recovery mechanisms using Amazon Route 53»).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signal {
+    /// The object.
+    pub object: ObjectRef,
+    /// Whether it is to be there: users are sent to its site for as long as it is.
+    pub present: bool,
+    /// What is written into it: who sent users there.
+    pub holder: String,
 }
 
 /// One record set before and after.
@@ -379,6 +416,7 @@ impl Action {
                 group: s.group.clone(),
             }))),
             Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
+            Self::Signal(s) => Undo::By(Box::new(Self::Signal(Signal { present: !s.present, ..s.clone() }))),
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
@@ -392,7 +430,7 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Scale(_) | Self::Write(_) => InDoubt::Repeat,
+            Self::Scale(_) | Self::Signal(_) | Self::Write(_) => InDoubt::Repeat,
             // Until it is done the old name is what is seen.
             Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
@@ -472,7 +510,8 @@ impl Action {
             Self::Restore { of, .. } => Some(&of.db.place),
             Self::Scale(s) => Some(&s.group.place),
             Self::Switch(s) => Some(&s.zone.place),
-            Self::Check(Check::Evidence { .. } | Check::Probe { .. })
+            Self::Signal(s) => Some(&s.object.place),
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
             | Self::Gate(_)
             | Self::Wait { .. } => None,
@@ -503,6 +542,9 @@ impl Action {
                 key: key.to_owned(),
                 copy: of.instance().map(|new| new.id.clone()),
             }),
+            Self::Check(Check::Answers { names, resolvers_ttl_ms }) => {
+                Some(Target::Answers { names: names.clone(), resolvers: resolvers_ttl_ms.is_some() })
+            }
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }
@@ -514,6 +556,7 @@ impl Action {
                 Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
                 None => Target::Records { zone: s.zone.clone(), names: s.names() },
             }),
+            Self::Signal(s) => Some(Target::Signal(s.object.clone())),
             Self::Write(Write::Canary { db, table }) => {
                 Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned() })
             }
@@ -521,67 +564,6 @@ impl Action {
                 Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },
             ) => Some(Target::Guard { component: component.clone(), place: place.clone() }),
             Self::Run(command) => Some(Target::Command { key: key.to_owned(), command: command.clone() }),
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Check(Check::Identity { place }) => write!(f, "check who the credentials are in {place}"),
-            Self::Check(Check::Guard { component, .. }) => {
-                write!(f, "check that the guard of {component} is still this run's")
-            }
-            Self::Check(Check::Available { db }) => {
-                write!(f, "wait until nothing is under way with {}", db.id)
-            }
-            Self::Check(Check::Promotable { db }) => write!(f, "check that {} can be promoted", db.id),
-            Self::Check(Check::Evidence { targets }) => {
-                write!(f, "keep what is there now ({} things)", targets.len())
-            }
-            Self::Check(Check::CaughtUp { db }) => {
-                write!(f, "wait until {} has all that the old primary wrote", db.id)
-            }
-            Self::Rejoin { db, source, replica: None } => {
-                write!(f, "make {} a standby of {}", db.id, source.id)
-            }
-            Self::Rejoin { db, source, .. } => {
-                write!(f, "create {}, a read replica of {}", db.id, source.id)
-            }
-            Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
-            Self::Check(Check::Exposure { db }) => write!(f, "measure which writes {} may lack", db.id),
-            Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
-                write!(f, "check that probe {probe} is good {consecutive} times in {site}")
-            }
-            Self::Check(Check::Probe { probe, site: None, consecutive }) => {
-                write!(f, "check that probe {probe} is good {consecutive} times")
-            }
-            Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
-            Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
-            Self::Promote { db, .. } => write!(f, "promote {}", db.id),
-            Self::Restore { part, of } => write!(f, "{}", part.words(of)),
-            Self::Scale(s) => {
-                write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
-            }
-            Self::Switch(s) => write!(f, "switch {} record sets in zone {}", s.changes.len(), s.zone.zone),
-            Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
-            Self::Write(Write::Guard { component, instead_of: Some(other), .. }) => {
-                write!(f, "take the guard of {component} over from {other}")
-            }
-            Self::Write(Write::Guard { component, .. }) => write!(f, "take the guard of {component}"),
-            Self::Write(Write::ReleaseGuard { component, .. }) => {
-                write!(f, "give back the guard of {component}")
-            }
-            Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
-            Self::Gate(Gate::Fenced { component }) => {
-                write!(f, "wait until {component} is fenced, with proof")
-            }
-            Self::Gate(Gate::Exposure { components, objective_ms }) => {
-                let names: Vec<_> = components.iter().map(ComponentName::as_str).collect();
-                write!(f, "go on only if {} may lose no more than {objective_ms}", names.join(", "))
-            }
-            Self::Gate(Gate::Approval { ask, .. }) => write!(f, "wait for approval: {ask}"),
-            Self::Wait { duration_ms } => write!(f, "watch for {duration_ms}"),
         }
     }
 }

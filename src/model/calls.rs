@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Switch, Write};
+use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Signal, Switch, Wanted, Write};
 use super::ids::ComponentName;
 use super::place::Place;
 use super::state::InstanceSettings;
@@ -77,6 +77,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Restore { part, of } => restoring::calls(*part, of),
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
+        Action::Signal(s) => vec![signal_call(s)],
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
             "command",
@@ -188,6 +189,23 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
     }
 }
 
+fn signal_call(s: &Signal) -> Call {
+    let (url, region) = (quoted(&s.object.url), &s.object.place.region);
+    match s.present {
+        true => {
+            let text = format!("printf '%s' {} | aws s3 cp --region {region} - {url}", quoted(&s.holder));
+            call("s3", "PutObject", &s.object.place.name, true, text)
+        }
+        false => call(
+            "s3",
+            "DeleteObject",
+            &s.object.place.name,
+            true,
+            format!("aws s3 rm --region {region} {url}"),
+        ),
+    }
+}
+
 fn scale_calls(s: &Scale) -> Vec<Call> {
     let region = &s.group.place.region;
     let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
@@ -281,6 +299,15 @@ fn check_calls(check: &Check) -> Vec<Call> {
         )],
         Check::Available { db } | Check::Promotable { db } | Check::Exposure { db } => {
             vec![look(db)]
+        }
+        Check::Answers { names, resolvers_ttl_ms } => {
+            let server =
+                if resolvers_ttl_ms.is_some() { "<each resolver>" } else { "<each server of the zone>" };
+            let ask = |n: &Wanted| {
+                let text = format!("dig @{server} {} {}", quoted(&n.name), n.rtype);
+                call("dns", "query", "from here", false, text)
+            };
+            names.iter().map(ask).collect()
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {

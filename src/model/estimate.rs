@@ -73,6 +73,14 @@ impl Estimate {
             Action::Check(Check::Available { .. }) => Self::new(Dur::secs(2), Dur::mins(6 * 60)),
             // Writes wait meanwhile: what takes longer is for another day.
             Action::Check(Check::CaughtUp { .. }) => Self::new(Dur::secs(2), Dur::mins(2)),
+            // A health check asks every 10 or 30 s, and changes its mind after as many answers as it is told, 10 at most (Amazon Route 53
+            // API Reference, `HealthCheckConfig`).
+            Action::Check(Check::Answers { resolvers_ttl_ms: None, .. }) => {
+                Self::new(Dur::secs(90), Dur::mins(10))
+            }
+            Action::Check(Check::Answers { resolvers_ttl_ms: Some(ttl), .. }) => {
+                Self::new(*ttl, ttl.plus(Dur::mins(2)))
+            }
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
             // Groups become active within about a minute, and a reboot takes one or two (AWS publishes neither).
             Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
@@ -98,6 +106,7 @@ impl Estimate {
             Action::Restore { part, of } => Self::new(restore(*part, of), Dur::mins(48 * 60)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),
+            Action::Signal(_) => Self::new(Dur::secs(2), Dur::mins(2)),
             Action::Switch(_) => Self::new(Dur::secs(35), Dur::mins(5)),
             Action::Write(_) => Self::new(Dur::secs(2), Dur::secs(60)),
             Action::Run(_) => Self::new(Dur::secs(30), Dur::mins(5)),

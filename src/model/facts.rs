@@ -55,6 +55,17 @@ pub enum Fact {
         /// The principal.
         arn: String,
     },
+    /// Name servers were asked.
+    Answered {
+        /// How many answered as they should.
+        right: u32,
+        /// Resolvers that keep the old answer although its time is over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tail: Vec<String>,
+        /// Servers that did not answer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        silent: Vec<String>,
+    },
     /// A row was written and read back.
     Wrote {
         /// The component.

@@ -27,6 +27,10 @@ pub enum State {
     Fence(FenceState),
     /// The guard object of a component.
     Guard(GuardState),
+    /// An object that health checks watch.
+    Signal(SignalState),
+    /// What name servers and resolvers answer.
+    Answers(AnswersState),
     /// What a real write found.
     Wrote(WroteState),
     /// A command that was run.
@@ -357,6 +361,36 @@ pub struct FenceState {
     /// intent, so that any process can tell the call's effect from an older one without comparing clocks.
     #[serde(default)]
     pub mark: Option<String>,
+}
+
+/// An object that health checks watch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignalState {
+    /// Who put it there; none where it is not.
+    #[serde(default)]
+    pub holder: Option<String>,
+}
+
+/// What name servers and resolvers answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswersState {
+    /// Each server that was asked, for each name.
+    pub servers: Vec<ServerAnswer>,
+}
+
+/// What one server answers for one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerAnswer {
+    /// The server.
+    pub server: String,
+    /// Whether it is one of the zone's own: it answers from the zone, and keeps nothing.
+    pub authoritative: bool,
+    /// The name.
+    pub name: String,
+    /// Whether it answered as wanted; none where it did not answer.
+    pub right: Option<bool>,
+    /// What it answered, or why it did not.
+    pub said: String,
 }
 
 /// Who holds a component's guard.

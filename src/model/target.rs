@@ -113,6 +113,25 @@ pub struct ZoneRef {
     pub zone: String,
 }
 
+/// An object that health checks watch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectRef {
+    /// The component whose names it moves.
+    pub component: ComponentName,
+    /// Where it is: the site that it sends users to.
+    pub place: Place,
+    /// `s3://bucket/key`.
+    pub url: String,
+}
+
+impl ObjectRef {
+    /// Bucket and key.
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        let (bucket, key) = self.url.strip_prefix("s3://")?.split_once('/')?;
+        (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
+    }
+}
+
 /// Something to observe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "snake_case")]
@@ -134,6 +153,15 @@ pub enum Target {
         zone: ZoneRef,
         /// The provider's id of the change.
         id: String,
+    },
+    /// An object that health checks watch.
+    Signal(ObjectRef),
+    /// What name servers and resolvers answer.
+    Answers {
+        /// Of which names.
+        names: Vec<super::action::Wanted>,
+        /// Whether resolvers are asked, too.
+        resolvers: bool,
     },
     /// The credentials at a place.
     Identity {
@@ -210,9 +238,10 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.place),
             Self::Backups(of) => Some(&of.db.place),
             Self::Group(group) => Some(&group.place),
+            Self::Signal(object) => Some(&object.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
             Self::Identity { place } | Self::Guard { place, .. } => Some(place),
-            Self::Command { .. } => None,
+            Self::Command { .. } | Self::Answers { .. } => None,
         }
     }
 
@@ -225,7 +254,7 @@ impl Target {
             Self::Records { .. } | Self::Change { .. } => "route53",
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
-            Self::Guard { .. } => "s3",
+            Self::Guard { .. } | Self::Signal(_) => "s3",
             // Rows are read by whoever reads rows; instances are its service's.
             Self::Restore {
                 part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy,
@@ -234,6 +263,7 @@ impl Target {
             } => "rds",
             Self::Backups(of) if of.db.engine == Engine::Rds => "rds",
             Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
+            Self::Answers { .. } => "dns",
             Self::Command { .. } => "command",
         }
     }
@@ -256,9 +286,10 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.component),
             Self::Backups(of) => Some(&of.db.component),
             Self::Group(group) => Some(&group.component),
+            Self::Signal(object) => Some(&object.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
-            Self::Identity { .. } | Self::Command { .. } => None,
+            Self::Identity { .. } | Self::Answers { .. } | Self::Command { .. } => None,
         }
     }
 
@@ -274,12 +305,16 @@ impl Target {
             Self::Identity { place } => format!("identity/{}", place.name),
             Self::Fence { db, method, .. } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
             Self::Guard { component, .. } => format!("guard/{component}"),
+            Self::Signal(object) => format!("signal/{}/{}", object.place.name, object.url),
             Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),
             // Two parts may be looked at together, and each is a job of its own.
             Self::Restore { db, part, key, .. } => {
                 format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
+            }
+            Self::Answers { names, resolvers } => {
+                format!("answers/{}/{resolvers}", names.first().map_or("", |n| n.name.as_str()))
             }
             Self::Command { key, .. } => format!("command/{key}"),
         }

@@ -8,7 +8,7 @@ use super::shape::percent;
 use super::text::{Node, Value};
 use super::types::{
     Autoscaling, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record, RecordAt,
-    Route53, SecretRef, Site, Spanned, Spec,
+    Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchObject,
 };
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
@@ -151,6 +151,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
                 .iter()
                 .filter_map(record)
                 .collect(),
+            switch: switch_by(node),
         }),
         "external" => Spec::External(node.get("describe").and_then(Node::text).map(str::to_owned)),
         _ => return None,
@@ -162,6 +163,17 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
         objectives: node.get("objectives").and_then(objectives),
         spec,
     })
+}
+
+fn switch_by(node: &Node) -> SwitchBy {
+    if node.get("switch").and_then(Node::text) != Some("health_object") {
+        return SwitchBy::Record;
+    }
+    // Lint says what is missing.
+    let object = node.get("object");
+    let text = |key: &str| object.and_then(|o| o.get(key)?.text()).unwrap_or_default().to_owned();
+    let value = SwitchObject { url: text("url"), site: SiteName::new(text("site")) };
+    SwitchBy::Object(Spanned { value, span: object.map_or(node.span, |o| o.span) })
 }
 
 fn database(node: &Node, engine: Engine) -> Database {

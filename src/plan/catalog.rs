@@ -182,6 +182,18 @@ pub const FINDINGS: &[Explanation] = &[
         "Give it `is`, in quotes, or `at_least`, a number.",
     ),
     e(
+        "switch-object-unusable",
+        "The object that is to move users cannot do so.",
+        "With `switch: health_object` users are sent to a site for as long as an object in it is there; in the site that is left, or nowhere, it moves nobody.",
+        "Name an object in the standby's site: `object: {url: s3://bucket/key, site: SITE}`.",
+    ),
+    e(
+        "switch-object-unwatched",
+        "A name does not follow the object that is to move it.",
+        "Record sets are not changed on that day. The primary's set needs a health check, made beforehand and inverted, that asks for the object: while the object is there the check fails, and the secondary answers.",
+        "Give the name `policy: failover`, `role: primary` and `health_check:` at home, and `role: secondary` at the object's site.",
+    ),
+    e(
         "no-write-check",
         "No real write verifies a promotion.",
         "`available` is a word of the control plane; only a committed row proves a primary.",

@@ -7,7 +7,8 @@ use super::graph;
 use super::settings::Settings;
 use super::shape::suggest;
 use super::types::{
-    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec,
+    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec, SwitchBy,
+    SwitchObject,
 };
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Expect;
@@ -328,6 +329,9 @@ impl Lint<'_> {
         for record in &zone.records {
             self.record(component, record);
         }
+        if let SwitchBy::Object(object) = &zone.switch {
+            self.object(zone, object);
+        }
         let stores = self.plan.components.values().any(Component::is_store);
         let dynamic = zone.records.iter().any(|r| !r.is_static);
         let reaches_store = graph::reach(self.plan, &component.name)
@@ -341,6 +345,41 @@ impl Lint<'_> {
                 "users could be sent to a site whose database is not writable yet",
                 "add the database to `needs:`, or mark the records `serves: static`",
             );
+        }
+    }
+
+    /// An object that health checks watch, and record sets that follow them.
+    fn object(&mut self, zone: &Route53, object: &Spanned<SwitchObject>) {
+        let (of, home) = (&object.value, self.plan.home.value.clone());
+        let parts = of.url.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        let named = parts.is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        let elsewhere = of.site != home && self.plan.sites.contains_key(&of.site);
+        if !named || !elsewhere {
+            let wrong = match named {
+                false => format!("`{}` is no s3://bucket/key", of.url),
+                true => format!("`{}` is {home}, or no site of the plan", of.site),
+            };
+            self.error(
+                "switch-object-unusable",
+                object.span,
+                wrong,
+                "users are sent to the standby's site for as long as the object is there: it has to be in that site, which is not `home`",
+                "`object: {url: \"s3://bucket/key\", site: SITE}`",
+            );
+            return;
+        }
+        for record in &zone.records {
+            let (primary, secondary) = (record.at.get(&home), record.at.get(&of.site));
+            let watched = primary.is_some_and(|at| at.primary && at.health_check.is_some());
+            if record.policy != Policy::Failover || !watched || secondary.is_none_or(|at| at.primary) {
+                self.error(
+                    "switch-object-unwatched",
+                    record.span,
+                    format!("{} does not follow the object", record.name),
+                    "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted",
+                    "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
+                );
+            }
         }
     }
 

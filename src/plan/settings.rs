@@ -38,6 +38,8 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limit>,
     /// How databases are connected to.
     pub sql: SqlSettings,
+    /// Resolvers that are asked beside this machine's own, after names were moved.
+    pub resolvers: Vec<core::net::IpAddr>,
 }
 
 /// A token bucket: what a service takes from one account in one region.
@@ -97,6 +99,15 @@ struct Raw {
     limits: BTreeMap<String, Limit>,
     #[serde(default)]
     sql: RawSql,
+    #[serde(default)]
+    dns: RawDns,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDns {
+    #[serde(default)]
+    resolvers: Vec<core::net::IpAddr>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +158,7 @@ impl Default for Settings {
             endpoints: BTreeMap::new(),
             limits: default_limits(),
             sql: SqlSettings::default(),
+            resolvers: Vec::new(),
         }
     }
 }
@@ -242,6 +254,7 @@ impl Settings {
             endpoints: raw.endpoints,
             limits,
             sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
+            resolvers: raw.dns.resolvers,
             plans: raw.plans.unwrap_or(defaults.plans),
             store: raw.store,
             operator: raw.operator,

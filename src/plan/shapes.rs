@@ -200,7 +200,19 @@ const ROUTE53: Record = Record {
         req("via", Shape::Name, "the connection that the zone is reached by"),
         req("zone", Shape::Text, "hosted zone id"),
         req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
-        opt("switch", Shape::OneOf(&["record"]), "how traffic is moved"),
+        opt(
+            "switch",
+            Shape::OneOf(&["record", "health_object"]),
+            "how traffic is moved: by changing the record sets, or by an object that their health checks watch",
+        ),
+        opt("object", Shape::Record(&SWITCH_OBJECT), "with health_object: which"),
+    ],
+};
+const SWITCH_OBJECT: Record = Record {
+    name: "object",
+    fields: &[
+        req("url", Shape::Text, "s3://bucket/key"),
+        req("site", Shape::Name, "the site that it is in, and sends users to"),
     ],
 };
 const RECORD: Record = Record {
@@ -376,6 +388,14 @@ const LIMIT: Record = Record {
         req("per_second", Shape::Int(1, 100_000), "how many it gets back a second"),
     ],
 };
+const DNS: Record = Record {
+    name: "dns",
+    fields: &[opt(
+        "resolvers",
+        Shape::List(&Shape::Text),
+        "addresses of resolvers that are asked beside this machine's own, such as those of your users",
+    )],
+};
 const SQL: Record = Record {
     name: "sql",
     fields: &[
@@ -419,5 +439,6 @@ pub const SETTINGS: Record = Record {
             "calls a service takes, by account and region; the published ones if absent",
         ),
         opt("sql", Shape::Record(&SQL), "how databases are connected to"),
+        opt("dns", Shape::Record(&DNS), "how names are confirmed once they were moved"),
     ],
 };

@@ -209,6 +209,26 @@ pub struct Route53 {
     pub zone: String,
     /// The record sets.
     pub records: Vec<Record>,
+    /// How traffic is moved.
+    pub switch: SwitchBy,
+}
+
+/// How traffic is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SwitchBy {
+    /// Record sets are changed.
+    Record,
+    /// An object is written that health checks watch, which exist beforehand.
+    Object(Spanned<SwitchObject>),
+}
+
+/// An object that sends users to its site for as long as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchObject {
+    /// `s3://bucket/key`.
+    pub url: String,
+    /// The site that it is in, and sends users to.
+    pub site: SiteName,
 }
 
 /// One name with its answers.

@@ -128,11 +128,22 @@ impl Assumed<'_> {
                 ),
                 false => (Needs::No, "Route 53 takes changes in us-east-1, and answers everywhere"),
             };
-            let fix = "names that need no change on that day: failover record sets with health checks, or routing controls of ARC, set up beforehand and practised by hand (drctl drives neither yet)";
+            let fix = "names that need no change on that day: failover record sets whose health checks watch an object (`switch: health_object`)";
             let fix = (needs == Needs::Yes).then(|| fix.to_owned());
             Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
         };
-        runbook.steps.iter().filter(switches).map(of).collect()
+        let signals = |s: &Step| match &s.action {
+            Action::Signal(signal) => {
+                let at = &signal.object.place.region;
+                let why = format!(
+                    "an object in {at} that health checkers ask for; Route 53 answers everywhere, and nobody calls its API"
+                );
+                Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
+            }
+            _ => None,
+        };
+        let changed = runbook.steps.iter().filter(switches).map(of);
+        changed.chain(runbook.steps.iter().filter_map(signals)).collect()
     }
 
     fn refusal(&self, refusal: &Refusal) -> Finding {

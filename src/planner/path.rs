@@ -35,13 +35,19 @@ fn worst_of(step: &Step) -> Dur {
     }
 }
 
+/// Resolvers are asked beside everything else: what they still keep is not the run's to end.
+const fn keeps_nobody(step: &Step) -> bool {
+    matches!(step.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }))
+}
+
 fn longest(
     runbook: &Runbook,
     cost: impl Fn(&Step) -> Dur,
     rung: impl Fn(&Step) -> bool,
 ) -> (Dur, Vec<StepId>) {
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
-    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Protect) {
+    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Protect && !keeps_nobody(s))
+    {
         let waits =
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);

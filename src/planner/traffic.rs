@@ -2,20 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::safety;
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
+use super::{Refusal, safety};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, RecordChange, Switch};
+use crate::model::action::{Action, Check, RecordChange, Signal, Switch, Wanted};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::Phase;
+use crate::model::runbook::{OnFailure, Phase};
 use crate::model::state::{RecordAnswer, RecordSet};
-use crate::plan::types::{Component, Route53, Spec};
+use crate::model::target::Target;
+use crate::model::time::Dur;
+use crate::model::waiver::Rule;
+use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy, SwitchObject};
+use crate::report::changes::words;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;
 /// Most characters of all values in one batch, from the same page.
 const BATCH_CHARACTERS: usize = 32_000;
+/// How long an alias of a load balancer is kept (AWS, Route 53 Developer Guide).
+const ALIAS_TTL: Dur = Dur::secs(60);
 
 /// Verifies the target, then sends traffic there, each name as soon as what it needs is ready.
 pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
@@ -33,7 +39,10 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         if zone.records.iter().any(|r| !r.is_static) {
             needs.extend(probes.iter().cloned());
         }
-        switches.extend(switch(draft, component, zone, &needs));
+        switches.extend(match &zone.switch {
+            SwitchBy::Record => switch(draft, component, zone, &needs),
+            SwitchBy::Object(object) => signal(draft, component, zone, &object.value, &needs),
+        });
     }
     let needs = if switches.is_empty() { [everything, probes].concat() } else { switches };
     draft.confirm_and_watch(&needs);
@@ -73,6 +82,94 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     }
     draft.ready.insert(name.clone(), ids.clone());
     ids
+}
+
+/// Names from one zone that are asked for.
+const ASKED: usize = 20;
+
+/// An object is put, or removed, and record sets that stay as they are follow it.
+fn signal(
+    draft: &mut Draft<'_>,
+    component: &Component,
+    spec: &Route53,
+    by: &SwitchObject,
+    needs: &[StepId],
+) -> Vec<StepId> {
+    let (input, name) = (draft.input, &component.name);
+    let (to, home) = (&input.request.to, &input.plan.home.value);
+    let Some(object) = targets::object(input.plan, name, spec) else { return Vec::new() };
+    if *to != by.site && to != home {
+        let facts = format!("the object of `{name}` sends users to {} or to {home}", by.site);
+        let what = "one of the two, or `switch: record`";
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        return Vec::new();
+    }
+    follows_the_object(draft, component, spec);
+    let present = *to == by.site;
+    let known = input.estate.signal(&Target::Signal(object.clone()), input.now);
+    let mut needs = needs.to_vec();
+    if !matches!(known, Known::Fresh(s) if s.holder.is_some() == present) {
+        let holder = format!("drctl run {}", input.request.run);
+        let action = Action::Signal(Signal { object, present, holder });
+        let mut step = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
+        step.needs = all(&needs);
+        needs = vec![draft.push(step)];
+    }
+    let names = wanted(spec, to);
+    let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
+    let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
+    served.needs = all(&needs);
+    let served = draft.push(served);
+    let ttl = spec.records.iter().filter_map(|r| Some(r.ttl.as_ref()?.value)).max().unwrap_or(ALIAS_TTL);
+    let tail = Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(ttl) });
+    let mut tail = step(&format!("resolvers.{name}"), Phase::Confirm, Some(name), tail);
+    tail.needs = all(std::slice::from_ref(&served));
+    // Users are served by then, all but those who keep the old answer.
+    tail.on_failure = OnFailure::Continue;
+    draft.push(tail);
+    draft.ready.insert(name.clone(), vec![served.clone()]);
+    vec![served]
+}
+
+fn wanted(spec: &Route53, to: &SiteName) -> Vec<Wanted> {
+    let of = |r: &Record| {
+        let (values, alias) = match &r.at.get(to)?.answer {
+            RecordAnswer::Values { values, .. } => (values.clone(), None),
+            RecordAnswer::Alias { name, .. } => (Vec::new(), Some(name.clone())),
+        };
+        Some(Wanted { name: r.name.clone(), rtype: r.rtype.clone(), values, alias })
+    };
+    let mut names: Vec<_> = spec.records.iter().filter_map(of).collect();
+    names.sort();
+    names.dedup();
+    names.truncate(ASKED);
+    names
+}
+
+/// The record sets have to be those that follow the object: on the day nobody changes them.
+fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route53) {
+    let (input, name) = (draft.input, &component.name);
+    let Some(target) = targets::records(input.plan, name, spec) else { return };
+    let home = &input.plan.home.value;
+    match input.estate.records(&target, input.now) {
+        Known::Fresh(there) => {
+            let Some(change) = record_changes(spec, there, home, home).into_iter().next() else { return };
+            let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
+            let facts = format!("{} is {is}, and would not follow the object of `{name}`", set_name(&change));
+            let what = change.after.as_ref().map_or_else(String::new, words);
+            draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        }
+        Known::Stale(_, age) => {
+            draft.notes.push(format!(
+                "record sets of `{name}` were seen {age} ago; they follow the object if they are the same"
+            ));
+        }
+        Known::Never => {
+            draft.notes.push(format!(
+                "record sets of `{name}` were never seen; they follow the object if they are as the plan says"
+            ));
+        }
+    }
 }
 
 /// What differs between what is there and what should be.

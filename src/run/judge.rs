@@ -1,5 +1,6 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
+mod answers;
 mod databases;
 mod restoring;
 mod switching;
@@ -387,6 +388,13 @@ fn thing(
         }
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
+        (Action::Signal(signal), State::Signal(seen)) => match seen.holder.is_some() == signal.present {
+            true => Verdict::Done(Vec::new()),
+            false => Verdict::Before,
+        },
+        (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
+            answers::judge(state, i, *resolvers_ttl_ms, seen, now)
+        }
         (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {
             match (state.work(i).attempts, wrote.ok) {
                 (0, _) | (_, false) => Verdict::Before,

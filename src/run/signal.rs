@@ -101,17 +101,14 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
     if state.step(i).action.is_safety() {
         return Err(format!("{step} is a safety step: it cannot be skipped, only waived by its rule"));
     }
-    if matches!(state.step(i).action, Action::Switch(_) | Action::Check(Check::Probe { .. })) {
+    if sends(&state.step(i).action) || matches!(state.step(i).action, Action::Check(Check::Probe { .. })) {
         return Err(format!(
             "without {step} nothing shows that users are served; do it by hand and say drctl runs done"
         ));
     }
     // Traffic must not get ahead of what proves that the site serves.
-    let guards_traffic = state
-        .runbook
-        .steps
-        .iter()
-        .any(|s| matches!(s.action, Action::Switch(_)) && s.needs.iter().any(|n| n.step == *step));
+    let guards_traffic =
+        state.runbook.steps.iter().any(|s| sends(&s.action) && s.needs.iter().any(|n| n.step == *step));
     if guards_traffic && matches!(state.step(i).action, Action::Check(_)) {
         return Err(format!("{step} verifies the site before traffic: it cannot be skipped"));
     }
@@ -123,6 +120,11 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
         return Err(format!("step {step} is {}", status.word()));
     }
     Ok(vec![What::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
+}
+
+/// Whether users follow it.
+const fn sends(action: &Action) -> bool {
+    matches!(action, Action::Switch(_) | Action::Signal(_))
 }
 
 fn find(state: &RunState, step: &StepId) -> Result<usize, String> {

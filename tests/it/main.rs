@@ -31,6 +31,7 @@ mod kills;
 mod live;
 mod managed;
 mod moves;
+mod objects;
 mod owed;
 mod restored;
 mod resume;

@@ -64,14 +64,7 @@ fn random_plan(seed: u64, moves: bool) -> String {
         );
     }
     for i in 0..zones {
-        let needs: Vec<_> =
-            (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
-        let ttl = 20 + die(&format!("ttl{i}"), 60);
-        let _ = writeln!(
-            text,
-            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\n      - {{name: b{i}.example, type: A, ttl: {ttl}s, policy: weighted, at: {{west: {{set: w, values: [192.0.2.2], weight: 90}}, east: {{set: e, values: [198.51.100.2], weight: 0}}}}}}",
-            needs.join(", ")
-        );
+        random_zone(&mut text, i, (dbs, groups), &die);
     }
     if dbs > 1 && die("grouped", 2) == 0 {
         text.push_str("groups:\n  both: {components: [db0, db1], gate: together}\n");
@@ -86,6 +79,26 @@ fn random_plan(seed: u64, moves: bool) -> String {
     }
     text.push_str("watch: {for: 5m}\n");
     text
+}
+
+/// A zone whose names need everything: by their record sets, or by an object.
+fn random_zone(text: &mut String, i: u64, (dbs, groups): (u64, u64), die: &impl Fn(&str, u64) -> u64) {
+    let needs: Vec<_> =
+        (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
+    let ttl = 20 + die(&format!("ttl{i}"), 60);
+    if die(&format!("object{i}"), 4) == 0 {
+        let _ = writeln!(
+            text,
+            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    switch: health_object\n    object: {{url: \"s3://b{i}/k\", site: east}}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, policy: failover, at: {{west: {{set: w, values: [192.0.2.1], role: primary, health_check: h}}, east: {{set: e, values: [198.51.100.1], role: secondary}}}}}}",
+            needs.join(", ")
+        );
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\n      - {{name: b{i}.example, type: A, ttl: {ttl}s, policy: weighted, at: {{west: {{set: w, values: [192.0.2.2], weight: 90}}, east: {{set: e, values: [198.51.100.2], weight: 0}}}}}}",
+        needs.join(", ")
+    );
 }
 
 fn rig(seed: u64) -> Rig {

@@ -13,6 +13,7 @@ mod rds;
 mod restore;
 mod route53;
 mod secrets;
+mod signal;
 mod throttle;
 
 use std::collections::BTreeMap;
@@ -170,8 +171,13 @@ impl Aws {
                 targets.iter().map(|_| who.clone()).collect()
             }
             _ => {
-                let guards = targets.iter().map(|t| self.guard(t));
-                futures_util::future::join_all(guards).await
+                let objects = targets.iter().map(|t| async move {
+                    match t {
+                        Target::Signal(object) => self.watched(object).await,
+                        other => self.guard(other).await,
+                    }
+                });
+                futures_util::future::join_all(objects).await
             }
         }
     }
@@ -187,6 +193,7 @@ impl Aws {
             Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
             Action::Scale(scale) => return self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
+            Action::Signal(signal) => self.signal(signal).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await
             }

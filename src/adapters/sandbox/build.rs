@@ -113,7 +113,13 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
         })
         .max()
         .unwrap_or(Dur::secs(60));
+    let away = estate.active != *home;
+    let object = targets::object(plan, &component.name, spec);
+    let as_made =
+        object.as_ref().map(|_| spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect());
     estate.zones.push(Zone {
+        object: object.map(|object| (object, away.then(|| "an earlier run".to_owned()))),
+        as_made,
         reference,
         records: spec.records.clone(),
         needs: graph::reach(plan, &component.name),

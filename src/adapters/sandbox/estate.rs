@@ -13,7 +13,7 @@ use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
     State, WroteState,
 };
-use crate::model::target::{DatabaseRef, GroupRef, Target, ZoneRef};
+use crate::model::target::{DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
 
@@ -68,6 +68,10 @@ pub(super) struct Zone {
     /// As the users' resolvers answer.
     pub(super) cached: Vec<RecordSet>,
     pub(super) ttl: Dur,
+    /// The object that moves it, and who put it there.
+    pub(super) object: Option<(ObjectRef, Option<String>)>,
+    /// Where an object moves it: the record sets, which stay as they are. `sets` are then those that would answer the same.
+    pub(super) as_made: Option<Vec<RecordSet>>,
     pub(super) changes: BTreeMap<String, ChangeState>,
 }
 
@@ -96,6 +100,7 @@ pub(super) enum Transition {
     Instance(usize),
     Insync(usize, String),
     Refresh(usize),
+    Noticed(usize),
     Effect(Box<Action>),
 }
 
@@ -233,6 +238,7 @@ impl Estate {
                 self.zones[zone].cached = self.zones[zone].published.clone();
                 self.zones[zone].follow(self.serves_static_only);
             }
+            Transition::Noticed(zone) => self.noticed(zone),
             Transition::Effect(action) => {
                 let _ = self.apply(&action);
             }
@@ -498,6 +504,7 @@ impl Estate {
             Action::Restore { part, of } => self.restore(*part, of),
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
+            Action::Signal(signal) => self.signal(signal),
             Action::Write(write) => self.write(write),
             Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
@@ -537,8 +544,13 @@ impl Estate {
             }),
             Target::Records { zone, names } => self.zone(zone).map(|z| {
                 let asked = |s: &&RecordSet| names.iter().any(|(n, t)| *n == s.name && *t == s.rtype);
-                State::Records(RecordsState { sets: z.sets.iter().filter(asked).cloned().collect() })
+                let sets = z.as_made.as_ref().unwrap_or(&z.sets);
+                State::Records(RecordsState { sets: sets.iter().filter(asked).cloned().collect() })
             }),
+            Target::Signal(object) => self.watched(object).map(State::Signal),
+            Target::Answers { names, resolvers } => {
+                Some(State::Answers(self.name_servers(names, *resolvers)))
+            }
             Target::Change { zone, id } => {
                 self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))
             }

@@ -10,6 +10,7 @@ mod managed;
 mod restoring;
 pub mod scenario;
 mod sights;
+mod signals;
 pub mod truth;
 
 use std::cell::RefCell;

@@ -2,5 +2,7 @@
 
 #[cfg(not(feature = "aws"))]
 pub mod aws;
+#[cfg(not(feature = "dns"))]
+pub mod dns;
 #[cfg(not(feature = "postgres"))]
 pub mod postgres;

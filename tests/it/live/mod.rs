@@ -9,6 +9,8 @@ mod fleet;
 mod kills;
 #[cfg(feature = "postgres")]
 mod managed_restore;
+#[cfg(feature = "postgres")]
+mod objects;
 mod operators;
 #[cfg(feature = "postgres")]
 mod own_servers;

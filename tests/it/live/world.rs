@@ -118,6 +118,39 @@ impl World {
         )
     }
 
+    /// As `plan`, with its names moved by an object.
+    pub(super) fn by_object(&self, made: &Value) -> String {
+        let plan = self.plan();
+        let at = plan.find("  www:\n").unwrap();
+        let (head, rest) = plan.split_at(at);
+        let tail = &rest[rest.find("probes:").unwrap()..];
+        let of = |key: &str| made[key].as_str().unwrap();
+        let record = |name: &str, key: &str| {
+            let (west, east) = (self.of("west", key), self.of("east", key));
+            format!(
+                "      - {{name: {}, type: A, ttl: 5s, policy: failover, at: {{west: {{set: west, values: [{west}], role: primary, health_check: {}}}, east: {{set: east, values: [{east}], role: secondary}}}}}}\n",
+                self.made["names"][name].as_str().unwrap(),
+                of("health_check")
+            )
+        };
+        format!(
+            "{head}  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    switch: health_object\n    object: {{url: \"{}\", site: east}}\n    records:\n{}{}{tail}",
+            self.aws["zone"].as_str().unwrap(),
+            of("url"),
+            record("www", "web"),
+            record("db", "db"),
+        )
+    }
+
+    /// How often this world's account was asked for something.
+    pub(super) fn calls(&self, service: &str, operation: &str) -> u64 {
+        let counts = control(localstack(), "calls", "");
+        let of_this = |c: &&Value| {
+            c["account"] == self.aws["account"] && c["service"] == service && c["operation"] == operation
+        };
+        counts["calls"].as_array().unwrap().iter().filter(of_this).filter_map(|c| c["calls"].as_u64()).sum()
+    }
+
     pub(super) fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
         let output = Command::new(script("in"))
             .arg(self.folder.path())

@@ -1,0 +1,184 @@
+//! Names as the world sees them: asked of the zone's own name servers, which keep nothing, and of resolvers, which do.
+//!
+//! Every server is asked by itself, with nothing kept here between two looks (RFC 1034, section 4.3; RFC 8499, «authoritative server»).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
+
+use crate::inventory::Observation;
+use crate::model::action::Wanted;
+use crate::model::state::{AnswersState, ServerAnswer, State};
+use crate::world::World;
+
+/// How long one server may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Name servers of a zone that are asked; Route 53 gives a zone four.
+const MOST_SERVERS: usize = 8;
+
+/// Name servers and resolvers.
+pub struct Dns {
+    world: World,
+    /// Those that the settings name.
+    resolvers: Vec<IpAddr>,
+}
+
+impl Dns {
+    /// Nothing is asked yet.
+    pub const fn new(world: World, resolvers: Vec<IpAddr>) -> Self {
+        Self { world, resolvers }
+    }
+
+    /// What they answer.
+    pub async fn answers(&self, names: &[Wanted], resolvers: bool) -> Observation {
+        let (system, _) = match read_system_conf() {
+            Ok(read) => read,
+            Err(e) => {
+                let why = format!("this machine's resolvers are not known: {e}");
+                return Observation::Unobservable { since: self.world.now(), why };
+            }
+        };
+        let own = system.name_servers().iter().map(|s| s.ip);
+        let own: BTreeSet<IpAddr> = own.chain(self.resolvers.iter().copied()).collect();
+        let way = resolver(system.clone(), true);
+        let asked = names.iter().map(|name| self.name(name, way.as_ref(), &own, resolvers));
+        let servers = join_all(asked).await.into_iter().flatten().collect();
+        let (observed_at, source) = (self.world.now(), "dns".to_owned());
+        Observation::Value { state: State::Answers(AnswersState { servers }), observed_at, source }
+    }
+
+    async fn name(
+        &self,
+        wanted: &Wanted,
+        way: Result<&TokioResolver, &String>,
+        own: &BTreeSet<IpAddr>,
+        resolvers: bool,
+    ) -> Vec<ServerAnswer> {
+        let silent = |server: &str, authoritative: bool, said: String| ServerAnswer {
+            server: server.to_owned(),
+            authoritative,
+            name: wanted.name.clone(),
+            right: None,
+            said,
+        };
+        let way = match way {
+            Ok(way) => way,
+            Err(why) => return vec![silent("this machine", true, why.clone())],
+        };
+        let right = match right_values(wanted, way).await {
+            Ok(right) => right,
+            Err(why) => return vec![silent("this machine", true, why)],
+        };
+        let of_zone = match zone_servers(&wanted.name, way).await {
+            Ok(servers) => servers,
+            Err(why) => return vec![silent("this machine", true, why)],
+        };
+        let of_zone = of_zone.into_iter().map(|(name, ip)| (format!("{name} ({ip})"), ip, true));
+        let others = own.iter().filter(|_| resolvers).map(|ip| (ip.to_string(), *ip, false));
+        let asks = of_zone.chain(others).map(|(server, ip, authoritative)| {
+            let right = &right;
+            async move {
+                let (right, said) = ask(wanted, ip, authoritative, right).await;
+                ServerAnswer { server, authoritative, name: wanted.name.clone(), right, said }
+            }
+        });
+        join_all(asks).await
+    }
+}
+
+fn resolver(config: ResolverConfig, recursive: bool) -> Result<TokioResolver, String> {
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options: &mut ResolverOpts = builder.options_mut();
+    options.cache_size = 0;
+    options.timeout = PATIENCE;
+    options.attempts = 1;
+    options.ndots = 0;
+    options.recursion_desired = recursive;
+    builder.build().map_err(|e| e.to_string())
+}
+
+/// An absolute name: no search list is tried.
+fn absolute(name: &str) -> Result<Name, String> {
+    Name::from_utf8(format!("{}.", name.trim_end_matches('.'))).map_err(|e| format!("{name}: {e}"))
+}
+
+/// What is right: the values that were asked for, or whatever the alias leads to now.
+async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<String>, String> {
+    match &wanted.alias {
+        None => Ok(wanted.values.iter().map(|v| plain(v)).collect()),
+        Some(alias) => {
+            let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string())?;
+            values(way, alias, kind).await.map_err(|e| format!("{alias}: {e}"))
+        }
+    }
+}
+
+/// The addresses of the servers of the zone that a name is in.
+async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, IpAddr)>, String> {
+    let mut zone = absolute(name)?;
+    while !zone.is_root() {
+        if let Ok(found) = way.lookup(zone.clone(), RecordType::NS).await {
+            let names = found.answers().iter().filter_map(|r| match &r.data {
+                RData::NS(server) => Some(server.0.clone()),
+                _ => None,
+            });
+            let names: Vec<Name> = names.take(MOST_SERVERS).collect();
+            if !names.is_empty() {
+                let addresses = names.iter().map(|server| async move {
+                    let found = way.lookup_ip(server.clone()).await;
+                    let first = found.ok().and_then(|ips| ips.iter().next());
+                    first.map(|ip| (server.to_utf8().trim_end_matches('.').to_owned(), ip))
+                });
+                return Ok(join_all(addresses).await.into_iter().flatten().collect());
+            }
+        }
+        zone = zone.base_name();
+    }
+    Err(format!("no name servers of the zone of {name} were found"))
+}
+
+async fn ask(
+    wanted: &Wanted,
+    ip: IpAddr,
+    authoritative: bool,
+    right: &BTreeSet<String>,
+) -> (Option<bool>, String) {
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![NameServerConfig::udp_and_tcp(ip)]);
+    let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string());
+    let (server, kind) = match resolver(config, !authoritative).and_then(|r| Ok((r, kind?))) {
+        Ok(pair) => pair,
+        Err(why) => return (None, why),
+    };
+    match values(&server, &wanted.name, kind).await {
+        Ok(found) => {
+            // A load balancer has more addresses than it gives at a time.
+            let same = match wanted.alias {
+                Some(_) => !found.is_disjoint(right),
+                None => found == *right,
+            };
+            (Some(same), found.into_iter().collect::<Vec<_>>().join(", "))
+        }
+        Err(error) if error.is_no_records_found() => (Some(false), "nothing".to_owned()),
+        Err(error) => (None, error.to_string()),
+    }
+}
+
+async fn values(server: &TokioResolver, name: &str, kind: RecordType) -> Result<BTreeSet<String>, NetError> {
+    let name = absolute(name).map_err(NetError::from)?;
+    let found = server.lookup(name, kind).await?;
+    let of_kind = found.answers().iter().filter(|r| r.record_type() == kind);
+    Ok(of_kind.map(|r| plain(&r.data.to_string())).collect())
+}
+
+/// As plans write it: without the final dot, quotes and capitals.
+fn plain(value: &str) -> String {
+    value.trim_end_matches('.').trim_matches('"').to_ascii_lowercase()
+}

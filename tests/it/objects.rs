@@ -1,0 +1,156 @@
+//! Names that follow an object: how a run moves them, what is refused, what name servers' answers mean.
+
+use drctl::executor::create;
+use drctl::inventory::Observation;
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::StepId;
+use drctl::model::runbook::Intent;
+use drctl::model::state::{AnswersState, ServerAnswer, State};
+use drctl::model::time::Dur;
+use drctl::run::RunState;
+use drctl::run::judge::{Ruling, Sight, judge};
+use drctl::run::state::Mode;
+
+use crate::cli::Folder;
+use crate::resume::events;
+use crate::rig::{Rig, plan, run_id};
+
+const PLAN: &str = r#"plan: shop
+objectives: {rto: 15m, rpo: 1m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}}
+connections: {dns: {}}
+home: west
+components:
+  db:
+    kind: aws.rds
+    fence: [sql, security_group]
+    at:
+      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
+      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
+    verify: {sql_write: {table: drctl_canary}}
+  www:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    switch: health_object
+    object: {url: "s3://shop-dr-east/failover/www", site: east}
+    records:
+      - name: www.shop.example
+        type: A
+        ttl: 60s
+        policy: failover
+        at:
+          west: {set: w, values: [192.0.2.1], role: primary, health_check: hc-1}
+          east: {set: e, values: [198.51.100.1], role: secondary}
+probes:
+  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
+watch: {for: 1m}
+"#;
+
+fn rig(intent: Intent, scenario: &str) -> Rig {
+    Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
+}
+
+#[test]
+fn users_follow_the_object_there_and_back() {
+    for (intent, scenario) in
+        [(Intent::Failover, "region-lost"), (Intent::Switchover, "calm"), (Intent::Failback, "away")]
+    {
+        let done = rig(intent, scenario).rehearse().unwrap();
+        let state = &done.ended.state;
+        assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
+        let finished = |step: &str| {
+            events(&done)
+                .iter()
+                .position(|e| matches!(&e.what, What::StepFinished { step: s, .. } if s.as_str() == step))
+        };
+        let [write, switch, served] =
+            ["verify.db", "switch.www", "served.www"].map(|s| finished(s).unwrap_or_else(|| panic!("{s}")));
+        assert!(write < switch && switch < served, "{intent}: {write} {switch} {served}");
+        assert!(done.truth.turns.last().is_some_and(|(_, served)| *served), "{intent}: users fail");
+    }
+}
+
+/// A state in which a step has just begun.
+fn begun(step: &str) -> (RunState, usize) {
+    let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
+    let starts = |e: &Event| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step);
+    let n = events(&done).iter().position(starts).unwrap() + 1;
+    let state = create::replay(&run_id(), &done.records[..n]).unwrap();
+    let i = state.position(&StepId::new(step)).unwrap();
+    (state, i)
+}
+
+fn judged(
+    (state, i): &(RunState, usize),
+    after: Dur,
+    answers: &[(&str, bool, Option<bool>)],
+) -> Result<Vec<Fact>, String> {
+    let servers = answers.iter().map(|&(server, authoritative, right)| ServerAnswer {
+        server: server.to_owned(),
+        authoritative,
+        name: "www.shop.example".to_owned(),
+        right,
+        said: "192.0.2.1".to_owned(),
+    });
+    let target = state.step(*i).action.watch(None, "", None).unwrap();
+    let now = state.last_at + after;
+    let seen = State::Answers(AnswersState { servers: servers.collect() });
+    let seen = Observation::Value { state: seen, observed_at: now, source: "dns".to_owned() };
+    match judge(state, *i, &Sight::Things(vec![(target, seen)]), now) {
+        Ruling::Record(What::StepFinished { facts, .. }) => Ok(facts),
+        Ruling::Keep(why) => Err(why),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_server_of_the_zone_that_answers_has_to_be_right() {
+    let at = begun("served.www");
+    let yes = Some(true);
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, yes)]).is_ok());
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, None)]).is_ok());
+    let wrong = judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, Some(false))]).unwrap_err();
+    assert!(wrong.contains("ns2") && wrong.contains("192.0.2.1"), "{wrong}");
+    // Silence is no proof, and neither is a resolver that is right.
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, None)]).is_err());
+    assert!(judged(&at, Dur::ZERO, &[]).is_err());
+    assert!(judged(&at, Dur::ZERO, &[("8.8.8.8", false, yes)]).is_err());
+}
+
+#[test]
+fn resolvers_have_the_old_ttl_and_are_named_after_it() {
+    let at = begun("resolvers.www");
+    let late = [("ns1", true, Some(true)), ("8.8.8.8", false, Some(false)), ("9.9.9.9", false, None)];
+    let waits = judged(&at, Dur::secs(59), &late).unwrap_err();
+    assert!(waits.contains("8.8.8.8"), "{waits}");
+    let facts = judged(&at, Dur::secs(61), &late).unwrap();
+    let [Fact::Answered { right: 1, tail, silent }] = facts.as_slice() else { panic!("{facts:?}") };
+    assert!(tail.len() == 1 && tail[0].contains("8.8.8.8"), "{tail:?}");
+    assert!(silent.len() == 1 && silent[0].contains("9.9.9.9"), "{silent:?}");
+    // What a zone's own server says counts for ever.
+    assert!(judged(&at, Dur::secs(61), &[("ns1", true, Some(false))]).is_err());
+}
+
+#[test]
+fn a_plan_whose_names_would_not_follow_is_an_error() {
+    for (from, to, rule) in [
+        ("s3://shop-dr-east/failover/www", "s3://shop-dr-east", "switch-object-unusable"),
+        ("site: east}", "site: west}", "switch-object-unusable"),
+        ("site: east}", "site: north}", "switch-object-unusable"),
+        ("    object: {url: \"s3://shop-dr-east/failover/www\", site: east}\n", "", "switch-object-unusable"),
+        ("policy: failover", "policy: weighted", "switch-object-unwatched"),
+        (", health_check: hc-1", "", "switch-object-unwatched"),
+        ("role: secondary", "role: primary", "switch-object-unwatched"),
+    ] {
+        let text = PLAN.replace(from, to);
+        assert_ne!(text, PLAN, "{from}");
+        let folder = Folder::empty();
+        std::fs::create_dir(folder.path().join("plans")).unwrap();
+        std::fs::write(folder.path().join("plans/shop.yaml"), text).unwrap();
+        let (code, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
+        assert!(code == 2 && format!("{out}{err}").contains(rule), "{to}: {code} {out} {err}");
+    }
+}
