@@ -33,6 +33,7 @@ mod managed;
 mod moves;
 mod objects;
 mod owed;
+mod refusals;
 mod restored;
 mod resume;
 mod rig;

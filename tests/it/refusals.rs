@@ -1,0 +1,361 @@
+//! What is refused before a run, and which site is taken for the active one: each condition by itself, on both sides of its edge.
+
+use std::collections::BTreeMap;
+
+use drctl::inventory::active::{self, ActiveSite};
+use drctl::inventory::estate::{ProbeHealth, Remembered};
+use drctl::inventory::{Estate, Observation, targets};
+use drctl::model::ids::{ComponentName, RunId, SiteName};
+use drctl::model::runbook::{Intent, Runbook};
+use drctl::model::state::{
+    DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
+    State,
+};
+use drctl::model::target::{DatabaseRef, Target};
+use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
+use drctl::plan::Plan;
+use drctl::plan::types::Spec;
+use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
+
+use crate::rig::{BEGAN, plan};
+
+const PLAN: &str = r#"plan: orders
+objectives: {rto: 15m, rpo: 5m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}, north: {region: eu-north-1}, attic: {region: eu-west-1, recovery: false}}
+connections: {dns: {}}
+home: west
+components:
+  db:
+    kind: aws.rds
+    fence: [security_group]
+    at:
+      west: {id: db-west, fence_group: sg-fence}
+      east: {id: db-east, fence_group: sg-fence}
+      north: {id: db-north, fence_group: sg-fence}
+  app: {kind: aws.autoscaling, at: {west: {group: app-west}, east: {group: app-east, capacity_floor: 2}, north: {group: app-north, capacity_floor: 2}}}
+  www:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    records:
+      - {name: www.example, type: A, ttl: 60s, at: {west: [192.0.2.1], east: [198.51.100.1], north: [203.0.113.1]}}
+probes:
+  - {name: site, role: site, every: 5s, timeout: 3s, at: {west: {http: "https://west.example"}, east: {http: "https://east.example"}}}
+"#;
+
+struct Case {
+    plan: Plan,
+    estate: Estate,
+    request: Request,
+    busy: BTreeMap<ComponentName, Busy>,
+    continues: Option<Continued>,
+}
+
+fn site(name: &str) -> SiteName {
+    SiteName::new(name)
+}
+
+fn database(plan: &Plan, at: &str) -> DatabaseRef {
+    let name = ComponentName::new("db");
+    let Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
+    targets::database(plan, &name, spec, &site(at)).unwrap()
+}
+
+fn value(state: State) -> Observation {
+    Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() }
+}
+
+fn dark() -> Observation {
+    Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() }
+}
+
+fn server(source: Option<&str>) -> DatabaseState {
+    let role = source.map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.to_owned() });
+    let security_groups = ["sg-app".to_owned()].into();
+    DatabaseState { role, status: "available".to_owned(), security_groups, ..DatabaseState::default() }
+}
+
+/// West is dark, and was the writer; east and north have replicas of it.
+fn case(text: &str) -> Case {
+    let plan = plan(text);
+    let mut estate = Estate::default();
+    let last = Remembered { state: State::Database(server(None)), observed_at: BEGAN - Dur::mins(2) };
+    estate.add(&Target::Database(database(&plan, "west")), dark(), Some(last));
+    for at in ["east", "north"] {
+        let seen = value(State::Database(server(Some("db-west"))));
+        estate.add(&Target::Database(database(&plan, at)), seen, None);
+    }
+    let request = Request {
+        intent: Intent::Failover,
+        from: None,
+        to: site("east"),
+        waivers: Vec::new(),
+        outage_declared: true,
+        holder: "run".to_owned(),
+        run: RunId::new("run"),
+        restore: None,
+    };
+    Case { plan, estate, request, busy: BTreeMap::new(), continues: None }
+}
+
+impl Case {
+    fn plan(&self) -> Result<Runbook, Vec<Refusal>> {
+        planner::plan_run(&Input {
+            plan: &self.plan,
+            estate: &self.estate,
+            now: BEGAN,
+            request: &self.request,
+            busy: &self.busy,
+            debts: &[],
+            kept_out: &[],
+            continues: self.continues.as_ref(),
+            groups_before: &[],
+            fenced: &[],
+            guard: None,
+            observation_max_age: Dur::mins(5),
+            probe_consecutive: 3,
+        })
+    }
+
+    /// The facts of a rule's refusals.
+    fn refused(&self, rule: Rule) -> Option<String> {
+        let refusals = self.plan().err().unwrap_or_default();
+        let of_rule: Vec<_> = refusals.into_iter().filter(|r| r.rule == rule).map(|r| r.facts).collect();
+        (!of_rule.is_empty()).then(|| of_rule.join("; "))
+    }
+
+    fn active(&self) -> ActiveSite {
+        active::active_site(&self.plan, &self.estate, BEGAN)
+    }
+
+    fn see(&mut self, at: &str, state: DatabaseState) {
+        self.estate.add(&Target::Database(database(&self.plan, at)), value(State::Database(state)), None);
+    }
+
+    /// The name leads to an address, as seen now, or so long ago.
+    fn names(&mut self, address: &str, age: Option<Dur>) {
+        let name = ComponentName::new("www");
+        let Spec::Route53(zone) = &self.plan.components[&name].spec else { panic!() };
+        let target = targets::records(&self.plan, &name, zone).unwrap();
+        let set = RecordSet {
+            name: "www.example".to_owned(),
+            rtype: "A".to_owned(),
+            set_identifier: None,
+            policy: RecordPolicy::Simple,
+            answer: RecordAnswer::Values { ttl_s: 5, values: vec![address.to_owned()] },
+            health_check: None,
+        };
+        let state = State::Records(RecordsState { sets: vec![set] });
+        match age {
+            None => self.estate.add(&target, value(state), None),
+            Some(age) => {
+                self.estate.add(&target, dark(), Some(Remembered { state, observed_at: BEGAN - age }));
+            }
+        }
+    }
+
+    fn group(&mut self, at: &str, in_service: u32) {
+        let name = ComponentName::new("app");
+        let Spec::Autoscaling(spec) = &self.plan.components[&name].spec else { panic!() };
+        let group = targets::group(&self.plan, &name, spec, &site(at)).unwrap();
+        let size = GroupSize { min: 0, desired: in_service, max: 9 };
+        let state =
+            GroupState { size, in_service, suspended: std::collections::BTreeSet::new(), last_failure: None };
+        self.estate.add(&Target::Group(group), value(State::Group(state)), None);
+    }
+}
+
+#[test]
+fn a_site_that_says_so_is_never_recovered_to() {
+    let mut case = case(PLAN);
+    case.request.to = site("attic");
+    assert!(case.refused(Rule::NotRecoverable).unwrap().contains("recovery: false"));
+    case.request.to = site("east");
+    assert_eq!(case.refused(Rule::NotRecoverable), None);
+}
+
+#[test]
+fn what_is_seen_active_is_not_overruled_by_a_word() {
+    let mut case = case(PLAN);
+    case.see("west", server(None));
+    case.request.from = Some(site("north"));
+    let facts = case.refused(Rule::ActiveSiteUnclear).unwrap();
+    assert!(facts.contains("--from names north") && facts.contains("active in west"), "{facts}");
+    case.request.from = Some(site("west"));
+    assert_eq!(case.refused(Rule::ActiveSiteUnclear), None);
+    // Only remembered: the person knows better.
+    let mut dark = self::case(PLAN);
+    dark.request.from = Some(site("north"));
+    assert_eq!(dark.refused(Rule::ActiveSiteUnclear), None);
+}
+
+#[test]
+fn a_component_that_another_run_holds_is_left_alone() {
+    let mut case = case(PLAN);
+    let busy = Busy { run: RunId::new("other-run"), facts: "run other-run holds it".to_owned() };
+    case.busy.insert(ComponentName::new("elsewhere"), busy.clone());
+    assert_eq!(case.refused(Rule::ComponentBusy), None, "it is no component of this plan");
+    case.busy.insert(ComponentName::new("db"), busy);
+    assert!(case.refused(Rule::ComponentBusy).unwrap().contains("other-run"));
+}
+
+#[test]
+fn a_copy_that_is_being_put_in_place_is_waited_for_while_its_server_answers() {
+    let mut case = case(PLAN);
+    let west = database(&case.plan, "west");
+    case.continues = Some(Continued {
+        run: RunId::new("restore-run"),
+        events: 3,
+        intent: Intent::Restore,
+        asked: Vec::new(),
+        from: Some(site("west")),
+        holders: Vec::new(),
+        fences: Vec::new(),
+        putting: Some(west),
+        copies: vec!["/data.restored-1".to_owned()],
+        aside: Vec::new(),
+    });
+    assert_eq!(case.refused(Rule::ComponentBusy), None, "it is dark");
+    case.see("west", server(None));
+    assert!(case.refused(Rule::ComponentBusy).unwrap().contains("restore-run"));
+}
+
+#[test]
+fn without_a_public_probe_that_of_the_source_counts_and_no_other() {
+    let mut case = case(PLAN);
+    case.request.outage_declared = false;
+    // The control plane answers: then it is for probes to say.
+    case.see("west", server(None));
+    let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None };
+    let keys: BTreeMap<_, _> =
+        case.plan.probes.iter().map(|p| (p.value.site.clone(), p.value.key())).collect();
+    let mut say = |case: &mut Case, at: &str, good: bool| {
+        case.estate.probes.insert(keys[&Some(site(at))].clone(), probe(good));
+    };
+    say(&mut case, "east", false);
+    assert!(case.refused(Rule::HealthySource).is_some(), "the target's probe says nothing of the source");
+    say(&mut case, "east", true);
+    say(&mut case, "west", false);
+    assert_eq!(case.refused(Rule::HealthySource), None);
+    say(&mut case, "west", true);
+    assert!(case.refused(Rule::HealthySource).unwrap().contains("good"));
+}
+
+#[test]
+fn traffic_that_waits_for_no_database_is_refused_whoever_made_the_plan() {
+    let mut case = case(PLAN);
+    assert_eq!(case.refused(Rule::TrafficBeforeDatabase), None);
+    let www = case.plan.components.get_mut(&ComponentName::new("www")).unwrap();
+    www.needs.clear();
+    assert!(case.refused(Rule::TrafficBeforeDatabase).is_some());
+    let www = case.plan.components.get_mut(&ComponentName::new("www")).unwrap();
+    let Spec::Route53(zone) = &mut www.spec else { panic!() };
+    zone.records.iter_mut().for_each(|r| r.is_static = true);
+    assert_eq!(case.refused(Rule::TrafficBeforeDatabase), None);
+}
+
+#[test]
+fn memory_of_the_target_serves_up_to_its_age_while_its_site_answers() {
+    let old = |age: Dur| {
+        let mut case = case(PLAN);
+        let state = State::Database(server(Some("db-west")));
+        let target = Target::Database(database(&case.plan, "east"));
+        case.estate.add(&target, dark(), Some(Remembered { state, observed_at: BEGAN - age }));
+        case.group("east", 2);
+        case.refused(Rule::StaleObservation)
+    };
+    assert_eq!(old(Dur::mins(5)), None);
+    assert!(old(Dur::mins(5).plus(Dur(1))).unwrap().contains("db-east"));
+}
+
+#[test]
+fn a_standby_of_another_cluster_is_not_promoted() {
+    let host = |at: &str| format!("{{endpoint: \"db-{at}:5432/app\", admin: {{secret: \"file:a\"}}}}");
+    let text = format!(
+        "plan: own\nobjectives: {{rto: 15m, rpo: 5m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at: {{west: {}, east: {}}}\n    verify: {{sql_write: {{table: canary}}}}\n",
+        host("west"),
+        host("east")
+    );
+    let refused = |theirs: &str| {
+        let plan = plan(&text);
+        let mut case = Case { estate: Estate::default(), plan, ..self::case(PLAN) };
+        let of = |lineage: &str, source| DatabaseState {
+            lineage: Some(lineage.to_owned()),
+            streaming: Some(true),
+            ..server(source)
+        };
+        let last = Remembered { state: State::Database(of("7001", None)), observed_at: BEGAN - Dur::mins(1) };
+        case.estate.add(&Target::Database(database(&case.plan, "west")), dark(), Some(last));
+        case.see("east", of(theirs, Some("db-west")));
+        case.refused(Rule::NotRecoverable)
+    };
+    assert_eq!(refused("7001"), None);
+    let facts = refused("7002").unwrap();
+    assert!(facts.contains("7002") && facts.contains("7001"), "{facts}");
+}
+
+#[test]
+fn the_active_site_is_what_is_seen_and_never_guessed() {
+    let mut case = case(PLAN);
+    let (west, two) = (site("west"), Dur::mins(2));
+    assert_eq!(case.active(), ActiveSite::LastKnown(west.clone(), two));
+    assert_eq!(
+        (case.active().basis(), case.active().to_string()),
+        ("last_known", format!("west (last known, {two} ago)"))
+    );
+    case.names("198.51.100.1", Some(Dur::mins(1)));
+    // All of it is memory, and it disagrees.
+    assert_eq!((case.active(), case.active().basis()), (ActiveSite::Unknown, "unknown"));
+    case.names("198.51.100.1", None);
+    let split = case.active();
+    assert!(matches!(&split, ActiveSite::Split(votes) if votes.len() == 2), "{split}");
+    assert_eq!((split.basis(), split.to_string()), ("split", "split: db in west, www in east".to_owned()));
+    case.see("west", server(None));
+    case.names("198.51.100.1", Some(Dur::mins(1)));
+    assert!(matches!(case.active(), ActiveSite::Split(_)), "what is seen and what is remembered disagree");
+    case.names("192.0.2.1", None);
+    assert_eq!((case.active(), case.active().basis()), (ActiveSite::At(west), "observed"));
+    // Another TTL is the same answer, another address is none of the plan's.
+    case.names("192.0.2.99", None);
+    assert_eq!(case.active(), ActiveSite::At(site("west")));
+    // A fence is a proof, or its group alone.
+    let fenced = DatabaseState { security_groups: ["sg-fence".to_owned()].into(), ..server(None) };
+    case.see("west", fenced.clone());
+    assert_eq!(case.active(), ActiveSite::Unknown);
+    let both =
+        DatabaseState { security_groups: ["sg-fence".to_owned(), "sg-app".to_owned()].into(), ..fenced };
+    case.see("west", both);
+    assert_eq!(case.active(), ActiveSite::At(site("west")));
+    let nothing = Case { estate: Estate::default(), ..self::case(PLAN) };
+    assert_eq!(nothing.active(), ActiveSite::Unknown);
+    assert!(nothing.refused(Rule::ActiveSiteUnclear).is_some());
+}
+
+#[test]
+fn capacity_votes_for_the_one_site_that_has_any() {
+    let mut case = Case { estate: Estate::default(), ..case(PLAN) };
+    case.group("west", 0);
+    case.group("east", 1);
+    assert_eq!(case.active(), ActiveSite::At(site("east")));
+    case.group("west", 3);
+    // A warm standby says nothing.
+    let votes = active::votes(&case.plan, &case.estate, BEGAN);
+    assert!(!votes.contains_key(&ComponentName::new("app")), "{votes:?}");
+    case.group("east", 0);
+    assert_eq!(case.active(), ActiveSite::At(site("west")));
+}
+
+#[test]
+fn a_replica_follows_whom_it_names_unless_it_is_seen_not_to() {
+    let plan = plan(PLAN);
+    let source = database(&plan, "west");
+    let follows = |source_of: &str, streaming| {
+        let state = DatabaseState { streaming, ..server(Some(source_of)) };
+        active::follows(&state, source.engine, &source)
+    };
+    assert!(follows("db-west", None) && follows("arn:aws:rds:us-west-2:1:db:db-west", Some(true)));
+    assert!(!follows("db-west", Some(false)) && !follows("db-other", Some(true)));
+    assert!(!active::follows(&server(None), source.engine, &source));
+}
