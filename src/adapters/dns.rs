@@ -38,7 +38,7 @@ impl Dns {
     }
 
     /// What they answer.
-    pub async fn answers(&self, names: &[Wanted], resolvers: bool) -> Observation {
+    pub async fn answers(&self, names: &[Wanted]) -> Observation {
         let (system, _) = match read_system_conf() {
             Ok(read) => read,
             Err(e) => {
@@ -49,7 +49,7 @@ impl Dns {
         let own = system.name_servers().iter().map(|s| s.ip);
         let own: BTreeSet<IpAddr> = own.chain(self.resolvers.iter().copied()).collect();
         let way = resolver(system.clone(), true);
-        let asked = names.iter().map(|name| self.name(name, way.as_ref(), &own, resolvers));
+        let asked = names.iter().map(|name| self.name(name, way.as_ref(), &own));
         let servers = join_all(asked).await.into_iter().flatten().collect();
         let (observed_at, source) = (self.world.now(), "dns".to_owned());
         Observation::Value { state: State::Answers(AnswersState { servers }), observed_at, source }
@@ -60,7 +60,6 @@ impl Dns {
         wanted: &Wanted,
         way: Result<&TokioResolver, &String>,
         own: &BTreeSet<IpAddr>,
-        resolvers: bool,
     ) -> Vec<ServerAnswer> {
         let silent = |server: &str, authoritative: bool, said: String| ServerAnswer {
             server: server.to_owned(),
@@ -82,7 +81,7 @@ impl Dns {
             Err(why) => return vec![silent("this machine", true, why)],
         };
         let of_zone = of_zone.into_iter().map(|(name, ip)| (format!("{name} ({ip})"), ip, true));
-        let others = own.iter().filter(|_| resolvers).map(|ip| (ip.to_string(), *ip, false));
+        let others = own.iter().map(|ip| (ip.to_string(), *ip, false));
         let asks = of_zone.chain(others).map(|(server, ip, authoritative)| {
             let right = &right;
             async move {
@@ -116,7 +115,7 @@ async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<S
         None => Ok(wanted.values.iter().map(|v| plain(v)).collect()),
         Some(alias) => {
             let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string())?;
-            values(way, alias, kind).await.map_err(|e| format!("{alias}: {e}"))
+            values(way, alias, kind).await.map(|(found, _)| found).map_err(|e| format!("{alias}: {e}"))
         }
     }
 }
@@ -158,24 +157,38 @@ async fn ask(
         Err(why) => return (None, why),
     };
     match values(&server, &wanted.name, kind).await {
-        Ok(found) => {
+        // Somebody on the way answers in its place, from what it keeps: that is no word of the zone's.
+        Ok((found, false)) if authoritative => {
+            (None, format!("an answer without authority: {}", listed(&found)))
+        }
+        Ok((found, _)) => {
             // A load balancer has more addresses than it gives at a time.
             let same = match wanted.alias {
                 Some(_) => !found.is_disjoint(right),
                 None => found == *right,
             };
-            (Some(same), found.into_iter().collect::<Vec<_>>().join(", "))
+            (Some(same), listed(&found))
         }
         Err(error) if error.is_no_records_found() => (Some(false), "nothing".to_owned()),
         Err(error) => (None, error.to_string()),
     }
 }
 
-async fn values(server: &TokioResolver, name: &str, kind: RecordType) -> Result<BTreeSet<String>, NetError> {
+fn listed(values: &BTreeSet<String>) -> String {
+    values.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What a server answers, and whether with authority (RFC 1035, section 4.1.1, «AA»).
+async fn values(
+    server: &TokioResolver,
+    name: &str,
+    kind: RecordType,
+) -> Result<(BTreeSet<String>, bool), NetError> {
     let name = absolute(name).map_err(NetError::from)?;
     let found = server.lookup(name, kind).await?;
     let of_kind = found.answers().iter().filter(|r| r.record_type() == kind);
-    Ok(of_kind.map(|r| plain(&r.data.to_string())).collect())
+    let authority = found.message().metadata.authoritative;
+    Ok((of_kind.map(|r| plain(&r.data.to_string())).collect(), authority))
 }
 
 /// As plans write it: without the final dot, quotes and capitals.

@@ -304,7 +304,7 @@ impl Cloud for Live {
                 Some("dns") => {
                     let asks = targets.iter().map(|t| async move {
                         match t {
-                            Target::Answers { names, resolvers } => self.dns.answers(names, *resolvers).await,
+                            Target::Answers { names } => self.dns.answers(names).await,
                             _ => self.unseen("not asked of name servers".to_owned()),
                         }
                     });

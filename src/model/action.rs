@@ -126,7 +126,8 @@ pub enum Check {
     Answers {
         /// What is asked, and what is wanted.
         names: Vec<Wanted>,
-        /// How long resolvers may keep what they have: the old TTL. Without it the zone's own name servers are asked alone.
+        /// How long resolvers are asked, at most: the old TTL. Without it the zone's own name servers have to be right, or, where none of
+        /// them can be asked from here, every resolver that answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resolvers_ttl_ms: Option<Dur>,
     },
@@ -542,9 +543,7 @@ impl Action {
                 key: key.to_owned(),
                 copy: of.instance().map(|new| new.id.clone()),
             }),
-            Self::Check(Check::Answers { names, resolvers_ttl_ms }) => {
-                Some(Target::Answers { names: names.clone(), resolvers: resolvers_ttl_ms.is_some() })
-            }
+            Self::Check(Check::Answers { names, .. }) => Some(Target::Answers { names: names.clone() }),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }

@@ -160,8 +160,6 @@ pub enum Target {
     Answers {
         /// Of which names.
         names: Vec<super::action::Wanted>,
-        /// Whether resolvers are asked, too.
-        resolvers: bool,
     },
     /// The credentials at a place.
     Identity {
@@ -313,8 +311,8 @@ impl Target {
             Self::Restore { db, part, key, .. } => {
                 format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
             }
-            Self::Answers { names, resolvers } => {
-                format!("answers/{}/{resolvers}", names.first().map_or("", |n| n.name.as_str()))
+            Self::Answers { names } => {
+                format!("answers/{}", names.first().map_or("", |n| n.name.as_str()))
             }
             Self::Command { key, .. } => format!("command/{key}"),
         }

@@ -114,10 +114,16 @@ fn every_server_of_the_zone_that_answers_has_to_be_right() {
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, None)]).is_ok());
     let wrong = judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, Some(false))]).unwrap_err();
     assert!(wrong.contains("ns2") && wrong.contains("192.0.2.1"), "{wrong}");
-    // Silence is no proof, and neither is a resolver that is right.
+    // Silence is no proof, and a resolver that keeps the old answer says nothing against the zone's own server.
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, None)]).is_err());
     assert!(judged(&at, Dur::ZERO, &[]).is_err());
-    assert!(judged(&at, Dur::ZERO, &[("8.8.8.8", false, yes)]).is_err());
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("8.8.8.8", false, Some(false))]).is_ok());
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, Some(false)), ("8.8.8.8", false, yes)]).is_err());
+    // Where nobody may ask the zone's servers, every resolver that answers has to be right.
+    let silent = ("ns1", true, None);
+    assert!(judged(&at, Dur::ZERO, &[silent, ("8.8.8.8", false, yes)]).is_ok());
+    let one = [silent, ("8.8.8.8", false, yes), ("9.9.9.9", false, Some(false))];
+    assert!(judged(&at, Dur::ZERO, &one).unwrap_err().contains("9.9.9.9"));
 }
 
 #[test]

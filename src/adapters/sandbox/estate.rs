@@ -548,9 +548,7 @@ impl Estate {
                 State::Records(RecordsState { sets: sets.iter().filter(asked).cloned().collect() })
             }),
             Target::Signal(object) => self.watched(object).map(State::Signal),
-            Target::Answers { names, resolvers } => {
-                Some(State::Answers(self.name_servers(names, *resolvers)))
-            }
+            Target::Answers { names } => Some(State::Answers(self.name_servers(names))),
             Target::Change { zone, id } => {
                 self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))
             }

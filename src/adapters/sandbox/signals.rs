@@ -47,8 +47,8 @@ impl Estate {
         self.zones[i].object.as_ref().map(|(_, holder)| SignalState { holder: holder.clone() })
     }
 
-    pub(super) fn name_servers(&self, names: &[Wanted], resolvers: bool) -> AnswersState {
-        let kinds = if resolvers { &[true, false][..] } else { &[true] };
+    pub(super) fn name_servers(&self, names: &[Wanted]) -> AnswersState {
+        let kinds = [true, false];
         let ask = |name: &Wanted, authoritative: bool| {
             let zone = self.zones.iter().find(|z| z.records.iter().any(|r| r.name == name.name))?;
             let sets = if authoritative { &zone.published } else { &zone.cached };

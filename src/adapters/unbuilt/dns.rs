@@ -18,7 +18,7 @@ impl Dns {
     }
 
     /// Not asked.
-    pub async fn answers(&self, _names: &[Wanted], _resolvers: bool) -> Observation {
+    pub async fn answers(&self, _names: &[Wanted]) -> Observation {
         Observation::Unobservable { since: self.world.now(), why: "built without dns".to_owned() }
     }
 }

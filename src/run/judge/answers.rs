@@ -6,7 +6,7 @@ use crate::model::state::{AnswersState, ServerAnswer};
 use crate::model::time::{Dur, Timestamp};
 use crate::run::state::RunState;
 
-/// All of the zone's own servers that answer have to be right. Resolvers may keep the old answer for its TTL; those that keep it
+/// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for its TTL; those that keep it
 /// longer are named, and waited for no longer.
 pub(super) fn judge(
     state: &RunState,
@@ -19,12 +19,14 @@ pub(super) fn judge(
     let wrong = |authoritative: bool| {
         all().find(move |s| s.authoritative == authoritative && s.right == Some(false)).map(words)
     };
-    if let Some(wrong) = wrong(true) {
+    // From within a network that lets nobody ask the zone's servers, resolvers are all there is; they take a TTL longer.
+    let asked = all().any(|s| s.authoritative && s.right.is_some());
+    if let Some(wrong) = wrong(asked).filter(|_| asked || resolvers_ttl.is_none()) {
         return Verdict::Unclear(wrong);
     }
-    if !all().any(|s| s.authoritative && s.right == Some(true)) {
-        let why = all().find(|s| s.authoritative).map_or_else(|| "none was found".to_owned(), words);
-        return Verdict::Unclear(format!("no name server of the zone answers: {why}"));
+    if !all().any(|s| s.authoritative == asked && s.right == Some(true)) && resolvers_ttl.is_none() {
+        let why = all().next().map_or_else(|| "none was found".to_owned(), words);
+        return Verdict::Unclear(format!("nobody answers: {why}"));
     }
     if let (Some(ttl), Some(wrong)) = (resolvers_ttl, wrong(false))
         && !waited(state, i, now, ttl)
