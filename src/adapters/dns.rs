@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -64,7 +66,7 @@ impl Dns {
         let silent = |server: &str, authoritative: bool, said: String| ServerAnswer {
             server: server.to_owned(),
             authoritative,
-            name: wanted.name.clone(),
+            name: asked(wanted),
             right: None,
             said,
         };
@@ -80,17 +82,22 @@ impl Dns {
             Ok(servers) => servers,
             Err(why) => return vec![silent("this machine", true, why)],
         };
-        let of_zone = of_zone.into_iter().map(|(name, ip)| (format!("{name} ({ip})"), ip, true));
-        let others = own.iter().map(|ip| (ip.to_string(), *ip, false));
-        let asks = of_zone.chain(others).map(|(server, ip, authoritative)| {
+        let of_zone = of_zone.into_iter().map(|(name, ips)| (name, ips, true));
+        let others = own.iter().map(|ip| (ip.to_string(), vec![*ip], false));
+        let asks = of_zone.chain(others).map(|(server, ips, authoritative)| {
             let right = &right;
             async move {
-                let (right, said) = ask(wanted, ip, authoritative, right).await;
-                ServerAnswer { server, authoritative, name: wanted.name.clone(), right, said }
+                let (right, said) = ask(wanted, &ips, authoritative, right).await;
+                ServerAnswer { server, authoritative, name: asked(wanted), right, said }
             }
         });
         join_all(asks).await
     }
+}
+
+/// Name and type: one says nothing of the other.
+fn asked(wanted: &Wanted) -> String {
+    format!("{} {}", wanted.name, wanted.rtype)
 }
 
 fn resolver(config: ResolverConfig, recursive: bool) -> Result<TokioResolver, String> {
@@ -100,6 +107,9 @@ fn resolver(config: ResolverConfig, recursive: bool) -> Result<TokioResolver, St
     options.timeout = PATIENCE;
     options.attempts = 1;
     options.ndots = 0;
+    // What somebody wrote into a file here during an incident is no answer of anybody's.
+    options.use_hosts_file = ResolveHosts::Never;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.recursion_desired = recursive;
     builder.build().map_err(|e| e.to_string())
 }
@@ -112,7 +122,7 @@ fn absolute(name: &str) -> Result<Name, String> {
 /// What is right: the values that were asked for, or whatever the alias leads to now.
 async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<String>, String> {
     match &wanted.alias {
-        None => Ok(wanted.values.iter().map(|v| plain(v)).collect()),
+        None => Ok(wanted.values.iter().map(|v| plain(v, &wanted.rtype)).collect()),
         Some(alias) => {
             let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string())?;
             values(way, alias, kind).await.map(|(found, _)| found).map_err(|e| format!("{alias}: {e}"))
@@ -121,23 +131,30 @@ async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<S
 }
 
 /// The addresses of the servers of the zone that a name is in.
-async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, IpAddr)>, String> {
+async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, Vec<IpAddr>)>, String> {
     let mut zone = absolute(name)?;
     while !zone.is_root() {
-        if let Ok(found) = way.lookup(zone.clone(), RecordType::NS).await {
-            let names = found.answers().iter().filter_map(|r| match &r.data {
-                RData::NS(server) => Some(server.0.clone()),
-                _ => None,
-            });
-            let names: Vec<Name> = names.take(MOST_SERVERS).collect();
-            if !names.is_empty() {
-                let addresses = names.iter().map(|server| async move {
-                    let found = way.lookup_ip(server.clone()).await;
-                    let first = found.ok().and_then(|ips| ips.iter().next());
-                    first.map(|ip| (server.to_utf8().trim_end_matches('.').to_owned(), ip))
+        let names: Vec<Name> = match way.lookup(zone.clone(), RecordType::NS).await {
+            Ok(found) => {
+                // Those of this very name: another one's may come with an alias.
+                let of_zone = found.answers().iter().filter(|r| r.name == zone);
+                let names = of_zone.filter_map(|r| match &r.data {
+                    RData::NS(server) => Some(server.0.clone()),
+                    _ => None,
                 });
-                return Ok(join_all(addresses).await.into_iter().flatten().collect());
+                names.take(MOST_SERVERS).collect()
             }
+            Err(none) if none.is_no_records_found() => Vec::new(),
+            // Nobody knows whether the name is a zone of its own: the one above it would know less.
+            Err(error) => return Err(format!("name servers of {zone}: {error}")),
+        };
+        if !names.is_empty() {
+            let addresses = names.iter().map(|server| async move {
+                let found = way.lookup_ip(server.clone()).await;
+                let ips: Vec<IpAddr> = found.map(|ips| ips.iter().collect()).unwrap_or_default();
+                (server.to_utf8().trim_end_matches('.').to_owned(), ips)
+            });
+            return Ok(join_all(addresses).await);
         }
         zone = zone.base_name();
     }
@@ -146,11 +163,13 @@ async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, Ip
 
 async fn ask(
     wanted: &Wanted,
-    ip: IpAddr,
+    ips: &[IpAddr],
     authoritative: bool,
     right: &BTreeSet<String>,
 ) -> (Option<bool>, String) {
-    let config = ResolverConfig::from_parts(None, Vec::new(), vec![NameServerConfig::udp_and_tcp(ip)]);
+    // All addresses of one server: it may be reached by one of them only.
+    let servers = ips.iter().copied().map(NameServerConfig::udp_and_tcp).collect();
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string());
     let (server, kind) = match resolver(config, !authoritative).and_then(|r| Ok((r, kind?))) {
         Ok(pair) => pair,
@@ -188,10 +207,26 @@ async fn values(
     let found = server.lookup(name, kind).await?;
     let of_kind = found.answers().iter().filter(|r| r.record_type() == kind);
     let authority = found.message().metadata.authoritative;
-    Ok((of_kind.map(|r| plain(&r.data.to_string())).collect(), authority))
+    Ok((of_kind.map(|r| plain(&r.data.to_string(), &kind.to_string())).collect(), authority))
 }
 
-/// As plans write it: without the final dot, quotes and capitals.
-fn plain(value: &str) -> String {
-    value.trim_end_matches('.').trim_matches('"').to_ascii_lowercase()
+/// One form for what can be written in several: of addresses (RFC 5952), of names, and of texts.
+fn plain(value: &str, kind: &str) -> String {
+    match value.parse::<IpAddr>() {
+        Ok(ip) => ip.to_string(),
+        Err(_) if kind == "TXT" => value.trim_matches('"').to_owned(),
+        Err(_) => value.trim_end_matches('.').to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn one_value_has_one_form() {
+        assert_eq!(plain("2001:DB8:0:0::0002", "AAAA"), "2001:db8::2");
+        assert_eq!(plain("Target.Example.com.", "CNAME"), "target.example.com");
+        assert_eq!(plain("\"Some Text\"", "TXT"), "Some Text");
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::ComponentName;
+use super::ids::{ComponentName, Digest};
 use super::place::Place;
 use super::restore::{Part, Restore};
 
@@ -312,7 +312,8 @@ impl Target {
                 format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
             }
             Self::Answers { names } => {
-                format!("answers/{}", names.first().map_or("", |n| n.name.as_str()))
+                let text = serde_json::to_vec(names).unwrap_or_default();
+                format!("answers/{}", &Digest::of(&text).as_str()[..16])
             }
             Self::Command { key, .. } => format!("command/{key}"),
         }

@@ -368,19 +368,37 @@ impl Lint<'_> {
             );
             return;
         }
+        let same = |c: &&Component| match &c.spec {
+            Spec::Route53(other) => matches!(&other.switch, SwitchBy::Object(o) if o.value.url == of.url),
+            _ => false,
+        };
+        if self.plan.components.values().filter(same).count() > 1 {
+            self.error(
+                "switch-object-unusable",
+                object.span,
+                format!("`{}` moves the names of two components", of.url),
+                "the first that is ready would send the users of both, before the database of the other is",
+                "an object and a health check for each",
+            );
+        }
+        if zone.records.is_empty() {
+            self.unwatched(object.span, "there is no name that follows the object".to_owned());
+        }
         for record in &zone.records {
-            let (primary, secondary) = (record.at.get(&home), record.at.get(&of.site));
-            let watched = primary.is_some_and(|at| at.primary && at.health_check.is_some());
-            if record.policy != Policy::Failover || !watched || secondary.is_none_or(|at| at.primary) {
-                self.error(
-                    "switch-object-unwatched",
-                    record.span,
-                    format!("{} does not follow the object", record.name),
-                    "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted",
-                    "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
-                );
+            if let Some(why) = does_not_follow(record, &home, &of.site) {
+                self.unwatched(record.span, format!("{} does not follow the object: {why}", record.name));
             }
         }
+    }
+
+    fn unwatched(&mut self, span: Span, what: String) {
+        self.error(
+            "switch-object-unwatched",
+            span,
+            what,
+            "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted, and nothing else may move users",
+            "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
+        );
     }
 
     fn record(&mut self, component: &Component, record: &Record) {
@@ -519,5 +537,25 @@ impl Lint<'_> {
                 "keep it on the machine that runs drctl, or in a third region",
             );
         }
+    }
+}
+
+/// Why a name is not moved by an object, or by something else, too.
+fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<&'static str> {
+    let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
+        return Some("it has no answer at home, or none at the object's site");
+    };
+    let by_itself =
+        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
+    match () {
+        () if record.policy != Policy::Failover => Some("its policy is not failover"),
+        () if record.at.len() > 2 => Some("it has more than two answers"),
+        () if !primary.primary || secondary.primary => Some("home is not its only primary"),
+        () if primary.health_check.is_none() => Some("its primary has no health check"),
+        () if secondary.health_check.is_some() => {
+            Some("its secondary has a health check, which would send users home by itself")
+        }
+        () if by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
+        () => None,
     }
 }

@@ -135,6 +135,12 @@ impl Assumed<'_> {
         let signals = |s: &Step| match &s.action {
             Action::Signal(signal) => {
                 let at = &signal.object.place.region;
+                if *at == self.region {
+                    let why = format!(
+                        "the object is in {at}: nobody can remove it there, and names lead back when it is seen again"
+                    );
+                    return Some(Self::finding("dns", s.id.as_str(), Needs::Tried, why));
+                }
                 let why = format!(
                     "an object in {at} that health checkers ask for; Route 53 answers everywhere, and nobody calls its API"
                 );

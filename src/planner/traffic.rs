@@ -106,15 +106,26 @@ fn signal(
     }
     follows_the_object(draft, component, spec);
     let present = *to == by.site;
-    let known = input.estate.signal(&Target::Signal(object.clone()), input.now);
-    let mut needs = needs.to_vec();
-    if !matches!(known, Known::Fresh(s) if s.holder.is_some() == present) {
-        let holder = format!("drctl run {}", input.request.run);
-        let action = Action::Signal(Signal { object, present, holder });
-        let mut step = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
-        step.needs = all(&needs);
-        needs = vec![draft.push(step)];
+    let target = Target::Signal(object.clone());
+    // Whoever may not read it would find that out after the promotion.
+    if present && !safety::must_answer(draft, name, &target) {
+        return Vec::new();
     }
+    let gone = !present && input.estate.now(&target).is_none_or(|seen| seen.state().is_none());
+    if gone {
+        draft.notes.push(format!(
+            "{} cannot be removed while {} does not answer: names lead away from there as long as its S3 is not seen, and back to it when it is. Remove it before that",
+            object.url, object.place.name
+        ));
+    }
+    let holder = format!("drctl run {}", input.request.run);
+    let action = Action::Signal(Signal { object, present, holder });
+    let mut switch = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
+    switch.needs = all(needs);
+    // Nobody waits for a region that is dark; whether names lead home is for their servers to say.
+    switch.background = gone;
+    let switch = draft.push(switch);
+    let needs = if gone { needs.to_vec() } else { vec![switch.clone()] };
     let names = wanted(spec, to);
     let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
     let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
@@ -127,8 +138,10 @@ fn signal(
     // Users are served by then, all but those who keep the old answer.
     tail.on_failure = OnFailure::Continue;
     draft.push(tail);
-    draft.ready.insert(name.clone(), vec![served.clone()]);
-    vec![served]
+    // Both: nothing gets ahead of the switch because somebody does without the proof.
+    let last = if gone { vec![served] } else { vec![switch, served] };
+    draft.ready.insert(name.clone(), last.clone());
+    last
 }
 
 fn wanted(spec: &Route53, to: &SiteName) -> Vec<Wanted> {
@@ -151,18 +164,13 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
     let (input, name) = (draft.input, &component.name);
     let Some(target) = targets::records(input.plan, name, spec) else { return };
     let home = &input.plan.home.value;
-    match input.estate.records(&target, input.now) {
-        Known::Fresh(there) => {
-            let Some(change) = record_changes(spec, there, home, home).into_iter().next() else { return };
-            let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
-            let facts = format!("{} is {is}, and would not follow the object of `{name}`", set_name(&change));
-            let what = change.after.as_ref().map_or_else(String::new, words);
-            draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
-        }
+    let known = input.estate.records(&target, input.now);
+    match &known {
+        Known::Fresh(_) => {}
         Known::Stale(_, age) => {
-            draft.notes.push(format!(
-                "record sets of `{name}` were seen {age} ago; they follow the object if they are the same"
-            ));
+            draft
+                .notes
+                .push(format!("record sets of `{name}` were seen {age} ago; what they were then counts"));
         }
         Known::Never => {
             draft.notes.push(format!(
@@ -170,6 +178,25 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
             ));
         }
     }
+    let Some(there) = known.value() else { return };
+    // How long resolvers keep an answer decides nothing about where it leads.
+    let there: Vec<RecordSet> = there.iter().map(without_ttl).collect();
+    let differs = record_changes(spec, &there, home, home)
+        .into_iter()
+        .find(|change| change.before.as_ref() != change.after.as_ref().map(without_ttl).as_ref());
+    let Some(change) = differs else { return };
+    let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
+    let facts = format!("{} is {is}, and would not follow the object of `{name}`", set_name(&change));
+    let what = change.after.as_ref().map_or_else(String::new, words);
+    draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+}
+
+fn without_ttl(set: &RecordSet) -> RecordSet {
+    let answer = match &set.answer {
+        RecordAnswer::Values { values, .. } => RecordAnswer::Values { ttl_s: 0, values: values.clone() },
+        alias @ RecordAnswer::Alias { .. } => alias.clone(),
+    };
+    RecordSet { answer, ..set.clone() }
 }
 
 /// What differs between what is there and what should be.

@@ -49,6 +49,24 @@ probes:
 watch: {for: 1m}
 "#;
 
+/// Another component whose names the same object would move.
+const OTHER: &str = r#"  api:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z2
+    switch: health_object
+    object: {url: "s3://shop-dr-east/failover/www", site: east}
+    records:
+      - name: api.shop.example
+        type: A
+        ttl: 60s
+        policy: failover
+        at:
+          west: {set: w, values: [192.0.2.1], role: primary, health_check: hc-1}
+          east: {set: e, values: [198.51.100.1], role: secondary}
+probes:"#;
+
 fn rig(intent: Intent, scenario: &str) -> Rig {
     Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
 }
@@ -91,7 +109,8 @@ fn judged(
     let servers = answers.iter().map(|&(server, authoritative, right)| ServerAnswer {
         server: server.to_owned(),
         authoritative,
-        name: "www.shop.example".to_owned(),
+        // A server of another name says so.
+        name: server.split_once('/').map_or("www.shop.example A", |(_, name)| name).to_owned(),
         right,
         said: "192.0.2.1".to_owned(),
     });
@@ -119,6 +138,9 @@ fn every_server_of_the_zone_that_answers_has_to_be_right() {
     assert!(judged(&at, Dur::ZERO, &[]).is_err());
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("8.8.8.8", false, Some(false))]).is_ok());
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, Some(false)), ("8.8.8.8", false, yes)]).is_err());
+    // Each name has to be proven, by whoever may speak for it.
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns1/api.example A", true, None)]).is_err());
+    assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns1/api.example A", true, yes)]).is_ok());
     // Where nobody may ask the zone's servers, every resolver that answers has to be right.
     let silent = ("ns1", true, None);
     assert!(judged(&at, Dur::ZERO, &[silent, ("8.8.8.8", false, yes)]).is_ok());
@@ -150,6 +172,13 @@ fn a_plan_whose_names_would_not_follow_is_an_error() {
         ("policy: failover", "policy: weighted", "switch-object-unwatched"),
         (", health_check: hc-1", "", "switch-object-unwatched"),
         ("role: secondary", "role: primary", "switch-object-unwatched"),
+        ("role: secondary", "role: secondary, health_check: hc-2", "switch-object-unwatched"),
+        (
+            "values: [192.0.2.1]",
+            "alias: {name: lb.example, zone: Z9, evaluate_health: true}",
+            "switch-object-unwatched",
+        ),
+        ("probes:", OTHER, "switch-object-unusable"),
     ] {
         let text = PLAN.replace(from, to);
         assert_ne!(text, PLAN, "{from}");

@@ -231,7 +231,7 @@ fn without_a_public_probe_that_of_the_source_counts_and_no_other() {
     let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None };
     let keys: BTreeMap<_, _> =
         case.plan.probes.iter().map(|p| (p.value.site.clone(), p.value.key())).collect();
-    let mut say = |case: &mut Case, at: &str, good: bool| {
+    let say = |case: &mut Case, at: &str, good: bool| {
         case.estate.probes.insert(keys[&Some(site(at))].clone(), probe(good));
     };
     say(&mut case, "east", false);

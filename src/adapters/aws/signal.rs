@@ -4,6 +4,7 @@
 //! recovery region's S3, and nothing of a control plane.
 
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 
 use super::Aws;
 use super::error::Failure;
@@ -54,6 +55,8 @@ impl Aws {
             .bucket(bucket)
             .key(key)
             .content_type("text/plain")
+            // What a bucket's own key encrypts, nobody without credentials can read.
+            .server_side_encryption(ServerSideEncryption::Aes256)
             .body(ByteStream::from(signal.holder.clone().into_bytes()))
             .send();
         self.once("s3", place, call).await.map(|_| None)

@@ -61,7 +61,7 @@ impl Estate {
             Some(ServerAnswer {
                 server: if authoritative { "ns1" } else { "resolver" }.to_owned(),
                 authoritative,
-                name: name.name.clone(),
+                name: format!("{} {}", name.name, name.rtype),
                 right: Some(right),
                 said: site.map_or_else(|| "nothing".to_owned(), |s| s.to_string()),
             })

@@ -54,7 +54,7 @@ impl fmt::Display for Action {
                 write!(f, "put {}, which sends users to {}", s.object.url, s.object.place.name)
             }
             Self::Signal(s) => {
-                write!(f, "remove {}, which sends users to {}", s.object.url, s.object.place.name)
+                write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
             }
             Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
             Self::Write(Write::Guard { component, instead_of: Some(other), .. }) => {

@@ -16,22 +16,25 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Verdict {
     let all = || seen.servers.iter();
-    let wrong = |authoritative: bool| {
-        all().find(move |s| s.authoritative == authoritative && s.right == Some(false)).map(words)
-    };
-    // From within a network that lets nobody ask the zone's servers, resolvers are all there is; they take a TTL longer.
-    let asked = all().any(|s| s.authoritative && s.right.is_some());
-    if let Some(wrong) = wrong(asked).filter(|_| asked || resolvers_ttl.is_none()) {
-        return Verdict::Unclear(wrong);
+    let mut names: Vec<&str> = all().map(|s| s.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Verdict::Unclear("nobody was asked".to_owned());
     }
-    if !all().any(|s| s.authoritative == asked && s.right == Some(true)) && resolvers_ttl.is_none() {
-        let why = all().next().map_or_else(|| "none was found".to_owned(), words);
-        return Verdict::Unclear(format!("nobody answers: {why}"));
+    if resolvers_ttl.is_none()
+        && let Some(why) = names.iter().find_map(|name| unproven(seen, name))
+    {
+        return Verdict::Unclear(why);
     }
-    if let (Some(ttl), Some(wrong)) = (resolvers_ttl, wrong(false))
+    if let Some(wrong) = all().find(|s| s.authoritative && s.right == Some(false)) {
+        return Verdict::Unclear(words(wrong));
+    }
+    let late = || all().find(|s| !s.authoritative && s.right == Some(false)).map(words);
+    if let (Some(ttl), Some(why)) = (resolvers_ttl, late())
         && !waited(state, i, now, ttl)
     {
-        return Verdict::Unclear(wrong);
+        return Verdict::Unclear(why);
     }
     let named = |right: Option<bool>| {
         let mut names: Vec<_> = all().filter(|s| s.right == right).map(words).collect();
@@ -40,6 +43,22 @@ pub(super) fn judge(
     };
     let right = u32::try_from(all().filter(|s| s.right == Some(true)).count()).unwrap_or(u32::MAX);
     Verdict::Done(vec![Fact::Answered { right, tail: named(Some(false)), silent: named(None) }])
+}
+
+/// Why a name is not known to lead where it should. From within a network that lets nobody ask the zone's servers resolvers are all there
+/// is; they take a TTL longer.
+fn unproven(seen: &AnswersState, name: &str) -> Option<String> {
+    let of_name = || seen.servers.iter().filter(|s| s.name == name);
+    let asked = of_name().any(|s| s.authoritative && s.right.is_some());
+    let mut counts = of_name().filter(|s| s.authoritative == asked);
+    match counts.clone().find(|s| s.right == Some(false)) {
+        Some(wrong) => Some(words(wrong)),
+        None if counts.any(|s| s.right == Some(true)) => None,
+        None => {
+            let why = of_name().next().map_or_else(|| "none was found".to_owned(), words);
+            Some(format!("nobody answers for {name}: {why}"))
+        }
+    }
 }
 
 fn words(of: &ServerAnswer) -> String {
