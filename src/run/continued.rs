@@ -75,7 +75,10 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     });
     let copies = copies.collect();
     let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Rename { db, to } if at.work.attempts > 0 && !swapped => Some((db.clone(), to.clone())),
+        // Until a copy was seen in its place what was set aside is the data that there are.
+        Action::Rename { db, to } if at.work.attempts > 0 && (!swapped || putting.is_some()) => {
+            Some((db.clone(), to.clone()))
+        }
         _ => None,
     });
     let aside = aside.collect();

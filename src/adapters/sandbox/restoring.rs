@@ -13,6 +13,7 @@ use crate::model::state::{DatabaseRole, DatabaseState, JobStage};
 use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::{Lsn, WalPoint};
+use crate::run::apply::IN_PLACE;
 
 /// How far back backups lead.
 const KEPT: Dur = Dur::mins(7 * 24 * 60);
@@ -81,6 +82,12 @@ impl Estate {
             return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
         }
         let done = |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= self.now && j.failed.is_none());
+        if part == Part::PutBack && of.instance().is_some() && done(Part::Swap) {
+            return Err((
+                IN_PLACE,
+                "users reach the restored instance and may have written to it".to_owned(),
+            ));
+        }
         // A job is run once, and one that failed is tried anew.
         if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > self.now) {
             return Ok(None);
