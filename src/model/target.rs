@@ -127,9 +127,14 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// Bucket and key.
     pub fn parts(&self) -> Option<(&str, &str)> {
-        let (bucket, key) = self.url.strip_prefix("s3://")?.split_once('/')?;
-        (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
+        bucket_and_key(&self.url)
     }
+}
+
+/// Bucket and key of `s3://bucket/key`.
+pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
+    let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
+    (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
 }
 
 /// Something to observe.

@@ -32,6 +32,8 @@ pub enum Rule {
     ComponentBusy,
     /// drctl cannot do this yet.
     NotImplemented,
+    /// The replica follows another instance than the one that the plan would fence.
+    OtherSource,
     /// The plan does not say enough for this intent.
     NotRecoverable,
     /// The component is not where the plan and the intent need it to be.
@@ -44,7 +46,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are explained.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
         Self::HealthySource,
@@ -55,6 +57,7 @@ impl Rule {
         Self::TargetDown,
         Self::ComponentBusy,
         Self::NotImplemented,
+        Self::OtherSource,
         Self::NotRecoverable,
         Self::ActiveSiteUnclear,
         Self::WrongIdentity,
@@ -74,6 +77,7 @@ impl Rule {
             Self::TargetDown => "target-down",
             Self::ComponentBusy => "component-busy",
             Self::NotImplemented => "not-implemented",
+            Self::OtherSource => "other-source",
             Self::NotRecoverable => "not-recoverable",
             Self::ActiveSiteUnclear => "active-site-unclear",
             Self::WrongIdentity => "wrong-identity",
@@ -96,6 +100,7 @@ impl Rule {
                 | Self::ExposureAboveRpo
                 | Self::ExposureUnknown
                 | Self::CapacityAboveMaximum
+                | Self::OtherSource
                 | Self::ActiveSiteUnclear
                 | Self::GuardHeld
         )
@@ -103,7 +108,10 @@ impl Rule {
 
     /// Whether accepting it means accepting the loss of writes, so that a bound is asked for.
     pub const fn needs_loss_bound(self) -> bool {
-        matches!(self, Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown)
+        matches!(
+            self,
+            Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown | Self::OtherSource
+        )
     }
 }
 

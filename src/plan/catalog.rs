@@ -265,7 +265,7 @@ pub const FINDINGS: &[Explanation] = &[
 ];
 
 /// What is said of each rule: what it says no to, why, and what to do.
-const RULES: [(Rule, [&str; 3]); 14] = [
+const RULES: [(Rule, [&str; 3]); 15] = [
     (
         Rule::UnfencedPromotion,
         [
@@ -344,6 +344,14 @@ const RULES: [(Rule, [&str; 3]); 14] = [
             "drctl cannot do this yet.",
             "It says so instead of pretending.",
             "Do that part by hand, with drctl plan show --as-commands as a guide. It cannot be waived.",
+        ],
+    ),
+    (
+        Rule::OtherSource,
+        [
+            "The replica follows another instance than the one that the plan would fence.",
+            "After a restore, say, it holds the history that the restore left: promoted, it brings back what was undone, and has nothing that was written since.",
+            "Have a replica of the instance that serves (drctl reprotect), or name the replica's source in the plan. Where there is nothing else left, accept what was written since: --waive other-source:COMPONENT --accept-data-loss 30m --reason TEXT.",
         ],
     ),
     (

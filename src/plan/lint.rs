@@ -14,7 +14,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Expect;
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
-use crate::model::target::Engine;
+use crate::model::target::{Engine, bucket_and_key};
 use crate::model::time::Dur;
 
 /// Adds what is wrong with a plan whose shape is right.
@@ -351,8 +351,7 @@ impl Lint<'_> {
     /// An object that health checks watch, and record sets that follow them.
     fn object(&mut self, zone: &Route53, object: &Spanned<SwitchObject>) {
         let (of, home) = (&object.value, self.plan.home.value.clone());
-        let parts = of.url.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
-        let named = parts.is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        let named = bucket_and_key(&of.url).is_some();
         let elsewhere = of.site != home && self.plan.sites.contains_key(&of.site);
         if !named || !elsewhere {
             let wrong = match named {

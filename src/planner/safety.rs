@@ -222,3 +222,32 @@ pub fn other_lineage(
         format!("{} is of system {ours}, and {}, which the plan would fence, of {theirs}", db.id, source.id)
     })
 }
+
+/// Whether a managed replica follows the instance that the plan would fence, or a person accepts that it does not.
+pub fn follows_what_is_fenced(
+    draft: &mut Draft<'_>,
+    name: &ComponentName,
+    spec: &Database,
+    db: &DatabaseRef,
+    source: &str,
+) -> bool {
+    let input = draft.input;
+    let Some(expected) = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| &at.id) else {
+        return true;
+    };
+    // An id, or in another region an ARN that ends in one.
+    let replayed = source.rsplit(':').next().unwrap_or(source);
+    // The run that this one continues may have given the source another name.
+    let aside = input.continues.map_or(&[][..], |c| c.aside.as_slice());
+    let renamed = aside.iter().any(|(db, to)| db.component == *name && db.id == *expected && to == replayed);
+    if expected == replayed || renamed {
+        return true;
+    }
+    let facts = format!(
+        "{} replays {source}, and the plan would fence {expected}: it lacks what was written there since",
+        db.id
+    );
+    let what = "a replica of that instance, or a plan that names the replica's source";
+    draft.refuse(Refusal::new(Rule::OtherSource, Some(name), facts, what));
+    input.waived(Rule::OtherSource, Some(name))
+}

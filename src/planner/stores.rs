@@ -142,18 +142,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
             }
         }
         DatabaseRole::Replica { source } => {
-            let expected = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| at.id.clone());
-            // An id, or in another region an ARN that ends in one.
-            let replayed = source.rsplit(':').next().unwrap_or(source);
-            // The run that this one continues may have given the source another name.
-            let renamed = |e: &String| {
-                let aside = input.continues.map_or(&[][..], |c| c.aside.as_slice());
-                aside.iter().any(|(db, to)| db.component == *name && db.id == *e && to == replayed)
-            };
-            if let Some(expected) = expected.filter(|e| e != replayed && !renamed(e)) {
-                let facts = format!("{} replays {source}, and the plan would fence {expected}", db.id);
-                let what = "a plan that names the replica's source as the instance of the site that is left";
-                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+            if !safety::follows_what_is_fenced(draft, name, spec, &db, source) {
                 return Found::Refused;
             }
         }

@@ -73,7 +73,8 @@ pub fn reprotect(draft: &mut Draft<'_>) {
 
 /// A move that was planned has time to be done right.
 fn no_waivers(draft: &mut Draft<'_>) {
-    for rule in [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::ExposureUnknown] {
+    let loses = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::ExposureUnknown, Rule::OtherSource];
+    for rule in loses {
         if draft.input.request.waivers.iter().any(|w| w.rule == rule) {
             let facts = format!("a {} loses nothing, so nobody can waive {rule}", draft.input.request.intent);
             draft.refuse(Refusal::new(

@@ -8,6 +8,7 @@ use crate::model::restore::{Loss, Restore};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Rule;
 
 /// The last instant at which the old primary can have acknowledged a write, and how that is known.
 struct LastInstant {
@@ -27,7 +28,9 @@ pub fn measure(
         return restored(state, of, now);
     }
     let last = last_instant(state, component, now);
-    let replayed = (target.last_commit, target.last_commit_there);
+    // What another server than the fenced one wrote is dated by another clock.
+    let one_clock = state.waiver(Rule::OtherSource, Some(component)).is_none();
+    let replayed = (target.last_commit, target.last_commit_there.filter(|_| one_clock));
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
         None => {

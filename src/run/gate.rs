@@ -83,8 +83,8 @@ fn exposure(
             _ => (Rule::ExposureUnknown, None),
         };
         // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
-        let accepts =
-            |w: &&Waiver| [rule, Rule::UnfencedPromotion].iter().any(|r| w.covers(*r, Some(component)));
+        let bounds = [rule, Rule::UnfencedPromotion, Rule::OtherSource];
+        let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
         let accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
         let covered = match (value, accepted) {
             // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.

@@ -9,11 +9,11 @@ use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::runbook::{Intent, Runbook};
 use drctl::model::state::{
     DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
-    State,
+    SignalState, State,
 };
 use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::Dur;
-use drctl::model::waiver::Rule;
+use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
 use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
@@ -33,7 +33,7 @@ components:
       west: {id: db-west, fence_group: sg-fence}
       east: {id: db-east, fence_group: sg-fence}
       north: {id: db-north, fence_group: sg-fence}
-  app: {kind: aws.autoscaling, at: {west: {group: app-west}, east: {group: app-east, capacity_floor: 2}, north: {group: app-north, capacity_floor: 2}}}
+  app: {kind: aws.autoscaling, at: {west: {group: app-west, capacity_floor: 2}, east: {group: app-east, capacity_floor: 2}, north: {group: app-north, capacity_floor: 2}}}
   www:
     kind: aws.route53
     via: dns
@@ -358,4 +358,78 @@ fn a_replica_follows_whom_it_names_unless_it_is_seen_not_to() {
     assert!(follows("db-west", None) && follows("arn:aws:rds:us-west-2:1:db:db-west", Some(true)));
     assert!(!follows("db-west", Some(false)) && !follows("db-other", Some(true)));
     assert!(!active::follows(&server(None), source.engine, &source));
+}
+
+fn accept(rule: Rule) -> Waiver {
+    Waiver {
+        rule,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(60)),
+        reason: "dark".to_owned(),
+        who: Person::claimed("test"),
+    }
+}
+
+/// Users are in the site that holds the object, and its region is dark: nobody waits for what cannot be removed there.
+#[test]
+fn an_object_in_a_dark_region_is_not_waited_for() {
+    let zone = r#"    zone: Z1
+    switch: health_object
+    object: {url: "s3://b/k", site: east}
+    records:
+      - {name: www.example, type: A, ttl: 60s, policy: failover, at: {west: {set: w, values: [192.0.2.1], role: primary, health_check: h}, east: {set: e, values: [198.51.100.1], role: secondary}}}
+"#;
+    let (head, tail) = (PLAN.find("    zone: Z1").unwrap(), PLAN.find("probes:").unwrap());
+    let text = format!("{}{zone}{}", &PLAN[..head], &PLAN[tail..]);
+    let mut case = case(&text);
+    case.request.to = site("west");
+    case.request.from = Some(site("east"));
+    case.request.waivers = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo].map(accept).into();
+    case.see("west", server(Some("db-east")));
+    let last = Remembered { state: State::Database(server(None)), observed_at: BEGAN - Dur::mins(2) };
+    let east = database(&case.plan, "east");
+    case.estate.add(&Target::Database(east), dark(), Some(last));
+    case.group("west", 2);
+    let name = ComponentName::new("www");
+    let Spec::Route53(zone) = &case.plan.components[&name].spec else { panic!() };
+    let object = Target::Signal(targets::object(&case.plan, &name, zone).unwrap());
+    case.estate.add(&object, dark(), None);
+    let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
+    let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
+    assert!(step("switch.www").background);
+    assert!(step("served.www").needs.iter().all(|n| n.step.as_str() != "switch.www"));
+    assert!(book.notes.iter().any(|n| n.contains("s3://b/k cannot be removed")), "{:?}", book.notes);
+    // While it answers, everything behind it waits for it.
+    let there = SignalState { holder: Some("run".to_owned()) };
+    case.estate.add(&object, value(State::Signal(there)), None);
+    let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
+    let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
+    assert!(!step("switch.www").background);
+    assert!(step("served.www").needs.iter().any(|n| n.step.as_str() == "switch.www"));
+}
+
+/// After a restore the standby follows what was set aside: promoted, it lacks all that was written since.
+#[test]
+fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
+    let mut case = case(PLAN);
+    case.request.waivers = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo].map(accept).into();
+    assert_eq!(case.refused(Rule::OtherSource), None);
+    case.request.from = Some(site("west"));
+    case.see("east", server(Some("db-west-set-aside-1f")));
+    case.group("east", 2);
+    let facts = case.refused(Rule::OtherSource).unwrap();
+    assert!(
+        facts.contains("db-east replays db-west-set-aside-1f, and the plan would fence db-west"),
+        "{facts}"
+    );
+    case.request.waivers.push(accept(Rule::OtherSource));
+    let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert!(
+        book.notes.iter().any(|n| n.contains("waived other-source (db): db-east replays")),
+        "{:?}",
+        book.notes
+    );
+    case.request.intent = Intent::Switchover;
+    let facts = case.refused(Rule::NotRecoverable).unwrap();
+    assert!(facts.contains("nobody can waive other-source"), "{facts}");
 }

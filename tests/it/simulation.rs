@@ -231,7 +231,8 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
         };
         let mut failed_over = next.take_over(&done.records[..n], &notes, &[]);
         if failed_over.is_err() {
-            next.waivers = vec![accept(Rule::UnfencedPromotion), accept(Rule::ExposureAboveRpo)];
+            next.waivers =
+                [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::OtherSource].map(accept).into();
             failed_over = next.take_over(&done.records[..n], &notes, &[]);
         }
         match failed_over {
@@ -387,8 +388,10 @@ fn rto_told(done: &Rehearsed, context: &str) {
     {
         if !done.resumed {
             let phase = state.turns["public"][0].since;
-            let sampled = truth.outage_as_sampled(phase, done.recorder_every);
-            assert_eq!(rto, sampled.unwrap_or_default(), "RTO is not the truth: {context}");
+            // A sample taken in the very millisecond of a turn may show either side of it.
+            let sampled = [phase, phase - Dur(1)].map(|p| truth.outage_as_sampled(p, done.recorder_every));
+            let told = sampled.map(Option::unwrap_or_default).contains(&rto);
+            assert!(told, "RTO is not the truth: {rto:?}, {sampled:?}: {context}");
         }
         let exact = truth.outage_ms().unwrap_or_default();
         assert!(

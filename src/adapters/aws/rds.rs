@@ -27,6 +27,23 @@ const FEW: usize = 5;
 /// How far RDS's clock may be behind this machine's for a restart to count.
 const SKEW: Dur = Dur::mins(1);
 
+/// What every call that creates an instance says of it, so that it is like another one.
+macro_rules! alike {
+    ($call:expr, $like:expr, $groups:expr) => {
+        $call
+            .db_instance_class(&$like.class)
+            .set_vpc_security_group_ids(Some($groups.to_vec()))
+            .set_db_subnet_group_name($like.subnet_group.clone())
+            .set_storage_type($like.storage.clone())
+            .set_iops($like.creation_iops())
+            .set_port($like.port)
+            .multi_az($like.multi_az)
+            .publicly_accessible($like.public)
+            .enable_iam_database_authentication($like.iam_logins)
+    };
+}
+pub(super) use alike;
+
 impl Aws {
     /// Looks at databases and at fences by security group, with one describe for all.
     pub(super) async fn databases(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
@@ -300,19 +317,11 @@ impl Aws {
             .create_db_instance_read_replica()
             .db_instance_identifier(&db.id)
             .source_db_instance_identifier(&replica.source_arn)
-            .db_instance_class(&like.class)
-            .set_vpc_security_group_ids(Some(replica.security_groups.clone()))
-            .set_db_subnet_group_name(like.subnet_group.clone())
             .set_db_parameter_group_name(like.creation_parameters().cloned())
             .set_kms_key_id(like.creation_key(&replica.source_arn).cloned())
-            .set_storage_type(like.storage.clone())
-            .set_iops(like.creation_iops())
-            .set_port(like.port)
-            .multi_az(like.multi_az)
-            .publicly_accessible(like.public)
-            .enable_iam_database_authentication(like.iam_logins)
             .set_deletion_protection(like.protected.then_some(true))
             .set_tags(Some(built(&like.tags)));
+        let call = alike!(call, like, &replica.security_groups);
         self.once("rds", &db.place, call.send()).await.map(|_| None)
     }
 }

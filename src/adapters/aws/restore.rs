@@ -10,7 +10,7 @@ use aws_sdk_rds::types::{DbInstance, DbSnapshot};
 
 use super::Aws;
 use super::error::Failure;
-use super::rds::{built, id_of_instance, tags};
+use super::rds::{alike, built, id_of_instance, tags};
 use crate::inventory::Observation;
 use crate::model::place::Place;
 use crate::model::restore::{
@@ -163,7 +163,7 @@ impl Aws {
     async fn make(&self, of: &Restore, new: &NewInstance) -> Result<Option<String>, Failure> {
         let place = &of.db.place;
         let site = self.site(place).await;
-        let (like, groups) = (&new.like, Some(new.security_groups.clone()));
+        let like = &new.like;
         let mut wanted = like.tags.clone();
         wanted.insert(COPY_TAG.to_owned(), new.id.clone());
         let tags = Some(built(&wanted));
@@ -174,17 +174,9 @@ impl Aws {
                     .restore_db_instance_from_db_snapshot()
                     .db_instance_identifier(&new.id)
                     .db_snapshot_identifier(snapshot)
-                    .db_instance_class(&like.class)
-                    .set_vpc_security_group_ids(groups)
-                    .set_db_subnet_group_name(like.subnet_group.clone())
                     .set_db_parameter_group_name(like.parameter_group.clone())
-                    .set_storage_type(like.storage.clone())
-                    .set_iops(like.creation_iops())
-                    .set_port(like.port)
-                    .multi_az(like.multi_az)
-                    .publicly_accessible(like.public)
-                    .enable_iam_database_authentication(like.iam_logins)
                     .set_tags(tags);
+                let call = alike!(call, like, &new.security_groups);
                 self.once("rds", place, call.send()).await.map(|_| None)
             }
             None => {
@@ -195,17 +187,9 @@ impl Aws {
                     .source_db_instance_identifier(&of.db.id)
                     .target_db_instance_identifier(&new.id)
                     .restore_time(at)
-                    .db_instance_class(&like.class)
-                    .set_vpc_security_group_ids(groups)
-                    .set_db_subnet_group_name(like.subnet_group.clone())
                     .set_db_parameter_group_name(like.parameter_group.clone())
-                    .set_storage_type(like.storage.clone())
-                    .set_iops(like.creation_iops())
-                    .set_port(like.port)
-                    .multi_az(like.multi_az)
-                    .publicly_accessible(like.public)
-                    .enable_iam_database_authentication(like.iam_logins)
                     .set_tags(tags);
+                let call = alike!(call, like, &new.security_groups);
                 self.once("rds", place, call.send()).await.map(|_| None)
             }
         }

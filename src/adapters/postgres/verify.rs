@@ -222,14 +222,18 @@ async fn count(client: &mut Client, table: &str) -> Result<String, Failure> {
     value(client, &format!("SELECT count(*) FROM {}", identifier(table))).await
 }
 
+/// The statement between the marks: without it every copy would pass.
+fn foreign_keys_sql() -> &'static str {
+    FOREIGN_KEYS.split("END-OF-SQL").nth(1).unwrap_or_default().trim_start_matches('\'')
+}
+
 async fn foreign_keys(
     client: &mut Client,
     database: &str,
     found: &mut Found,
     said: &Said,
 ) -> Result<(), Failure> {
-    let sql = FOREIGN_KEYS.split("END-OF-SQL").nth(1).unwrap_or_default().trim_start_matches('\'');
-    let keys = client.query(sql, &[]).await.map_err(|e| Failure::of(&e))?;
+    let keys = client.query(foreign_keys_sql(), &[]).await.map_err(|e| Failure::of(&e))?;
     let (mut good, mut broken, mut unproven, mut hidden) = (0, 0, 0, 0);
     for (i, row) in keys.iter().enumerate() {
         now(said, format!("foreign keys of {database}: {i} of {}", keys.len()));
@@ -404,4 +408,15 @@ async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> R
         found.remarks.push(format!("rows of {table}: {now} live so far, {then} in the copy"));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::foreign_keys_sql;
+
+    #[test]
+    fn the_statement_is_found_between_its_marks() {
+        let sql = foreign_keys_sql().trim();
+        assert!(sql.starts_with("SELECT concat_ws") && sql.ends_with("ORDER BY 1"), "{sql}");
+    }
 }

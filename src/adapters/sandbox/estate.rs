@@ -197,6 +197,17 @@ impl Estate {
         self.now = self.now.max(to);
     }
 
+    /// Name servers answer by a zone's sets from now on.
+    pub(super) fn publish(&mut self, zone: usize) {
+        let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
+        let of = &mut self.zones[zone];
+        of.published = of.sets.clone();
+        of.follow(static_too);
+        // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
+        let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
+        self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
+    }
+
     fn happen(&mut self, transition: Transition) {
         match transition {
             Transition::Lose => self.lose(),
@@ -225,14 +236,8 @@ impl Estate {
             Transition::Swapped(db) => self.swapped(db),
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
-                let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
-                let of = &mut self.zones[zone];
-                of.changes.insert(id, ChangeState::Insync);
-                of.published = of.sets.clone();
-                of.follow(static_too);
-                // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
-                let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
-                self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
+                self.zones[zone].changes.insert(id, ChangeState::Insync);
+                self.publish(zone);
             }
             Transition::Refresh(zone) => {
                 self.zones[zone].cached = self.zones[zone].published.clone();

@@ -32,14 +32,9 @@ impl Estate {
         let home = self.home.clone();
         let Some((object, holder)) = &self.zones[i].object else { return };
         let to = if holder.is_some() { SiteName::new(object.place.name.as_str()) } else { home.clone() };
-        let sets: Vec<_> =
+        self.zones[i].sets =
             self.zones[i].records.iter().flat_map(|r| r.sets_when_active(&to, &home)).collect();
-        let (seed, ttl, static_too) = (self.seed, self.zones[i].ttl, self.serves_static_only);
-        let of = &mut self.zones[i];
-        (of.sets, of.published) = (sets.clone(), sets);
-        of.follow(static_too);
-        let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
-        self.schedule(self.now + Dur(phase), Transition::Refresh(i));
+        self.publish(i);
     }
 
     pub(super) fn watched(&self, object: &ObjectRef) -> Option<SignalState> {

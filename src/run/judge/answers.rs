@@ -6,8 +6,8 @@ use crate::model::state::{AnswersState, ServerAnswer};
 use crate::model::time::{Dur, Timestamp};
 use crate::run::state::RunState;
 
-/// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for its TTL; those that keep it
-/// longer are named, and waited for no longer.
+/// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for
+/// its TTL; those that keep it longer are named, and waited for no longer.
 pub(super) fn judge(
     state: &RunState,
     i: usize,

@@ -36,6 +36,7 @@ fn users_are_moved_by_an_object_while_route_53_takes_no_changes() {
     assert!(code == 3 && refused.to_string().contains("would not follow the object"), "{refused:#}\n{words}");
     std::fs::write(world.path("plans/shop.yaml"), plan).unwrap();
     let before = world.calls("route53", "ChangeResourceRecordSets");
+    assert!(before > 0, "the calls of this account are not found");
     control_plane_down(&world);
     let (code, report, words) = world.drctl(&["switchover", "shop", "--to", "east", "--yes"]);
     assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
