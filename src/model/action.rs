@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::restore::{Part, Restore};
-use super::state::{GroupSize, InstanceSettings, RecordSet};
+use super::state::{GroupSize, InstanceSettings, RecordSet, kept};
 use super::target::{DatabaseRef, Engine, GroupRef, ObjectRef, Target, ZoneRef};
 use super::time::Dur;
 use super::waiver::Rule;
@@ -76,6 +76,9 @@ pub enum Action {
     Wait {
         /// How long.
         duration_ms: Dur,
+        /// For what, where it is not to see that all stays well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
     },
 }
 
@@ -251,6 +254,22 @@ impl Switch {
         }
         let changes = positions.iter().filter_map(|&p| self.changes.get(p as usize)).cloned().collect();
         Self { zone: self.zone.clone(), changes }
+    }
+
+    /// How long resolvers may keep the answers that are replaced.
+    pub fn old_ttl(&self) -> Dur {
+        kept(self.changes.iter().filter_map(|c| c.before.as_ref()))
+    }
+
+    /// The TTL, in seconds, that the record sets are given, if nothing else of them changes.
+    pub fn only_ttl(&self) -> Option<u64> {
+        let only = |c: &RecordChange| {
+            let (before, after) = (c.before.as_ref()?, c.after.as_ref()?);
+            let ttl = after.ttl_s()?;
+            (before.with_ttl(ttl) == *after).then_some(ttl)
+        };
+        let ttls: Option<Vec<u64>> = self.changes.iter().map(only).collect();
+        ttls?.into_iter().max()
     }
 
     /// Whether every change names what it replaces, so that it is refused where something else is there.

@@ -114,7 +114,7 @@ impl Estimate {
                 Self::new(Dur::mins(2), *expires_after_ms)
             }
             Action::Gate(_) => Self::new(Dur::ZERO, Dur::ZERO),
-            Action::Wait { duration_ms } => Self::new(*duration_ms, *duration_ms),
+            Action::Wait { duration_ms, .. } => Self::new(*duration_ms, *duration_ms),
         }
     }
 }

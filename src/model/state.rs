@@ -256,6 +256,40 @@ pub struct RecordSet {
     pub health_check: Option<String>,
 }
 
+impl RecordSet {
+    /// How long resolvers may keep its answer. Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53
+    /// Developer Guide, «Choosing between alias and non-alias records»).
+    pub const fn kept(&self) -> Dur {
+        match self.answer {
+            RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
+            RecordAnswer::Alias { .. } => Dur::secs(60),
+        }
+    }
+
+    /// Its own TTL in seconds; an alias has none.
+    pub const fn ttl_s(&self) -> Option<u64> {
+        match self.answer {
+            RecordAnswer::Values { ttl_s, .. } => Some(ttl_s),
+            RecordAnswer::Alias { .. } => None,
+        }
+    }
+
+    /// The same with another TTL, where it has one of its own.
+    #[must_use]
+    pub fn with_ttl(&self, ttl_s: u64) -> Self {
+        let answer = match &self.answer {
+            RecordAnswer::Values { values, .. } => RecordAnswer::Values { ttl_s, values: values.clone() },
+            alias @ RecordAnswer::Alias { .. } => alias.clone(),
+        };
+        Self { answer, ..self.clone() }
+    }
+}
+
+/// How long the answers of some sets may be kept.
+pub fn kept<'a>(sets: impl IntoIterator<Item = &'a RecordSet>) -> Dur {
+    sets.into_iter().map(RecordSet::kept).max().unwrap_or_default()
+}
+
 /// The answer of a record set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

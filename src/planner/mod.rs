@@ -16,6 +16,7 @@ pub mod steps;
 pub mod stores;
 pub mod switchover;
 pub mod traffic;
+pub mod ttl;
 
 use std::collections::BTreeMap;
 

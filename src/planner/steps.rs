@@ -9,7 +9,7 @@ use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::Place;
 use crate::model::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
-use crate::model::state::State;
+use crate::model::state::{RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::Dur;
 use crate::model::waiver::{Rule, Waiver};
@@ -29,6 +29,8 @@ pub struct Draft<'a> {
     pub ready: BTreeMap<ComponentName, Vec<StepId>>,
     /// Proof of the run that this one continues, as far as it stands.
     pub inherits: Vec<Inherited>,
+    /// Record sets of components as they are once their TTL is lowered, and what waits until resolvers know.
+    pub lowered: BTreeMap<ComponentName, (Vec<RecordSet>, StepId)>,
     steps: Vec<Step>,
 }
 
@@ -42,6 +44,7 @@ impl<'a> Draft<'a> {
             notes: Vec::new(),
             ready: BTreeMap::new(),
             inherits: Vec::new(),
+            lowered: BTreeMap::new(),
             steps: Vec::new(),
         }
     }
@@ -229,7 +232,7 @@ impl<'a> Draft<'a> {
             confirmed = needs.to_vec();
         }
         if let Some(duration_ms) = self.input.plan.watch {
-            let mut step = step("watch", Phase::Watch, None, Action::Wait { duration_ms });
+            let mut step = step("watch", Phase::Watch, None, Action::Wait { duration_ms, until: None });
             step.needs = all(&confirmed);
             self.push(step);
         }

@@ -11,7 +11,7 @@ use super::safety;
 use super::steps::{Draft, all, step};
 use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
-use super::{Refusal, rebuild};
+use super::{Refusal, rebuild, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
@@ -30,6 +30,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let identities = draft.identities();
     let guards = guards(draft, &identities);
     draft.evidence();
+    ttl::lower_all(draft, &guards);
     scale_all(draft, &guards);
     move_all(draft, &guards);
     redirect_all(draft, &guards);
@@ -234,7 +235,8 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
     let capacity: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
     let approvals = draft.approvals(Phase::Promote);
-    let mut ready = [capacity, approvals.clone()].concat();
+    let expired = draft.lowered.values().map(|(_, expired)| expired.clone()).collect();
+    let mut ready = [capacity, approvals.clone(), expired].concat();
     for (store, _) in &moved {
         let rejoined = first_rejoined(draft, store.component);
         // After people have said yes, and right before writes end.

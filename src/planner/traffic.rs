@@ -4,24 +4,21 @@ use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
-use super::{Refusal, safety};
+use super::{Refusal, safety, ttl};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Check, RecordChange, Signal, Switch, Wanted};
+use crate::model::action::{Action, Check, RecordChange, Signal, Switch};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{OnFailure, Phase};
-use crate::model::state::{RecordAnswer, RecordSet};
+use crate::model::runbook::Phase;
+use crate::model::state::{RecordAnswer, RecordSet, kept};
 use crate::model::target::Target;
-use crate::model::time::Dur;
 use crate::model::waiver::Rule;
-use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy, SwitchObject};
+use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
 use crate::report::changes::words;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;
 /// Most characters of all values in one batch, from the same page.
 const BATCH_CHARACTERS: usize = 32_000;
-/// How long an alias of a load balancer is kept (AWS, Route 53 Developer Guide).
-const ALIAS_TTL: Dur = Dur::secs(60);
 
 /// Verifies the target, then sends traffic there, each name as soon as what it needs is ready.
 pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
@@ -61,31 +58,50 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
         Known::Stale(_, age) => draft.notes.push(format!("record sets of `{name}` from an observation {age} old: the change names them exactly and is refused if they differ")),
         Known::Never => draft.notes.push(format!("record sets of `{name}` were never seen: they are upserted")),
     }
-    let changes = record_changes(
-        spec,
-        known.value().map_or(&[], Vec::as_slice),
-        &input.request.to,
-        &input.plan.home.value,
-    );
-    let batches = batches(changes);
-    let several = batches.len() > 1;
-    let mut before: Option<StepId> = None;
-    let mut ids = Vec::new();
-    for (i, changes) in batches.into_iter().enumerate() {
-        let id = if several { format!("switch.{name}.{}", i + 1) } else { format!("switch.{name}") };
-        let action = Action::Switch(Switch { zone: zone.clone(), changes });
-        let mut step = step(&id, Phase::Redirect, Some(name), action);
-        // One request a zone at a time: the provider refuses the second with PriorRequestNotComplete.
-        step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
-        before = Some(step.id.clone());
-        ids.push(draft.push(step));
+    let (to, home) = (&input.request.to, &input.plan.home.value);
+    let lowered = draft.lowered.get(name).cloned();
+    let (there, expired) = match &lowered {
+        Some((sets, expired)) => (sets.as_slice(), Some(expired.clone())),
+        None => (known.value().map_or(&[][..], Vec::as_slice), None),
+    };
+    let changes = record_changes(spec, there, to, home);
+    let asked = ttl::wanted(spec, to, home, |record| changes.iter().any(|c| set_name(c) == record.name));
+    let before = changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()));
+    let old_ttl = kept(before);
+    let needs = [needs, expired.as_slice()].concat();
+    let ids = push_batches(draft, name, Phase::Redirect, "switch", Switch { zone, changes }, &needs);
+    if !ids.is_empty() {
+        ttl::tail(draft, name, asked, old_ttl, &ids);
     }
     draft.ready.insert(name.clone(), ids.clone());
     ids
 }
 
-/// Names from one zone that are asked for.
-const ASKED: usize = 20;
+/// Record sets that are changed one batch after the other.
+pub(super) fn push_batches(
+    draft: &mut Draft<'_>,
+    name: &ComponentName,
+    phase: Phase,
+    verb: &str,
+    switch: Switch,
+    needs: &[StepId],
+) -> Vec<StepId> {
+    let Switch { zone, changes } = switch;
+    let batches = batches(changes);
+    let several = batches.len() > 1;
+    let mut before: Option<StepId> = None;
+    let mut ids = Vec::new();
+    for (i, changes) in batches.into_iter().enumerate() {
+        let id = if several { format!("{verb}.{name}.{}", i + 1) } else { format!("{verb}.{name}") };
+        let action = Action::Switch(Switch { zone: zone.clone(), changes });
+        let mut step = step(&id, phase, Some(name), action);
+        // One request a zone at a time: the provider refuses the second with PriorRequestNotComplete.
+        step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
+        before = Some(step.id.clone());
+        ids.push(draft.push(step));
+    }
+    ids
+}
 
 /// An object is put, or removed, and record sets that stay as they are follow it.
 fn signal(
@@ -126,37 +142,20 @@ fn signal(
     switch.background = gone;
     let switch = draft.push(switch);
     let needs = if gone { needs.to_vec() } else { vec![switch.clone()] };
-    let names = wanted(spec, to);
+    let names = ttl::wanted(spec, to, home, |_| true);
     let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
     let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
     served.needs = all(&needs);
     let served = draft.push(served);
-    let ttl = spec.records.iter().filter_map(|r| Some(r.ttl.as_ref()?.value)).max().unwrap_or(ALIAS_TTL);
-    let tail = Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(ttl) });
-    let mut tail = step(&format!("resolvers.{name}"), Phase::Confirm, Some(name), tail);
-    tail.needs = all(std::slice::from_ref(&served));
-    // Users are served by then, all but those who keep the old answer.
-    tail.on_failure = OnFailure::Continue;
-    draft.push(tail);
+    let known = targets::records(input.plan, name, spec).map(|t| input.estate.records(&t, input.now));
+    let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
+    let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
+    // Who has what was there before keeps it as long as it said then.
+    ttl::tail(draft, name, names, kept(planned.iter().chain(there)), std::slice::from_ref(&served));
     // Both: nothing gets ahead of the switch because somebody does without the proof.
     let last = if gone { vec![served] } else { vec![switch, served] };
     draft.ready.insert(name.clone(), last.clone());
     last
-}
-
-fn wanted(spec: &Route53, to: &SiteName) -> Vec<Wanted> {
-    let of = |r: &Record| {
-        let (values, alias) = match &r.at.get(to)?.answer {
-            RecordAnswer::Values { values, .. } => (values.clone(), None),
-            RecordAnswer::Alias { name, .. } => (Vec::new(), Some(name.clone())),
-        };
-        Some(Wanted { name: r.name.clone(), rtype: r.rtype.clone(), values, alias })
-    };
-    let mut names: Vec<_> = spec.records.iter().filter_map(of).collect();
-    names.sort();
-    names.dedup();
-    names.truncate(ASKED);
-    names
 }
 
 /// The record sets have to be those that follow the object: on the day nobody changes them.
@@ -180,10 +179,10 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
     }
     let Some(there) = known.value() else { return };
     // How long resolvers keep an answer decides nothing about where it leads.
-    let there: Vec<RecordSet> = there.iter().map(without_ttl).collect();
+    let there: Vec<RecordSet> = there.iter().map(|s| s.with_ttl(0)).collect();
     let differs = record_changes(spec, &there, home, home)
         .into_iter()
-        .find(|change| change.before.as_ref() != change.after.as_ref().map(without_ttl).as_ref());
+        .find(|change| change.before.as_ref() != change.after.as_ref().map(|s| s.with_ttl(0)).as_ref());
     let Some(change) = differs else { return };
     let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
     let facts = format!("{} is {is}, and would not follow the object of `{name}`", set_name(&change));
@@ -191,16 +190,13 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
-fn without_ttl(set: &RecordSet) -> RecordSet {
-    let answer = match &set.answer {
-        RecordAnswer::Values { values, .. } => RecordAnswer::Values { ttl_s: 0, values: values.clone() },
-        alias @ RecordAnswer::Alias { .. } => alias.clone(),
-    };
-    RecordSet { answer, ..set.clone() }
-}
-
 /// What differs between what is there and what should be.
-fn record_changes(spec: &Route53, there: &[RecordSet], to: &SiteName, home: &SiteName) -> Vec<RecordChange> {
+pub(super) fn record_changes(
+    spec: &Route53,
+    there: &[RecordSet],
+    to: &SiteName,
+    home: &SiteName,
+) -> Vec<RecordChange> {
     let mut changes = Vec::new();
     for record in &spec.records {
         for after in record.sets_when_active(to, home) {
@@ -241,7 +237,7 @@ fn batches(changes: Vec<RecordChange>) -> Vec<Vec<RecordChange>> {
     batches
 }
 
-fn set_name(change: &RecordChange) -> &str {
+pub(super) fn set_name(change: &RecordChange) -> &str {
     change.after.as_ref().or(change.before.as_ref()).map_or("", |s| s.name.as_str())
 }
 

@@ -44,7 +44,22 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         };
         !undone && !other && (performed || half)
     };
-    (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).collect()
+    (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).fold(Vec::new(), joined)
+}
+
+/// What was changed twice is one change, or none.
+fn joined(mut all: Vec<Change>, next: Change) -> Vec<Change> {
+    let same =
+        |c: &Change| c.resource == next.resource && c.attribute == next.attribute && c.after == next.before;
+    let Some(i) = all.iter().rposition(same) else {
+        all.push(next);
+        return all;
+    };
+    all[i].after = next.after;
+    if all[i].before == all[i].after {
+        all.remove(i);
+    }
+    all
 }
 
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.

@@ -125,7 +125,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             Says::Blocked(event) if gate::same_block(&state.work(i).status, &event) => expiry(state, i),
             Says::Blocked(event) => vec![record(event)],
         },
-        Action::Wait { duration_ms } => {
+        Action::Wait { duration_ms, .. } => {
             let due = state.work(i).started_at.unwrap_or(now) + *duration_ms;
             if now >= due {
                 vec![record(What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() })]

@@ -41,3 +41,4 @@ mod simulation;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;
+mod ttl;

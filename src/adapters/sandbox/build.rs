@@ -6,7 +6,7 @@ use super::estate::{Db, Estate, Group, Transition, Zone};
 use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
-use crate::model::state::{GroupSize, RecordAnswer};
+use crate::model::state::GroupSize;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
 use crate::plan::types::{Component, Plan, Spec};
@@ -105,14 +105,6 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Some(reference) = targets::zone(plan, &component.name, spec) else { return };
     let home = &plan.home.value;
     let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(&estate.active, home)).collect();
-    let ttl = sets
-        .iter()
-        .map(|s| match s.answer {
-            RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
-            RecordAnswer::Alias { .. } => Dur::secs(60),
-        })
-        .max()
-        .unwrap_or(Dur::secs(60));
     let away = estate.active != *home;
     let object = targets::object(plan, &component.name, spec);
     let as_made =
@@ -129,7 +121,6 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
         published: sets.clone(),
         cached: sets.clone(),
         sets,
-        ttl,
         changes: BTreeMap::new(),
     });
 }

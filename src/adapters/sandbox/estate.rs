@@ -11,7 +11,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
-    State, WroteState,
+    State, WroteState, kept,
 };
 use crate::model::target::{DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
@@ -67,7 +67,6 @@ pub(super) struct Zone {
     pub(super) published: Vec<RecordSet>,
     /// As the users' resolvers answer.
     pub(super) cached: Vec<RecordSet>,
-    pub(super) ttl: Dur,
     /// The object that moves it, and who put it there.
     pub(super) object: Option<(ObjectRef, Option<String>)>,
     /// Where an object moves it: the record sets, which stay as they are. `sets` are then those that would answer the same.
@@ -199,8 +198,9 @@ impl Estate {
 
     /// Name servers answer by a zone's sets from now on.
     pub(super) fn publish(&mut self, zone: usize) {
-        let (seed, ttl, static_too) = (self.seed, self.zones[zone].ttl, self.serves_static_only);
+        let (seed, static_too) = (self.seed, self.serves_static_only);
         let of = &mut self.zones[zone];
+        let ttl = kept(&of.cached);
         of.published = of.sets.clone();
         of.follow(static_too);
         // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.

@@ -8,26 +8,7 @@ use crate::model::ids::ComponentName;
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Check(Check::Identity { place }) => write!(f, "check who the credentials are in {place}"),
-            Self::Check(Check::Guard { component, .. }) => {
-                write!(f, "check that the guard of {component} is still this run's")
-            }
-            Self::Check(Check::Answers { names, resolvers_ttl_ms: None }) => {
-                write!(f, "check that the zone's name servers send users there, for {} names", names.len())
-            }
-            Self::Check(Check::Answers { names, resolvers_ttl_ms: Some(ttl) }) => {
-                write!(f, "ask resolvers for {} names, for {ttl} at most", names.len())
-            }
-            Self::Check(Check::Available { db }) => {
-                write!(f, "wait until nothing is under way with {}", db.id)
-            }
-            Self::Check(Check::Promotable { db }) => write!(f, "check that {} can be promoted", db.id),
-            Self::Check(Check::Evidence { targets }) => {
-                write!(f, "keep what is there now ({} things)", targets.len())
-            }
-            Self::Check(Check::CaughtUp { db }) => {
-                write!(f, "wait until {} has all that the old primary wrote", db.id)
-            }
+            Self::Check(c) => check(c, f),
             Self::Rejoin { db, source, replica: None } => {
                 write!(f, "make {} a standby of {}", db.id, source.id)
             }
@@ -35,13 +16,6 @@ impl fmt::Display for Action {
                 write!(f, "create {}, a read replica of {}", db.id, source.id)
             }
             Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
-            Self::Check(Check::Exposure { db }) => write!(f, "measure which writes {} may lack", db.id),
-            Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
-                write!(f, "check that probe {probe} is good {consecutive} times in {site}")
-            }
-            Self::Check(Check::Probe { probe, site: None, consecutive }) => {
-                write!(f, "check that probe {probe} is good {consecutive} times")
-            }
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
             Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
@@ -49,7 +23,13 @@ impl fmt::Display for Action {
             Self::Scale(s) => {
                 write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
             }
-            Self::Switch(s) => write!(f, "switch {} record sets in zone {}", s.changes.len(), s.zone.zone),
+            Self::Switch(s) => {
+                let (n, zone) = (s.changes.len(), &s.zone.zone);
+                match s.only_ttl() {
+                    Some(ttl) => write!(f, "give {n} record sets in zone {zone} a TTL of {ttl}s"),
+                    None => write!(f, "switch {n} record sets in zone {zone}"),
+                }
+            }
             Self::Signal(s) if s.present => {
                 write!(f, "put {}, which sends users to {}", s.object.url, s.object.place.name)
             }
@@ -73,7 +53,40 @@ impl fmt::Display for Action {
                 write!(f, "go on only if {} may lose no more than {objective_ms}", names.join(", "))
             }
             Self::Gate(Gate::Approval { ask, .. }) => write!(f, "wait for approval: {ask}"),
-            Self::Wait { duration_ms } => write!(f, "watch for {duration_ms}"),
+            Self::Wait { duration_ms, until: None } => write!(f, "watch for {duration_ms}"),
+            Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
+        }
+    }
+}
+
+fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match check {
+        Check::Identity { place } => write!(f, "check who the credentials are in {place}"),
+        Check::Guard { component, .. } => {
+            write!(f, "check that the guard of {component} is still this run's")
+        }
+        Check::Answers { names, resolvers_ttl_ms: None } => {
+            write!(f, "check that the zone's name servers send users there, for {} names", names.len())
+        }
+        Check::Answers { names, resolvers_ttl_ms: Some(ttl) } => {
+            write!(f, "ask resolvers for {} names, for {ttl} at most", names.len())
+        }
+        Check::Available { db } => {
+            write!(f, "wait until nothing is under way with {}", db.id)
+        }
+        Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
+        Check::Evidence { targets } => {
+            write!(f, "keep what is there now ({} things)", targets.len())
+        }
+        Check::CaughtUp { db } => {
+            write!(f, "wait until {} has all that the old primary wrote", db.id)
+        }
+        Check::Exposure { db } => write!(f, "measure which writes {} may lack", db.id),
+        Check::Probe { probe, site: Some(site), consecutive } => {
+            write!(f, "check that probe {probe} is good {consecutive} times in {site}")
+        }
+        Check::Probe { probe, site: None, consecutive } => {
+            write!(f, "check that probe {probe} is good {consecutive} times")
         }
     }
 }

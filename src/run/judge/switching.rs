@@ -6,8 +6,8 @@ use super::{
 use crate::model::action::Switch;
 use crate::model::event::{Direction, What};
 use crate::model::facts::Fact;
-use crate::model::state::{RecordAnswer, RecordSet};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::state::RecordSet;
+use crate::model::time::Timestamp;
 use crate::run::parts::{self, Found, Group, Next};
 use crate::run::state::{RunState, Status};
 
@@ -91,15 +91,5 @@ fn named(switch: &Switch, part: Vec<u32>) -> Vec<u32> {
 
 /// What a finished switch established.
 pub(super) fn fact(change: Option<String>, switch: &Switch) -> Fact {
-    Fact::Switched { change, old_ttl_ms: old_ttl(switch) }
-}
-
-/// How long resolvers may keep what they have.
-fn old_ttl(switch: &Switch) -> Dur {
-    let ttl = |set: &RecordSet| match set.answer {
-        RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
-        // Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53 Developer Guide).
-        RecordAnswer::Alias { .. } => Dur::secs(60),
-    };
-    switch.changes.iter().filter_map(|c| c.before.as_ref()).map(ttl).max().unwrap_or_default()
+    Fact::Switched { change, old_ttl_ms: switch.old_ttl() }
 }

@@ -1,0 +1,98 @@
+//! How long old answers are kept: shortened before users are moved as planned, and waited out after.
+
+use std::collections::BTreeMap;
+
+use super::steps::{Draft, all, step};
+use super::traffic::{push_batches, record_changes, set_name};
+use crate::inventory::{Known, active, targets};
+use crate::model::action::{Action, Check, RecordChange, Switch, Wanted};
+use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::runbook::{OnFailure, Phase};
+use crate::model::state::{RecordAnswer, RecordSet};
+use crate::model::time::Dur;
+use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy};
+
+/// What answers may be kept for, in seconds, while users are moved. Shorter ones are stretched by many resolvers.
+const LOW_S: u64 = 10;
+/// Names from one zone that are asked for.
+const ASKED: usize = 20;
+
+/// Before a planned move: names that will change get a short TTL, and nothing begins that users feel until the old one is over. What
+/// moves them gives them the TTL of the plan again; a cancel does, too.
+pub fn lower_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
+    let plan = draft.input.plan;
+    for component in plan.components.values() {
+        let Spec::Route53(spec) = &component.spec else { continue };
+        if matches!(spec.switch, SwitchBy::Record) {
+            lower(draft, component, spec, &guards[&component.name]);
+        }
+    }
+}
+
+fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) {
+    let (input, name) = (draft.input, &component.name);
+    let Some((target, zone)) =
+        targets::records(input.plan, name, spec).zip(targets::zone(input.plan, name, spec))
+    else {
+        return;
+    };
+    // What is not seen now cannot be named exactly.
+    let Known::Fresh(there) = input.estate.records(&target, input.now) else { return };
+    let moves = record_changes(spec, there, &input.request.to, &input.plan.home.value);
+    let low = |set: &RecordSet| {
+        let named = moves.iter().any(|c| set_name(c) == set.name);
+        let after = if named && set.ttl_s() > Some(LOW_S) { set.with_ttl(LOW_S) } else { set.clone() };
+        RecordChange { before: Some(set.clone()), after: Some(after) }
+    };
+    let all_sets: Vec<_> = there.iter().map(low).collect();
+    let lowered: Vec<_> = all_sets.iter().filter_map(|c| c.after.clone()).collect();
+    let changes: Vec<_> = all_sets.into_iter().filter(|c| c.before != c.after).collect();
+    if changes.is_empty() {
+        return;
+    }
+    let switch = Switch { zone, changes };
+    let old = switch.old_ttl();
+    let set = push_batches(draft, name, Phase::Preflight, "ttl", switch, needs);
+    let until = Some(format!("resolvers have the TTL of {LOW_S}s"));
+    let action = Action::Wait { duration_ms: old, until };
+    let mut wait = step(&format!("expire.{name}"), Phase::Preflight, Some(name), action);
+    wait.needs = all(&set);
+    let wait = draft.push(wait);
+    draft.lowered.insert(name.clone(), (lowered, wait));
+}
+
+/// Asks name servers and resolvers until none has the old answer, for as long as it may be kept.
+pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old_ttl: Dur, needs: &[StepId]) {
+    if names.is_empty() {
+        return;
+    }
+    let check = Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(old_ttl) });
+    let mut step = step(&format!("resolvers.{name}"), Phase::Confirm, Some(name), check);
+    step.needs = all(needs);
+    // Users are served by then, all but those who keep the old answer.
+    step.on_failure = OnFailure::Continue;
+    draft.push(step);
+}
+
+/// What name servers should answer, for names that lead to one site. What is shared between sites by weight has no one answer.
+pub fn wanted(
+    spec: &Route53,
+    to: &SiteName,
+    home: &SiteName,
+    moves: impl Fn(&Record) -> bool,
+) -> Vec<Wanted> {
+    let there = |r: &&Record| active::answered_by(r, &r.sets_when_active(to, home)).as_ref() == Some(to);
+    let of = |r: &Record| {
+        let (values, alias) = match &r.at.get(to)?.answer {
+            RecordAnswer::Values { values, .. } => (values.clone(), None),
+            RecordAnswer::Alias { name, .. } => (Vec::new(), Some(name.clone())),
+        };
+        Some(Wanted { name: r.name.clone(), rtype: r.rtype.clone(), values, alias })
+    };
+    let moved = spec.records.iter().filter(|r| moves(r));
+    let mut names: Vec<_> = moved.filter(there).filter_map(of).collect();
+    names.sort();
+    names.dedup();
+    names.truncate(ASKED);
+    names
+}

@@ -1,0 +1,177 @@
+//! How long old answers are kept: shortened before planned moves, waited out after every one.
+
+use drctl::model::action::{Action, Check};
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::runbook::{Intent, Runbook};
+use drctl::model::time::Dur;
+use drctl::plan::types::Spec;
+use drctl::planner::ttl::wanted;
+use drctl::report::changes::changes;
+use drctl::run::state::Mode;
+
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, Seen, plan};
+
+const PLAN: &str = r#"plan: shop
+objectives: {rto: 15m, rpo: 1m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}}
+connections: {dns: {}}
+home: west
+components:
+  db:
+    kind: aws.rds
+    fence: [sql, security_group]
+    at:
+      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
+      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
+    verify: {sql_write: {table: drctl_canary}}
+  www:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    records:
+      - {name: www.shop.example, type: A, ttl: 300s, at: {west: [192.0.2.1], east: [198.51.100.1]}}
+      - {name: short.shop.example, type: A, ttl: 5s, at: {west: [192.0.2.1], east: [198.51.100.1]}}
+      - name: shared.shop.example
+        type: A
+        ttl: 120s
+        policy: weighted
+        at: {west: {set: w, values: [192.0.2.2], weight: 100}, east: {set: e, values: [198.51.100.2], weight: 0}}
+probes:
+  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
+watch: {for: 1m}
+"#;
+
+fn rehearse(intent: Intent, scenario: &str) -> (Rig, Rehearsed) {
+    let rig = Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) };
+    let done = rig.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
+    (rig, done)
+}
+
+fn of_step<T>(done: &Rehearsed, step: &str, what: impl Fn(&What) -> Option<T>) -> (usize, T) {
+    let found = events(done).into_iter().enumerate().find_map(|(n, e)| match &e.what {
+        What::StepStarted { step: s } | What::StepFinished { step: s, .. } if s.as_str() == step => {
+            Some((n, what(&e.what)?))
+        }
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{step}"))
+}
+
+fn began(done: &Rehearsed, step: &str) -> usize {
+    of_step(done, step, |w| matches!(w, What::StepStarted { .. }).then_some(())).0
+}
+
+fn ended(done: &Rehearsed, step: &str) -> usize {
+    of_step(done, step, |w| matches!(w, What::StepFinished { .. }).then_some(())).0
+}
+
+/// How long resolvers may keep what a step replaced.
+fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
+    let fact = |w: &What| match w {
+        What::StepFinished { facts, .. } => facts.iter().find_map(|f| match f {
+            Fact::Switched { old_ttl_ms, .. } => Some(*old_ttl_ms),
+            _ => None,
+        }),
+        _ => None,
+    };
+    of_step(done, step, fact).1
+}
+
+/// The names that are asked for in the end, and for how long.
+fn asked(book: &Runbook) -> (Vec<String>, Dur) {
+    let found = book.steps.iter().find_map(|s| match &s.action {
+        Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(ttl) }) => {
+            Some((names.iter().map(|n| n.name.clone()).collect(), *ttl))
+        }
+        _ => None,
+    });
+    found.unwrap()
+}
+
+fn ttls(seen: &Seen) -> Vec<(String, u64)> {
+    let records = seen.iter().find(|(key, _)| key.starts_with("records/")).unwrap().1;
+    let text = serde_json::to_value(records).unwrap();
+    let of = |s: &serde_json::Value| {
+        (s["name"].as_str().unwrap().to_owned(), s["answer"]["values"]["ttl_s"].as_u64().unwrap())
+    };
+    let mut all: Vec<_> = text["sets"].as_array().unwrap().iter().map(of).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn writes_end_when_the_long_ttl_is_over_and_the_plan_has_its_ttl_again() {
+    let (rig, done) = rehearse(Intent::Switchover, "calm");
+    assert_eq!(old_ttl(&done, "ttl.www"), Dur::secs(300));
+    assert_eq!(old_ttl(&done, "switch.www"), Dur::secs(10));
+    assert!(ended(&done, "ttl.www") < began(&done, "expire.www"));
+    assert!(ended(&done, "expire.www") < began(&done, "fence.db.sql"));
+    let at = |n: usize| events(&done)[n].at;
+    assert!(at(ended(&done, "expire.www")).since(at(ended(&done, "ttl.www"))) >= Dur::secs(300));
+    let (names, kept) = asked(&done.ended.state.runbook);
+    assert_eq!((names.len(), kept), (3, Dur::secs(10)), "{names:?}");
+    let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    let mut there = ttls(&seen);
+    there.dedup();
+    let name = |n: &str| format!("{n}.shop.example");
+    assert_eq!(there, [(name("shared"), 120), (name("short"), 5), (name("www"), 300)]);
+    // What comes and goes is nobody's drift.
+    let said: Vec<_> =
+        changes(&done.ended.state).into_iter().filter(|c| c.resource.contains("www.shop")).collect();
+    let [one] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!((one.before.as_str(), one.after.as_str()), ("192.0.2.1 ttl 300s", "198.51.100.1 ttl 300s"));
+}
+
+#[test]
+fn a_move_that_is_called_off_gives_names_their_ttl_back() {
+    let (rig, done) = rehearse(Intent::Switchover, "calm");
+    let n = ended(&done, "expire.www") + 1;
+    let state = drctl::executor::create::replay(&crate::rig::run_id(), &done.records[..n]).unwrap();
+    assert!(!state.finished());
+    let notes: Vec<_> = done.notes.iter().filter(|(at, _)| *at <= state.last_at).cloned().collect();
+    let (carried, during) = rig.second(&done.records[..n], &notes, &[], Some(1)).unwrap();
+    assert!(
+        !carried.ended.state.finished() && ttls(&during).iter().all(|(_, ttl)| *ttl <= 10),
+        "{during:#?}"
+    );
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
+    assert_eq!(ttls(&seen), ttls(&rig.untouched()));
+    assert_eq!(changes(&back.ended.state), []);
+}
+
+#[test]
+fn a_failover_waits_for_no_ttl_and_asks_until_the_old_one_is_over() {
+    let (_, done) = rehearse(Intent::Failover, "region-lost");
+    let book = &done.ended.state.runbook;
+    assert!(
+        !book.steps.iter().any(|s| s.id.as_str().starts_with("ttl.") || s.id.as_str().starts_with("expire."))
+    );
+    assert_eq!(asked(book).1, Dur::secs(300));
+    let confirmed =
+        |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == "confirm.app");
+    assert!(events(&done).iter().any(confirmed));
+    assert!(began(&done, "confirm.app") < ended(&done, "resolvers.www"), "users waited for resolvers");
+}
+
+/// At home that name is answered for both sites by turns: no answer is wrong.
+#[test]
+fn a_name_that_sites_share_is_not_asked_for() {
+    let plan = plan(&PLAN.replace("weight: 0", "weight: 10"));
+    let Spec::Route53(zone) = &plan.components[&ComponentName::new("www")].spec else { panic!() };
+    let home = SiteName::new("west");
+    let names = |to: &str| {
+        let asked = wanted(zone, &SiteName::new(to), &home, |_| true);
+        asked.into_iter().map(|n| format!("{} {}", n.name, n.values.join(","))).collect::<Vec<_>>()
+    };
+    assert_eq!(names("west"), ["short.shop.example 192.0.2.1", "www.shop.example 192.0.2.1"]);
+    let [shared, short, www] = names("east").try_into().unwrap();
+    assert!(
+        shared.ends_with("198.51.100.2") && short.ends_with("198.51.100.1") && www.ends_with("198.51.100.1")
+    );
+}
