@@ -30,9 +30,11 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         Target::Database(_) | Target::Fence { .. } | Target::Group(_) => (1_000, 10_000),
         // Route 53's servers and checkers change their mind in steps of ten seconds; nobody is asked more often than that helps.
         Target::Answers { .. } => (2_000, 5_000),
-        Target::Wrote { .. } | Target::Guard { .. } | Target::Signal(_) | Target::Identity { .. } => {
-            (500, 5_000)
-        }
+        Target::Wrote { .. }
+        | Target::Guard { .. }
+        | Target::Signal(_)
+        | Target::Controls(_)
+        | Target::Identity { .. } => (500, 5_000),
         Target::Command { .. } => (200, 2_000),
     };
     let factor = 1.3_f64.powi(i32::try_from(n.saturating_sub(QUICK_LOOKS).min(20)).unwrap_or(20));

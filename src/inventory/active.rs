@@ -214,6 +214,12 @@ fn answers(
         let site = if there { of.value.site.clone() } else { plan.home.value.clone() };
         return Some(Vote { site, age: age_of(&known) });
     }
+    if let Some(controls) = targets::controls(plan, name, zone) {
+        let target = Target::Controls(controls);
+        let known = estate.controls(&target, now);
+        let site = known.value()?.leads_to()?.clone();
+        return Some(Vote { site, age: age_of(&known) });
+    }
     let target = targets::records(plan, name, zone)?;
     let known = estate.records(&target, now);
     let sets = known.value()?;

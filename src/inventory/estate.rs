@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
 use crate::model::ids::Digest;
-use crate::model::state::{DatabaseState, GroupState, RecordSet, SignalState, State};
+use crate::model::state::{ControlsState, DatabaseState, GroupState, RecordSet, SignalState, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
@@ -150,6 +150,11 @@ impl Estate {
     /// Whether an object is there that health checks watch.
     pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, SignalState> {
         self.known(target, at, |s| if let State::Signal(s) = s { Some(s) } else { None })
+    }
+
+    /// Which routing controls are `On`.
+    pub fn controls(&self, target: &Target, at: Timestamp) -> Known<'_, ControlsState> {
+        self.known(target, at, |s| if let State::Controls(c) = s { Some(c) } else { None })
     }
 
     /// Places where something answered.

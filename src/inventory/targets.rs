@@ -3,7 +3,7 @@
 use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::target::{DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::model::target::{ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy};
 
 /// Everything of the plan, in a stable order.
@@ -46,7 +46,8 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             .collect(),
         Spec::Route53(zone) => {
             let watched = object(plan, &component.name, zone).map(Target::Signal);
-            records(plan, &component.name, zone).into_iter().chain(watched).collect()
+            let turned = controls(plan, &component.name, zone).map(Target::Controls);
+            records(plan, &component.name, zone).into_iter().chain(watched).chain(turned).collect()
         }
         Spec::External(_) => Vec::new(),
     }
@@ -116,4 +117,12 @@ pub fn records(plan: &Plan, component: &ComponentName, spec: &Route53) -> Option
     names.sort();
     names.dedup();
     Some(Target::Records { zone: zone(plan, component, spec)?, names })
+}
+
+/// The routing controls that a component's names follow.
+pub fn controls(plan: &Plan, component: &ComponentName, zone: &Route53) -> Option<ControlsRef> {
+    let SwitchBy::Controls(of) = &zone.switch else { return None };
+    let place = self::zone(plan, component, zone)?.place;
+    let (endpoints, controls) = (of.value.endpoints.clone(), of.value.controls.clone());
+    Some(ControlsRef { component: component.clone(), place, endpoints, controls })
 }

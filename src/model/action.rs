@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::restore::{Part, Restore};
-use super::state::{GroupSize, InstanceSettings, RecordSet, kept};
-use super::target::{DatabaseRef, Engine, GroupRef, ObjectRef, Target, ZoneRef};
+use super::state::{GroupSize, InstanceSettings};
+use super::target::{DatabaseRef, Engine, GroupRef, Target};
 use super::time::Dur;
 use super::waiver::Rule;
 
+mod traffic;
 mod words;
+
+pub use traffic::{RecordChange, Route, Signal, Switch};
 
 /// One thing to do or to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +69,8 @@ pub enum Action {
     Switch(Switch),
     /// Send traffic elsewhere by an object that health checks watch.
     Signal(Signal),
+    /// Send traffic elsewhere by routing controls.
+    Route(Route),
     /// Write for real.
     Write(Write),
     /// Run a command of the plan's author.
@@ -230,89 +235,6 @@ pub struct Scale {
     pub suspend: BTreeSet<String>,
 }
 
-/// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Switch {
-    /// The zone.
-    pub zone: ZoneRef,
-    /// What changes.
-    pub changes: Vec<RecordChange>,
-}
-
-impl Switch {
-    /// The opposite change.
-    fn reversed(&self) -> Self {
-        let flip = |c: &RecordChange| RecordChange { before: c.after.clone(), after: c.before.clone() };
-        Self { zone: self.zone.clone(), changes: self.changes.iter().map(flip).collect() }
-    }
-
-    /// Only the changes at these positions; all of them where none is named.
-    #[must_use]
-    pub fn part(&self, positions: &[u32]) -> Self {
-        if positions.is_empty() {
-            return self.clone();
-        }
-        let changes = positions.iter().filter_map(|&p| self.changes.get(p as usize)).cloned().collect();
-        Self { zone: self.zone.clone(), changes }
-    }
-
-    /// How long resolvers may keep the answers that are replaced.
-    pub fn old_ttl(&self) -> Dur {
-        kept(self.changes.iter().filter_map(|c| c.before.as_ref()))
-    }
-
-    /// The TTL, in seconds, that the record sets are given, if nothing else of them changes.
-    pub fn only_ttl(&self) -> Option<u64> {
-        let only = |c: &RecordChange| {
-            let (before, after) = (c.before.as_ref()?, c.after.as_ref()?);
-            let ttl = after.ttl_s()?;
-            (before.with_ttl(ttl) == *after).then_some(ttl)
-        };
-        let ttls: Option<Vec<u64>> = self.changes.iter().map(only).collect();
-        ttls?.into_iter().max()
-    }
-
-    /// Whether every change names what it replaces, so that it is refused where something else is there.
-    pub fn is_swap(&self) -> bool {
-        self.changes.iter().all(|c| c.before.is_some())
-    }
-
-    /// The sets that exist once it is done.
-    pub fn sets_after(&self) -> Vec<RecordSet> {
-        self.changes.iter().filter_map(|c| c.after.clone()).collect()
-    }
-
-    /// Name and type of every set it touches, sorted and without repetition.
-    pub fn names(&self) -> Vec<(String, String)> {
-        let sets = self.changes.iter().flat_map(|c| c.before.iter().chain(c.after.iter()));
-        let mut names: Vec<_> = sets.map(|s| (s.name.clone(), s.rtype.clone())).collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-}
-
-/// Traffic that follows an object: health checks which exist beforehand watch it, and record sets which stay as they are follow them.
-/// Neither needs a control plane (AWS, «Creating disaster recovery mechanisms using Amazon Route 53»).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Signal {
-    /// The object.
-    pub object: ObjectRef,
-    /// Whether it is to be there: users are sent to its site for as long as it is.
-    pub present: bool,
-    /// What is written into it: who sent users there.
-    pub holder: String,
-}
-
-/// One record set before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RecordChange {
-    /// Exactly as it was read; none where nothing was.
-    pub before: Option<RecordSet>,
-    /// As it will be; none where it is removed.
-    pub after: Option<RecordSet>,
-}
-
 /// A real write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -437,6 +359,9 @@ impl Action {
             }))),
             Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
             Self::Signal(s) => Undo::By(Box::new(Self::Signal(Signal { present: !s.present, ..s.clone() }))),
+            Self::Route(r) => {
+                r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::Route(back))))
+            }
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
@@ -450,7 +375,7 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Scale(_) | Self::Signal(_) | Self::Write(_) => InDoubt::Repeat,
+            Self::Scale(_) | Self::Signal(_) | Self::Route(_) | Self::Write(_) => InDoubt::Repeat,
             // Until it is done the old name is what is seen.
             Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
@@ -531,6 +456,7 @@ impl Action {
             Self::Scale(s) => Some(&s.group.place),
             Self::Switch(s) => Some(&s.zone.place),
             Self::Signal(s) => Some(&s.object.place),
+            Self::Route(r) => Some(&r.controls.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
             | Self::Gate(_)
@@ -575,6 +501,7 @@ impl Action {
                 None => Target::Records { zone: s.zone.clone(), names: s.names() },
             }),
             Self::Signal(s) => Some(Target::Signal(s.object.clone())),
+            Self::Route(r) => Some(Target::Controls(r.controls.clone())),
             Self::Write(Write::Canary { db, table }) => {
                 Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned() })
             }

@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Check, Fence, FenceMethod, NewReplica, Scale, Signal, Switch, Wanted, Write};
-use super::ids::ComponentName;
+use super::action::{
+    Action, Check, Fence, FenceMethod, NewReplica, Route, Scale, Signal, Switch, Wanted, Write,
+};
+use super::ids::{ComponentName, SiteName};
 use super::place::Place;
 use super::state::InstanceSettings;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
@@ -78,6 +80,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
         Action::Signal(s) => vec![signal_call(s)],
+        Action::Route(r) => vec![route_call(r)],
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
             "command",
@@ -204,6 +207,22 @@ fn signal_call(s: &Signal) -> Call {
             format!("aws s3 rm --region {region} {url}"),
         ),
     }
+}
+
+fn route_call(r: &Route) -> Call {
+    let state = |on: bool| if on { "On" } else { "Off" };
+    let of = |(site, on): (SiteName, bool)| {
+        let arn = r.controls.controls.get(&site).map_or("", String::as_str);
+        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{}\"}}", state(on))
+    };
+    let entries: Vec<_> = r.wanted().into_iter().map(of).collect();
+    let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
+    let text = format!(
+        "aws route53-recovery-cluster update-routing-control-states --region {region} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
+        quoted(url),
+        quoted(&format!("[{}]", entries.join(",")))
+    );
+    call("route53-recovery-cluster", "UpdateRoutingControlStates", region, true, text)
 }
 
 fn scale_calls(s: &Scale) -> Vec<Call> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ids::SiteName;
 use super::restore::{BackupsState, RestoreState};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
@@ -29,6 +30,8 @@ pub enum State {
     Guard(GuardState),
     /// An object that health checks watch.
     Signal(SignalState),
+    /// Routing controls.
+    Controls(ControlsState),
     /// What name servers and resolvers answer.
     Answers(AnswersState),
     /// What a real write found.
@@ -403,6 +406,21 @@ pub struct SignalState {
     /// Who put it there; none where it is not.
     #[serde(default)]
     pub holder: Option<String>,
+}
+
+/// Routing controls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlsState {
+    /// Whether the control of each site is `On`.
+    pub on: BTreeMap<SiteName, bool>,
+}
+
+impl ControlsState {
+    /// The site that users are sent to, if it is one.
+    pub fn leads_to(&self) -> Option<&SiteName> {
+        let mut on = self.on.iter().filter(|(_, on)| **on).map(|(site, _)| site);
+        on.next().filter(|_| on.next().is_none())
+    }
 }
 
 /// What name servers and resolvers answer.

@@ -1,11 +1,12 @@
 //! What can be looked at and acted on. A target names one thing at one place, completely.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ComponentName, Digest};
+use super::ids::{ComponentName, Digest, SiteName};
 use super::place::Place;
 use super::restore::{Part, Restore};
 
@@ -131,6 +132,19 @@ impl ObjectRef {
     }
 }
 
+/// Routing controls, one for each site, and where they are read and changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ControlsRef {
+    /// The component whose names they move.
+    pub component: ComponentName,
+    /// The connection whose credentials may change them.
+    pub place: Place,
+    /// The cluster's endpoints, by region: each takes all calls.
+    pub endpoints: BTreeMap<String, String>,
+    /// The ARN of each site's control.
+    pub controls: BTreeMap<SiteName, String>,
+}
+
 /// Bucket and key of `s3://bucket/key`.
 pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
     let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
@@ -161,6 +175,8 @@ pub enum Target {
     },
     /// An object that health checks watch.
     Signal(ObjectRef),
+    /// Routing controls.
+    Controls(ControlsRef),
     /// What name servers and resolvers answer.
     Answers {
         /// Of which names.
@@ -242,6 +258,7 @@ impl Target {
             Self::Backups(of) => Some(&of.db.place),
             Self::Group(group) => Some(&group.place),
             Self::Signal(object) => Some(&object.place),
+            Self::Controls(of) => Some(&of.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
             Self::Identity { place } | Self::Guard { place, .. } => Some(place),
             Self::Command { .. } | Self::Answers { .. } => None,
@@ -258,6 +275,7 @@ impl Target {
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } | Self::Signal(_) => "s3",
+            Self::Controls(_) => "route53-recovery-cluster",
             // Rows are read by whoever reads rows; instances are its service's.
             Self::Restore {
                 part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy,
@@ -290,6 +308,7 @@ impl Target {
             Self::Backups(of) => Some(&of.db.component),
             Self::Group(group) => Some(&group.component),
             Self::Signal(object) => Some(&object.component),
+            Self::Controls(of) => Some(&of.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
             Self::Identity { .. } | Self::Answers { .. } | Self::Command { .. } => None,
@@ -309,6 +328,7 @@ impl Target {
             Self::Fence { db, method, .. } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Signal(object) => format!("signal/{}/{}", object.place.name, object.url),
+            Self::Controls(of) => format!("controls/{}/{}", of.place.name, of.component),
             Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),

@@ -8,7 +8,7 @@ use super::shape::percent;
 use super::text::{Node, Value};
 use super::types::{
     Autoscaling, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record, RecordAt,
-    Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchObject,
+    Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
@@ -165,15 +165,29 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
     })
 }
 
+/// Lint says what is missing.
 fn switch_by(node: &Node) -> SwitchBy {
-    if node.get("switch").and_then(Node::text) != Some("health_object") {
-        return SwitchBy::Record;
+    let spanned = |key: &str| (node.get(key), node.get(key).map_or(node.span, |n| n.span));
+    match node.get("switch").and_then(Node::text) {
+        Some("health_object") => {
+            let (object, span) = spanned("object");
+            let text = |key: &str| object.and_then(|o| o.get(key)?.text()).unwrap_or_default().to_owned();
+            let value = SwitchObject { url: text("url"), site: SiteName::new(text("site")) };
+            SwitchBy::Object(Spanned { value, span })
+        }
+        Some("arc_routing_control") => {
+            let (cluster, span) = spanned("cluster");
+            let texts = |key: &str| {
+                cluster
+                    .map(|c| map(c, key, |k, n| Some((k.to_owned(), n.text()?.to_owned()))))
+                    .unwrap_or_default()
+            };
+            let controls = texts("controls").into_iter().map(|(site, arn)| (SiteName::new(site), arn));
+            let value = SwitchControls { endpoints: texts("endpoints"), controls: controls.collect() };
+            SwitchBy::Controls(Spanned { value, span })
+        }
+        _ => SwitchBy::Record,
     }
-    // Lint says what is missing.
-    let object = node.get("object");
-    let text = |key: &str| object.and_then(|o| o.get(key)?.text()).unwrap_or_default().to_owned();
-    let value = SwitchObject { url: text("url"), site: SiteName::new(text("site")) };
-    SwitchBy::Object(Spanned { value, span: object.map_or(node.span, |o| o.span) })
 }
 
 fn database(node: &Node, engine: Engine) -> Database {

@@ -194,6 +194,24 @@ pub const FINDINGS: &[Explanation] = &[
         "Give the name `policy: failover`, `role: primary` and `health_check:` at home, and `role: secondary` at the object's site.",
     ),
     e(
+        "switch-controls-unusable",
+        "The routing controls that move traffic cannot be turned as the plan names them.",
+        "On that day nobody can ask Amazon ARC's control plane, which is in one region, for endpoints and ARNs: they have to stand in the plan.",
+        "Under `cluster:` name the cluster's five endpoints by region and one routing control for each site; aws route53-recovery-control-config describe-cluster and list-routing-controls show them.",
+    ),
+    e(
+        "switch-controls-few-endpoints",
+        "Not all endpoints of the cluster are named.",
+        "A cluster has five, each in a region of its own; a change is taken at any of them, and those of a region that fails take none.",
+        "Name all five, as aws route53-recovery-control-config describe-cluster lists them.",
+    ),
+    e(
+        "switch-controls-unwatched",
+        "A name does not follow the routing controls that are to move it.",
+        "Record sets are not changed on that day: each site's set needs a health check of type RECOVERY_CONTROL, made beforehand, that is as the site's control says.",
+        "Give the name `policy: failover`, one `role: primary`, and a `health_check:` of its own at each of two sites.",
+    ),
+    e(
         "no-write-check",
         "No real write verifies a promotion.",
         "`available` is a word of the control plane; only a committed row proves a primary.",

@@ -2,19 +2,20 @@
 //!
 //! References that lead nowhere and graphs that cannot run are errors; the rest are warnings.
 
+mod followed;
+
 use super::finding::{Finding, Span};
 use super::graph;
 use super::settings::Settings;
 use super::shape::suggest;
 use super::types::{
     Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec, SwitchBy,
-    SwitchObject,
 };
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Expect;
 use crate::model::runbook::{ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
-use crate::model::target::{Engine, bucket_and_key};
+use crate::model::target::Engine;
 use crate::model::time::Dur;
 
 /// Adds what is wrong with a plan whose shape is right.
@@ -329,8 +330,10 @@ impl Lint<'_> {
         for record in &zone.records {
             self.record(component, record);
         }
-        if let SwitchBy::Object(object) = &zone.switch {
-            self.object(zone, object);
+        match &zone.switch {
+            SwitchBy::Record => {}
+            SwitchBy::Object(object) => self.object(zone, object),
+            SwitchBy::Controls(controls) => self.controls(zone, controls),
         }
         let stores = self.plan.components.values().any(Component::is_store);
         let dynamic = zone.records.iter().any(|r| !r.is_static);
@@ -346,58 +349,6 @@ impl Lint<'_> {
                 "add the database to `needs:`, or mark the records `serves: static`",
             );
         }
-    }
-
-    /// An object that health checks watch, and record sets that follow them.
-    fn object(&mut self, zone: &Route53, object: &Spanned<SwitchObject>) {
-        let (of, home) = (&object.value, self.plan.home.value.clone());
-        let named = bucket_and_key(&of.url).is_some();
-        let elsewhere = of.site != home && self.plan.sites.contains_key(&of.site);
-        if !named || !elsewhere {
-            let wrong = match named {
-                false => format!("`{}` is no s3://bucket/key", of.url),
-                true => format!("`{}` is {home}, or no site of the plan", of.site),
-            };
-            self.error(
-                "switch-object-unusable",
-                object.span,
-                wrong,
-                "users are sent to the standby's site for as long as the object is there: it has to be in that site, which is not `home`",
-                "`object: {url: \"s3://bucket/key\", site: SITE}`",
-            );
-            return;
-        }
-        let same = |c: &&Component| match &c.spec {
-            Spec::Route53(other) => matches!(&other.switch, SwitchBy::Object(o) if o.value.url == of.url),
-            _ => false,
-        };
-        if self.plan.components.values().filter(same).count() > 1 {
-            self.error(
-                "switch-object-unusable",
-                object.span,
-                format!("`{}` moves the names of two components", of.url),
-                "the first that is ready would send the users of both, before the database of the other is",
-                "an object and a health check for each",
-            );
-        }
-        if zone.records.is_empty() {
-            self.unwatched(object.span, "there is no name that follows the object".to_owned());
-        }
-        for record in &zone.records {
-            if let Some(why) = does_not_follow(record, &home, &of.site) {
-                self.unwatched(record.span, format!("{} does not follow the object: {why}", record.name));
-            }
-        }
-    }
-
-    fn unwatched(&mut self, span: Span, what: String) {
-        self.error(
-            "switch-object-unwatched",
-            span,
-            what,
-            "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted, and nothing else may move users",
-            "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
-        );
     }
 
     fn record(&mut self, component: &Component, record: &Record) {
@@ -536,25 +487,5 @@ impl Lint<'_> {
                 "keep it on the machine that runs drctl, or in a third region",
             );
         }
-    }
-}
-
-/// Why a name is not moved by an object, or by something else, too.
-fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<&'static str> {
-    let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
-        return Some("it has no answer at home, or none at the object's site");
-    };
-    let by_itself =
-        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
-    match () {
-        () if record.policy != Policy::Failover => Some("its policy is not failover"),
-        () if record.at.len() > 2 => Some("it has more than two answers"),
-        () if !primary.primary || secondary.primary => Some("home is not its only primary"),
-        () if primary.health_check.is_none() => Some("its primary has no health check"),
-        () if secondary.health_check.is_some() => {
-            Some("its secondary has a health check, which would send users home by itself")
-        }
-        () if by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
-        () => None,
     }
 }

@@ -202,10 +202,11 @@ const ROUTE53: Record = Record {
         req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
         opt(
             "switch",
-            Shape::OneOf(&["record", "health_object"]),
-            "how traffic is moved: by changing the record sets, or by an object that their health checks watch",
+            Shape::OneOf(&["record", "health_object", "arc_routing_control"]),
+            "how traffic is moved: by changing the record sets, by an object that their health checks watch, or by routing controls",
         ),
         opt("object", Shape::Record(&SWITCH_OBJECT), "with health_object: which"),
+        opt("cluster", Shape::Record(&SWITCH_CLUSTER), "with arc_routing_control: where, and which"),
     ],
 };
 const SWITCH_OBJECT: Record = Record {
@@ -213,6 +214,13 @@ const SWITCH_OBJECT: Record = Record {
     fields: &[
         req("url", Shape::Text, "s3://bucket/key"),
         req("site", Shape::Name, "the site that it is in, and sends users to"),
+    ],
+};
+const SWITCH_CLUSTER: Record = Record {
+    name: "cluster",
+    fields: &[
+        req("endpoints", Shape::Map(&Shape::Text), "the cluster's five endpoints, each under its region"),
+        req("controls", Shape::Map(&Shape::Text), "the ARN of each site's routing control"),
     ],
 };
 const RECORD: Record = Record {

@@ -220,6 +220,17 @@ pub enum SwitchBy {
     Record,
     /// An object is written that health checks watch, which exist beforehand.
     Object(Spanned<SwitchObject>),
+    /// Routing controls are turned, which health checks are as.
+    Controls(Spanned<SwitchControls>),
+}
+
+/// Routing controls of an ARC cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchControls {
+    /// The cluster's endpoints by region.
+    pub endpoints: BTreeMap<String, String>,
+    /// The ARN of each site's control.
+    pub controls: BTreeMap<SiteName, String>,
 }
 
 /// An object that sends users to its site for as long as it is there.

@@ -146,6 +146,16 @@ impl Assumed<'_> {
                 );
                 Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
             }
+            Action::Route(route) => {
+                let among = route.controls.endpoints.contains_key(self.region);
+                let others = route.controls.endpoints.len() - usize::from(among);
+                let why = format!(
+                    "routing controls are changed at {others} endpoints in other regions; Route 53 answers everywhere, and nobody calls its API"
+                );
+                let needs = if others == 0 { Needs::Yes } else { Needs::No };
+                let fix = (others == 0).then(|| "the cluster's five endpoints under `cluster:`".to_owned());
+                Some(Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) })
+            }
             _ => None,
         };
         let changed = runbook.steps.iter().filter(switches).map(of);

@@ -6,7 +6,7 @@ use super::steps::{Draft, all, step};
 use super::stores::waits_for;
 use super::{Refusal, safety, ttl};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Check, RecordChange, Signal, Switch};
+use crate::model::action::{Action, Check, RecordChange, Route, Signal, Switch};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
 use crate::model::state::{RecordAnswer, RecordSet, kept};
@@ -39,6 +39,7 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         switches.extend(match &zone.switch {
             SwitchBy::Record => switch(draft, component, zone, &needs),
             SwitchBy::Object(object) => signal(draft, component, zone, &object.value, &needs),
+            SwitchBy::Controls(_) => route(draft, component, zone, &needs),
         });
     }
     let needs = if switches.is_empty() { [everything, probes].concat() } else { switches };
@@ -120,7 +121,7 @@ fn signal(
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Vec::new();
     }
-    follows_the_object(draft, component, spec);
+    follows(draft, component, spec, "the object");
     let present = *to == by.site;
     let target = Target::Signal(object.clone());
     // Whoever may not read it would find that out after the promotion.
@@ -142,24 +143,65 @@ fn signal(
     switch.background = gone;
     let switch = draft.push(switch);
     let needs = if gone { needs.to_vec() } else { vec![switch.clone()] };
-    let names = ttl::wanted(spec, to, home, |_| true);
-    let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
-    let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
-    served.needs = all(&needs);
-    let served = draft.push(served);
-    let known = targets::records(input.plan, name, spec).map(|t| input.estate.records(&t, input.now));
-    let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
-    let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
-    // Who has what was there before keeps it as long as it said then.
-    ttl::tail(draft, name, names, kept(planned.iter().chain(there)), std::slice::from_ref(&served));
+    let served = proven(draft, component, spec, &needs);
     // Both: nothing gets ahead of the switch because somebody does without the proof.
     let last = if gone { vec![served] } else { vec![switch, served] };
     draft.ready.insert(name.clone(), last.clone());
     last
 }
 
-/// The record sets have to be those that follow the object: on the day nobody changes them.
-fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route53) {
+/// Routing controls are turned, and record sets that stay as they are follow them.
+fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
+    let (input, name) = (draft.input, &component.name);
+    let to = input.request.to.clone();
+    let Some(controls) = targets::controls(input.plan, name, spec) else { return Vec::new() };
+    if !controls.controls.contains_key(&to) {
+        let facts = format!("`{name}` has no routing control for {to}");
+        let what = format!("its control under `cluster: controls: {to}:`");
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        return Vec::new();
+    }
+    follows(draft, component, spec, "the routing controls");
+    let target = Target::Controls(controls.clone());
+    // Whoever may not read them would find that out after the promotion.
+    if !safety::must_answer(draft, name, &target) {
+        return Vec::new();
+    }
+    let known = input.estate.controls(&target, input.now);
+    let from = known.value().map(|seen| seen.on.clone()).unwrap_or_default();
+    let mut switch = step(
+        &format!("switch.{name}"),
+        Phase::Redirect,
+        Some(name),
+        Action::Route(Route { controls, to, from }),
+    );
+    switch.needs = all(needs);
+    let switch = draft.push(switch);
+    let served = proven(draft, component, spec, std::slice::from_ref(&switch));
+    let last = vec![switch, served];
+    draft.ready.insert(name.clone(), last.clone());
+    last
+}
+
+/// Where record sets follow something else, their own servers say when they have. Then resolvers.
+fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> StepId {
+    let (input, name) = (draft.input, &component.name);
+    let (to, home) = (&input.request.to, &input.plan.home.value);
+    let names = ttl::wanted(spec, to, home, |_| true);
+    let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
+    let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
+    served.needs = all(needs);
+    let served = draft.push(served);
+    let known = targets::records(input.plan, name, spec).map(|t| input.estate.records(&t, input.now));
+    let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
+    let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
+    // Who has what was there before keeps it as long as it said then.
+    ttl::tail(draft, name, names, kept(planned.iter().chain(there)), std::slice::from_ref(&served));
+    served
+}
+
+/// The record sets have to be those that follow it: on the day nobody changes them.
+fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &str) {
     let (input, name) = (draft.input, &component.name);
     let Some(target) = targets::records(input.plan, name, spec) else { return };
     let home = &input.plan.home.value;
@@ -173,7 +215,7 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
         }
         Known::Never => {
             draft.notes.push(format!(
-                "record sets of `{name}` were never seen; they follow the object if they are as the plan says"
+                "record sets of `{name}` were never seen; they follow {what} if they are as the plan says"
             ));
         }
     }
@@ -185,7 +227,7 @@ fn follows_the_object(draft: &mut Draft<'_>, component: &Component, spec: &Route
         .find(|change| change.before.as_ref() != change.after.as_ref().map(|s| s.with_ttl(0)).as_ref());
     let Some(change) = differs else { return };
     let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
-    let facts = format!("{} is {is}, and would not follow the object of `{name}`", set_name(&change));
+    let facts = format!("{} is {is}, and would not follow {what} of `{name}`", set_name(&change));
     let what = change.after.as_ref().map_or_else(String::new, words);
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }

@@ -451,7 +451,10 @@ const GUARD: u8 = 4;
 fn undo_rank(action: &Action) -> u8 {
     match action {
         // A copy that was put in place is what users reach.
-        Action::Switch(_) | Action::Signal(_) | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
+        Action::Switch(_)
+        | Action::Signal(_)
+        | Action::Route(_)
+        | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
         Action::Fence(_) => FENCE,
         Action::Restore { .. } => COPY,
         Action::Write(Write::Guard { .. }) => GUARD,

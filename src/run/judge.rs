@@ -388,6 +388,10 @@ fn thing(
         }
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
+        (Action::Route(route), State::Controls(seen)) => match seen.on == route.wanted() {
+            true => Verdict::Done(Vec::new()),
+            false => Verdict::Before,
+        },
         (Action::Signal(signal), State::Signal(seen)) => match seen.holder.is_some() == signal.present {
             true => Verdict::Done(Vec::new()),
             false => Verdict::Before,

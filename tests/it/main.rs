@@ -18,6 +18,7 @@ mod broken_plans;
 mod cancelled;
 mod cli;
 mod continued;
+mod controls;
 mod doctor;
 mod doubts;
 mod golden;

@@ -81,11 +81,23 @@ fn random_plan(seed: u64, moves: bool) -> String {
     text
 }
 
-/// A zone whose names need everything: by their record sets, or by an object.
+/// A zone whose names need everything: by their record sets, by an object, or by routing controls.
 fn random_zone(text: &mut String, i: u64, (dbs, groups): (u64, u64), die: &impl Fn(&str, u64) -> u64) {
     let needs: Vec<_> =
         (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
     let ttl = 20 + die(&format!("ttl{i}"), 60);
+    if die(&format!("controls{i}"), 4) == 0 {
+        let arn =
+            |n: u64| format!("arn:aws:route53-recovery-control::1:controlpanel/p/routingcontrol/{n}{i}");
+        let _ = writeln!(
+            text,
+            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    switch: arc_routing_control\n    cluster: {{endpoints: {{us-east-1: \"https://e\"}}, controls: {{west: \"{}\", east: \"{}\"}}}}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, policy: failover, at: {{west: {{set: w, values: [192.0.2.1], role: primary, health_check: h}}, east: {{set: e, values: [198.51.100.1], role: secondary, health_check: i}}}}}}",
+            needs.join(", "),
+            arn(1),
+            arn(2),
+        );
+        return;
+    }
     if die(&format!("object{i}"), 4) == 0 {
         let _ = writeln!(
             text,

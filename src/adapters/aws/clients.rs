@@ -25,6 +25,10 @@ const READ: Duration = Duration::from_secs(10);
 /// How long a whole call may take, credentials included.
 const OPERATION: Duration = Duration::from_secs(15);
 
+/// The same for an endpoint of routing controls: there are four others.
+const CLUSTER_CONNECT: Duration = Duration::from_secs(2);
+const CLUSTER_READ: Duration = Duration::from_secs(4);
+
 /// The region that serves a global service's API and signs for it (AWS, «Global services»).
 const GLOBAL: &str = "us-east-1";
 
@@ -49,6 +53,7 @@ pub struct Site {
     sts: OnceCell<aws_sdk_sts::Client>,
     cloudwatch: OnceCell<aws_sdk_cloudwatch::Client>,
     secrets: OnceCell<aws_sdk_secretsmanager::Client>,
+    clusters: RefCell<BTreeMap<String, aws_sdk_route53recoverycluster::Client>>,
 }
 
 impl Clients {
@@ -116,6 +121,7 @@ impl Clients {
             sts: OnceCell::new(),
             cloudwatch: OnceCell::new(),
             secrets: OnceCell::new(),
+            clusters: RefCell::default(),
         }
     }
 }
@@ -149,6 +155,24 @@ impl Site {
     client!(autoscaling, aws_sdk_autoscaling);
     client!(route53, aws_sdk_route53);
     client!(cloudwatch, aws_sdk_cloudwatch);
+
+    /// The client of one endpoint of a cluster of routing controls. Others take the same calls: nobody waits long for one.
+    pub fn cluster(&self, region: &str, url: &str) -> aws_sdk_route53recoverycluster::Client {
+        let make = || {
+            let timeouts = TimeoutConfig::builder()
+                .connect_timeout(CLUSTER_CONNECT)
+                .read_timeout(CLUSTER_READ)
+                .operation_attempt_timeout(CLUSTER_READ)
+                .operation_timeout(OPERATION)
+                .build();
+            let config = aws_sdk_route53recoverycluster::config::Builder::from(&self.sdk)
+                .region(Some(Region::new(region.to_owned())))
+                .endpoint_url(url.trim_end_matches('/'))
+                .timeout_config(timeouts);
+            aws_sdk_route53recoverycluster::Client::from_conf(config.build())
+        };
+        self.clusters.borrow_mut().entry(url.to_owned()).or_insert_with(make).clone()
+    }
 
     /// The client of Secrets Manager.
     pub fn secrets(&self) -> &aws_sdk_secretsmanager::Client {

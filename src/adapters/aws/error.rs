@@ -74,6 +74,8 @@ const BUSY: &[&str] = &[
     "ResourceContention",
     "ConditionalRequestConflict",
     "OperationAborted",
+    // A safety rule of routing controls, which may ask for no more than some time between two changes (Amazon ARC, «Safety rules»).
+    "ConflictException",
 ];
 
 /// Codes of a batch in which one element is wrong (Route 53 API Reference, `ChangeResourceRecordSets`).

@@ -12,6 +12,7 @@ mod identity;
 mod rds;
 mod restore;
 mod route53;
+mod routing;
 mod secrets;
 mod signal;
 mod throttle;
@@ -174,6 +175,7 @@ impl Aws {
                 let objects = targets.iter().map(|t| async move {
                     match t {
                         Target::Signal(object) => self.watched(object).await,
+                        Target::Controls(of) => self.controls(of).await,
                         other => self.guard(other).await,
                     }
                 });
@@ -194,6 +196,7 @@ impl Aws {
             Action::Scale(scale) => return self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
             Action::Signal(signal) => self.signal(signal).await,
+            Action::Route(route) => self.route(route).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await
             }

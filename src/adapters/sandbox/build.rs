@@ -107,10 +107,12 @@ fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
     let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(&estate.active, home)).collect();
     let away = estate.active != *home;
     let object = targets::object(plan, &component.name, spec);
-    let as_made =
-        object.as_ref().map(|_| spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect());
+    let controls = targets::controls(plan, &component.name, spec);
+    let stays = object.is_some() || controls.is_some();
+    let as_made = stays.then(|| spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect());
     estate.zones.push(Zone {
         object: object.map(|object| (object, away.then(|| "an earlier run".to_owned()))),
+        controls: controls.map(|of| (of, estate.active.clone())),
         as_made,
         reference,
         records: spec.records.clone(),

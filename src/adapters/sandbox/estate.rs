@@ -11,9 +11,9 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
-    State, WroteState, kept,
+    State, WroteState,
 };
-use crate::model::target::{DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::model::target::{ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
 
@@ -69,7 +69,9 @@ pub(super) struct Zone {
     pub(super) cached: Vec<RecordSet>,
     /// The object that moves it, and who put it there.
     pub(super) object: Option<(ObjectRef, Option<String>)>,
-    /// Where an object moves it: the record sets, which stay as they are. `sets` are then those that would answer the same.
+    /// The routing controls that move it, and the one that is `On`.
+    pub(super) controls: Option<(ControlsRef, SiteName)>,
+    /// Where something moves it: the record sets, which stay as they are. `sets` are then those that would answer the same.
     pub(super) as_made: Option<Vec<RecordSet>>,
     pub(super) changes: BTreeMap<String, ChangeState>,
 }
@@ -194,18 +196,6 @@ impl Estate {
             self.note_users();
         }
         self.now = self.now.max(to);
-    }
-
-    /// Name servers answer by a zone's sets from now on.
-    pub(super) fn publish(&mut self, zone: usize) {
-        let (seed, static_too) = (self.seed, self.serves_static_only);
-        let of = &mut self.zones[zone];
-        let ttl = kept(&of.cached);
-        of.published = of.sets.clone();
-        of.follow(static_too);
-        // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
-        let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
-        self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
     }
 
     fn happen(&mut self, transition: Transition) {
@@ -510,6 +500,7 @@ impl Estate {
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
             Action::Signal(signal) => self.signal(signal),
+            Action::Route(route) => self.route(route),
             Action::Write(write) => self.write(write),
             Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
@@ -553,6 +544,7 @@ impl Estate {
                 State::Records(RecordsState { sets: sets.iter().filter(asked).cloned().collect() })
             }),
             Target::Signal(object) => self.watched(object).map(State::Signal),
+            Target::Controls(of) => self.turned(of).map(State::Controls),
             Target::Answers { names } => Some(State::Answers(self.name_servers(names))),
             Target::Change { zone, id } => {
                 self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))

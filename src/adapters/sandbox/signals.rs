@@ -1,12 +1,12 @@
-//! Names that follow an object: health checks notice it after a while, and name servers answer by them.
+//! Names that follow an object or routing controls: health checks notice after a while, and name servers answer by them.
 
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::{Signal, Wanted};
+use crate::model::action::{Route, Signal, Wanted};
 use crate::model::ids::SiteName;
-use crate::model::state::{AnswersState, RecordAnswer, ServerAnswer, SignalState};
-use crate::model::target::ObjectRef;
+use crate::model::state::{AnswersState, ControlsState, RecordAnswer, ServerAnswer, SignalState, kept};
+use crate::model::target::{ControlsRef, ObjectRef};
 use crate::model::time::Dur;
 
 impl Estate {
@@ -30,11 +30,43 @@ impl Estate {
     /// The health check changed its mind: name servers answer by it, and resolvers when what they have expires.
     pub(super) fn noticed(&mut self, i: usize) {
         let home = self.home.clone();
-        let Some((object, holder)) = &self.zones[i].object else { return };
-        let to = if holder.is_some() { SiteName::new(object.place.name.as_str()) } else { home.clone() };
+        let to = match (&self.zones[i].object, &self.zones[i].controls) {
+            (Some((object, Some(_))), _) => SiteName::new(object.place.name.as_str()),
+            (None, Some((_, on))) => on.clone(),
+            _ => home.clone(),
+        };
         self.zones[i].sets =
             self.zones[i].records.iter().flat_map(|r| r.sets_when_active(&to, &home)).collect();
         self.publish(i);
+    }
+
+    /// All of them or none: one is `On`.
+    pub(super) fn route(&mut self, route: &Route) -> Answer {
+        let missing = || ("ResourceNotFoundException", "there are no such controls".to_owned());
+        let i =
+            self.zones.iter().position(|z| z.controls.as_ref().is_some_and(|(of, _)| *of == route.controls));
+        let i = i.ok_or_else(missing)?;
+        self.zones[i].controls = Some((route.controls.clone(), route.to.clone()));
+        let noticed = Dur(1_000 + roll(self.seed, &["turned", route.to.as_str()], 9_000));
+        self.schedule(self.now + noticed, Transition::Noticed(i));
+        Ok(None)
+    }
+
+    pub(super) fn turned(&self, of: &ControlsRef) -> Option<ControlsState> {
+        let (_, to) = self.zones.iter().filter_map(|z| z.controls.as_ref()).find(|(there, _)| there == of)?;
+        Some(ControlsState { on: of.controls.keys().map(|site| (site.clone(), site == to)).collect() })
+    }
+
+    /// Name servers answer by a zone's sets from now on.
+    pub(super) fn publish(&mut self, zone: usize) {
+        let (seed, static_too) = (self.seed, self.serves_static_only);
+        let of = &mut self.zones[zone];
+        let ttl = kept(&of.cached);
+        of.published = of.sets.clone();
+        of.follow(static_too);
+        // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
+        let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
+        self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
     }
 
     pub(super) fn watched(&self, object: &ObjectRef) -> Option<SignalState> {

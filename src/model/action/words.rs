@@ -36,6 +36,7 @@ impl fmt::Display for Action {
             Self::Signal(s) => {
                 write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
             }
+            Self::Route(r) => write!(f, "turn the routing control of {} On, and all others Off", r.to),
             Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
             Self::Write(Write::Guard { component, instead_of: Some(other), .. }) => {
                 write!(f, "take the guard of {component} over from {other}")

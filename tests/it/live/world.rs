@@ -564,7 +564,9 @@ fn a_dark_region_is_asked_for_nothing_but_its_fence() {
     }
     assert!(sent.iter().any(|f| f["port"] == 5432) && sent.iter().any(|f| f["port"] == 443), "{packets:#}");
     let total = |of: &str| packets["totals"][of]["west>east"].as_u64().unwrap_or(0);
-    assert_eq!(total("replies"), total("dropped"), "an answer came out of the dark: {packets:#}");
+    // Its servers ask for things of their own (the archive is in the other region), and that is lost, too.
+    let out = total("replies") + total("sent");
+    assert_eq!(out, total("dropped"), "something came out of the dark: {packets:#}");
     // A call that vanishes is given up after 10 s: the promotion was begun before the first of them was.
     let steps = report["steps"].as_array().unwrap();
     let promoted = steps.iter().find(|s| s["id"] == "promote.db").unwrap();

@@ -1,0 +1,138 @@
+//! Routing controls of Amazon Application Recovery Controller: their states, at whichever endpoint of the cluster answers.
+//!
+//! Source: Amazon ARC Developer Guide, «Best practices for routing control»: the data plane only, endpoints and ARNs kept at hand,
+//! and each endpoint tried in turn.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_route53recoverycluster::types::{RoutingControlState, UpdateRoutingControlStateEntry};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::Aws;
+use super::error::Failure;
+use crate::inventory::Observation;
+use crate::model::action::Route;
+use crate::model::ids::SiteName;
+use crate::model::state::{ControlsState, State};
+use crate::model::target::ControlsRef;
+use crate::model::time::Dur;
+
+const SERVICE: &str = "route53-recovery-cluster";
+/// How long one endpoint is waited for alone before the next is asked, too.
+const ALONE: Dur = Dur::secs(1);
+/// What an endpoint says that cannot take calls now; another one can.
+const ELSEWHERE: &[&str] = &["EndpointTemporarilyUnavailableException", "InternalServerException"];
+
+impl Aws {
+    /// Which controls are `On`: what the first endpoint that answers says.
+    pub(super) async fn controls(&self, of: &ControlsRef) -> Observation {
+        let began = self.now();
+        let mut wait = Dur::ZERO;
+        let mut asks: FuturesUnordered<_> = self
+            .endpoints(of)
+            .into_iter()
+            .map(|(region, url)| {
+                let at = began + wait;
+                wait = wait.plus(ALONE);
+                async move {
+                    self.world.sleep_until(at).await;
+                    self.states(of, region, url).await.map_err(|failure| (region, failure))
+                }
+            })
+            .collect();
+        let (mut said, mut silent) = (None, Vec::new());
+        while let Some(answer) = asks.next().await {
+            match answer {
+                Ok(on) => return self.seen(State::Controls(ControlsState { on }), SERVICE),
+                Err((region, failure)) if of_the_endpoint(&failure) => {
+                    silent.push(format!("{region}: {failure}"))
+                }
+                // What one says of the call or of the caller all would say.
+                Err((_, failure)) => {
+                    said = Some(failure);
+                    break;
+                }
+            }
+        }
+        said.unwrap_or_else(|| Failure::NotSent(format!("no endpoint answers: {}", silent.join("; "))))
+            .observation(self.now())
+    }
+
+    async fn states(
+        &self,
+        of: &ControlsRef,
+        region: &str,
+        url: &str,
+    ) -> Result<BTreeMap<SiteName, bool>, Failure> {
+        let client = self.site(&of.place).await.cluster(region, url);
+        let asks = of.controls.iter().map(|(site, arn)| {
+            let call = client.get_routing_control_state().routing_control_arn(arn).send();
+            async move {
+                let answer = self.once(SERVICE, &of.place, call).await?;
+                match answer.routing_control_state() {
+                    RoutingControlState::On => Ok((site.clone(), true)),
+                    RoutingControlState::Off => Ok((site.clone(), false)),
+                    other => Err(Failure::Unclear(format!("the control of {site} is `{}`", other.as_str()))),
+                }
+            }
+        });
+        futures_util::future::try_join_all(asks).await.map(|all| all.into_iter().collect())
+    }
+
+    /// One is turned `On` and all others `Off` in one call, at the first endpoint that takes it. No safety rule is overridden.
+    pub(super) async fn route(&self, route: &Route) -> Result<Option<String>, Failure> {
+        let (of, mut doubt, mut silent) = (&route.controls, false, Vec::new());
+        let entries = entries(route)?;
+        for (region, url) in self.endpoints(of) {
+            let client = self.site(&of.place).await.cluster(region, url);
+            let call = client
+                .update_routing_control_states()
+                .set_update_routing_control_state_entries(Some(entries.clone()))
+                .send();
+            match self.once(SERVICE, &of.place, call).await {
+                Ok(_) => return Ok(None),
+                Err(failure) if of_the_endpoint(&failure) => {
+                    doubt |= !matches!(failure, Failure::NotSent(_));
+                    silent.push(format!("{region}: {failure}"));
+                }
+                // An earlier endpoint may have taken it, and this one says no because of that.
+                Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let why = format!("no endpoint took it: {}", silent.join("; "));
+        Err(if doubt { Failure::Unclear(why) } else { Failure::NotSent(why) })
+    }
+
+    /// The one in the region that is recovered to comes first: it is the one that is known to be reached.
+    fn endpoints<'c>(&self, of: &'c ControlsRef) -> Vec<(&'c str, &'c str)> {
+        let near = self.recovery.as_ref().map(|p| p.region.as_str());
+        let mut all: Vec<_> = of.endpoints.iter().map(|(r, u)| (r.as_str(), u.as_str())).collect();
+        all.sort_by_key(|(region, _)| Some(*region) != near);
+        all
+    }
+}
+
+/// Whether another endpoint may say something else.
+fn of_the_endpoint(failure: &Failure) -> bool {
+    match failure {
+        Failure::NotSent(_) | Failure::Unclear(_) => true,
+        Failure::Code { code, status, .. } => {
+            *status >= 500 || ELSEWHERE.contains(&code.as_str()) || failure.is_throttling()
+        }
+        Failure::Unauthenticated(_) => false,
+    }
+}
+
+fn entries(route: &Route) -> Result<Vec<UpdateRoutingControlStateEntry>, Failure> {
+    let entry = |(site, on): (SiteName, bool)| {
+        let state = if on { RoutingControlState::On } else { RoutingControlState::Off };
+        UpdateRoutingControlStateEntry::builder()
+            .set_routing_control_arn(route.controls.controls.get(&site).cloned())
+            .routing_control_state(state)
+            .build()
+            .map_err(|e| Failure::never("RoutingControlEntry", e.to_string()))
+    };
+    route.wanted().into_iter().map(entry).collect()
+}

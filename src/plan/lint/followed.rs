@@ -1,0 +1,182 @@
+//! Record sets that nobody changes on the day: what they follow has to be there, and they have to follow it.
+
+use super::Lint;
+use crate::model::ids::SiteName;
+use crate::model::state::RecordAnswer;
+use crate::model::target::bucket_and_key;
+use crate::plan::finding::Span;
+use crate::plan::types::{
+    Component, Policy, Record, Route53, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
+};
+
+/// Endpoints that every cluster has, each in a region of its own (AWS, Amazon Application Recovery Controller, «Routing control»).
+const ENDPOINTS: usize = 5;
+/// Controls that one call may change (Amazon ARC, «Quotas»).
+const MOST_CONTROLS: usize = 10;
+
+impl Lint<'_> {
+    /// An object that health checks watch, and record sets that follow them.
+    pub(super) fn object(&mut self, zone: &Route53, object: &Spanned<SwitchObject>) {
+        let (of, home) = (&object.value, self.plan.home.value.clone());
+        let named = bucket_and_key(&of.url).is_some();
+        let elsewhere = of.site != home && self.plan.sites.contains_key(&of.site);
+        if !named || !elsewhere {
+            let wrong = match named {
+                false => format!("`{}` is no s3://bucket/key", of.url),
+                true => format!("`{}` is {home}, or no site of the plan", of.site),
+            };
+            self.error(
+                "switch-object-unusable",
+                object.span,
+                wrong,
+                "users are sent to the standby's site for as long as the object is there: it has to be in that site, which is not `home`",
+                "`object: {url: \"s3://bucket/key\", site: SITE}`",
+            );
+            return;
+        }
+        let same = |c: &&Component| match &c.spec {
+            Spec::Route53(other) => matches!(&other.switch, SwitchBy::Object(o) if o.value.url == of.url),
+            _ => false,
+        };
+        if self.plan.components.values().filter(same).count() > 1 {
+            self.error(
+                "switch-object-unusable",
+                object.span,
+                format!("`{}` moves the names of two components", of.url),
+                "the first that is ready would send the users of both, before the database of the other is",
+                "an object and a health check for each",
+            );
+        }
+        if zone.records.is_empty() {
+            self.unwatched(object.span, "there is no name that follows the object".to_owned());
+        }
+        for record in &zone.records {
+            if let Some(why) = does_not_follow(record, &home, &of.site) {
+                self.unwatched(record.span, format!("{} does not follow the object: {why}", record.name));
+            }
+        }
+    }
+
+    fn unwatched(&mut self, span: Span, what: String) {
+        self.error(
+            "switch-object-unwatched",
+            span,
+            what,
+            "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted, and nothing else may move users",
+            "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
+        );
+    }
+
+    /// Routing controls, and record sets whose health checks are as they say.
+    pub(super) fn controls(&mut self, zone: &Route53, of: &Spanned<SwitchControls>) {
+        let SwitchControls { endpoints, controls } = &of.value;
+        for what in controls_unusable(self.plan.sites.keys(), &of.value) {
+            self.error(
+                "switch-controls-unusable",
+                of.span,
+                what,
+                "on that day nobody asks a control plane where the cluster is: its endpoints and the ARNs stand in the plan",
+                "`cluster: {endpoints: {us-east-1: \"https://...\", ...}, controls: {SITE: \"arn:aws:route53-recovery-control::...\"}}`; aws route53-recovery-control-config describe-cluster lists the endpoints",
+            );
+        }
+        if !endpoints.is_empty() && endpoints.len() != ENDPOINTS {
+            self.warn(
+                "switch-controls-few-endpoints",
+                Some(of.span),
+                format!("{} of the cluster's {ENDPOINTS} endpoints are named", endpoints.len()),
+                "each is in a region of its own, and takes calls while others do not",
+                "all five, as describe-cluster lists them",
+            );
+        }
+        for record in &zone.records {
+            if let Some(why) = does_not_follow_controls(record, controls.keys()) {
+                self.error(
+                    "switch-controls-unwatched",
+                    record.span,
+                    format!("{} does not follow the routing controls: {why}", record.name),
+                    "nobody changes record sets on that day: each site's set needs the health check of its routing control beforehand",
+                    "`policy: failover`, with `health_check:` (type RECOVERY_CONTROL, one for each control) at every site",
+                );
+            }
+        }
+    }
+}
+
+fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchControls) -> Vec<String> {
+    let sites: Vec<_> = sites.collect();
+    let mut wrong = Vec::new();
+    if of.endpoints.is_empty() {
+        wrong.push("no endpoint of the cluster is named".to_owned());
+    }
+    let no_url = of.endpoints.values().filter(|u| !u.starts_with("https://") && !u.starts_with("http://"));
+    wrong.extend(no_url.map(|url| format!("`{url}` is no endpoint's URL")));
+    if of.controls.len() < 2 {
+        wrong.push("fewer than two sites have a routing control".to_owned());
+    }
+    if of.controls.len() > MOST_CONTROLS {
+        wrong.push(format!("{} routing controls: one call changes {MOST_CONTROLS}", of.controls.len()));
+    }
+    let unknown = of.controls.keys().filter(|s| !sites.contains(s));
+    wrong.extend(unknown.map(|site| format!("`{site}` is no site of the plan")));
+    let is_arn = |arn: &str| {
+        arn.starts_with("arn:")
+            && arn.contains(":route53-recovery-control:")
+            && arn.contains("/routingcontrol/")
+    };
+    let no_arn = of.controls.values().filter(|arn| !is_arn(arn));
+    wrong.extend(no_arn.map(|arn| format!("`{arn}` is no routing control's ARN")));
+    let mut arns: Vec<_> = of.controls.values().collect();
+    arns.sort();
+    arns.dedup();
+    if arns.len() < of.controls.len() {
+        wrong.push("two sites have the same routing control".to_owned());
+    }
+    wrong
+}
+
+/// Why a name would not go where the controls say, if it would not.
+fn does_not_follow_controls<'a>(
+    record: &Record,
+    sites: impl Iterator<Item = &'a SiteName>,
+) -> Option<&'static str> {
+    let sites: Vec<_> = sites.collect();
+    let mut checks: Vec<_> = record.at.values().map(|at| at.health_check.as_ref()).collect();
+    checks.sort();
+    checks.dedup();
+    let by_itself =
+        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
+    match () {
+        () if record.policy != Policy::Failover => Some("its policy is not failover"),
+        () if record.at.values().any(|at| by_itself(&at.answer)) => {
+            Some("the health of an alias would move users by itself")
+        }
+        () if record.at.len() != 2 => Some("it has not two answers"),
+        () if record.at.keys().any(|s| !sites.contains(&s)) => Some("a site of it has no routing control"),
+        () if record.at.values().any(|at| at.health_check.is_none()) => Some("an answer has no health check"),
+        () if checks.len() < record.at.len() => Some("its answers have the same health check"),
+        () if record.at.values().filter(|at| at.primary).count() != 1 => {
+            Some("not one of its answers is the primary")
+        }
+        () => None,
+    }
+}
+
+/// Why a name is not moved by an object, or by something else, too.
+fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<&'static str> {
+    let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
+        return Some("it has no answer at home, or none at the object's site");
+    };
+    let by_itself =
+        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
+    match () {
+        () if record.policy != Policy::Failover => Some("its policy is not failover"),
+        () if record.at.len() > 2 => Some("it has more than two answers"),
+        () if !primary.primary || secondary.primary => Some("home is not its only primary"),
+        () if primary.health_check.is_none() => Some("its primary has no health check"),
+        () if secondary.health_check.is_some() => {
+            Some("its secondary has a health check, which would send users home by itself")
+        }
+        () if by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
+        () => None,
+    }
+}

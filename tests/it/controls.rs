@@ -1,0 +1,151 @@
+//! Names that follow routing controls: how a run moves them, and what is refused.
+
+use drctl::model::action::{Action, Route, Undo};
+use drctl::model::event::{Outcome, What};
+use drctl::model::ids::SiteName;
+use drctl::model::runbook::Intent;
+use drctl::run::state::Mode;
+
+use crate::cli::Folder;
+use crate::resume::events;
+use crate::rig::{Rig, plan};
+
+const PLAN: &str = r#"plan: shop
+objectives: {rto: 15m, rpo: 1m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}}
+connections: {dns: {}}
+home: west
+components:
+  db:
+    kind: aws.rds
+    fence: [sql, security_group]
+    at:
+      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
+      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
+    verify: {sql_write: {table: drctl_canary}}
+  www:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    switch: arc_routing_control
+    cluster:
+      endpoints:
+        us-east-1: "https://a.route53-recovery-cluster.us-east-1.amazonaws.com/v1"
+        us-west-2: "https://b.route53-recovery-cluster.us-west-2.amazonaws.com/v1"
+        eu-west-1: "https://c.route53-recovery-cluster.eu-west-1.amazonaws.com/v1"
+        ap-northeast-1: "https://d.route53-recovery-cluster.ap-northeast-1.amazonaws.com/v1"
+        ap-southeast-2: "https://e.route53-recovery-cluster.ap-southeast-2.amazonaws.com/v1"
+      controls:
+        west: "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/aaaa"
+        east: "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/bbbb"
+    records:
+      - name: www.shop.example
+        type: A
+        ttl: 60s
+        policy: failover
+        at:
+          west: {set: w, values: [192.0.2.1], role: primary, health_check: hc-1}
+          east: {set: e, values: [198.51.100.1], role: secondary, health_check: hc-2}
+probes:
+  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
+watch: {for: 1m}
+"#;
+
+fn rig(intent: Intent, scenario: &str) -> Rig {
+    Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
+}
+
+#[test]
+fn users_follow_the_controls_there_and_back() {
+    for (intent, scenario) in
+        [(Intent::Failover, "region-lost"), (Intent::Switchover, "calm"), (Intent::Failback, "away")]
+    {
+        let done = rig(intent, scenario).rehearse().unwrap();
+        let state = &done.ended.state;
+        assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
+        let finished = |step: &str| {
+            let ends = |w: &What| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step);
+            events(&done).iter().position(|e| ends(&e.what)).unwrap_or_else(|| panic!("{step}"))
+        };
+        assert!(finished("verify.db") < finished("switch.www"), "{intent}");
+        assert!(finished("switch.www") < finished("served.www"), "{intent}");
+        assert!(finished("served.www") < finished("confirm.app"), "{intent}");
+        assert!(done.truth.turns.last().is_some_and(|(_, served)| *served), "{intent}: users fail");
+    }
+}
+
+#[test]
+fn a_move_that_is_called_off_turns_them_back() {
+    // Without a database there is no promotion, which nobody takes back.
+    let (head, tail) = (PLAN.find("  db:").unwrap(), PLAN.find("  www:").unwrap());
+    let names = format!("{}{}", &PLAN[..head], &PLAN[tail..]).replace("    needs: [db]\n", "");
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names), "calm", 1) };
+    let done = rig.rehearse().unwrap();
+    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "switch.www");
+    let n = events(&done).iter().position(|e| called(&e.what)).unwrap() + 1;
+    let at = events(&done)[n - 1].at;
+    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (_, during) = rig.second(&done.records[..n], &notes, &[], Some(1)).unwrap();
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    let controls =
+        |seen: &crate::rig::Seen| serde_json::to_value(&seen["controls/dns/www"]).unwrap()["on"].clone();
+    assert_eq!(controls(&during), serde_json::json!({"west": false, "east": true}));
+    assert_eq!(controls(&seen), serde_json::json!({"west": true, "east": false}), "{:?}", back.ended.stop);
+}
+
+/// Where several were `On`, or none was, nobody knows where back is.
+#[test]
+fn only_one_that_was_on_can_be_turned_back_to() {
+    let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
+    let find = |a: &Action| if let Action::Route(r) = a { Some(r.clone()) } else { None };
+    let route = done.ended.state.runbook.steps.iter().find_map(|s| find(&s.action)).unwrap();
+    let [west, east] = ["west", "east"].map(SiteName::new);
+    assert_eq!(route.wanted(), [(west.clone(), false), (east.clone(), true)].into());
+    let back = route.reversed().unwrap();
+    assert_eq!((back.to, back.from), (west.clone(), route.wanted()));
+    for on in [true, false] {
+        let from = [(west.clone(), on), (east.clone(), on)].into();
+        let other = Route { from, ..route.clone() };
+        assert!(matches!(Action::Route(other).undo(), Undo::Nothing));
+    }
+}
+
+#[test]
+fn a_plan_whose_controls_would_not_move_users_is_an_error() {
+    for (from, to, rule, code) in [
+        (
+            "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/aaaa",
+            "west-control",
+            "switch-controls-unusable",
+            2,
+        ),
+        ("routingcontrol/aaaa", "routingcontrol/bbbb", "switch-controls-unusable", 2),
+        ("        east: \"arn", "        north: \"arn", "switch-controls-unusable", 2),
+        ("https://a.route53", "a.route53", "switch-controls-unusable", 2),
+        ("policy: failover", "policy: weighted", "switch-controls-unwatched", 2),
+        (", health_check: hc-2", "", "switch-controls-unwatched", 2),
+        ("health_check: hc-2", "health_check: hc-1", "switch-controls-unwatched", 2),
+        ("role: secondary", "role: primary", "switch-controls-unwatched", 2),
+        (
+            "values: [198.51.100.1]",
+            "alias: {name: lb.example, zone: Z9, evaluate_health: true}",
+            "switch-controls-unwatched",
+            2,
+        ),
+        ("        ap-southeast-2: \"https://e", "        #", "switch-controls-few-endpoints", 0),
+    ] {
+        let text = PLAN.replace(from, to);
+        assert_ne!(text, PLAN, "{from}");
+        let folder = Folder::empty();
+        std::fs::create_dir(folder.path().join("plans")).unwrap();
+        std::fs::write(folder.path().join("plans/shop.yaml"), text).unwrap();
+        let (ended, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
+        assert!(ended == code && format!("{out}{err}").contains(rule), "{to}: {ended} {out} {err}");
+    }
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/shop.yaml"), PLAN).unwrap();
+    let (code, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
+    assert!(code == 0 && !format!("{out}{err}").contains("switch-controls"), "{code} {out} {err}");
+}
