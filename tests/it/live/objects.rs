@@ -6,7 +6,7 @@ use super::control;
 use super::world::World;
 
 /// Route 53's API is down for this world's account.
-fn control_plane_down(world: &World) {
+pub(super) fn control_plane_down(world: &World) {
     let account = world.aws["account"].as_str().unwrap();
     let fault = format!(
         r#"{{"service": "route53", "account": "{account}", "code": "ServiceUnavailable", "status": 503, "calls": null}}"#
@@ -14,7 +14,7 @@ fn control_plane_down(world: &World) {
     control(super::localstack(), "faults", &fault);
 }
 
-fn answers(report: &Value, step: &str) -> String {
+pub(super) fn answers(report: &Value, step: &str) -> String {
     let found = report["steps"].as_array().unwrap().iter().find(|s| s["id"] == step);
     found.unwrap_or_else(|| panic!("no step {step}: {report:#}"))["state"].as_str().unwrap().to_owned()
 }

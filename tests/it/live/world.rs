@@ -120,23 +120,44 @@ impl World {
 
     /// As `plan`, with its names moved by an object.
     pub(super) fn by_object(&self, made: &Value) -> String {
+        let of = |key: &str| made[key].as_str().unwrap();
+        let how = format!("health_object\n    object: {{url: \"{}\", site: east}}", of("url"));
+        self.followed(&how, [Some(of("health_check")), None])
+    }
+
+    /// As `plan`, with its names moved by routing controls.
+    pub(super) fn by_controls(&self, made: &Value) -> String {
+        let how = format!(
+            "arc_routing_control\n    cluster: {{endpoints: {}, controls: {}}}",
+            made["endpoints"], made["controls"]
+        );
+        self.followed(&how, ["west", "east"].map(|region| made["health_checks"][region].as_str()))
+    }
+
+    /// With record sets that stay as they are, each of them with its health check.
+    fn followed(&self, how: &str, [west, east]: [Option<&str>; 2]) -> String {
         let plan = self.plan();
         let at = plan.find("  www:\n").unwrap();
         let (head, rest) = plan.split_at(at);
         let tail = &rest[rest.find("probes:").unwrap()..];
-        let of = |key: &str| made[key].as_str().unwrap();
         let record = |name: &str, key: &str| {
-            let (west, east) = (self.of("west", key), self.of("east", key));
+            let set = |region: &str, role: &str, check: Option<&str>| {
+                let check = check.map_or_else(String::new, |c| format!(", health_check: {c}"));
+                format!(
+                    "{region}: {{set: {region}, values: [{}], role: {role}{check}}}",
+                    self.of(region, key)
+                )
+            };
             format!(
-                "      - {{name: {}, type: A, ttl: 5s, policy: failover, at: {{west: {{set: west, values: [{west}], role: primary, health_check: {}}}, east: {{set: east, values: [{east}], role: secondary}}}}}}\n",
+                "      - {{name: {}, type: A, ttl: 5s, policy: failover, at: {{{}, {}}}}}\n",
                 self.made["names"][name].as_str().unwrap(),
-                of("health_check")
+                set("west", "primary", west),
+                set("east", "secondary", east),
             )
         };
         format!(
-            "{head}  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    switch: health_object\n    object: {{url: \"{}\", site: east}}\n    records:\n{}{}{tail}",
+            "{head}  www:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: {}\n    switch: {how}\n    records:\n{}{}{tail}",
             self.aws["zone"].as_str().unwrap(),
-            of("url"),
             record("www", "web"),
             record("db", "db"),
         )
@@ -265,7 +286,7 @@ impl Drop for Client {
     }
 }
 
-const WAIVE: &[&str] = &[
+pub(super) const WAIVE: &[&str] = &[
     "failover",
     "shop",
     "--to",
