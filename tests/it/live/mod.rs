@@ -7,6 +7,7 @@ mod controls;
 mod dark;
 mod faults;
 mod fleet;
+mod independence;
 mod kills;
 #[cfg(feature = "postgres")]
 mod managed_restore;
