@@ -248,6 +248,10 @@ pub fn follows_what_is_fenced(
         db.id
     );
     let what = "a replica of that instance, or a plan that names the replica's source";
-    draft.refuse(Refusal::new(Rule::OtherSource, Some(name), facts, what));
-    input.waived(Rule::OtherSource, Some(name))
+    let failover = input.request.intent == Intent::Failover;
+    let rule = if failover { Rule::OtherSource } else { Rule::NotRecoverable };
+    let rpo =
+        input.plan.components.get(name).and_then(|c| c.objectives).unwrap_or(input.plan.objectives).rpo_ms;
+    draft.refuse(Refusal::new(rule, Some(name), facts, what).with_bound(&rpo.to_string()));
+    failover && input.waived(rule, Some(name))
 }

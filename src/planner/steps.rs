@@ -30,7 +30,7 @@ pub struct Draft<'a> {
     /// Proof of the run that this one continues, as far as it stands.
     pub inherits: Vec<Inherited>,
     /// Record sets of components as they are once their TTL is lowered, and what waits until resolvers know.
-    pub lowered: BTreeMap<ComponentName, (Vec<RecordSet>, StepId)>,
+    pub lowered: BTreeMap<ComponentName, (Vec<RecordSet>, Vec<StepId>)>,
     steps: Vec<Step>,
 }
 

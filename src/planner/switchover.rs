@@ -235,14 +235,18 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
     let capacity: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
     let approvals = draft.approvals(Phase::Promote);
-    let expired = draft.lowered.values().map(|(_, expired)| expired.clone()).collect();
-    let mut ready = [capacity, approvals.clone(), expired].concat();
+    let expired: Vec<StepId> = draft.lowered.values().flat_map(|(_, expired)| expired.clone()).collect();
+    let mut ready = [capacity, approvals.clone(), expired.clone()].concat();
     for (store, _) in &moved {
         let rejoined = first_rejoined(draft, store.component);
         // After people have said yes, and right before writes end.
-        let needs =
-            [guards[&store.component.name].clone(), approvals.clone(), rejoined.into_iter().collect()]
-                .concat();
+        let needs = [
+            guards[&store.component.name].clone(),
+            approvals.clone(),
+            rejoined.into_iter().collect(),
+            expired.clone(),
+        ]
+        .concat();
         ready.push(stores::ready(draft, store, &needs));
     }
     let specs: BTreeMap<ComponentName, &Database> =

@@ -9,7 +9,7 @@ use crate::inventory::{Known, targets};
 use crate::model::action::{Action, Check, RecordChange, Route, Signal, Switch};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
-use crate::model::state::{RecordAnswer, RecordSet, kept};
+use crate::model::state::{ControlsState, RecordAnswer, RecordSet, kept};
 use crate::model::target::Target;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
@@ -62,14 +62,14 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let lowered = draft.lowered.get(name).cloned();
     let (there, expired) = match &lowered {
-        Some((sets, expired)) => (sets.as_slice(), Some(expired.clone())),
-        None => (known.value().map_or(&[][..], Vec::as_slice), None),
+        Some((sets, expired)) => (sets.as_slice(), expired.as_slice()),
+        None => (known.value().map_or(&[][..], Vec::as_slice), &[][..]),
     };
     let changes = record_changes(spec, there, to, home);
     let asked = ttl::wanted(spec, to, home, |record| changes.iter().any(|c| set_name(c) == record.name));
     let before = changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()));
     let old_ttl = kept(before);
-    let needs = [needs, expired.as_slice()].concat();
+    let needs = [needs, expired].concat();
     let ids = push_batches(draft, name, Phase::Redirect, "switch", Switch { zone, changes }, &needs);
     if !ids.is_empty() {
         ttl::tail(draft, name, asked, old_ttl, &ids);
@@ -155,9 +155,11 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
     let Some(controls) = targets::controls(input.plan, name, spec) else { return Vec::new() };
-    if !controls.controls.contains_key(&to) {
-        let facts = format!("`{name}` has no routing control for {to}");
-        let what = format!("its control under `cluster: controls: {to}:`");
+    let answers = !spec.records.is_empty() && spec.records.iter().all(|r| r.at.contains_key(&to));
+    if !controls.controls.contains_key(&to) || !answers {
+        let facts = format!("`{name}` has no routing control for {to}, or a name without an answer there");
+        let what =
+            format!("its control under `cluster: controls: {to}:`, and `{to}:` under `at:` of each record");
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Vec::new();
     }
@@ -168,12 +170,14 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
         return Vec::new();
     }
     let known = input.estate.controls(&target, input.now);
+    let was = known.value().and_then(ControlsState::leads_to).cloned();
+    let back = was.or_else(|| draft.from.clone()).filter(|back| controls.controls.contains_key(back));
     let from = known.value().map(|seen| seen.on.clone()).unwrap_or_default();
     let mut switch = step(
         &format!("switch.{name}"),
         Phase::Redirect,
         Some(name),
-        Action::Route(Route { controls, to, from }),
+        Action::Route(Route { controls, to, from, back }),
     );
     switch.needs = all(needs);
     let switch = draft.push(switch);
@@ -220,11 +224,22 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
         }
     }
     let Some(there) = known.value() else { return };
-    // How long resolvers keep an answer decides nothing about where it leads.
-    let there: Vec<RecordSet> = there.iter().map(|s| s.with_ttl(0)).collect();
-    let differs = record_changes(spec, &there, home, home)
+    // How long resolvers keep an answer decides nothing about where it leads; nor does what the site that is left would answer.
+    let to = &input.request.to;
+    let answers_there = |set: &RecordSet| {
+        let record = spec.records.iter().find(|r| r.name == set.name && r.rtype == set.rtype);
+        record.and_then(|r| r.at.get(to)).is_some_and(|at| at.set == set.set_identifier)
+    };
+    let plain = |set: &RecordSet| match answers_there(set) {
+        true => set.with_ttl(0),
+        false => {
+            let answer = RecordAnswer::Values { ttl_s: 0, values: Vec::new() };
+            RecordSet { answer, ..set.clone() }
+        }
+    };
+    let differs = record_changes(spec, there, home, home)
         .into_iter()
-        .find(|change| change.before.as_ref() != change.after.as_ref().map(|s| s.with_ttl(0)).as_ref());
+        .find(|change| change.before.as_ref().map(plain) != change.after.as_ref().map(plain));
     let Some(change) = differs else { return };
     let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
     let facts = format!("{} is {is}, and would not follow {what} of `{name}`", set_name(&change));

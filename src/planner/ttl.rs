@@ -37,10 +37,24 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
         return;
     };
     // What is not seen now cannot be named exactly.
-    let Known::Fresh(there) = input.estate.records(&target, input.now) else { return };
-    let moves = record_changes(spec, there, &input.request.to, &input.plan.home.value);
+    let Known::Fresh(there) = input.estate.records(&target, input.now) else {
+        draft
+            .notes
+            .push(format!("record sets of `{name}` were not seen just now: their TTL is not lowered before"));
+        return;
+    };
+    let (to, home) = (&input.request.to, &input.plan.home.value);
+    let moves = record_changes(spec, there, to, home);
+    let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
+    let same = |a: &RecordSet, b: &RecordSet| a.name == b.name && a.rtype == b.rtype;
+    // Sets of one name have one TTL, and nobody here would give those that the plan does not know theirs back.
+    let foreign = |set: &RecordSet| {
+        let known =
+            |s: &RecordSet| planned.iter().any(|p| same(p, s) && p.set_identifier == s.set_identifier);
+        there.iter().any(|s| same(s, set) && !known(s))
+    };
     let low = |set: &RecordSet| {
-        let named = moves.iter().any(|c| set_name(c) == set.name);
+        let named = moves.iter().any(|c| set_name(c) == set.name) && !foreign(set);
         let after = if named && set.ttl_s() > Some(LOW_S) { set.with_ttl(LOW_S) } else { set.clone() };
         RecordChange { before: Some(set.clone()), after: Some(after) }
     };
@@ -52,13 +66,17 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     }
     let switch = Switch { zone, changes };
     let old = switch.old_ttl();
-    let set = push_batches(draft, name, Phase::Preflight, "ttl", switch, needs);
+    let set = push_batches(draft, name, Phase::Preflight, "ttl", switch.clone(), needs);
     let until = Some(format!("resolvers have the TTL of {LOW_S}s"));
     let action = Action::Wait { duration_ms: old, until };
     let mut wait = step(&format!("expire.{name}"), Phase::Preflight, Some(name), action);
     wait.needs = all(&set);
     let wait = draft.push(wait);
-    draft.lowered.insert(name.clone(), (lowered, wait));
+    // Somebody else's loop may have given them their TTL back meanwhile. What moves users names them exactly, when writes have ended:
+    // a set that is not as it should be then is found out before.
+    let stands =
+        push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
+    draft.lowered.insert(name.clone(), (lowered, stands));
 }
 
 /// Asks name servers and resolvers until none has the old answer, for as long as it may be kept.
@@ -67,9 +85,9 @@ pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old
         return;
     }
     let check = Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(old_ttl) });
-    let mut step = step(&format!("resolvers.{name}"), Phase::Confirm, Some(name), check);
+    // Users are confirmed to be served without it, and plans that begin after this one do not wait for it.
+    let mut step = step(&format!("resolvers.{name}"), Phase::Watch, Some(name), check);
     step.needs = all(needs);
-    // Users are served by then, all but those who keep the old answer.
     step.on_failure = OnFailure::Continue;
     draft.push(step);
 }

@@ -1,18 +1,22 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, FenceMethod, Switch};
+use crate::model::action::{Action, FenceMethod, Scale, Switch};
 use crate::model::event::End;
+use crate::model::ids::SiteName;
 use crate::model::restore::Part;
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::model::target::Engine;
 use crate::run::RunState;
 use crate::run::state::Status;
+
+/// What Terraform calls a record set.
+const RECORD: &str = "aws_route53_record";
 
 /// One changed attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -47,11 +51,12 @@ pub fn changes(state: &RunState) -> Vec<Change> {
     (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).fold(Vec::new(), joined)
 }
 
-/// What was changed twice is one change, or none.
+/// A record set that was changed twice is one change, or none. Of other things one name may stand for two, each in its region.
 fn joined(mut all: Vec<Change>, next: Change) -> Vec<Change> {
     let same =
         |c: &Change| c.resource == next.resource && c.attribute == next.attribute && c.after == next.before;
-    let Some(i) = all.iter().rposition(same) else {
+    let record = next.resource.starts_with(RECORD);
+    let Some(i) = all.iter().rposition(|c| record && same(c)) else {
         all.push(next);
         return all;
     };
@@ -110,23 +115,10 @@ fn of(action: &Action) -> Vec<Change> {
             "LOGIN".to_owned(),
             "NOLOGIN".to_owned(),
         )],
-        Action::Scale(s) => {
-            let resource = format!("aws_autoscaling_group {}", s.group.group);
-            [
-                ("min_size", s.from.min, s.to.min),
-                ("desired_capacity", s.from.desired, s.to.desired),
-                ("max_size", s.from.max, s.to.max),
-            ]
-            .into_iter()
-            .filter(|(_, before, after)| before != after)
-            .map(|(attribute, before, after)| {
-                change(&resource, attribute, before.to_string(), after.to_string())
-            })
-            .chain((s.resume != s.suspend).then(|| {
-                let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(",");
-                change(&resource, "suspended_processes", list(&s.resume), list(&s.suspend))
-            }))
-            .collect()
+        Action::Scale(s) => scaled(s),
+        Action::Route(r) => {
+            let (before, after) = (on(&r.from), on(&r.wanted()));
+            vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
         }
         Action::Switch(s) => s
             .changes
@@ -134,8 +126,8 @@ fn of(action: &Action) -> Vec<Change> {
             .filter_map(|c| {
                 let name = c.after.as_ref().or(c.before.as_ref())?;
                 let resource = match &name.set_identifier {
-                    Some(id) => format!("aws_route53_record {} {} ({id})", name.name, name.rtype),
-                    None => format!("aws_route53_record {} {}", name.name, name.rtype),
+                    Some(id) => format!("{RECORD} {} {} ({id})", name.name, name.rtype),
+                    None => format!("{RECORD} {} {}", name.name, name.rtype),
                 };
                 Some(change(
                     &resource,
@@ -178,4 +170,26 @@ pub fn words(set: &RecordSet) -> String {
             format!("{answer} {}", if *primary { "PRIMARY" } else { "SECONDARY" })
         }
     }
+}
+
+fn on(controls: &BTreeMap<SiteName, bool>) -> String {
+    let on: Vec<_> = controls.iter().filter(|(_, on)| **on).map(|(site, _)| site.as_str()).collect();
+    if on.is_empty() { "none".to_owned() } else { on.join(",") }
+}
+
+fn scaled(s: &Scale) -> Vec<Change> {
+    let resource = format!("aws_autoscaling_group {}", s.group.group);
+    [
+        ("min_size", s.from.min, s.to.min),
+        ("desired_capacity", s.from.desired, s.to.desired),
+        ("max_size", s.from.max, s.to.max),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(attribute, before, after)| change(&resource, attribute, before.to_string(), after.to_string()))
+    .chain((s.resume != s.suspend).then(|| {
+        let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(",");
+        change(&resource, "suspended_processes", list(&s.resume), list(&s.suspend))
+    }))
+    .collect()
 }

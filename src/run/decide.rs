@@ -205,11 +205,13 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         InDoubt::ObserveAfter(settle) if now < since + settle => {
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
-        // A fence in doubt is no proof however long it lasts, and instances that do not come are none: other rungs, or a person, have
-        // to help. The doubt is kept.
+        // A fence in doubt is no proof however long it lasts, and instances that do not come are none, nor are controls that do not
+        // turn: other rungs, or a person, have to help. The doubt is kept.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat
-            if matches!(state.step(i).action, Action::Fence(_) | Action::Scale(_))
-                && state.mode == Mode::Running =>
+            if matches!(
+                state.step(i).action,
+                Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_)
+            ) && state.mode == Mode::Running =>
         {
             with_timeout(state, i, now, vec![Effect::Look(i)])
         }
@@ -327,7 +329,14 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         let ends = |i: &usize| state.steps[*i].undo.as_ref().is_some_and(|u| u.status == Status::Failed);
         (0..state.steps.len()).filter(|&i| undo_rank(&state.step(i).action) <= most).find(ends)
     };
-    let ranks = [(TRAFFIC, None), (REST, None), (FENCE, Some(TRAFFIC)), (COPY, None), (GUARD, Some(FENCE))];
+    let ranks = [
+        (TRAFFIC, None),
+        (REST, None),
+        (FENCE, Some(TRAFFIC)),
+        (TTL, None),
+        (COPY, None),
+        (GUARD, Some(FENCE)),
+    ];
     for (rank, needs) in ranks {
         if let Some(i) = needs.and_then(&failed) {
             return vec![not_taken_back(state, i)];
@@ -443,13 +452,16 @@ fn guard_lost(state: &RunState) -> bool {
 const TRAFFIC: u8 = 0;
 const REST: u8 = 1;
 const FENCE: u8 = 2;
-const COPY: u8 = 3;
-const GUARD: u8 = 4;
+const TTL: u8 = 3;
+const COPY: u8 = 4;
+const GUARD: u8 = 5;
 
 /// Later ranks wait for earlier ones: the fence is lifted when no traffic of the run is left, a copy beside the data is removed when
 /// users are let in, and the guard is given back last, when nothing is.
 fn undo_rank(action: &Action) -> u8 {
     match action {
+        // Nobody is kept out for how long an answer is kept; and what moved users gives back the TTL that it found.
+        Action::Switch(switch) if switch.only_ttl().is_some() => TTL,
         // A copy that was put in place is what users reach.
         Action::Switch(_)
         | Action::Signal(_)

@@ -28,9 +28,11 @@ pub fn measure(
         return restored(state, of, now);
     }
     let last = last_instant(state, component, now);
-    // What another server than the fenced one wrote is dated by another clock.
-    let one_clock = state.waiver(Rule::OtherSource, Some(component)).is_none();
-    let replayed = (target.last_commit, target.last_commit_there.filter(|_| one_clock));
+    // What it replays is another server's: how far it is behind that one says nothing of what it lacks of this one's.
+    let replayed = match state.waiver(Rule::OtherSource, Some(component)) {
+        Some(_) => (None, None),
+        None => (target.last_commit, target.last_commit_there),
+    };
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
         None => {

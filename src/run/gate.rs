@@ -83,14 +83,20 @@ fn exposure(
             _ => (Rule::ExposureUnknown, None),
         };
         // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
-        let bounds = [rule, Rule::UnfencedPromotion, Rule::OtherSource];
+        let bounds = [rule, Rule::UnfencedPromotion];
         let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
-        let accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
+        let mut accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
+        // Nobody can tell how much that is; the word of a person that it may be lost is all there is.
+        if value.is_none() {
+            accepted = accepted.or_else(|| state.waiver(Rule::OtherSource, Some(component))?.accept_loss_ms);
+        }
         let covered = match (value, accepted) {
             // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.
             (Some(_), None) => figure.proves(objective),
             (Some(value), Some(bound)) => value <= bound,
-            (None, Some(_)) => state.waiver(Rule::ExposureUnknown, Some(component)).is_some(),
+            (None, Some(_)) => [Rule::ExposureUnknown, Rule::OtherSource]
+                .iter()
+                .any(|r| state.waiver(*r, Some(component)).is_some()),
             (None, None) => false,
         };
         if !covered {

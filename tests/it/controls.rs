@@ -1,9 +1,12 @@
 //! Names that follow routing controls: how a run moves them, and what is refused.
 
-use drctl::model::action::{Action, Route, Undo};
+use drctl::model::action::Action;
 use drctl::model::event::{Outcome, What};
 use drctl::model::ids::SiteName;
 use drctl::model::runbook::Intent;
+use drctl::model::waiver::Rule;
+use drctl::planner::Refusal;
+use drctl::report::changes::changes;
 use drctl::run::state::Mode;
 
 use crate::cli::Folder;
@@ -52,6 +55,23 @@ probes:
 watch: {for: 1m}
 "#;
 
+/// With another component whose names the same controls would move.
+fn shared() -> String {
+    let at = PLAN.find("probes:").unwrap();
+    let www = &PLAN[PLAN.find("  www:").unwrap()..at];
+    let api = www.replacen("  www:", "  api:", 1).replace("www.shop", "api.shop");
+    format!("{}{api}{}", &PLAN[..at], &PLAN[at..])
+}
+
+const TWO: &str = "east: {region: us-east-1}}";
+
+/// A third site that has a control, and no answer of its own.
+fn deaf() -> String {
+    let arn = "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/cccc";
+    let text = PLAN.replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
+    text.replace("      controls:\n", &format!("      controls:\n        eu: \"{arn}\"\n"))
+}
+
 fn rig(intent: Intent, scenario: &str) -> Rig {
     Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
 }
@@ -94,21 +114,20 @@ fn a_move_that_is_called_off_turns_them_back() {
     assert_eq!(controls(&seen), serde_json::json!({"west": true, "east": false}), "{:?}", back.ended.stop);
 }
 
-/// Where several were `On`, or none was, nobody knows where back is.
+/// Where several were `On`, or none was, the way back is to the site that is left.
 #[test]
-fn only_one_that_was_on_can_be_turned_back_to() {
+fn the_way_back_is_to_the_one_that_was_on_or_the_site_that_is_left() {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
     let find = |a: &Action| if let Action::Route(r) = a { Some(r.clone()) } else { None };
     let route = done.ended.state.runbook.steps.iter().find_map(|s| find(&s.action)).unwrap();
     let [west, east] = ["west", "east"].map(SiteName::new);
     assert_eq!(route.wanted(), [(west.clone(), false), (east.clone(), true)].into());
     let back = route.reversed().unwrap();
-    assert_eq!((back.to, back.from), (west.clone(), route.wanted()));
-    for on in [true, false] {
-        let from = [(west.clone(), on), (east.clone(), on)].into();
-        let other = Route { from, ..route.clone() };
-        assert!(matches!(Action::Route(other).undo(), Undo::Nothing));
-    }
+    assert_eq!((&back.to, &back.from), (&west, &route.wanted()));
+    assert_eq!(back.reversed().unwrap().to, east);
+    let said = changes(&done.ended.state);
+    let one = said.iter().find(|c| c.resource == "routing controls of www").unwrap();
+    assert_eq!((one.before.as_str(), one.after.as_str()), ("west", "east"));
 }
 
 #[test]
@@ -134,8 +153,15 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
             2,
         ),
         ("        ap-southeast-2: \"https://e", "        #", "switch-controls-few-endpoints", 0),
+        ("us-east-1: \"https://a", "eu-north-1: \"https://a", "switch-controls-unusable", 2),
+        ("", "shared", "moves the names of two components", 2),
+        ("", "deaf", "a name without an answer there", 2),
     ] {
-        let text = PLAN.replace(from, to);
+        let text = match (from, to) {
+            ("", "shared") => shared(),
+            ("", _) => deaf(),
+            _ => PLAN.replace(from, to),
+        };
         assert_ne!(text, PLAN, "{from}");
         let folder = Folder::empty();
         std::fs::create_dir(folder.path().join("plans")).unwrap();
@@ -148,4 +174,14 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
     std::fs::write(folder.path().join("plans/shop.yaml"), PLAN).unwrap();
     let (code, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
     assert!(code == 0 && !format!("{out}{err}").contains("switch-controls"), "{code} {out} {err}");
+}
+
+/// Users would be sent to a site that no name leads to, after its database was promoted.
+#[test]
+fn a_site_without_a_control_is_no_target() {
+    let three = PLAN.replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
+    let rig = Rig { to: Some(SiteName::new("eu")), ..Rig::new(plan(&three), "region-lost", 1) };
+    let refused = rig.rehearse().err().unwrap();
+    let said = |r: &Refusal| r.rule == Rule::NotRecoverable && r.facts.contains("no routing control for eu");
+    assert!(refused.iter().any(said), "{refused:#?}");
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation, targets};
+use drctl::model::event::Outcome;
 use drctl::model::ids::{ComponentName, RunId, SiteName};
+use drctl::model::measure::{Basis, Figure};
 use drctl::model::runbook::{Intent, Runbook};
 use drctl::model::state::{
     DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
@@ -17,8 +19,10 @@ use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
 use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
+use drctl::report::attainment::attainment;
+use drctl::run::state::Mode;
 
-use crate::rig::{BEGAN, plan};
+use crate::rig::{BEGAN, Rig, plan, truststream};
 
 const PLAN: &str = r#"plan: orders
 objectives: {rto: 15m, rpo: 5m}
@@ -432,4 +436,19 @@ fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
     case.request.intent = Intent::Switchover;
     let facts = case.refused(Rule::NotRecoverable).unwrap();
     assert!(facts.contains("nobody can waive other-source"), "{facts}");
+}
+
+/// How far it is behind the one that it follows says nothing of what it lacks of the one that served.
+#[test]
+fn what_a_replica_of_another_source_lacks_is_not_known() {
+    let figure = |rules: &[Rule]| {
+        let waivers = rules.iter().copied().map(accept).collect();
+        let done = Rig { waivers, ..Rig::new(truststream(), "region-lost", 1) }.rehearse().unwrap();
+        let state = &done.ended.state;
+        assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+        attainment(state, state.last_at).stores[&ComponentName::new("db")].0
+    };
+    let waived = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo];
+    assert_ne!(figure(&waived).basis, Basis::Unknown);
+    assert_eq!(figure(&[&waived[..], &[Rule::OtherSource]].concat()), Figure::UNKNOWN);
 }

@@ -1,10 +1,12 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
-use drctl::model::action::{Action, Check};
+use drctl::model::action::{Action, Check, RecordChange, Switch, Undo};
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::{Intent, Runbook};
+use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use drctl::model::target::ZoneRef;
 use drctl::model::time::Dur;
 use drctl::plan::types::Spec;
 use drctl::planner::ttl::wanted;
@@ -174,4 +176,84 @@ fn a_name_that_sites_share_is_not_asked_for() {
     assert!(
         shared.ends_with("198.51.100.2") && short.ends_with("198.51.100.1") && www.ends_with("198.51.100.1")
     );
+}
+
+/// The move is done, but for watching: what moved users is taken back first, and then the TTL is what it was.
+#[test]
+fn a_move_of_names_alone_is_called_off_after_it_was_done() {
+    let (head, tail) = (PLAN.find("  db:").unwrap(), PLAN.find("  www:").unwrap());
+    let names = format!("{}{}", &PLAN[..head], &PLAN[tail..]).replace("    needs: [db]\n", "");
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names), "calm", 1) };
+    let done = rig.rehearse().unwrap();
+    let n = began(&done, "watch") + 1;
+    let at = events(&done)[n - 1].at;
+    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
+    assert_eq!(ttls(&seen), ttls(&rig.untouched()));
+    assert_eq!(changes(&back.ended.state), []);
+}
+
+/// A cancel lets users in before it gives names their TTL back.
+#[test]
+fn nobody_is_kept_out_for_a_ttl() {
+    let (rig, done) = rehearse(Intent::Switchover, "calm");
+    let n = ended(&done, "fence.db.sql") + 1;
+    let at = events(&done)[n - 1].at;
+    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
+    let undone = |step: &str| {
+        let of = |w: &What| matches!(w, What::StepUndone { step: s, .. } if s.as_str() == step);
+        events(&back).iter().position(|e| of(&e.what)).unwrap_or_else(|| panic!("{step}"))
+    };
+    assert!(undone("fence.db.sql") < undone("ttl.www"));
+    assert_eq!(ttls(&seen), ttls(&rig.untouched()));
+}
+
+/// Sets of one name have one TTL: where one is not the plan's, none is touched.
+#[test]
+fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
+    let mut rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(PLAN), "calm", 1) };
+    let set = RecordSet {
+        name: "shared.shop.example".to_owned(),
+        rtype: "A".to_owned(),
+        set_identifier: Some("n".to_owned()),
+        policy: RecordPolicy::Weighted { weight: 0 },
+        answer: RecordAnswer::Values { ttl_s: 120, values: vec!["203.0.113.2".to_owned()] },
+        health_check: None,
+    };
+    let zone = done_zone(&rig);
+    rig.deeds =
+        vec![Action::Switch(Switch { zone, changes: vec![RecordChange { before: None, after: Some(set) }] })];
+    let done = rig.rehearse().unwrap();
+    let lowered = done.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Switch(s) if s.only_ttl().is_some() => Some(s.names()),
+        _ => None,
+    });
+    assert_eq!(lowered.unwrap(), [("www.shop.example".to_owned(), "A".to_owned())]);
+}
+
+fn done_zone(rig: &Rig) -> ZoneRef {
+    let book =
+        Rig { intent: Intent::Switchover, ..Rig::new(rig.plan.clone(), "calm", 1) }.rehearse().unwrap();
+    let zone = |a: &Action| if let Action::Switch(s) = a { Some(s.zone.clone()) } else { None };
+    book.ended.state.runbook.steps.iter().find_map(|s| zone(&s.action)).unwrap()
+}
+
+/// Somebody's loop gives a name its TTL back while the old one is waited out: that is mended while users are served.
+#[test]
+fn a_ttl_that_was_reverted_meanwhile_is_set_again_before_writes_end() {
+    let (rig, done) = rehearse(Intent::Switchover, "calm");
+    let n = ended(&done, "ttl.www") + 1;
+    let at = events(&done)[n - 1].at;
+    let mut notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let ttl = done.ended.state.runbook.steps.iter().find(|s| s.id.as_str() == "ttl.www").unwrap();
+    let Undo::By(back) = ttl.action.undo() else { panic!() };
+    notes.push((at, serde_json::to_vec(&back).unwrap()));
+    let (carried, _) = rig.second(&done.records[..n], &notes, &[], None).unwrap();
+    assert_eq!(carried.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", carried.ended.stop);
+    assert!(ended(&carried, "ttl-stands.www") < began(&carried, "fence.db.sql"));
+    assert_eq!(old_ttl(&carried, "ttl-stands.www"), Dur::secs(300));
+    assert_eq!(old_ttl(&carried, "switch.www"), Dur::secs(10));
 }

@@ -21,8 +21,16 @@ use crate::model::time::Dur;
 const SERVICE: &str = "route53-recovery-cluster";
 /// How long one endpoint is waited for alone before the next is asked, too.
 const ALONE: Dur = Dur::secs(1);
-/// What an endpoint says that cannot take calls now; another one can.
-const ELSEWHERE: &[&str] = &["EndpointTemporarilyUnavailableException", "InternalServerException"];
+/// What is said of the call or of the caller: every endpoint would say the same (Routing Control API Reference, «Errors»).
+const SAID: &[&str] = &[
+    "AccessDeniedException",
+    "ConflictException",
+    "ResourceNotFoundException",
+    "ServiceLimitExceededException",
+    "ValidationException",
+];
+/// What an endpoint says that took no call: out of service for a while, or asked by the wrong name.
+const NOT_TAKEN: &[&str] = &["EndpointTemporarilyUnavailableException", "InvalidSignatureException"];
 
 impl Aws {
     /// Which controls are `On`: what the first endpoint that answers says.
@@ -93,11 +101,16 @@ impl Aws {
             match self.once(SERVICE, &of.place, call).await {
                 Ok(_) => return Ok(None),
                 Err(failure) if of_the_endpoint(&failure) => {
-                    doubt |= !matches!(failure, Failure::NotSent(_));
+                    doubt |= !not_taken(&failure);
                     silent.push(format!("{region}: {failure}"));
                 }
                 // An earlier endpoint may have taken it, and this one says no because of that.
                 Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
+                Err(Failure::Code { code, why, status }) if code == "ConflictException" => {
+                    let why =
+                        format!("{why} No rule is overridden; drctl plan show --as-commands has the call");
+                    return Err(Failure::Code { code, why, status });
+                }
                 Err(failure) => return Err(failure),
             }
         }
@@ -118,10 +131,17 @@ impl Aws {
 fn of_the_endpoint(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear(_) => true,
-        Failure::Code { code, status, .. } => {
-            *status >= 500 || ELSEWHERE.contains(&code.as_str()) || failure.is_throttling()
-        }
+        Failure::Code { code, .. } => !SAID.contains(&code.as_str()),
         Failure::Unauthenticated(_) => false,
+    }
+}
+
+/// Whether the call surely had no effect there.
+fn not_taken(failure: &Failure) -> bool {
+    match failure {
+        Failure::NotSent(_) => true,
+        Failure::Code { code, .. } => failure.is_throttling() || NOT_TAKEN.contains(&code.as_str()),
+        Failure::Unclear(_) | Failure::Unauthenticated(_) => false,
     }
 }
 
@@ -135,4 +155,34 @@ fn entries(route: &Route) -> Result<Vec<UpdateRoutingControlStateEntry>, Failure
             .map_err(|e| Failure::never("RoutingControlEntry", e.to_string()))
     };
     route.wanted().into_iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, not_taken, of_the_endpoint};
+
+    fn code(code: &str, status: u16) -> Failure {
+        Failure::Code { code: code.to_owned(), why: String::new(), status }
+    }
+
+    /// Each as the Routing Control API Reference lists it: whether another endpoint is asked, and whether this one took nothing.
+    #[test]
+    fn errors_are_of_the_endpoint_or_of_the_call() {
+        for (failure, elsewhere, nothing) in [
+            (code("EndpointTemporarilyUnavailableException", 503), true, true),
+            (code("ThrottlingException", 429), true, true),
+            (code("InvalidSignatureException", 403), true, true),
+            (code("InternalServerException", 500), true, false),
+            (Failure::NotSent(String::new()), true, true),
+            (Failure::Unclear(String::new()), true, false),
+            (code("ConflictException", 409), false, false),
+            (code("AccessDeniedException", 403), false, false),
+            (code("ResourceNotFoundException", 404), false, false),
+            (code("ServiceLimitExceededException", 402), false, false),
+            (code("ValidationException", 400), false, false),
+            (Failure::Unauthenticated(String::new()), false, false),
+        ] {
+            assert_eq!((of_the_endpoint(&failure), not_taken(&failure)), (elsewhere, nothing), "{failure:?}");
+        }
+    }
 }

@@ -103,6 +103,9 @@ pub struct Route {
     pub to: SiteName,
     /// Which were `On` before.
     pub from: BTreeMap<SiteName, bool>,
+    /// Where a cancel turns back to: the one that was `On`, or else the site that is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<SiteName>,
 }
 
 impl Route {
@@ -111,10 +114,9 @@ impl Route {
         self.controls.controls.keys().map(|site| (site.clone(), *site == self.to)).collect()
     }
 
-    /// The way back, where one site alone was `On`.
+    /// The way back, if it is known.
     pub fn reversed(&self) -> Option<Self> {
-        let mut on = self.from.iter().filter(|(_, on)| **on).map(|(site, _)| site);
-        let (to, None) = (on.next()?, on.next()) else { return None };
-        Some(Self { controls: self.controls.clone(), to: to.clone(), from: self.wanted() })
+        let to = self.back.clone()?;
+        Some(Self { controls: self.controls.clone(), to, from: self.wanted(), back: Some(self.to.clone()) })
     }
 }

@@ -70,13 +70,29 @@ impl Lint<'_> {
     /// Routing controls, and record sets whose health checks are as they say.
     pub(super) fn controls(&mut self, zone: &Route53, of: &Spanned<SwitchControls>) {
         let SwitchControls { endpoints, controls } = &of.value;
-        for what in controls_unusable(self.plan.sites.keys(), &of.value) {
+        let mut wrong = controls_unusable(self.plan.sites.keys(), &of.value);
+        if zone.records.is_empty() {
+            wrong.push("there is no name that follows the controls".to_owned());
+        }
+        let answered = |site: &&SiteName| zone.records.iter().all(|r| r.at.contains_key(*site));
+        let deaf = controls.keys().filter(|site| !answered(site));
+        wrong.extend(deaf.map(|site| format!("{site} has a control, and a name without an answer there")));
+        for what in wrong {
             self.error(
                 "switch-controls-unusable",
                 of.span,
                 what,
                 "on that day nobody asks a control plane where the cluster is: its endpoints and the ARNs stand in the plan",
                 "`cluster: {endpoints: {us-east-1: \"https://...\", ...}, controls: {SITE: \"arn:aws:route53-recovery-control::...\"}}`; aws route53-recovery-control-config describe-cluster lists the endpoints",
+            );
+        }
+        if let Some(what) = self.shared(&of.value) {
+            self.error(
+                "switch-controls-unusable",
+                of.span,
+                what,
+                "the first that is ready would send the users of both, before the database of the other is",
+                "a routing control and a health check for each component in each site",
             );
         }
         if !endpoints.is_empty() && endpoints.len() != ENDPOINTS {
@@ -100,6 +116,20 @@ impl Lint<'_> {
             }
         }
     }
+
+    /// What two components would be moved by at once.
+    fn shared(&self, of: &SwitchControls) -> Option<String> {
+        let same = |c: &Component| {
+            let Spec::Route53(zone) = &c.spec else { return None };
+            let SwitchBy::Controls(other) = &zone.switch else { return None };
+            other.value.controls.values().find(|arn| of.controls.values().any(|own| own == *arn)).cloned()
+        };
+        let mut sharing = self.plan.components.values().filter_map(same);
+        sharing
+            .next()
+            .filter(|_| sharing.next().is_some())
+            .map(|arn| format!("`{arn}` moves the names of two components"))
+    }
 }
 
 fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchControls) -> Vec<String> {
@@ -110,6 +140,11 @@ fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchC
     }
     let no_url = of.endpoints.values().filter(|u| !u.starts_with("https://") && !u.starts_with("http://"));
     wrong.extend(no_url.map(|url| format!("`{url}` is no endpoint's URL")));
+    let elsewhere = of
+        .endpoints
+        .iter()
+        .filter(|(region, url)| url.contains(".amazonaws.com") && !url.contains(&format!(".{region}.")));
+    wrong.extend(elsewhere.map(|(region, url)| format!("`{url}` is no endpoint in {region}")));
     if of.controls.len() < 2 {
         wrong.push("fewer than two sites have a routing control".to_owned());
     }

@@ -42,7 +42,9 @@ pub(super) fn judge(
         names
     };
     let right = u32::try_from(all().filter(|s| s.right == Some(true)).count()).unwrap_or(u32::MAX);
-    Verdict::Done(vec![Fact::Answered { right, tail: named(Some(false)), silent: named(None) }])
+    // Before the TTL is over nobody keeps anything too long.
+    let tail = if resolvers_ttl.is_some() { named(Some(false)) } else { Vec::new() };
+    Verdict::Done(vec![Fact::Answered { right, tail, silent: named(None) }])
 }
 
 /// Why a name is not known to lead where it should. From within a network that lets nobody ask the zone's servers resolvers are all there
