@@ -76,6 +76,9 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     // a set that is not as it should be then is found out before.
     let stands =
         push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
+    draft.notes.push(format!(
+        "ttl-stands.{name} changes nothing, unless somebody gave the names their TTL back by then"
+    ));
     draft.lowered.insert(name.clone(), (lowered, stands));
 }
 

@@ -29,6 +29,18 @@ fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
     Rig { intent, ..Rig::new(managed(), scenario, seed) }
 }
 
+/// Identifiers are a region's own: one may stand for both instances.
+#[test]
+fn instances_of_one_name_in_two_regions_are_told_apart() {
+    let plan = two_stores("aws.rds", |name, site| {
+        format!("{{id: {name}, fence_group: sg-fence-{site}, admin: {{secret: \"aws-sm:a\"}}}}")
+    });
+    for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failback, "away")] {
+        let rig = Rig { intent, ..Rig::new(plan.clone(), scenario, 1) };
+        moves_whole(&rig, &format!("one name, {intent}"));
+    }
+}
+
 fn server<'s>(seen: &'s Seen, id: &str) -> Option<&'s DatabaseState> {
     seen.iter().find(|(k, _)| k.starts_with("database/") && k.ends_with(&format!("/{id}"))).map(|(_, s)| {
         match s {

@@ -267,14 +267,19 @@ impl Estate {
         self.lost_at.is_some() && !self.back && site == self.home.as_str()
     }
 
+    /// The server that another one replays: in another region, where the same name may stand for both.
+    pub(super) fn source(&self, of: &Db) -> Option<&Db> {
+        let source = of.source.as_ref()?;
+        self.dbs.iter().find(|d| d.reference.id == *source && d.site != of.site)
+    }
+
     /// The last commit that a replica has replayed.
     pub(super) fn replayed(&self, db: usize) -> Timestamp {
         let of = &self.dbs[db];
         if let Some(frozen) = of.frozen_at {
             return frozen;
         }
-        let source = of.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
-        let end = source.and_then(|s| s.stopped_at).unwrap_or(self.now);
+        let end = self.source(of).and_then(|s| s.stopped_at).unwrap_or(self.now);
         end.min(self.now - of.lag)
     }
 

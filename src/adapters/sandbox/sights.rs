@@ -35,8 +35,7 @@ impl Estate {
     /// What a fence by SQL left on a server of one's own, and on replicas that replayed it.
     fn word(&self, i: usize) -> Option<String> {
         let db = &self.dbs[i];
-        let source = db.source.as_ref().and_then(|s| self.dbs.iter().find(|d| d.reference.id == *s));
-        let origin = source.unwrap_or(db);
+        let origin = self.source(db).unwrap_or(db);
         let came = origin.stopped_at.is_some_and(|at| self.last_commit(i) >= at);
         let fenced = origin.fenced.contains(&FenceMethod::Sql) && db.tells_its_log();
         (fenced && came).then(|| format!("fence-{}", origin.reference.id))
