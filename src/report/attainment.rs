@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::action::{Action, Check};
+use crate::model::action::Action;
 use crate::model::event::{End, Outcome};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::ComponentName;
@@ -258,8 +258,5 @@ fn executed(state: &RunState) -> Option<Timestamp> {
 }
 
 fn confirmed(state: &RunState) -> Option<Timestamp> {
-    ended(state, |phase, action| {
-        phase == Phase::Confirm && matches!(action, Action::Check(Check::Probe { .. }))
-    })
-    .max()
+    ended(state, |phase, _| phase == Phase::Confirm).max()
 }

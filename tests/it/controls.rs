@@ -12,21 +12,9 @@ use drctl::run::state::Mode;
 use crate::cli::Folder;
 use crate::resume::events;
 use crate::rig::{Rig, plan};
+use crate::shop::{names_only, shop, two_moved_at_once, until};
 
-const PLAN: &str = r#"plan: shop
-objectives: {rto: 15m, rpo: 1m}
-sites: {west: {region: us-west-2}, east: {region: us-east-1}}
-connections: {dns: {}}
-home: west
-components:
-  db:
-    kind: aws.rds
-    fence: [sql, security_group]
-    at:
-      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
-      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
-    verify: {sql_write: {table: drctl_canary}}
-  www:
+const WWW: &str = r#"  www:
     kind: aws.route53
     via: dns
     needs: [db]
@@ -50,30 +38,19 @@ components:
         at:
           west: {set: w, values: [192.0.2.1], role: primary, health_check: hc-1}
           east: {set: e, values: [198.51.100.1], role: secondary, health_check: hc-2}
-probes:
-  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
-watch: {for: 1m}
 "#;
-
-/// With another component whose names the same controls would move.
-fn shared() -> String {
-    let at = PLAN.find("probes:").unwrap();
-    let www = &PLAN[PLAN.find("  www:").unwrap()..at];
-    let api = www.replacen("  www:", "  api:", 1).replace("www.shop", "api.shop");
-    format!("{}{api}{}", &PLAN[..at], &PLAN[at..])
-}
 
 const TWO: &str = "east: {region: us-east-1}}";
 
 /// A third site that has a control, and no answer of its own.
 fn deaf() -> String {
     let arn = "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/cccc";
-    let text = PLAN.replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
+    let text = shop(WWW).replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
     text.replace("      controls:\n", &format!("      controls:\n        eu: \"{arn}\"\n"))
 }
 
 fn rig(intent: Intent, scenario: &str) -> Rig {
-    Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
+    Rig { intent, ..Rig::new(plan(&shop(WWW)), scenario, 1) }
 }
 
 #[test]
@@ -97,15 +74,10 @@ fn users_follow_the_controls_there_and_back() {
 
 #[test]
 fn a_move_that_is_called_off_turns_them_back() {
-    // Without a database there is no promotion, which nobody takes back.
-    let (head, tail) = (PLAN.find("  db:").unwrap(), PLAN.find("  www:").unwrap());
-    let names = format!("{}{}", &PLAN[..head], &PLAN[tail..]).replace("    needs: [db]\n", "");
-    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names), "calm", 1) };
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names_only(WWW)), "calm", 1) };
     let done = rig.rehearse().unwrap();
     let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "switch.www");
-    let n = events(&done).iter().position(|e| called(&e.what)).unwrap() + 1;
-    let at = events(&done)[n - 1].at;
-    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (n, notes) = until(&done, |e| called(&e.what));
     let (_, during) = rig.second(&done.records[..n], &notes, &[], Some(1)).unwrap();
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     let controls =
@@ -114,9 +86,8 @@ fn a_move_that_is_called_off_turns_them_back() {
     assert_eq!(controls(&seen), serde_json::json!({"west": true, "east": false}), "{:?}", back.ended.stop);
 }
 
-/// Where several were `On`, or none was, the way back is to the site that is left.
 #[test]
-fn the_way_back_is_to_the_one_that_was_on_or_the_site_that_is_left() {
+fn the_way_back_is_to_the_one_that_was_on() {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
     let find = |a: &Action| if let Action::Route(r) = a { Some(r.clone()) } else { None };
     let route = done.ended.state.runbook.steps.iter().find_map(|s| find(&s.action)).unwrap();
@@ -158,11 +129,11 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
         ("", "deaf", "a name without an answer there", 2),
     ] {
         let text = match (from, to) {
-            ("", "shared") => shared(),
+            ("", "shared") => two_moved_at_once(WWW),
             ("", _) => deaf(),
-            _ => PLAN.replace(from, to),
+            _ => shop(WWW).replace(from, to),
         };
-        assert_ne!(text, PLAN, "{from}");
+        assert_ne!(text, shop(WWW), "{from}");
         let folder = Folder::empty();
         std::fs::create_dir(folder.path().join("plans")).unwrap();
         std::fs::write(folder.path().join("plans/shop.yaml"), text).unwrap();
@@ -171,7 +142,7 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
     }
     let folder = Folder::empty();
     std::fs::create_dir(folder.path().join("plans")).unwrap();
-    std::fs::write(folder.path().join("plans/shop.yaml"), PLAN).unwrap();
+    std::fs::write(folder.path().join("plans/shop.yaml"), shop(WWW)).unwrap();
     let (code, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
     assert!(code == 0 && !format!("{out}{err}").contains("switch-controls"), "{code} {out} {err}");
 }
@@ -179,7 +150,7 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
 /// Users would be sent to a site that no name leads to, after its database was promoted.
 #[test]
 fn a_site_without_a_control_is_no_target() {
-    let three = PLAN.replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
+    let three = shop(WWW).replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
     let rig = Rig { to: Some(SiteName::new("eu")), ..Rig::new(plan(&three), "region-lost", 1) };
     let refused = rig.rehearse().err().unwrap();
     let said = |r: &Refusal| r.rule == Rule::NotRecoverable && r.facts.contains("no routing control for eu");

@@ -38,6 +38,7 @@ mod refusals;
 mod restored;
 mod resume;
 mod rig;
+mod shop;
 mod simulation;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]

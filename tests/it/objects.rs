@@ -15,21 +15,9 @@ use drctl::run::state::Mode;
 use crate::cli::Folder;
 use crate::resume::events;
 use crate::rig::{Rig, plan, run_id};
+use crate::shop::{shop, two_moved_at_once};
 
-const PLAN: &str = r#"plan: shop
-objectives: {rto: 15m, rpo: 1m}
-sites: {west: {region: us-west-2}, east: {region: us-east-1}}
-connections: {dns: {}}
-home: west
-components:
-  db:
-    kind: aws.rds
-    fence: [sql, security_group]
-    at:
-      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
-      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
-    verify: {sql_write: {table: drctl_canary}}
-  www:
+const WWW: &str = r#"  www:
     kind: aws.route53
     via: dns
     needs: [db]
@@ -44,21 +32,10 @@ components:
         at:
           west: {set: w, values: [192.0.2.1], role: primary, health_check: hc-1}
           east: {set: e, values: [198.51.100.1], role: secondary}
-probes:
-  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
-watch: {for: 1m}
 "#;
 
-/// With another component whose names the same object would move.
-fn shared() -> String {
-    let at = PLAN.find("probes:").unwrap();
-    let www = &PLAN[PLAN.find("  www:").unwrap()..at];
-    let api = www.replacen("  www:", "  api:", 1).replace("www.shop", "api.shop");
-    format!("{}{api}{}", &PLAN[..at], &PLAN[at..])
-}
-
 fn rig(intent: Intent, scenario: &str) -> Rig {
-    Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) }
+    Rig { intent, ..Rig::new(plan(&shop(WWW)), scenario, 1) }
 }
 
 #[test]
@@ -170,8 +147,8 @@ fn a_plan_whose_names_would_not_follow_is_an_error() {
         ),
         ("", "", "switch-object-unusable"),
     ] {
-        let text = if from.is_empty() { shared() } else { PLAN.replace(from, to) };
-        assert_ne!(text, PLAN, "{from}");
+        let text = if from.is_empty() { two_moved_at_once(WWW) } else { shop(WWW).replace(from, to) };
+        assert_ne!(text, shop(WWW), "{from}");
         let folder = Folder::empty();
         std::fs::create_dir(folder.path().join("plans")).unwrap();
         std::fs::write(folder.path().join("plans/shop.yaml"), text).unwrap();

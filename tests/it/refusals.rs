@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation, targets};
+use drctl::model::action::Action;
 use drctl::model::event::Outcome;
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::runbook::{Intent, Runbook};
 use drctl::model::state::{
-    DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
-    SignalState, State,
+    ControlsState, DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet,
+    RecordsState, SignalState, State,
 };
 use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::Dur;
@@ -451,4 +452,31 @@ fn what_a_replica_of_another_source_lacks_is_not_known() {
     let waived = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo];
     assert_ne!(figure(&waived).basis, Basis::Unknown);
     assert_eq!(figure(&[&waived[..], &[Rule::OtherSource]].concat()), Figure::UNKNOWN);
+}
+
+/// Where not one alone was `On`, the way back is to the site that is left.
+#[test]
+fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
+    let arn = |n: u32| format!("arn:aws:route53-recovery-control::1:controlpanel/p/routingcontrol/{n}");
+    let zone = format!(
+        "    zone: Z1\n    switch: arc_routing_control\n    cluster: {{endpoints: {{us-east-1: \"https://e\"}}, controls: {{west: \"{}\", east: \"{}\"}}}}\n    records:\n      - {{name: www.example, type: A, ttl: 60s, policy: failover, at: {{west: {{set: w, values: [192.0.2.1], role: primary, health_check: h}}, east: {{set: e, values: [198.51.100.1], role: secondary, health_check: i}}}}}}\n",
+        arn(1),
+        arn(2)
+    );
+    let (head, tail) = (PLAN.find("    zone: Z1").unwrap(), PLAN.find("probes:").unwrap());
+    let mut case = case(&format!("{}{zone}{}", &PLAN[..head], &PLAN[tail..]));
+    case.request.from = Some(site("west"));
+    case.request.waivers = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo].map(accept).into();
+    case.group("east", 2);
+    let name = ComponentName::new("www");
+    let Spec::Route53(zone) = &case.plan.components[&name].spec else { panic!() };
+    let controls = Target::Controls(targets::controls(&case.plan, &name, zone).unwrap());
+    for (west, east) in [(true, true), (false, false), (true, false)] {
+        let on = [(site("west"), west), (site("east"), east)].into();
+        case.estate.add(&controls, value(State::Controls(ControlsState { on })), None);
+        let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
+        let switch = book.steps.iter().find(|s| s.id.as_str() == "switch.www").unwrap();
+        let Action::Route(route) = &switch.action else { panic!() };
+        assert_eq!(route.back, Some(site("west")), "{west} {east}");
+    }
 }

@@ -4,7 +4,7 @@ use drctl::model::action::{Action, Check, RecordChange, Switch, Undo};
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::runbook::{Intent, Runbook};
+use drctl::model::runbook::{Intent, Phase, Runbook};
 use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::target::ZoneRef;
 use drctl::model::time::Dur;
@@ -15,21 +15,9 @@ use drctl::run::state::Mode;
 
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig, Seen, plan};
+use crate::shop::{names_only, shop, until};
 
-const PLAN: &str = r#"plan: shop
-objectives: {rto: 15m, rpo: 1m}
-sites: {west: {region: us-west-2}, east: {region: us-east-1}}
-connections: {dns: {}}
-home: west
-components:
-  db:
-    kind: aws.rds
-    fence: [sql, security_group]
-    at:
-      west: {id: shop-west, fence_group: sg-w, admin: {secret: "aws-sm:a"}}
-      east: {id: shop-east, fence_group: sg-e, admin: {secret: "aws-sm:a"}}
-    verify: {sql_write: {table: drctl_canary}}
-  www:
+const WWW: &str = r#"  www:
     kind: aws.route53
     via: dns
     needs: [db]
@@ -42,46 +30,36 @@ components:
         ttl: 120s
         policy: weighted
         at: {west: {set: w, values: [192.0.2.2], weight: 100}, east: {set: e, values: [198.51.100.2], weight: 0}}
-probes:
-  - {name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}
-watch: {for: 1m}
 "#;
 
 fn rehearse(intent: Intent, scenario: &str) -> (Rig, Rehearsed) {
-    let rig = Rig { intent, ..Rig::new(plan(PLAN), scenario, 1) };
+    let rig = Rig { intent, ..Rig::new(plan(&shop(WWW)), scenario, 1) };
     let done = rig.rehearse().unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
     (rig, done)
 }
 
-fn of_step<T>(done: &Rehearsed, step: &str, what: impl Fn(&What) -> Option<T>) -> (usize, T) {
-    let found = events(done).into_iter().enumerate().find_map(|(n, e)| match &e.what {
-        What::StepStarted { step: s } | What::StepFinished { step: s, .. } if s.as_str() == step => {
-            Some((n, what(&e.what)?))
-        }
-        _ => None,
-    });
-    found.unwrap_or_else(|| panic!("{step}"))
+fn begins(step: &str) -> impl Fn(&Event) -> bool {
+    move |e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step)
+}
+
+fn ends(step: &str) -> impl Fn(&Event) -> bool {
+    move |e| matches!(&e.what, What::StepFinished { step: s, .. } if s.as_str() == step)
 }
 
 fn began(done: &Rehearsed, step: &str) -> usize {
-    of_step(done, step, |w| matches!(w, What::StepStarted { .. }).then_some(())).0
+    events(done).iter().position(begins(step)).unwrap_or_else(|| panic!("{step}"))
 }
 
 fn ended(done: &Rehearsed, step: &str) -> usize {
-    of_step(done, step, |w| matches!(w, What::StepFinished { .. }).then_some(())).0
+    events(done).iter().position(ends(step)).unwrap_or_else(|| panic!("{step}"))
 }
 
 /// How long resolvers may keep what a step replaced.
 fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
-    let fact = |w: &What| match w {
-        What::StepFinished { facts, .. } => facts.iter().find_map(|f| match f {
-            Fact::Switched { old_ttl_ms, .. } => Some(*old_ttl_ms),
-            _ => None,
-        }),
-        _ => None,
-    };
-    of_step(done, step, fact).1
+    let What::StepFinished { facts, .. } = &events(done)[ended(done, step)].what else { unreachable!() };
+    let ttl = |f: &Fact| if let Fact::Switched { old_ttl_ms, .. } = f { Some(*old_ttl_ms) } else { None };
+    facts.iter().find_map(ttl).unwrap()
 }
 
 /// The names that are asked for in the end, and for how long.
@@ -132,10 +110,7 @@ fn writes_end_when_the_long_ttl_is_over_and_the_plan_has_its_ttl_again() {
 #[test]
 fn a_move_that_is_called_off_gives_names_their_ttl_back() {
     let (rig, done) = rehearse(Intent::Switchover, "calm");
-    let n = ended(&done, "expire.www") + 1;
-    let state = drctl::executor::create::replay(&crate::rig::run_id(), &done.records[..n]).unwrap();
-    assert!(!state.finished());
-    let notes: Vec<_> = done.notes.iter().filter(|(at, _)| *at <= state.last_at).cloned().collect();
+    let (n, notes) = until(&done, ends("expire.www"));
     let (carried, during) = rig.second(&done.records[..n], &notes, &[], Some(1)).unwrap();
     assert!(
         !carried.ended.state.finished() && ttls(&during).iter().all(|(_, ttl)| *ttl <= 10),
@@ -155,16 +130,18 @@ fn a_failover_waits_for_no_ttl_and_asks_until_the_old_one_is_over() {
         !book.steps.iter().any(|s| s.id.as_str().starts_with("ttl.") || s.id.as_str().starts_with("expire."))
     );
     assert_eq!(asked(book).1, Dur::secs(300));
-    let confirmed =
-        |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == "confirm.app");
-    assert!(events(&done).iter().any(confirmed));
-    assert!(began(&done, "confirm.app") < ended(&done, "resolvers.www"), "users waited for resolvers");
+    // Nothing that says that users are served waits for resolvers.
+    let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
+    assert_eq!(step("resolvers.www").phase, Phase::Watch);
+    let waits = |id: &str| step(id).needs.iter().any(|n| n.step.as_str() == "resolvers.www");
+    assert!(!waits("confirm.app") && !waits("watch"));
+    assert!(ended(&done, "confirm.app") < ended(&done, "watch"));
 }
 
 /// At home that name is answered for both sites by turns: no answer is wrong.
 #[test]
 fn a_name_that_sites_share_is_not_asked_for() {
-    let plan = plan(&PLAN.replace("weight: 0", "weight: 10"));
+    let plan = plan(&shop(WWW).replace("weight: 0", "weight: 10"));
     let Spec::Route53(zone) = &plan.components[&ComponentName::new("www")].spec else { panic!() };
     let home = SiteName::new("west");
     let names = |to: &str| {
@@ -181,13 +158,9 @@ fn a_name_that_sites_share_is_not_asked_for() {
 /// The move is done, but for watching: what moved users is taken back first, and then the TTL is what it was.
 #[test]
 fn a_move_of_names_alone_is_called_off_after_it_was_done() {
-    let (head, tail) = (PLAN.find("  db:").unwrap(), PLAN.find("  www:").unwrap());
-    let names = format!("{}{}", &PLAN[..head], &PLAN[tail..]).replace("    needs: [db]\n", "");
-    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names), "calm", 1) };
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names_only(WWW)), "calm", 1) };
     let done = rig.rehearse().unwrap();
-    let n = began(&done, "watch") + 1;
-    let at = events(&done)[n - 1].at;
-    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (n, notes) = until(&done, begins("watch"));
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
     assert_eq!(ttls(&seen), ttls(&rig.untouched()));
@@ -198,9 +171,7 @@ fn a_move_of_names_alone_is_called_off_after_it_was_done() {
 #[test]
 fn nobody_is_kept_out_for_a_ttl() {
     let (rig, done) = rehearse(Intent::Switchover, "calm");
-    let n = ended(&done, "fence.db.sql") + 1;
-    let at = events(&done)[n - 1].at;
-    let notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
+    let (n, notes) = until(&done, ends("fence.db.sql"));
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
     let undone = |step: &str| {
@@ -214,7 +185,7 @@ fn nobody_is_kept_out_for_a_ttl() {
 /// Sets of one name have one TTL: where one is not the plan's, none is touched.
 #[test]
 fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
-    let mut rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(PLAN), "calm", 1) };
+    let mut rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
     let set = RecordSet {
         name: "shared.shop.example".to_owned(),
         rtype: "A".to_owned(),
@@ -245,9 +216,8 @@ fn done_zone(rig: &Rig) -> ZoneRef {
 #[test]
 fn a_ttl_that_was_reverted_meanwhile_is_set_again_before_writes_end() {
     let (rig, done) = rehearse(Intent::Switchover, "calm");
-    let n = ended(&done, "ttl.www") + 1;
+    let (n, mut notes) = until(&done, ends("ttl.www"));
     let at = events(&done)[n - 1].at;
-    let mut notes: Vec<_> = done.notes.iter().filter(|(when, _)| *when <= at).cloned().collect();
     let ttl = done.ended.state.runbook.steps.iter().find(|s| s.id.as_str() == "ttl.www").unwrap();
     let Undo::By(back) = ttl.action.undo() else { panic!() };
     notes.push((at, serde_json::to_vec(&back).unwrap()));

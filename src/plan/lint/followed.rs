@@ -169,6 +169,11 @@ fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchC
     wrong
 }
 
+/// Whether the health of what it leads to moves users, whatever drctl does.
+const fn moves_by_itself(answer: &RecordAnswer) -> bool {
+    matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. })
+}
+
 /// Why a name would not go where the controls say, if it would not.
 fn does_not_follow_controls<'a>(
     record: &Record,
@@ -178,11 +183,9 @@ fn does_not_follow_controls<'a>(
     let mut checks: Vec<_> = record.at.values().map(|at| at.health_check.as_ref()).collect();
     checks.sort();
     checks.dedup();
-    let by_itself =
-        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
     match () {
         () if record.policy != Policy::Failover => Some("its policy is not failover"),
-        () if record.at.values().any(|at| by_itself(&at.answer)) => {
+        () if record.at.values().any(|at| moves_by_itself(&at.answer)) => {
             Some("the health of an alias would move users by itself")
         }
         () if record.at.len() != 2 => Some("it has not two answers"),
@@ -201,8 +204,6 @@ fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<
     let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
         return Some("it has no answer at home, or none at the object's site");
     };
-    let by_itself =
-        |answer: &RecordAnswer| matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. });
     match () {
         () if record.policy != Policy::Failover => Some("its policy is not failover"),
         () if record.at.len() > 2 => Some("it has more than two answers"),
@@ -211,7 +212,7 @@ fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<
         () if secondary.health_check.is_some() => {
             Some("its secondary has a health check, which would send users home by itself")
         }
-        () if by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
+        () if moves_by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
         () => None,
     }
 }
