@@ -12,6 +12,7 @@ pub mod scenario;
 mod sights;
 mod signals;
 pub mod truth;
+mod users;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,0 +1,92 @@
+//! Whether users are served, and what really became of their writes.
+
+use std::collections::BTreeSet;
+
+use super::estate::{Estate, Zone};
+use super::truth::Truth;
+use crate::model::ids::SiteName;
+use crate::model::runbook::{Probe, ProbeRole};
+
+impl Estate {
+    /// Whether a site can serve users with these servers.
+    fn serves(&self, site: &SiteName, (dbs, groups): &(Vec<usize>, Vec<usize>)) -> bool {
+        !self.is_lost(site.as_str())
+            && groups.iter().all(|&g| self.groups[g].in_service > 0)
+            && dbs.iter().all(|&d| self.writable(&self.dbs[d]))
+    }
+
+    fn users_served(&self) -> bool {
+        if self.zones.is_empty() {
+            let sites: BTreeSet<_> =
+                self.dbs.iter().map(|d| &d.site).chain(self.groups.iter().map(|g| &g.site)).collect();
+            return sites.into_iter().any(|site| self.serves(site, &self.all_servers(site)));
+        }
+        let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
+            site.as_ref().is_some_and(|site| {
+                zone.servers.get(site).map_or(!self.is_lost(site.as_str()), |s| self.serves(site, s))
+            })
+        };
+        self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
+    }
+
+    fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
+        let declared = |i: &usize| self.dbs[*i].site == *site && !self.dbs[*i].retired;
+        let dbs = (0..self.dbs.len()).filter(declared).collect();
+        (dbs, (0..self.groups.len()).filter(|&i| self.groups[i].site == *site).collect())
+    }
+
+    /// Writes down whether users are served, if that has changed, and what must never be.
+    pub(super) fn note_users(&mut self) {
+        let served = self.users_served();
+        if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
+            self.truth.turns.push((self.now, served));
+        }
+        let mut writers = vec![false; self.dbs.len()];
+        let two = self
+            .dbs
+            .iter()
+            .filter(|d| self.writable(d))
+            .any(|d| std::mem::replace(&mut writers[d.component], true));
+        match (two, self.two_since) {
+            (true, None) => self.two_since = Some(self.now),
+            (false, Some(since)) => {
+                self.truth.two_primaries_ms = self.truth.two_primaries_ms.plus(self.now.since(since));
+                self.two_since = None;
+            }
+            _ => {}
+        }
+        let early = |zone: &Zone, site: &SiteName| {
+            let ready =
+                |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.writable(&self.dbs[d]));
+            *site != self.active && !zone.servers.get(site).is_none_or(ready)
+        };
+        self.truth.traffic_before_database |=
+            self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));
+    }
+
+    /// What happened so far.
+    pub(super) fn truth(&self) -> Truth {
+        let mut truth = self.truth.clone();
+        let promoted = |i: &usize| self.dbs[*i].promotions > 0 && self.dbs[*i].source.is_none();
+        for i in (0..self.dbs.len()).filter(promoted) {
+            let lost = truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
+            *lost = self.loss(i).max(*lost);
+        }
+        if let Some(since) = self.two_since {
+            truth.two_primaries_ms = truth.two_primaries_ms.plus(self.now.since(since));
+        }
+        truth
+    }
+
+    /// How a probe fares.
+    pub(super) fn probe(&self, probe: &Probe) -> bool {
+        match (probe.role, &probe.site) {
+            (ProbeRole::Site, Some(site)) => {
+                let of_zones =
+                    |z: &Zone| z.servers.get(site).is_none_or(|servers| self.serves(site, servers));
+                !self.is_lost(site.as_str()) && self.zones.iter().all(of_zones)
+            }
+            _ => self.users_served(),
+        }
+    }
+}
