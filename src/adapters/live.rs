@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::secrets::{Login, scheme};
-use super::{Cloud, aws, dns, local, postgres};
+use super::{Cloud, Lagging, aws, dns, local, postgres};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Fence, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::restore::{Part, Restore};
-use crate::model::state::{DatabaseState, State};
+use crate::model::state::{DatabaseRole, DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
@@ -171,8 +171,9 @@ impl Live {
     async fn with_last_commits(&self, targets: &[Target], mut seen: Vec<Observation>) -> Vec<Observation> {
         let looks = targets.iter().zip(&seen).map(|(target, seen)| self.replayed(target, seen));
         let replayed = join_all(looks).await;
-        let mut left: BTreeMap<&Place, Vec<&str>> = BTreeMap::new();
-        for (target, by_sql) in targets.iter().zip(&replayed) {
+        let mut left: BTreeMap<&Place, Vec<Lagging<'_>>> = BTreeMap::new();
+        let from = sources(&seen);
+        for ((target, by_sql), source_region) in targets.iter().zip(&replayed).zip(&from) {
             // One that has replayed no commit since it was started knows none.
             let unknown = match by_sql {
                 Replayed::AskMetrics | Replayed::Misled => true,
@@ -180,12 +181,13 @@ impl Live {
                 Replayed::Commit(_) | Replayed::NoReplica => false,
             };
             if let (Target::Database(db), true) = (target, unknown) {
-                left.entry(&db.place).or_default().push(&db.id);
+                let source_region = source_region.as_deref();
+                left.entry(&db.place).or_default().push(Lagging { db, source_region });
             }
         }
         let asked = left
             .into_iter()
-            .map(|(place, ids)| async move { (place, self.aws.replica_lags(place, &ids).await) });
+            .map(|(place, of)| async move { (place, self.aws.replica_lags(place, &of).await) });
         let lags: BTreeMap<&Place, BTreeMap<String, Timestamp>> = join_all(asked).await.into_iter().collect();
         for ((target, replayed), seen) in targets.iter().zip(replayed).zip(&mut seen) {
             let (Target::Database(db), Observation::Value { state: State::Database(state), .. }) =
@@ -230,7 +232,8 @@ impl Live {
             return Replayed::NoReplica;
         }
         let db = db.clone().reached_at(state.endpoint.as_ref());
-        if db.admin_secret.is_none() {
+        // A secondary's writer endpoint leads nowhere before it takes over.
+        if db.admin_secret.is_none() || db.engine == Engine::Aurora {
             return Replayed::AskMetrics;
         }
         match self.way_in(&db).await {
@@ -275,6 +278,17 @@ impl Live {
         self.forget_refused(db, matches!(&done, CallOutcome::Refused { code, .. } if code == "Login"));
         done
     }
+}
+
+/// The regions of what replicas follow, where their sources are named by ARN.
+fn sources(seen: &[Observation]) -> Vec<Option<String>> {
+    let region = |seen: &Observation| match seen.state()? {
+        State::Database(DatabaseState { role: DatabaseRole::Replica { source }, .. }) => {
+            source.split(':').nth(3).map(str::to_owned)
+        }
+        _ => None,
+    };
+    seen.iter().map(region).collect()
 }
 
 /// What is known of a replica's last replayed commit.

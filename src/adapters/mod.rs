@@ -26,7 +26,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
 use crate::model::action::Action;
-use crate::model::target::Target;
+use crate::model::target::{DatabaseRef, Target};
 use crate::run::outcome::CallOutcome;
 
 /// Every provider at once, routed by target and action.
@@ -38,4 +38,13 @@ pub trait Cloud {
 
     /// Starts an action. `key` is the same whenever the same intent is tried again.
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome>;
+}
+
+/// A replica whose lag is asked for.
+#[derive(Clone, Debug)]
+pub struct Lagging<'a> {
+    /// The replica.
+    pub db: &'a DatabaseRef,
+    /// The region of what it follows, where that is known.
+    pub source_region: Option<&'a str>,
 }

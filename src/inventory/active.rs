@@ -123,7 +123,9 @@ pub fn follows(db: &DatabaseState, engine: Engine, source: &DatabaseRef) -> bool
     match engine {
         Engine::Postgres => db.streaming == Some(true),
         // An id within one region, an ARN across two.
-        Engine::Rds => db.streaming != Some(false) && named.rsplit(':').next() == Some(source.id.as_str()),
+        Engine::Rds | Engine::Aurora => {
+            db.streaming != Some(false) && named.rsplit(':').next() == Some(source.id.as_str())
+        }
     }
 }
 

@@ -73,6 +73,7 @@ pub fn database(
             SecretRef::EndpointOf(_) | SecretRef::Literal => None,
         }),
         host: at.host.clone(),
+        global: spec.global.clone(),
     })
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::{NewMember, Takeover};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::restore::{Part, Restore};
@@ -38,6 +39,16 @@ pub enum Action {
         /// How many days backups of a managed one are kept from then on: those of the old primary, where the service would take fewer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         backup_days: Option<u32>,
+        /// Of a global database, what the service is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takeover: Option<Box<Takeover>>,
+    },
+    /// Give a cluster without instances one that can serve.
+    Equip {
+        /// The cluster.
+        db: DatabaseRef,
+        /// The instance.
+        instance: Box<NewMember>,
     },
     /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
     Rejoin {
@@ -124,6 +135,13 @@ pub enum Check {
         place: Place,
         /// This run, as it stands in the object.
         holder: String,
+    },
+    /// It follows the other one: the service makes it do so by itself.
+    Follows {
+        /// The old primary.
+        db: DatabaseRef,
+        /// The one that it follows from then on.
+        source: DatabaseRef,
     },
     /// How many writes may be lost with this database.
     Exposure {
@@ -341,6 +359,8 @@ impl Action {
             Self::Promote { .. } => Undo::PointOfNoReturn {
                 because: "a promoted replica has a history of its own; the way back is a failback",
             },
+            // It serves nobody before the promotion, and its cluster is better off with it: whoever pays for it removes it.
+            Self::Equip { .. } => Undo::Nothing,
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
                 because: "what only that server had is set aside, and it follows the other one",
             },
@@ -380,6 +400,7 @@ impl Action {
             Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
+            Self::Equip { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
             // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
             Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
                 InDoubt::ObserveAfter(Dur::mins(5))
@@ -445,9 +466,11 @@ impl Action {
                 Check::Available { db }
                 | Check::Promotable { db }
                 | Check::Exposure { db }
+                | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
             | Self::Promote { db, .. }
+            | Self::Equip { db, .. }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
             | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
@@ -476,8 +499,10 @@ impl Action {
                 Check::Available { db }
                 | Check::Promotable { db }
                 | Check::Exposure { db }
+                | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
+            | Self::Equip { db, .. }
             | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),

@@ -13,6 +13,7 @@ use super::state::InstanceSettings;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
 use super::target::{DatabaseRef, Engine};
 
+mod clusters;
 mod restoring;
 
 /// One call as it would be made by hand.
@@ -47,7 +48,9 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Promote { db, .. } if db.engine == Engine::Postgres => {
             vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
         }
-        Action::Promote { db, backup_days } => vec![
+        Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(db, how), look(db)],
+        Action::Equip { db, instance } => vec![clusters::equip(db, instance), look(db)],
+        Action::Promote { db, backup_days, .. } => vec![
             aws(
                 db,
                 "rds",
@@ -171,6 +174,7 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
                 "SELECT rolcanlogin ...; SELECT count(*) FROM pg_stat_activity ... -- both must be zero",
             ),
         ],
+        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => clusters::isolate(f),
         FenceMethod::SecurityGroup => {
             let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
             let region = &f.db.place.region;
@@ -316,7 +320,10 @@ fn check_calls(check: &Check) -> Vec<Call> {
             false,
             "SELECT pg_last_wal_replay_lsn()   -- until it is not below SELECT pg_current_wal_insert_lsn() on the fenced primary",
         )],
-        Check::Available { db } | Check::Promotable { db } | Check::Exposure { db } => {
+        Check::Available { db }
+        | Check::Promotable { db }
+        | Check::Exposure { db }
+        | Check::Follows { db, .. } => {
             vec![look(db)]
         }
         Check::Answers { names, resolvers_ttl_ms } => {
@@ -400,6 +407,9 @@ fn record_json(set: &RecordSet) -> String {
 }
 
 fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+    if f.db.engine == Engine::Aurora {
+        return clusters::modify_groups(f, groups);
+    }
     aws(
         &f.db,
         "rds",
@@ -418,6 +428,7 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
 fn look(db: &DatabaseRef) -> Call {
     match db.engine {
         Engine::Rds => describe_db(&db.place.region, &db.place.name, &db.id),
+        Engine::Aurora => clusters::describe(db),
         Engine::Postgres => sql(
             &db.place.name,
             &db.id,

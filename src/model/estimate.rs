@@ -81,6 +81,8 @@ impl Estimate {
             Action::Check(Check::Answers { resolvers_ttl_ms: Some(ttl), .. }) => {
                 Self::new(*ttl, ttl.plus(Dur::mins(2)))
             }
+            // What the old writer had and the new one lacks is thrown away, and the rest compared: AWS publishes no figure.
+            Action::Check(Check::Follows { .. }) => Self::new(Dur::mins(10), Dur::mins(24 * 60)),
             Action::Check(_) => Self::new(Dur::secs(2), Dur::secs(60)),
             // Groups become active within about a minute, and a reboot takes one or two (AWS publishes neither).
             Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
@@ -98,6 +100,8 @@ impl Estimate {
             }
             // As long as copying the differences, or all of it, takes.
             Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
+            // AWS publishes no figure for an instance of a cluster; storage is there already.
+            Action::Equip { .. } => Self::new(Dur::mins(8), Dur::mins(30)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
             // Users wait for it.
             Action::Restore { part: Part::Swap, of } if of.instance().is_some() => {

@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod calls;
+pub mod cluster;
 pub mod estimate;
 pub mod event;
 pub mod facts;

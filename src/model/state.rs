@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::ClusterState;
 use super::ids::SiteName;
 use super::restore::{BackupsState, RestoreState};
 use super::time::{Dur, Timestamp};
@@ -109,6 +110,9 @@ pub struct DatabaseState {
     /// Of a managed instance, what another one like it is made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,
+    /// Of an Aurora cluster, what it consists of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Box<ClusterState>>,
 }
 
 /// A managed instance's settings, as far as a replica does not take them from its source (Amazon RDS API Reference,
@@ -365,6 +369,8 @@ pub enum FenceStage {
     UnderWay,
     /// The first of its two calls has had its effect, and the second is due.
     Half,
+    /// All of it is there, and something else may write all the same: no waiting proves it.
+    Vain,
     /// It holds.
     Proven,
 }

@@ -19,6 +19,8 @@ pub enum Engine {
     Rds,
     /// A PostgreSQL server of one's own, with streaming replication: everything is done over its own protocol.
     Postgres,
+    /// A cluster of an Aurora global database: the service moves the writer from one cluster to another.
+    Aurora,
 }
 
 impl Engine {
@@ -53,6 +55,9 @@ pub struct DatabaseRef {
     /// The machine of a server of one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+    /// The global database that a cluster belongs to: an identity above the sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global: Option<String>,
 }
 
 /// The machine of a server of one's own: how it is reached, and where the server lives on it.

@@ -138,6 +138,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
     let spec = match node.get("kind")?.text()? {
         "aws.rds" => Spec::Database(database(node, Engine::Rds)),
         "postgres" => Spec::Database(database(node, Engine::Postgres)),
+        "aws.aurora_global" => Spec::Database(database(node, Engine::Aurora)),
         "aws.autoscaling" => Spec::Autoscaling(Autoscaling {
             at: map(node, "at", |key, n| group(n).map(|g| (SiteName::new(key), g))),
         }),
@@ -208,12 +209,14 @@ fn database(node: &Node, engine: Engine) -> Database {
         let backups = n.get("host").and_then(|h| h.get("backups"));
         let backups = backups.and_then(|b| Some(Spanned { value: backups_of(b)?, span: b.span }));
         let host = n.get("host").and_then(host);
-        let at = DatabaseAt { id, endpoint, fence_group, admin, host, replication, backups };
+        let instance_class = n.get("instance_class").and_then(Node::text).map(str::to_owned);
+        let at = DatabaseAt { id, instance_class, endpoint, fence_group, admin, host, replication, backups };
         Some((SiteName::new(key), at))
     };
     let verify = |key: &str| node.get("verify").and_then(|v| v.get(key)).map(Node::items).unwrap_or_default();
     Database {
         engine,
+        global: node.get("global_cluster").and_then(Node::text).map(str::to_owned),
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
         at: map(node, "at", at),
         canary_table: node

@@ -164,7 +164,7 @@ impl Lint<'_> {
                 format!("`{name}` has no fence"),
                 "without one every failover needs a waiver, and the old primary may go on taking writes",
                 match spec.engine {
-                    Engine::Rds => {
+                    Engine::Rds | Engine::Aurora => {
                         "add `fence: [sql, security_group]` with `fence_group` and `admin` in each site"
                     }
                     Engine::Postgres => "add `fence: [sql]`",

@@ -15,6 +15,7 @@ const OBJECTIVES: Record = Record {
 pub const KINDS: &[(&str, &Record)] = &[
     ("aws.rds", &RDS),
     ("postgres", &POSTGRES),
+    ("aws.aurora_global", &AURORA),
     ("aws.autoscaling", &AUTOSCALING),
     ("aws.route53", &ROUTE53),
     ("external", &EXTERNAL),
@@ -54,6 +55,40 @@ const RDS_AT: Record = Record {
     fields: &[
         req("id", Shape::Text, "DB instance identifier"),
         opt("endpoint", Shape::Text, "host:port/database; found by the first look at it if absent"),
+        opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
+        opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+    ],
+};
+const AURORA: Record = Record {
+    name: "aws.aurora_global component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("global_cluster", Shape::Text, "the global database's identifier, the same from every region"),
+        opt(
+            "fence",
+            Shape::List(&Shape::OneOf(&["sql", "security_group"])),
+            "the ladder of ways to fence, tried in order; `sql` is for aurora-postgresql",
+        ),
+        req("at", Shape::Map(&Shape::Record(&AURORA_AT)), "its cluster in each site"),
+        opt("verify", Shape::Record(&CANARY), "the real write that proves a promotion"),
+    ],
+};
+const AURORA_AT: Record = Record {
+    name: "cluster",
+    fields: &[
+        req("id", Shape::Text, "DB cluster identifier"),
+        opt(
+            "endpoint",
+            Shape::Text,
+            "host:port/database of its writer; found by the first look at it if absent",
+        ),
+        opt(
+            "instance_class",
+            Shape::Text,
+            "what a cluster without instances is given; the writer's class if absent",
+        ),
         opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
@@ -149,6 +184,10 @@ const VERIFY: Record = Record {
         opt("invariants", Shape::List(&Shape::Record(&INVARIANT)), "what has to be true of a restored copy"),
         opt("rows", Shape::List(&Shape::Name), "tables whose rows are counted in a restored copy"),
     ],
+};
+const CANARY: Record = Record {
+    name: "verify",
+    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back")],
 };
 const INVARIANT: Record = Record {
     name: "invariant",

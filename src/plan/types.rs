@@ -93,6 +93,7 @@ impl Component {
     pub fn kind(&self) -> &'static str {
         match self.spec {
             Spec::Database(Database { engine: Engine::Postgres, .. }) => "postgres",
+            Spec::Database(Database { engine: Engine::Aurora, .. }) => "aws.aurora_global",
             Spec::Database(_) => "aws.rds",
             Spec::Autoscaling(_) => "aws.autoscaling",
             Spec::Route53(_) => "aws.route53",
@@ -134,6 +135,8 @@ pub enum Spec {
 pub struct Database {
     /// Who runs it.
     pub engine: Engine,
+    /// The Aurora global database: an identity above the sites.
+    pub global: Option<String>,
     /// The ladder of ways to fence.
     pub fence: Vec<FenceMethod>,
     /// The instance in each site.
@@ -151,8 +154,10 @@ pub struct Database {
 /// The instance in one site.
 #[derive(Clone, Debug)]
 pub struct DatabaseAt {
-    /// DB instance identifier; of a server of one's own what people call it.
+    /// DB instance or DB cluster identifier; of a server of one's own what people call it.
     pub id: String,
+    /// Class of the instance that a cluster without any is given.
+    pub instance_class: Option<String>,
     /// `host:port/database`; found by the first look if absent.
     pub endpoint: Option<String>,
     /// Prepared security group.

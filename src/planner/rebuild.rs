@@ -1,7 +1,7 @@
 //! An old primary becomes a standby: by a job on its host, or, where it is managed, by a new replica under its name.
 
-use super::Refusal;
 use super::steps::{Draft, all, step};
+use super::{Refusal, clusters};
 use crate::inventory::Observation;
 use crate::model::action::{Action, NewReplica};
 use crate::model::ids::{Digest, RunId, StepId};
@@ -20,6 +20,7 @@ pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
     match db.engine {
         Engine::Postgres => db.host.is_some(),
         Engine::Rds => settings(draft, db).is_some() && !groups(draft, db).is_empty(),
+        Engine::Aurora => true,
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
             format!("{} does not answer: nobody could make a standby in its place", db.id),
             "its region back, and credentials for it: drctl observe".to_owned(),
         ),
-        Engine::Rds => (
+        Engine::Rds | Engine::Aurora => (
             format!("{} has only its fence's group, and no run here knows which groups it had before", db.id),
             format!(
                 "its own groups attached again, once it is sure that nobody writes to it: aws rds modify-db-instance --db-instance-identifier {} --vpc-security-group-ids ..",
@@ -58,6 +59,10 @@ pub(super) fn rejoin(
         let facts = format!("{} cannot follow itself", db.id);
         let what = "two different servers in the plan";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        return;
+    }
+    if db.engine == Engine::Aurora {
+        clusters::follow(draft, db, source, needs, on_failure);
         return;
     }
     if !possible(draft, db) {

@@ -58,6 +58,15 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
             let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»)";
             return refuse(Rule::NotRecoverable, facts, what);
         }
+        (Engine::Aurora, _) => {
+            let facts = "a global database is restored into a cluster outside it, which drctl cannot do yet"
+                .to_owned();
+            return refuse(
+                Rule::NotImplemented,
+                facts,
+                "aws rds restore-db-cluster-to-point-in-time, by hand",
+            );
+        }
         (Engine::Rds, _) if wanted.timeline.is_some() => {
             let facts = format!("{id} is restored by RDS, which knows the log of this very instance");
             return refuse(Rule::NotRecoverable, facts, "no --timeline");

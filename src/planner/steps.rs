@@ -313,7 +313,11 @@ impl<'a> Draft<'a> {
         if !self.refusals.is_empty() {
             return Err(self.refusals);
         }
-        if !self.steps.iter().any(|s| changes_something(&s.action)) {
+        if !self
+            .steps
+            .iter()
+            .any(|s| changes_something(&s.action) || matches!(s.action, Action::Check(Check::Follows { .. })))
+        {
             self.steps.clear();
         }
         self.release_guards();

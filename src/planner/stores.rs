@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
-use super::{Refusal, safety};
+use super::{Refusal, clusters, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
+use crate::model::cluster::Handover;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::runbook::{Inherited, Intent, Phase};
@@ -142,7 +143,8 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
             }
         }
         DatabaseRole::Replica { source } => {
-            if !safety::follows_what_is_fenced(draft, name, spec, &db, source) {
+            let ours = safety::follows_what_is_fenced(draft, name, spec, &db, source);
+            if !ours || db.engine == Engine::Aurora && !clusters::can_take_over(draft, &db, spec) {
                 return Found::Refused;
             }
         }
@@ -181,6 +183,11 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     // What is moved as planned waits for the end of the log, which only the fence by SQL tells: another rung would be an outage.
     if draft.input.request.intent != Intent::Failover {
         rungs.retain(|r| r.method == FenceMethod::Sql);
+    }
+    if let Some(facts) = rungs.first().and_then(|r| clusters::forwarded(draft, &r.db)) {
+        let what = "forwarding switched off (--no-enable-global-write-forwarding), or a person who accepts the loss by name";
+        let bound = draft.input.plan.objectives.rpo_ms.to_string();
+        draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
@@ -337,7 +344,8 @@ pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) 
     if draft.steps().iter().any(|s| s.id == ready.id) {
         return ready.id;
     }
-    ready.needs = all(needs);
+    let prepared = clusters::prepare(draft, store, needs);
+    ready.needs = all(&[needs, prepared.as_slice()].concat());
     draft.push(ready)
 }
 
@@ -350,7 +358,11 @@ pub(super) fn promote(
 ) {
     let name = &store.component.name;
     let ready = ready(draft, &store, &guards[name]);
-    let mut needs = vec![ready, gates[name].clone(), StepId::new(format!("fenced.{name}"))];
+    let takeover = clusters::takeover(draft, &store.target).map(Box::new);
+    // What hands over stops writing by itself, and does not start before the other one has everything.
+    let handed_over = takeover.as_ref().is_some_and(|how| how.by == Handover::Switchover);
+    let fenced = (!handed_over).then(|| StepId::new(format!("fenced.{name}")));
+    let mut needs: Vec<StepId> = [ready, gates[name].clone()].into_iter().chain(fenced).collect();
     needs.extend(approvals.iter().cloned());
     needs.extend(waits_for(draft, store.component));
     let needs = draft.hold(name, &needs);
@@ -358,11 +370,15 @@ pub(super) fn promote(
         &format!("promote.{name}"),
         Phase::Promote,
         Some(name),
-        Action::Promote { db: store.target.clone(), backup_days: backup_days(draft, &store) },
+        Action::Promote { db: store.target.clone(), backup_days: backup_days(draft, &store), takeover },
     );
     promote.needs = all(&needs);
     let last = draft.push(promote);
-    let_in(draft, store, last);
+    if handed_over {
+        verify(draft, store, last);
+    } else {
+        let_in(draft, store, last);
+    }
 }
 
 /// Lifts a fence that came over with the data, and writes for real.

@@ -11,7 +11,7 @@ use super::safety;
 use super::steps::{Draft, all, step};
 use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
-use super::{Refusal, rebuild, ttl};
+use super::{Refusal, clusters, rebuild, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
@@ -58,7 +58,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         let Spec::Database(spec) = &component.spec else { continue };
         let at = |site: &SiteName| targets::database(plan, &component.name, spec, site);
         let (Some(standby), Some(primary)) = (at(&to), at(&from)) else { continue };
-        if streams(draft, &standby, &primary) {
+        if streams(draft, &standby, &primary) && !clusters::shut(draft, &standby) {
             continue;
         }
         if writes(draft, component, spec, &primary) {
@@ -151,7 +151,9 @@ fn returning(
         Some(State::Database(d)) => !d.is_replica() && active::is_fenced(draft.input.estate, &old, spec),
         Some(_) => false,
     };
-    if !kept_out || !rebuild::possible(draft, &old) || !writes(draft, component, spec, active) {
+    // Of a cluster that stands alone the service makes no secondary.
+    let possible = old.engine != Engine::Aurora && rebuild::possible(draft, &old);
+    if !kept_out || !possible || !writes(draft, component, spec, active) {
         return None;
     }
     draft.notes.push(format!("{} is no standby: it is made one first, while users are served", old.id));
@@ -182,7 +184,7 @@ fn can_move(
     let mut refuse = |facts: String, what: &str| {
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
-    if !spec.fence.contains(&FenceMethod::Sql) {
+    if !spec.fence.contains(&FenceMethod::Sql) && !hands_over(store) {
         let facts =
             format!("`{name}` has no fence by SQL: nothing else tells where the old primary's log ends");
         refuse(facts, "fence: [sql]");
@@ -254,6 +256,9 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     let order = stores::order(draft, moved.into_iter().map(|(s, _)| s).collect());
     let (mut before, mut caught_up) = (ready, Vec::new());
     for store in order.iter().rev() {
+        if hands_over(store) {
+            continue;
+        }
         let name = &store.component.name;
         let gate = stores::fence(draft, store, specs[name], &before);
         before = vec![gate.clone()];
@@ -262,12 +267,18 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
         step.needs = all(&[gate]);
         caught_up.push(draft.push(step));
     }
+    let after = if caught_up.is_empty() { before } else { caught_up };
     let measured: BTreeMap<_, _> =
-        order.iter().map(|s| (s.component.name.clone(), stores::measure(draft, s, &caught_up))).collect();
+        order.iter().map(|s| (s.component.name.clone(), stores::measure(draft, s, &after))).collect();
     let gates = stores::loss_gates(draft, &measured);
     for store in order {
         stores::promote(draft, store, &gates, &approvals, guards);
     }
+}
+
+/// Whether the service ends writes by itself, and hands over when nothing is missing.
+fn hands_over(store: &Store<'_>) -> bool {
+    store.target.engine == Engine::Aurora
 }
 
 /// Whether a server that follows the old primary gets what the new one writes: an old primary of one's own hands it on once it is a

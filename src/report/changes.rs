@@ -90,7 +90,20 @@ fn of(action: &Action) -> Vec<Change> {
             let (before, after) = ("standby".to_owned(), "primary".to_owned());
             vec![change(&format!("database {}", db.id), "role", before, after)]
         }
-        Action::Promote { db, backup_days } => {
+        Action::Promote { db, takeover: Some(how), .. } => {
+            let writer = |of: &str| format!("writer is{of} {}", db.id);
+            vec![change(
+                &format!("aws_rds_global_cluster {}", how.global),
+                "members",
+                writer(" not"),
+                writer(""),
+            )]
+        }
+        Action::Equip { instance, .. } => {
+            let resource = format!("aws_rds_cluster_instance {}", instance.id);
+            vec![change(&resource, "instance", "none".to_owned(), instance.class.clone())]
+        }
+        Action::Promote { db, backup_days, .. } => {
             let resource = format!("aws_db_instance {}", db.id);
             let source = change(&resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
             let days =

@@ -1,6 +1,8 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::{Proven, RunState};
+use crate::model::action::Action;
+use crate::model::cluster::Handover;
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
@@ -35,6 +37,10 @@ pub fn measure(
     };
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
+        None if hands_over(state, component) => {
+            let word = "the service hands over only once the target has everything (SwitchoverGlobalCluster)";
+            (Figure::new(Dur::ZERO, Basis::UpperBound), word.to_owned(), false)
+        }
         None => {
             let fenced = state.fence_proof(component);
             (missing(state, fenced.as_ref(), last.at, replayed), last.because, last.grows)
@@ -113,6 +119,16 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
     let of_it = target.fence_word.is_some() && target.fence_word.as_deref() == state.fence_word(component);
     (of_it && there.covers(&end))
         .then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
+}
+
+/// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
+fn hands_over(state: &RunState, component: &ComponentName) -> bool {
+    state.runbook.steps.iter().any(|s| match &s.action {
+        Action::Promote { db, takeover: Some(how), .. } => {
+            db.component == *component && how.by == Handover::Switchover
+        }
+        _ => false,
+    })
 }
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {

@@ -17,7 +17,7 @@ use drctl::model::ids::{Digest, RunId, SiteName};
 use drctl::model::place::Place;
 use drctl::model::runbook::{Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
-use drctl::model::target::Target;
+use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
@@ -54,6 +54,8 @@ pub struct Rig {
     pub restore: Option<Wanted>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
+    /// Groups that earlier runs took from servers.
+    pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
     /// When everything was last seen, as it was at the beginning.
     pub last_looked: Timestamp,
 }
@@ -97,6 +99,7 @@ impl Rig {
             to: None,
             restore: None,
             continues: None,
+            groups_before: Vec::new(),
             last_looked: BEGAN,
         }
     }
@@ -274,7 +277,7 @@ impl Rig {
             busy: &Default::default(),
             debts: &self.debts,
             kept_out: &[],
-            groups_before: &[],
+            groups_before: &self.groups_before,
             fenced: &[],
             continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),

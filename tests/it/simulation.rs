@@ -49,6 +49,10 @@ fn random_plan(seed: u64, moves: bool) -> String {
             );
             continue;
         }
+        if die(&format!("global{i}"), 5) == 0 {
+            random_cluster(&mut text, i, &format!("{needs}{verify}"), &die);
+            continue;
+        }
         let ladders = ["[sql, security_group]", "[sql]", "[security_group, sql]", "[security_group]"];
         let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), if moves { 2 } else { 4 })).unwrap()];
         let _ = writeln!(
@@ -79,6 +83,17 @@ fn random_plan(seed: u64, moves: bool) -> String {
     }
     text.push_str("watch: {for: 5m}\n");
     text
+}
+
+/// A global database: what stands by may have no instance.
+fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64) -> u64) {
+    let ladders = ["[sql, security_group]", "[security_group]", "[sql]"];
+    let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), 3)).unwrap()];
+    let class = if die(&format!("headless{i}"), 2) == 0 { ", instance_class: db.r6g.large" } else { "" };
+    let _ = writeln!(
+        text,
+        "  db{i}:\n    kind: aws.aurora_global\n    global_cluster: g{i}{more}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e{class}, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
+    );
 }
 
 /// A zone whose names need everything: by their record sets, by an object, or by routing controls.

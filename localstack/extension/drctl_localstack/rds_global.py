@@ -183,7 +183,7 @@ def lag_at(member: Member, at: float) -> float | None:
     return (point.seconds + (at - point.since if point.grows else 0.0)) * 1000
 
 
-KNOBS = {"replication_lag_ms", "lag_grows", "synchronization"}
+KNOBS = {"replication_lag_ms", "lag_grows", "synchronization", "forwards"}
 
 
 def configure(cluster: DBCluster, body: dict) -> dict | None:
@@ -203,6 +203,8 @@ def configure(cluster: DBCluster, body: dict) -> dict | None:
         if body["synchronization"] not in (None, CONNECTED, RESYNC):
             raise ValueError(f"synchronization must be {CONNECTED}, {RESYNC} or null")
         member.forced_synchronization = body["synchronization"]
+    if "forwards" in body:
+        member.forwards = bool(body["forwards"])
     now = time.time()
     return {
         "cluster": cluster.db_cluster_identifier,

@@ -1,4 +1,4 @@
-//! CloudWatch: `ReplicaLag`, where no SQL login is given.
+//! CloudWatch: `ReplicaLag`, where no SQL login is given, and `AuroraGlobalDBRPOLag` of secondaries of a global database.
 //!
 //! Known falsehood: on an idle source the lag of a PostgreSQL replica grows up to five minutes although nothing is missing
 //! (AWS, Amazon RDS User Guide, «Monitoring read replication»). It errs on the side of more loss, never of less.
@@ -9,28 +9,30 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat};
 
 use super::Aws;
+use crate::adapters::Lagging;
 use crate::model::place::Place;
+use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
 
 /// How far back a data point is looked for.
 const WINDOW: Dur = Dur::mins(10);
 
-/// Queries in one call, the most there are (CloudWatch API Reference, `GetMetricData`).
-const QUERIES: usize = 500;
+/// Replicas in one call: two queries each, and 500 are the most there are (CloudWatch API Reference, `GetMetricData`).
+const REPLICAS: usize = 250;
 
 impl Aws {
     /// When the last commit that each replica of one place holds was made: the newest data point's time minus its lag.
-    pub(super) async fn lags(&self, place: &Place, ids: &[&str]) -> BTreeMap<String, Timestamp> {
+    pub(super) async fn lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         let mut found = BTreeMap::new();
-        for some in ids.chunks(QUERIES) {
+        for some in of.chunks(REPLICAS) {
             found.extend(self.some_lags(place, some).await);
         }
         found
     }
 
-    async fn some_lags(&self, place: &Place, ids: &[&str]) -> BTreeMap<String, Timestamp> {
+    async fn some_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         let site = self.site(place).await;
-        let queries: Vec<_> = ids.iter().enumerate().map(|(n, id)| query(n, id)).collect();
+        let queries: Vec<_> = of.iter().enumerate().flat_map(|(n, of)| queries(n, of)).collect();
         let now = self.now();
         let call = || {
             site.cloudwatch()
@@ -42,30 +44,49 @@ impl Aws {
         };
         let Ok(answer) = self.look("cloudwatch", place, call).await else { return BTreeMap::new() };
         let results = answer.metric_data_results().iter();
-        results
-            .filter_map(|result| {
-                let n: usize = result.id()?.strip_prefix("lag")?.parse().ok()?;
-                Some(((*ids.get(n)?).to_owned(), last_commit(result)?))
-            })
-            .collect()
+        let mut found: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for (db, commit) in results.filter_map(|result| {
+            let n: usize = result.id()?.strip_prefix("lag")?.trim_end_matches('s').parse().ok()?;
+            let db = of.get(n)?.db;
+            let unit = if db.engine == Engine::Aurora { 1.0 } else { 1_000.0 };
+            Some((db, last_commit(result, unit)?))
+        }) {
+            // The same metric may be there with and without its source's region: the earlier commit counts.
+            let known = found.entry(db.id.clone()).or_insert(commit);
+            *known = (*known).min(commit);
+        }
+        found
     }
 }
 
-fn query(n: usize, id: &str) -> MetricDataQuery {
-    let dimension = Dimension::builder().name("DBInstanceIdentifier").value(id).build();
-    let metric =
-        Metric::builder().namespace("AWS/RDS").metric_name("ReplicaLag").dimensions(dimension).build();
-    // The worst of a minute, not its average.
-    let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
-    MetricDataQuery::builder().id(format!("lag{n}")).metric_stat(stat).build()
+/// A metric is found under exactly its own dimensions: those of clusters may have their source's region among them.
+fn queries(n: usize, of: &Lagging<'_>) -> Vec<MetricDataQuery> {
+    let id = of.db.id.as_str();
+    if of.db.engine != Engine::Aurora {
+        return vec![query(format!("lag{n}"), "ReplicaLag", &[("DBInstanceIdentifier", id)])];
+    }
+    let (metric, own) = ("AuroraGlobalDBRPOLag", ("DBClusterIdentifier", id));
+    let with_source =
+        of.source_region.map(|region| query(format!("lag{n}s"), metric, &[own, ("SourceRegion", region)]));
+    std::iter::once(query(format!("lag{n}"), metric, &[own])).chain(with_source).collect()
 }
 
-fn last_commit(result: &MetricDataResult) -> Option<Timestamp> {
+fn query(id: String, metric: &str, dimensions: &[(&str, &str)]) -> MetricDataQuery {
+    let built = |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+    let dimensions = dimensions.iter().map(built).collect();
+    let metric =
+        Metric::builder().namespace("AWS/RDS").metric_name(metric).set_dimensions(Some(dimensions)).build();
+    // The worst of a minute, not its average.
+    let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
+    MetricDataQuery::builder().id(id).metric_stat(stat).build()
+}
+
+fn last_commit(result: &MetricDataResult, unit_ms: f64) -> Option<Timestamp> {
     let points = result.timestamps().iter().zip(result.values());
     // -1: replication did not run then. An older point says more loss, never less.
     let points = points.filter(|(_, lag)| **lag >= 0.0);
     let (at, lag) = points.max_by_key(|(at, _)| at.to_millis().unwrap_or(i64::MIN))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, not negative")]
-    let lag = Dur((*lag * 1_000.0) as u64);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+    let lag = Dur((*lag * unit_ms).ceil() as u64);
     Some(Timestamp::from_millis(at.to_millis().ok()?) - lag)
 }

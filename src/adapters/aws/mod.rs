@@ -3,6 +3,7 @@
 //!
 //! A file is a service. `clients` knows credentials and addresses, `throttle` the limits, `error` what a failure means.
 
+mod aurora;
 mod autoscaling;
 mod clients;
 mod cloudwatch;
@@ -30,6 +31,7 @@ use clients::{Clients, Site};
 use error::Failure;
 use throttle::Throttle;
 
+use super::Lagging;
 use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::action::{Action, FenceMethod, Write};
@@ -163,7 +165,7 @@ impl Aws {
                 futures_util::future::join_all(asks).await
             }
             Some(Target::Database(_) | Target::Fence { .. } | Target::Restore { .. }) => {
-                self.databases(place, targets).await
+                self.stores(place, targets).await
             }
             Some(Target::Group(_)) => self.groups(place, targets).await,
             Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,
@@ -187,7 +189,9 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote { db, backup_days } => self.promote(db, *backup_days).await,
+            Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how).await,
+            Action::Promote { db, backup_days, .. } => self.promote(db, *backup_days).await,
+            Action::Equip { db, instance } => self.equip(db, instance).await,
             Action::Restore { part, of } => self.restore(*part, of).await,
             Action::Rename { db, to } => self.rename(db, to).await,
             Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
@@ -219,7 +223,7 @@ impl Aws {
 
     /// What the control plane knows of a database; for SQL, which needs its endpoint.
     pub async fn endpoint(&self, db: &DatabaseRef) -> Option<String> {
-        let seen = self.databases(&db.place, &[&Target::Database(db.clone())]).await;
+        let seen = self.stores(&db.place, &[&Target::Database(db.clone())]).await;
         match seen.first()?.state()? {
             State::Database(state) => state.endpoint.clone(),
             _ => None,
@@ -232,9 +236,9 @@ impl Aws {
         self.read_login(name, at).await
     }
 
-    /// When the last commit that each replica of one place holds was made, as CloudWatch's `ReplicaLag` tells it.
-    pub async fn replica_lags(&self, place: &Place, ids: &[&str]) -> BTreeMap<String, Timestamp> {
-        self.lags(place, ids).await
+    /// When the last commit that each replica of one place holds was made, as CloudWatch tells it.
+    pub async fn replica_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
+        self.lags(place, of).await
     }
 }
 

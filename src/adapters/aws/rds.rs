@@ -15,7 +15,7 @@ use crate::model::action::{Fence, NewReplica};
 use crate::model::place::Place;
 use crate::model::restore::COPY_TAG;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::{Dur, Timestamp};
 
 /// Instances in one describe: the largest page.
@@ -25,7 +25,7 @@ const EVENTS_MINUTES: i32 = 60;
 /// Instances up to which the events of each are asked for by themselves.
 const FEW: usize = 5;
 /// How far RDS's clock may be behind this machine's for a restart to count.
-const SKEW: Dur = Dur::mins(1);
+pub(super) const SKEW: Dur = Dur::mins(1);
 
 /// What every call that creates an instance says of it, so that it is like another one.
 macro_rules! alike {
@@ -101,7 +101,7 @@ impl Aws {
         Ok(found)
     }
 
-    async fn restart_events(
+    pub(super) async fn restart_events(
         &self,
         place: &Place,
         id: Option<&str>,
@@ -184,6 +184,7 @@ impl Aws {
             misled: false,
             advice: Vec::new(),
             instance: Some(Box::new(settings(db))),
+            cluster: None,
         }
     }
 
@@ -233,6 +234,9 @@ impl Aws {
     /// The next call of a fence by security group: the group first; when it is active and alone, a restart that ends the
     /// sessions which the group leaves open (AWS, VPC User Guide, «Security group connection tracking»).
     pub(super) async fn isolate(&self, fence: &Fence) -> Result<Option<String>, Failure> {
+        if fence.db.engine == Engine::Aurora {
+            return self.isolate_cluster(fence).await;
+        }
         let (db, place) = (&fence.db, &fence.db.place);
         let Some(group) = &db.fence_group else {
             return Err(Failure::never("NoFenceGroup", "the plan names no `fence_group` for this instance"));
@@ -263,6 +267,9 @@ impl Aws {
     }
 
     async fn set_groups(&self, db: &DatabaseRef, groups: &[String]) -> Result<Option<String>, Failure> {
+        if db.engine == Engine::Aurora {
+            return self.set_cluster_groups(db, groups).await;
+        }
         let site = self.site(&db.place).await;
         // Groups are applied at once in any case; `ApplyImmediately` would also start upgrades that wait for their window.
         let call = site
@@ -367,7 +374,7 @@ pub(super) fn id_of_instance(target: &Target) -> Option<&str> {
     }
 }
 
-fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInstance)> {
+pub(super) fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInstance)> {
     all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
 }
 

@@ -7,6 +7,7 @@ use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
 use crate::model::state::GroupSize;
+use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
 use crate::plan::types::{Component, Plan, Spec};
@@ -62,7 +63,8 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
         let lag = estate.scenario.lag_ms / 2
             + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
         let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();
-        let old = alone && *site == plan.home.value;
+        // The old writer of a global database follows the new one as soon as it can.
+        let old = alone && *site == plan.home.value && spec.engine != Engine::Aurora;
         estate.dbs.push(Db {
             site: site.clone(),
             component: number,
@@ -77,6 +79,9 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             promotions: 0,
             timeline: if alone && !old { 2 } else { 1 },
             retired: false,
+            // A declared class is what a cluster without instances is given.
+            headless: spec.at.get(site).is_some_and(|at| at.instance_class.is_some()) && *site != active,
+            joined: None,
         });
     }
 }

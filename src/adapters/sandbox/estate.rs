@@ -7,6 +7,7 @@ use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
 use crate::model::action::{Action, FenceMethod};
+use crate::model::cluster::{ClusterInstance, Handover};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
@@ -38,6 +39,9 @@ pub(super) struct Db {
     pub(super) timeline: u32,
     /// Set aside under another name: no declared server any more.
     pub(super) retired: bool,
+    /// A cluster that was declared without instances, and the one that a run gave it.
+    pub(super) headless: bool,
+    pub(super) joined: Option<ClusterInstance>,
 }
 
 /// A group of instances.
@@ -97,6 +101,9 @@ pub(super) enum Transition {
     Renamed(usize, String),
     Created(usize),
     Swapped(usize),
+    Joined(usize),
+    TakenOver(usize, Handover),
+    Second(usize, usize),
     Instance(usize),
     Insync(usize, String),
     Refresh(usize),
@@ -125,6 +132,8 @@ pub struct Estate {
     next: u64,
     calls: BTreeMap<String, u32>,
     pub(super) jobs: Jobs,
+    /// Clusters of lost regions, and the writers that they have to follow.
+    pub(super) left: Vec<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) two_since: Option<Timestamp>,
     pub(super) index: Index,
@@ -164,6 +173,7 @@ impl Estate {
             next: 0,
             calls: BTreeMap::new(),
             jobs: Jobs::new(),
+            left: Vec::new(),
             truth: Truth::default(),
             two_since: None,
             index: Index::default(),
@@ -209,6 +219,7 @@ impl Estate {
                 for db in self.dbs.iter_mut().filter(|d| used && idle(d)) {
                     db.stopped_at = None;
                 }
+                self.found_again();
             }
             Transition::Modifying(db) => self.dbs[db].status = "modifying",
             Transition::Promoted(db, works) => {
@@ -223,6 +234,9 @@ impl Estate {
             Transition::Renamed(db, to) => self.renamed(db, &to),
             Transition::Created(db) => self.dbs[db].status = "available",
             Transition::Swapped(db) => self.swapped(db),
+            Transition::Joined(db) => self.joined(db),
+            Transition::TakenOver(db, by) => self.taken_over(db, by),
+            Transition::Second(db, writer) => self.second(db, writer),
             Transition::Instance(group) => self.instance(group),
             Transition::Insync(zone, id) => {
                 self.zones[zone].changes.insert(id, ChangeState::Insync);
@@ -414,7 +428,9 @@ impl Estate {
         let answer = match action {
             Action::Fence(fence) => self.fence(fence),
             Action::Unfence(fence) => self.unfence(fence),
+            Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how),
             Action::Promote { db, .. } => self.promote(db),
+            Action::Equip { db, instance } => self.equip(db, instance),
             Action::Rejoin { db, source, replica: None } => self.rejoin(db, source),
             Action::Rejoin { db, source, .. } => self.create_replica(db, source),
             Action::Rename { db, to } => self.rename(db, to),

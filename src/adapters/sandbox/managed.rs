@@ -100,6 +100,10 @@ impl Db {
 
     /// Whether SQL tells of it where it is in its log.
     pub(super) fn tells_its_log(&self) -> bool {
-        self.reference.engine == Engine::Postgres || self.reference.admin_secret.is_some()
+        match self.reference.engine {
+            Engine::Postgres => true,
+            Engine::Rds => self.reference.admin_secret.is_some(),
+            Engine::Aurora => false,
+        }
     }
 }

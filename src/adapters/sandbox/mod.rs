@@ -4,6 +4,7 @@
 //! apart from everything that drctl can observe, so that reported figures can be held against it.
 
 mod build;
+mod clusters;
 mod effects;
 pub mod estate;
 mod managed;

@@ -3,18 +3,20 @@
 use super::estate::Estate;
 use crate::model::action::FenceMethod;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
+use crate::model::target::Engine;
 use crate::model::time::Dur;
 use crate::model::wal::{Lsn, WalPoint};
 
 impl Estate {
     pub(super) fn database(&self, i: usize) -> DatabaseState {
         let db = &self.dbs[i];
+        let cluster = db.reference.engine == Engine::Aurora;
         DatabaseState {
             role: db
                 .source
                 .as_ref()
                 .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
-            status: db.status.to_owned(),
+            status: self.status(i).to_owned(),
             last_commit: db.source.is_some().then(|| self.replayed(i)),
             last_commit_there: db.source.is_some().then(|| self.replayed(i)),
             last_commit_source: Some("sql".to_owned()),
@@ -22,13 +24,15 @@ impl Estate {
             security_groups: db.groups.clone(),
             lineage: None,
             wal: self.wal(i),
-            streaming: (db.source.is_some() && db.tells_its_log()).then(|| db.frozen_at.is_none()),
+            streaming: (db.source.is_some() && (db.tells_its_log() || cluster))
+                .then(|| db.frozen_at.is_none()),
             fence_word: self.word(i),
             follows: None,
             endpoint: None,
             misled: false,
             advice: Vec::new(),
             instance: db.settings(),
+            cluster: self.parts(i),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::adapters::Lagging;
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::action::Action;
@@ -54,7 +55,7 @@ impl Aws {
     }
 
     /// No metrics.
-    pub async fn replica_lags(&self, _place: &Place, _ids: &[&str]) -> BTreeMap<String, Timestamp> {
+    pub async fn replica_lags(&self, _place: &Place, _of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         BTreeMap::new()
     }
 }

@@ -183,6 +183,7 @@ fn as_commands(runbook: &Runbook) -> String {
             Action::Promote { db, .. } if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }
+            Action::Promote { takeover: Some(_), .. } => Some("# done when FailoverState is gone AND the target's member has IsWriter true AND its cluster is available".to_owned()),
             Action::Promote { .. } => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
             _ => None,
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Action, Check, Gate, Write};
+use crate::model::cluster::Handover;
 use crate::model::ids::ComponentName;
 
 impl fmt::Display for Action {
@@ -18,7 +19,16 @@ impl fmt::Display for Action {
             Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
             Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
+            Self::Promote { db, takeover: Some(how), .. } => match how.by {
+                Handover::Switchover => write!(f, "hand the writer of {} over to {}", how.global, db.id),
+                Handover::AllowDataLoss => {
+                    write!(f, "make {} the writer of {}, whatever it lacks", db.id, how.global)
+                }
+            },
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
+            Self::Equip { db, instance } => {
+                write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
+            }
             Self::Restore { part, of } => write!(f, "{}", part.words(of)),
             Self::Scale(s) => {
                 write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
@@ -78,6 +88,9 @@ fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
         Check::Evidence { targets } => {
             write!(f, "keep what is there now ({} things)", targets.len())
+        }
+        Check::Follows { db, source } => {
+            write!(f, "wait until the service has made {} a secondary of {}", db.id, source.id)
         }
         Check::CaughtUp { db } => {
             write!(f, "wait until {} has all that the old primary wrote", db.id)

@@ -1,7 +1,9 @@
 //! What a database that was seen means for a step.
 
 use super::{Verdict, waited};
+use crate::inventory::active;
 use crate::model::action::{Action, Check, Fence, NewReplica};
+use crate::model::cluster::NewMember;
 use crate::model::event::End;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
@@ -66,6 +68,8 @@ pub(super) fn judge(
             status => Verdict::Unclear(format!("{} is `{status}`", db.id)),
         },
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
+        Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
+        Action::Equip { instance, .. } => equipped(instance, seen),
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
         Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
@@ -108,7 +112,10 @@ pub(super) fn fence(
             Verdict::Unclear(format!("{} still leads to the server from before", fence.db.id))
         }
         (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.mark.clone()),
-        (_, FenceStage::UnderWay) => Verdict::Unclear(proof.proof.clone()),
+        (Action::Fence(_), FenceStage::Vain) if !owed => Verdict::Wrong(proof.proof.clone()),
+        (_, FenceStage::UnderWay) | (Action::Fence(_), FenceStage::Vain) => {
+            Verdict::Unclear(proof.proof.clone())
+        }
         (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
         (Action::Unfence(_), FenceStage::Open) if !proof.proven => Verdict::Done(Vec::new()),
         _ => Verdict::Before,
@@ -244,6 +251,32 @@ fn promoted(db: &DatabaseState) -> Verdict {
         (false, status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
         (true, "available") => Verdict::Before,
         (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
+    }
+}
+
+/// A secondary of that writer, which gets what is written there.
+fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &DatabaseState) -> Verdict {
+    if !active::follows(seen, db.engine, source) || seen.streaming != Some(true) {
+        return Verdict::Unclear(format!(
+            "{} is `{}`, and no secondary of {} yet",
+            db.id, seen.status, source.id
+        ));
+    }
+    // Storage is made as the new writer's: Aurora keeps a snapshot of what was there (Amazon Aurora User Guide, «Performing managed
+    // failovers»).
+    let kept = format!("snapshot rds:unplanned-global-failover-{}-.. in {}", db.id, db.place.region);
+    let whole = state.promoted.contains(&db.component);
+    let diverged =
+        (!whole).then_some(Diverged { transactions: None, fork: None, first: None, last: None, kept });
+    Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
+}
+
+fn equipped(instance: &NewMember, seen: &DatabaseState) -> Verdict {
+    let there = seen.cluster.iter().flat_map(|c| &c.instances).find(|i| i.id == instance.id);
+    match there.map(|i| i.status.as_str()) {
+        None => Verdict::Before,
+        Some(status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
+        Some(status) => Verdict::Unclear(format!("{} is `{status}`", instance.id)),
     }
 }
 

@@ -1,0 +1,421 @@
+//! Aurora global databases: clusters of several regions, one of which writes.
+//!
+//! Sources: Amazon RDS API Reference (`DescribeGlobalClusters`, `DescribeDBClusters`, `SwitchoverGlobalCluster`,
+//! `FailoverGlobalCluster`, `CreateDBInstance`) and Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global
+//! database». Everything is asked of the region that the cluster is in: a secondary's region knows its writer while that one is dark.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_rds::types::{
+    DbCluster, DbInstance, Filter, GlobalCluster, GlobalClusterMember,
+    GlobalClusterMemberSynchronizationStatus, WriteForwardingStatus,
+};
+use futures_util::future::join_all;
+
+use super::error::Failure;
+use super::rds::SKEW;
+use super::{Aws, rds};
+use crate::inventory::Observation;
+use crate::model::action::Fence;
+use crate::model::cluster::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::model::place::Place;
+use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, SERVING, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::time::Timestamp;
+
+/// What one look at a place found.
+struct Seen {
+    clusters: BTreeMap<String, DbCluster>,
+    instances: BTreeMap<String, DbInstance>,
+    globals: BTreeMap<String, Result<GlobalCluster, Failure>>,
+    /// When the instances that write last restarted, in milliseconds of RDS's own clock, where that was asked.
+    restarts: Result<BTreeMap<String, i64>, Failure>,
+}
+
+impl Aws {
+    /// Looks at instances and clusters of one place, each with as few calls as there can be.
+    pub(super) async fn stores(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
+        let is_cluster = |t: &&&Target| cluster_of(t).is_some();
+        let clusters: Vec<&Target> = targets.iter().filter(is_cluster).copied().collect();
+        let instances: Vec<&Target> = targets.iter().filter(|t| !is_cluster(t)).copied().collect();
+        let (of_clusters, of_instances) = futures_util::future::join(
+            async { if clusters.is_empty() { Vec::new() } else { self.clusters(place, &clusters).await } },
+            async { if instances.is_empty() { Vec::new() } else { self.databases(place, &instances).await } },
+        )
+        .await;
+        let (mut of_clusters, mut of_instances) = (of_clusters.into_iter(), of_instances.into_iter());
+        let next = |t: &&Target| if is_cluster(&t) { of_clusters.next() } else { of_instances.next() };
+        targets.iter().filter_map(next).collect()
+    }
+
+    async fn clusters(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
+        match self.see_clusters(place, targets).await {
+            Ok(seen) => targets.iter().map(|t| self.cluster(t, &seen)).collect(),
+            Err(failure) => targets.iter().map(|_| failure.clone().observation(self.now())).collect(),
+        }
+    }
+
+    async fn see_clusters(&self, place: &Place, targets: &[&Target]) -> Result<Seen, Failure> {
+        let of: Vec<&DatabaseRef> = targets.iter().filter_map(|t| cluster_of(t)).collect();
+        let ids: BTreeSet<&str> = of.iter().map(|db| db.id.as_str()).collect();
+        let names: BTreeSet<&str> = of.iter().filter_map(|db| db.global.as_deref()).collect();
+        let (clusters, instances, globals) = futures_util::future::join3(
+            self.describe_clusters(place, &ids),
+            self.describe_members(place, &ids),
+            join_all(names.iter().map(|name| self.describe_global(place, name))),
+        )
+        .await;
+        let clusters = clusters?;
+        let asked = targets.iter().filter(|t| matches!(t, Target::Fence { .. }));
+        let isolated = asked.filter_map(|t| cluster_of(t)).filter(|db| is_alone(clusters.get(&db.id), db));
+        let writers: BTreeSet<&str> =
+            isolated.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
+        let mut restarts = Ok(BTreeMap::new());
+        for writer in writers {
+            match (self.restart_events(place, Some(writer)).await, &mut restarts) {
+                (Ok(found), Ok(all)) => all.extend(found),
+                (Err(failure), _) => restarts = Err(failure),
+                (Ok(_), Err(_)) => {}
+            }
+        }
+        let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
+        Ok(Seen { clusters, instances: instances?, globals, restarts })
+    }
+
+    async fn describe_clusters(
+        &self,
+        place: &Place,
+        ids: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, DbCluster>, Failure> {
+        let site = self.site(place).await;
+        let filter = filter("db-cluster-id", ids);
+        let mut found = BTreeMap::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let call = || {
+                site.rds().describe_db_clusters().filters(filter.clone()).set_marker(marker.clone()).send()
+            };
+            let page = self.look("rds", place, call).await?;
+            let each = |c: &DbCluster| Some((c.db_cluster_identifier()?.to_owned(), c.clone()));
+            found.extend(page.db_clusters().iter().filter_map(each));
+            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn describe_members(
+        &self,
+        place: &Place,
+        ids: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, DbInstance>, Failure> {
+        let site = self.site(place).await;
+        let filter = filter("db-cluster-id", ids);
+        let mut found = BTreeMap::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let call = || {
+                site.rds().describe_db_instances().filters(filter.clone()).set_marker(marker.clone()).send()
+            };
+            let page = self.look("rds", place, call).await?;
+            found.extend(rds::by_id(page.db_instances()));
+            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn describe_global(&self, place: &Place, name: &str) -> Result<GlobalCluster, Failure> {
+        let site = self.site(place).await;
+        let call = || site.rds().describe_global_clusters().global_cluster_identifier(name).send();
+        let found = self.look("rds", place, call).await?;
+        let missing = || Failure::Code {
+            code: "GlobalClusterNotFoundFault".to_owned(),
+            why: format!("{name} was not in the answer"),
+            status: 404,
+        };
+        found.global_clusters().first().cloned().ok_or_else(missing)
+    }
+
+    fn cluster(&self, target: &Target, seen: &Seen) -> Observation {
+        let Some(db) = cluster_of(target) else { return self.gone() };
+        let Some(cluster) = seen.clusters.get(&db.id) else { return self.gone() };
+        let global = db.global.as_deref().and_then(|name| seen.globals.get(name));
+        // Where no such global database is known the cluster stands alone, and takes writes by itself.
+        let global = match global {
+            Some(Ok(global)) => Some(global),
+            Some(Err(failure)) if !failure.is_not_found() => return failure.clone().observation(self.now()),
+            _ => None,
+        };
+        match (target, &seen.restarts) {
+            (Target::Fence { .. }, Err(failure)) => failure.clone().observation(self.now()),
+            (Target::Fence { mark, .. }, Ok(restarts)) => {
+                let restarted = writes_within(cluster).and_then(|id| restarts.get(id));
+                self.cluster_fence(db, (cluster, global), mark.as_deref(), restarted)
+            }
+            _ => {
+                let state = self.cluster_state(db, cluster, global, &seen.instances);
+                self.seen(State::Database(state), "rds:DescribeGlobalClusters, rds:DescribeDBClusters")
+            }
+        }
+    }
+
+    fn gone(&self) -> Observation {
+        Observation::NotFound { observed_at: self.world.now() }
+    }
+
+    fn cluster_state(
+        &self,
+        db: &DatabaseRef,
+        cluster: &DbCluster,
+        global: Option<&GlobalCluster>,
+        all: &BTreeMap<String, DbInstance>,
+    ) -> DatabaseState {
+        let arn = cluster.db_cluster_arn().unwrap_or_default();
+        let member = global.and_then(|g| member(g, arn));
+        let follows = member.filter(|m| m.is_writer() != Some(true));
+        let parts = parts(cluster, all);
+        let connected = |m: &GlobalClusterMember| {
+            m.synchronization_status() == Some(&GlobalClusterMemberSynchronizationStatus::Connected)
+        };
+        let restorable = cluster.latest_restorable_time().and_then(|t| t.to_millis().ok());
+        let alone = member.is_none().then(|| {
+            let name = db.global.as_deref().unwrap_or_default();
+            format!("{} is no member of the global database {name}: it stands alone", db.id)
+        });
+        DatabaseState {
+            role: match (follows, global.and_then(writer)) {
+                (Some(_), source) => DatabaseRole::Replica { source: source.unwrap_or_default().to_owned() },
+                (None, _) => DatabaseRole::Writer,
+            },
+            status: status(arn, cluster, global, &parts),
+            backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
+            security_groups: attached(cluster),
+            streaming: follows.map(connected),
+            endpoint: cluster.endpoint().map(|host| {
+                let (port, name) = (cluster.port().unwrap_or(5432), cluster.database_name());
+                format!("{host}:{port}/{}", name.unwrap_or_default())
+            }),
+            advice: alone.into_iter().collect(),
+            cluster: Some(Box::new(ClusterState {
+                arn: arn.to_owned(),
+                engine: cluster.engine().unwrap_or_default().to_owned(),
+                version: cluster.engine_version().unwrap_or_default().to_owned(),
+                instances: parts,
+                forwarding: global.map(forwarding).unwrap_or_default(),
+            })),
+            ..DatabaseState::default()
+        }
+    }
+
+    /// Whether the fence's group is the only one, active, and every session that could write was ended by a restart of the writer.
+    fn cluster_fence(
+        &self,
+        of: &DatabaseRef,
+        (cluster, global): (&DbCluster, Option<&GlobalCluster>),
+        mark: Option<&str>,
+        restarted: Option<&i64>,
+    ) -> Observation {
+        let arn = cluster.db_cluster_arn().unwrap_or_default();
+        let replica = global.and_then(|g| member(g, arn)).is_some_and(|m| m.is_writer() != Some(true));
+        let group = of.fence_group.as_deref().unwrap_or_default();
+        let settled = cluster.vpc_security_groups().iter().all(|g| g.status() == Some("active"));
+        let last = restarted.copied().unwrap_or(0);
+        let since = mark.and_then(|mark| mark.parse::<i64>().ok());
+        let forwarded = global.map(forwarding).unwrap_or_default();
+        let mut next = None;
+        let (stage, proof) = match (is_alone(Some(cluster), of), settled) {
+            (false, true) => (FenceStage::Open, "other security groups are attached".to_owned()),
+            (_, false) => (FenceStage::UnderWay, "groups are changing".to_owned()),
+            (true, true) if cluster.db_cluster_members().is_empty() => {
+                (FenceStage::Proven, format!("only {group} is attached, and it has no instance"))
+            }
+            (true, true) if since.is_some_and(|mark| last > mark) && !forwarded.is_empty() => {
+                let from = forwarded.join(", ");
+                let words = "writes that are forwarded from there pass by no security group";
+                (FenceStage::Vain, format!("sessions of {from} may write through it: {words}"))
+            }
+            (true, true) if since.is_some_and(|mark| last > mark) => {
+                let words = "which ended every session that could write";
+                let proof = format!(
+                    "only {group} is attached and active, and its writer restarted after that, {words}"
+                );
+                (FenceStage::Proven, proof)
+            }
+            (true, true) => {
+                // RDS may show an older restart late, so one from long before the call proves nothing either way.
+                next = Some(last.max((self.now() - SKEW).millis()).to_string());
+                (FenceStage::Half, "only the fence's group is attached; older sessions may live".to_owned())
+            }
+        };
+        let proven = stage == FenceStage::Proven;
+        let state = FenceState { proven, proof, replica, stage, mark: next, ..FenceState::default() };
+        self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
+    }
+
+    /// The next call of a fence by security group: the group of the cluster, then a restart of the instance that writes.
+    pub(super) async fn isolate_cluster(&self, fence: &Fence) -> Result<Option<String>, Failure> {
+        let (db, place) = (&fence.db, &fence.db.place);
+        let Some(group) = &db.fence_group else {
+            return Err(Failure::never("NoFenceGroup", "the plan names no `fence_group` for this cluster"));
+        };
+        let target = Target::Database(db.clone());
+        let seen = self.see_clusters(place, &[&target]).await?;
+        let cluster = seen.clusters.get(&db.id).ok_or_else(|| rds::missing(&db.id))?;
+        let arn = cluster.db_cluster_arn().unwrap_or_default();
+        let global = db.global.as_deref().and_then(|n| seen.globals.get(n)).and_then(|g| g.as_ref().ok());
+        if global.and_then(|g| member(g, arn)).is_some_and(|m| m.is_writer() != Some(true)) {
+            let why =
+                "it is a secondary by now: what follows another cluster takes no writes, and is not fenced";
+            return Err(Failure::never("Replica", why));
+        }
+        if !is_alone(Some(cluster), db) {
+            return self.set_cluster_groups(db, std::slice::from_ref(group)).await;
+        }
+        let Some(writer) = writes_within(cluster) else {
+            return Err(Failure::never("NoWriter", "the cluster has no instance that writes"));
+        };
+        let site = self.site(place).await;
+        let call = site.rds().reboot_db_instance().db_instance_identifier(writer).send();
+        self.once("rds", place, call).await.map(|_| None)
+    }
+
+    /// Attaches groups to a cluster, and with it to all its instances.
+    pub(super) async fn set_cluster_groups(
+        &self,
+        db: &DatabaseRef,
+        groups: &[String],
+    ) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        let call = site
+            .rds()
+            .modify_db_cluster()
+            .db_cluster_identifier(&db.id)
+            .set_vpc_security_group_ids(Some(groups.to_vec()))
+            .send();
+        self.once("rds", &db.place, call).await.map(|_| None)
+    }
+
+    /// Moves the writer. Done is when the member is the writer, nothing is under way, and the cluster serves.
+    pub(super) async fn take_over(
+        &self,
+        db: &DatabaseRef,
+        how: &Takeover,
+    ) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        match how.by {
+            Handover::Switchover => {
+                let call = site
+                    .rds()
+                    .switchover_global_cluster()
+                    .global_cluster_identifier(&how.global)
+                    .target_db_cluster_identifier(&how.target_arn)
+                    .send();
+                self.once("rds", &db.place, call).await.map(|_| None)
+            }
+            Handover::AllowDataLoss => {
+                let call = site
+                    .rds()
+                    .failover_global_cluster()
+                    .global_cluster_identifier(&how.global)
+                    .target_db_cluster_identifier(&how.target_arn)
+                    .allow_data_loss(true)
+                    .send();
+                self.once("rds", &db.place, call).await.map(|_| None)
+            }
+        }
+    }
+
+    /// Creates an instance in a cluster; network, groups and storage are the cluster's.
+    pub(super) async fn equip(&self, db: &DatabaseRef, new: &NewMember) -> Result<Option<String>, Failure> {
+        let site = self.site(&db.place).await;
+        let call = site
+            .rds()
+            .create_db_instance()
+            .db_instance_identifier(&new.id)
+            .db_cluster_identifier(&db.id)
+            .db_instance_class(&new.class)
+            .engine(&new.engine)
+            .send();
+        self.once("rds", &db.place, call).await.map(|_| None)
+    }
+}
+
+fn filter(name: &str, values: &BTreeSet<&str>) -> Filter {
+    values.iter().fold(Filter::builder().name(name), |f, v| f.values(*v)).build()
+}
+
+fn cluster_of(target: &Target) -> Option<&DatabaseRef> {
+    match target {
+        Target::Database(db) | Target::Fence { db, .. } => Some(db).filter(|db| db.engine == Engine::Aurora),
+        _ => None,
+    }
+}
+
+fn member<'g>(global: &'g GlobalCluster, arn: &str) -> Option<&'g GlobalClusterMember> {
+    global.global_cluster_members().iter().find(|m| m.db_cluster_arn() == Some(arn))
+}
+
+fn writer(global: &GlobalCluster) -> Option<&str> {
+    global.global_cluster_members().iter().find(|m| m.is_writer() == Some(true))?.db_cluster_arn()
+}
+
+/// Members whose sessions may write through their readers, by the last part of their ARN.
+fn forwarding(global: &GlobalCluster) -> Vec<String> {
+    let may = |m: &&GlobalClusterMember| matches!(m.global_write_forwarding_status(), Some(s) if *s != WriteForwardingStatus::Disabled);
+    let name = |m: &GlobalClusterMember| Some(m.db_cluster_arn()?.rsplit(':').next()?.to_owned());
+    global.global_cluster_members().iter().filter(may).filter_map(name).collect()
+}
+
+/// The instance of a cluster that writes, or would.
+fn writes_within(cluster: &DbCluster) -> Option<&str> {
+    let members = cluster.db_cluster_members();
+    let writer = members.iter().find(|m| m.is_cluster_writer() == Some(true));
+    // Of one instance it is known without being said.
+    writer.or_else(|| members.first().filter(|_| members.len() == 1))?.db_instance_identifier()
+}
+
+fn parts(cluster: &DbCluster, all: &BTreeMap<String, DbInstance>) -> Vec<ClusterInstance> {
+    let writer = writes_within(cluster);
+    let part = |(id, instance): (&String, &DbInstance)| ClusterInstance {
+        id: id.clone(),
+        class: instance.db_instance_class().unwrap_or_default().to_owned(),
+        status: instance.db_instance_status().unwrap_or("unknown").to_owned(),
+        writer: writer == Some(id.as_str()),
+    };
+    let of = |(_, i): &(&String, &DbInstance)| i.db_cluster_identifier() == cluster.db_cluster_identifier();
+    all.iter().filter(of).map(part).collect()
+}
+
+/// One word for all that has to be in order before a cluster can take over or serve.
+fn status(
+    arn: &str,
+    cluster: &DbCluster,
+    global: Option<&GlobalCluster>,
+    parts: &[ClusterInstance],
+) -> String {
+    let moving = global
+        .and_then(GlobalCluster::failover_state)
+        .filter(|state| [state.from_db_cluster_arn(), state.to_db_cluster_arn()].contains(&Some(arn)));
+    if let Some(state) = moving {
+        let word = if state.is_data_loss_allowed() == Some(true) { "failing-over" } else { "switching-over" };
+        return word.to_owned();
+    }
+    let word = cluster.status().unwrap_or("unknown");
+    let serves = parts.iter().any(|i| SERVING.contains(&i.status.as_str()));
+    if word == "available" && !serves { HEADLESS.to_owned() } else { word.to_owned() }
+}
+
+/// Whether the fence's group is the only one.
+fn is_alone(cluster: Option<&DbCluster>, of: &DatabaseRef) -> bool {
+    let (Some(cluster), Some(group)) = (cluster, &of.fence_group) else { return false };
+    attached(cluster) == BTreeSet::from([group.clone()])
+}
+
+/// Groups that are attached or about to be.
+fn attached(cluster: &DbCluster) -> BTreeSet<String> {
+    let stays = cluster.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
+    stays.filter_map(|g| g.vpc_security_group_id().map(str::to_owned)).collect()
+}

@@ -1,0 +1,142 @@
+//! Aurora global databases: the service moves the writer, and makes the one that was left a secondary as soon as it can.
+
+use std::collections::BTreeSet;
+
+use super::effects::Answer;
+use super::estate::{Estate, Transition};
+use super::scenario::roll;
+use crate::model::action::FenceMethod;
+use crate::model::cluster::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::model::target::{DatabaseRef, Engine};
+use crate::model::time::Dur;
+
+/// The status of a cluster that is taking over.
+const MOVING: &str = "switching-over";
+
+impl Estate {
+    /// What a cluster consists of.
+    pub(super) fn parts(&self, i: usize) -> Option<Box<ClusterState>> {
+        let db = &self.dbs[i];
+        let of = &db.reference;
+        (of.engine == Engine::Aurora).then(|| {
+            let instance = ClusterInstance {
+                id: format!("{}-1", of.id),
+                class: "db.r6g.large".to_owned(),
+                status: "available".to_owned(),
+                writer: db.source.is_none(),
+            };
+            let account = of.place.account.as_deref().unwrap_or("000000000000");
+            Box::new(ClusterState {
+                arn: format!("arn:aws:rds:{}:{account}:cluster:{}", of.place.region, of.id),
+                engine: "aurora-postgresql".to_owned(),
+                version: "16.4".to_owned(),
+                instances: (!db.headless).then_some(instance).into_iter().chain(db.joined.clone()).collect(),
+                forwarding: Vec::new(),
+            })
+        })
+    }
+
+    /// The status word, as an adapter tells it.
+    pub(super) fn status(&self, i: usize) -> &'static str {
+        let db = &self.dbs[i];
+        let serves = !db.headless || db.joined.as_ref().is_some_and(|m| m.status == "available");
+        if serves { db.status } else { HEADLESS }
+    }
+
+    pub(super) fn equip(&mut self, db: &DatabaseRef, instance: &NewMember) -> Answer {
+        let i = self.find(db)?;
+        if self.dbs[i].joined.is_some() {
+            return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
+        }
+        let (id, class) = (instance.id.clone(), instance.class.clone());
+        self.dbs[i].joined =
+            Some(ClusterInstance { id, class, status: "creating".to_owned(), writer: false });
+        let takes = Dur(240_000 + roll(self.seed, &["equip", &db.id], 240_000));
+        self.schedule(self.now + takes, Transition::Joined(i));
+        Ok(None)
+    }
+
+    pub(super) fn joined(&mut self, i: usize) {
+        if let Some(member) = &mut self.dbs[i].joined {
+            member.status = "available".to_owned();
+        }
+    }
+
+    pub(super) fn take_over(&mut self, db: &DatabaseRef, how: &Takeover) -> Answer {
+        let i = self.find(db)?;
+        let busy = self.dbs[i].source.is_none() || self.status(i) != "available";
+        if busy {
+            let why =
+                format!("{} has no instance, is being moved, or is the primary already", how.target_arn);
+            return Err(("InvalidDBClusterStateFault", why));
+        }
+        let writer = self.writer_of(i);
+        if how.by == Handover::Switchover {
+            // It asks the writer, which ceases to write.
+            let Some(old) = writer.filter(|&w| !self.is_lost(self.dbs[w].site.as_str())) else {
+                let why = "the primary cluster is not in available state.".to_owned();
+                return Err(("InvalidGlobalClusterStateFault", why));
+            };
+            let now = self.now;
+            self.dbs[old].stopped_at.get_or_insert(now);
+            self.dbs[old].status = MOVING;
+        }
+        self.dbs[i].promotions += 1;
+        self.dbs[i].status = MOVING;
+        let n = self.dbs[i].promotions.to_string();
+        let takes = Dur(30_000 + roll(self.seed, &["take over", &db.id, &n], 60_000));
+        self.schedule(self.now + takes, Transition::TakenOver(i, how.by));
+        Ok(None)
+    }
+
+    fn writer_of(&self, i: usize) -> Option<usize> {
+        let (component, of) = (self.dbs[i].component, self.dbs[i].source.as_deref()?);
+        self.dbs.iter().position(|d| d.component == component && d.reference.id == of && d.source.is_none())
+    }
+
+    pub(super) fn taken_over(&mut self, i: usize, by: Handover) {
+        self.dbs[i].status = "available";
+        let Some(old) = self.writer_of(i) else { return };
+        self.dbs[old].status = "available";
+        let lost = self.is_lost(self.dbs[old].site.as_str());
+        if by == Handover::Switchover {
+            if lost {
+                // Nobody hands over: all is as before.
+                return;
+            }
+            self.dbs[i].frozen_at = Some(self.now);
+        } else {
+            self.dbs[i].frozen_at = Some(self.replayed(i));
+        }
+        self.dbs[i].source = None;
+        self.dbs[i].timeline += 1;
+        let all: Vec<_> =
+            (0..self.dbs.len()).filter(|&o| self.dbs[o].component == self.dbs[i].component).collect();
+        for other in all.into_iter().filter(|&o| o != i) {
+            if self.is_lost(self.dbs[other].site.as_str()) {
+                self.left.push((other, i));
+            } else {
+                self.second(other, i);
+            }
+        }
+    }
+
+    /// The region answers again: the service finds a writer that is none any more.
+    pub(super) fn found_again(&mut self) {
+        for (other, writer) in std::mem::take(&mut self.left) {
+            let takes = Dur(30_000 + roll(self.seed, &["found", &self.dbs[other].reference.id], 120_000));
+            self.schedule(self.now + takes, Transition::Second(other, writer));
+        }
+    }
+
+    /// It follows; the groups that a fence gave it stay.
+    pub(super) fn second(&mut self, other: usize, writer: usize) {
+        if self.dbs[writer].source.is_some() {
+            return;
+        }
+        let kept: BTreeSet<FenceMethod> =
+            self.dbs[other].fenced.iter().copied().filter(|m| *m == FenceMethod::SecurityGroup).collect();
+        self.follow(other, writer);
+        self.dbs[other].fenced = kept;
+    }
+}

@@ -1,0 +1,173 @@
+//! Aurora global databases: the service moves the writer, and makes what it left a secondary again.
+//!
+//! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
+
+use super::steps::{Draft, all, step};
+use super::stores::Store;
+use super::{Refusal, rebuild};
+use crate::inventory::targets;
+use crate::model::action::{Action, Check, Fence, FenceMethod};
+use crate::model::cluster::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::model::ids::StepId;
+use crate::model::runbook::{Intent, OnFailure, Phase};
+use crate::model::state::DatabaseState;
+use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::time::Dur;
+use crate::model::waiver::Rule;
+use crate::plan::types::{Database, Spec};
+
+/// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
+pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {
+    let target_arn = seen(draft, db)?.arn.clone();
+    let by = match draft.input.request.intent {
+        Intent::Failover => Handover::AllowDataLoss,
+        _ => Handover::Switchover,
+    };
+    Some(Takeover { global: db.global.clone()?, target_arn, by })
+}
+
+fn state<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a DatabaseState> {
+    draft.input.estate.database(&Target::Database(db.clone()), draft.input.now).value()
+}
+
+fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a ClusterState> {
+    state(draft, db)?.cluster.as_deref()
+}
+
+/// Whether a cluster could take over as it is declared; refuses if not. What will hurt is noted.
+pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
+    let name = &db.component;
+    let Some(there) = seen(draft, db) else {
+        let facts = format!("{} was seen without its parts", db.id);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "drctl observe"));
+        return false;
+    };
+    if shut(draft, db) && rebuild::groups(draft, db).is_empty() {
+        let facts =
+            format!("{} has only its fence's group, and no run here knows which it had before", db.id);
+        let what = format!(
+            "its own groups attached again: aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids ..",
+            db.place.region, db.id
+        );
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        return false;
+    }
+    let from = draft.from.as_ref();
+    let source = from.and_then(|site| targets::database(draft.input.plan, name, spec, site));
+    let Some(of_source) = source.as_ref().and_then(|s| seen(draft, s)) else { return true };
+    if of_source.version != there.version {
+        let facts =
+            format!("{} has engine version {}, the writer {}", db.id, there.version, of_source.version);
+        draft.notes.push(format!("{facts}: Aurora may refuse to move it"));
+    }
+    if let (Some(ours), Some(theirs)) = (there.class(), of_source.class())
+        && ours != theirs
+    {
+        draft.notes.push(format!("{} has {ours}, the writer {theirs}: it may not carry the load", db.id));
+    }
+    true
+}
+
+/// Why no fence at a writer keeps everybody out, if that is so: sessions of other regions may write through their own readers, by the
+/// service's own way (Amazon Aurora User Guide, «Using write forwarding in an Amazon Aurora global database»).
+pub(super) fn forwarded(draft: &Draft<'_>, writer: &DatabaseRef) -> Option<String> {
+    let from = &seen(draft, writer)?.forwarding;
+    (!from.is_empty()).then(|| {
+        format!(
+            "sessions of {} may write to {} through their readers, which no login and no security group keeps out",
+            from.join(", "),
+            writer.id
+        )
+    })
+}
+
+/// What has to be done to a cluster before it can take over and serve: the last steps of it.
+pub(super) fn prepare(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Vec<StepId> {
+    let opened = shut(draft, &store.target).then(|| open(draft, &store.target, needs, OnFailure::Halt));
+    let equipped = equip(draft, store, needs);
+    opened.into_iter().flatten().chain(equipped).collect()
+}
+
+/// A cluster without instances is given one. Returns the step.
+fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<StepId> {
+    let db = &store.target;
+    let state = state(draft, db).filter(|d| d.status == HEADLESS)?;
+    let there = state.cluster.as_deref().filter(|c| c.instances.is_empty())?;
+    let name = &store.component.name;
+    let Some(class) = class(draft, store) else {
+        let facts = format!("{} has no instance, and nobody knows which class the writer's has", db.id);
+        let what = format!("`instance_class:` for {}", db.place.name);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+        return None;
+    };
+    let id = format!("{}-drctl-1", db.id.chars().take(LONGEST_ID - "-drctl-1".len()).collect::<String>());
+    draft.notes.push(format!("{id} stays in {} and is paid for, whatever becomes of the run", db.id));
+    if draft.input.request.intent == Intent::Failover {
+        draft.notes.push(format!(
+            "{} takes over once {id} is there, in about {}: without a fence the bound of what may be lost grows as long",
+            db.id,
+            Dur::mins(8)
+        ));
+    }
+    let instance = Box::new(NewMember { id, class, engine: there.engine.clone() });
+    let action = Action::Equip { db: db.clone(), instance };
+    let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
+    step.needs = all(needs);
+    Some(draft.push(step))
+}
+
+/// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
+const LONGEST_ID: usize = 63;
+
+/// The plan's, else the writer's as it was seen last.
+fn class(draft: &Draft<'_>, store: &Store<'_>) -> Option<String> {
+    let Spec::Database(spec) = &store.component.spec else { return None };
+    let declared = spec.at.get(&draft.input.request.to).and_then(|at| at.instance_class.clone());
+    declared.or_else(|| {
+        let from = draft.from.as_ref()?;
+        let source = targets::database(draft.input.plan, &store.component.name, spec, from)?;
+        seen(draft, &source)?.class().map(str::to_owned)
+    })
+}
+
+/// The service makes it a secondary of the new writer; what a fence took from it is given back then, for the day on which it writes
+/// again.
+pub(super) fn follow(
+    draft: &mut Draft<'_>,
+    db: &DatabaseRef,
+    source: &DatabaseRef,
+    needs: &[StepId],
+    on_failure: OnFailure,
+) {
+    let (name, at) = (db.component.clone(), db.place.name.clone());
+    let check = Action::Check(Check::Follows { db: db.clone(), source: source.clone() });
+    let mut watch = step(&format!("rejoin.{name}.{at}"), Phase::Protect, Some(&name), check);
+    watch.needs = all(needs);
+    watch.on_failure = on_failure;
+    let followed = draft.push(watch);
+    if shut(draft, db) && open(draft, db, &[followed], on_failure).is_none() {
+        draft.notes.push(format!(
+            "{} has only its fence's group, and no run here knows which it had before: attach them by hand",
+            db.id
+        ));
+    }
+}
+
+/// Gives a secondary, which takes no writes, the groups that a fence took from it when it was the writer.
+fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: OnFailure) -> Option<StepId> {
+    let groups_before = Some(rebuild::groups(draft, db)).filter(|groups| !groups.is_empty())?;
+    let (name, at) = (&db.component, &db.place.name);
+    let lift = Fence { db: db.clone(), method: FenceMethod::SecurityGroup, groups_before };
+    let mut open = step(&format!("open.{name}.{at}"), Phase::Protect, Some(name), Action::Unfence(lift));
+    open.needs = all(needs);
+    open.on_failure = on_failure;
+    Some(draft.push(open))
+}
+
+/// Whether only the fence's group is attached.
+pub(super) fn shut(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
+    let alone = |d: &DatabaseState| {
+        db.fence_group.as_ref().is_some_and(|g| d.security_groups.len() == 1 && d.security_groups.contains(g))
+    };
+    db.engine == Engine::Aurora && state(draft, db).is_some_and(alone)
+}

@@ -1,0 +1,208 @@
+//! Aurora global databases: the service moves the writer; drctl says when, and what it costs.
+
+use drctl::model::action::{Action, Check, FenceMethod};
+use drctl::model::cluster::Handover;
+use drctl::model::event::{Outcome, What};
+use drctl::model::measure::Basis;
+use drctl::model::runbook::Intent;
+use drctl::model::state::{DatabaseRole, DatabaseState, State};
+use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
+use drctl::report::attainment::attainment;
+use drctl::report::summary;
+use drctl::run::state::Mode;
+
+use crate::moves::nothing_lost;
+use crate::resume::{estates, events};
+use crate::rig::{Rehearsed, Rig, Seen, plan};
+use crate::shop::until;
+
+const PLAN: &str = r#"plan: shop
+objectives: {rto: 20m, rpo: 2m}
+sites: {west: {region: us-west-2}, east: {region: us-east-1}}
+connections: {dns: {}}
+home: west
+components:
+  db:
+    kind: aws.aurora_global
+    global_cluster: shop-global
+    fence: [security_group]
+    at:
+      west: {id: shop-west, fence_group: sg-w}
+      east: {id: shop-east, fence_group: sg-e}
+  www:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    records: [{name: www.shop.example, type: A, ttl: 20s, at: {west: [192.0.2.1], east: [198.51.100.1]}}]
+probes: [{name: app, role: public, http: "https://www.shop.example/", every: 5s, timeout: 3s}]
+watch: {for: 1m}
+"#;
+
+/// What stands by has no instance.
+fn headless() -> String {
+    PLAN.replace("{id: shop-east,", "{id: shop-east, instance_class: db.r6g.large,")
+}
+
+fn rig(text: &str, intent: Intent, scenario: &str) -> Rig {
+    Rig { intent, ..Rig::new(plan(text), scenario, 1) }
+}
+
+fn handovers(done: &Rehearsed) -> Vec<Handover> {
+    let how = |a: &Action| match a {
+        Action::Promote { takeover: Some(how), .. } => Some(how.by),
+        _ => None,
+    };
+    done.ended.state.runbook.steps.iter().filter_map(|s| how(&s.action)).collect()
+}
+
+fn cluster<'s>(seen: &'s Seen, id: &str) -> &'s DatabaseState {
+    let (_, state) = seen.iter().find(|(k, _)| k.starts_with("database/") && k.ends_with(id)).unwrap();
+    let State::Database(db) = state else { panic!("{state:?}") };
+    db
+}
+
+fn position(done: &Rehearsed, wanted: impl Fn(&What) -> bool) -> usize {
+    events(done).iter().position(|e| wanted(&e.what)).unwrap_or_else(|| panic!("{:#?}", done.ended.stop))
+}
+
+fn finished(done: &Rehearsed, step: &str) -> usize {
+    position(done, |w| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step))
+}
+
+#[test]
+fn a_planned_move_is_handed_over_and_what_was_left_follows() {
+    for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failback, "away")] {
+        for text in [PLAN.to_owned(), headless()] {
+            let rig = rig(&text, intent, scenario);
+            let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+            let state = &done.ended.state;
+            assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
+            nothing_lost(&done, scenario);
+            assert_eq!(handovers(&done), [Handover::Switchover], "{intent}");
+            let fences = |a: &Action| matches!(a, Action::Fence(_) | Action::Unfence(_));
+            assert!(!state.runbook.steps.iter().any(|s| fences(&s.action)), "the service ends writes itself");
+            // That nothing is lost is the service's word, and no measure of drctl's.
+            let attained = attainment(state, state.last_at);
+            assert_eq!((attained.rpo.value_ms, attained.rpo.basis), (Some(Dur::ZERO), Basis::UpperBound));
+            assert_eq!(summary::report(state, state.last_at).protection.state, "protected", "{intent}");
+            let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+            let (old, new) = if intent == Intent::Switchover { ("west", "east") } else { ("east", "west") };
+            let source = DatabaseRole::Replica { source: format!("shop-{new}") };
+            assert_eq!(cluster(&seen, &format!("shop-{old}")).role, source, "{intent}");
+            assert_eq!(cluster(&seen, &format!("shop-{new}")).role, DatabaseRole::Writer, "{intent}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
+    let done = rig(&headless(), Intent::Failover, "region-lost").rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    assert_eq!(handovers(&done), [Handover::AllowDataLoss]);
+    let asked = |step: &str| {
+        position(&done, |w| matches!(w, What::CallIntended { step: s, .. } if s.as_str() == step))
+    };
+    // Side by side with the fence, and over before the writer moves.
+    assert!(asked("equip.db") < finished(&done, "fence.db.security_group"));
+    assert!(finished(&done, "equip.db") < asked("promote.db"));
+    assert!(finished(&done, "fenced.db") < asked("promote.db"));
+    assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("is paid for")));
+    // One that has an instance is given none.
+    let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
+    let equips = |s: &drctl::model::runbook::Step| matches!(s.action, Action::Equip { .. });
+    assert!(!whole.ended.state.runbook.steps.iter().any(equips));
+}
+
+#[test]
+fn a_dark_writer_is_left_only_on_a_waiver() {
+    let refused = rig(PLAN, Intent::Failover, "region-dark").rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.rule == Rule::UnfencedPromotion), "{refused:#?}");
+}
+
+/// The group that fenced it would let nobody in on the day on which it writes again.
+#[test]
+fn reprotection_waits_for_the_service_and_gives_groups_back() {
+    let failed_over = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
+    let fence = failed_over.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Fence(f) => Some(f.clone()),
+        _ => None,
+    });
+    let fence = fence.unwrap();
+    let deeds = vec![Action::Fence(fence.clone())];
+    let mut next = Rig { deeds, ..rig(PLAN, Intent::Reprotect, "away") };
+    let notes = next.rehearse().map(|done| done.ended.state.runbook.notes);
+    assert!(notes.unwrap().iter().any(|n| n.contains("attach them by hand")), "nobody knows its groups");
+    let known = vec![(fence.db, fence.groups_before)];
+    next.groups_before = known.clone();
+    let done = next.rehearse().unwrap();
+    let state = &done.ended.state;
+    assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let follows = |a: &Action| matches!(a, Action::Check(Check::Follows { db, .. }) if db.id == "shop-west");
+    let opens = |a: &Action| matches!(a, Action::Unfence(f) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
+    assert!(state.runbook.steps.iter().any(|s| follows(&s.action)));
+    assert!(state.runbook.steps.iter().any(|s| opens(&s.action)));
+    let (_, seen) = next.second(&done.records, &done.notes, &[], None).unwrap();
+    assert_eq!(cluster(&seen, "shop-west").security_groups, ["sg-west".to_owned()].into());
+    // A move there does the same before anything moves; where nobody knows its groups it is refused.
+    let mut back = Rig { intent: Intent::Failback, groups_before: Vec::new(), ..next };
+    let refused = back.rehearse().err().unwrap();
+    assert!(refused.iter().any(|r| r.facts.contains("has only its fence's group")), "{refused:#?}");
+    back.groups_before = known;
+    let done = back.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    assert!(
+        finished(&done, "open.db.west")
+            < position(
+                &done,
+                |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "promote.db")
+            )
+    );
+}
+
+/// A process dies after every event, with the effect of its last call and without.
+#[test]
+fn a_handover_that_is_carried_on_is_asked_for_once() {
+    for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failover, "region-lost")] {
+        let rig = rig(&headless(), intent, scenario);
+        let whole = rig.rehearse().unwrap();
+        let all = events(&whole);
+        let calls = all.iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
+        for n in 2..all.len() {
+            for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
+                let done = rig.carry_on(&whole.records[..n], &notes);
+                let context = format!("{intent}, prefix of {n} events, variant {variant}");
+                let (mode, stop) = (&done.ended.state.mode, &done.ended.stop);
+                assert_eq!(*mode, Mode::Finished(Outcome::Recovered), "{context}: {stop:?}");
+                assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{context}");
+                let again = done.ended.state.steps.iter().map(|s| s.work.attempts).sum::<u32>();
+                assert!(again as usize <= calls + 2, "{context}: something was called over and over");
+            }
+        }
+    }
+}
+
+/// The writer's region is lost while it hands over: nothing has moved, and a failover takes the move's place.
+#[test]
+fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
+    // The fence comes minutes after the loss, and bounds it.
+    let text = PLAN.replace("rpo: 2m", "rpo: 10m");
+    let rig = rig(&text, Intent::Switchover, "calm");
+    let whole = rig.rehearse().unwrap();
+    let (n, notes) = until(
+        &whole,
+        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"),
+    );
+    let lost = drctl::adapters::sandbox::scenario::Scenario {
+        loses_home: true,
+        lost_after: whole.ended.state.last_at.since(crate::rig::BEGAN).plus(Dur::mins(5)),
+        ..rig.scenario.clone()
+    };
+    let later = Some(crate::rig::BEGAN + lost.lost_after + Dur::mins(3));
+    let mut next = Rig { scenario: lost, later, ..Rig::new(plan(&text), "calm", 1) };
+    let done = next.take_over(&whole.records[..n], &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    assert_eq!(handovers(&done), [Handover::AllowDataLoss]);
+    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+}
