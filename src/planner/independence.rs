@@ -334,7 +334,7 @@ impl Assumed<'_> {
             .plan
             .components
             .values()
-            .any(|c| matches!(&c.spec, Spec::Database(d) if d.engine == Engine::Rds));
+            .any(|c| matches!(&c.spec, Spec::Database(d) if d.engine != Engine::Postgres));
         if managed {
             all.push(Self::finding(
                 "endpoint",
