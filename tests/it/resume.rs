@@ -20,11 +20,25 @@ fn promotions(notes: &Notes) -> usize {
     notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote { .. }))).count()
 }
 
-/// The estate as it was when only `prefix` was written. Calls that were on their way then had their effects, or not.
-pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
-    let last = prefix.last().unwrap();
+fn runbook(prefix: &[Event]) -> Runbook {
     let What::RunCreated(created) = &prefix[0].what else { panic!("a run begins with run_created") };
-    let runbook: Runbook = serde_json::from_str(&created.runbook).unwrap();
+    serde_json::from_str(&created.runbook).unwrap()
+}
+
+/// What the calls do that were on their way when only `prefix` was written. A job on a host is not among them: the host runs it once,
+/// whoever asks for it again, and however late (`postgres/host.rs`; the sandbox's hosts do not know their jobs' keys).
+pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
+    let runbook = runbook(prefix);
+    let actions = on_their_way(prefix).into_keys().map(|step| runbook.step(step).unwrap().action.clone());
+    let on_host = |a: &Action| match a {
+        Action::Rejoin { replica, .. } => replica.is_none(),
+        Action::Restore { of, .. } => of.instance().is_none(),
+        _ => false,
+    };
+    actions.filter(|a| !on_host(a)).collect()
+}
+
+fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, Timestamp> {
     let mut on_their_way: BTreeMap<&StepId, Timestamp> = BTreeMap::new();
     for event in prefix {
         match &event.what {
@@ -43,6 +57,14 @@ pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
             _ => {}
         }
     }
+    on_their_way
+}
+
+/// The estate as it was when only `prefix` was written. Calls that were on their way then had their effects, or not.
+pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
+    let last = prefix.last().unwrap();
+    let runbook = runbook(prefix);
+    let on_their_way = on_their_way(prefix);
     let is_of = |action: &[u8], at: Timestamp| {
         let action: Action = serde_json::from_slice(action).unwrap();
         // The latest effect comes 30 s after its intent; what comes later is that of a later call.

@@ -35,6 +35,7 @@ pub type Notes = Vec<(Timestamp, Vec<u8>)>;
 /// What is there, by target.
 pub type Seen = BTreeMap<String, State>;
 
+#[derive(Clone)]
 pub struct Rig {
     pub plan: Plan,
     pub scenario: Scenario,
@@ -44,6 +45,8 @@ pub struct Rig {
     pub debts: Vec<Debt>,
     /// Done right before the last look.
     pub deeds: Vec<Action>,
+    /// Effects of calls of the process that died, which come while the second one works.
+    pub coming: Vec<(Timestamp, Action)>,
     /// The second process begins then, at the earliest.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
@@ -63,6 +66,8 @@ pub struct Rig {
 pub struct Rehearsed {
     pub ended: Ended,
     pub truth: Truth,
+    /// When calls that were given up have had their effects.
+    pub afterwards: Truth,
     pub records: Vec<Record>,
     pub notes: Notes,
     pub recorder_every: Dur,
@@ -100,6 +105,7 @@ impl Rig {
             restore: None,
             continues: None,
             groups_before: Vec::new(),
+            coming: Vec::new(),
             last_looked: BEGAN,
         }
     }
@@ -217,6 +223,7 @@ impl Rig {
         Rehearsed {
             ended,
             truth: sandbox.truth(),
+            afterwards: sandbox.afterwards(Dur::mins(15)),
             records: journal.read(&run_id()).unwrap(),
             notes: notes.borrow().clone(),
             recorder_every: public.map_or(Dur::secs(5), |p| p.value.every_ms),
@@ -347,6 +354,7 @@ impl Rig {
     ) -> Result<(Rehearsed, Seen), DriveError> {
         let (world, sandbox) = self.stage();
         sandbox.replay(notes);
+        self.coming.iter().for_each(|(at, action)| sandbox.expect(*at, action));
         let kept = collect_notes(&sandbox);
         kept.borrow_mut().extend(notes.iter().cloned());
         if let Some((at, _)) = notes.iter().max_by_key(|(at, _)| *at) {

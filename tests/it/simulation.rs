@@ -16,7 +16,7 @@ use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 
 use crate::cancelled::settings;
-use crate::resume::{estates, events};
+use crate::resume::{estates, events, in_flight};
 use crate::rig::{BEGAN, Rehearsed, Rig, Seen, plan, run_id};
 
 /// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. What is moved as
@@ -141,6 +141,12 @@ fn rig(seed: u64) -> Rig {
         "archive-corrupt" => Intent::Switchover,
         _ => Intent::Failover,
     };
+    if loses && roll(seed, &["faulty"], 4) == 0 {
+        rig.scenario.faults = 200;
+    }
+    if roll(seed, &["very late"], 2) == 0 {
+        rig.scenario.late = Dur::mins(10);
+    }
     if !loses {
         restores(&mut rig);
         return rig;
@@ -337,6 +343,22 @@ fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
             taken_back(&back, asked_to_swap(&all[..n]), &context);
         }
     }
+    too_late(rig, done, &all[..n], &format!("died after {n} events, their effects yet to come: {context}"));
+}
+
+/// What the dead process had asked for comes when nobody waits for it any more.
+fn too_late(rig: &Rig, done: &Rehearsed, prefix: &[Event], context: &str) {
+    let asked = in_flight(prefix);
+    let Some(notes) = estates(&done.notes, prefix).pop().filter(|_| !asked.is_empty()) else { return };
+    let after = |i: usize| Dur::secs(1 + roll(rig.seed, &["too late", &i.to_string()], 600));
+    let died = prefix.last().unwrap().at;
+    let coming = asked.into_iter().enumerate().map(|(i, action)| (died + after(i), action)).collect();
+    let rig = Rig { coming, ..rig.clone() };
+    let records = &done.records[..prefix.len()];
+    let (next, _) = rig.second(records, &notes, &[], None).unwrap_or_else(|e| panic!("{e}: {context}"));
+    invariants(&rig, &next, context);
+    let (back, _) = rig.cancel(records, &notes, None);
+    invariants(&rig, &back, &format!("cancelled, {context}"));
 }
 
 /// A cancelled restore lets users in: to the old data, unless somebody wrote into the restored server.
@@ -387,6 +409,10 @@ fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
         truth.two_primaries_ms
     );
     assert!(!truth.traffic_before_database, "traffic came before a database: {context}");
+    let later = &done.afterwards;
+    let two = later.two_primaries_ms;
+    assert!(waived || two == Dur::ZERO, "two primaries for {two}, by a late effect: {context}");
+    assert!(!later.traffic_before_database, "traffic came before a database, by a late effect: {context}");
     assert!(state.finished() || state.halted.is_some(), "the run ended in no legal state: {context}");
     let attained = attainment(state, state.finished_at.unwrap_or(state.last_at));
     for (component, (figure, _)) in &attained.stores {

@@ -418,7 +418,7 @@ impl Estate {
             0 => (wait, Fate::NotSent),
             1 => (10_000, Fate::Lost),
             2 => (wait, Fate::AppliedUnanswered),
-            3 => (10_000, Fate::Late(Dur(roll(self.seed, &["late", key], 20_000)))),
+            3 => (10_000, Fate::Late(Dur(roll(self.seed, &["late", key], self.scenario.late.millis())))),
             _ => (wait, Fate::Unavailable),
         }
     }

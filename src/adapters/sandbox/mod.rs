@@ -73,10 +73,22 @@ impl Sandbox {
         }
     }
 
+    /// An effect that comes then, of a call whose caller is gone.
+    pub fn expect(&self, at: Timestamp, action: &Action) {
+        self.estate.borrow_mut().schedule(at, estate::Transition::Effect(Box::new(action.clone())));
+    }
+
     /// What really happened, up to now.
     pub fn truth(&self) -> Truth {
         let mut estate = self.estate.borrow_mut();
         estate.advance(self.world.now());
+        estate.truth()
+    }
+
+    /// The same some time later, when calls that were given up have had their effects. Nobody may act in it any more.
+    pub fn afterwards(&self, later: Dur) -> Truth {
+        let mut estate = self.estate.borrow_mut();
+        estate.advance(self.world.now() + later);
         estate.truth()
     }
 

@@ -38,6 +38,8 @@ pub struct Scenario {
     pub throttled: u64,
     /// Of 1,000 mutating calls so many meet some other fault.
     pub faults: u64,
+    /// How late the effect of a call may come whose caller gave up.
+    pub late: Dur,
     /// How far replicas are behind.
     pub lag_ms: u64,
     /// The first promotion is accepted and comes to nothing.
@@ -63,6 +65,7 @@ const QUIET: Scenario = Scenario {
     home_latency_ms: 60,
     throttled: 0,
     faults: 0,
+    late: Dur::secs(20),
     lag_ms: 900,
     first_promotion_fails: false,
     capacity_percent: 100,
