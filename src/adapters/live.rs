@@ -228,7 +228,9 @@ impl Live {
         else {
             return Replayed::NoReplica;
         };
-        if !state.is_replica() {
+        // Of a cluster that is yet to be made anew no metric says what it has.
+        let anew = db.engine == Engine::Aurora && state.streaming != Some(true);
+        if !state.is_replica() || anew {
             return Replayed::NoReplica;
         }
         let db = db.clone().reached_at(state.endpoint.as_ref());

@@ -117,14 +117,19 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     }
 }
 
+/// Whether the provider means that resource: by an id within one region, by an ARN across two.
+pub fn names(said: &str, id: &str, region: &str) -> bool {
+    let parts: Vec<&str> = said.split(':').collect();
+    parts.last() == Some(&id) && (parts.len() < 6 || parts[3] == region)
+}
+
 /// Whether a server gets what another one writes, as far as that can be seen: of a managed replica the control plane names its source.
 pub fn follows(db: &DatabaseState, engine: Engine, source: &DatabaseRef) -> bool {
     let DatabaseRole::Replica { source: named } = &db.role else { return false };
     match engine {
         Engine::Postgres => db.streaming == Some(true),
-        // An id within one region, an ARN across two.
         Engine::Rds | Engine::Aurora => {
-            db.streaming != Some(false) && named.rsplit(':').next() == Some(source.id.as_str())
+            db.streaming != Some(false) && names(named, &source.id, &source.place.region)
         }
     }
 }
@@ -256,4 +261,16 @@ pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
 fn same_values(a: &crate::model::state::RecordAnswer, b: &crate::model::state::RecordAnswer) -> bool {
     use crate::model::state::RecordAnswer::Values;
     matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn one_name_in_two_regions_is_two_resources() {
+        let arn = "arn:aws:rds:us-west-2:111122223333:cluster:orders";
+        assert!(names(arn, "orders", "us-west-2") && names("orders", "orders", "us-west-2"));
+        assert!(!names(arn, "orders", "us-east-1") && !names(arn, "order", "us-west-2"));
+    }
 }

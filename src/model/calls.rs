@@ -48,7 +48,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Promote { db, .. } if db.engine == Engine::Postgres => {
             vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
         }
-        Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(db, how), look(db)],
+        Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(how), look(db)],
         Action::Equip { db, instance } => vec![clusters::equip(db, instance), look(db)],
         Action::Promote { db, backup_days, .. } => vec![
             aws(

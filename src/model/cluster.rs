@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::place::Place;
+
 /// What a cluster of an Aurora global database consists of (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterState {
@@ -17,6 +19,9 @@ pub struct ClusterState {
     /// Clusters of the global database whose sessions may write through their readers: no fence at the writer's door keeps them out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forwarding: Vec<String>,
+    /// Whether it takes statements over HTTPS (the Data API), which pass by no security group. Their logins are the database's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub data_api: bool,
 }
 
 /// An instance of a cluster.
@@ -53,6 +58,9 @@ pub struct Takeover {
     pub target_arn: String,
     /// How.
     pub by: Handover,
+    /// Who is asked: the writer's region for a handover (`TargetDbClusterIdentifier` is an ARN there, «so that Aurora can locate the
+    /// cluster»), the target's where the writer is not asked.
+    pub at: Place,
 }
 
 /// How a writer is left.

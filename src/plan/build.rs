@@ -203,6 +203,8 @@ fn database(node: &Node, engine: Engine) -> Database {
         let endpoint = n.get("endpoint").and_then(Node::text).map(str::to_owned);
         let named = n.get("id").and_then(Node::text).map(str::to_owned);
         // A server of one's own is known by where it listens.
+        // RDS keeps identifiers in lower case.
+        let named = if engine == Engine::Aurora { named.map(|id| id.to_ascii_lowercase()) } else { named };
         let id = named.or_else(|| endpoint.clone().filter(|_| engine == Engine::Postgres))?;
         let login = n.get("host").and_then(|h| h.get("replication"));
         let replication = login.map(|r| Spanned { value: secret(r), span: r.span });
@@ -216,7 +218,7 @@ fn database(node: &Node, engine: Engine) -> Database {
     let verify = |key: &str| node.get("verify").and_then(|v| v.get(key)).map(Node::items).unwrap_or_default();
     Database {
         engine,
-        global: node.get("global_cluster").and_then(Node::text).map(str::to_owned),
+        global: node.get("global_cluster").and_then(Node::text).map(str::to_ascii_lowercase),
         fence: node.get("fence").map(Node::items).unwrap_or_default().iter().filter_map(method).collect(),
         at: map(node, "at", at),
         canary_table: node

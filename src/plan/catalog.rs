@@ -164,6 +164,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Add `fence_group` or `admin`.",
     ),
     e(
+        "global-database-twice",
+        "Two components are one Aurora global database.",
+        "It has one writer: each component would fence it and move it, one after the other.",
+        "Make them one component.",
+    ),
+    e(
         "host-unusable",
         "The machine of a server cannot be used as it is written.",
         "A switchover, a failback or a reprotect would end with a primary and no standby.",

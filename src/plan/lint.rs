@@ -171,6 +171,7 @@ impl Lint<'_> {
                 },
             );
         }
+        self.shared_global(component, spec);
         for (site, at) in &spec.at {
             self.database_at(component, spec, site, at);
         }
@@ -199,6 +200,26 @@ impl Lint<'_> {
                 format!("a backup every {} cannot meet an RPO of {}", every.value, objectives.rpo_ms),
                 "up to one interval of writes is lost with the source",
                 "back up more often, replicate, or promise less",
+            );
+        }
+    }
+
+    /// A global database has one writer: two components would move it twice.
+    fn shared_global(&mut self, component: &Component, spec: &Database) {
+        let Some(global) = &spec.global else { return };
+        let same = |c: &&Component| {
+            c.name < component.name
+                && matches!(&c.spec, Spec::Database(d) if d.global.as_ref() == Some(global))
+        };
+        if let Some(other) = self.plan.components.values().find(same) {
+            let words =
+                format!("`{}` and `{}` are one global database, {global}", other.name, component.name);
+            self.error(
+                "global-database-twice",
+                component.span,
+                words,
+                "it has one writer, and each component would fence it and move it",
+                "make them one component: several databases of one cluster move together",
             );
         }
     }

@@ -19,11 +19,11 @@ use crate::plan::types::{Database, Spec};
 /// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {
     let target_arn = seen(draft, db)?.arn.clone();
-    let by = match draft.input.request.intent {
-        Intent::Failover => Handover::AllowDataLoss,
-        _ => Handover::Switchover,
+    let (by, at) = match draft.input.request.intent {
+        Intent::Failover => (Handover::AllowDataLoss, db.place.clone()),
+        _ => (Handover::Switchover, draft.input.plan.sites.get(draft.from.as_ref()?)?.place.clone()),
     };
-    Some(Takeover { global: db.global.clone()?, target_arn, by })
+    Some(Takeover { global: db.global.clone()?, target_arn, by, at })
 }
 
 fn state<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a DatabaseState> {
@@ -42,6 +42,23 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "drctl observe"));
         return false;
     };
+    let state = state(draft, db);
+    if state.is_some_and(|d| d.streaming == Some(false)) {
+        let facts =
+            format!("{} is being made anew (pending-resync): it has not all of the writer's data", db.id);
+        let what = "a secondary that is `connected`; that one will be when the service is through";
+        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
+        return false;
+    }
+    let none_serves = there.instances.iter().all(|i| !may_serve(&i.status));
+    if let (true, true, Some(first)) =
+        (state.is_some_and(|d| d.status == HEADLESS), none_serves, there.instances.first())
+    {
+        let facts = format!("none of the instances of {} serves: {} is `{}`", db.id, first.id, first.status);
+        let what = "one that is started or repaired; a cluster without any is given one";
+        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
+        return false;
+    }
     if shut(draft, db) && rebuild::groups(draft, db).is_empty() {
         let facts =
             format!("{} has only its fence's group, and no run here knows which it had before", db.id);
@@ -70,14 +87,17 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
 
 /// Why no fence at a writer keeps everybody out, if that is so: sessions of other regions may write through their own readers, by the
 /// service's own way (Amazon Aurora User Guide, «Using write forwarding in an Amazon Aurora global database»).
-pub(super) fn forwarded(draft: &Draft<'_>, writer: &DatabaseRef) -> Option<String> {
-    let from = &seen(draft, writer)?.forwarding;
-    (!from.is_empty()).then(|| {
-        format!(
+pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[FenceMethod]) -> Option<String> {
+    let there = seen(draft, writer)?;
+    if !there.forwarding.is_empty() {
+        return Some(format!(
             "sessions of {} may write to {} through their readers, which no login and no security group keeps out",
-            from.join(", "),
+            there.forwarding.join(", "),
             writer.id
-        )
+        ));
+    }
+    (there.data_api && !ladder.contains(&FenceMethod::Sql)).then(|| {
+        format!("{} takes statements over HTTPS (Data API), which no security group keeps out", writer.id)
     })
 }
 
@@ -100,7 +120,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     };
-    let id = format!("{}-drctl-1", db.id.chars().take(LONGEST_ID - "-drctl-1".len()).collect::<String>());
+    let id = rebuild::aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!("{id} stays in {} and is paid for, whatever becomes of the run", db.id));
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
@@ -116,8 +136,11 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     Some(draft.push(step))
 }
 
-/// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
-const LONGEST_ID: usize = 63;
+/// Whether an instance serves, or will without anybody's doing.
+fn may_serve(status: &str) -> bool {
+    !["stopped", "stopping", "failed", "deleting", "storage-full", "inaccessible-encryption-credentials"]
+        .contains(&status)
+}
 
 /// The plan's, else the writer's as it was seen last.
 fn class(draft: &Draft<'_>, store: &Store<'_>) -> Option<String> {
@@ -140,6 +163,13 @@ pub(super) fn follow(
     on_failure: OnFailure,
 ) {
     let (name, at) = (db.component.clone(), db.place.name.clone());
+    // What was taken out of the global database, or is dark, nobody makes a secondary: waiting for it would never end.
+    if let Some(why) = draft.input.estate.now(&Target::Database(db.clone())).filter(|o| o.state().is_none()) {
+        let facts = format!("{}: {}", db.id, why.why_not());
+        let what = "its region back; a cluster that was removed from the global database is renamed or deleted, and made anew: aws rds create-db-cluster --global-cluster-identifier ..";
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        return;
+    }
     let check = Action::Check(Check::Follows { db: db.clone(), source: source.clone() });
     let mut watch = step(&format!("rejoin.{name}.{at}"), Phase::Protect, Some(&name), check);
     watch.needs = all(needs);

@@ -2,7 +2,7 @@
 
 use super::steps::Draft;
 use super::{Busy, Refusal};
-use crate::inventory::{ActiveSite, Observation, targets};
+use crate::inventory::{ActiveSite, Observation, active, targets};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Intent, ProbeRole};
 use crate::model::state::DatabaseState;
@@ -240,7 +240,8 @@ pub fn follows_what_is_fenced(
     // The run that this one continues may have given the source another name.
     let aside = input.continues.map_or(&[][..], |c| c.aside.as_slice());
     let renamed = aside.iter().any(|(db, to)| db.component == *name && db.id == *expected && to == replayed);
-    if expected == replayed || renamed {
+    let from = draft.from.as_ref().and_then(|f| input.plan.sites.get(f));
+    if from.is_some_and(|site| active::names(source, expected, &site.place.region)) || renamed {
         return true;
     }
     let facts = format!(

@@ -65,7 +65,10 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
     let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
     let harmless = match input.estate.now(&Target::Database(old.clone())) {
         Some(Observation::NotFound { .. }) => true,
-        Some(Observation::Value { state: State::Database(d), .. }) => d.is_replica(),
+        // The service calls a cluster a secondary before it has made it one.
+        Some(Observation::Value { state: State::Database(d), .. }) => {
+            d.is_replica() && !(old.engine == Engine::Aurora && d.streaming == Some(false))
+        }
         _ => false,
     };
     // If an earlier run owes that fence, this one goes on trying to pay it; if one proved it, and the site is dark since, it holds.
@@ -184,8 +187,8 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     if draft.input.request.intent != Intent::Failover {
         rungs.retain(|r| r.method == FenceMethod::Sql);
     }
-    if let Some(facts) = rungs.first().and_then(|r| clusters::forwarded(draft, &r.db)) {
-        let what = "forwarding switched off (--no-enable-global-write-forwarding), or a person who accepts the loss by name";
+    if let Some(facts) = rungs.first().and_then(|r| clusters::way_around(draft, &r.db, &spec.fence)) {
+        let what = "that way switched off (write forwarding, the Data API), or a person who accepts the loss by name";
         let bound = draft.input.plan.objectives.rpo_ms.to_string();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }

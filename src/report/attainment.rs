@@ -181,7 +181,8 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
                 owed(state, component, exposure, debt.paid.is_some(), now)
             }
         };
-        Some((component.clone(), contradicted(state, component, reconciled)))
+        let told = contradicted(state, component, reconciled);
+        Some((component.clone(), by_others(state, component, told)))
     };
     state.promoted_at.iter().filter_map(of).collect()
 }
@@ -211,6 +212,22 @@ fn contradicted(
         }
         None => (figure, exposure),
     }
+}
+
+/// The service's word is about the handover that this run asked for: what somebody else did meanwhile may have lost anything.
+fn by_others(
+    state: &RunState,
+    component: &ComponentName,
+    (figure, exposure): (Figure, Exposure),
+) -> (Figure, Exposure) {
+    let promotes = |a: &Action| matches!(a, Action::Promote { db, .. } if db.component == *component);
+    let mut of = state.runbook.steps.iter().zip(&state.steps).filter(|(s, _)| promotes(&s.action));
+    let theirs = |at: &StepState| matches!(at.work.status, Status::Done(End::Noop | End::ByHand));
+    if !exposure::hands_over(state, component) || !of.any(|(_, at)| theirs(at)) {
+        return (figure, exposure);
+    }
+    let because = "the writer was moved by somebody else: nobody measured what that lost".to_owned();
+    (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
 }
 
 /// Promoted without a fence: the old primary may have gone on acknowledging writes. Once it is fenced, that instant is known.

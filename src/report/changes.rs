@@ -84,6 +84,14 @@ fn change(resource: &str, attribute: &str, before: String, after: String) -> Cha
     Change { resource: resource.to_owned(), attribute: attribute.to_owned(), before, after }
 }
 
+/// What Terraform calls a managed store.
+const fn resource_of(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Aurora => "aws_rds_cluster",
+        Engine::Rds | Engine::Postgres => "aws_db_instance",
+    }
+}
+
 fn of(action: &Action) -> Vec<Change> {
     match action {
         Action::Promote { db, .. } if db.engine == Engine::Postgres => {
@@ -116,7 +124,7 @@ fn of(action: &Action) -> Vec<Change> {
         Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
             let after = f.db.fence_group.clone().unwrap_or_default();
             vec![change(
-                &format!("aws_db_instance {}", f.db.id),
+                &format!("{} {}", resource_of(f.db.engine), f.db.id),
                 "vpc_security_group_ids",
                 f.groups_before.join(","),
                 after,

@@ -262,6 +262,7 @@ impl RunState {
                     _ => {}
                 }
             }
+            What::CallRefused { retry_at: None, .. } => self.never_promoted(position),
             What::StepUndone { .. } => self.not_in_place(position),
             // The host says that the old data are where they were.
             What::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
@@ -283,6 +284,18 @@ impl RunState {
             What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => {}
+        }
+    }
+
+    /// A promotion that was refused for good, and never asked for before with another answer, was not made: nothing stands in the way
+    /// of taking back what led there.
+    fn never_promoted(&mut self, position: usize) {
+        let Action::Promote { db, .. } = &self.runbook.steps[position].action else { return };
+        let work = &self.steps[position].work;
+        let other_answers = work.generation > 1 || work.lost_at.is_some() || work.attempts > 1;
+        if !other_answers && !self.runbook.asked.contains(&db.component) {
+            self.promoted.remove(&db.component);
+            self.promoted_at.remove(&db.component);
         }
     }
 

@@ -122,7 +122,7 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
 }
 
 /// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
-fn hands_over(state: &RunState, component: &ComponentName) -> bool {
+pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     state.runbook.steps.iter().any(|s| match &s.action {
         Action::Promote { db, takeover: Some(how), .. } => {
             db.component == *component && how.by == Handover::Switchover

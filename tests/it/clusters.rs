@@ -206,3 +206,50 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
     assert_eq!(handovers(&done), [Handover::AllowDataLoss]);
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
 }
+
+/// All is as before: it is not asked for again by itself, because each time users cannot write.
+#[test]
+fn a_handover_that_the_service_takes_back_is_not_repeated() {
+    let calm = rig(PLAN, Intent::Switchover, "calm");
+    let whole = calm.rehearse().unwrap();
+    let asked_at = |e: &drctl::model::event::Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let at = events(&whole).iter().find(|e| asked_at(e)).unwrap().at;
+    let lost_after = at.since(crate::rig::BEGAN).plus(Dur::secs(1));
+    let scenario = drctl::adapters::sandbox::scenario::Scenario {
+        loses_home: true,
+        lost_after,
+        ..calm.scenario.clone()
+    };
+    let done = Rig { scenario, ..calm }.rehearse().unwrap();
+    let asked = events(&done).iter().filter(|e| asked_at(e)).count();
+    assert_eq!(asked, 1);
+    assert!(format!("{:?}", done.ended.stop).contains("took the handover back"), "{:?}", done.ended.stop);
+}
+
+/// The service's word is about its own handover.
+#[test]
+fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
+    let calm = rig(PLAN, Intent::Switchover, "calm");
+    let whole = calm.rehearse().unwrap();
+    let (n, mut notes) =
+        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "promote.db"));
+    let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
+        Action::Promote { db, backup_days, takeover: Some(how) } => {
+            let how = drctl::model::cluster::Takeover { by: Handover::AllowDataLoss, ..*how };
+            Some(Action::Promote { db, backup_days, takeover: Some(Box::new(how)) })
+        }
+        _ => None,
+    });
+    notes.push((events(&whole)[n - 1].at, serde_json::to_vec(&moved.unwrap()).unwrap()));
+    let later = Some(events(&whole)[n - 1].at + Dur::mins(5));
+    let done = Rig { later, ..calm }.carry_on(&whole.records[..n], &notes);
+    let attained = attainment(&done.ended.state, done.ended.state.last_at);
+    assert_eq!(attained.rpo.basis, Basis::Unknown, "{:?}", attained.stores);
+}
+
+#[test]
+fn one_global_database_is_one_component() {
+    let twice = PLAN.replace("  www:\n", "  again:\n    kind: aws.aurora_global\n    global_cluster: Shop-Global\n    at:\n      west: {id: a}\n      east: {id: b}\n  www:\n");
+    let found = drctl::plan::check("test.yaml", twice.as_bytes(), &drctl::plan::Settings::default()).findings;
+    assert!(found.iter().any(|f| f.id == "global-database-twice"), "{found:#?}");
+}

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::types::{
-    DbCluster, DbInstance, Filter, GlobalCluster, GlobalClusterMember,
-    GlobalClusterMemberSynchronizationStatus, WriteForwardingStatus,
+    DbCluster, DbInstance, FailoverStatus, Filter, GlobalCluster, GlobalClusterMember,
+    GlobalClusterMemberSynchronizationStatus, LocalWriteForwardingStatus, WriteForwardingStatus,
 };
 use futures_util::future::join_all;
 
@@ -143,23 +143,35 @@ impl Aws {
         let Some(db) = cluster_of(target) else { return self.gone() };
         let Some(cluster) = seen.clusters.get(&db.id) else { return self.gone() };
         let global = db.global.as_deref().and_then(|name| seen.globals.get(name));
-        // Where no such global database is known the cluster stands alone, and takes writes by itself.
         let global = match global {
             Some(Ok(global)) => Some(global),
             Some(Err(failure)) if !failure.is_not_found() => return failure.clone().observation(self.now()),
             _ => None,
         };
+        let arn = cluster.db_cluster_arn().unwrap_or_default();
+        let is_member = global.is_some_and(|g| member(g, arn).is_some());
         match (target, &seen.restarts) {
+            // That nobody calls it a member says neither that it writes nor that it does not.
+            (Target::Database(_), _) if !is_member => self.stands_alone(db),
             (Target::Fence { .. }, Err(failure)) => failure.clone().observation(self.now()),
             (Target::Fence { mark, .. }, Ok(restarts)) => {
                 let restarted = writes_within(cluster).and_then(|id| restarts.get(id));
                 self.cluster_fence(db, (cluster, global), mark.as_deref(), restarted)
             }
             _ => {
-                let state = self.cluster_state(db, cluster, global, &seen.instances);
+                let state = self.cluster_state(cluster, global, &seen.instances);
                 self.seen(State::Database(state), "rds:DescribeGlobalClusters, rds:DescribeDBClusters")
             }
         }
+    }
+
+    fn stands_alone(&self, db: &DatabaseRef) -> Observation {
+        let (name, region) = (db.global.as_deref().unwrap_or_default(), &db.place.region);
+        let why = format!(
+            "{} is no member of a global database {name} that {region} knows: `global_cluster` is misspelt, or somebody took it out (RemoveFromGlobalCluster)",
+            db.id
+        );
+        Observation::Unobservable { since: self.now(), why }
     }
 
     fn gone(&self) -> Observation {
@@ -168,7 +180,6 @@ impl Aws {
 
     fn cluster_state(
         &self,
-        db: &DatabaseRef,
         cluster: &DbCluster,
         global: Option<&GlobalCluster>,
         all: &BTreeMap<String, DbInstance>,
@@ -177,14 +188,7 @@ impl Aws {
         let member = global.and_then(|g| member(g, arn));
         let follows = member.filter(|m| m.is_writer() != Some(true));
         let parts = parts(cluster, all);
-        let connected = |m: &GlobalClusterMember| {
-            m.synchronization_status() == Some(&GlobalClusterMemberSynchronizationStatus::Connected)
-        };
         let restorable = cluster.latest_restorable_time().and_then(|t| t.to_millis().ok());
-        let alone = member.is_none().then(|| {
-            let name = db.global.as_deref().unwrap_or_default();
-            format!("{} is no member of the global database {name}: it stands alone", db.id)
-        });
         DatabaseState {
             role: match (follows, global.and_then(writer)) {
                 (Some(_), source) => DatabaseRole::Replica { source: source.unwrap_or_default().to_owned() },
@@ -198,13 +202,13 @@ impl Aws {
                 let (port, name) = (cluster.port().unwrap_or(5432), cluster.database_name());
                 format!("{host}:{port}/{}", name.unwrap_or_default())
             }),
-            advice: alone.into_iter().collect(),
             cluster: Some(Box::new(ClusterState {
                 arn: arn.to_owned(),
                 engine: cluster.engine().unwrap_or_default().to_owned(),
                 version: cluster.engine_version().unwrap_or_default().to_owned(),
                 instances: parts,
-                forwarding: global.map(forwarding).unwrap_or_default(),
+                forwarding: forwarding(cluster, global),
+                data_api: cluster.http_endpoint_enabled() == Some(true),
             })),
             ..DatabaseState::default()
         }
@@ -219,12 +223,12 @@ impl Aws {
         restarted: Option<&i64>,
     ) -> Observation {
         let arn = cluster.db_cluster_arn().unwrap_or_default();
-        let replica = global.and_then(|g| member(g, arn)).is_some_and(|m| m.is_writer() != Some(true));
+        let replica = global.and_then(|g| member(g, arn)).is_some_and(is_secondary);
         let group = of.fence_group.as_deref().unwrap_or_default();
         let settled = cluster.vpc_security_groups().iter().all(|g| g.status() == Some("active"));
         let last = restarted.copied().unwrap_or(0);
         let since = mark.and_then(|mark| mark.parse::<i64>().ok());
-        let forwarded = global.map(forwarding).unwrap_or_default();
+        let around = ways_around(cluster, global);
         let mut next = None;
         let (stage, proof) = match (is_alone(Some(cluster), of), settled) {
             (false, true) => (FenceStage::Open, "other security groups are attached".to_owned()),
@@ -232,10 +236,8 @@ impl Aws {
             (true, true) if cluster.db_cluster_members().is_empty() => {
                 (FenceStage::Proven, format!("only {group} is attached, and it has no instance"))
             }
-            (true, true) if since.is_some_and(|mark| last > mark) && !forwarded.is_empty() => {
-                let from = forwarded.join(", ");
-                let words = "writes that are forwarded from there pass by no security group";
-                (FenceStage::Vain, format!("sessions of {from} may write through it: {words}"))
+            (true, true) if since.is_some_and(|mark| last > mark) && around.is_some() => {
+                (FenceStage::Vain, around.unwrap_or_default())
             }
             (true, true) if since.is_some_and(|mark| last > mark) => {
                 let words = "which ended every session that could write";
@@ -266,7 +268,7 @@ impl Aws {
         let cluster = seen.clusters.get(&db.id).ok_or_else(|| rds::missing(&db.id))?;
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let global = db.global.as_deref().and_then(|n| seen.globals.get(n)).and_then(|g| g.as_ref().ok());
-        if global.and_then(|g| member(g, arn)).is_some_and(|m| m.is_writer() != Some(true)) {
+        if global.and_then(|g| member(g, arn)).is_some_and(is_secondary) {
             let why =
                 "it is a secondary by now: what follows another cluster takes no writes, and is not fenced";
             return Err(Failure::never("Replica", why));
@@ -299,12 +301,8 @@ impl Aws {
     }
 
     /// Moves the writer. Done is when the member is the writer, nothing is under way, and the cluster serves.
-    pub(super) async fn take_over(
-        &self,
-        db: &DatabaseRef,
-        how: &Takeover,
-    ) -> Result<Option<String>, Failure> {
-        let site = self.site(&db.place).await;
+    pub(super) async fn take_over(&self, how: &Takeover) -> Result<Option<String>, Failure> {
+        let site = self.site(&how.at).await;
         match how.by {
             Handover::Switchover => {
                 let call = site
@@ -313,7 +311,7 @@ impl Aws {
                     .global_cluster_identifier(&how.global)
                     .target_db_cluster_identifier(&how.target_arn)
                     .send();
-                self.once("rds", &db.place, call).await.map(|_| None)
+                self.once("rds", &how.at, call).await.map(|_| None)
             }
             Handover::AllowDataLoss => {
                 let call = site
@@ -323,7 +321,7 @@ impl Aws {
                     .target_db_cluster_identifier(&how.target_arn)
                     .allow_data_loss(true)
                     .send();
-                self.once("rds", &db.place, call).await.map(|_| None)
+                self.once("rds", &how.at, call).await.map(|_| None)
             }
         }
     }
@@ -362,11 +360,36 @@ fn writer(global: &GlobalCluster) -> Option<&str> {
     global.global_cluster_members().iter().find(|m| m.is_writer() == Some(true))?.db_cluster_arn()
 }
 
-/// Members whose sessions may write through their readers, by the last part of their ARN.
-fn forwarding(global: &GlobalCluster) -> Vec<String> {
+/// Whether the service made it follow the writer, and not only wrote that down: one that is yet to be made anew may go on writing,
+/// because Aurora stops the old writer of a failover as well as it can (Amazon Aurora User Guide, «Performing managed failovers»).
+fn is_secondary(m: &GlobalClusterMember) -> bool {
+    m.is_writer() != Some(true) && connected(m)
+}
+
+fn connected(m: &GlobalClusterMember) -> bool {
+    m.synchronization_status() == Some(&GlobalClusterMemberSynchronizationStatus::Connected)
+}
+
+/// Clusters whose sessions may write through their readers: members of other regions, and the cluster itself.
+fn forwarding(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Vec<String> {
     let may = |m: &&GlobalClusterMember| matches!(m.global_write_forwarding_status(), Some(s) if *s != WriteForwardingStatus::Disabled);
     let name = |m: &GlobalClusterMember| Some(m.db_cluster_arn()?.rsplit(':').next()?.to_owned());
-    global.global_cluster_members().iter().filter(may).filter_map(name).collect()
+    let members = global.map(GlobalCluster::global_cluster_members).unwrap_or_default();
+    let local = cluster.local_write_forwarding_status();
+    let own = local.is_some_and(|s| *s != LocalWriteForwardingStatus::Disabled);
+    let own = own.then(|| cluster.db_cluster_identifier().unwrap_or_default().to_owned());
+    members.iter().filter(may).filter_map(name).chain(own).collect()
+}
+
+/// How somebody may write whom no security group of the cluster keeps out.
+fn ways_around(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Option<String> {
+    let from = forwarding(cluster, global);
+    if !from.is_empty() {
+        let words = "writes that are forwarded from there pass by no security group";
+        return Some(format!("sessions of {} may write through it: {words}", from.join(", ")));
+    }
+    (cluster.http_endpoint_enabled() == Some(true))
+        .then(|| "statements over HTTPS (Data API) pass by no security group".to_owned())
 }
 
 /// The instance of a cluster that writes, or would.
@@ -400,8 +423,12 @@ fn status(
         .and_then(GlobalCluster::failover_state)
         .filter(|state| [state.from_db_cluster_arn(), state.to_db_cluster_arn()].contains(&Some(arn)));
     if let Some(state) = moving {
-        let word = if state.is_data_loss_allowed() == Some(true) { "failing-over" } else { "switching-over" };
-        return word.to_owned();
+        let cancelling = state.status() == Some(&FailoverStatus::Cancelling);
+        return match state.is_data_loss_allowed() {
+            _ if cancelling => "cancelling".to_owned(),
+            Some(true) => "failing-over".to_owned(),
+            _ => "switching-over".to_owned(),
+        };
     }
     let word = cluster.status().unwrap_or("unknown");
     let serves = parts.iter().any(|i| SERVING.contains(&i.status.as_str()));
@@ -418,4 +445,43 @@ fn is_alone(cluster: Option<&DbCluster>, of: &DatabaseRef) -> bool {
 fn attached(cluster: &DbCluster) -> BTreeSet<String> {
     let stays = cluster.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
     stays.filter_map(|g| g.vpc_security_group_id().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group keeps out who comes by the network, and nobody else.
+    #[test]
+    fn every_way_around_a_group_is_named() {
+        let cluster = || DbCluster::builder().db_cluster_identifier("orders-west");
+        assert_eq!(ways_around(&cluster().build(), None), None);
+        let local = |status| cluster().local_write_forwarding_status(status).build();
+        assert_eq!(ways_around(&local(LocalWriteForwardingStatus::Disabled), None), None);
+        for status in [LocalWriteForwardingStatus::Enabled, LocalWriteForwardingStatus::Disabling] {
+            let words = ways_around(&local(status), None).unwrap();
+            assert!(words.contains("sessions of orders-west may write"), "{words}");
+        }
+        let over_https = cluster().http_endpoint_enabled(true).build();
+        assert!(ways_around(&over_https, None).unwrap().contains("Data API"));
+        let east = "arn:aws:rds:us-east-1:111122223333:cluster:orders-east";
+        let member = |status| {
+            GlobalClusterMember::builder().db_cluster_arn(east).global_write_forwarding_status(status)
+        };
+        let global = |status| GlobalCluster::builder().global_cluster_members(member(status).build()).build();
+        let words = ways_around(&cluster().build(), Some(&global(WriteForwardingStatus::Enabling))).unwrap();
+        assert!(words.contains("sessions of orders-east may write"), "{words}");
+        assert_eq!(ways_around(&cluster().build(), Some(&global(WriteForwardingStatus::Disabled))), None);
+    }
+
+    /// A member that the service calls no writer may be one for a while yet.
+    #[test]
+    fn what_is_yet_to_be_made_anew_is_no_secondary() {
+        let member = |writes, status| {
+            GlobalClusterMember::builder().is_writer(writes).synchronization_status(status).build()
+        };
+        assert!(is_secondary(&member(false, GlobalClusterMemberSynchronizationStatus::Connected)));
+        assert!(!is_secondary(&member(false, GlobalClusterMemberSynchronizationStatus::PendingResync)));
+        assert!(!is_secondary(&member(true, GlobalClusterMemberSynchronizationStatus::Connected)));
+    }
 }

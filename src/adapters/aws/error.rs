@@ -67,6 +67,8 @@ const THROTTLED: &[&str] = &[
 /// Codes of a thing that is busy: the same call may be taken later.
 const BUSY: &[&str] = &[
     "InvalidDBInstanceState",
+    "InvalidDBClusterStateFault",
+    "InvalidGlobalClusterStateFault",
     // What was asked for a moment ago, perhaps: the next look tells.
     "DBInstanceAlreadyExists",
     "DBInstanceAlreadyExistsFault",

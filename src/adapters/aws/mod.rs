@@ -189,7 +189,7 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how).await,
+            Action::Promote { takeover: Some(how), .. } => self.take_over(how).await,
             Action::Promote { db, backup_days, .. } => self.promote(db, *backup_days).await,
             Action::Equip { db, instance } => self.equip(db, instance).await,
             Action::Restore { part, of } => self.restore(*part, of).await,

@@ -32,6 +32,7 @@ impl Estate {
                 version: "16.4".to_owned(),
                 instances: (!db.headless).then_some(instance).into_iter().chain(db.joined.clone()).collect(),
                 forwarding: Vec::new(),
+                data_api: false,
             })
         })
     }

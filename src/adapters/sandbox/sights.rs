@@ -24,8 +24,9 @@ impl Estate {
             security_groups: db.groups.clone(),
             lineage: None,
             wal: self.wal(i),
+            // The service calls a secondary connected while nobody can ask its writer.
             streaming: (db.source.is_some() && (db.tells_its_log() || cluster))
-                .then(|| db.frozen_at.is_none()),
+                .then(|| cluster || db.frozen_at.is_none()),
             fence_word: self.word(i),
             follows: None,
             endpoint: None,

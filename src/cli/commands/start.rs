@@ -210,10 +210,11 @@ impl Starting<'_> {
             Before::Refused(document) => Ok((exit::REFUSED, Some(document))),
             Before::Shown(document) => Ok((exit::DONE, Some(document))),
             Before::Nothing => {
-                self.printer.note(&format!(
-                    "{}: nothing to do: everything is in {} already",
-                    plan.name, self.args.to
-                ));
+                let words = match self.intent {
+                    Intent::Reprotect => "a standby of every store is in",
+                    _ => "everything is in",
+                };
+                self.printer.note(&format!("{}: nothing to do: {words} {} already", plan.name, self.args.to));
                 let document = serde_json::json!({
                     "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "nothing_to_do",
                 });

@@ -1,23 +1,23 @@
 //! The calls about Aurora global databases, whose members are clusters of instances.
 
-use super::{Call, aws, quoted};
+use super::{Call, aws, call, quoted};
 use crate::model::action::Fence;
 use crate::model::cluster::{Handover, NewMember, Takeover};
 use crate::model::target::DatabaseRef;
 
-/// Moves the writer: asked of the region that takes over.
-pub(super) fn takeover(db: &DatabaseRef, how: &Takeover) -> Call {
+/// Moves the writer.
+pub(super) fn takeover(how: &Takeover) -> Call {
     let (operation, verb, more) = match how.by {
         Handover::Switchover => ("SwitchoverGlobalCluster", "switchover-global-cluster", ""),
         Handover::AllowDataLoss => ("FailoverGlobalCluster", "failover-global-cluster", " --allow-data-loss"),
     };
     let text = format!(
         "aws rds {verb} --region {} --global-cluster-identifier {} --target-db-cluster-identifier {}{more}",
-        db.place.region,
+        how.at.region,
         quoted(&how.global),
         quoted(&how.target_arn)
     );
-    aws(db, "rds", operation, true, text)
+    call("rds", operation, &how.at.name, true, text)
 }
 
 /// Creates an instance in a cluster.

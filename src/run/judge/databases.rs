@@ -3,7 +3,7 @@
 use super::{Verdict, waited};
 use crate::inventory::active;
 use crate::model::action::{Action, Check, Fence, NewReplica};
-use crate::model::cluster::NewMember;
+use crate::model::cluster::{Handover, NewMember, Takeover};
 use crate::model::event::End;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
@@ -70,6 +70,10 @@ pub(super) fn judge(
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
         Action::Equip { instance, .. } => equipped(instance, seen),
+        Action::Promote { takeover: Some(how), .. } if taken_back(state, i, how, seen, now) => {
+            let why = "the service took the handover back: all is as it was a minute after it was accepted";
+            Verdict::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
+        }
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
         Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
@@ -278,6 +282,14 @@ fn equipped(instance: &NewMember, seen: &DatabaseState) -> Verdict {
         Some(status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
         Some(status) => Verdict::Unclear(format!("{} is `{status}`", instance.id)),
     }
+}
+
+/// A handover that was accepted, and of which nothing is to be seen a minute later: every one that is asked for is an outage, and so a
+/// person asks for the next.
+fn taken_back(state: &RunState, i: usize, how: &Takeover, seen: &DatabaseState, now: Timestamp) -> bool {
+    let Status::Awaiting { answered_at, .. } = state.work(i).status else { return false };
+    let as_before = seen.is_replica() && seen.status == "available";
+    how.by == Handover::Switchover && as_before && now >= answered_at + Dur::mins(1)
 }
 
 fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {

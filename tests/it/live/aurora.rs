@@ -118,7 +118,8 @@ fn a_failover_to_a_headless_secondary_and_the_way_back() {
     let rpo = (&report["rpo"]["achieved_s"], &report["rpo"]["basis"]);
     assert_eq!(rpo, (&json!(0.0), &json!("upper_bound")), "{report:#}");
     assert_eq!(report["protection"]["state"], "protected", "{report:#}");
-    assert_eq!(orders.calls(), ["us-west-2 SwitchoverGlobalCluster"]);
+    // The writer is asked to hand over.
+    assert_eq!(orders.calls(), ["us-east-1 SwitchoverGlobalCluster"]);
     assert_eq!(orders.cluster("us-west-2", "orders-west")["role"], "writer");
 }
 
@@ -157,14 +158,50 @@ fn a_dark_region_is_left_on_a_waiver_and_fenced_when_it_returns() {
     assert_eq!(after["fence"]["state"], "settled", "{after:#}");
 }
 
+/// Neither to move to nor to fail over to: AWS would refuse it, and with the writer fenced by then nobody could write.
 #[test]
-fn a_secondary_that_is_behind_is_no_place_for_a_planned_move() {
+fn a_secondary_that_is_made_anew_is_no_target() {
     let orders = Orders::new();
     orders.knob(&json!({"synchronization": "pending-resync"}));
     let east = orders.cluster("us-east-1", "orders-east");
-    assert_eq!(east["streaming"], false, "{east:#}");
-    let (code, out, err) = orders.estate.run(&["switchover", "orders", "--to", "us-east-1", "--yes"]);
-    assert!(code == 3 && format!("{out}{err}").contains("does not stream"), "{code}: {out}{err}");
+    assert_eq!((&east["streaming"], &east["last_commit"]), (&json!(false), &Value::Null), "{east:#}");
+    orders.estate.proxy.take_calls();
+    for args in [TO_EAST, &["switchover", "orders", "--to", "us-east-1", "--yes"]] {
+        let (code, out, err) = orders.estate.run(args);
+        let words = format!("{out}{err}");
+        assert!(code == 3 && words.contains("is being made anew (pending-resync)"), "{code}: {words}");
+    }
+    assert_eq!(orders.calls(), Vec::<String>::new());
+}
+
+/// Nobody is called the writer because he is not in the list, and nothing is fenced for it.
+#[test]
+fn a_misspelt_global_database_is_named_and_nothing_is_touched() {
+    let orders = Orders::new();
+    let path = orders.estate.path().join("plans/orders.yaml");
+    let plan = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, plan.replace("orders-global", "order-global")).unwrap();
+    let (code, out, err) = orders.estate.run(&[TO_EAST, &["--from", "us-west-2"]].concat());
+    let words = format!("{out}{err}");
+    assert!(code == 3 && words.contains("is no member of a global database order-global"), "{code}: {words}");
+    assert_eq!(orders.calls(), Vec::<String>::new());
+}
+
+/// What was refused for good was not done: a cancel gives the old writer its users back.
+#[test]
+fn a_failover_that_aws_refuses_can_be_taken_back() {
+    let orders = Orders::new();
+    let groups = orders.cluster("us-west-2", "orders-west")["security_groups"].clone();
+    let fault = json!({"service": "rds", "account": orders.estate.account(), "operation": "FailoverGlobalCluster", "code": "AccessDenied", "status": 403, "calls": null});
+    control(localstack(), "faults", &fault.to_string());
+    let (code, report) = orders.estate.json(TO_EAST);
+    assert!(code != 0 && report["outcome"] != "recovered", "{code}: {report:#}");
+    let shut = orders.cluster("us-west-2", "orders-west")["security_groups"].clone();
+    assert_ne!(shut, groups, "it was not fenced");
+    let run = report["run_id"].as_str().unwrap();
+    let (_, out, err) = orders.estate.run(&["runs", "cancel", run, "--reason", "refused"]);
+    let west = orders.cluster("us-west-2", "orders-west");
+    assert_eq!((&west["security_groups"], &west["role"]), (&groups, &json!("writer")), "{out}{err}");
 }
 
 /// What sessions of the secondary write through the old primary passes by no security group: that is no fence.
