@@ -184,6 +184,9 @@ def failover(server: Server) -> None:
     refused(GLOBAL_STATE, lambda: move(server, name, west))
     server.control("aurora", {**place, "synchronization": None})
     equal(member(server, name, west)["SynchronizationStatus"], "connected", "what was unset")
+    for forwards, word in ((True, "enabled"), (False, "disabled")):
+        server.control("aurora", {**place, "forwards": forwards})
+        equal(member(server, name, west)["GlobalWriteForwardingStatus"], word, "write forwarding")
     for wrong in ({"synchronization": "x"}, {"nothing": 1}):
         equal(server.status("aurora", {**place, **wrong}), 400, f"{wrong}")
     equal(server.status("aurora", {**place, "cluster": "nobodys"}), 404, "an unknown cluster")

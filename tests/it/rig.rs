@@ -50,6 +50,8 @@ pub struct Rig {
     /// The second process begins then, at the earliest.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
+    /// The run, and as whom it holds guards.
+    pub run: RunId,
     pub intent: Intent,
     pub from: Option<SiteName>,
     pub to: Option<SiteName>,
@@ -99,6 +101,7 @@ impl Rig {
             deeds: Vec::new(),
             later: None,
             guard: None,
+            run: run_id(),
             intent: Intent::Failover,
             from: None,
             to: None,
@@ -212,6 +215,25 @@ impl Rig {
         Ok(self.rehearsed(ended, &sandbox, &journal, &notes))
     }
 
+    /// Two operators on two machines, who know nothing of each other, over one estate: the other one begins so much later.
+    pub fn rivals(&self, other: &Self, later: Dur) -> ([Result<Ended, Vec<Refusal>>; 2], Truth, Truth) {
+        let (world, sandbox) = self.stage();
+        let journals = [MemoryJournal::default(), MemoryJournal::default()];
+        let one = async |rig: &Self, journal: &MemoryJournal, later: Dur| {
+            let session = session(journal, &sandbox, &world, &|| 0);
+            world.sleep_until(BEGAN + later).await;
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = rig.prepare(&session, &mut recorder).await?;
+            let owned = create::create(&session, rig.created(&runbook, digest), "test", turns, None).unwrap();
+            Ok(drive::drive(&session, owned, recorder).await.unwrap())
+        };
+        let (first, second) = world.block_on(futures_util::future::join(
+            one(self, &journals[0], Dur::ZERO),
+            one(other, &journals[1], later),
+        ));
+        ([first, second], sandbox.truth(), sandbox.afterwards(Dur::mins(15)))
+    }
+
     fn rehearsed(
         &self,
         ended: Ended,
@@ -272,8 +294,8 @@ impl Rig {
             to: self.to(),
             waivers: self.waivers.clone(),
             outage_declared: true,
-            holder: "run".to_owned(),
-            run: run_id(),
+            holder: self.run.to_string(),
+            run: self.run.clone(),
             restore: self.restore.clone(),
         };
         let input = Input {
@@ -298,7 +320,7 @@ impl Rig {
     fn created(&self, runbook: &Runbook, inventory_digest: Digest) -> RunCreated {
         let bytes = runbook.bytes();
         RunCreated {
-            run: self.continues.as_ref().map_or_else(run_id, |_| RunId::new("run-2")),
+            run: self.continues.as_ref().map_or_else(|| self.run.clone(), |_| RunId::new("run-2")),
             plan: self.plan.name.clone(),
             runbook_digest: Digest::of(&bytes),
             runbook: String::from_utf8(bytes).unwrap(),

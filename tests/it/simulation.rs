@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
-use drctl::executor::create;
+use drctl::executor::{Ended, create};
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::planner::Wanted;
+use drctl::planner::{Refusal, Wanted};
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 
@@ -232,8 +232,34 @@ fn check(seed: u64) {
     let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
     assert!(bytes(&done) == bytes(&again), "the same seed gave another journal: {context}");
     interrupted(&rig, &done, &context);
+    two_at_once(&rig, &done, &context);
     if rig.intent == Intent::Switchover || (rig.intent == Intent::Restore && !rig.scenario.archive_corrupt) {
         dies_in_the_move(&rig, &done, &context);
+    }
+}
+
+/// Two operators begin the same, one some time after the other, with nothing in common but the guard: one of them gets through, and
+/// no two servers are ever writers because of them.
+fn two_at_once(rig: &Rig, done: &Rehearsed, context: &str) {
+    let lasted = done.ended.state.last_at.since(BEGAN).millis();
+    let later = Dur(roll(rig.seed, &["rival"], 2) * roll(rig.seed, &["rival later"], lasted));
+    let mut guard = rig.plan.sites.values().next().unwrap().place.clone();
+    guard.name = "guard".to_owned();
+    let rig = Rig { guard: Some(guard), ..rig.clone() };
+    let other = Rig { run: drctl::model::ids::RunId::new("rival"), ..rig.clone() };
+    let (ended, truth, afterwards) = rig.rivals(&other, later);
+    let context = format!("two operators, one {later} later: {context}");
+    for truth in [&truth, &afterwards] {
+        let waived = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
+        let two = truth.two_primaries_ms;
+        assert!(waived || two == Dur::ZERO, "two primaries for {two}: {context}");
+        assert!(!truth.traffic_before_database, "traffic came before a database: {context}");
+    }
+    let recovered = |e: &Result<Ended, Vec<Refusal>>| matches!(e, Ok(ended) if ended.state.mode == Mode::Finished(Outcome::Recovered));
+    let alone = done.ended.state.mode == Mode::Finished(Outcome::Recovered);
+    // Calls that meet faults meet others than those of a run alone.
+    if alone && rig.scenario.faults == 0 && rig.scenario.throttled == 0 {
+        assert!(ended.iter().any(recovered), "neither got through: {context}");
     }
 }
 
