@@ -27,12 +27,52 @@ struct Inner {
     clock: Clock,
     seed: u64,
     draws: AtomicU64,
-    floor: Cell<Timestamp>,
 }
 
 enum Clock {
-    Live { wall: Cell<Timestamp>, origin: Cell<std::time::Instant>, runtime: tokio::runtime::Runtime },
+    Live { hands: Cell<Hands>, origin: std::time::Instant, runtime: tokio::runtime::Runtime },
     Virtual { now: Cell<Timestamp>, timers: RefCell<Timers>, outstanding: Cell<u32>, pace: Option<f64> },
+}
+
+/// What a process takes for the time. It follows the monotonic clock, and the wall clock only where that runs ahead: what was set
+/// back would let timeouts and retries wait for as long, and make outages shorter than they were.
+#[derive(Clone, Copy)]
+struct Hands {
+    /// The time at the origin of the monotonic clock.
+    base: Timestamp,
+    /// How much less the wall clock shows since it was set back.
+    behind: Dur,
+}
+
+/// How far two clocks part before that is called a jump, and not drift.
+pub const JUMP: Dur = Dur::secs(2);
+
+impl Hands {
+    fn at(self, elapsed: Dur) -> Timestamp {
+        self.base + elapsed
+    }
+
+    /// How far the wall clock moved away from the monotonic one since last asked: (forward, backward).
+    fn compare(&mut self, elapsed: Dur, wall: Timestamp) -> Option<(Dur, Dur)> {
+        let expected = self.at(elapsed) - self.behind;
+        let (forward, backward) = (wall.since(expected), expected.since(wall));
+        if forward.max(backward) < JUMP {
+            return None;
+        }
+        // Set forward again it first makes up for having been set back.
+        let made_up = forward.min(self.behind);
+        self.behind = Dur(self.behind.millis() - made_up.millis()).plus(backward);
+        self.base = self.base + Dur(forward.millis() - made_up.millis());
+        Some((forward, backward))
+    }
+
+    /// Goes on from `at`, if that is later than now. Says by how much.
+    fn not_before(&mut self, elapsed: Dur, at: Timestamp) -> Dur {
+        let ahead = at.since(self.at(elapsed));
+        self.base = self.base + ahead;
+        self.behind = self.behind.plus(ahead);
+        ahead
+    }
 }
 
 #[derive(Default)]
@@ -50,7 +90,8 @@ impl World {
     pub fn live() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let origin = std::time::Instant::now();
-        let clock = Clock::Live { wall: Cell::new(wall()), origin: Cell::new(origin), runtime };
+        let hands = Cell::new(Hands { base: wall(), behind: Dur::ZERO });
+        let clock = Clock::Live { hands, origin, runtime };
         let seed =
             u64::from(std::process::id()) ^ u64::try_from(wall().millis()).unwrap_or(0).rotate_left(20);
         Ok(Self::with(clock, seed))
@@ -68,51 +109,41 @@ impl World {
     }
 
     fn with(clock: Clock, seed: u64) -> Self {
-        Self {
-            inner: Rc::new(Inner {
-                clock,
-                seed,
-                draws: AtomicU64::new(0),
-                floor: Cell::new(Timestamp::from_millis(0)),
-            }),
+        Self { inner: Rc::new(Inner { clock, seed, draws: AtomicU64::new(0) }) }
+    }
+
+    /// Now. It never runs backwards.
+    pub fn now(&self) -> Timestamp {
+        match &self.inner.clock {
+            Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)),
+            Clock::Virtual { now, .. } => now.get(),
         }
     }
 
-    /// Now. Within a process it follows the monotonic clock and never runs backwards.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
-    pub fn now(&self) -> Timestamp {
-        let now = match &self.inner.clock {
-            Clock::Live { wall, origin, .. } => {
-                let elapsed = std::time::Instant::now().duration_since(origin.get()).as_millis();
-                wall.get() + Dur(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    /// Nothing before `at` is reported any more: a run's clock goes on from its last event. Says how far the wall clock is behind that:
+    /// it was set back since, and nobody knows how much time went by.
+    pub fn not_before(&self, at: Timestamp) -> Dur {
+        match &self.inner.clock {
+            Clock::Live { hands, origin, .. } => {
+                let mut moved = hands.get();
+                let ahead = moved.not_before(elapsed(*origin), at);
+                hands.set(moved);
+                ahead
             }
-            Clock::Virtual { now, .. } => now.get(),
-        };
-        now.max(self.inner.floor.get())
-    }
-
-    /// Nothing before `at` is reported any more: a run's clock goes on from its last event.
-    pub fn not_before(&self, at: Timestamp) {
-        self.inner.floor.set(self.inner.floor.get().max(at));
-        if let Clock::Virtual { now, .. } = &self.inner.clock {
-            now.set(now.get().max(at));
+            Clock::Virtual { now, .. } => {
+                now.set(now.get().max(at));
+                Dur::ZERO
+            }
         }
     }
 
     /// How far the wall clock moved away from the monotonic one since last asked: (forward, backward). Below two seconds is drift.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
     pub fn jump(&self) -> Option<(Dur, Dur)> {
-        let Clock::Live { wall: base, origin, .. } = &self.inner.clock else { return None };
-        let elapsed = std::time::Instant::now().duration_since(origin.get()).as_millis();
-        let expected = base.get() + Dur(u64::try_from(elapsed).unwrap_or(u64::MAX));
-        let real = wall();
-        let (forward, backward) = (real.since(expected), expected.since(real));
-        if forward.max(backward) < Dur::secs(2) {
-            return None;
-        }
-        base.set(real);
-        origin.set(std::time::Instant::now());
-        Some((forward, backward))
+        let Clock::Live { hands, origin, .. } = &self.inner.clock else { return None };
+        let mut moved = hands.get();
+        let jumped = moved.compare(elapsed(*origin), wall());
+        hands.set(moved);
+        jumped
     }
 
     /// Whether time is simulated.
@@ -249,6 +280,11 @@ impl Drop for Sleep {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+fn elapsed(origin: std::time::Instant) -> Dur {
+    Dur(u64::try_from(std::time::Instant::now().duration_since(origin).as_millis()).unwrap_or(u64::MAX))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
 fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
@@ -271,6 +307,37 @@ mod tests {
             .await;
             assert_eq!(w.now(), t0 + Dur::mins(5));
         });
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_not_followed() {
+        let t0 = Timestamp::from_millis(1_000_000_000);
+        let mut hands = Hands { base: t0, behind: Dur::ZERO };
+        assert_eq!(hands.compare(Dur::secs(10), t0 + Dur::secs(11)), None);
+        let hour = Dur::mins(60);
+        assert_eq!(hands.compare(Dur::secs(20), t0 + Dur::secs(20) - hour), Some((Dur::ZERO, hour)));
+        assert_eq!(hands.at(Dur::secs(20)), t0 + Dur::secs(20));
+        // Said once, and the correction is followed by nobody either.
+        assert_eq!(hands.compare(Dur::secs(30), t0 + Dur::secs(30) - hour), None);
+        assert_eq!(hands.compare(Dur::secs(40), t0 + Dur::secs(40)), Some((hour, Dur::ZERO)));
+        assert_eq!(hands.at(Dur::secs(40)), t0 + Dur::secs(40));
+        // A machine that slept, or a clock that was behind from the beginning: writes were acknowledged until then.
+        assert_eq!(hands.compare(Dur::secs(50), t0 + Dur::secs(50).plus(hour)), Some((hour, Dur::ZERO)));
+        assert_eq!(hands.at(Dur::secs(50)), t0 + Dur::secs(50).plus(hour));
+    }
+
+    /// A run that is carried on after the clock was set back: its time goes on, and is not waited for.
+    #[test]
+    fn time_goes_on_from_the_last_event() {
+        let world = World::live().unwrap();
+        let last = world.now() + Dur::mins(60);
+        let behind = world.not_before(last);
+        assert!(behind > Dur::mins(59), "{behind}");
+        assert_eq!(world.not_before(last), Dur::ZERO);
+        assert!(world.jump().is_none(), "the same once more");
+        let w = world.clone();
+        world.block_on(async move { w.sleep_until(last + Dur(50)).await });
+        assert!(world.now() >= last + Dur(50));
     }
 
     #[test]

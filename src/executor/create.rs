@@ -5,8 +5,10 @@ use crate::journal::{Closing, Record, StoreError};
 use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::runbook::Intent;
+use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::run::RunState;
+use crate::world::JUMP;
 
 /// A run that this process owns.
 #[derive(Debug)]
@@ -32,15 +34,19 @@ pub fn create(
     turns: Vec<What>,
     continues: Option<&Continued>,
 ) -> Result<Owned, DriveError> {
-    let closes = match continues {
-        Some(old) => Some(close(session, old, &created, owner)?),
-        None => None,
+    let (closes, set_back) = match continues {
+        Some(old) => {
+            let (closing, set_back) = close(session, old, &created, owner)?;
+            (Some(closing), set_back)
+        }
+        None => (None, None),
     };
     let run = created.run.clone();
     let claims = claims(&created);
     let at = session.world.now();
     let first = [What::RunCreated(Box::new(created)), What::EpochTaken { epoch: 1, owner: owner.to_owned() }];
-    let events: Vec<_> = first.into_iter().chain(turns).map(|what| Event { at, what }).collect();
+    let events: Vec<_> =
+        first.into_iter().chain(turns).chain(set_back).map(|what| Event { at, what }).collect();
     let bytes: Vec<_> = events.iter().map(encode).collect();
     let records = session.journal.create(&run, &claims, &bytes, closes.as_ref())?;
     let state = RunState::fold(&events).map_err(|(i, why)| DriveError::Illegal {
@@ -60,14 +66,14 @@ fn close(
     Continued { run: old, events: planned, .. }: &Continued,
     by: &RunCreated,
     owner: &str,
-) -> Result<Closing, DriveError> {
+) -> Result<(Closing, Option<What>), DriveError> {
     // Somebody went on with it since it was read, and what was planned may not be so any more.
     if session.journal.read(old)?.len() as u64 != *planned || !session.journal.letters(old)?.is_empty() {
         return Err(DriveError::Store(StoreError::Moved(old.clone())));
     }
     let opened = session.journal.open(old)?;
     let mut state = replay(old, &opened.records)?;
-    session.world.not_before(state.last_at);
+    let set_back = go_on_from(session, state.last_at);
     let at = session.world.now();
     let reason = format!("run {} takes its place", by.run);
     let last = [
@@ -87,7 +93,14 @@ fn close(
         state.apply(&event).map_err(illegal)?;
         events.push(encode(&event));
     }
-    Ok(Closing { run: old.clone(), epoch: opened.epoch, expect, events })
+    Ok((Closing { run: old.clone(), epoch: opened.epoch, expect, events }, set_back))
+}
+
+/// A run's clock goes on from its last event. Where that is later than now the machine's clock was set back, or another machine's is ahead:
+/// how long nobody worked on it is not known then, and its figures are bounds.
+fn go_on_from(session: &Session<'_>, last: Timestamp) -> Option<What> {
+    let backward_ms = session.world.not_before(last);
+    (backward_ms >= JUMP).then_some(What::ClockJumped { forward_ms: Dur::ZERO, backward_ms })
 }
 
 /// Components that the run changes: no other run may hold them meanwhile.
@@ -120,18 +133,20 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
 pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<Owned, DriveError> {
     let opened = session.journal.open(run)?;
     let mut state = replay(run, &opened.records)?;
-    session.world.not_before(state.last_at);
-    let event = Event {
-        at: session.world.now(),
-        what: What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
-    };
-    let seq = opened.records.len() as u64;
-    let append =
-        session.journal.append(run, opened.epoch, seq, vec![encode(&event)], crate::journal::Release::Keep);
+    let set_back = go_on_from(session, state.last_at);
+    let at = session.world.now();
+    let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
+    let events: Vec<_> = std::iter::once(taken).chain(set_back).map(|what| Event { at, what }).collect();
+    let mut seq = opened.records.len() as u64;
+    let bytes = events.iter().map(encode).collect();
+    let append = session.journal.append(run, opened.epoch, seq, bytes, crate::journal::Release::Keep);
     session.world.outside(append).await?;
-    state.apply(&event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq: seq + 1, why })?;
-    session.view.event(&event, &state);
-    Ok(Owned { run: run.clone(), epoch: opened.epoch, seq: seq + 1, state })
+    for event in &events {
+        seq += 1;
+        state.apply(event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;
+        session.view.event(event, &state);
+    }
+    Ok(Owned { run: run.clone(), epoch: opened.epoch, seq, state })
 }
 
 /// Reads a run's events.

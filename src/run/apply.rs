@@ -9,7 +9,7 @@ use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
 use crate::model::restore::{Part, Restore};
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 
 /// An event that cannot follow what went before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -102,7 +102,7 @@ impl RunState {
             }
             What::Waived { waiver } => self.waivers.push(waiver.clone()),
             What::SignalRefused { .. } => {}
-            What::ClockJumped { .. } => self.clock_jumped = true,
+            What::ClockJumped { forward_ms, .. } => self.clock_jumped(*forward_ms),
             What::Halted { reason } => self.halted = Some(reason.clone()),
             What::Paused { .. } => self.control(Mode::Paused, "paused")?,
             What::Resumed { .. } => {
@@ -284,6 +284,20 @@ impl RunState {
             What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => {}
+        }
+    }
+
+    /// A clock that jumped ahead ends no wait, and settles no doubt: nobody knows that so much time went by.
+    fn clock_jumped(&mut self, forward: Dur) {
+        self.clock_jumped = true;
+        for (step, at) in self.runbook.steps.iter().zip(&mut self.steps) {
+            let waits = matches!(step.action, Action::Wait { .. }) && at.work.status == Status::Started;
+            let began = at.work.started_at.max(at.work.renewed_at).filter(|_| waits);
+            at.work.renewed_at = began.map(|began| began + forward).or(at.work.renewed_at);
+            at.work.doubt_longer(forward);
+            if let Some(undo) = &mut at.undo {
+                undo.doubt_longer(forward);
+            }
         }
     }
 

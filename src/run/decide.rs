@@ -126,7 +126,8 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             Says::Blocked(event) => vec![record(event)],
         },
         Action::Wait { duration_ms, .. } => {
-            let due = state.work(i).started_at.unwrap_or(now) + *duration_ms;
+            let work = state.work(i);
+            let due = work.started_at.max(work.renewed_at).unwrap_or(now) + *duration_ms;
             if now >= due {
                 vec![record(What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() })]
             } else {

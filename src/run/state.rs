@@ -11,7 +11,7 @@ use crate::model::ids::{ComponentName, StepId};
 use crate::model::restore::{Loss, Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 
 /// Where one direction of a step is.
@@ -123,6 +123,16 @@ impl Default for Work {
 }
 
 impl Work {
+    /// What was asked for may come later than the clock says.
+    pub(super) fn doubt_longer(&mut self, by: Dur) {
+        match &mut self.status {
+            Status::InDoubt { since: at } | Status::Awaiting { answered_at: at, .. } => *at = *at + by,
+            _ => {}
+        }
+        self.doubt = self.doubt.map(|at| at + by);
+        self.lost_at = self.lost_at.map(|at| at + by);
+    }
+
     /// The same step tried again: what its calls may have done is not forgotten.
     #[must_use]
     pub fn again(&self) -> Self {

@@ -14,7 +14,7 @@ use drctl::run::{Effect, Ruling, RunState, Sight, decide, judge};
 
 use crate::cancelled::stateless;
 use crate::resume::events;
-use crate::rig::Rig;
+use crate::rig::{Rig, truststream};
 
 /// A run whose step that switches `www` (change 0) and `api` (changes 1 and 2, one name) was just started.
 struct Story {
@@ -481,4 +481,30 @@ fn time_spent_waiting_for_credentials_is_not_the_steps() {
     story.call(&[]);
     story.accepted();
     assert!(!decide(&story.state, story.at).contains(&Effect::Expire(story.step)));
+}
+
+/// The machine's clock is set ahead right after a call was lost sight of: its effect may come as late as ever.
+#[test]
+fn a_clock_that_jumps_ahead_settles_no_doubt() {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let whole = rig.rehearse().unwrap();
+    let promote =
+        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let (n, notes) = crate::shop::until(&whole, promote);
+    let mut prefix = events(&whole)[..n].to_vec();
+    let What::CallIntended { step, .. } = prefix[n - 1].what.clone() else { unreachable!() };
+    let asked = prefix[n - 1].at;
+    let promotes = |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Promote { .. }));
+    let notes = notes.into_iter().filter(|(_, bytes)| !promotes(bytes)).collect();
+    prefix.push(Event { at: asked, what: What::CallInDoubt { step, why: "no answer".to_owned() } });
+    let jump = Dur::mins(20);
+    prefix.push(Event {
+        at: asked + jump,
+        what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO },
+    });
+    let done = rig.carry_on(&Rig::journal_of(&prefix), &notes);
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let all = events(&done);
+    let disproved = all.iter().find(|e| matches!(&e.what, What::EffectDisproved { .. })).unwrap();
+    assert!(disproved.at >= asked + jump + Dur::mins(1), "{} after {asked}", disproved.at);
 }

@@ -142,3 +142,19 @@ fn chaos() {
         every_prefix("chaos", seed);
     }
 }
+
+/// How long nobody worked on the run is not known: its figures are bounds. Its own time goes on, and nothing waits for the clock.
+#[test]
+fn a_clock_that_was_set_back_between_two_processes_is_an_event() {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let prefix = &whole.records[..whole.records.len() / 2];
+    let (owned, world) = rig.taken_up(prefix, Dur::mins(60));
+    assert!(owned.state.clock_jumped);
+    let before = world.now();
+    assert!(before >= owned.state.last_at);
+    world.block_on(world.sleep_until(before + Dur(30)));
+    assert!(world.now() >= before + Dur(30));
+    let (owned, _) = rig.taken_up(prefix, Dur::ZERO);
+    assert!(!owned.state.clock_jumped);
+}

@@ -12,7 +12,7 @@ use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
 use drctl::model::action::Action;
-use drctl::model::event::{Outcome, RunCreated, Signal, What, WorldKind};
+use drctl::model::event::{Event, Outcome, RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName};
 use drctl::model::place::Place;
 use drctl::model::runbook::{Intent, ProbeRole, Runbook};
@@ -213,6 +213,26 @@ impl Rig {
             Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
         })?;
         Ok(self.rehearsed(ended, &sandbox, &journal, &notes))
+    }
+
+    /// The journal that these events make.
+    pub fn journal_of(events: &[Event]) -> Vec<Record> {
+        let bytes: Vec<_> = events.iter().map(|e| serde_json::to_vec(e).unwrap()).collect();
+        let journal = MemoryJournal::default();
+        journal.create(&run_id(), &[], &bytes, None).unwrap();
+        journal.read(&run_id()).unwrap()
+    }
+
+    /// Takes a run up in real time, whose events are so far ahead of this machine's clock.
+    pub fn taken_up(&self, prefix: &[Record], ahead: Dur) -> (create::Owned, World) {
+        let world = World::live().unwrap();
+        let at = world.now() + ahead;
+        let events = create::decode(&run_id(), prefix).unwrap().into_iter().map(|e| Event { at, ..e });
+        let journal = MemoryJournal::from_records(&Self::journal_of(&events.collect::<Vec<_>>()));
+        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let session = session(&journal, &sandbox, &world, &|| 0);
+        let owned = world.block_on(create::resume(&session, &run_id(), "test again")).unwrap();
+        (owned, world)
     }
 
     /// Two operators on two machines, who know nothing of each other, over one estate: the other one begins so much later.

@@ -227,3 +227,18 @@ fn a_ttl_that_was_reverted_meanwhile_is_set_again_before_writes_end() {
     assert_eq!(old_ttl(&carried, "ttl-stands.www"), Dur::secs(300));
     assert_eq!(old_ttl(&carried, "switch.www"), Dur::secs(10));
 }
+
+/// Nobody knows that so much time went by: resolvers may have the old answer still.
+#[test]
+fn a_clock_that_jumps_ahead_does_not_end_the_wait_for_resolvers() {
+    let (rig, whole) = rehearse(Intent::Switchover, "calm");
+    let (n, notes) = until(&whole, begins("expire.www"));
+    let mut prefix = events(&whole)[..n].to_vec();
+    let jump = Dur::mins(20);
+    let at = prefix[n - 1].at + jump;
+    prefix.push(Event { at, what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } });
+    let done = rig.carry_on(&Rig::journal_of(&prefix), &notes);
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let waited = events(&done)[ended(&done, "expire.www")].at.since(at);
+    assert_eq!(waited, old_ttl(&whole, "ttl.www"));
+}
