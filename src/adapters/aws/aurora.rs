@@ -5,11 +5,16 @@
 //! database». Everything is asked of the region that the cluster is in: a secondary's region knows its writer while that one is dark.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::future::Future;
 
 use aws_sdk_rds::types::{
     DbCluster, DbInstance, FailoverStatus, Filter, GlobalCluster, GlobalClusterMember,
     GlobalClusterMemberSynchronizationStatus, LocalWriteForwardingStatus, WriteForwardingStatus,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future::join_all;
 
 use super::error::Failure;
@@ -89,20 +94,10 @@ impl Aws {
     ) -> Result<BTreeMap<String, DbCluster>, Failure> {
         let site = self.site(place).await;
         let filter = filter("db-cluster-id", ids);
-        let mut found = BTreeMap::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let call = || {
-                site.rds().describe_db_clusters().filters(filter.clone()).set_marker(marker.clone()).send()
-            };
-            let page = self.look("rds", place, call).await?;
-            let each = |c: &DbCluster| Some((c.db_cluster_identifier()?.to_owned(), c.clone()));
-            found.extend(page.db_clusters().iter().filter_map(each));
-            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if marker.is_none() {
-                return Ok(found);
-            }
-        }
+        let call = |from| site.rds().describe_db_clusters().filters(filter.clone()).set_marker(from).send();
+        let pages = self.pages(place, call, |page| page.marker()).await?;
+        let each = |c: &DbCluster| Some((c.db_cluster_identifier()?.to_owned(), c.clone()));
+        Ok(pages.iter().flat_map(|page| page.db_clusters()).filter_map(each).collect())
     }
 
     async fn describe_members(
@@ -112,18 +107,29 @@ impl Aws {
     ) -> Result<BTreeMap<String, DbInstance>, Failure> {
         let site = self.site(place).await;
         let filter = filter("db-cluster-id", ids);
-        let mut found = BTreeMap::new();
-        let mut marker: Option<String> = None;
+        let call = |from| site.rds().describe_db_instances().filters(filter.clone()).set_marker(from).send();
+        let pages = self.pages(place, call, |page| page.marker()).await?;
+        Ok(pages.iter().flat_map(|page| rds::by_id(page.db_instances())).collect())
+    }
+
+    /// Every page of a describe: each is asked for with the marker of the one before it.
+    async fn pages<T, E, F>(
+        &self,
+        place: &Place,
+        call: impl Fn(Option<String>) -> F,
+        next: impl Fn(&T) -> Option<&str>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let mut found: Vec<T> = Vec::new();
         loop {
-            let call = || {
-                site.rds().describe_db_instances().filters(filter.clone()).set_marker(marker.clone()).send()
-            };
-            let page = self.look("rds", place, call).await?;
-            found.extend(rds::by_id(page.db_instances()));
-            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if marker.is_none() {
+            let from = found.last().and_then(&next).filter(|m| !m.is_empty()).map(str::to_owned);
+            if from.is_none() && !found.is_empty() {
                 return Ok(found);
             }
+            found.push(self.look("rds", place, || call(from.clone())).await?);
         }
     }
 
