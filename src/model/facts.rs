@@ -142,7 +142,12 @@ impl Exposure {
         match self.figure.value_ms {
             Some(value) if self.grows => Figure {
                 value_ms: Some(value.plus(now.since(self.taken_at))),
-                basis: Basis::UpperBound,
+                // Of what was taken before an unknown time went by no end is known.
+                basis: if self.figure.basis == Basis::LowerBound {
+                    Basis::LowerBound
+                } else {
+                    Basis::UpperBound
+                },
                 ..self.figure
             },
             _ => self.figure,

@@ -8,6 +8,7 @@ use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
+use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
 use crate::model::time::{Dur, Timestamp};
 
@@ -102,7 +103,9 @@ impl RunState {
             }
             What::Waived { waiver } => self.waivers.push(waiver.clone()),
             What::SignalRefused { .. } => {}
-            What::ClockJumped { forward_ms, .. } => self.clock_jumped(*forward_ms),
+            What::ClockJumped { forward_ms, backward_ms } => {
+                self.clock_jumped(*forward_ms, *backward_ms, at);
+            }
             What::Halted { reason } => self.halted = Some(reason.clone()),
             What::Paused { .. } => self.control(Mode::Paused, "paused")?,
             What::Resumed { .. } => {
@@ -262,7 +265,6 @@ impl RunState {
                     _ => {}
                 }
             }
-            What::CallRefused { retry_at: None, .. } => self.never_promoted(position),
             What::StepUndone { .. } => self.not_in_place(position),
             // The host says that the old data are where they were.
             What::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
@@ -287,29 +289,30 @@ impl RunState {
         }
     }
 
-    /// A clock that jumped ahead ends no wait, and settles no doubt: nobody knows that so much time went by.
-    fn clock_jumped(&mut self, forward: Dur) {
+    /// A clock that jumped ahead ends no wait, no deadline and no doubt: nobody knows that so much time went by. One that was set back
+    /// between two processes hides how much did.
+    fn clock_jumped(&mut self, forward: Dur, backward: Dur, at: Timestamp) {
         self.clock_jumped = true;
-        for (step, at) in self.runbook.steps.iter().zip(&mut self.steps) {
-            let waits = matches!(step.action, Action::Wait { .. }) && at.work.status == Status::Started;
-            let began = at.work.started_at.max(at.work.renewed_at).filter(|_| waits);
-            at.work.renewed_at = began.map(|began| began + forward).or(at.work.renewed_at);
-            at.work.doubt_longer(forward);
-            if let Some(undo) = &mut at.undo {
-                undo.doubt_longer(forward);
-            }
+        // No mark comes to lie after the event, whoever wrote it.
+        let forward = forward.min(at.since(self.last_at));
+        if forward > Dur::ZERO {
+            self.taken_at = at;
         }
-    }
-
-    /// A promotion that was refused for good, and never asked for before with another answer, was not made: nothing stands in the way
-    /// of taking back what led there.
-    fn never_promoted(&mut self, position: usize) {
-        let Action::Promote { db, .. } = &self.runbook.steps[position].action else { return };
-        let work = &self.steps[position].work;
-        let other_answers = work.generation > 1 || work.lost_at.is_some() || work.attempts > 1;
-        if !other_answers && !self.runbook.asked.contains(&db.component) {
-            self.promoted.remove(&db.component);
-            self.promoted_at.remove(&db.component);
+        let hidden = backward > Dur::ZERO && self.epoch > 1 && self.taken_at == at;
+        for (step, of) in self.runbook.steps.iter().zip(&mut self.steps) {
+            let waits = matches!(step.action, Action::Wait { .. }) && of.work.status == Status::Started;
+            let began = of.work.started_at.max(of.work.renewed_at).filter(|_| waits);
+            of.work.renewed_at = began.map(|began| began + forward).or(of.work.renewed_at);
+            for work in std::iter::once(&mut of.work).chain(of.undo.as_mut()) {
+                work.doubt_longer(forward);
+            }
+            for fact in of.facts.iter_mut().filter(|_| hidden) {
+                if let Fact::Exposure(taken) = fact
+                    && taken.grows
+                {
+                    taken.figure.basis = Basis::LowerBound;
+                }
+            }
         }
     }
 

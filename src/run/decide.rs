@@ -384,7 +384,9 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
 /// Whether a check was satisfied a moment ago.
 pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     let work = state.work(i);
-    matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| now < at + FRESH)
+    // What another process saw, or this one before somebody called the run off, is no look at all: nobody knows how long ago that was.
+    let since = state.cancelled_at.map_or(state.taken_at, |at| at.max(state.taken_at));
+    matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| at >= since && now < at + FRESH)
 }
 
 fn look_again(state: &RunState, i: usize) -> Effect {

@@ -44,8 +44,16 @@ impl Aws {
         let clusters: Vec<&Target> = targets.iter().filter(is_cluster).copied().collect();
         let instances: Vec<&Target> = targets.iter().filter(|t| !is_cluster(t)).copied().collect();
         let (of_clusters, of_instances) = futures_util::future::join(
-            async { if clusters.is_empty() { Vec::new() } else { self.clusters(place, &clusters).await } },
-            async { if instances.is_empty() { Vec::new() } else { self.databases(place, &instances).await } },
+            async {
+                if clusters.is_empty() { Vec::new() } else { Box::pin(self.clusters(place, &clusters)).await }
+            },
+            async {
+                if instances.is_empty() {
+                    Vec::new()
+                } else {
+                    Box::pin(self.databases(place, &instances)).await
+                }
+            },
         )
         .await;
         let (mut of_clusters, mut of_instances) = (of_clusters.into_iter(), of_instances.into_iter());
@@ -65,9 +73,9 @@ impl Aws {
         let ids: BTreeSet<&str> = of.iter().map(|db| db.id.as_str()).collect();
         let names: BTreeSet<&str> = of.iter().filter_map(|db| db.global.as_deref()).collect();
         let (clusters, instances, globals) = futures_util::future::join3(
-            self.describe_clusters(place, &ids),
-            self.describe_members(place, &ids),
-            join_all(names.iter().map(|name| self.describe_global(place, name))),
+            Box::pin(self.describe_clusters(place, &ids)),
+            Box::pin(self.describe_members(place, &ids)),
+            join_all(names.iter().map(|name| Box::pin(self.describe_global(place, name)))),
         )
         .await;
         let clusters = clusters?;
@@ -254,7 +262,7 @@ impl Aws {
             }
             (true, true) => {
                 // RDS may show an older restart late, so one from long before the call proves nothing either way.
-                next = Some(last.max((self.now() - SKEW).millis()).to_string());
+                next = Some(last.max((self.world.shown() - SKEW).millis()).to_string());
                 (FenceStage::Half, "only the fence's group is attached; older sessions may live".to_owned())
             }
         };

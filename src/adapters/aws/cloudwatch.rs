@@ -33,7 +33,7 @@ impl Aws {
     async fn some_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         let site = self.site(place).await;
         let queries: Vec<_> = of.iter().enumerate().flat_map(|(n, of)| queries(n, of)).collect();
-        let now = self.now();
+        let now = self.world.shown();
         let call = || {
             site.cloudwatch()
                 .get_metric_data()

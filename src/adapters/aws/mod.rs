@@ -165,7 +165,7 @@ impl Aws {
                 futures_util::future::join_all(asks).await
             }
             Some(Target::Database(_) | Target::Fence { .. } | Target::Restore { .. }) => {
-                self.stores(place, targets).await
+                Box::pin(self.stores(place, targets)).await
             }
             Some(Target::Group(_)) => self.groups(place, targets).await,
             Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,
@@ -189,9 +189,9 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote { takeover: Some(how), .. } => self.take_over(how).await,
+            Action::Promote { takeover: Some(how), .. } => Box::pin(self.take_over(how)).await,
             Action::Promote { db, backup_days, .. } => self.promote(db, *backup_days).await,
-            Action::Equip { db, instance } => self.equip(db, instance).await,
+            Action::Equip { db, instance } => Box::pin(self.equip(db, instance)).await,
             Action::Restore { part, of } => self.restore(*part, of).await,
             Action::Rename { db, to } => self.rename(db, to).await,
             Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,

@@ -222,7 +222,7 @@ impl Aws {
                     answer(FenceStage::Proven, &proof, None)
                 } else {
                     // RDS may show an older restart late, so one from long before the call proves nothing either way.
-                    let mark = last.max((self.now() - SKEW).millis());
+                    let mark = last.max((self.world.shown() - SKEW).millis());
                     let proof = "only the fence's group is attached; older sessions may live";
                     answer(FenceStage::Half, proof, Some(mark.to_string()))
                 }
@@ -235,7 +235,7 @@ impl Aws {
     /// sessions which the group leaves open (AWS, VPC User Guide, «Security group connection tracking»).
     pub(super) async fn isolate(&self, fence: &Fence) -> Result<Option<String>, Failure> {
         if fence.db.engine == Engine::Aurora {
-            return self.isolate_cluster(fence).await;
+            return Box::pin(self.isolate_cluster(fence)).await;
         }
         let (db, place) = (&fence.db, &fence.db.place);
         let Some(group) = &db.fence_group else {
@@ -268,7 +268,7 @@ impl Aws {
 
     async fn set_groups(&self, db: &DatabaseRef, groups: &[String]) -> Result<Option<String>, Failure> {
         if db.engine == Engine::Aurora {
-            return self.set_cluster_groups(db, groups).await;
+            return Box::pin(self.set_cluster_groups(db, groups)).await;
         }
         let site = self.site(&db.place).await;
         // Groups are applied at once in any case; `ApplyImmediately` would also start upgrades that wait for their window.

@@ -108,6 +108,9 @@ fn serves(state: &RunState) -> bool {
     })
 }
 
+/// Of each plan's thread, in bytes: what the main thread has of the system. Calls of SDKs are deep.
+const STACK: usize = 8 << 20;
+
 /// How one plan ended: exit code and document.
 type Told = (u8, Option<serde_json::Value>);
 
@@ -162,7 +165,12 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliErro
     };
     let one = &one;
     Ok(std::thread::scope(|scope| {
-        let runs: Vec<_> = plans.iter().map(|plan| scope.spawn(move || one(plan))).collect();
-        runs.into_iter().map(|run| run.join().unwrap_or((exit::BUG, None))).collect()
+        let begin = |plan| {
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            thread.spawn_scoped(scope, move || one(plan))
+        };
+        let runs: Vec<_> = plans.iter().map(begin).collect();
+        let ended = |run: std::io::Result<std::thread::ScopedJoinHandle<'_, Told>>| run.ok()?.join().ok();
+        runs.into_iter().map(|run| ended(run).unwrap_or((exit::BUG, None))).collect()
     }))
 }

@@ -21,6 +21,8 @@ use crate::run::state::{RunState, Status};
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
 /// How long a rung of a fence that is owed has before the next one is tried, too.
 const RUNG: Dur = Dur::secs(15);
+/// Words for a replica that somebody may be promoting.
+const CHANGING: [&str; 4] = ["modifying", "failing-over", "switching-over", "cancelling"];
 /// How long an answer about an instance may be older than its new name.
 const RENAMED: Dur = Dur::mins(2);
 
@@ -37,10 +39,14 @@ pub(super) fn judge(
             format!("{} is a replica by now: it is not the one that takes the writes", db.id),
         ),
         Action::Check(Check::Promotable { .. }) if state.finished() => Verdict::Done(Vec::new()),
-        Action::Check(Check::Promotable { .. }) if state.unwinds() => match seen.is_replica() {
-            true => Verdict::Done(Vec::new()),
-            false => Verdict::Promoted,
-        },
+        // A promotion by hand shows as `modifying` for minutes before it shows as a writer.
+        Action::Check(Check::Promotable { .. }) if state.unwinds() => {
+            match (seen.is_replica(), CHANGING.contains(&seen.status.as_str())) {
+                (true, false) => Verdict::Done(Vec::new()),
+                (true, true) => Verdict::Unclear(format!("the replica is `{}`", seen.status)),
+                (false, _) => Verdict::Promoted,
+            }
+        }
         // Writes end for a standby that replays, and for no other.
         Action::Check(Check::Promotable { db })
             if state.runbook.intent != Intent::Failover
