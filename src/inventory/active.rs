@@ -156,10 +156,13 @@ pub fn is_fenced(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
         matches!(seen, Some(State::Fence(f)) if f.proven)
     });
     let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
-    let alone = |d: &DatabaseState| {
-        db.fence_group.as_ref().is_some_and(|g| d.security_groups.len() == 1 && d.security_groups.contains(g))
-    };
-    proven || matches!(seen, Some(State::Database(d)) if alone(d))
+    proven || matches!(seen, Some(State::Database(d)) if is_shut(db, d))
+}
+
+/// Whether the group of its fence is the only one.
+pub fn is_shut(db: &DatabaseRef, seen: &DatabaseState) -> bool {
+    let only = |g: &String| seen.security_groups.len() == 1 && seen.security_groups.contains(g);
+    db.fence_group.as_ref().is_some_and(only)
 }
 
 fn age_of<T>(known: &Known<'_, T>) -> Dur {

@@ -5,14 +5,13 @@
 use super::steps::{Draft, all, step};
 use super::stores::Store;
 use super::{Refusal, rebuild};
-use crate::inventory::targets;
+use crate::inventory::{active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod};
 use crate::model::cluster::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::model::ids::StepId;
 use crate::model::runbook::{Intent, OnFailure, Phase};
 use crate::model::state::DatabaseState;
 use crate::model::target::{DatabaseRef, Engine, Target};
-use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Database, Spec};
 
@@ -122,16 +121,15 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     };
     let id = rebuild::aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!("{id} stays in {} and is paid for, whatever becomes of the run", db.id));
+    let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
+    let action = Action::Equip { db: db.clone(), instance };
+    let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
             "{} takes over once {id} is there, in about {}: without a fence the bound of what may be lost grows as long",
-            db.id,
-            Dur::mins(8)
+            db.id, step.estimate.expected_ms
         ));
     }
-    let instance = Box::new(NewMember { id, class, engine: there.engine.clone() });
-    let action = Action::Equip { db: db.clone(), instance };
-    let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     step.needs = all(needs);
     Some(draft.push(step))
 }
@@ -196,8 +194,5 @@ fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: O
 
 /// Whether only the fence's group is attached.
 pub(super) fn shut(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
-    let alone = |d: &DatabaseState| {
-        db.fence_group.as_ref().is_some_and(|g| d.security_groups.len() == 1 && d.security_groups.contains(g))
-    };
-    db.engine == Engine::Aurora && state(draft, db).is_some_and(alone)
+    db.engine == Engine::Aurora && state(draft, db).is_some_and(|seen| active::is_shut(db, seen))
 }

@@ -5,16 +5,11 @@
 //! database». Everything is asked of the region that the cluster is in: a secondary's region knows its writer while that one is dark.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::future::Future;
 
 use aws_sdk_rds::types::{
     DbCluster, DbInstance, FailoverStatus, Filter, GlobalCluster, GlobalClusterMember,
     GlobalClusterMemberSynchronizationStatus, LocalWriteForwardingStatus, WriteForwardingStatus,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future::join_all;
 
 use super::error::Failure;
@@ -103,7 +98,7 @@ impl Aws {
         let site = self.site(place).await;
         let filter = filter("db-cluster-id", ids);
         let call = |from| site.rds().describe_db_clusters().filters(filter.clone()).set_marker(from).send();
-        let pages = self.pages(place, call, |page| page.marker()).await?;
+        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
         let each = |c: &DbCluster| Some((c.db_cluster_identifier()?.to_owned(), c.clone()));
         Ok(pages.iter().flat_map(|page| page.db_clusters()).filter_map(each).collect())
     }
@@ -116,29 +111,8 @@ impl Aws {
         let site = self.site(place).await;
         let filter = filter("db-cluster-id", ids);
         let call = |from| site.rds().describe_db_instances().filters(filter.clone()).set_marker(from).send();
-        let pages = self.pages(place, call, |page| page.marker()).await?;
+        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
         Ok(pages.iter().flat_map(|page| rds::by_id(page.db_instances())).collect())
-    }
-
-    /// Every page of a describe: each is asked for with the marker of the one before it.
-    async fn pages<T, E, F>(
-        &self,
-        place: &Place,
-        call: impl Fn(Option<String>) -> F,
-        next: impl Fn(&T) -> Option<&str>,
-    ) -> Result<Vec<T>, Failure>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        let mut found: Vec<T> = Vec::new();
-        loop {
-            let from = found.last().and_then(&next).filter(|m| !m.is_empty()).map(str::to_owned);
-            if from.is_none() && !found.is_empty() {
-                return Ok(found);
-            }
-            found.push(self.look("rds", place, || call(from.clone())).await?);
-        }
     }
 
     async fn describe_global(&self, place: &Place, name: &str) -> Result<GlobalCluster, Failure> {

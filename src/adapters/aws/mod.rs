@@ -129,6 +129,28 @@ impl Aws {
         }
     }
 
+    /// Every page of a describe: each is asked for with the marker of the one before it.
+    async fn pages<T, E, F>(
+        &self,
+        service: &str,
+        place: &Place,
+        call: impl Fn(Option<String>) -> F,
+        next: impl Fn(&T) -> Option<&str>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let mut found: Vec<T> = Vec::new();
+        loop {
+            let from = found.last().and_then(&next).filter(|m| !m.is_empty()).map(str::to_owned);
+            if from.is_none() && !found.is_empty() {
+                return Ok(found);
+            }
+            found.push(self.look(service, place, || call(from.clone())).await?);
+        }
+    }
+
     fn seen(&self, state: State, source: &str) -> Observation {
         Observation::Value { state, observed_at: self.now(), source: source.to_owned() }
     }

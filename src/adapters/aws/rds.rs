@@ -107,33 +107,27 @@ impl Aws {
         id: Option<&str>,
     ) -> Result<BTreeMap<String, i64>, Failure> {
         let site = self.site(place).await;
+        let call = |from| {
+            site.rds()
+                .describe_events()
+                .set_source_identifier(id.map(str::to_owned))
+                .source_type(SourceType::DbInstance)
+                .event_categories("availability")
+                .duration(EVENTS_MINUTES)
+                .set_marker(from)
+                .send()
+        };
+        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
         let mut newest: BTreeMap<String, i64> = BTreeMap::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let call = || {
-                site.rds()
-                    .describe_events()
-                    .set_source_identifier(id.map(str::to_owned))
-                    .source_type(SourceType::DbInstance)
-                    .event_categories("availability")
-                    .duration(EVENTS_MINUTES)
-                    .set_marker(marker.clone())
-                    .send()
-            };
-            let page = self.look("rds", place, call).await?;
-            for event in page.events() {
-                let restarted = event.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted"));
-                let at = event.date().and_then(|d| d.to_millis().ok());
-                if let (true, Some(of), Some(at)) = (restarted, event.source_identifier(), at) {
-                    let last = newest.entry(of.to_owned()).or_insert(at);
-                    *last = at.max(*last);
-                }
-            }
-            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if marker.is_none() {
-                return Ok(newest);
+        for event in pages.iter().flat_map(|page| page.events()) {
+            let restarted = event.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted"));
+            let at = event.date().and_then(|d| d.to_millis().ok());
+            if let (true, Some(of), Some(at)) = (restarted, event.source_identifier(), at) {
+                let last = newest.entry(of.to_owned()).or_insert(at);
+                *last = at.max(*last);
             }
         }
+        Ok(newest)
     }
 
     pub(super) async fn describe_databases(

@@ -100,22 +100,14 @@ impl Aws {
 
     async fn snapshots(&self, place: &Place, live: &str) -> Result<Vec<Backup>, Failure> {
         let site = self.site(place).await;
-        let (mut all, mut marker) = (Vec::new(), None::<String>);
-        loop {
-            let call = || {
-                let ask = site.rds().describe_db_snapshots().dbi_resource_id(live);
-                ask.set_marker(marker.clone()).send()
-            };
-            let page = self.look("rds", place, call).await?;
-            // Asked for, and made sure of: a snapshot of another instance is another database.
-            let own = |s: &&DbSnapshot| s.dbi_resource_id().is_none_or(|of| of == live);
-            all.extend(page.db_snapshots().iter().filter(own).filter_map(backup));
-            marker = page.marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if marker.is_none() {
-                all.sort_by_key(|b: &Backup| b.ended);
-                return Ok(all);
-            }
-        }
+        let call = |from| site.rds().describe_db_snapshots().dbi_resource_id(live).set_marker(from).send();
+        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
+        // Asked for, and made sure of: a snapshot of another instance is another database.
+        let own = |s: &&DbSnapshot| s.dbi_resource_id().is_none_or(|of| of == live);
+        let of_pages = pages.iter().flat_map(|page| page.db_snapshots());
+        let mut all: Vec<Backup> = of_pages.filter(own).filter_map(backup).collect();
+        all.sort_by_key(|b| b.ended);
+        Ok(all)
     }
 
     /// How far a part of a restore is, as the instances tell.

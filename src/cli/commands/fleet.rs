@@ -165,12 +165,17 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliErro
     };
     let one = &one;
     Ok(std::thread::scope(|scope| {
-        let begin = |plan| {
+        let mut runs = Vec::new();
+        for plan in plans {
             let thread = std::thread::Builder::new().stack_size(STACK);
-            thread.spawn_scoped(scope, move || one(plan))
-        };
-        let runs: Vec<_> = plans.iter().map(begin).collect();
-        let ended = |run: std::io::Result<std::thread::ScopedJoinHandle<'_, Told>>| run.ok()?.join().ok();
-        runs.into_iter().map(|run| ended(run).unwrap_or((exit::BUG, None))).collect()
+            let begun = thread.spawn_scoped(scope, move || one(plan));
+            if let Err(e) = &begun {
+                printer.note(&format!("{}: error: no thread for it: {e}", plan.name));
+                // Those that need it first do not wait for it.
+                waves.settle(&plan.name, Stand::Failed);
+            }
+            runs.push(begun.ok());
+        }
+        runs.into_iter().map(|run| run.and_then(|r| r.join().ok()).unwrap_or((exit::BUG, None))).collect()
     }))
 }

@@ -44,7 +44,7 @@ components:
     fence: [security_group]
     at:
       us-west-2: {{id: orders-west, fence_group: {west}}}
-      us-east-1: {{id: orders-east, fence_group: {east}}}
+      us-east-1: {{id: orders-east, fence_group: {east}, instance_class: db.r6g.xlarge}}
 watch: {{for: 1s}}
 "#
         );
@@ -118,6 +118,8 @@ fn a_failover_to_a_headless_secondary_and_the_way_back() {
     let rpo = (&report["rpo"]["achieved_s"], &report["rpo"]["basis"]);
     assert_eq!(rpo, (&json!(0.0), &json!("upper_bound")), "{report:#}");
     assert_eq!(report["protection"]["state"], "protected", "{report:#}");
+    let class = "orders-west has db.r6g.large, the writer db.r6g.xlarge: it may not carry the load";
+    assert!(report["notes"].as_array().unwrap().contains(&json!(class)), "{report:#}");
     // The writer is asked to hand over.
     assert_eq!(orders.calls(), ["us-east-1 SwitchoverGlobalCluster"]);
     assert_eq!(orders.cluster("us-west-2", "orders-west")["role"], "writer");
@@ -135,7 +137,7 @@ fn a_handover_whose_answer_is_lost_is_not_asked_for_twice() {
 
 /// Everything is asked of the region that takes over: it knows the writer that nobody else can ask.
 #[test]
-fn a_dark_region_is_left_on_a_waiver_and_fenced_when_it_returns() {
+fn a_dark_region_is_left_on_a_waiver_and_owes_nothing_once_it_follows() {
     let orders = Orders::new();
     let args = [TO_EAST, WAIVED, &["--from", "us-west-2"]].concat();
     assert_eq!(orders.estate.run(&["observe"]).0, 0);

@@ -1,0 +1,97 @@
+//! Clocks that jump, and looks that are older than they seem.
+
+use drctl::model::action::{Action, Check};
+use drctl::model::event::{Event, What};
+use drctl::model::measure::Basis;
+use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::run::{Effect, RunState, decide};
+
+use crate::resume::events;
+use crate::rig::{Rig, truststream};
+use crate::shop::until;
+
+/// The state after these events and more, each with the time that went by before it.
+fn after(prefix: &[Event], more: Vec<(Dur, What)>) -> RunState {
+    let mut all = prefix.to_vec();
+    for (by, what) in more {
+        all.push(Event { at: all.last().unwrap().at + by, what });
+    }
+    RunState::fold(&all).unwrap_or_else(|(i, why)| panic!("event {i}: {why}"))
+}
+
+fn taken_over() -> What {
+    What::EpochTaken { epoch: 2, owner: "test again".to_owned() }
+}
+
+/// Nobody knows how long the old primary went on: what grew with time is no bound from above any more.
+#[test]
+fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
+    let waived = Waiver {
+        rule: Rule::UnfencedPromotion,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(120)),
+        reason: "dark".to_owned(),
+        who: Person::claimed("test"),
+    };
+    let rig = Rig { waivers: vec![waived], ..Rig::new(truststream(), "region-dark", 1) };
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "measure.db"),
+    );
+    let prefix = &events(&whole)[..n];
+    let basis = |state: &RunState| {
+        let taken = state.exposure(&"db".into()).unwrap();
+        assert!(taken.grows);
+        taken.at(state.last_at + Dur::mins(1)).basis
+    };
+    let jumped = What::ClockJumped { forward_ms: Dur::ZERO, backward_ms: Dur::mins(60) };
+    assert_eq!(basis(&after(prefix, vec![(Dur::mins(1), taken_over())])), Basis::UpperBound);
+    let set_back = vec![(Dur::ZERO, taken_over()), (Dur::ZERO, jumped.clone())];
+    assert_eq!(basis(&after(prefix, set_back)), Basis::LowerBound);
+    // In the same process the monotonic clock tells.
+    assert_eq!(basis(&after(prefix, vec![(Dur::secs(1), jumped)])), Basis::UpperBound);
+}
+
+/// A machine that slept, or a clock that was corrected: the step had no more time than before.
+#[test]
+fn a_clock_that_jumps_ahead_ends_no_deadline() {
+    let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, What::CallAnswered { step, .. } if step.as_str() == "promote.db"),
+    );
+    let prefix = &events(&whole)[..n];
+    let late = Dur::mins(20);
+    let fails = |state: &RunState| {
+        let failed = |e: &Effect| matches!(e, Effect::Expire(_));
+        decide(state, state.last_at).iter().any(failed)
+    };
+    let probe =
+        events(&whole).iter().find(|e| matches!(e.what, What::ProbeTurned { .. })).unwrap().what.clone();
+    assert!(fails(&after(prefix, vec![(late, probe)])), "so much time really went by");
+    let jumped = What::ClockJumped { forward_ms: late, backward_ms: Dur::ZERO };
+    assert!(!fails(&after(prefix, vec![(late, jumped)])));
+}
+
+/// Whoever calls a run off looks at the replica before the fence is lifted, however short a while ago another process did.
+#[test]
+fn a_look_of_another_process_lifts_no_fence() {
+    let rig = Rig { intent: Intent::Failover, ..Rig::new(truststream(), "region-lost", 1) };
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let (n, notes) =
+        until(&whole, |e| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fenced.db"));
+    let checks = |a: &Action| matches!(a, Action::Check(Check::Promotable { .. }));
+    let step = whole.ended.state.runbook.steps.iter().find(|s| checks(&s.action)).unwrap().id.clone();
+    let looked = |e: &Event| matches!(&e.what, What::StepStarted { step: s } if *s == step);
+    let seen = |e: &Event| matches!(&e.what, What::StepFinished { step: s, .. } if *s == step);
+    assert!(events(&whole)[..n].iter().any(seen), "the other process looked");
+    let (done, _) = rig.cancel(&whole.records[..n], &notes, None);
+    let since = &events(&done)[n..];
+    let lifted =
+        |e: &Event| matches!(&e.what, What::StepUndone { step } if step.as_str().starts_with("fence."));
+    let (look, lift) = (since.iter().position(looked), since.iter().position(lifted));
+    assert!(look.is_some() && look < lift, "looked at {look:?}, lifted at {lift:?}");
+}
