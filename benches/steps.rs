@@ -90,6 +90,7 @@ fn runbook(shape: Shape) -> Runbook {
         plan: PlanName::new("bench"),
         plan_digest: Digest::of(b"bench"),
         intent: Intent::Failover,
+        drill: None,
         from: None,
         to: SiteName::new("there"),
         objectives: Objectives { rto_ms: Dur::mins(15), rpo_ms: Dur::mins(5) },
@@ -123,6 +124,7 @@ fn created(runbook: &Runbook) -> RunCreated {
         incident: None,
         outage_began: None,
         continues: None,
+        returns: None,
     }
 }
 

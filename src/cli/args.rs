@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::printer::Format;
-use crate::model::runbook::Intent;
+use crate::model::runbook::{Drill, Intent};
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///
@@ -114,9 +114,14 @@ pub enum Command {
     Reprotect(StartArgs),
     /// Bring a database back to a point in time: a copy beside it, checked, then in its place
     #[command(
-        after_help = "Examples:\n  drctl restore truststream --component db --to-time 2026-09-21T12:00:00Z --dry-run\n  drctl restore truststream --component db --to-time \"15m ago\" --waive exposure-above-rpo:db --accept-data-loss 30m --reason \"orders deleted by release 412\"\n  drctl restore truststream --component db --drill\n  drctl restore truststream --component db --to-time \"15m ago\" --sandbox --dry-run"
+        after_help = "Examples:\n  drctl restore truststream --component db --to-time 2026-09-21T12:00:00Z --dry-run\n  drctl restore truststream --component db --to-time \"15m ago\" --waive exposure-above-rpo:db --accept-data-loss 30m --reason \"orders deleted by release 412\"\n  drctl restore truststream --component db --to-time \"15m ago\" --sandbox --dry-run"
     )]
     Restore(Box<RestoreArgs>),
+    /// Practise a recovery: read it, rehearse it, try the data, or really move there and back
+    #[command(
+        after_help = "Examples:\n  drctl drill truststream\n  drctl drill truststream --mode rehearsal --scenario region-dark --waive unfenced-promotion --accept-data-loss 5m --reason drill\n  drctl drill truststream --mode isolated --component db --to-time \"2h ago\"\n  drctl drill truststream --mode live --hold 30m"
+    )]
+    Drill(Box<DrillArgs>),
     /// List, show and steer runs
     Runs(RunsArgs),
     /// Say yes to a run's question
@@ -354,6 +359,28 @@ pub struct StartArgs {
     pub how: HowArgs,
 }
 
+/// A point in time that a database is brought to.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PointArgs {
+    /// Every transaction that was committed by then is kept, and no later one; with a zone, or such as "15m ago"
+    #[arg(long, value_name = "TIME")]
+    pub to_time: Option<String>,
+    /// A snapshot instead of a time, of a managed instance
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["to_time", "timeline"])]
+    pub snapshot: Option<String>,
+    /// The timeline of the log, where it is not that of the live server
+    #[arg(long, value_name = "N")]
+    pub timeline: Option<u32>,
+}
+
+impl StartArgs {
+    /// Of one plan.
+    pub fn one(plan: &str, from: Option<String>, to: String, how: &HowArgs) -> Self {
+        let plans = vec![plan.to_owned()];
+        Self { plans, tier: None, all: false, from, to, outage_began: None, how: how.clone() }
+    }
+}
+
 /// For `restore`.
 #[derive(Args, Debug)]
 pub struct RestoreArgs {
@@ -362,24 +389,69 @@ pub struct RestoreArgs {
     /// The database
     #[arg(long, value_name = "COMPONENT")]
     pub component: String,
-    /// Every transaction that was committed by then is kept, and no later one; with a zone, or such as "15m ago"
-    #[arg(long, value_name = "TIME")]
-    pub to_time: Option<String>,
-    /// A snapshot instead of a time, of a managed instance
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["to_time", "timeline"])]
-    pub snapshot: Option<String>,
     /// The site whose server is restored [default: the one that takes the writes]
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
-    /// The timeline of the log, where it is not that of the live server
-    #[arg(long, value_name = "N")]
-    pub timeline: Option<u32>,
-    /// Only make the copy, check it, and remove it with proof; without --to-time a random one
-    #[arg(long)]
-    pub drill: bool,
+    /// To when.
+    #[command(flatten)]
+    pub point: PointArgs,
     /// How it is begun.
     #[command(flatten)]
     pub how: HowArgs,
+}
+
+/// For `drill`.
+#[derive(Args, Debug)]
+pub struct DrillArgs {
+    /// The plan, by name or file
+    pub plan: String,
+    /// How far it goes: `tabletop` only reads the runbook, `rehearsal` runs it in a sandbox that begins as everything is observed,
+    /// `isolated` makes, checks and removes copies of the data, `live` really moves, and back
+    #[arg(long, value_enum, default_value_t = DrillMode::Tabletop)]
+    pub mode: DrillMode,
+    /// The site that is tried [default: the only one to which the application could be recovered]
+    #[arg(long, value_name = "SITE")]
+    pub to: Option<String>,
+    /// What goes wrong in a rehearsal [default: region-lost]
+    #[arg(long, value_name = "SCENARIO")]
+    pub scenario: Option<String>,
+    /// How long a live drill stays there, for example 30m [default: the plan's `watch:`]
+    #[arg(long, value_name = "D")]
+    pub hold: Option<String>,
+    /// The database of an isolated drill [default: each]
+    #[arg(long, value_name = "COMPONENT")]
+    pub component: Option<String>,
+    /// The point in time of an isolated drill; a random one if absent.
+    #[command(flatten)]
+    pub point: PointArgs,
+    /// How it is begun.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// How far a drill goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DrillMode {
+    /// The runbook is read.
+    Tabletop,
+    /// It runs in a sandbox.
+    Rehearsal,
+    /// Copies are made.
+    Isolated,
+    /// Production moves.
+    Live,
+}
+
+impl DrillMode {
+    /// As runs have it.
+    pub const fn class(self) -> Drill {
+        match self {
+            Self::Tabletop => Drill::Tabletop,
+            Self::Rehearsal => Drill::Rehearsal,
+            Self::Isolated => Drill::Isolated,
+            Self::Live => Drill::Live,
+        }
+    }
 }
 
 /// For `runs`.

@@ -256,6 +256,26 @@ impl Context {
         Ok(plans)
     }
 
+    /// One plan, by name or file.
+    ///
+    /// # Errors
+    /// If it is broken, missing, or not one.
+    pub fn plan(&self, name: &str, printer: &Printer) -> Result<Plan, CliError> {
+        let mut plans = self.plans(std::slice::from_ref(&name.to_owned()), printer)?;
+        match (plans.pop(), plans.is_empty()) {
+            (Some(plan), true) => Ok(plan),
+            _ => Err(CliError::usage_fix(format!("`{name}` is not one plan"), "name one plan")),
+        }
+    }
+
+    /// The same as a rehearsal of this scenario.
+    #[must_use]
+    pub fn rehearsing(&self, scenario: &str) -> Self {
+        let mut rehearsing = self.clone();
+        rehearsing.global.sandbox = Some(scenario.to_owned());
+        rehearsing
+    }
+
     /// Reads and checks one file.
     ///
     /// # Errors

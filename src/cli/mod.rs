@@ -66,6 +66,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Failback(args) => {
             c::start::run(global, printer, crate::model::runbook::Intent::Failback, args)
         }
+        Command::Drill(args) => c::drill::run(global, printer, args),
         Command::Restore(args) => c::restore::run(global, printer, args),
         Command::Runs(args) => c::runs::run(global, printer, args),
         Command::Approve { run, step } => c::approve::approve(global, printer, run, step),

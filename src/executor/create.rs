@@ -4,7 +4,7 @@ use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
 use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
-use crate::model::runbook::Intent;
+use crate::model::runbook::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::run::RunState;
@@ -108,8 +108,9 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
     let runbook: Result<crate::model::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
     let mut names: Vec<_> = runbook
         .map(|r| {
-            // A drill changes nothing, and keeps nobody from what they need in an outage.
-            let steps = r.steps.iter().filter(|_| r.intent != Intent::Drill);
+            // A drill that changes nothing keeps nobody from what they need in an outage.
+            let idle = r.intent == Intent::Drill || r.drill == Some(Drill::Tabletop);
+            let steps = r.steps.iter().filter(|_| !idle);
             steps
                 .filter(|s| s.action.mutates() && !s.background)
                 .filter_map(|s| s.component.clone())

@@ -90,6 +90,9 @@ pub struct RunCreated {
     /// The run that this one continues. It inherits facts, never approvals.
     #[serde(default)]
     pub continues: Option<RunId>,
+    /// The first half of a live drill, whose way back this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<RunId>,
 }
 
 impl RunCreated {
@@ -118,6 +121,8 @@ pub enum End {
 pub enum Outcome {
     /// Everything was done and confirmed.
     Recovered,
+    /// A tabletop drill: its runbook was read, and nothing of it done.
+    Read,
     /// A drill ran to its end, and found that the recovery would not have worked.
     Failed,
     /// It was cancelled and unwound: as if it had not been.

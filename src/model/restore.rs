@@ -131,11 +131,21 @@ impl Restore {
 
     /// Where the copy is made, in words.
     pub fn copy(&self) -> String {
-        if let Some(new) = self.instance() {
-            return format!("DB instance {} in {}", new.id, self.db.place.region);
+        match self.instance() {
+            Some(new) => self.copy_at(&new.id),
+            None => {
+                let data = self.db.host.as_ref().map_or("DATA", |h| h.data.as_str());
+                self.copy_at(&format!("{data}.restored-{}", self.name))
+            }
         }
-        let data = self.db.host.as_ref().map_or("DATA", |h| h.data.as_str());
-        format!("{data}.restored-{} on the host of {}", self.name, self.db.id)
+    }
+
+    /// The same of any copy there, by its folder or its instance.
+    pub fn copy_at(&self, name: &str) -> String {
+        match &self.source {
+            Source::Managed(_) => format!("DB instance {name} in {}", self.db.place.region),
+            Source::Own(_) => format!("{name} on the host of {}", self.db.id),
+        }
     }
 }
 
@@ -253,6 +263,9 @@ pub struct BackupsState {
     /// The timeline that the copy would follow, and the live one.
     #[serde(default)]
     pub timelines: Option<(u32, u32)>,
+    /// Copies that are there already: folders beside the data, or instances that bear the tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// How far a job of a restore is.

@@ -45,6 +45,56 @@ impl fmt::Display for Intent {
     }
 }
 
+/// How far a drill goes. The word stands on everything that a drill leaves, and is part of the digest that people approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Drill {
+    /// The runbook is computed and read, and nothing of it is done.
+    Tabletop,
+    /// The runbook runs in a sandbox that begins as everything was just observed.
+    Rehearsal,
+    /// A copy of the data is made, checked and removed.
+    Isolated,
+    /// A real switchover, and back.
+    Live,
+}
+
+impl Drill {
+    /// The word for it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Tabletop => "tabletop",
+            Self::Rehearsal => "rehearsal",
+            Self::Isolated => "isolated",
+            Self::Live => "live",
+        }
+    }
+
+    /// What it touches, and what it therefore proves.
+    pub const fn means(self) -> &'static str {
+        match self {
+            Self::Tabletop => {
+                "the runbook was computed and read; nothing was done, so it proves no objective"
+            }
+            Self::Rehearsal => {
+                "a simulation that begins as everything was observed; nothing real was touched, so it proves no objective"
+            }
+            Self::Isolated => {
+                "a copy of the data beside production; no traffic, no promotion, no write of production's: it proves that the data can be had"
+            }
+            Self::Live => {
+                "production was moved: it proves what a planned move takes, and not what an outage does"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Drill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
 /// The phases in their order. A step's phase is where it is shown; what it waits for is its `needs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -265,6 +315,9 @@ pub struct Runbook {
     pub plan_digest: Digest,
     /// What it is for.
     pub intent: Intent,
+    /// How far it goes, if it is a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
     /// The site that is left; none if it is not known.
     pub from: Option<SiteName>,
     /// The site that is recovered to.
@@ -315,6 +368,24 @@ impl Runbook {
     pub fn bytes(&self) -> Vec<u8> {
         // Plain data with string keys: there is nothing in it that JSON cannot hold.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What it is, in a few words: `failover`, or `live drill (switchover)`.
+    pub fn title(&self) -> String {
+        match (self.drill, self.intent) {
+            (None, intent) => intent.to_string(),
+            (Some(drill), Intent::Drill) => format!("{drill} drill"),
+            (Some(drill), intent) => format!("{drill} drill ({intent})"),
+        }
+    }
+
+    /// From where to where.
+    pub fn way(&self) -> String {
+        match &self.from {
+            Some(from) if *from == self.to => format!("in {from}"),
+            Some(from) => format!("{from} -> {}", self.to),
+            None => format!("unknown -> {}", self.to),
+        }
     }
 
     /// The digest that approvals bind to.

@@ -25,8 +25,8 @@ use crate::inventory::{ActiveSite, Estate, active};
 use crate::model::action::Fence;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
-use crate::model::restore::Rates;
-use crate::model::runbook::{Inherited, Intent, Runbook};
+use crate::model::restore::{Rates, Restore};
+use crate::model::runbook::{Drill, Inherited, Intent, Runbook};
 use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
@@ -56,6 +56,10 @@ pub struct Input<'a> {
     pub fenced: &'a [(DatabaseRef, RunId, Option<String>)],
     /// Security groups that earlier runs took from servers that they fenced.
     pub groups_before: &'a [(DatabaseRef, Vec<String>)],
+    /// Copies that runs made which are over, and that nobody saw gone.
+    pub leaks: &'a [Restore],
+    /// Every copy that a run here made, whatever became of it, in words.
+    pub copies: &'a [String],
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
     /// How old an observation of a site that answers may be.
@@ -83,6 +87,10 @@ pub struct Request {
     pub run: RunId,
     /// What is restored, and to when.
     pub restore: Option<Wanted>,
+    /// How far it goes, if it is a drill.
+    pub drill: Option<Drill>,
+    /// How long it stays to be watched; as long as the plan says if absent.
+    pub hold: Option<Dur>,
 }
 
 /// What is restored, and to when.

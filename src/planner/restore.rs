@@ -101,6 +101,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let name = &component.name;
     let identities = draft.identities();
     if draft.input.request.intent == Intent::Drill {
+        draft.from = Some(site);
         rehearse(draft, name, &of, &identities);
         return;
     }
@@ -220,6 +221,13 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
     ));
     // One that fails keeps nothing from the next: what is left of the copy is removed at the end, and the drill has failed.
     let mut needs = all(needs);
+    let here = |leak: &&Restore| leak.db.component == *name && leak.db.place.name == of.db.place.name;
+    for (n, leak) in draft.input.leaks.iter().filter(here).enumerate() {
+        draft.notes.push(format!("{} was left by an earlier run, and goes first", leak.copy()));
+        let last =
+            part(draft, name, (&format!("reap{}", n + 1), Phase::Preflight), (Part::Destroy, leak), needs);
+        needs = vec![Need { step: last, settled: true }];
+    }
     let drilled = COPY.into_iter().filter(|(_, part)| *part != Part::Loss);
     for (id, which) in drilled.chain([("destroy", Part::Destroy)]) {
         let last = part(draft, name, (id, Phase::Restore), (which, of), needs);
@@ -269,7 +277,11 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
             );
         }
     };
-    let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, .. } = state;
+    let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, copies, .. } = state;
+    for copy in copies.iter().map(|name| of.copy_at(name)).filter(|copy| !input.copies.contains(copy)) {
+        let words = "a copy that no run here made: unless somebody else restores there, remove it by hand";
+        draft.notes.push(format!("{copy} is {words}"));
+    }
     if let Some(why) = failed {
         if why.contains("another restore of this server runs") {
             let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
@@ -387,7 +399,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
             Rule::NotRecoverable,
             Some(name),
             facts,
-            "drctl restore --drill, which only makes the copy",
+            "drctl drill --mode isolated, which only makes the copy",
         ));
     }
     if draft.input.waived(Rule::UnfencedPromotion, Some(name)) {

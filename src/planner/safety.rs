@@ -4,7 +4,7 @@ use super::steps::Draft;
 use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::runbook::{Intent, ProbeRole};
+use crate::model::runbook::{Drill, Intent, ProbeRole};
 use crate::model::state::DatabaseState;
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::waiver::Rule;
@@ -119,7 +119,8 @@ fn busy(draft: &mut Draft<'_>) {
 
 /// A source that answers its users is left only by a planned switchover.
 pub fn source_health(draft: &mut Draft<'_>) {
-    if draft.input.request.intent != Intent::Failover {
+    // At a table everybody knows that users are served.
+    if draft.input.request.intent != Intent::Failover || draft.input.request.drill == Some(Drill::Tabletop) {
         return;
     }
     let mut probes = draft.probes(ProbeRole::Public);

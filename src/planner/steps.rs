@@ -231,7 +231,7 @@ impl<'a> Draft<'a> {
         if confirmed.is_empty() {
             confirmed = needs.to_vec();
         }
-        if let Some(duration_ms) = self.input.plan.watch {
+        if let Some(duration_ms) = self.input.request.hold.or(self.input.plan.watch) {
             let mut step = step("watch", Phase::Watch, None, Action::Wait { duration_ms, until: None });
             step.needs = all(&confirmed);
             self.push(step);
@@ -329,6 +329,7 @@ impl<'a> Draft<'a> {
             plan: plan.name.clone(),
             plan_digest: plan.digest.clone(),
             intent: self.input.request.intent,
+            drill: self.input.request.drill,
             from: self.from,
             to: self.input.request.to.clone(),
             objectives: plan.objectives,

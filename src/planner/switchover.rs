@@ -16,7 +16,7 @@ use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{OnFailure, Phase, Step};
+use crate::model::runbook::{Drill, OnFailure, Phase, ProbeRole, Step};
 use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
@@ -27,6 +27,9 @@ type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 /// Derives the steps of a move.
 pub fn derive(draft: &mut Draft<'_>) {
     no_waivers(draft);
+    if draft.input.request.drill == Some(Drill::Live) {
+        watched(draft);
+    }
     let identities = draft.identities();
     let guards = guards(draft, &identities);
     draft.evidence();
@@ -85,6 +88,28 @@ fn no_waivers(draft: &mut Draft<'_>) {
                 "drctl failover, where loss has to be accepted",
             ));
         }
+    }
+}
+
+/// A drill that moves users is called off when they fail: so somebody has to see that they are served before it begins.
+fn watched(draft: &mut Draft<'_>) {
+    let users: Vec<_> =
+        [ProbeRole::Public, ProbeRole::Write].into_iter().flat_map(|role| draft.probes(role)).collect();
+    let refuse = |draft: &mut Draft<'_>, facts: String, what: &str| {
+        draft.refuse(Refusal::new(Rule::NotRecoverable, None, facts, what.to_owned()));
+    };
+    if users.is_empty() {
+        let facts = "no probe sees what users see, so nothing would call the drill off".to_owned();
+        return refuse(draft, facts, "a probe of role `public` in the plan");
+    }
+    for probe in users {
+        let key = probe.key();
+        let facts = match draft.input.estate.probes.get(&key).and_then(|h| h.good) {
+            Some(true) => continue,
+            Some(false) => format!("{key} is bad: users fail already"),
+            None => format!("{key} says nothing yet"),
+        };
+        refuse(draft, facts, "users that are served before they are moved for practice");
     }
 }
 

@@ -3,10 +3,13 @@
 use minijinja::{Environment, context};
 
 use super::summary::RunReport;
+use crate::model::runbook::Drill;
 
-const TEMPLATE: &str = r"# {{ r.intent | title }} of {{ r.plan }}: {{ r.outcome }}
+const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ r.outcome }}
 
-{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ r.scenario }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
+{% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The way back of run `{{ r.returns }}`.{% endif %}
+
+{% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ r.scenario }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
 
 {% endif %}| | |
 |---|---|
@@ -97,6 +100,9 @@ pub fn render(report: &RunReport) -> Result<String, String> {
     });
     let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
     environment
-        .render_str(TEMPLATE, context! { r => minijinja::Value::from(minijinja::value::Serde(&value)) })
+        .render_str(
+            TEMPLATE,
+            context! { r => minijinja::Value::from(minijinja::value::Serde(&value)), means => report.drill.map(Drill::means) },
+        )
         .map_err(|e| format!("{e:#}"))
 }

@@ -14,7 +14,7 @@ use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::{Basis, Figure};
 use crate::model::restore::Part;
-use crate::model::runbook::Intent;
+use crate::model::runbook::{Drill, Intent};
 use crate::model::state::Diverged;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
@@ -32,6 +32,12 @@ pub struct RunReport {
     pub plan: String,
     /// What it was for.
     pub intent: String,
+    /// How far it goes, if it is a drill: `tabletop`, `rehearsal`, `isolated` or `live`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// The first half of a live drill, whose way back this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<RunId>,
     /// The site that was left.
     pub from: Option<String>,
     /// The site that was recovered to.
@@ -208,6 +214,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         run_id: state.created.run.clone(),
         plan: runbook.plan.to_string(),
         intent: runbook.intent.to_string(),
+        drill: runbook.drill,
+        returns: state.created.returns.clone(),
         from: runbook.from.as_ref().map(ToString::to_string),
         to: runbook.to.to_string(),
         world: state.created.world.clone(),
@@ -258,6 +266,7 @@ pub fn outcome(state: &RunState) -> &'static str {
     match (&state.mode, &state.halted) {
         (Mode::Finished(Outcome::Recovered), _) if state.runbook.intent == Intent::Drill => "passed",
         (Mode::Finished(Outcome::Recovered), _) => "recovered",
+        (Mode::Finished(Outcome::Read), _) => "read",
         (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
         (Mode::Finished(Outcome::Failed), _) => "failed",
         (Mode::Finished(Outcome::Abandoned), _) => "abandoned",

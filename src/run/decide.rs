@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, InDoubt, Undo, Write};
@@ -56,6 +57,17 @@ fn record(what: What) -> Effect {
 
 /// What is next.
 pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    if let Some(over) = drill::only_read(state) {
+        return vec![record(over)];
+    }
+    match drill::abort(state, now) {
+        Some(Abort::Now(why)) => vec![record(drill::call_off(&why))],
+        Some(Abort::At(due)) => next(state, now).into_iter().chain([Effect::WakeAt(due)]).collect(),
+        None => next(state, now),
+    }
+}
+
+fn next(state: &RunState, now: Timestamp) -> Vec<Effect> {
     match &state.mode {
         Mode::Finished(_) => after_the_end(state, now),
         Mode::Cancelling => cancelling(state, now),
@@ -125,6 +137,9 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             Says::Blocked(event) if gate::same_block(&state.work(i).status, &event) => expiry(state, i),
             Says::Blocked(event) => vec![record(event)],
         },
+        Action::Wait { .. } if let Some(reason) = drill::cut_short(state, i) => {
+            vec![record(What::StepSkipped { step: id.clone(), reason, who: None })]
+        }
         Action::Wait { duration_ms, .. } => {
             let work = state.work(i);
             let due = work.started_at.max(work.renewed_at).unwrap_or(now) + *duration_ms;

@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod continued;
 pub mod decide;
+pub mod drill;
 pub mod exposure;
 mod fenced;
 mod frontier;

@@ -13,7 +13,7 @@ use crate::rig::{Rig, truststream};
 use crate::shop::until;
 
 /// The state after these events and more, each with the time that went by before it.
-fn after(prefix: &[Event], more: Vec<(Dur, What)>) -> RunState {
+pub fn after(prefix: &[Event], more: Vec<(Dur, What)>) -> RunState {
     let mut all = prefix.to_vec();
     for (by, what) in more {
         all.push(Event { at: all.last().unwrap().at + by, what });

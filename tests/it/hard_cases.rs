@@ -399,6 +399,8 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             holder: "run".to_owned(),
             run: crate::rig::run_id(),
             restore: None,
+            drill: None,
+            hold: None,
         };
         let input = drctl::planner::Input {
             plan: &plan,
@@ -410,6 +412,8 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             kept_out: &[],
             groups_before: &[],
             fenced: &[],
+            leaks: &[],
+            copies: &[],
             continues: None,
             guard: None,
             observation_max_age: Dur::mins(5),

@@ -23,6 +23,7 @@ mod continued;
 mod controls;
 mod doctor;
 mod doubts;
+mod drills;
 mod golden;
 mod hard_cases;
 mod hostile_journals;

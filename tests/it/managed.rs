@@ -185,6 +185,8 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         holder: "run".to_owned(),
         run: RunId::new("20261121083000-orders-reprotect-ab12"),
         restore: None,
+        drill: None,
+        hold: None,
     };
     let input = Input {
         plan: &plan,
@@ -197,6 +199,8 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         continues: None,
         groups_before: &groups_before,
         fenced: &[],
+        leaks: &[],
+        copies: &[],
         guard: None,
         observation_max_age: Dur::mins(5),
         probe_consecutive: 3,

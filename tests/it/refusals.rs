@@ -101,6 +101,8 @@ fn case(text: &str) -> Case {
         holder: "run".to_owned(),
         run: RunId::new("run"),
         restore: None,
+        drill: None,
+        hold: None,
     };
     Case { plan, estate, request, busy: BTreeMap::new(), continues: None }
 }
@@ -118,6 +120,8 @@ impl Case {
             continues: self.continues.as_ref(),
             groups_before: &[],
             fenced: &[],
+            leaks: &[],
+            copies: &[],
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,

@@ -125,9 +125,25 @@ fn found_before(folder: &Folder) {
         (1, &"halted".into(), &serde_json::Value::Null)
     );
     assert!(report["error"]["hint"].as_str().unwrap().contains("are in use"), "{report:#}");
-    let (code, drill, _) = restore(folder, &["--component", "db", "--drill", "--sandbox", "archive-corrupt"]);
-    assert_eq!((code, &drill["outcome"], &drill["intent"]), (1, &"failed".into(), &"drill".into()));
-    assert_eq!(restore(folder, &["--component", "db", "--drill", "--sandbox"]).0, 0);
+    let drill = |args: &[&str]| {
+        let command = [
+            "drill",
+            "orders",
+            "--mode",
+            "isolated",
+            "--component",
+            "db",
+            "--to",
+            "west",
+            "--output",
+            "json",
+        ];
+        let (code, out, err) = folder.run(&[&command, args].concat());
+        (code, serde_json::from_str::<serde_json::Value>(&out).unwrap_or_default(), err)
+    };
+    let (code, drilled, _) = drill(&["--sandbox", "archive-corrupt"]);
+    assert_eq!((code, &drilled["outcome"], &drilled["intent"]), (1, &"failed".into(), &"drill".into()));
+    assert_eq!(drill(&["--sandbox"]).0, 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use drctl::adapters::sandbox::{Sandbox, Scenario, Truth};
+use drctl::adapters::sandbox::{Feed, Sandbox, Scenario, Truth};
 use drctl::executor::{DriveError, Ended, Patience, Session, Silent, create, drive, survey};
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
@@ -15,7 +15,7 @@ use drctl::model::action::Action;
 use drctl::model::event::{Event, Outcome, RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName};
 use drctl::model::place::Place;
-use drctl::model::runbook::{Intent, ProbeRole, Runbook};
+use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
 use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::{Dur, Timestamp};
@@ -57,6 +57,10 @@ pub struct Rig {
     pub to: Option<SiteName>,
     /// What is restored, and to when.
     pub restore: Option<Wanted>,
+    /// How far it goes, if it is a drill.
+    pub drill: Option<Drill>,
+    /// What the estate is like at the beginning, where that was observed.
+    pub feed: Option<Feed>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
     /// Groups that earlier runs took from servers.
@@ -106,6 +110,8 @@ impl Rig {
             from: None,
             to: None,
             restore: None,
+            drill: None,
+            feed: None,
             continues: None,
             groups_before: Vec::new(),
             coming: Vec::new(),
@@ -185,8 +191,17 @@ impl Rig {
     /// A clock, and the estate as it is at the beginning.
     fn stage(&self) -> (World, Sandbox) {
         let world = World::simulated(BEGAN, self.seed, None);
-        let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
+        let (scenario, feed) = (self.scenario.clone(), self.feed.as_ref());
+        let sandbox = Sandbox::fed(&self.plan, scenario, self.seed, BEGAN, world.clone(), feed);
         (world, sandbox)
+    }
+
+    /// What a look finds before anything has happened.
+    pub fn looked_at(&self, targets: &[Target]) -> Vec<(Target, Observation)> {
+        let (world, sandbox) = self.stage();
+        let journal = MemoryJournal::default();
+        let session = session(&journal, &sandbox, &world, &|| 0);
+        world.block_on(survey::look(&session, targets, Dur::secs(15)))
     }
 
     fn to(&self) -> SiteName {
@@ -317,6 +332,8 @@ impl Rig {
             holder: self.run.to_string(),
             run: self.run.clone(),
             restore: self.restore.clone(),
+            drill: self.drill,
+            hold: None,
         };
         let input = Input {
             plan: &self.plan,
@@ -328,6 +345,8 @@ impl Rig {
             kept_out: &[],
             groups_before: &self.groups_before,
             fenced: &[],
+            leaks: &[],
+            copies: &[],
             continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
@@ -359,6 +378,7 @@ impl Rig {
             incident: None,
             outage_began: None,
             continues: self.continues.as_ref().map(|c| c.run.clone()),
+            returns: None,
         }
     }
 

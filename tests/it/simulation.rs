@@ -8,7 +8,7 @@ use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
 use drctl::executor::{Ended, create};
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
+use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::{Refusal, Wanted};
@@ -141,6 +141,9 @@ fn rig(seed: u64) -> Rig {
         "archive-corrupt" => Intent::Switchover,
         _ => Intent::Failover,
     };
+    if rig.intent == Intent::Switchover && roll(seed, &["live drill"], 3) == 0 {
+        rig.drill = Some(Drill::Live);
+    }
     if loses && roll(seed, &["faulty"], 4) == 0 {
         rig.scenario.faults = 200;
     }
@@ -172,6 +175,7 @@ fn restores(rig: &mut Rig) {
     let corrupt = rig.scenario.archive_corrupt;
     let wanted = corrupt || roll(rig.seed, &["restores"], 3) == 0;
     let (Some(component), Intent::Switchover, true) = (own, rig.intent, wanted) else { return };
+    rig.drill = None;
     rig.intent = if roll(rig.seed, &["drills"], 3) == 0 { Intent::Drill } else { Intent::Restore };
     let ago = Dur(roll(rig.seed, &["ago"], 3_600_000));
     rig.restore =

@@ -130,6 +130,14 @@ impl Aws {
         Ok(newest)
     }
 
+    /// Every instance of a region.
+    pub(super) async fn all_databases(&self, place: &Place) -> Result<BTreeMap<String, DbInstance>, Failure> {
+        let site = self.site(place).await;
+        let call = |from| site.rds().describe_db_instances().set_marker(from).send();
+        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
+        Ok(pages.iter().flat_map(|page| by_id(page.db_instances())).collect())
+    }
+
     pub(super) async fn describe_databases(
         &self,
         place: &Place,

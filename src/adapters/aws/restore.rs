@@ -38,16 +38,17 @@ impl Aws {
     /// The backups of an instance, and the times that it can be restored to.
     pub(super) async fn backups(&self, of: &Restore) -> Observation {
         let found = async {
-            let all = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
+            let all = self.all_databases(&of.db.place).await?;
             // Names change hands; what RDS calls the resource does not.
             let live = all.get(&of.db.id).and_then(|db| db.dbi_resource_id()).map(str::to_owned);
             let live = live.ok_or_else(|| super::rds::missing(&of.db.id))?;
             let window = self.restore_window(&of.db.place, &live).await?;
-            Ok::<_, Failure>((window, self.snapshots(&of.db.place, &live).await?))
+            let copies = all.iter().filter(|(id, db)| is_copy(db, id)).map(|(id, _)| id.clone()).collect();
+            Ok::<_, Failure>((window, self.snapshots(&of.db.place, &live).await?, copies))
         };
         match found.await {
-            Ok((window, all)) => {
-                let state = self.lead_to(of, window, all);
+            Ok((window, all, copies)) => {
+                let state = BackupsState { copies, ..self.lead_to(of, window, all) };
                 self.seen(State::Backups(Box::new(state)), "rds:DescribeDBInstanceAutomatedBackups")
             }
             Err(failure) => failure.observation(self.now()),

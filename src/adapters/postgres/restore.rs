@@ -117,6 +117,7 @@ pub(super) fn backups(facts: &[Vec<String>]) -> BackupsState {
             ["replay", bytes] => state.replay_bytes = bytes.parse().ok(),
             ["free", bytes] => state.free_bytes = bytes.parse().unwrap_or(0),
             ["swappable", "no", why] => state.not_swappable = Some((*why).to_owned()),
+            ["copy", folder] => state.copies.push((*folder).to_owned()),
             ["timeline", chosen, live] => state.timelines = chosen.parse().ok().zip(live.parse().ok()),
             _ => {}
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Db, Estate, Group, Transition, Zone};
+use super::feed::Feed;
 use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
@@ -16,9 +17,16 @@ use crate::plan::types::{Component, Plan, Spec};
 const HOME_CAPACITY: u32 = 4;
 
 /// Builds it and schedules the loss.
-pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp) -> Estate {
-    let home = plan.home.value.clone();
-    let active = active(plan, scenario.begins);
+pub(super) fn estate(
+    plan: &Plan,
+    scenario: Scenario,
+    seed: u64,
+    began: Timestamp,
+    feed: Option<&Feed>,
+) -> Estate {
+    // What is lost is home, or where the application was seen to be.
+    let home = feed.map_or(&plan.home.value, |f| &f.active).clone();
+    let active = feed.map_or_else(|| active(plan, scenario.begins), |f| f.active.clone());
     let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
     let mut estate = Estate::empty(scenario, seed, began, (home, active));
     for component in plan.components.values() {
@@ -31,6 +39,9 @@ pub(super) fn estate(plan: &Plan, scenario: Scenario, seed: u64, began: Timestam
     }
     estate.guard_names = plan.components.keys().cloned().collect();
     estate.serves_static_only = !plan.components.values().any(Component::is_store);
+    if let Some(feed) = feed {
+        feed.apply(&mut estate);
+    }
     estate.connect();
     if estate.scenario.loses_home {
         estate.schedule(lost_at, Transition::Lose);
@@ -77,6 +88,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             stopped_at: old.then_some(estate.now),
             frozen_at: None,
             promotions: 0,
+            won: false,
             timeline: if alone && !old { 2 } else { 1 },
             retired: false,
             // A declared class is what a cluster without instances is given.

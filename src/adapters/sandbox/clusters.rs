@@ -109,8 +109,7 @@ impl Estate {
         } else {
             self.dbs[i].frozen_at = Some(self.replayed(i));
         }
-        self.dbs[i].source = None;
-        self.dbs[i].timeline += 1;
+        self.wins(i);
         let all: Vec<_> =
             (0..self.dbs.len()).filter(|&o| self.dbs[o].component == self.dbs[i].component).collect();
         for other in all.into_iter().filter(|&o| o != i) {

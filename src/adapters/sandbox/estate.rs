@@ -35,6 +35,8 @@ pub(super) struct Db {
     /// When replay ended, with the last commit replayed.
     pub(super) frozen_at: Option<Timestamp>,
     pub(super) promotions: u32,
+    /// Whether it is the last of its component that was promoted.
+    pub(super) won: bool,
     /// Every promotion begins one.
     pub(super) timeline: u32,
     /// Set aside under another name: no declared server any more.
@@ -226,8 +228,7 @@ impl Estate {
                 self.dbs[db].status = "available";
                 if works {
                     self.dbs[db].frozen_at = Some(self.replayed(db));
-                    self.dbs[db].source = None;
-                    self.dbs[db].timeline += 1;
+                    self.wins(db);
                 }
             }
             Transition::Rejoined(db, source) => self.follow(db, source),
@@ -320,6 +321,30 @@ impl Estate {
         let (lost, component) = (self.loss(promoted), self.dbs[promoted].reference.component.clone());
         let so_far = self.truth.lost_ms.entry(component).or_default();
         *so_far = lost.max(*so_far);
+    }
+
+    /// It takes writes on a history of its own. What an earlier promotion lost is settled by then: what is written from now on is not
+    /// missing there.
+    pub(super) fn wins(&mut self, promoted: usize) {
+        let component = self.dbs[promoted].component;
+        for i in (0..self.dbs.len()).filter(|&i| i != promoted) {
+            if self.dbs[i].component == component && std::mem::take(&mut self.dbs[i].won) {
+                self.settle_loss(i);
+            }
+        }
+        let db = &mut self.dbs[promoted];
+        (db.source, db.won) = (None, true);
+        db.timeline += 1;
+    }
+
+    /// What happened so far is the history of an earlier run.
+    pub(super) fn forget(&mut self) {
+        for db in &mut self.dbs {
+            db.won = false;
+        }
+        self.truth = Truth::default();
+        self.two_since = None;
+        self.note_users();
     }
 
     pub(super) fn writable(&self, db: &Db) -> bool {

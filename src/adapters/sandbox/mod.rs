@@ -7,6 +7,7 @@ mod build;
 mod clusters;
 mod effects;
 pub mod estate;
+mod feed;
 mod managed;
 mod restoring;
 pub mod scenario;
@@ -22,6 +23,7 @@ use futures_util::future::LocalBoxFuture;
 
 pub use build::active;
 pub use estate::Estate;
+pub use feed::Feed;
 pub use scenario::Scenario;
 pub use truth::Truth;
 
@@ -50,7 +52,19 @@ pub struct Sandbox {
 impl Sandbox {
     /// An estate in which everything works until the scenario begins.
     pub fn new(plan: &Plan, scenario: Scenario, seed: u64, began: Timestamp, world: World) -> Self {
-        let estate = Rc::new(RefCell::new(build::estate(plan, scenario, seed, began)));
+        Self::fed(plan, scenario, seed, began, world, None)
+    }
+
+    /// The same, beginning as everything was observed, if it was.
+    pub fn fed(
+        plan: &Plan,
+        scenario: Scenario,
+        seed: u64,
+        began: Timestamp,
+        world: World,
+        feed: Option<&Feed>,
+    ) -> Self {
+        let estate = Rc::new(RefCell::new(build::estate(plan, scenario, seed, began, feed)));
         Self { estate, world, keep: RefCell::new(None) }
     }
 
@@ -71,6 +85,13 @@ impl Sandbox {
                 let _ = estate.apply(&action);
             }
         }
+    }
+
+    /// What happens from then on is another run's.
+    pub fn anew(&self, at: Timestamp) {
+        let mut estate = self.estate.borrow_mut();
+        estate.advance(at);
+        estate.forget();
     }
 
     /// An effect that comes then, of a call whose caller is gone.

@@ -64,6 +64,7 @@ impl Estate {
             free_bytes: BYTES * 10,
             not_swappable: None,
             timelines: None,
+            copies: Vec::new(),
         }
     }
 

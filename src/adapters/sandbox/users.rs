@@ -67,7 +67,7 @@ impl Estate {
     /// What happened so far.
     pub(super) fn truth(&self) -> Truth {
         let mut truth = self.truth.clone();
-        let promoted = |i: &usize| self.dbs[*i].promotions > 0 && self.dbs[*i].source.is_none();
+        let promoted = |i: &usize| self.dbs[*i].won && self.dbs[*i].source.is_none();
         for i in (0..self.dbs.len()).filter(promoted) {
             let lost = truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
             *lost = self.loss(i).max(*lost);

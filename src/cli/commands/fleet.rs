@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::start::Starting;
+use super::start::{Drilled, Ending, Starting};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
@@ -111,20 +111,21 @@ fn serves(state: &RunState) -> bool {
 /// Of each plan's thread, in bytes: what the main thread has of the system. Calls of SDKs are deep.
 const STACK: usize = 8 << 20;
 
-/// How one plan ended: exit code and document.
-type Told = (u8, Option<serde_json::Value>);
+fn unconfirmed(plans: &[Plan]) -> CliError {
+    let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
+    CliError::usage_fix(
+        format!("{} plans would run side by side: {}", plans.len(), names.join(", ")),
+        "look at their runbooks with --dry-run, then add --yes; or name one plan",
+    )
+}
 
 /// Runs all of them side by side, and answers in their order.
 ///
 /// # Errors
 /// If a person would have to confirm each.
-pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliError> {
+pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
     if !starting.args.how.yes {
-        let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
-        return Err(CliError::usage_fix(
-            format!("{} plans would run side by side: {}", plans.len(), names.join(", ")),
-            "look at their runbooks with --dry-run, then add --yes; or name one plan",
-        ));
+        return Err(unconfirmed(plans));
     }
     let waves = Waves::new(plans);
     // Buckets are an account's, and each run has its own throttle: they share what there is.
@@ -132,7 +133,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliErro
     let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
     let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
     let (context, waves) = (&context, &waves);
-    let one = |plan: &Plan| -> Told {
+    let one = |plan: &Plan| -> Ending {
         if let Err(first) = waves.wait_for(plan, interrupts) {
             printer
                 .note(&format!("{}: not started: {first}, which it needs first, does not serve", plan.name));
@@ -147,8 +148,20 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Told>, CliErro
             let interrupts = interrupts.clone();
             let store = &store;
             let waves = Some(waves);
-            Starting { context, printer, store, intent, args, outage_began, restore: None, interrupts, waves }
-                .plan(plan)
+            let (restore, drill) = (None, Drilled::default());
+            Starting {
+                context,
+                printer,
+                store,
+                intent,
+                args,
+                outage_began,
+                restore,
+                drill,
+                interrupts,
+                waves,
+            }
+            .plan(plan)
         });
         let told = told.unwrap_or_else(|e| {
             printer.note(&format!("{}: error: {}", plan.name, e.message));

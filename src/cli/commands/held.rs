@@ -11,18 +11,19 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::action::Action;
-use crate::model::event::What;
+use crate::model::event::{What, WorldKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
-use crate::model::runbook::Intent;
+use crate::model::restore::{Part, Restore};
+use crate::model::runbook::{Drill, Intent, Step};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::planner::{Busy, Continued, Debt, Input, Request};
 use crate::run::RunState;
 use crate::run::continued::{continued, last_turns, seen_before};
-use crate::run::state::Turn;
+use crate::run::state::{Status, StepState, Turn};
 
 /// What earlier runs of a plan left.
 #[derive(Default)]
@@ -37,6 +38,10 @@ pub struct Held {
     pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
     /// Security groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
+    /// Copies that runs made which are over, and that nobody saw gone.
+    pub leaks: Vec<Restore>,
+    /// Every copy that a run here made, in words.
+    pub copies: Vec<String>,
     /// The unfinished run that a failover takes the place of.
     pub continues: Option<Continued>,
     /// How its probes turned last.
@@ -72,6 +77,8 @@ impl Held {
             kept_out: &self.kept_out,
             continues: self.continues.as_ref(),
             groups_before: &self.groups_before,
+            leaks: &self.leaks,
+            copies: &self.copies,
             fenced: &self.fenced,
             guard,
             observation_max_age: context.settings.observation_max_age,
@@ -105,6 +112,8 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
             states.push(state);
         }
     }
+    // Of what was only read at a table nothing is there.
+    states.retain(|s| s.runbook.drill != Some(Drill::Tabletop));
     let holds = |s: &&RunState| !s.finished() && s.runbook.intent != Intent::Drill;
     let unfinished: Vec<_> = states.iter().filter(holds).collect();
     let fences = states.iter().flat_map(|s| &s.runbook.steps).filter_map(|s| match &s.action {
@@ -122,7 +131,10 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
             }
         }
     }
+    let (leaks, copies) = copies(&states);
     let mut held = Held {
+        leaks,
+        copies,
         fenced,
         groups_before: fences.collect(),
         kept_out: status::kept_out(&states),
@@ -146,6 +158,30 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         }
     }
     Ok(held)
+}
+
+/// Copies that runs made which are over and that nobody saw gone, and the names of all that any run made.
+fn copies(states: &[RunState]) -> (Vec<Restore>, Vec<String>) {
+    let parts = |which: Part| {
+        let of = move |(step, at): (&'_ Step, &'_ StepState)| match &step.action {
+            Action::Restore { part, of } if *part == which => Some((of.as_ref().clone(), at.clone())),
+            _ => None,
+        };
+        let all = states.iter().filter(|s| s.created.world == WorldKind::Live);
+        all.flat_map(move |s| {
+            let found: Vec<_> = s.runbook.steps.iter().zip(&s.steps).filter_map(of).collect();
+            found.into_iter().map(|(restore, at)| (s.finished(), restore, at))
+        })
+    };
+    let done = |at: &StepState| matches!(at.work.status, Status::Done(_));
+    let ended = [Part::Destroy, Part::Swap].into_iter().flat_map(&parts).filter(|(_, _, at)| done(at));
+    let undone = |at: &StepState| at.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
+    let taken_back = parts(Part::Beside).filter(|(_, _, at)| undone(at));
+    let gone: Vec<_> = ended.chain(taken_back).map(|(_, of, _)| of.copy()).collect();
+    let made: Vec<_> = parts(Part::Beside).filter(|(_, _, at)| at.work.attempts > 0).collect();
+    let names = made.iter().map(|(_, of, _)| of.copy()).collect();
+    let left = |(over, of, _): &(bool, Restore, StepState)| *over && !gone.contains(&of.copy());
+    (made.into_iter().filter(left).map(|(_, of, _)| of).collect(), names)
 }
 
 fn may_continue(

@@ -6,8 +6,9 @@ use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
-use crate::model::runbook::{Intent, ProbeRole};
+use crate::model::runbook::{Drill, Intent, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
+use crate::planner::path;
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
@@ -34,6 +35,11 @@ pub fn phase(state: &RunState) -> Option<Timestamp> {
 pub fn code(ended: &Ended) -> u8 {
     let state = &ended.state;
     match (&state.mode, &ended.stop) {
+        // At a table nothing is proven; but whether it would be in time is known.
+        (Mode::Finished(Outcome::Read), _) => {
+            let in_time = path::critical(&state.runbook).expected <= state.runbook.objectives.rto_ms;
+            if in_time { exit::DONE } else { exit::RECOVERED_BUT }
+        }
         (Mode::Finished(Outcome::Recovered), _) => {
             let report = summary::report(state, state.last_at);
             // A failover leaves one server; a move that was planned leaves two, or something went wrong.
@@ -100,19 +106,25 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
     let colour = match report.outcome.as_str() {
         "passed" => GREEN,
+        "read" => GREEN,
         "recovered" if report.rto.met && report.rpo.met => GREEN,
         "recovered" => YELLOW,
         _ => RED,
     };
-    let from = report.from.as_deref().unwrap_or("unknown");
     p.line(&format!(
-        "\n{} {} of {}, {from} -> {}   run {}",
+        "\n{} {} of {}, {}   run {}",
         p.paint(colour, &report.outcome.to_uppercase()),
-        report.intent,
+        state.runbook.title(),
         report.plan,
-        report.to,
+        state.runbook.way(),
         report.run_id
     ));
+    if let Some(drill) = report.drill {
+        p.line(&format!("  drill    {drill}: {}", drill.means()));
+    }
+    if let Some(first) = &report.returns {
+        p.line(&format!("  back     the way back of run {first}"));
+    }
     if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
         p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));
     }
@@ -122,7 +134,8 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         ));
     }
     // Where nothing moves there is nothing to recover from.
-    if !matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill) {
+    let moves = !matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill);
+    if moves && report.drill != Some(Drill::Tabletop) {
         figures(p, &report);
     }
     restored(p, &report);

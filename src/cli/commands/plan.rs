@@ -74,19 +74,23 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,
+        drill: None,
+        hold: None,
     })
 }
 
 /// The runbook as people read it.
 pub fn show(p: &Printer, runbook: &Runbook) {
-    let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
     p.line(&format!(
-        "{} of {}, {from} -> {}   runbook {}",
-        runbook.intent,
+        "{} of {}, {}   runbook {}",
+        runbook.title(),
         runbook.plan,
-        runbook.to,
+        runbook.way(),
         runbook.digest().short()
     ));
+    if let Some(drill) = runbook.drill {
+        p.line(&format!("a drill, {drill}: {}", drill.means()));
+    }
     if runbook.is_empty() {
         p.line("nothing to do: everything is there already");
         return;
@@ -165,7 +169,7 @@ fn few(names: &[String]) -> String {
 fn as_commands(runbook: &Runbook) -> String {
     let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
     let mut lines = vec![
-        format!("# {} of {}: {from} to {}", runbook.intent, runbook.plan, runbook.to),
+        format!("# {} of {}: {from} to {}", runbook.title(), runbook.plan, runbook.to),
         format!(
             "# runbook {}; for a person with a terminal and no drctl. Do the steps in order; never go on past a check that fails.",
             runbook.digest()

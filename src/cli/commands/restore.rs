@@ -1,9 +1,9 @@
 //! `drctl restore`
 
+use super::select;
 use super::stage::Stage;
-use super::start::{self, Starting};
-use crate::adapters::sandbox;
-use crate::cli::args::{Global, RestoreArgs, StartArgs};
+use super::start::{self, Drilled, Starting};
+use crate::cli::args::{Global, PointArgs, RestoreArgs, StartArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
@@ -15,7 +15,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::restore::{BackupsState, Rates};
-use crate::model::runbook::Intent;
+use crate::model::runbook::{Drill, Intent};
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -44,51 +44,56 @@ enum When {
     Random,
 }
 
-/// Restores, or drills it.
+/// Restores.
 pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, CliError> {
-    let intent = if args.drill { Intent::Drill } else { Intent::Restore };
-    let context = Context::load(global, printer)?.of(intent);
-    let asked =
-        Asked { component: ComponentName::new(&*args.component), when: when(args)?, timeline: args.timeline };
-    let plans = context.plans(std::slice::from_ref(&args.plan), printer)?;
-    let [plan] = plans.as_slice() else {
-        return Err(CliError::usage_fix(format!("`{}` is not one plan", args.plan), "name one plan"));
-    };
+    let context = Context::load(global, printer)?.of(Intent::Restore);
+    let asked = Asked::of(&args.component, &args.point, None)?;
+    let plan = context.plan(&args.plan, printer)?;
     let store = context.store()?;
     let to = match &args.site {
         Some(site) => site.clone(),
-        None => active(&context, &store, plan)?,
+        None => select::active_site(
+            &context,
+            &store,
+            &plan,
+            "name the site whose server is to be restored: --site SITE",
+        )?
+        .to_string(),
     };
-    let start = StartArgs {
-        plans: vec![args.plan.clone()],
-        tier: None,
-        all: false,
-        from: None,
-        to,
-        outage_began: None,
-        how: args.how.clone(),
-    };
+    let start = StartArgs::one(&args.plan, None, to, &args.how);
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     start::all(&Starting {
         context: &context,
         printer,
         store: &store,
-        intent,
+        intent: Intent::Restore,
         args: &start,
         outage_began: None,
         restore: Some(&asked),
+        drill: Drilled::default(),
         interrupts,
         waves: None,
     })
 }
 
-fn when(args: &RestoreArgs) -> Result<When, CliError> {
+impl Asked {
+    /// What was typed. A drill may take any time.
+    ///
+    /// # Errors
+    /// If the time is none, or none was given and one is needed.
+    pub fn of(component: &str, point: &PointArgs, drill: Option<Drill>) -> Result<Self, CliError> {
+        let when = when(point, drill.is_some())?;
+        Ok(Self { component: ComponentName::new(component), when, timeline: point.timeline })
+    }
+}
+
+fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
     if let Some(snapshot) = &args.snapshot {
         return Ok(When::Of(snapshot.clone()));
     }
     let Some(text) = args.to_time.as_deref() else {
         let fix = "--to-time 2026-09-21T12:00:00Z, or --to-time \"15m ago\"";
-        return match args.drill {
+        return match drill {
             true => Ok(When::Random),
             false => Err(CliError::usage_fix("to which time?", fix)),
         };
@@ -102,21 +107,6 @@ fn when(args: &RestoreArgs) -> Result<When, CliError> {
     match digits > 3 {
         true => Err(CliError::usage_fix(format!("`{text}` is finer than a millisecond"), format!("{at}"))),
         false => Ok(When::At(at)),
-    }
-}
-
-/// Where the application takes its writes.
-fn active(context: &Context, store: &SqliteJournal, plan: &Plan) -> Result<String, CliError> {
-    if let Some(scenario) = context.scenario()? {
-        return Ok(sandbox::active(plan, scenario.begins).to_string());
-    }
-    let site = start::remembered_site(context, store, plan, None)?;
-    match plan.sites.contains_key(&SiteName::new(&*site)) {
-        true => Ok(site),
-        false => Err(CliError::usage_fix(
-            format!("nobody sees in which one site {} takes its writes", plan.name),
-            "name the site whose server is to be restored: --site SITE",
-        )),
     }
 }
 

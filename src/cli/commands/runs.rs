@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::outcome::{self, Told};
 use super::stage::Stage;
-use crate::adapters::sandbox::{Sandbox, Scenario};
+use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
@@ -78,17 +78,18 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
             printer.line(&format!(
-                "{}  {}  {} -> {}  {}  {}",
+                "{}  {}  {} -> {}  {}  {}{}",
                 report.run_id,
                 report.started_at,
                 from,
                 report.to,
                 report.world.id(),
+                report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
                 report.outcome
             ));
         }
         documents.push(serde_json::json!({
-            "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "world": report.world.id(),
+            "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "drill": report.drill, "world": report.world.id(),
             "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events,
         }));
     }
@@ -259,6 +260,21 @@ fn cancel(
     carry_on(context, printer, store, run)
 }
 
+/// Cancels a run that nobody drives, within another command, whose document tells of it.
+///
+/// # Errors
+/// If it cannot be taken up.
+pub fn call_off(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    reason: &str,
+) -> Result<u8, CliError> {
+    post(context, store, run, Signal::Cancel { reason: reason.to_owned(), displaced_by: None })?;
+    go_on(context, printer, store, run).map(|(code, _)| code)
+}
+
 fn resume(
     context: &Context,
     printer: &Printer,
@@ -299,6 +315,20 @@ fn carry_on(
     store: &SqliteJournal,
     run: &RunId,
 ) -> Result<u8, CliError> {
+    let (code, document) = go_on(context, printer, store, run)?;
+    if printer.format == Format::Json {
+        printer.document(&document);
+    }
+    Ok(code)
+}
+
+/// Drives a run to where it stops. Answers the exit code, and what programs read.
+fn go_on(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+) -> Result<(u8, serde_json::Value), CliError> {
     let _lock = RunLock::take(&Context::lock_folder(store), run)?;
     let state = read(store, run)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
@@ -328,16 +358,11 @@ fn carry_on(
         phase: outcome::phase(&ended.state),
     };
     let code = outcome::code(&ended);
-    match printer.format {
-        Format::Human => outcome::screen(printer, &ended.state, &told),
-        Format::Json => printer.document(&outcome::document(
-            &summary::report(&ended.state, ended.state.last_at),
-            code,
-            &told,
-        )),
-        Format::Jsonl => {}
+    if printer.format == Format::Human {
+        outcome::screen(printer, &ended.state, &told);
     }
-    Ok(code)
+    let report = summary::report(&ended.state, ended.state.last_at);
+    Ok((code, outcome::document(&report, code, &told)))
 }
 
 /// What a run acts on: for a rehearsal its estate, as it was left.
@@ -355,9 +380,15 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
         });
         return Err(CliError::usage("the plan of the run cannot be read by this version"));
     };
-    let stage = Stage::rehearsal(&plan, &scenario, *seed, *began, context.pace());
+    let notes = store.simulated(&state.created.run)?;
+    let feed = Feed::kept(&notes);
+    let stage = Stage::rehearsal(&plan, &scenario, *seed, (*began, feed.as_ref()), context.pace());
     if let Some(sandbox) = &stage.sandbox {
-        let notes = store.simulated(&state.created.run)?;
+        // The way back of a live drill is in the estate of the way there.
+        if let Some(first) = &state.created.returns {
+            sandbox.replay(&store.simulated(first)?);
+            sandbox.anew(state.created_at);
+        }
         sandbox.replay(&notes);
         // A finished run is looked at again an hour later: time for what was lost to come back.
         let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };

@@ -2,7 +2,7 @@
 
 use crate::adapters::Cloud;
 use crate::adapters::live::Live;
-use crate::adapters::sandbox::{Sandbox, Scenario};
+use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::executor::{Patience, Session, View};
@@ -30,16 +30,16 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A simulated estate in which nothing has happened yet.
+    /// A simulated estate in which nothing has happened yet: one of the plan, or as it was observed.
     pub fn rehearsal(
         plan: &Plan,
         scenario: &Scenario,
         seed: u64,
-        began: Timestamp,
+        (began, feed): (Timestamp, Option<&Feed>),
         pace: Option<f64>,
     ) -> Self {
         let world = World::simulated(began, seed, pace);
-        let sandbox = Sandbox::new(plan, scenario.clone(), seed, began, world.clone());
+        let sandbox = Sandbox::fed(plan, scenario.clone(), seed, began, world.clone(), feed);
         let kind = WorldKind::Sandbox { scenario: scenario.name.to_owned(), seed, began };
         let prober = LiveProber::new(world.clone());
         Self { world, kind, sandbox: Some(sandbox), live: None, prober }
@@ -63,7 +63,7 @@ impl Stage {
     pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, CliError> {
         match context.scenario()? {
             Some(scenario) => {
-                Ok(Self::rehearsal(plan, &scenario, context.seed(), SANDBOX_BEGAN, context.pace()))
+                Ok(Self::rehearsal(plan, &scenario, context.seed(), (SANDBOX_BEGAN, None), context.pace()))
             }
             None => Self::live(&context.settings, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
         }

@@ -1,7 +1,5 @@
 //! `drctl failover`, `switchover` and `failback`
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join;
 
 use super::fleet;
@@ -9,7 +7,7 @@ use super::held::{self, Held};
 use super::outcome::{self, Told};
 use super::restore;
 use super::stage::Stage;
-use crate::adapters::sandbox;
+use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
@@ -18,19 +16,20 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
 use crate::cli::{estate, exit, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
-use crate::inventory::{Estate, active};
+use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::action::Action;
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
-use crate::model::runbook::{Intent, Probe, ProbeRole, Runbook};
+use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
+use crate::run::RunState;
 use crate::world::World;
 
 /// In a rehearsal, how long after the outage was noticed somebody decides.
@@ -54,10 +53,28 @@ pub struct Starting<'a> {
     pub outage_began: Option<Timestamp>,
     /// What is restored, if that is what is wanted.
     pub restore: Option<&'a restore::Asked>,
+    /// What makes it a drill.
+    pub drill: Drilled<'a>,
     /// Ctrl-C.
     pub interrupts: Interrupts,
     /// The other plans, if they run side by side.
     pub waves: Option<&'a fleet::Waves>,
+}
+
+/// How a run of a command ended: its exit code, and what programs read.
+pub type Ending = (u8, Option<serde_json::Value>);
+
+/// What makes a run a drill.
+#[derive(Clone, Copy, Default)]
+pub struct Drilled<'a> {
+    /// How far it goes.
+    pub class: Option<Drill>,
+    /// How long it stays.
+    pub hold: Option<Dur>,
+    /// What a rehearsal begins with.
+    pub feed: Option<&'a Feed>,
+    /// The first half, if this is the way back.
+    pub returns: Option<&'a RunState>,
 }
 
 /// Starts runs.
@@ -75,6 +92,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
         args,
         outage_began,
         restore: None,
+        drill: Drilled::default(),
         interrupts,
         waves: None,
     };
@@ -86,11 +104,16 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 /// # Errors
 /// If one cannot begin, or its journal cannot be written.
 pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
-    let (context, printer, args) = (starting.context, starting.printer, starting.args);
+    let (context, args) = (starting.context, starting.args);
     let plans = starting.select()?;
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
+    Ok(tell(starting.printer, told))
+}
+
+/// Writes what programs read of the runs of one command. Answers its exit code.
+pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
     let worst = told.iter().map(|(code, _)| *code).fold(exit::DONE, exit::worst);
     let documents: Vec<_> = told.into_iter().filter_map(|(_, document)| document).collect();
     if printer.format == Format::Json {
@@ -100,11 +123,11 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
                 .document(&serde_json::json!({"schema_version": 1, "runs": documents, "exit_code": worst})),
         }
     }
-    Ok(worst)
+    worst
 }
 
 impl Starting<'_> {
-    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<(u8, Option<serde_json::Value>)>, CliError> {
+    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
         let mut told = Vec::new();
         for plan in plans {
             told.push(self.plan(plan)?);
@@ -115,67 +138,20 @@ impl Starting<'_> {
         Ok(told)
     }
 
-    /// The plans that are meant, those that are needed first in front.
-    fn select(&self) -> Result<Vec<Plan>, CliError> {
-        let mut plans = self.context.plans(&self.args.plans, self.printer)?;
-        if let Some(tier) = &self.args.tier {
-            plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
-            if plans.is_empty() {
-                return Err(CliError::usage_fix(
-                    format!("no plan has tier `{tier}`"),
-                    "drctl status lists the plans",
-                ));
+    /// What the run acts on.
+    fn stage(&self, plan: &Plan) -> Result<Stage, CliError> {
+        let scenario = self.context.scenario()?;
+        match (scenario, self.drill.returns, self.drill.feed) {
+            (Some(_), Some(first), _) => {
+                let stage = super::runs::stage_of(self.store, first, self.context)?;
+                stage.sandbox.iter().for_each(|sandbox| sandbox.anew(stage.world.now()));
+                Ok(stage)
             }
-        } else if self.args.plans.is_empty() && !self.args.all {
-            plans = self.affected(plans)?;
-        }
-        let mut ordered: Vec<Plan> = Vec::new();
-        while !plans.is_empty() {
-            let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == *a));
-            let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
-                let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
-                CliError::usage_fix(
-                    format!("plans need each other first: {}", names.join(", ")),
-                    "remove one of their `after`",
-                )
-            })?;
-            ordered.push(plans.remove(next));
-        }
-        Ok(ordered)
-    }
-
-    /// Without names: the plans that are active in the site that is left.
-    fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
-        let to = SiteName::new(&*self.args.to);
-        let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
-        for plan in plans.into_iter().filter(|p| p.sites.contains_key(&to)) {
-            let site = match (&self.args.from, self.context.scenario()?) {
-                (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
-                // In a rehearsal every application is where the scenario begins.
-                (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
-                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?,
-            };
-            by_site.entry(site).or_default().push(plan);
-        }
-        if let Some(from) = &self.args.from {
-            by_site.retain(|site, _| site == from);
-        }
-        by_site.remove(to.as_str());
-        let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
-        match by_site.len() {
-            0 => Err(CliError::usage_fix(
-                format!("no plan is active in another site than {to}"),
-                "name the plans, or the site that is left with --from",
-            )),
-            1 => Ok(by_site.into_values().next().unwrap_or_default()),
-            _ => {
-                let list: Vec<_> =
-                    by_site.iter().map(|(site, plans)| format!("{site}: {}", names(plans))).collect();
-                Err(CliError::usage_fix(
-                    format!("plans are active in different sites: {}", list.join("; ")),
-                    "name the site that is left with --from, or the plans",
-                ))
+            (Some(scenario), None, Some(feed)) => {
+                let (seed, pace) = (self.context.seed(), self.context.pace());
+                Ok(Stage::rehearsal(plan, &scenario, seed, (feed.at, Some(feed)), pace))
             }
+            _ => Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to))),
         }
     }
 
@@ -183,10 +159,10 @@ impl Starting<'_> {
     ///
     /// # Errors
     /// If it cannot begin, or its journal cannot be written.
-    pub fn plan(&self, plan: &Plan) -> Result<(u8, Option<serde_json::Value>), CliError> {
+    pub fn plan(&self, plan: &Plan) -> Result<Ending, CliError> {
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let began = clock.now();
-        let stage = Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to)))?;
+        let stage = self.stage(plan)?;
         let progress = match self.waves {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
             None => Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some()),
@@ -230,7 +206,7 @@ impl Starting<'_> {
         }
     }
 
-    fn tell(&self, ended: &Ended, told: &Told<'_>) -> (u8, Option<serde_json::Value>) {
+    fn tell(&self, ended: &Ended, told: &Told<'_>) -> Ending {
         let code = outcome::code(ended);
         if self.printer.format == Format::Human {
             outcome::screen(self.printer, &ended.state, told);
@@ -257,17 +233,9 @@ impl Starting<'_> {
             }
         }
         let mut seen = seen;
-        let wanted = match self.restore {
-            None => None,
-            Some(asked) => {
-                self.printer.note(&format!("{}: asking for backups that lead there", plan.name));
-                let to = SiteName::new(&*self.args.to);
-                let of = (stage, session, self.store);
-                match restore::look(asked, of, (plan, &to, &run), &mut seen).await? {
-                    Ok(wanted) => Some(wanted),
-                    Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
-                }
-            }
+        let wanted = match self.wanted(stage, session, (plan, &run), &mut seen).await? {
+            Ok(wanted) => wanted,
+            Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let held = match &stage.sandbox {
@@ -275,7 +243,7 @@ impl Starting<'_> {
             None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
         };
         let _old = held.lock(self.store)?;
-        let runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
+        let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
             Ok(runbook) => runbook,
             Err(refusals) => {
                 return Ok(Before::Refused(self.refused(plan, &refusals)));
@@ -283,6 +251,11 @@ impl Starting<'_> {
         };
         if runbook.is_empty() {
             return Ok(Before::Nothing);
+        }
+        runbook.notes.extend(self.drill.feed.map(Feed::notes).unwrap_or_default());
+        let only_read = self.drill.class == Some(Drill::Tabletop);
+        if only_read && !self.args.how.dry_run && self.printer.format == Format::Human {
+            super::plan::show(self.printer, &runbook);
         }
         if self.args.how.dry_run {
             if self.printer.format == Format::Human {
@@ -296,7 +269,11 @@ impl Starting<'_> {
         let continues = held.continues.as_ref().map(|c| c.run.clone());
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
         if let Some(sandbox) = &stage.sandbox {
-            sandbox.keep(Box::new(self.store.notes(&created.run)));
+            let keep = self.store.notes(&created.run);
+            if let Some(feed) = self.drill.feed {
+                keep(feed.at, &feed.bytes());
+            }
+            sandbox.keep(Box::new(keep));
         }
         let owned = create::create(
             session,
@@ -306,6 +283,20 @@ impl Starting<'_> {
             held.continues.as_ref(),
         )?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
+    }
+
+    /// What is restored, with the backups that lead there.
+    async fn wanted(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        (plan, run): (&Plan, &RunId),
+        seen: &mut Estate,
+    ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, CliError> {
+        let Some(asked) = self.restore else { return Ok(Ok(None)) };
+        self.printer.note(&format!("{}: asking for backups that lead there", plan.name));
+        let to = SiteName::new(&*self.args.to);
+        Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
     }
 
     /// What was typed has to be in the plan: a site that nobody declared has no primary that could be fenced.
@@ -362,6 +353,9 @@ impl Starting<'_> {
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();
         let world = session.world;
+        if self.drill.class == Some(Drill::Tabletop) {
+            return Ok(Vec::new());
+        }
         if stage.sandbox.is_none() {
             if !stage.has_prober() || probes.is_empty() {
                 return Ok(Vec::new());
@@ -408,6 +402,8 @@ impl Starting<'_> {
             holder: self.holder(run)?,
             run: run.clone(),
             restore,
+            drill: self.drill.class,
+            hold: self.drill.hold,
         };
         let guard = self.context.guard_of(plan);
         let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
@@ -442,7 +438,8 @@ impl Starting<'_> {
 
     /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
     fn consent(&self, runbook: &Runbook) -> Result<(), CliError> {
-        if self.args.how.yes || self.intent == Intent::Drill {
+        let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
+        if self.args.how.yes || harmless {
             return Ok(());
         }
         if self.printer.format == Format::Human {
@@ -487,7 +484,9 @@ impl Starting<'_> {
     }
 
     fn run_id(&self, stage: &Stage, plan: &Plan, number: usize) -> RunId {
-        let (intent, name) = (self.intent, &plan.name);
+        let name = &plan.name;
+        let intent =
+            self.drill.class.map_or_else(|| self.intent.to_string(), |class| format!("drill-{class}"));
         RunId::new(match &stage.sandbox {
             Some(_) => format!("sandbox-{name}-{intent}-s{}-{number}", self.context.seed()),
             None => {
@@ -523,29 +522,9 @@ impl Starting<'_> {
             incident: self.args.how.incident.clone(),
             outage_began: self.outage_began,
             continues: None,
+            returns: self.drill.returns.map(|first| first.created.run.clone()),
         }
     }
-}
-
-/// Where a plan is active, by a look at everything.
-///
-/// # Errors
-/// If the store cannot be read or written.
-pub fn remembered_site(
-    context: &Context,
-    store: &SqliteJournal,
-    plan: &Plan,
-    to: Option<&SiteName>,
-) -> Result<String, CliError> {
-    let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
-    let stage = Stage::live(&context.settings, place)?;
-    let (view, none) = (crate::executor::Silent, || 0);
-    let session = stage.session(store, &view, &none, Patience::Stop);
-    let recorder = Recorder::new(context.settings.probe_consecutive);
-    let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
-    let seen = stage.world.block_on(look)?;
-    let active = active::active_site(plan, &seen, stage.world.now());
-    Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
 }
 
 /// How far a plan got.

@@ -88,53 +88,67 @@ fn one(
     let owed: Vec<Debt> =
         debts(&runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect::<Vec<_>>());
     let protection = protection(plan, &seen, now);
+    let half = super::live_drill::halfway(plan, runs);
     if p.format == Format::Human {
-        let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
-        p.line(&format!(
-            "{} (RTO {}, RPO {}{tier})",
-            plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms
-        ));
-        p.line(&format!("  active      {site}"));
-        let word = match &protection {
-            Protection::Protected => p.paint(GREEN, "protected"),
-            Protection::Unprotected(why) => p.paint(RED, &format!("UNPROTECTED: {why}")),
-            Protection::Unknown(why) => p.paint(YELLOW, &format!("protection unknown: {why}")),
-        };
-        p.line(&format!("  protection  {word}"));
-        for (component, vote) in active::votes(plan, &seen, now) {
-            let age = if vote.age.millis() > 0 {
-                format!(" (last known, {} ago)", vote.age)
-            } else {
-                String::new()
-            };
-            p.line(&p.paint(DIM, &format!("    {component:<20} {}{age}", vote.site)));
-        }
-        for debt in &owed {
-            p.line(&p.paint(
-                RED,
-                &format!(
-                    "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to pay it",
-                    debt.component,
-                    server(debt),
-                    debt.since,
-                    debt.run,
-                    debt.run
-                ),
-            ));
-        }
-        for (component, holder) in guards(&seen) {
-            p.line(&format!("  guard       {component} held by {holder}"));
-        }
-        for (server, why) in advice(plan, &seen) {
-            p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));
-        }
+        show(p, plan, (&seen, now), (&protection, &owed, half));
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
+        "drill_halfway": half.map(|half| &half.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
         "advice": advice(plan, &seen).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// The same for people.
+fn show(
+    p: &Printer,
+    plan: &Plan,
+    (seen, now): (&Estate, Timestamp),
+    (protection, owed, half): (&Protection, &[Debt], Option<&RunState>),
+) {
+    let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
+    p.line(&format!("{} (RTO {}, RPO {}{tier})", plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms));
+    p.line(&format!("  active      {}", active::active_site(plan, seen, now)));
+    let word = match protection {
+        Protection::Protected => p.paint(GREEN, "protected"),
+        Protection::Unprotected(why) => p.paint(RED, &format!("UNPROTECTED: {why}")),
+        Protection::Unknown(why) => p.paint(YELLOW, &format!("protection unknown: {why}")),
+    };
+    p.line(&format!("  protection  {word}"));
+    for (component, vote) in active::votes(plan, seen, now) {
+        let age =
+            if vote.age.millis() > 0 { format!(" (last known, {} ago)", vote.age) } else { String::new() };
+        p.line(&p.paint(DIM, &format!("    {component:<20} {}{age}", vote.site)));
+    }
+    if let Some(half) = half {
+        let next = match half.finished() {
+            true => format!("drctl drill {} --mode live takes it back", plan.name),
+            false => format!("drctl runs resume {}", half.created.run),
+        };
+        let words = format!("  LIVE DRILL HALFWAY  in {} since {}; {next}", half.runbook.to, half.created_at);
+        p.line(&p.paint(YELLOW, &words));
+    }
+    for debt in owed {
+        p.line(&p.paint(
+            RED,
+            &format!(
+                "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to pay it",
+                debt.component,
+                server(debt),
+                debt.since,
+                debt.run,
+                debt.run
+            ),
+        ));
+    }
+    for (component, holder) in guards(seen) {
+        p.line(&format!("  guard       {component} held by {holder}"));
+    }
+    for (server, why) in advice(plan, seen) {
+        p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));
+    }
 }
 
 /// Whether a second site could take over.
@@ -313,9 +327,10 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             ""
         };
         p.line(&format!(
-            "  {}  {} {}{driven}; RTO {}, RPO {}",
+            "  {}  {} {}{}{driven}; RTO {}, RPO {}",
             report.run_id,
             report.world.id(),
+            report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
             report.outcome,
             report.rto.text,
             report.rpo.text
@@ -324,5 +339,5 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
-    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "outcome": summary::outcome(state), "world": state.created.world.id()})
+    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "drill": state.runbook.drill, "outcome": summary::outcome(state), "world": state.created.world.id()})
 }

@@ -56,6 +56,8 @@ fn derive(
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,
+        drill: None,
+        hold: None,
     };
     planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))
 }

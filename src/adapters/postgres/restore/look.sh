@@ -149,6 +149,7 @@ look() {
   backups
   while read -r name started ended bytes first; do fact backup "$name" "$started" "$ended" "$bytes" "${first:-}"; done <"$state.list"
   fact timeline "$timeline" "$live"
+  for copy in "$DATA".restored-*; do [ ! -e "$copy" ] || fact copy "$copy"; done
   fact free "$(free)"
   fact checksums "$(control "$DATA" 'Data page checksum version')"
   why=$(unswappable)

@@ -1,0 +1,167 @@
+//! A simulated estate that begins as the real one was just observed: what a rehearsal runs in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::estate::{Db, Estate, Zone};
+use crate::inventory::{Estate as Seen, Observation, targets};
+use crate::model::action::FenceMethod;
+use crate::model::cluster::HEADLESS;
+use crate::model::ids::SiteName;
+use crate::model::state::{DatabaseRole, DatabaseState, RecordSet, SERVING, State};
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+
+/// Words of servers that do not serve, as the sandbox tells them again.
+const IDLE: &[&str] =
+    &["stopped", "stopping", "starting", "rebooting", "modifying", "failed", "storage-full"];
+
+/// What was observed, by what the plan calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// When.
+    pub at: Timestamp,
+    /// Where the application was active: that site is lost in the rehearsal.
+    pub active: SiteName,
+    states: BTreeMap<String, State>,
+    missing: Vec<String>,
+    unseen: Vec<String>,
+}
+
+impl Feed {
+    /// What was seen of a plan's things.
+    pub fn of(plan: &Plan, seen: &Seen, active: SiteName, at: Timestamp) -> Self {
+        let (mut states, mut missing, mut unseen) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for target in targets::of_plan(plan, None) {
+            let counts = matches!(
+                target,
+                Target::Database(_) | Target::Fence { .. } | Target::Group(_) | Target::Records { .. }
+            );
+            match seen.now(&target).filter(|_| counts) {
+                Some(Observation::Value { state, .. }) => drop(states.insert(target.key(), state.clone())),
+                Some(Observation::NotFound { .. }) => missing.push(target.key()),
+                Some(_) => unseen.push(target.key()),
+                None => {}
+            }
+        }
+        Self { at, active, states, missing, unseen }
+    }
+
+    /// What a reader of the rehearsal has to know of what it began with.
+    pub fn notes(&self) -> Vec<String> {
+        let first = format!(
+            "begins as {} things were observed at {}; how long calls take, and what else fails, is simulated",
+            self.states.len(),
+            self.at
+        );
+        let all =
+            |what: &str, keys: &[String]| (!keys.is_empty()).then(|| format!("{what}: {}", keys.join(", ")));
+        let missing = all("was not there, and is not in the rehearsal", &self.missing);
+        let unseen = all("could not be observed, and is as the plan has it", &self.unseen);
+        std::iter::once(first).chain(missing).chain(unseen).collect()
+    }
+
+    /// As a rehearsal keeps it.
+    pub fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What a rehearsal kept, if it began with an observation.
+    pub fn kept(notes: &[(Timestamp, Vec<u8>)]) -> Option<Self> {
+        notes.iter().find_map(|(_, bytes)| serde_json::from_slice(bytes).ok())
+    }
+
+    pub(super) fn apply(&self, estate: &mut Estate) {
+        for i in 0..estate.dbs.len() {
+            let key = Target::Database(estate.dbs[i].reference.clone()).key();
+            match self.states.get(&key) {
+                Some(State::Database(seen)) => {
+                    let lag = self.lag(&estate.dbs, i, seen);
+                    self.database(&mut estate.dbs[i], seen, lag);
+                }
+                _ if self.missing.contains(&key) => estate.dbs[i].retired = true,
+                _ => {}
+            }
+        }
+        estate.dbs.retain(|db| !db.retired);
+        for group in &mut estate.groups {
+            if let Some(State::Group(seen)) = self.states.get(&Target::Group(group.reference.clone()).key()) {
+                (group.size, group.in_service) = (seen.size, seen.in_service);
+            }
+        }
+        let missing = |key: &String| self.missing.contains(key);
+        estate.groups.retain(|g| !missing(&Target::Group(g.reference.clone()).key()));
+        for zone in &mut estate.zones {
+            self.zone(zone);
+        }
+    }
+
+    /// How far a replica was behind its writer: by both their words where both were seen, else by the age of what it held.
+    fn lag(&self, dbs: &[Db], i: usize, seen: &DatabaseState) -> Option<Dur> {
+        let held = seen.last_commit.filter(|_| seen.is_replica())?;
+        let writer = dbs.iter().filter(|d| d.component == dbs[i].component).find_map(|d| {
+            match self.states.get(&Target::Database(d.reference.clone()).key()) {
+                Some(State::Database(of)) if of.role == DatabaseRole::Writer => of.last_commit,
+                _ => None,
+            }
+        });
+        let age = self.at.since(held);
+        Some(writer.map_or(age, |last| last.since(held).min(age)))
+    }
+
+    /// The observed sets of the zone's names take the place of those that the plan implies.
+    fn zone(&self, zone: &mut Zone) {
+        let seen: Vec<&RecordSet> = self
+            .states
+            .values()
+            .filter_map(|s| match s {
+                State::Records(r) => Some(&r.sets),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let sets = zone.as_made.as_mut().unwrap_or(&mut zone.sets);
+        let same = |a: &RecordSet, b: &RecordSet| a.name == b.name && a.rtype == b.rtype;
+        let names: Vec<_> = sets.iter().map(|s| (s.name.clone(), s.rtype.clone())).collect();
+        let of_names: Vec<RecordSet> = seen
+            .into_iter()
+            .filter(|s| names.iter().any(|(name, rtype)| *name == s.name && *rtype == s.rtype))
+            .cloned()
+            .collect();
+        if of_names.is_empty() {
+            return;
+        }
+        sets.retain(|s| !of_names.iter().any(|o| same(o, s)));
+        sets.extend(of_names);
+        if zone.as_made.is_none() {
+            (zone.published, zone.cached) = (zone.sets.clone(), zone.sets.clone());
+        }
+    }
+
+    fn database(&self, db: &mut Db, seen: &DatabaseState, lag: Option<Dur>) {
+        if let Some(lag) = lag {
+            db.lag = lag;
+            db.frozen_at = (seen.streaming == Some(false)).then(|| self.at - lag);
+        }
+        db.headless = seen.status == HEADLESS;
+        db.status = match IDLE.iter().find(|word| **word == seen.status) {
+            _ if db.headless || SERVING.contains(&&*seen.status) => "available",
+            known => known.copied().unwrap_or("failed"),
+        };
+        if !seen.security_groups.is_empty() {
+            db.groups = seen.security_groups.clone();
+        }
+        // An old primary that was left.
+        if !seen.is_replica() && db.site != self.active {
+            db.source = None;
+            db.stopped_at = Some(self.at);
+            let proven = |method: &FenceMethod| {
+                let fence = self.states.get(&targets::fence(&db.reference, *method).key());
+                matches!(fence, Some(State::Fence(of)) if of.proven)
+            };
+            db.fenced = [FenceMethod::Sql, FenceMethod::SecurityGroup].into_iter().filter(proven).collect();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `drctl drill`: a recovery that is read, rehearsed, tried on copies, or really done and undone.
+
+use super::live_drill;
+use super::select;
+use super::stage::Stage;
+use super::start::{self, Drilled, Ending, Starting};
+use super::status;
+use super::whatif;
+use super::{restore, runs};
+use crate::adapters::sandbox::Feed;
+use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::estate;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::Printer;
+use crate::executor::{Patience, Silent};
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::event::WorldKind;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::runbook::{Drill, Intent};
+use crate::plan::Plan;
+use crate::plan::types::Component;
+use crate::probe::Recorder;
+use crate::run::RunState;
+
+/// Everything that a drill is held with.
+pub struct Ground<'a> {
+    /// Settings.
+    pub context: Context,
+    /// Where words go.
+    pub printer: &'a Printer,
+    /// The journal.
+    pub store: SqliteJournal,
+    /// The application.
+    pub plan: Plan,
+    /// As typed.
+    pub args: &'a DrillArgs,
+    /// Where the application is active.
+    pub active: SiteName,
+    /// What is tried.
+    pub to: SiteName,
+    /// Ctrl-C.
+    pub interrupts: Interrupts,
+}
+
+/// Holds a drill.
+pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
+    fits(args)?;
+    let intent = match args.mode {
+        DrillMode::Tabletop | DrillMode::Rehearsal => Intent::Failover,
+        DrillMode::Isolated => Intent::Drill,
+        DrillMode::Live => Intent::Switchover,
+    };
+    let context = Context::load(global, printer)?.of(intent);
+    let plan = context.plan(&args.plan, printer)?;
+    let store = context.store()?;
+    let told = match args.mode {
+        DrillMode::Live => live_drill::unfinished(&context, &store, &plan)?,
+        _ => None,
+    };
+    // Half of a live drill tells by itself where it left the application.
+    let (active, to) = match &told {
+        Some(first) => (first.runbook.to.clone(), first.runbook.to.clone()),
+        None => sites(&context, &store, &plan, args)?,
+    };
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let ground = Ground { context, printer, store, plan, args, active, to, interrupts };
+    let told = match args.mode {
+        DrillMode::Tabletop => vec![ground.one(Intent::Failover, Drilled::default(), None)?],
+        DrillMode::Rehearsal => vec![ground.rehearsal()?],
+        DrillMode::Isolated => ground.isolated()?,
+        DrillMode::Live => ground.live(told)?,
+    };
+    Ok(start::tell(printer, told))
+}
+
+/// A flag of another kind of drill would be believed to count.
+fn fits(args: &DrillArgs) -> Result<(), CliError> {
+    let point =
+        args.point.to_time.is_some() || args.point.snapshot.is_some() || args.point.timeline.is_some();
+    let wrong = [
+        ("--scenario", args.scenario.is_some(), DrillMode::Rehearsal),
+        ("--hold", args.hold.is_some(), DrillMode::Live),
+        ("--component", args.component.is_some(), DrillMode::Isolated),
+        ("--to-time, --snapshot and --timeline", point, DrillMode::Isolated),
+    ];
+    match wrong.iter().find(|(_, given, mode)| *given && args.mode != *mode) {
+        Some((flag, _, mode)) => {
+            let mode = mode.class();
+            Err(CliError::usage_fix(format!("{flag} means nothing here"), format!("--mode {mode}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where the application is active, and what is tried.
+fn sites(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    args: &DrillArgs,
+) -> Result<(SiteName, SiteName), CliError> {
+    let fix = "drctl assess shows what is seen; a drill begins where everything is seen";
+    let active = select::active_site(context, store, plan, fix)?;
+    // The data of the active site may be tried, too.
+    if args.mode == DrillMode::Isolated && args.to.as_deref() == Some(active.as_str()) {
+        return Ok((active.clone(), active));
+    }
+    let to = whatif::target(plan, &active, args.to.as_deref())?;
+    Ok((active, to))
+}
+
+impl Ground<'_> {
+    /// One run.
+    ///
+    /// # Errors
+    /// If it cannot begin, or its journal cannot be written.
+    pub fn one(
+        &self,
+        intent: Intent,
+        drill: Drilled<'_>,
+        restore: Option<&restore::Asked>,
+    ) -> Result<Ending, CliError> {
+        self.over((&self.context, &self.store), intent, drill, restore)
+    }
+
+    fn over(
+        &self,
+        (context, store): (&Context, &SqliteJournal),
+        intent: Intent,
+        drill: Drilled<'_>,
+        restore: Option<&restore::Asked>,
+    ) -> Result<Ending, CliError> {
+        let (from, to) = match drill.returns {
+            Some(first) => {
+                (self.to.clone(), first.runbook.from.clone().unwrap_or_else(|| self.active.clone()))
+            }
+            None => (self.active.clone(), self.to.clone()),
+        };
+        let from = (intent != Intent::Drill).then(|| from.to_string());
+        let mut args = StartArgs::one(&self.args.plan, from, to.to_string(), &self.args.how);
+        // Whoever said yes to the way there said yes to the way back.
+        args.how.yes |= drill.returns.is_some();
+        Starting {
+            context,
+            printer: self.printer,
+            store,
+            intent,
+            args: &args,
+            outage_began: None,
+            restore,
+            drill: Drilled { class: Some(self.args.mode.class()), ..drill },
+            interrupts: self.interrupts.clone(),
+            waves: None,
+        }
+        .plan(&self.plan)
+    }
+
+    /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
+    fn rehearsal(&self) -> Result<Ending, CliError> {
+        let stage = Stage::of(&self.context, &self.plan, Some(&self.to))?;
+        let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
+        let recorder = Recorder::new(self.context.settings.probe_consecutive);
+        self.printer
+            .note(&format!("{}: looking at everything that the rehearsal begins with", self.plan.name));
+        let scope = (&self.store, self.plan.name.as_str());
+        let look = estate::look(&session, scope, &self.plan, None, &recorder);
+        let seen = stage.world.block_on(look)?;
+        let feed = Feed::of(&self.plan, &seen, self.active.clone(), stage.world.now());
+        let scenario = self.args.scenario.as_deref().unwrap_or("region-lost");
+        let context = self.context.rehearsing(scenario);
+        let store = context.store()?;
+        self.over(
+            (&context, &store),
+            Intent::Failover,
+            Drilled { feed: Some(&feed), ..Drilled::default() },
+            None,
+        )
+    }
+
+    /// A copy of each database is made, checked and removed. What a drill before left is taken away first.
+    fn isolated(&self) -> Result<Vec<Ending>, CliError> {
+        if !self.args.how.dry_run && self.context.scenario()?.is_none() {
+            self.reap()?;
+        }
+        let stores = self.plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
+        let components: Vec<_> = match &self.args.component {
+            Some(named) => vec![ComponentName::new(&**named)],
+            None => stores.collect(),
+        };
+        if components.is_empty() {
+            return Err(CliError::usage_fix(
+                format!("plan {} has no database: there is nothing to copy", self.plan.name),
+                "--mode rehearsal, or --mode live",
+            ));
+        }
+        let mut told = Vec::new();
+        for component in components {
+            let asked = restore::Asked::of(component.as_str(), &self.args.point, Some(Drill::Isolated))?;
+            told.push(self.one(Intent::Drill, Drilled::default(), Some(&asked))?);
+            if self.interrupts.count() > 0 {
+                break;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Calls off the isolated drills that nobody drives any more: their copies go, with proof.
+    fn reap(&self) -> Result<(), CliError> {
+        let folder = Context::lock_folder(&self.store);
+        let left = |state: &RunState| {
+            state.created.plan == self.plan.name
+                && state.created.world == WorldKind::Live
+                && state.runbook.intent == Intent::Drill
+                && !state.finished()
+                && !RunLock::is_held(&folder, &state.created.run)
+        };
+        for state in status::states(&self.store)?.into_iter().filter(left) {
+            let run = &state.created.run;
+            self.printer.note(&format!("run {run} was left in the middle: its copy is removed first"));
+            runs::call_off(&self.context, self.printer, &self.store, run, "left in the middle of a drill")?;
+        }
+        Ok(())
+    }
+}

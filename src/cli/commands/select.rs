@@ -1,0 +1,129 @@
+//! Which plans a command means, and where they are active.
+
+use std::collections::BTreeMap;
+
+use super::stage::Stage;
+use super::start::Starting;
+use crate::adapters::sandbox;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::estate;
+use crate::executor::Patience;
+use crate::inventory::active;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::SiteName;
+use crate::plan::Plan;
+use crate::probe::Recorder;
+
+impl Starting<'_> {
+    /// The plans that are meant, those that are needed first in front.
+    ///
+    /// # Errors
+    /// If none is, or nobody can tell which.
+    pub fn select(&self) -> Result<Vec<Plan>, CliError> {
+        let mut plans = self.context.plans(&self.args.plans, self.printer)?;
+        if let Some(tier) = &self.args.tier {
+            plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
+            if plans.is_empty() {
+                return Err(CliError::usage_fix(
+                    format!("no plan has tier `{tier}`"),
+                    "drctl status lists the plans",
+                ));
+            }
+        } else if self.args.plans.is_empty() && !self.args.all {
+            plans = self.affected(plans)?;
+        }
+        let mut ordered: Vec<Plan> = Vec::new();
+        while !plans.is_empty() {
+            let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == *a));
+            let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
+                let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
+                CliError::usage_fix(
+                    format!("plans need each other first: {}", names.join(", ")),
+                    "remove one of their `after`",
+                )
+            })?;
+            ordered.push(plans.remove(next));
+        }
+        Ok(ordered)
+    }
+
+    /// Without names: the plans that are active in the site that is left.
+    fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
+        let to = SiteName::new(&*self.args.to);
+        let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
+        for plan in plans.into_iter().filter(|p| p.sites.contains_key(&to)) {
+            let site = match (&self.args.from, self.context.scenario()?) {
+                (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
+                // In a rehearsal every application is where the scenario begins.
+                (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
+                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?,
+            };
+            by_site.entry(site).or_default().push(plan);
+        }
+        if let Some(from) = &self.args.from {
+            by_site.retain(|site, _| site == from);
+        }
+        by_site.remove(to.as_str());
+        let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        match by_site.len() {
+            0 => Err(CliError::usage_fix(
+                format!("no plan is active in another site than {to}"),
+                "name the plans, or the site that is left with --from",
+            )),
+            1 => Ok(by_site.into_values().next().unwrap_or_default()),
+            _ => {
+                let list: Vec<_> =
+                    by_site.iter().map(|(site, plans)| format!("{site}: {}", names(plans))).collect();
+                Err(CliError::usage_fix(
+                    format!("plans are active in different sites: {}", list.join("; ")),
+                    "name the site that is left with --from, or the plans",
+                ))
+            }
+        }
+    }
+}
+
+/// Where a plan is active, by a look at everything.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub fn remembered_site(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    to: Option<&SiteName>,
+) -> Result<String, CliError> {
+    let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
+    let stage = Stage::live(&context.settings, place)?;
+    let (view, none) = (crate::executor::Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
+    let seen = stage.world.block_on(look)?;
+    let active = active::active_site(plan, &seen, stage.world.now());
+    Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
+}
+
+/// Where a plan is active: seen, or in a rehearsal where its scenario begins.
+///
+/// # Errors
+/// If nobody sees in which one site it is, with the flag that says so instead.
+pub fn active_site(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    flag: &str,
+) -> Result<SiteName, CliError> {
+    if let Some(scenario) = context.scenario()? {
+        return Ok(sandbox::active(plan, scenario.begins));
+    }
+    let site = SiteName::new(remembered_site(context, store, plan, None)?);
+    match plan.sites.contains_key(&site) {
+        true => Ok(site),
+        false => Err(CliError::usage_fix(
+            format!("nobody sees in which one site {} takes its writes", plan.name),
+            flag.to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,82 @@
+//! What a drill may not do, whatever happens: be more than its class says, or hurt users for longer than it has to.
+
+use super::state::{Mode, RunState, Turn};
+use crate::model::action::Action;
+use crate::model::event::{Outcome, What, WorldKind};
+use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
+use crate::model::time::Timestamp;
+use crate::model::waiver::Person;
+
+/// Why the way back of a live drill begins before its time was over.
+pub const CALLED_OFF: &str = "called off:";
+
+/// The end of a run of which nothing may be done: a tabletop drill, and a rehearsal that somebody took to the real world.
+pub fn only_read(state: &RunState) -> Option<What> {
+    let rehearsed_live =
+        state.runbook.drill == Some(Drill::Rehearsal) && state.created.world == WorldKind::Live;
+    let open = !matches!(state.mode, Mode::Finished(_));
+    (open && (state.runbook.drill == Some(Drill::Tabletop) || rehearsed_live))
+        .then_some(What::RunFinished { outcome: Outcome::Read })
+}
+
+/// What the abort condition of a live drill says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// Everything is taken back, for this reason.
+    Now(String),
+    /// It will be then, unless users are served before.
+    At(Timestamp),
+}
+
+/// Whether a live drill that can still be taken back has to be: users fail although it did not touch them yet, or they fail for longer
+/// than was promised. After the point of no return the way on is the shorter one.
+pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
+    if state.runbook.drill != Some(Drill::Live) || state.mode != Mode::Running || state.past_return() {
+        return None;
+    }
+    let (probe, since) = failing(state)?;
+    if !felt(state) {
+        return Some(Abort::Now(format!("{probe} fails since {since}, and the drill has not touched users")));
+    }
+    let most = state.runbook.objectives.rto_ms;
+    let due = since + most;
+    Some(match now >= due {
+        true => Abort::Now(format!("{probe} fails since {since}: longer than the objective, {most}")),
+        false => Abort::At(due),
+    })
+}
+
+/// The event that takes a live drill back.
+pub fn call_off(why: &str) -> What {
+    let who = Person::claimed("the drill's abort condition".to_owned());
+    What::CancelRequested { who, reason: why.to_owned(), displaced_by: None }
+}
+
+/// Why a live drill does not stay where it is any longer: users fail there.
+pub fn cut_short(state: &RunState, i: usize) -> Option<String> {
+    let stays = state.runbook.drill == Some(Drill::Live) && state.step(i).phase == Phase::Watch;
+    let (probe, since) = stays.then(|| failing(state))??;
+    Some(format!("{CALLED_OFF} {probe} fails since {since}"))
+}
+
+/// Whether anything was begun that users feel.
+fn felt(state: &RunState) -> bool {
+    // TTLs are lowered beforehand, and nobody feels that.
+    let feels = |step: &Step| match &step.action {
+        Action::Fence(_) | Action::Promote { .. } | Action::Signal(_) | Action::Route(_) => true,
+        Action::Switch(_) => step.phase != Phase::Preflight,
+        _ => false,
+    };
+    let begun = |i: usize| state.work(i).attempts > 0 || state.work(i).status.in_flight();
+    (0..state.steps.len()).any(|i| feels(state.step(i)) && begun(i))
+}
+
+/// The probe of users that fails for the longest time.
+fn failing(state: &RunState) -> Option<(String, Timestamp)> {
+    let users = |p: &&Probe| p.role != ProbeRole::Site;
+    let bad = |p: &Probe| {
+        let turn: &Turn = state.turns.get(&p.key())?.last()?;
+        (!turn.good).then(|| (p.key(), turn.since))
+    };
+    state.runbook.probes.iter().filter(users).filter_map(bad).min_by_key(|(_, since)| *since)
+}

@@ -1,0 +1,261 @@
+//! Drills: what only is read stays undone, what moves users is called off when they fail, and every one says what it is.
+
+use drctl::adapters::sandbox::Feed;
+use drctl::inventory::{Estate, targets};
+use drctl::model::event::{Event, Outcome, What, WorldKind};
+use drctl::model::ids::SiteName;
+use drctl::model::runbook::{Drill, Intent};
+use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
+use drctl::run::state::Mode;
+use drctl::run::{Effect, RunState, decide};
+use serde_json::{Value, json};
+
+use crate::cli::Folder;
+use crate::clocks::after;
+use crate::resume::events;
+use crate::rig::{BEGAN, Rehearsed, Rig, truststream};
+use crate::shop::until;
+
+fn live() -> Rig {
+    let rig = Rig::new(truststream(), "calm", 1);
+    Rig { intent: Intent::Switchover, drill: Some(Drill::Live), ..rig }
+}
+
+fn rehearsed(rig: &Rig) -> Rehearsed {
+    rig.rehearse().unwrap_or_else(|refusals| panic!("{refusals:#?}"))
+}
+
+/// Exit code, document and words.
+fn drill(folder: &Folder, args: &[&str]) -> (i32, Value, String) {
+    let (code, out, err) = folder.run(&[&["drill", "truststream", "--output", "json"], args].concat());
+    (code, serde_json::from_str(&out).unwrap_or_default(), err)
+}
+
+/// Not even by a process that takes it up: a tabletop drill that died between its first event and its last is no failover.
+#[test]
+fn nothing_of_a_tabletop_drill_is_ever_done() {
+    let rig = Rig { drill: Some(Drill::Tabletop), ..Rig::new(truststream(), "calm", 1) };
+    let whole = rehearsed(&rig);
+    assert_eq!(whole.ended.state.mode, Mode::Finished(Outcome::Read));
+    let all = events(&whole);
+    assert!(all.iter().all(|e| !matches!(e.what, What::CallIntended { .. } | What::StepStarted { .. })));
+    let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Read }]);
+    for n in 1..all.len() {
+        let state = RunState::fold(&all[..n]).unwrap();
+        assert_eq!(decide(&state, state.last_at), std::slice::from_ref(&over), "after {n} events");
+    }
+    // A rehearsal that somebody carries to the real world ends there, too; in its sandbox it goes on.
+    let rig = Rig { drill: Some(Drill::Rehearsal), ..Rig::new(truststream(), "region-lost", 1) };
+    let mut begun = events(&rehearsed(&rig))[..3].to_vec();
+    let goes_on = |events: &[Event]| {
+        let state = RunState::fold(events).unwrap();
+        decide(&state, state.last_at) != [over.clone()]
+    };
+    assert!(goes_on(&begun));
+    let What::RunCreated(created) = &mut begun[0].what else { panic!("{begun:#?}") };
+    created.world = WorldKind::Live;
+    assert!(!goes_on(&begun));
+}
+
+fn fails(whole: &Rehearsed) -> What {
+    let good = |e: &&Event| matches!(&e.what, What::ProbeTurned { probe, .. } if probe == "public");
+    let first = events(whole).into_iter().find(|e| good(&e)).unwrap();
+    let What::ProbeTurned { probe, detail, .. } = first.what else { unreachable!() };
+    What::ProbeTurned { probe, good: false, since: BEGAN + Dur::mins(5), last_other: None, detail }
+}
+
+fn called_off(state: &RunState) -> Option<String> {
+    decide(state, state.last_at).into_iter().find_map(|effect| match effect {
+        Effect::Record(events) => events.into_iter().find_map(|what| match what {
+            What::CancelRequested { reason, .. } => Some(reason),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_live_drill_is_called_off_while_it_can_be() {
+    let whole = rehearsed(&live());
+    let all = events(&whole);
+    let bad = fails(&whole);
+    // Before anything was done that users feel: at once.
+    let (n, _) =
+        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    let state = after(&all[..n], vec![(Dur::secs(1), bad.clone())]);
+    assert!(called_off(&state).unwrap().contains("has not touched users"), "{:?}", called_off(&state));
+    // While its own fence keeps users out: not before the objective has passed, and then at once.
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "fence.db.sql"),
+    );
+    let since = all[n - 1].at;
+    let What::ProbeTurned { probe, detail, .. } = bad else { unreachable!() };
+    let bad = What::ProbeTurned { probe, good: false, since, last_other: None, detail };
+    let early = after(&all[..n], vec![(Dur::secs(10), bad.clone())]);
+    assert_eq!(called_off(&early), None);
+    let due = since + early.runbook.objectives.rto_ms;
+    assert!(decide(&early, early.last_at).contains(&Effect::WakeAt(due)), "nothing wakes it at {due}");
+    let late = after(&all[..n], vec![(early.runbook.objectives.rto_ms, bad.clone())]);
+    assert!(called_off(&late).unwrap().contains("longer than the objective"), "{:?}", called_off(&late));
+    // After the point of no return the way on is the shorter one.
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"),
+    );
+    let promoting = after(&all[..n], vec![(Dur::mins(60), bad.clone())]);
+    assert_eq!(called_off(&promoting), None);
+    // Who is no drill is never called off.
+    let rig = Rig { drill: None, ..live() };
+    let plain = rehearsed(&rig);
+    let (n, _) =
+        until(&plain, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    assert_eq!(called_off(&after(&events(&plain)[..n], vec![(Dur::mins(60), bad)])), None);
+}
+
+#[test]
+fn a_live_drill_stays_no_longer_where_users_fail() {
+    let whole = rehearsed(&live());
+    let (n, _) = until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "watch"));
+    let state = after(&events(&whole)[..n], vec![(Dur::secs(1), fails(&whole))]);
+    let left = |effect: &Effect| {
+        match effect {
+        Effect::Record(events) => events.iter().any(|what| {
+            matches!(what, What::StepSkipped { step, reason, .. } if step.as_str() == "watch" && reason.starts_with("called off: public fails"))
+        }),
+        _ => false,
+    }
+    };
+    assert!(decide(&state, state.last_at).iter().any(left));
+    let served = RunState::fold(&events(&whole)[..n]).unwrap();
+    assert!(!decide(&served, served.last_at).iter().any(left));
+}
+
+/// Users that fail already are not moved for practice, and nobody is moved whom nobody watches.
+#[test]
+fn a_live_drill_needs_users_that_are_served() {
+    let facts = |rig: &Rig| {
+        let refusals = rig.rehearse().map(|_| ()).unwrap_err();
+        assert!(refusals.iter().all(|r| r.rule == Rule::NotRecoverable), "{refusals:#?}");
+        refusals.into_iter().map(|r| r.facts).collect::<Vec<_>>().join("; ")
+    };
+    let mut unwatched = live();
+    unwatched.plan.probes.clear();
+    assert!(facts(&unwatched).contains("nothing would call the drill off"));
+    let lost = Rig { scenario: Rig::new(truststream(), "region-slow", 1).scenario, ..live() };
+    assert!(facts(&lost).contains("public is bad: users fail already"), "{}", facts(&lost));
+}
+
+#[test]
+fn there_and_back_and_every_word_says_that_it_was_a_drill() {
+    let folder = Folder::with_plans();
+    let (code, document, words) = drill(&folder, &["--mode", "live", "--sandbox", "--yes", "--hold", "5m"]);
+    let [there, back] = document["runs"].as_array().unwrap().as_slice() else { panic!("{document:#}") };
+    assert_eq!(code, 0, "{document:#}\n{words}");
+    for (run, from, to) in [(there, "us-west-2", "us-east-1"), (back, "us-east-1", "us-west-2")] {
+        assert_eq!((&run["drill"], &run["intent"]), (&json!("live"), &json!("switchover")), "{run:#}");
+        assert_eq!((&run["from"], &run["to"]), (&json!(from), &json!(to)));
+        assert_eq!(run["rpo"]["achieved_s"], 0.0, "{run:#}");
+        // Held against what happened in this half alone.
+        assert_eq!(
+            (&run["truth"]["lost_s"]["db"], &run["truth"]["two_primaries_s"]),
+            (&json!(0.0), &json!(0.0))
+        );
+        let failed = run["truth"]["users_failed_as_sampled_s"].as_f64().unwrap();
+        assert!(failed > 0.0 && run["rto"]["achieved_s"].as_f64().unwrap() >= failed, "{run:#}");
+        assert!(run["run_id"].as_str().unwrap().contains("drill-live"), "{run:#}");
+        let watch = run["steps"].as_array().unwrap().iter().find(|s| s["id"] == "watch").unwrap();
+        let held = if to == "us-east-1" { "watch for 5m" } else { "watch for 2h" };
+        assert_eq!(watch["action"], held, "{watch:#}");
+    }
+    assert_eq!((&back["returns"], &there["returns"]), (&there["run_id"], &Value::Null));
+    let run = back["run_id"].as_str().unwrap();
+    let report = folder.ok(&["report", "run", run, "--sandbox"]);
+    assert!(report.starts_with("# Live drill (switchover) of truststream"), "{report}");
+    assert!(report.contains("**A drill, class live**") && report.contains("The way back of run"), "{report}");
+    let listed = folder.ok(&["runs", "list", "--sandbox"]);
+    assert!(listed.lines().all(|l| l.contains("live drill recovered")), "{listed}");
+    let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
+    assert!(shown.contains("live drill (switchover) of truststream, us-east-1 -> us-west-2"), "{shown}");
+}
+
+#[test]
+fn the_other_kinds_say_what_they_are() {
+    let folder = Folder::with_plans();
+    let (code, read, words) = drill(&folder, &["--sandbox"]);
+    assert_eq!(
+        (code, &read["drill"], &read["outcome"]),
+        (0, &json!("tabletop"), &json!("read")),
+        "{read:#}\n{words}"
+    );
+    assert!(read["steps"].as_array().unwrap().iter().all(|s| s["state"] == "pending"), "{read:#}");
+    let human = folder.ok(&["drill", "truststream", "--sandbox"]);
+    assert!(human.contains("tabletop: the runbook was computed and read; nothing was done"), "{human}");
+    let (code, copied, words) = drill(&folder, &["--mode", "isolated", "--sandbox"]);
+    assert_eq!(
+        (code, &copied["outcome"], &copied["drill"]),
+        (0, &json!("passed"), &json!("isolated")),
+        "{copied:#}\n{words}"
+    );
+    // In the recovery site, and not where production is.
+    let gone = copied["restored"][0]["destroyed"]["folder"].as_str().unwrap();
+    assert!(gone.contains("copy-of-truststream-replica-1") && gone.contains("us-east-1"), "{gone}");
+    for (args, words) in [
+        (vec!["--hold", "5m"], "--hold means nothing here"),
+        (vec!["--mode", "live", "--scenario", "chaos"], "--scenario means nothing here"),
+        (vec!["--component", "db"], "--mode isolated"),
+        (vec!["--mode", "rehearsal", "--to-time", "5m ago"], "--mode isolated"),
+        (vec!["--to", "us-west-2"], "cannot be recovered to `us-west-2`"),
+    ] {
+        let (code, said, _) = drill(&folder, &[&args[..], &["--sandbox"]].concat());
+        let said = said.to_string();
+        assert!(code == 2 && said.contains(words), "{args:?}: {code} {said}");
+    }
+}
+
+/// What was observed of an estate in which nothing is wrong but what the scenario says.
+fn observed(scenario: &str) -> (Estate, SiteName) {
+    let rig = Rig::new(truststream(), scenario, 7);
+    let mut estate = Estate::default();
+    let targets = targets::of_plan(&rig.plan, None);
+    for (target, seen) in rig.looked_at(&targets) {
+        estate.add(&target, seen, None);
+    }
+    let away = scenario == "away";
+    (estate, SiteName::new(if away { "us-east-1" } else { "us-west-2" }))
+}
+
+/// The same outage ends otherwise where something else was observed.
+#[test]
+fn a_rehearsal_begins_with_what_was_observed() {
+    let plan = truststream();
+    let of = |scenario: &str| {
+        let (seen, active) = observed(scenario);
+        Feed::of(&plan, &seen, active, BEGAN)
+    };
+    let run = |feed: Feed, to: &str| {
+        let rig = Rig::new(truststream(), "region-lost", 3);
+        let to = Some(SiteName::new(to));
+        Rig { drill: Some(Drill::Rehearsal), from: Some(feed.active.clone()), feed: Some(feed), to, ..rig }
+            .rehearse()
+    };
+    let well = run(of("region-lost"), "us-east-1").unwrap();
+    assert_eq!(well.ended.state.mode, Mode::Finished(Outcome::Recovered));
+    // A replica that was eight minutes behind loses eight minutes.
+    let refused = run(of("replica-lagging"), "us-east-1");
+    let lost = match &refused {
+        Err(refusals) => format!("{refusals:?}"),
+        Ok(done) => format!("{:?}", done.ended.stop),
+    };
+    assert!(lost.contains("8m") || lost.contains("ExposureAboveRpo"), "{lost}");
+    assert!(!format!("{:?}", well.ended.stop).contains("exposure"), "{:?}", well.ended.stop);
+    // Where the application is away from home, that is what is lost, and home is recovered to.
+    let back = run(of("away"), "us-west-2").unwrap();
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Recovered));
+    assert_eq!(back.ended.state.runbook.from, Some(SiteName::new("us-east-1")));
+    assert_eq!(back.truth.two_primaries_ms, Dur::ZERO);
+    // A later process finds the same estate.
+    let feed = of("replica-lagging");
+    assert_eq!(Feed::kept(&[(BEGAN, b"{}".to_vec()), (BEGAN, feed.bytes())]), Some(feed));
+}
