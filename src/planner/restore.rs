@@ -214,7 +214,9 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
             of.db.id
         ));
     }
-    let but = if of.instance().is_some() { "" } else { " but one empty transaction" };
+    let seen = draft.input.estate.now(&Target::Database(of.db.clone())).and_then(Observation::state);
+    let replica = matches!(seen, Some(State::Database(d)) if d.is_replica());
+    let but = if of.instance().is_some() || replica { "" } else { " but one empty transaction" };
     draft.notes.push(format!(
         "an isolated drill: nothing of {} changes{but}, and the copy is removed at the end",
         of.db.id

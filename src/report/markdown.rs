@@ -23,7 +23,9 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s }} s: {{ 'met' if r.rto.met else 'NOT PROVEN' }} |
 | Recovery point | {{ r.rpo.text }}; objective {{ r.rpo.objective_s }} s: {{ 'met' if r.rpo.met else 'NOT PROVEN' }} |
 | Fence | {{ r.fence.state }} |
-{% if r.error %}
+{% if r.cancelled %}
+**Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason | cell }}
+{% endif %}{% if r.error %}
 **Not over:** {{ r.error.hint }}
 {% endif %}
 ## Clocks

@@ -35,6 +35,9 @@ pub struct RunReport {
     /// How far it goes, if it is a drill: `tabletop`, `rehearsal`, `isolated` or `live`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// Who called it off, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<Cancelled>,
     /// The first half of a live drill, whose way back this is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returns: Option<RunId>,
@@ -195,6 +198,15 @@ pub struct StepReport {
     pub reason: Option<String>,
 }
 
+/// Who called a run off.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Cancelled {
+    /// Who.
+    pub who: Person,
+    /// Why.
+    pub reason: String,
+}
+
 /// Why a run is not over.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportError {
@@ -215,6 +227,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         plan: runbook.plan.to_string(),
         intent: runbook.intent.to_string(),
         drill: runbook.drill,
+        cancelled: state
+            .cancelled_by
+            .as_ref()
+            .map(|(who, reason)| Cancelled { who: who.clone(), reason: reason.clone() }),
         returns: state.created.returns.clone(),
         from: runbook.from.as_ref().map(ToString::to_string),
         to: runbook.to.to_string(),

@@ -118,8 +118,9 @@ impl RunState {
                 self.retry_undo();
                 self.place_all();
             }
-            What::CancelRequested { displaced_by, .. } => {
+            What::CancelRequested { displaced_by, who, reason } => {
                 self.control(Mode::Cancelling, "cancel_requested")?;
+                self.cancelled_by = Some((who.clone(), reason.clone()));
                 self.cancelled_at = Some(at);
                 self.displaced |= displaced_by.is_some();
                 self.retry_undo();

@@ -269,6 +269,8 @@ pub struct RunState {
     pub clock_jumped: bool,
     /// When it was cancelled, or its unwinding last taken up again.
     pub cancelled_at: Option<Timestamp>,
+    /// Who asked for that last, and why.
+    pub cancelled_by: Option<(Person, String)>,
     /// True once a person who cancelled it saw that somebody else holds its guard.
     pub displaced: bool,
     /// Why the last process stopped, if it said so.
@@ -344,6 +346,7 @@ impl RunState {
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
             cancelled_at: None,
+            cancelled_by: None,
             displaced: false,
             halted: None,
             finished_at: None,

@@ -122,6 +122,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if let Some(drill) = report.drill {
         p.line(&format!("  drill    {drill}: {}", drill.means()));
     }
+    if let Some(off) = &report.cancelled {
+        p.line(&format!("  cancel   by {}: {}", off.who, off.reason));
+    }
     if let Some(first) = &report.returns {
         p.line(&format!("  back     the way back of run {first}"));
     }

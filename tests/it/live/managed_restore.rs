@@ -46,12 +46,17 @@ impl World {
         self.drctl(&[&command, args].concat())
     }
 
+    fn drill(&self, args: &[&str]) -> (i32, Value, String) {
+        let command = ["drill", "shop", "--mode", "isolated", "--component", "db", "--to", "west"];
+        self.drctl(&[&command, args].concat())
+    }
+
     /// Waits until RDS says that it can be restored to a time. Answers what it refused before that.
     fn restorable(&self, to: &str) {
         let end = Instant::now() + Duration::from_secs(90);
         loop {
             self.ask("west", "SELECT pg_switch_wal()");
-            let (code, document, words) = self.restore(&["--to-time", to, "--drill", "--dry-run"]);
+            let (code, document, words) = self.drill(&["--to-time", to, "--dry-run"]);
             if code == 0 {
                 return;
             }
@@ -155,7 +160,7 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     let to = world.clock();
     world.restorable(&to);
     let before = world.instances();
-    let (code, report, words) = world.restore(&["--to-time", &to, "--drill"]);
+    let (code, report, words) = world.drill(&["--to-time", &to]);
     assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
     assert_eq!(world.instances(), before);
     let found = report["restored"][0].clone();
@@ -176,12 +181,27 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     let read: u64 = rows.split(' ').next().unwrap().parse().unwrap();
     assert!(read >= at_least, "{rows}, and there were {at_least}");
 
+    // One that was killed left its copy: the next one takes it away before it makes its own.
+    let mut killed = world
+        .command(&["drill", "shop", "--mode", "isolated", "--to", "west", "--to-time", &to])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    super::until("a copy is being made", || world.instances().len() > before.len());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let (code, after, words) = world.drill(&["--to-time", &to]);
+    assert_eq!((code, &after["outcome"]), (0, &"passed".into()), "{after:#}\n{words}");
+    assert!(words.contains("its copy is removed first"), "{words}");
+    assert_eq!(world.instances(), before, "{words}");
+
     // Of a snapshot, by its name; one that there is none of is refused with those that there are.
-    let (code, refused, _) = world.restore(&["--snapshot", "nope", "--drill"]);
+    let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
     let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
     let snapshot = facts.split("there are: ").nth(1).and_then(|s| s.split(", ").next()).unwrap().to_owned();
     assert_eq!(code, 3, "{facts}");
-    let (code, drilled, words) = world.restore(&["--snapshot", &snapshot, "--drill"]);
+    let (code, drilled, words) = world.drill(&["--snapshot", &snapshot]);
     // It is from before the administrator might read the table: what cannot be checked does not pass.
     assert!(code == 1 && drilled.to_string().contains("permission denied"), "{code} {drilled:#}\n{words}");
     assert_eq!(world.instances(), before, "a drill that failed left its copy");

@@ -6,6 +6,8 @@
 mod aurora;
 mod controls;
 mod dark;
+#[cfg(feature = "postgres")]
+mod drills;
 mod faults;
 mod fleet;
 mod independence;

@@ -13,23 +13,25 @@ use serde_json::Value;
 use super::postgres::Pair;
 use super::until;
 
-struct World {
-    pair: Pair,
-    folder: tempfile::TempDir,
+pub struct World {
+    pub pair: Pair,
+    pub folder: tempfile::TempDir,
     app: TcpListener,
     stop: AtomicBool,
+    /// The application fails, whatever the servers do.
+    pub sick: AtomicBool,
 }
 
 /// What the client knows: numbers that were acknowledged, and the longest time without one.
-struct Truth {
-    acknowledged: Vec<(u64, Instant)>,
-    outage: Duration,
+pub struct Truth {
+    pub acknowledged: Vec<(u64, Instant)>,
+    pub outage: Duration,
 }
 
 const FAILOVER: &[&str] = &["failover", "--to", "east", "--yes", "--outage-began"];
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let pair = Pair::start();
         let hosts = ["p", "s"].map(|name| pair.host(name));
         Self::of(pair, hosts)
@@ -64,15 +66,15 @@ impl World {
         );
         std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
         std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
-        Self { pair, folder, app, stop: AtomicBool::new(false) }
+        Self { pair, folder, app, stop: AtomicBool::new(false), sick: AtomicBool::new(false) }
     }
 
-    fn run(&self, args: &[&str]) -> (i32, Value, String) {
+    pub fn run(&self, args: &[&str]) -> (i32, Value, String) {
         super::drctl(self.folder.path(), args)
     }
 
     /// Runs `work` while the client and the application write.
-    fn under_load<T>(&self, work: impl FnOnce() -> T) -> (T, Truth) {
+    pub fn under_load<T>(&self, work: impl FnOnce() -> T) -> (T, Truth) {
         std::thread::scope(|scope| {
             let client = scope.spawn(|| self.client());
             scope.spawn(|| self.serve());
@@ -87,7 +89,7 @@ impl World {
     }
 
     /// As a client with both servers in its connection string finds the one that takes writes.
-    fn write(&self, n: u64) -> bool {
+    pub fn write(&self, n: u64) -> bool {
         self.pair.write_anywhere("app", &format!("INSERT INTO ledger VALUES ({n})"))
     }
 
@@ -114,13 +116,14 @@ impl World {
             }
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 1024]);
-            let status = if self.write(0) { "200 OK" } else { "503 Service Unavailable" };
+            let well = !self.sick.load(Ordering::SeqCst) && self.write(0);
+            let status = if well { "200 OK" } else { "503 Service Unavailable" };
             let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         }
     }
 
     /// When the client was told that rows are safe that a server does not have.
-    fn missing(&self, truth: &Truth, port: u16) -> Vec<Instant> {
+    pub fn missing(&self, truth: &Truth, port: u16) -> Vec<Instant> {
         let kept = self.pair.query(port, "SELECT string_agg(n::text, ' ') FROM ledger WHERE n > 0");
         let kept: std::collections::BTreeSet<u64> = kept.split(' ').filter_map(|n| n.parse().ok()).collect();
         truth.acknowledged.iter().filter(|(n, _)| !kept.contains(n)).map(|(_, at)| *at).collect()
@@ -329,7 +332,7 @@ fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
 
 impl World {
     /// A move that stops there, until the file is written.
-    fn stops(&self, before: &str) -> PathBuf {
+    pub fn stops(&self, before: &str) -> PathBuf {
         let (file, go) = (self.folder.path().join("plans/orders.yaml"), self.folder.path().join("go"));
         let plan = std::fs::read_to_string(&file).unwrap();
         let hook = format!(

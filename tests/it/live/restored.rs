@@ -50,7 +50,7 @@ impl World {
         let plan = format!(
             "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify:\n      sql_write: {{table: drctl_canary}}\n      invariants: [{{name: words, sql: \"SELECT count(*) FROM ledger\", at_least: {least}}}]\n      rows: [ledger]\n",
             at(self.pair.primary, &self.pair.host_with_backups("p", ARCHIVE)),
-            at(self.pair.standby, &self.pair.host("s")),
+            at(self.pair.standby, &self.pair.host_with_backups("s", ARCHIVE)),
         );
         write("plans/orders.yaml", &plan);
     }
@@ -62,6 +62,10 @@ impl World {
     fn restore(&self, to: &str, more: &[&str]) -> (i32, Value, String) {
         let command = ["restore", "orders", "--component", "db", "--to-time", to, "--yes"];
         self.run(&[&command, more].concat())
+    }
+
+    fn drill(&self, args: &[&str]) -> (i32, Value, String) {
+        self.run(&[&["drill", "orders", "--mode", "isolated"], args].concat())
     }
 
     /// A marked transaction of the application, and the server's clock right after it.
@@ -193,8 +197,7 @@ fn a_drill_proves_that_its_copy_is_gone() {
     let world = World::new();
     let to = world.marked();
     let before = world.untouched();
-    let (code, report, words) =
-        world.run(&["restore", "orders", "--component", "db", "--to-time", &to, "--drill"]);
+    let (code, report, words) = world.drill(&["--to", "west", "--to-time", &to]);
     assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
     let gone = &report["restored"][0]["destroyed"];
     assert!(
@@ -204,8 +207,7 @@ fn a_drill_proves_that_its_copy_is_gone() {
     assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before.clone(), 0));
     // One that fails says so, and leaves nothing either.
     world.pair.damage_archive(ARCHIVE);
-    let (code, report, words) =
-        world.run(&["restore", "orders", "--component", "db", "--to-time", &to, "--drill"]);
+    let (code, report, words) = world.drill(&["--to", "west", "--to-time", &to]);
     assert_eq!((code, &report["outcome"]), (1, &"failed".into()), "{report:#}\n{words}");
     assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before, 0));
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
@@ -217,6 +219,52 @@ fn a_drill_proves_that_its_copy_is_gone() {
             && advice.iter().all(|a| a["why"].as_str().unwrap().contains("max_slot_wal_keep_size")),
         "{advice:#?}"
     );
+}
+
+/// In the recovery site, beside the standby: production is not even asked. What a drill that was killed left goes first.
+#[test]
+fn a_drill_in_the_recovery_site_goes_by_its_standby_and_removes_what_another_left() {
+    let world = World::new();
+    let to = world.marked();
+    super::until("the standby has it", || world.words(world.pair.standby).contains("second"));
+    let before = world.untouched();
+    let last = "SELECT txid_current()";
+    let first: u64 = world.pair.query(world.pair.primary, last).parse().unwrap();
+    let plan = world.folder.path().join("plans/orders.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replace("fetch: 'cp", "fetch: 'sleep 7200; cp")).unwrap();
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_drctl"))
+        .args(["drill", "orders", "--mode", "isolated", "--to-time", &to])
+        .current_dir(world.folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    super::until("it fetches", || world.pair.kept("s.restored-") == 1);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    std::fs::write(&plan, text).unwrap();
+    let stray = world.pair.beside("s.restored-0123");
+    let (code, report, words) = world.drill(&["--to-time", &to]);
+    assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
+    assert_eq!(
+        (&report["from"], &report["to"], &report["drill"]),
+        (&"east".into(), &"east".into(), &"isolated".into())
+    );
+    let found = &report["restored"][0];
+    assert!(found["destroyed"]["files"].as_u64().unwrap() > 500, "{found:#}");
+    assert!(found["next_commit"].as_str() > found["last_commit"].as_str(), "{found:#}");
+    assert!(words.contains("was left in the middle: its copy is removed first"), "{words}");
+    // What nobody here made is named, and left.
+    assert!(report["notes"].to_string().contains("s.restored-0123"), "{report:#}");
+    assert!(std::path::Path::new(&stray).exists() && world.pair.kept("s.restored-") == 1);
+    let (_, listed, _) = world.run(&["runs", "list"]);
+    let outcomes: Vec<_> = listed["runs"].as_array().unwrap().iter().map(|r| r["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["cancelled", "passed"]);
+    // Not one transaction on the primary: this look's own comes right after the last.
+    let then: u64 = world.pair.query(world.pair.primary, last).parse().unwrap();
+    assert_eq!((then, world.untouched()), (first + 1, before));
+    assert_eq!(world.pair.query(world.pair.standby, "SELECT pg_is_in_recovery()"), "t");
 }
 
 #[test]

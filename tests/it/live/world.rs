@@ -172,8 +172,10 @@ impl World {
         counts["calls"].as_array().unwrap().iter().filter(of_this).filter_map(|c| c["calls"].as_u64()).sum()
     }
 
-    pub(super) fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
-        let output = Command::new(script("in"))
+    /// drctl in the recovery region.
+    pub(super) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(script("in"));
+        command
             .arg(self.folder.path())
             .args(["east", env!("CARGO_BIN_EXE_drctl")])
             .args(args)
@@ -184,9 +186,12 @@ impl World {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_ENDPOINT_URL")
             .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(super) fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
+        let output = self.command(args).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
         (output.status.code().unwrap_or(-1), value, words)

@@ -40,6 +40,8 @@ field() { sed -n "s/^$2	//p" "$state.$1" 2>/dev/null | tail -n 1 | cut -f1; }
 control() { pg_controldata "$1" 2>/dev/null | sed -n "s/^$2: *//p"; }
 running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
+# How far the live server's log goes; a standby's, as far as it has replayed it.
+end_of_log() { ask 'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END' 2>/dev/null; }
 # Runs a text of the plan, which stands in no list of processes.
 by_sh() { DRCTL_TEXT=$1 sh -c 'eval "$DRCTL_TEXT"'; }
 # A server that is started keeps neither our lock nor our password.

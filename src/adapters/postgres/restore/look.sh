@@ -117,10 +117,10 @@ leads_there() {
 }
 in_log() { obtain "$(named "$timeline" "$1")" && rm -f "$probe/$(named "$timeline" "$1")"; }
 
-# Nothing ends a recovery at a time but a commit after it, so an idle server is given one.
+# Nothing ends a recovery at a time but a commit after it, so an idle server is given one. A standby gets what its primary commits.
 mark() {
-  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || { live_end=$(control "$DATA" 'Latest checkpoint location'); return 0; }
-  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || fail "the live server is a standby"
+  live_end=$(end_of_log) || { live_end=$(control "$DATA" 'Latest checkpoint location'); return 0; }
+  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || return 0
   now=$(sortable "$(ask "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")")
   less "$target" "$now" || fail "$TIME is in the future: the live server's clock says $now UTC"
   ask 'SELECT txid_current()' >/dev/null || fail "the login may not even take a transaction number"
@@ -144,7 +144,7 @@ where_to() {
 
 look() {
   where_to
-  live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
+  live_end=$(end_of_log) || live_end=$(control "$DATA" 'Latest checkpoint location')
   choose_timeline
   backups
   while read -r name started ended bytes first; do fact backup "$name" "$started" "$ended" "$bytes" "${first:-}"; done <"$state.list"

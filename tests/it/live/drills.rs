@@ -1,0 +1,185 @@
+//! Drills on real servers: users are moved and brought back, and what dies in between is not forgotten.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::own_servers::World;
+
+const LIVE: &[&str] = &["drill", "orders", "--mode", "live", "--yes"];
+
+impl World {
+    fn roles(&self) -> [String; 2] {
+        [self.pair.primary, self.pair.standby].map(|port| self.pair.query(port, "SELECT pg_is_in_recovery()"))
+    }
+
+    fn status(&self) -> Value {
+        let (code, status, words) = self.run(&["status"]);
+        assert_eq!(code, 0, "{status:#}\n{words}");
+        status["plans"][0].clone()
+    }
+
+    fn add(&self, more: &str) {
+        let file = self.folder.path().join("plans/orders.yaml");
+        let plan = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, plan + more).unwrap();
+    }
+}
+
+const AT_HOME: [&str; 2] = ["f", "t"];
+
+#[test]
+fn a_live_drill_moves_users_there_and_back_without_a_lost_row() {
+    let world = World::new();
+    let plan = std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap();
+    let ((code, told, words), truth) = world.under_load(|| world.run(&[LIVE, &["--hold", "3s"]].concat()));
+    let [there, back] = told["runs"].as_array().unwrap().as_slice() else { panic!("{told:#}\n{words}") };
+    assert_eq!(code, 0, "{told:#}\n{words}");
+    let rto = |run: &Value| run["rto"]["achieved_s"].as_f64().unwrap();
+    for (run, to) in [(there, "east"), (back, "west")] {
+        assert_eq!(
+            (&run["outcome"], &run["to"], &run["drill"]),
+            (&json!("recovered"), &json!(to), &json!("live"))
+        );
+        assert_eq!(
+            (&run["rpo"]["basis"], &run["rpo"]["achieved_s"]),
+            (&json!("measured"), &json!(0.0)),
+            "{run:#}"
+        );
+    }
+    assert_eq!(back["returns"], there["run_id"], "{back:#}");
+    let lost = [world.pair.primary, world.pair.standby].map(|port| world.missing(&truth, port));
+    assert_eq!(lost, [Vec::<Instant>::new(), Vec::new()]);
+    assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
+    // No half was shorter for users than was reported, but for what a probe every second cannot see.
+    let longest = rto(there).max(rto(back));
+    assert!(longest + 4.0 >= truth.outage.as_secs_f64(), "{longest} s, and the client {:?}", truth.outage);
+    assert_eq!(world.roles(), AT_HOME);
+    let status = world.status();
+    assert_eq!(
+        (&status["protection"], &status["drill_halfway"]),
+        (&json!("protected"), &Value::Null),
+        "{status:#}"
+    );
+    assert_eq!(std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap(), plan);
+    eprintln!("live drill: RTO {} and {}", there["rto"]["text"], back["rto"]["text"]);
+}
+
+/// Killed when users were moved and nobody has begun to bring them back: the journal knows, and so does the next drill.
+#[test]
+fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
+    let world = World::new();
+    let ((first, halfway, again), truth) = world.under_load(|| {
+        let mut drill = Command::new(env!("CARGO_BIN_EXE_drctl"))
+            .args(LIVE)
+            .current_dir(world.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut first = Value::Null;
+        super::until("users are there", || {
+            first = world.run(&["runs", "list"]).1["runs"][0].clone();
+            first["outcome"] == "recovered"
+        });
+        drill.kill().unwrap();
+        drill.wait().unwrap();
+        assert_eq!(world.roles(), ["t", "f"], "killed too late");
+        let halfway = world.status();
+        (first, halfway, world.run(LIVE))
+    });
+    assert_eq!(halfway["drill_halfway"], first["run_id"], "{halfway:#}");
+    let (code, back, words) = again;
+    assert_eq!((code, &back["returns"]), (0, &first["run_id"]), "{back:#}\n{words}");
+    assert_eq!((&back["from"], &back["to"]), (&json!("east"), &json!("west")));
+    assert_eq!((world.roles(), &world.status()["drill_halfway"]), (AT_HOME.map(str::to_owned), &Value::Null));
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+    assert_eq!(world.run(&["audit", "verify"]).0, 0);
+}
+
+/// Writes had ended when a step failed: nobody has to decide anything, users write again where they were.
+#[test]
+fn a_live_drill_that_fails_is_taken_back_by_itself() {
+    let world = World::new();
+    world.stops("promote");
+    let ((code, told, words), truth) = world.under_load(|| world.run(LIVE));
+    assert_eq!(code, 1, "{told:#}\n{words}");
+    let (_, listed, _) = world.run(&["runs", "list"]);
+    let runs = listed["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), &runs[0]["outcome"]), (1, &json!("cancelled")), "{listed:#}\n{words}");
+    assert_eq!(world.roles(), AT_HOME);
+    assert!(world.write(1_000_000), "users are still kept out");
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+    assert_eq!(world.status()["drill_halfway"], Value::Null);
+}
+
+/// Users fail for a reason of their own before the drill has touched them: it goes no further.
+#[test]
+fn a_live_drill_is_called_off_when_users_fail() {
+    let world = World::new();
+    world.add(
+        "hooks:\n  - {at: before.fence, name: slow, step: {command: [sleep, \"9\"], idempotent: true}}\n",
+    );
+    let ((code, told, words), _) = world.under_load(|| {
+        std::thread::scope(|scope| {
+            let drill = scope.spawn(|| world.run(LIVE));
+            super::until("it has begun", || {
+                world.run(&["runs", "list"]).1["runs"][0]["outcome"] == "running"
+            });
+            world.sick.store(true, Ordering::SeqCst);
+            drill.join().unwrap()
+        })
+    });
+    assert_eq!((code, &told["outcome"]), (1, &json!("cancelled")), "{told:#}\n{words}");
+    let why = told["cancelled"]["reason"].as_str().unwrap();
+    assert!(why.contains("app fails since") && why.contains("has not touched users"), "{told:#}");
+    let fenced = told["steps"].as_array().unwrap().iter().find(|s| s["id"] == "fence.db.sql").unwrap();
+    assert_eq!(fenced["state"], "pending", "{told:#}");
+    assert!(world.roles() == AT_HOME && world.write(1_000_000));
+}
+
+/// The real servers are looked at and left alone; what is simulated begins as they are.
+#[test]
+fn a_rehearsal_and_a_tabletop_touch_no_server() {
+    let world = World::new();
+    let since =
+        |port| world.pair.query(port, "SELECT pg_postmaster_start_time() || ' ' || pg_is_in_recovery()");
+    let before = [since(world.pair.primary), since(world.pair.standby)];
+    let (code, read, words) = world.run(&["drill", "orders"]);
+    assert_eq!(
+        (code, &read["drill"], &read["outcome"]),
+        (0, &json!("tabletop"), &json!("read")),
+        "{read:#}\n{words}"
+    );
+    assert_eq!(
+        (&read["from"], &read["to"], &read["world"]),
+        (&json!("west"), &json!("east"), &json!("live"))
+    );
+    let (code, report, words) =
+        world.run(&["drill", "orders", "--mode", "rehearsal", "--scenario", "region-slow"]);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code} {report:#}\n{words}");
+    assert_eq!((&report["drill"], &report["world"]), (&json!("rehearsal"), &json!("sandbox")));
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("begins as ") && notes.contains("things were observed at"), "{notes}");
+    // Where nobody reaches the primary, the rehearsal is refused as the failover would be.
+    let (code, refused, _) = world.run(&["drill", "orders", "--mode", "rehearsal"]);
+    assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &json!("unfenced-promotion")), "{refused:#}");
+    // In which the primary is lost that is one: the rehearsal's own truth says so.
+    assert_eq!(report["truth"]["two_primaries_s"], 0.0);
+    assert_eq!([since(world.pair.primary), since(world.pair.standby)], before);
+    // Neither is a run that somebody could carry on, or that status would call the last failover.
+    let (_, listed, _) = world.run(&["runs", "list"]);
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed:#}");
+    let (code, over, _) = world.run(&["runs", "resume", read["run_id"].as_str().unwrap()]);
+    assert_eq!((code, &over["outcome"]), (0, &json!("read")), "{over:#}");
+    // The rehearsal is found again, as it began.
+    let run = report["run_id"].as_str().unwrap();
+    assert_eq!(
+        world.run(&["report", "run", run, "--format", "json", "--sandbox"]).1["run_id"],
+        report["run_id"]
+    );
+    let status = world.run(&["status", "--sandbox"]);
+    assert_eq!((status.0, &status.1["plans"][0]["active"]["site"]), (0, &json!("east")), "{:#}", status.1);
+}
