@@ -26,6 +26,8 @@ mod restored;
 #[cfg(feature = "postgres")]
 mod sql;
 #[cfg(feature = "postgres")]
+mod timings;
+#[cfg(feature = "postgres")]
 mod world;
 
 use std::net::SocketAddr;

@@ -1,0 +1,84 @@
+//! Whole failovers of real servers over real boundaries, one after the other, and where their time went.
+
+use std::collections::BTreeMap;
+
+use drctl::model::time::Timestamp;
+use serde_json::Value;
+
+use super::world::{WAIVE, World, now};
+
+/// Until when each part lasts: the step that ends it, by the beginning of its id.
+const PARTS: &[(&str, &str)] = &[
+    ("preflight, fence, loss and gates", "hold."),
+    ("promotion", "promote."),
+    ("users let in, a write that works", "verify."),
+    ("names changed", "switch."),
+];
+
+fn at(value: &Value) -> Option<i64> {
+    Timestamp::parse(value.as_str()?).ok().map(Timestamp::millis)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds of minutes")]
+fn millis(seconds: &Value) -> i64 {
+    (seconds.as_f64().unwrap() * 1_000.0).round() as i64
+}
+
+/// One failover of a region that is dark. Answers how long each part of it took, in milliseconds.
+fn failover() -> Vec<(&'static str, i64)> {
+    let world = World::new();
+    let client = world.client("fresh", 1);
+    client.writes_to("west");
+    assert_eq!(world.drctl(&["observe"]).0, 0);
+    let began = now();
+    world.run("fault", &["black-hole", "west"]);
+    let (code, report, words) = world.drctl(&[WAIVE, &["--outage-began", &began]].concat());
+    assert_eq!((code, &report["fence"]["state"]), (5, &"pending".into()), "{report:#}\n{words}");
+    client.writes_to("east");
+    let truth = world.truth("east", &[&client]);
+    let outage = &truth["clients"][0]["longest_outage"];
+    let good = at(&outage["first_good"]).unwrap();
+    let mut last = at(&outage["last_good"]).unwrap();
+    let mut parts = Vec::new();
+    let mut until = |what, end: i64| {
+        parts.push((what, end - last));
+        last = end;
+    };
+    until("noticed, looked at, planned", at(&report["started_at"]).unwrap());
+    let steps = report["steps"].as_array().unwrap();
+    for (what, id) in PARTS {
+        let ends = steps.iter().filter(|s| s["id"].as_str().unwrap().starts_with(id));
+        until(
+            what,
+            ends.filter_map(|s| at(&s["ended_at"])).max().unwrap_or_else(|| panic!("{id}: {report:#}")),
+        );
+    }
+    until("resolvers and the client's own turn", good);
+    let sum: i64 = parts.iter().map(|(_, ms)| ms).sum();
+    let whole = millis(&outage["s"]);
+    assert!((sum - whole).abs() < 1_000, "the parts are not all of {whole} ms: {parts:?}");
+    parts.extend([
+        ("the client could not write", whole),
+        ("RTO reported", millis(&report["rto"]["achieved_s"])),
+    ]);
+    parts
+}
+
+/// `tests/nightly timings` runs it.
+#[test]
+#[ignore = "ten failovers take as many minutes"]
+fn ten_whole_failovers() {
+    let mut all: BTreeMap<usize, (&str, Vec<i64>)> = BTreeMap::new();
+    for run in 1..=10 {
+        let parts = failover();
+        eprintln!("failover {run}: {parts:?}");
+        for (i, (what, ms)) in parts.into_iter().enumerate() {
+            all.entry(i).or_insert((what, Vec::new())).1.push(ms);
+        }
+    }
+    eprintln!("{:<40} {:>9} {:>9} {:>9}", "ms, of ten runs", "minimum", "median", "maximum");
+    for (what, mut ms) in all.into_values() {
+        ms.sort_unstable();
+        eprintln!("{what:<40} {:>9} {:>9} {:>9}", ms[0], i64::midpoint(ms[4], ms[5]), ms[9]);
+    }
+}
