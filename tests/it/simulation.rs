@@ -147,6 +147,9 @@ fn rig(seed: u64) -> Rig {
     if loses && roll(seed, &["faulty"], 4) == 0 {
         rig.scenario.faults = 200;
     }
+    if roll(seed, &["stale reads"], 3) == 0 {
+        rig.scenario.stale = Dur::secs(15);
+    }
     if roll(seed, &["very late"], 2) == 0 {
         rig.scenario.late = Dur::mins(10);
     }

@@ -13,6 +13,7 @@ mod restoring;
 pub mod scenario;
 mod sights;
 mod signals;
+mod stale;
 pub mod truth;
 mod users;
 
@@ -38,6 +39,7 @@ use crate::probe::{Prober, Sample};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 use scenario::Fate;
+use stale::Told;
 
 /// Keeps what was done to the estate, so that a later process finds it as it was left.
 pub type Keep = Box<dyn Fn(Timestamp, &[u8])>;
@@ -47,6 +49,7 @@ pub struct Sandbox {
     estate: Rc<RefCell<Estate>>,
     world: World,
     keep: RefCell<Option<Keep>>,
+    told: RefCell<Told>,
 }
 
 impl Sandbox {
@@ -65,7 +68,7 @@ impl Sandbox {
         feed: Option<&Feed>,
     ) -> Self {
         let estate = Rc::new(RefCell::new(build::estate(plan, scenario, seed, began, feed)));
-        Self { estate, world, keep: RefCell::new(None) }
+        Self { estate, world, keep: RefCell::new(None), told: RefCell::default() }
     }
 
     /// From now on, what is done is kept.
@@ -156,7 +159,8 @@ impl Cloud for Sandbox {
             };
             self.pause(wait).await;
             let estate = self.estate.borrow();
-            targets.iter().map(|t| estate.observe(t)).collect()
+            let mut told = self.told.borrow_mut();
+            targets.iter().map(|t| told.again(&estate, t, estate.observe(t))).collect()
         })
     }
 

@@ -40,6 +40,8 @@ pub struct Scenario {
     pub faults: u64,
     /// How late the effect of a call may come whose caller gave up.
     pub late: Dur,
+    /// How old the answer of a control plane may be, though it says that it is of now.
+    pub stale: Dur,
     /// How far replicas are behind.
     pub lag_ms: u64,
     /// The first promotion is accepted and comes to nothing.
@@ -66,6 +68,7 @@ const QUIET: Scenario = Scenario {
     throttled: 0,
     faults: 0,
     late: Dur::secs(20),
+    stale: Dur::ZERO,
     lag_ms: 900,
     first_promotion_fails: false,
     capacity_percent: 100,

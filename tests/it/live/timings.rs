@@ -9,7 +9,7 @@ use super::world::{WAIVE, World, now};
 
 /// Until when each part lasts: the step that ends it, by the beginning of its id.
 const PARTS: &[(&str, &str)] = &[
-    ("preflight, fence, loss and gates", "hold."),
+    ("preflight, fence, loss and gates", "exposure."),
     ("promotion", "promote."),
     ("users let in, a write that works", "verify."),
     ("names changed", "switch."),

@@ -1,0 +1,76 @@
+//! Control planes that tell what was true a while ago: describe calls are eventually consistent (Amazon RDS API Reference and Amazon EC2
+//! Developer Guide, «Eventual consistency»).
+
+use std::collections::BTreeMap;
+
+use super::estate::Estate;
+use super::scenario::roll;
+use crate::inventory::Observation;
+use crate::model::action::FenceMethod;
+use crate::model::state::{DatabaseState, State};
+use crate::model::target::{Engine, Target};
+use crate::model::time::{Dur, Timestamp};
+
+/// A zone's listing is behind for no longer than that.
+const RECORDS: Dur = Dur::secs(4);
+
+/// What was answered before, by target: when, how often, and what.
+#[derive(Default)]
+pub(super) struct Told {
+    answers: BTreeMap<String, Vec<(Timestamp, Observation)>>,
+    looks: u64,
+}
+
+impl Told {
+    /// The answer to a look: that of now, or one of those from before.
+    pub(super) fn again(&mut self, estate: &Estate, target: &Target, now: Observation) -> Observation {
+        let most = oldest(estate, target);
+        if most == Dur::ZERO {
+            return now;
+        }
+        self.looks += 1;
+        let before = self.answers.entry(target.key()).or_default();
+        before.retain(|(at, _)| *at + most >= estate.now);
+        let die = roll(estate.seed, &["stale", &self.looks.to_string()], 3);
+        let answer = match before.first() {
+            Some((_, old)) if die == 0 => restamped(old, &now, estate.now),
+            _ => now.clone(),
+        };
+        before.push((estate.now, now));
+        answer
+    }
+}
+
+/// How old an answer may be. SQL, S3 and name servers tell what is.
+fn oldest(estate: &Estate, target: &Target) -> Dur {
+    let managed = |engine: Engine| if engine == Engine::Postgres { Dur::ZERO } else { estate.scenario.stale };
+    match target {
+        Target::Database(db) => managed(db.engine),
+        Target::Fence { db, method: FenceMethod::SecurityGroup, .. } => managed(db.engine),
+        Target::Group(_) => estate.scenario.stale,
+        Target::Records { .. } => estate.scenario.stale.min(RECORDS),
+        _ => Dur::ZERO,
+    }
+}
+
+/// It bears the time at which it is given. What a server itself tells of its log is asked of the server.
+fn restamped(old: &Observation, fresh: &Observation, now: Timestamp) -> Observation {
+    match old.clone() {
+        Observation::Value { state, source, .. } => {
+            let state = match (state, fresh.state()) {
+                (State::Database(of), Some(State::Database(is))) => State::Database(DatabaseState {
+                    role: of.role,
+                    status: of.status,
+                    security_groups: of.security_groups,
+                    instance: of.instance,
+                    cluster: of.cluster,
+                    ..is.clone()
+                }),
+                (state, _) => state,
+            };
+            Observation::Value { state, source, observed_at: now }
+        }
+        Observation::NotFound { .. } => Observation::NotFound { observed_at: now },
+        other => other,
+    }
+}
