@@ -95,15 +95,7 @@ impl Context {
             Some("") => Scenario::default_for(self.intent),
             Some(name) => name,
         };
-        Scenario::find(name).map(Some).ok_or_else(|| {
-            let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
-            let hint = suggest(name, names.iter().copied())
-                .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
-            CliError::usage_fix(
-                format!("there is no scenario `{name}`{hint}"),
-                format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
-            )
-        })
+        scenario_named(name).map(Some)
     }
 
     /// The seed of a rehearsal.
@@ -273,6 +265,11 @@ impl Context {
     pub fn rehearsing(&self, scenario: &str) -> Self {
         let mut rehearsing = self.clone();
         rehearsing.global.sandbox = Some(scenario.to_owned());
+        // No rehearsal goes into the journal of what is real.
+        if let Some(named) = &mut rehearsing.global.store {
+            named.set_extension("sandbox.db");
+            rehearsing.settings.store = Some(named.display().to_string());
+        }
         rehearsing
     }
 
@@ -330,6 +327,22 @@ impl Context {
         let accept_loss_ms = accept_loss_ms.filter(|_| rule.needs_loss_bound());
         Ok(Waiver { rule, component, accept_loss_ms, reason: one_line(reason), who: self.person() })
     }
+}
+
+/// A scenario by its name.
+///
+/// # Errors
+/// If there is none, with those that there are.
+pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
+    Scenario::find(name).ok_or_else(|| {
+        let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
+        let hint = suggest(name, names.iter().copied())
+            .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+        CliError::usage_fix(
+            format!("there is no scenario `{name}`{hint}"),
+            format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
+        )
+    })
 }
 
 /// A reason as it goes into journal, terminal and reports: without characters that could make it look like something else.

@@ -89,6 +89,8 @@ pub struct Request {
     pub restore: Option<Wanted>,
     /// How far it goes, if it is a drill.
     pub drill: Option<Drill>,
+    /// Whether it is the way back of a live drill.
+    pub returns: bool,
     /// How long it stays to be watched; as long as the plan says if absent.
     pub hold: Option<Dur>,
 }

@@ -55,7 +55,7 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         (Engine::Postgres, Some(backups)) => Source::Own(backups.value.clone()),
         (Engine::Postgres, None) => {
             let facts = format!("the plan does not say how backups of {id} are reached");
-            let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»)";
+            let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»), or the site that has them";
             return refuse(Rule::NotRecoverable, facts, what);
         }
         (Engine::Aurora, _) => {
@@ -289,11 +289,11 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
             let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
             return refuse(Rule::ComponentBusy, why, what);
         }
-        return refuse(
-            Rule::NotRecoverable,
-            why,
-            "another time, or the backups and the log that lead to this one",
-        );
+        let what = match input.request.intent {
+            Intent::Drill => "another time, backups of that server, or --to the site whose server has them",
+            _ => "another time, or the backups and the log that lead to this one",
+        };
+        return refuse(Rule::NotRecoverable, why, what);
     }
     let made = match &of.source {
         Source::Own(by) => enough_room(&of, by, chosen, free_bytes).map(|b| (of.source.clone(), Some(b))),

@@ -1,6 +1,6 @@
 //! What a drill may not do, whatever happens: be more than its class says, or hurt users for longer than it has to.
 
-use super::state::{Mode, RunState, Turn};
+use super::state::{Mode, RunState, Status, Turn};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, What, WorldKind};
 use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
@@ -8,7 +8,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
 /// Why the way back of a live drill begins before its time was over.
-pub const CALLED_OFF: &str = "called off:";
+const CALLED_OFF: &str = "called off:";
 
 /// The end of a run of which nothing may be done: a tabletop drill, and a rehearsal that somebody took to the real world.
 pub fn only_read(state: &RunState) -> Option<What> {
@@ -28,10 +28,10 @@ pub enum Abort {
     At(Timestamp),
 }
 
-/// Whether a live drill that can still be taken back has to be: users fail although it did not touch them yet, or they fail for longer
-/// than was promised. After the point of no return the way on is the shorter one.
+/// Whether the way there of a live drill that can still be taken back has to be: users fail although it did not touch them yet, or they
+/// fail for longer than was promised. After the point of no return the way on is the shorter one, and so is the way back.
 pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
-    if state.runbook.drill != Some(Drill::Live) || state.mode != Mode::Running || state.past_return() {
+    if !is_way_there(state) || state.mode != Mode::Running || state.past_return() {
         return None;
     }
     let (probe, since) = failing(state)?;
@@ -54,21 +54,50 @@ pub fn call_off(why: &str) -> What {
 
 /// Why a live drill does not stay where it is any longer: users fail there.
 pub fn cut_short(state: &RunState, i: usize) -> Option<String> {
-    let stays = state.runbook.drill == Some(Drill::Live) && state.step(i).phase == Phase::Watch;
+    let stays = is_way_there(state) && state.step(i).phase == Phase::Watch;
     let (probe, since) = stays.then(|| failing(state))??;
     Some(format!("{CALLED_OFF} {probe} fails since {since}"))
 }
 
+/// The first half of a live drill.
+pub fn is_way_there(state: &RunState) -> bool {
+    state.runbook.drill == Some(Drill::Live) && state.created.returns.is_none()
+}
+
+/// Why the first half of a live drill did not stay its time, if it did not.
+pub fn called_off(state: &RunState) -> Option<&str> {
+    let reasons = state.steps.iter().filter(|s| s.work.status == Status::Skipped);
+    reasons.filter_map(|s| s.work.reason.as_deref()).find(|r| r.starts_with(CALLED_OFF))
+}
+
 /// Whether anything was begun that users feel.
-fn felt(state: &RunState) -> bool {
-    // TTLs are lowered beforehand, and nobody feels that.
+pub fn felt(state: &RunState) -> bool {
     let feels = |step: &Step| match &step.action {
-        Action::Fence(_) | Action::Promote { .. } | Action::Signal(_) | Action::Route(_) => true,
+        Action::Fence(_) | Action::Promote { .. } => true,
+        // A maintenance page.
+        Action::Run(_) => step.phase >= Phase::Fence,
+        _ => redirects(step),
+    };
+    any_begun(state, feels)
+}
+
+/// Whether it was begun to move anything for good: a promotion, or users where there is nothing to promote.
+pub fn moved(state: &RunState) -> bool {
+    state.past_return() || any_begun(state, redirects)
+}
+
+/// TTLs are lowered beforehand, and nobody feels that.
+fn redirects(step: &Step) -> bool {
+    match &step.action {
+        Action::Signal(_) | Action::Route(_) => true,
         Action::Switch(_) => step.phase != Phase::Preflight,
         _ => false,
-    };
+    }
+}
+
+fn any_begun(state: &RunState, which: impl Fn(&Step) -> bool) -> bool {
     let begun = |i: usize| state.work(i).attempts > 0 || state.work(i).status.in_flight();
-    (0..state.steps.len()).any(|i| feels(state.step(i)) && begun(i))
+    (0..state.steps.len()).any(|i| which(state.step(i)) && begun(i))
 }
 
 /// The probe of users that fails for the longest time.

@@ -18,6 +18,9 @@ use crate::model::time::{Dur, Timestamp};
 /// How long an accepted call may show no effect before it is made again, where that cannot hurt.
 const REPEAT_AFTER: Dur = Dur::secs(20);
 
+/// How old the answer of a control plane may be. None publishes a figure; an effect that was seen is missing from answers for seconds.
+const OLD_ANSWERS: Dur = Dur::secs(30);
+
 /// How long a guard that nobody can read is looked for: it was taken, and its bucket may be down by now.
 const GUARD_PATIENCE: Dur = Dur::secs(10);
 
@@ -155,7 +158,10 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
     let step = state.step(i).id.clone();
     match verdict {
         // A fence may be half there; lifting it cannot hurt.
-        Verdict::Before if !matches!(action, Action::Fence(_)) => Ruling::Record(What::StepUndone { step }),
+        Verdict::Before if !matches!(action, Action::Fence(_)) => match may_be_old(state, i, now) {
+            Some(until) => unsettled(until),
+            None => Ruling::Record(What::StepUndone { step }),
+        },
         Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
             perform(state, i, true, Call::default())
         }
@@ -170,6 +176,13 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
 /// Until when a call of the step that was lost sight of may still have its effect, which the undo would then leave behind.
 fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
     state.work(i).lost_at.map(|lost| lost + REPEAT_AFTER).filter(|until| now < *until)
+}
+
+/// Until when a look that misses what the step was seen to do may be one from before it: describe calls are eventually consistent.
+fn may_be_old(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
+    let work = state.work(i);
+    let seen = work.ended_at.filter(|_| matches!(work.status, Status::Done(_)))?;
+    Some(seen + OLD_ANSWERS).filter(|until| now < *until)
 }
 
 /// Where a step is. One that was tried again, or waited for credentials, while a call's fate was unknown is still in doubt.

@@ -400,6 +400,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             run: crate::rig::run_id(),
             restore: None,
             drill: None,
+            returns: false,
             hold: None,
         };
         let input = drctl::planner::Input {

@@ -186,6 +186,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         run: RunId::new("20261121083000-orders-reprotect-ab12"),
         restore: None,
         drill: None,
+        returns: false,
         hold: None,
     };
     let input = Input {

@@ -102,6 +102,7 @@ fn case(text: &str) -> Case {
         run: RunId::new("run"),
         restore: None,
         drill: None,
+        returns: false,
         hold: None,
     };
     Case { plan, estate, request, busy: BTreeMap::new(), continues: None }

@@ -59,6 +59,8 @@ pub struct Rig {
     pub restore: Option<Wanted>,
     /// How far it goes, if it is a drill.
     pub drill: Option<Drill>,
+    /// Whether it is the way back of a live drill.
+    pub returns: bool,
     /// What the estate is like at the beginning, where that was observed.
     pub feed: Option<Feed>,
     /// The unfinished run whose place this one takes.
@@ -112,6 +114,7 @@ impl Rig {
             restore: None,
             drill: None,
             feed: None,
+            returns: false,
             continues: None,
             groups_before: Vec::new(),
             coming: Vec::new(),
@@ -333,6 +336,7 @@ impl Rig {
             run: self.run.clone(),
             restore: self.restore.clone(),
             drill: self.drill,
+            returns: self.returns,
             hold: None,
         };
         let input = Input {
@@ -378,7 +382,7 @@ impl Rig {
             incident: None,
             outage_began: None,
             continues: self.continues.as_ref().map(|c| c.run.clone()),
-            returns: None,
+            returns: self.returns.then(|| RunId::new("first")),
         }
     }
 

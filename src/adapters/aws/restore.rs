@@ -32,6 +32,9 @@ const BROKEN: &[&str] = &[
     "storage-full",
 ];
 
+/// Characters of a copy's name that tell whose it is.
+const NAMED: usize = 30;
+
 type Window = (Timestamp, Timestamp);
 
 impl Aws {
@@ -43,7 +46,10 @@ impl Aws {
             let live = all.get(&of.db.id).and_then(|db| db.dbi_resource_id()).map(str::to_owned);
             let live = live.ok_or_else(|| super::rds::missing(&of.db.id))?;
             let window = self.restore_window(&of.db.place, &live).await?;
-            let copies = all.iter().filter(|(id, db)| is_copy(db, id)).map(|(id, _)| id.clone()).collect();
+            // Long names are cut, so only as much of it is compared as every copy's name has.
+            let named: String = format!("copy-of-{}", of.db.id).chars().take(NAMED).collect();
+            let copies = all.iter().filter(|(id, db)| is_copy(db, id) && id.starts_with(&named));
+            let copies = copies.map(|(id, _)| id.clone()).collect();
             Ok::<_, Failure>((window, self.snapshots(&of.db.place, &live).await?, copies))
         };
         match found.await {

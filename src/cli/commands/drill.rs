@@ -8,12 +8,12 @@ use super::status;
 use super::whatif;
 use super::{restore, runs};
 use crate::adapters::sandbox::Feed;
-use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs};
-use crate::cli::context::Context;
+use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs, WaiveArgs};
+use crate::cli::context::{Context, scenario_named};
 use crate::cli::error::CliError;
-use crate::cli::estate;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
+use crate::cli::{environment, estate};
 use crate::executor::{Patience, Silent};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -56,28 +56,36 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
     let context = Context::load(global, printer)?.of(intent);
     let plan = context.plan(&args.plan, printer)?;
     let store = context.store()?;
-    let told = match args.mode {
-        DrillMode::Live => live_drill::unfinished(&context, &store, &plan)?,
-        _ => None,
+    let states = match args.mode {
+        DrillMode::Live if context.scenario()?.is_none() => status::states(&store)?,
+        _ => Vec::new(),
     };
-    // Half of a live drill tells by itself where it left the application.
-    let (active, to) = match &told {
-        Some(first) => (first.runbook.to.clone(), first.runbook.to.clone()),
-        None => sites(&context, &store, &plan, args)?,
-    };
+    live_drill::over_before(&store, &plan.name, &states)?;
+    let (active, to) = sites(&context, &store, &plan, args)?;
+    let half = live_drill::halfway(&plan.name, &states).filter(|half| {
+        let (run, left) = (&half.created.run, &half.runbook.to);
+        if *left != active {
+            printer.note(&format!("drill {run} left {} in {left}, and it is in {active} by now", plan.name));
+        }
+        *left == active
+    });
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let ground = Ground { context, printer, store, plan, args, active, to, interrupts };
     let told = match args.mode {
         DrillMode::Tabletop => vec![ground.one(Intent::Failover, Drilled::default(), None)?],
         DrillMode::Rehearsal => vec![ground.rehearsal()?],
         DrillMode::Isolated => ground.isolated()?,
-        DrillMode::Live => ground.live(told)?,
+        DrillMode::Live => ground.live(half)?,
     };
     Ok(start::tell(printer, told))
 }
 
 /// A flag of another kind of drill would be believed to count.
 fn fits(args: &DrillArgs) -> Result<(), CliError> {
+    if let Some(scenario) = &args.scenario {
+        scenario_named(scenario)?;
+    }
+    live_drill::hold(args.hold.as_deref())?;
     let point =
         args.point.to_time.is_some() || args.point.snapshot.is_some() || args.point.timeline.is_some();
     let wrong = [
@@ -135,14 +143,18 @@ impl Ground<'_> {
     ) -> Result<Ending, CliError> {
         let (from, to) = match drill.returns {
             Some(first) => {
-                (self.to.clone(), first.runbook.from.clone().unwrap_or_else(|| self.active.clone()))
+                let home = first.runbook.from.clone().unwrap_or_else(|| self.plan.home.value.clone());
+                (first.runbook.to.clone(), home)
             }
             None => (self.active.clone(), self.to.clone()),
         };
         let from = (intent != Intent::Drill).then(|| from.to_string());
         let mut args = StartArgs::one(&self.args.plan, from, to.to_string(), &self.args.how);
-        // Whoever said yes to the way there said yes to the way back.
-        args.how.yes |= drill.returns.is_some();
+        if drill.returns.is_some() {
+            // Whoever said yes to the way there said yes to the way back; what was waived for the one is not for the other.
+            args.how.yes |= drill.confirmed;
+            (args.how.waive, args.how.take_over) = (WaiveArgs::default(), false);
+        }
         Starting {
             context,
             printer: self.printer,
@@ -199,7 +211,8 @@ impl Ground<'_> {
         let mut told = Vec::new();
         for component in components {
             let asked = restore::Asked::of(component.as_str(), &self.args.point, Some(Drill::Isolated))?;
-            told.push(self.one(Intent::Drill, Drilled::default(), Some(&asked))?);
+            let ended = self.one(Intent::Drill, Drilled::default(), Some(&asked));
+            told.push(ended.unwrap_or_else(|e| Ending::failed(self.printer, &self.plan, &e)));
             if self.interrupts.count() > 0 {
                 break;
             }
@@ -219,8 +232,18 @@ impl Ground<'_> {
         };
         for state in status::states(&self.store)?.into_iter().filter(left) {
             let run = &state.created.run;
+            if !state.owner.starts_with(&environment::os_identity()) {
+                let by = &state.owner;
+                self.printer.note(&format!(
+                    "run {run} is one of {by}: drctl runs cancel {run}, if nobody drives it there"
+                ));
+                continue;
+            }
             self.printer.note(&format!("run {run} was left in the middle: its copy is removed first"));
-            runs::call_off(&self.context, self.printer, &self.store, run, "left in the middle of a drill")?;
+            // What cannot be taken back there keeps nobody from drilling here.
+            if let Err(e) = runs::call_off(&self.context, self.printer, &self.store, run, "left in a drill") {
+                self.printer.note(&format!("run {run}: {}", e.message));
+            }
         }
         Ok(())
     }

@@ -142,7 +142,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
                 "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
                 "error": {"code": "needed_first", "hint": format!("recover {first} first")},
             });
-            return (exit::NOT_RECOVERED, Some(why));
+            return Ending::without(exit::NOT_RECOVERED, why);
         }
         let told = context.store().and_then(|store| {
             let interrupts = interrupts.clone();
@@ -163,16 +163,8 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
             }
             .plan(plan)
         });
-        let told = told.unwrap_or_else(|e| {
-            printer.note(&format!("{}: error: {}", plan.name, e.message));
-            e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
-            let document = serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
-                "error": {"code": e.code, "message": e.message, "hint": e.hint},
-            });
-            (e.exit, Some(document))
-        });
-        let served = matches!(told.0, exit::DONE | exit::RECOVERED_BUT);
+        let told = told.unwrap_or_else(|e| Ending::failed(printer, plan, &e));
+        let served = matches!(told.code, exit::DONE | exit::RECOVERED_BUT);
         waves.settle(&plan.name, if served { Stand::Serves } else { Stand::Failed });
         told
     };
@@ -189,6 +181,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
             }
             runs.push(begun.ok());
         }
-        runs.into_iter().map(|run| run.and_then(|r| r.join().ok()).unwrap_or((exit::BUG, None))).collect()
+        let bug = || Ending { code: exit::BUG, document: None, run: None };
+        runs.into_iter().map(|run| run.and_then(|r| r.join().ok()).unwrap_or_else(bug)).collect()
     }))
 }

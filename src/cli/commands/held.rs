@@ -16,7 +16,7 @@ use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::restore::{Part, Restore};
-use crate::model::runbook::{Drill, Intent, Step};
+use crate::model::runbook::{Drill, Intent};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
@@ -98,7 +98,7 @@ impl Held {
 /// If the store cannot be read.
 pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName)) -> Result<Held, CliError> {
     let mut states = Vec::new();
-    let mut lengths = BTreeMap::new();
+    let (mut lengths, mut copies) = (BTreeMap::new(), Vec::new());
     for row in store.runs()? {
         // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
         let Ok((state, events)) = store.read(&row.run).map_err(CliError::from).and_then(|r| {
@@ -107,6 +107,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         }) else {
             continue;
         };
+        copies.extend(copies_of(&state).map(|(of, _)| of.copy()));
         if state.created.plan == plan.name {
             lengths.insert(row.run.clone(), events);
             states.push(state);
@@ -131,7 +132,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
             }
         }
     }
-    let (leaks, copies) = copies(&states);
+    let leaks = leaks(&states);
     let mut held = Held {
         leaks,
         copies,
@@ -160,28 +161,31 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
     Ok(held)
 }
 
-/// Copies that runs made which are over and that nobody saw gone, and the names of all that any run made.
-fn copies(states: &[RunState]) -> (Vec<Restore>, Vec<String>) {
-    let parts = |which: Part| {
-        let of = move |(step, at): (&'_ Step, &'_ StepState)| match &step.action {
-            Action::Restore { part, of } if *part == which => Some((of.as_ref().clone(), at.clone())),
-            _ => None,
-        };
-        let all = states.iter().filter(|s| s.created.world == WorldKind::Live);
-        all.flat_map(move |s| {
-            let found: Vec<_> = s.runbook.steps.iter().zip(&s.steps).filter_map(of).collect();
-            found.into_iter().map(|(restore, at)| (s.finished(), restore, at))
-        })
-    };
+/// The copies that a live run asked for, each with where their making is.
+fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
+    let live = state.created.world == WorldKind::Live;
+    parts(state, Part::Beside).filter(move |(_, at)| live && at.work.attempts > 0)
+}
+
+fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &StepState)> {
+    state.runbook.steps.iter().zip(&state.steps).filter_map(move |(step, at)| match &step.action {
+        Action::Restore { part, of } if *part == which => Some((of.as_ref(), at)),
+        _ => None,
+    })
+}
+
+/// Copies that runs made which are over, and that nobody saw gone.
+fn leaks(states: &[RunState]) -> Vec<Restore> {
     let done = |at: &StepState| matches!(at.work.status, Status::Done(_));
-    let ended = [Part::Destroy, Part::Swap].into_iter().flat_map(&parts).filter(|(_, _, at)| done(at));
     let undone = |at: &StepState| at.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
-    let taken_back = parts(Part::Beside).filter(|(_, _, at)| undone(at));
-    let gone: Vec<_> = ended.chain(taken_back).map(|(_, of, _)| of.copy()).collect();
-    let made: Vec<_> = parts(Part::Beside).filter(|(_, _, at)| at.work.attempts > 0).collect();
-    let names = made.iter().map(|(_, of, _)| of.copy()).collect();
-    let left = |(over, of, _): &(bool, Restore, StepState)| *over && !gone.contains(&of.copy());
-    (made.into_iter().filter(left).map(|(_, of, _)| of).collect(), names)
+    let mut gone = Vec::new();
+    for state in states {
+        let ended = parts(state, Part::Destroy).chain(parts(state, Part::Swap)).filter(|(_, at)| done(at));
+        let taken_back = copies_of(state).filter(|(_, at)| undone(at));
+        gone.extend(ended.chain(taken_back).map(|(of, _)| of.copy()));
+    }
+    let over = states.iter().filter(|s| s.finished());
+    over.flat_map(copies_of).filter(|(of, _)| !gone.contains(&of.copy())).map(|(of, _)| of.clone()).collect()
 }
 
 fn may_continue(

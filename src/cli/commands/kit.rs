@@ -1,10 +1,11 @@
 //! `drctl kit`: the go-bag. One file with plans, settings, last observations and unfinished runs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::runs;
+use super::{live_drill, runs};
 use crate::cli::args::{Global, KitArgs, KitCommand};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -14,6 +15,7 @@ use crate::inventory::estate::Remembered;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::ids::Digest;
+use crate::run::RunState;
 
 /// What is in the bag.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,9 +49,12 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         plans.push((name, text));
     }
     let mut unfinished = Vec::new();
-    let owing: Vec<_> =
-        super::status::debts(&super::status::states(&store)?).into_iter().map(|d| d.run).collect();
-    // A finished run that owes a fence goes along: whoever carries on elsewhere has to know of it.
+    let states = super::status::states(&store)?;
+    let debts = super::status::debts(&states).into_iter().map(|d| d.run);
+    let half =
+        |state: &RunState| live_drill::halfway(&state.created.plan, &states).map(|s| s.created.run.clone());
+    // A finished run that owes a fence, or a way back, goes along: whoever carries on elsewhere has to know of it.
+    let owing: BTreeSet<_> = debts.chain(states.iter().filter_map(half)).collect();
     for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
         unfinished.push(store.read(&row.run)?.iter().map(runs::line).collect());
     }

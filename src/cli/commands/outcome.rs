@@ -105,8 +105,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
     let colour = match report.outcome.as_str() {
-        "passed" => GREEN,
-        "read" => GREEN,
+        "passed" | "read" => GREEN,
         "recovered" if report.rto.met && report.rpo.met => GREEN,
         "recovered" => YELLOW,
         _ => RED,

@@ -75,6 +75,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         run: RunId::new("run"),
         restore: None,
         drill: None,
+        returns: false,
         hold: None,
     })
 }

@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use super::live_drill;
 use super::outcome::{self, Told};
 use super::stage::Stage;
+use super::start::Ending;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -270,9 +272,9 @@ pub fn call_off(
     store: &SqliteJournal,
     run: &RunId,
     reason: &str,
-) -> Result<u8, CliError> {
+) -> Result<Ending, CliError> {
     post(context, store, run, Signal::Cancel { reason: reason.to_owned(), displaced_by: None })?;
-    go_on(context, printer, store, run).map(|(code, _)| code)
+    go_on(context, printer, store, run)
 }
 
 fn resume(
@@ -315,20 +317,21 @@ fn carry_on(
     store: &SqliteJournal,
     run: &RunId,
 ) -> Result<u8, CliError> {
-    let (code, document) = go_on(context, printer, store, run)?;
-    if printer.format == Format::Json {
-        printer.document(&document);
+    let mut ending = go_on(context, printer, store, run)?;
+    if let Some(words) = ending.run.as_ref().and_then(|state| live_drill::way_back_is_owed(state)) {
+        ending.worsen(exit::RECOVERED_BUT);
+        printer.note(&words);
     }
-    Ok(code)
+    Ok(super::start::tell(printer, vec![ending]))
 }
 
-/// Drives a run to where it stops. Answers the exit code, and what programs read.
+/// Drives a run to where it stops.
 fn go_on(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
-) -> Result<(u8, serde_json::Value), CliError> {
+) -> Result<Ending, CliError> {
     let _lock = RunLock::take(&Context::lock_folder(store), run)?;
     let state = read(store, run)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
@@ -362,7 +365,8 @@ fn go_on(
         outcome::screen(printer, &ended.state, &told);
     }
     let report = summary::report(&ended.state, ended.state.last_at);
-    Ok((code, outcome::document(&report, code, &told)))
+    let document = Some(outcome::document(&report, code, &told));
+    Ok(Ending { code, document, run: Some(Box::new(ended.state)) })
 }
 
 /// What a run acts on: for a rehearsal its estate, as it was left.

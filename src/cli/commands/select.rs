@@ -57,7 +57,8 @@ impl Starting<'_> {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
                 // In a rehearsal every application is where the scenario begins.
                 (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
-                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?,
+                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?
+                    .map_or_else(|| "unknown".to_owned(), |site| site.to_string()),
             };
             by_site.entry(site).or_default().push(plan);
         }
@@ -84,7 +85,7 @@ impl Starting<'_> {
     }
 }
 
-/// Where a plan is active, by a look at everything.
+/// Where a plan is active, by a look at everything; none if that is not one site.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -93,7 +94,7 @@ pub fn remembered_site(
     store: &SqliteJournal,
     plan: &Plan,
     to: Option<&SiteName>,
-) -> Result<String, CliError> {
+) -> Result<Option<SiteName>, CliError> {
     let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
     let stage = Stage::live(&context.settings, place)?;
     let (view, none) = (crate::executor::Silent, || 0);
@@ -102,7 +103,7 @@ pub fn remembered_site(
     let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
     let seen = stage.world.block_on(look)?;
     let active = active::active_site(plan, &seen, stage.world.now());
-    Ok(active.site().map_or_else(|| "unknown".to_owned(), ToString::to_string))
+    Ok(active.site().cloned())
 }
 
 /// Where a plan is active: seen, or in a rehearsal where its scenario begins.
@@ -118,12 +119,8 @@ pub fn active_site(
     if let Some(scenario) = context.scenario()? {
         return Ok(sandbox::active(plan, scenario.begins));
     }
-    let site = SiteName::new(remembered_site(context, store, plan, None)?);
-    match plan.sites.contains_key(&site) {
-        true => Ok(site),
-        false => Err(CliError::usage_fix(
-            format!("nobody sees in which one site {} takes its writes", plan.name),
-            flag.to_owned(),
-        )),
-    }
+    remembered_site(context, store, plan, None)?.ok_or_else(|| {
+        let text = format!("nobody sees in which one site {} takes its writes", plan.name);
+        CliError::usage_fix(text, flag.to_owned())
+    })
 }

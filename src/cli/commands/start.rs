@@ -61,8 +61,41 @@ pub struct Starting<'a> {
     pub waves: Option<&'a fleet::Waves>,
 }
 
-/// How a run of a command ended: its exit code, and what programs read.
-pub type Ending = (u8, Option<serde_json::Value>);
+/// How a plan's part of a command ended.
+pub struct Ending {
+    /// Its exit code.
+    pub code: u8,
+    /// What programs read.
+    pub document: Option<serde_json::Value>,
+    /// The run, if there was one.
+    pub run: Option<Box<RunState>>,
+}
+
+impl Ending {
+    /// Without a run.
+    pub const fn without(code: u8, document: serde_json::Value) -> Self {
+        Self { code, document: Some(document), run: None }
+    }
+
+    /// An error, where other plans have endings of their own.
+    pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
+        printer.note(&format!("{}: error: {}", plan.name, e.message));
+        e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
+        let document = serde_json::json!({
+            "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
+            "error": {"code": e.code, "message": e.message, "hint": e.hint},
+        });
+        Self::without(e.exit, document)
+    }
+
+    /// What it came to is worse than its run tells.
+    pub fn worsen(&mut self, code: u8) {
+        self.code = exit::worst(self.code, code);
+        if let Some(document) = &mut self.document {
+            document["exit_code"] = self.code.into();
+        }
+    }
+}
 
 /// What makes a run a drill.
 #[derive(Clone, Copy, Default)]
@@ -75,6 +108,8 @@ pub struct Drilled<'a> {
     pub feed: Option<&'a Feed>,
     /// The first half, if this is the way back.
     pub returns: Option<&'a RunState>,
+    /// Whether this process was told to do this when it began the first half.
+    pub confirmed: bool,
 }
 
 /// Starts runs.
@@ -114,8 +149,8 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
 
 /// Writes what programs read of the runs of one command. Answers its exit code.
 pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
-    let worst = told.iter().map(|(code, _)| *code).fold(exit::DONE, exit::worst);
-    let documents: Vec<_> = told.into_iter().filter_map(|(_, document)| document).collect();
+    let worst = told.iter().map(|ending| ending.code).fold(exit::DONE, exit::worst);
+    let documents: Vec<_> = told.into_iter().filter_map(|ending| ending.document).collect();
     if printer.format == Format::Json {
         match documents.len() {
             1 => printer.document(&documents[0]),
@@ -183,8 +218,8 @@ impl Starting<'_> {
             phase: None,
         };
         match ended? {
-            Before::Refused(document) => Ok((exit::REFUSED, Some(document))),
-            Before::Shown(document) => Ok((exit::DONE, Some(document))),
+            Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),
+            Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
                 let words = match self.intent {
                     Intent::Reprotect => "a standby of every store is in",
@@ -194,25 +229,26 @@ impl Starting<'_> {
                 let document = serde_json::json!({
                     "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "nothing_to_do",
                 });
-                Ok((exit::DONE, Some(document)))
+                // Who was to be moved for practice was not.
+                let moved = self.drill.class != Some(Drill::Live);
+                Ok(Ending::without(if moved { exit::DONE } else { exit::NOT_RECOVERED }, document))
             }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
-                Ok(self.tell(
-                    &ended,
-                    &Told { truth: truth.as_ref(), phase: outcome::phase(&ended.state), ..told },
-                ))
+                let phase = outcome::phase(&ended.state);
+                Ok(self.tell(*ended, &Told { truth: truth.as_ref(), phase, ..told }))
             }
         }
     }
 
-    fn tell(&self, ended: &Ended, told: &Told<'_>) -> Ending {
-        let code = outcome::code(ended);
+    fn tell(&self, ended: Ended, told: &Told<'_>) -> Ending {
+        let code = outcome::code(&ended);
         if self.printer.format == Format::Human {
             outcome::screen(self.printer, &ended.state, told);
         }
         let report = crate::report::summary::report(&ended.state, ended.state.last_at);
-        (code, Some(outcome::document(&report, code, told)))
+        let document = Some(outcome::document(&report, code, told));
+        Ending { code, document, run: Some(Box::new(ended.state)) }
     }
 
     async fn recover(&self, stage: &Stage, session: &Session<'_>, plan: &Plan) -> Result<Before, CliError> {
@@ -242,7 +278,9 @@ impl Starting<'_> {
             Some(_) => Held::default(),
             None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
         };
-        let _old = held.lock(self.store)?;
+        // What is only read takes nobody's place.
+        let only_read = self.drill.class == Some(Drill::Tabletop);
+        let _old = if only_read { None } else { held.lock(self.store)? };
         let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
             Ok(runbook) => runbook,
             Err(refusals) => {
@@ -253,7 +291,6 @@ impl Starting<'_> {
             return Ok(Before::Nothing);
         }
         runbook.notes.extend(self.drill.feed.map(Feed::notes).unwrap_or_default());
-        let only_read = self.drill.class == Some(Drill::Tabletop);
         if only_read && !self.args.how.dry_run && self.printer.format == Format::Human {
             super::plan::show(self.printer, &runbook);
         }
@@ -266,7 +303,8 @@ impl Starting<'_> {
             })));
         }
         self.consent(&runbook)?;
-        let continues = held.continues.as_ref().map(|c| c.run.clone());
+        let old = held.continues.as_ref().filter(|_| !only_read);
+        let continues = old.map(|c| c.run.clone());
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
         if let Some(sandbox) = &stage.sandbox {
             let keep = self.store.notes(&created.run);
@@ -275,13 +313,7 @@ impl Starting<'_> {
             }
             sandbox.keep(Box::new(keep));
         }
-        let owned = create::create(
-            session,
-            created,
-            &owner(stage),
-            held.seen_before(turns),
-            held.continues.as_ref(),
-        )?;
+        let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
         Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
     }
 
@@ -403,6 +435,7 @@ impl Starting<'_> {
             run: run.clone(),
             restore,
             drill: self.drill.class,
+            returns: self.drill.returns.is_some(),
             hold: self.drill.hold,
         };
         let guard = self.context.guard_of(plan);

@@ -1,5 +1,6 @@
 //! `drctl status`: one screen.
 
+use super::live_drill;
 use super::stage::Stage;
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
@@ -88,14 +89,26 @@ fn one(
     let owed: Vec<Debt> =
         debts(&runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect::<Vec<_>>());
     let protection = protection(plan, &seen, now);
-    let half = super::live_drill::halfway(plan, runs);
+    // Somebody may have brought it back by other means.
+    let away = |half: &&RunState| site.site().is_none_or(|site| *site == half.runbook.to);
+    let half = live_drill::halfway(&plan.name, runs).filter(away);
+    let broken_off = live_drill::broken_off(&plan.name, runs);
+    let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
+    let drill = match broken_off {
+        Some(state) if driven(state) => Some(format!("LIVE DRILL  {} driven now", state.runbook.way())),
+        Some(state) => Some(format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state))),
+        None => {
+            half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
+        }
+    };
     if p.format == Format::Human {
-        show(p, plan, (&seen, now), (&protection, &owed, half));
+        show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "drill_halfway": half.map(|half| &half.created.run),
+        "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
         "advice": advice(plan, &seen).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
@@ -106,7 +119,7 @@ fn show(
     p: &Printer,
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
-    (protection, owed, half): (&Protection, &[Debt], Option<&RunState>),
+    (protection, owed, drill): (&Protection, &[Debt], Option<&str>),
 ) {
     let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
     p.line(&format!("{} (RTO {}, RPO {}{tier})", plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms));
@@ -122,13 +135,8 @@ fn show(
             if vote.age.millis() > 0 { format!(" (last known, {} ago)", vote.age) } else { String::new() };
         p.line(&p.paint(DIM, &format!("    {component:<20} {}{age}", vote.site)));
     }
-    if let Some(half) = half {
-        let next = match half.finished() {
-            true => format!("drctl drill {} --mode live takes it back", plan.name),
-            false => format!("drctl runs resume {}", half.created.run),
-        };
-        let words = format!("  LIVE DRILL HALFWAY  in {} since {}; {next}", half.runbook.to, half.created_at);
-        p.line(&p.paint(YELLOW, &words));
+    if let Some(words) = drill {
+        p.line(&p.paint(YELLOW, &format!("  {words}")));
     }
     for debt in owed {
         p.line(&p.paint(

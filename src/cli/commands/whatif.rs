@@ -57,6 +57,7 @@ fn derive(
         run: RunId::new("run"),
         restore: None,
         drill: None,
+        returns: false,
         hold: None,
     };
     planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))

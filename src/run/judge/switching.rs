@@ -1,7 +1,8 @@
 //! What the record sets that are there mean for a step that switches them.
 
 use super::{
-    Call, Ruling, disproved, doubtful, end_of, may_come_until, perform, settle, undoing_now, unsettled,
+    Call, Ruling, disproved, doubtful, end_of, may_be_old, may_come_until, perform, settle, undoing_now,
+    unsettled,
 };
 use crate::model::action::Switch;
 use crate::model::event::{Direction, What};
@@ -25,7 +26,7 @@ pub(super) fn judge(
     if undoing_now(state, i) {
         return match may_come_until(state, i, now) {
             Some(until) => unsettled(until),
-            None => take_back(state, i, switch, &found),
+            None => take_back(state, i, switch, &found, now),
         };
     }
     let undo = state.direction(i) == Direction::Undo;
@@ -72,8 +73,11 @@ fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], foun
 }
 
 /// The first call of an undo: only what this run changed is taken back.
-fn take_back(state: &RunState, i: usize, switch: &Switch, found: &Found) -> Ruling {
+fn take_back(state: &RunState, i: usize, switch: &Switch, found: &Found, now: Timestamp) -> Ruling {
     if found.done.is_empty() {
+        if let Some(until) = may_be_old(state, i, now) {
+            return unsettled(until);
+        }
         if found.foreign.is_empty() {
             return Ruling::Record(What::StepUndone { step: state.step(i).id.clone() });
         }

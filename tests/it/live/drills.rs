@@ -67,36 +67,139 @@ fn a_live_drill_moves_users_there_and_back_without_a_lost_row() {
     eprintln!("live drill: RTO {} and {}", there["rto"]["text"], back["rto"]["text"]);
 }
 
-/// Killed when users were moved and nobody has begun to bring them back: the journal knows, and so does the next drill.
-#[test]
-fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
-    let world = World::new();
-    let ((first, halfway, again), truth) = world.under_load(|| {
+impl World {
+    /// A live drill that is killed once `done` holds.
+    fn killed(&self, more: &[&str], done: impl FnMut() -> bool) {
         let mut drill = Command::new(env!("CARGO_BIN_EXE_drctl"))
             .args(LIVE)
-            .current_dir(world.folder.path())
+            .args(more)
+            .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut first = Value::Null;
-        super::until("users are there", || {
-            first = world.run(&["runs", "list"]).1["runs"][0].clone();
-            first["outcome"] == "recovered"
-        });
+        super::until("it is so far", done);
         drill.kill().unwrap();
         drill.wait().unwrap();
+    }
+
+    fn first(&self) -> Value {
+        self.run(&["runs", "list"]).1["runs"][0].clone()
+    }
+}
+
+/// Killed when users were moved and nobody has begun to bring them back: the journal knows, and so does the next drill.
+#[test]
+fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
+    let world = World::new();
+    let ((), truth) = world.under_load(|| {
+        world.killed(&[], || world.first()["outcome"] == "recovered");
         assert_eq!(world.roles(), ["t", "f"], "killed too late");
-        let halfway = world.status();
-        (first, halfway, world.run(LIVE))
+        let first = world.first()["run_id"].clone();
+        assert_eq!(world.status()["drill_halfway"], first);
+        // It goes along where somebody else may have to carry on.
+        assert_eq!(world.run(&["kit", "export", "--to", "bag.json"]).1["unfinished_runs"], 1);
+        // Nobody said yes to this process.
+        let (code, asked, _) = world.run(&LIVE[..4]);
+        assert!(code == 2 && asked.to_string().contains("add --yes"), "{code} {asked:#}");
+        assert_eq!(world.roles(), ["t", "f"]);
+        let (code, back, words) = world.run(LIVE);
+        assert_eq!((code, &back["returns"]), (0, &first), "{back:#}\n{words}");
+        assert_eq!((&back["from"], &back["to"]), (&json!("east"), &json!("west")));
+        assert_eq!(
+            (world.roles(), &world.status()["drill_halfway"]),
+            (AT_HOME.map(str::to_owned), &Value::Null)
+        );
     });
-    assert_eq!(halfway["drill_halfway"], first["run_id"], "{halfway:#}");
-    let (code, back, words) = again;
-    assert_eq!((code, &back["returns"]), (0, &first["run_id"]), "{back:#}\n{words}");
-    assert_eq!((&back["from"], &back["to"]), (&json!("east"), &json!("west")));
-    assert_eq!((world.roles(), &world.status()["drill_halfway"]), (AT_HOME.map(str::to_owned), &Value::Null));
     assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
+}
+
+/// Killed with users kept out: it is named until somebody ends it, and who ends it there is told that users are still away. Brought
+/// back by another journal, it is no half any more.
+#[test]
+fn a_half_that_was_broken_off_is_named_until_users_are_back() {
+    let world = World::new();
+    world.add(
+        "hooks:\n  - {at: before.promote, name: slow, step: {command: [sleep, \"9\"], idempotent: true}}\n",
+    );
+    let ((), truth) = world.under_load(|| {
+        world.killed(&[], || !world.write(1_000_000));
+        let first = world.first()["run_id"].as_str().unwrap().to_owned();
+        assert_eq!(world.status()["drill_broken_off"], first.as_str());
+        let (code, refused, _) = world.run(LIVE);
+        let refused = refused.to_string();
+        assert!(
+            code == 3 && refused.contains(&first) && refused.contains("takes it back"),
+            "{code} {refused}"
+        );
+        let (code, there, words) = world.run(&["runs", "resume", &first]);
+        assert_eq!(
+            (code, &there["outcome"], &there["exit_code"]),
+            (5, &json!("recovered"), &json!(5)),
+            "{there:#}"
+        );
+        assert!(words.contains("users are in east for a drill"), "{words}");
+        let home = ["--store", "other.db", "failback", "orders", "--to", "west", "--yes"];
+        let (code, back, words) = world.run(&home);
+        assert!([0, 5].contains(&code), "{code} {back:#}\n{words}");
+        let status = world.status();
+        assert_eq!((&status["drill_halfway"], &status["drill_broken_off"]), (&Value::Null, &Value::Null));
+        // A drill is a whole one again.
+        let (code, told, words) = world.run(LIVE);
+        assert!(code == 0 && told["runs"].as_array().unwrap().len() == 2, "{code} {told:#}\n{words}");
+        assert!(words.contains("and it is in west by now"), "{words}");
+    });
+    assert_eq!(world.roles(), AT_HOME);
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+}
+
+/// Users fail where the drill took them: it does not stay, and they are taken back although they fail.
+#[test]
+fn users_that_fail_over_there_are_taken_back() {
+    let world = World::new();
+    let ((code, told, words), truth) = world.under_load(|| {
+        std::thread::scope(|scope| {
+            let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "1h"]].concat()));
+            let watching = || {
+                let run = world.first()["run_id"].as_str().unwrap_or_default().to_owned();
+                let shown = world.run(&["runs", "show", &run]).1;
+                let steps = shown["steps"].as_array().cloned().unwrap_or_default();
+                let done = |id: &str| steps.iter().any(|s| s["id"] == id && s["state"] == "done");
+                done("rejoin.db.west") && steps.iter().any(|s| s["id"] == "watch" && s["state"] == "started")
+            };
+            super::until("it stays there", watching);
+            world.sick.store(true, Ordering::SeqCst);
+            super::until("users are back", || world.roles() == AT_HOME);
+            world.sick.store(false, Ordering::SeqCst);
+            drill.join().unwrap()
+        })
+    });
+    let runs = told["runs"].as_array().unwrap();
+    assert_eq!((code, runs.len()), (1, 2), "{told:#}\n{words}");
+    assert_eq!((&runs[1]["outcome"], &runs[1]["exit_code"]), (&json!("recovered"), &json!(1)), "{told:#}");
+    assert!(words.contains("the drill was called off: app fails since"), "{words}");
+    assert_eq!((world.roles(), &world.status()["drill_halfway"]), (AT_HOME.map(str::to_owned), &Value::Null));
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+}
+
+/// Whoever only reads the runbook of a failover takes nothing from a run that is not over: what it proved is there on the day.
+#[test]
+fn a_tabletop_leaves_a_run_that_is_not_over_as_it_is() {
+    let world = World::new();
+    let go = world.stops("promote");
+    let ((broken_off, read, (code, report, words)), truth) = world.under_load(|| {
+        let broken_off = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        world.pair.kill_primary();
+        let read = world.run(&["drill", "orders"]);
+        std::fs::write(&go, "").unwrap();
+        (broken_off, read, world.run(&["failover", "orders", "--to", "east", "--yes"]))
+    });
+    assert_eq!(read.1["outcome"], "read", "{:#}\n{}", read.1, read.2);
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["continues"], broken_off.1["run_id"], "{report:#}");
+    assert_eq!((&report["fence"]["state"], &report["rpo"]["achieved_s"]), (&json!("proven"), &json!(0.0)));
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
 }
 
 /// Writes had ended when a step failed: nobody has to decide anything, users write again where they were.
@@ -105,7 +208,11 @@ fn a_live_drill_that_fails_is_taken_back_by_itself() {
     let world = World::new();
     world.stops("promote");
     let ((code, told, words), truth) = world.under_load(|| world.run(LIVE));
-    assert_eq!(code, 1, "{told:#}\n{words}");
+    assert_eq!(
+        (code, &told["outcome"], &told["exit_code"]),
+        (1, &json!("cancelled"), &json!(1)),
+        "{told:#}\n{words}"
+    );
     let (_, listed, _) = world.run(&["runs", "list"]);
     let runs = listed["runs"].as_array().unwrap();
     assert_eq!((runs.len(), &runs[0]["outcome"]), (1, &json!("cancelled")), "{listed:#}\n{words}");
@@ -120,7 +227,7 @@ fn a_live_drill_that_fails_is_taken_back_by_itself() {
 fn a_live_drill_is_called_off_when_users_fail() {
     let world = World::new();
     world.add(
-        "hooks:\n  - {at: before.fence, name: slow, step: {command: [sleep, \"9\"], idempotent: true}}\n",
+        "hooks:\n  - {at: before.preflight, name: slow, step: {command: [sleep, \"9\"], idempotent: true}}\n",
     );
     let ((code, told, words), _) = world.under_load(|| {
         std::thread::scope(|scope| {
@@ -169,6 +276,11 @@ fn a_rehearsal_and_a_tabletop_touch_no_server() {
     // In which the primary is lost that is one: the rehearsal's own truth says so.
     assert_eq!(report["truth"]["two_primaries_s"], 0.0);
     assert_eq!([since(world.pair.primary), since(world.pair.standby)], before);
+    // Nor into a journal that was named.
+    let named =
+        ["--store", "named.db", "drill", "orders", "--mode", "rehearsal", "--scenario", "region-slow"];
+    assert!([0, 5].contains(&world.run(&named).0));
+    assert_eq!(world.run(&["--store", "named.db", "runs", "list"]).1["runs"], json!([]));
     // Neither is a run that somebody could carry on, or that status would call the last failover.
     let (_, listed, _) = world.run(&["runs", "list"]);
     assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed:#}");

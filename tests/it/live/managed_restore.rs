@@ -181,20 +181,7 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     let read: u64 = rows.split(' ').next().unwrap().parse().unwrap();
     assert!(read >= at_least, "{rows}, and there were {at_least}");
 
-    // One that was killed left its copy: the next one takes it away before it makes its own.
-    let mut killed = world
-        .command(&["drill", "shop", "--mode", "isolated", "--to", "west", "--to-time", &to])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    super::until("a copy is being made", || world.instances().len() > before.len());
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    let (code, after, words) = world.drill(&["--to-time", &to]);
-    assert_eq!((code, &after["outcome"]), (0, &"passed".into()), "{after:#}\n{words}");
-    assert!(words.contains("its copy is removed first"), "{words}");
-    assert_eq!(world.instances(), before, "{words}");
+    removes_what_was_left(&world, &to, &before);
 
     // Of a snapshot, by its name; one that there is none of is refused with those that there are.
     let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
@@ -226,6 +213,31 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     fresh.writes_to("west");
     let truth = world.truth("west", &[&fresh]);
     assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
+}
+
+/// By an earlier drill; and says where there are backups, if there are none where it was to go.
+fn removes_what_was_left(world: &World, to: &str, before: &[String]) {
+    // The recovery site's replica keeps no backups, and the refusal says where there are some.
+    let (code, refused, words) = world.drctl(&["drill", "shop", "--mode", "isolated"]);
+    let refusal = refused["refusals"][0].to_string();
+    let told = refusal.contains("has no automated backups")
+        && refusal.contains("--to the site whose server has them");
+    assert!(code == 3 && told, "{refused:#}\n{words}");
+
+    // One that was killed left its copy: the next one takes it away before it makes its own.
+    let mut killed = world
+        .command(&["drill", "shop", "--mode", "isolated", "--to", "west", "--to-time", to])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    super::until("a copy is being made", || world.instances().len() > before.len());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let (code, after, words) = world.drill(&["--to-time", to]);
+    assert_eq!((code, &after["outcome"]), (0, &"passed".into()), "{after:#}\n{words}");
+    assert!(words.contains("its copy is removed first"), "{words}");
+    assert_eq!(world.instances(), before, "{words}");
 }
 
 fn millis(text: &str) -> i64 {
