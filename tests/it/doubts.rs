@@ -508,3 +508,22 @@ fn a_clock_that_jumps_ahead_settles_no_doubt() {
     let disproved = all.iter().find(|e| matches!(&e.what, What::EffectDisproved { .. })).unwrap();
     assert!(disproved.at >= asked + jump + Dur::mins(1), "{} after {asked}", disproved.at);
 }
+
+/// Control planes answer with what was true some seconds ago. What the step was seen to do is not undone because a look misses it.
+#[test]
+fn a_look_that_may_be_from_before_undoes_nothing() {
+    let mut story = Story::scaling();
+    let (from, to) = (story.scale().from, story.scale().to);
+    let ruling = story.group(from, from.desired);
+    story.follow(ruling);
+    story.accepted();
+    let ruling = story.group(to, to.desired);
+    assert!(matches!(story.follow(ruling), What::StepFinished { .. }));
+    story.later(Dur::secs(2));
+    story.cancel();
+    assert!(matches!(story.group(from, from.desired), Ruling::Keep(_)), "believed at once");
+    // Seen as it is, it is taken back at once.
+    assert!(takes_back(&story.group(to, to.desired)));
+    story.later(Dur::secs(29));
+    assert!(matches!(story.group(from, from.desired), Ruling::Record(What::StepUndone { .. })));
+}
