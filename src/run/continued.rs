@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Mode, RunState, Status, StepState, Turn};
+use super::state::{RunState, Status, StepState, Turn};
 use crate::model::action::{Action, Write};
 use crate::model::event::What;
 use crate::model::facts::Fact;
@@ -10,6 +10,15 @@ use crate::model::ids::SiteName;
 use crate::model::restore::Part;
 use crate::model::runbook::{Inherited, Intent, Step};
 use crate::planner::Continued;
+
+/// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift
+/// stands, whoever wanted it lifted.
+fn taking_back(step: &Step, at: &StepState) -> bool {
+    let Some(undo) = &at.undo else { return false };
+    let asked = undo.attempts > 0 || matches!(undo.status, Status::Done(_));
+    let under_way = undo.status.in_flight() || undo.doubt.is_some();
+    under_way || (asked && matches!(step.action, Action::Fence(_)))
+}
 
 /// What is handed on by a run of so many events, if a failover to this site may take the run's place: a planned move whose source dies, above all.
 ///
@@ -20,9 +29,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     if runbook.intent == Intent::Failover && runbook.to == *to {
         return Err(format!("run {run} is this failover, and not finished"));
     }
-    // A fence may be lifted late by a call that was made before.
-    let undone = state.steps.iter().any(|s| s.undo.is_some());
-    if state.mode == Mode::Cancelling || state.cancelled_at.is_some() || undone {
+    if runbook.steps.iter().zip(&state.steps).any(|(step, at)| taking_back(step, at)) {
         return Err(format!("run {run} is being taken back"));
     }
     if runbook.from.as_ref() == Some(to) && state.promoted.is_empty() {
@@ -60,7 +67,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     for (step, at) in runbook.steps.iter().zip(&state.steps) {
         let Action::Fence(fence) = &step.action else { continue };
         let set = at.work.parts.acted() || at.work.attempts > 0;
-        if step.debt || at.undo.is_some() || !set {
+        if step.debt || !set {
             continue;
         }
         let fact = at.facts.iter().find(|f| matches!(f, Fact::Fenced { .. }) && !swapped).cloned();

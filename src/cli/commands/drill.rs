@@ -15,6 +15,7 @@ use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
 use crate::cli::{environment, estate};
 use crate::executor::{Patience, Silent};
+use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
@@ -24,6 +25,7 @@ use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::probe::Recorder;
 use crate::run::RunState;
+use crate::world::World;
 
 /// Everything that a drill is held with.
 pub struct Ground<'a> {
@@ -170,17 +172,25 @@ impl Ground<'_> {
         .plan(&self.plan)
     }
 
-    /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
-    fn rehearsal(&self) -> Result<Ending, CliError> {
+    /// A look at everything.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub fn look(&self) -> Result<Estate, CliError> {
         let stage = Stage::of(&self.context, &self.plan, Some(&self.to))?;
         let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
+        let scope = (&self.store, self.plan.name.as_str());
+        stage.world.block_on(estate::look(&session, scope, &self.plan, None, &recorder))
+    }
+
+    /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
+    fn rehearsal(&self) -> Result<Ending, CliError> {
         self.printer
             .note(&format!("{}: looking at everything that the rehearsal begins with", self.plan.name));
-        let scope = (&self.store, self.plan.name.as_str());
-        let look = estate::look(&session, scope, &self.plan, None, &recorder);
-        let seen = stage.world.block_on(look)?;
-        let feed = Feed::of(&self.plan, &seen, self.active.clone(), stage.world.now());
+        let seen = self.look()?;
+        let now = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?.now();
+        let feed = Feed::of(&self.plan, &seen, self.active.clone(), now);
         let scenario = self.args.scenario.as_deref().unwrap_or("region-lost");
         let context = self.context.rehearsing(scenario);
         let store = context.store()?;
@@ -232,7 +242,7 @@ impl Ground<'_> {
         };
         for state in status::states(&self.store)?.into_iter().filter(left) {
             let run = &state.created.run;
-            if !state.owner.starts_with(&environment::os_identity()) {
+            if !state.owner.starts_with(&format!("{} pid ", environment::os_identity())) {
                 let by = &state.owner;
                 self.printer.note(&format!(
                     "run {run} is one of {by}: drctl runs cancel {run}, if nobody drives it there"

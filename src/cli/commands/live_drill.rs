@@ -7,7 +7,7 @@ use super::start::{Drilled, Ending};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::printer::{Format, GREEN, RED};
+use crate::cli::printer::{GREEN, RED};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::{Outcome, WorldKind};
@@ -99,18 +99,18 @@ impl Ground<'_> {
     /// There and back; or only back, where an earlier one ended in between.
     ///
     /// # Errors
-    /// If a run cannot begin, or its journal cannot be written.
+    /// If the way there cannot begin, or its journal cannot be written.
     pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, CliError> {
         if let Some(first) = half {
             let (name, run, to) = (&self.plan.name, &first.created.run, &first.runbook.to);
             self.printer.note(&format!("{name}: drill {run} left it in {to}: this is the way back"));
-            return Ok(vec![self.back(first, false)?]);
+            return Ok(vec![self.back(first, false)]);
         }
         let hold = hold(self.args.hold.as_deref())?;
         let mut there = self.one(Intent::Switchover, Drilled { hold, ..Drilled::default() }, None)?;
         let Some(first) = there.run.take() else { return Ok(vec![there]) };
         match &first.mode {
-            Mode::Finished(Outcome::Recovered) => Ok(vec![there, self.back(&first, true)?]),
+            Mode::Finished(Outcome::Recovered) => Ok(vec![there, self.back(&first, true)]),
             Mode::Finished(_) => {
                 there.worsen(exit::NOT_RECOVERED);
                 Ok(vec![there])
@@ -119,56 +119,90 @@ impl Ground<'_> {
         }
     }
 
-    /// Takes users back. `confirmed` if this very process was told to move them.
-    fn back(&self, first: &RunState, confirmed: bool) -> Result<Ending, CliError> {
+    /// Takes users back. `confirmed` if this very process was told to move them. Whatever comes of it, somebody is told where they are.
+    fn back(&self, first: &RunState, confirmed: bool) -> Ending {
         let drilled = Drilled { returns: Some(first), confirmed, ..Drilled::default() };
-        let mut back = self.one(Intent::Switchover, drilled, None)?;
+        let mut back = self
+            .one(Intent::Switchover, drilled, None)
+            .unwrap_or_else(|e| Ending::failed(self.printer, &self.plan, &e));
+        if self.args.how.dry_run {
+            return back;
+        }
+        let nothing = |document: &serde_json::Value| document["outcome"] == "nothing_to_do";
+        let is_back = match &back.run {
+            Some(run) => run.mode == Mode::Finished(Outcome::Recovered),
+            None => back.document.as_ref().is_some_and(nothing),
+        };
         let report = summary::report(first, first.last_at);
-        if let Some(why) = called_off(first) {
-            self.printer.note(&format!("{}: the drill was {why}", self.plan.name));
+        let why = called_off(first);
+        if !is_back || why.is_some() {
             back.worsen(exit::NOT_RECOVERED);
         } else if !(report.rto.met && report.rpo.met) {
             back.worsen(exit::RECOVERED_BUT);
         }
-        if self.printer.format == Format::Human {
-            self.verdict(first, &back);
-        }
-        Ok(back)
+        self.verdict(first, &mut back, is_back, why);
+        back
     }
 
-    fn verdict(&self, first: &RunState, back: &Ending) {
-        let is_back = back.run.as_ref().is_some_and(|run| run.mode == Mode::Finished(Outcome::Recovered));
+    fn verdict(&self, first: &RunState, back: &mut Ending, is_back: bool, why: Option<&str>) {
         let (name, to) = (&self.plan.name, &first.runbook.to);
         let home = first.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
-        let (colour, words) = match (is_back, back.code) {
-            (true, exit::DONE) => (GREEN, "passed: there and back, within the objectives".to_owned()),
-            (true, exit::RECOVERED_BUT) => {
-                (RED, "there and back, and an objective was missed or not proven".to_owned())
-            }
-            (true, _) => (RED, format!("called off; users are in {home} again")),
-            (false, _) => (
+        let (colour, words) = match (is_back, why, back.code) {
+            (false, ..) => (
                 RED,
                 format!(
                     "USERS ARE NOT BACK from {to}: mend what is named above, then drctl drill {name} --mode live; if {to} is lost, drctl failover {name} --to {home}"
                 ),
             ),
+            (true, Some(why), _) => (RED, format!("{why}; users are in {home} again")),
+            (true, None, exit::DONE) => (GREEN, "passed: there and back, within the objectives".to_owned()),
+            (true, None, _) => (RED, "there and back, and an objective was missed or not proven".to_owned()),
         };
-        self.printer.line(&format!("\nlive drill of {name}: {}", self.printer.paint(colour, &words)));
+        self.printer.note(&format!("live drill of {name}: {}", self.printer.paint(colour, &words)));
+        if let Some(document) = &mut back.document {
+            let users_in = if is_back { home } else { to.as_str() };
+            let passed = is_back && back.code == exit::DONE;
+            document["verdict"] = serde_json::json!({"passed": passed, "users_in": users_in, "words": words});
+        }
     }
 
-    /// A first half that stopped before the point of no return is taken back at once: that is what a drill owes to its users. One that
-    /// waits for a person, and has touched nobody, waits.
+    /// A first half that stopped before the point of no return is taken back at once: that is what a drill owes to its users. One that a
+    /// person steers waits for that person; and with a source that is gone it is of use to the failover.
     fn stopped(&self, mut there: Ending, first: &RunState) -> Result<Ending, CliError> {
         let (name, interrupted) = (&self.plan.name, self.interrupts.count());
-        let waits = there.code == exit::WAITING && !felt(first) && interrupted == 0;
-        if waits || first.past_return() || interrupted > 1 {
+        let asks = there.code == exit::WAITING && !felt(first);
+        let steered = interrupted == 0 && (asks || first.mode == Mode::Paused);
+        if steered || first.past_return() || interrupted > 1 {
             self.printer.note(&format!("{name}: {}", way_on(first)));
+            return Ok(there);
+        }
+        there.worsen(exit::NOT_RECOVERED);
+        if first.cancelled_at.is_some() {
+            let resume = first.created.command("runs resume", "");
+            self.printer.note(&format!("{name}: it could not be taken back yet: {resume} tries again"));
+            return Ok(there);
+        }
+        if let Some(from) = self.gone(first)? {
+            let to = &first.runbook.to;
+            let words = format!("nothing in {from} answers, so there is nothing to go back to");
+            self.printer.note(&format!(
+                "{name}: {words}: drctl failover {name} --to {to} goes on with what was proven"
+            ));
             return Ok(there);
         }
         self.printer.note(&format!("{name}: the drill stopped, and is taken back"));
         let reason = if interrupted > 0 { "stopped by Ctrl-C" } else { "the drill failed" };
-        there = runs::call_off(&self.context, self.printer, &self.store, &first.created.run, reason)?;
-        there.worsen(exit::NOT_RECOVERED);
-        Ok(there)
+        let run = &first.created.run;
+        let mut ended = runs::call_off(&self.context, self.printer, &self.store, run, reason)?;
+        ended.worsen(exit::NOT_RECOVERED);
+        Ok(ended)
+    }
+
+    /// The site that was to be left, if nothing there answers any more.
+    fn gone(&self, first: &RunState) -> Result<Option<SiteName>, CliError> {
+        let Some(from) = first.runbook.from.clone().filter(|_| first.created.world == WorldKind::Live) else {
+            return Ok(None);
+        };
+        Ok(self.look()?.is_dark(from.as_str()).then_some(from))
     }
 }

@@ -247,6 +247,21 @@ fn cancel(
     run: &RunId,
     reason: &str,
 ) -> Result<u8, CliError> {
+    let signal = cancellation(context, printer, store, run, reason)?;
+    if RunLock::is_held(&Context::lock_folder(store), run) {
+        return send(context, printer, store, run, signal);
+    }
+    post(context, store, run, signal)?;
+    carry_on(context, printer, store, run)
+}
+
+fn cancellation(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    reason: &str,
+) -> Result<Signal, CliError> {
     let lost = super::guards::lost(context, store, &read(store, run)?)?;
     if let Some((target, holder)) = &lost {
         let text =
@@ -254,12 +269,7 @@ fn cancel(
         printer.note(&text);
     }
     let displaced_by = lost.map(|(_, holder)| holder);
-    let signal = Signal::Cancel { reason: one_line(reason), displaced_by };
-    if RunLock::is_held(&Context::lock_folder(store), run) {
-        return send(context, printer, store, run, signal);
-    }
-    post(context, store, run, signal)?;
-    carry_on(context, printer, store, run)
+    Ok(Signal::Cancel { reason: one_line(reason), displaced_by })
 }
 
 /// Cancels a run that nobody drives, within another command, whose document tells of it.
@@ -273,8 +283,11 @@ pub fn call_off(
     run: &RunId,
     reason: &str,
 ) -> Result<Ending, CliError> {
-    post(context, store, run, Signal::Cancel { reason: reason.to_owned(), displaced_by: None })?;
-    go_on(context, printer, store, run)
+    // Nobody else may take it up between the word and the deed.
+    let lock = RunLock::take(&Context::lock_folder(store), run)?;
+    let signal = cancellation(context, printer, store, run, reason)?;
+    post(context, store, run, signal)?;
+    go_on(context, printer, store, run, &lock)
 }
 
 fn resume(
@@ -317,8 +330,12 @@ fn carry_on(
     store: &SqliteJournal,
     run: &RunId,
 ) -> Result<u8, CliError> {
-    let mut ending = go_on(context, printer, store, run)?;
-    if let Some(words) = ending.run.as_ref().and_then(|state| live_drill::way_back_is_owed(state)) {
+    let lock = RunLock::take(&Context::lock_folder(store), run)?;
+    let mut ending = go_on(context, printer, store, run, &lock)?;
+    let states = super::status::states(store)?;
+    let half = ending.run.as_ref().and_then(|state| live_drill::halfway(&state.created.plan, &states));
+    let owed = half.filter(|half| half.created.run == *run).and_then(live_drill::way_back_is_owed);
+    if let Some(words) = owed {
         ending.worsen(exit::RECOVERED_BUT);
         printer.note(&words);
     }
@@ -331,8 +348,8 @@ fn go_on(
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
+    _owned: &RunLock,
 ) -> Result<Ending, CliError> {
-    let _lock = RunLock::take(&Context::lock_folder(store), run)?;
     let state = read(store, run)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;

@@ -226,12 +226,14 @@ impl Starting<'_> {
                     _ => "everything is in",
                 };
                 self.printer.note(&format!("{}: nothing to do: {words} {} already", plan.name, self.args.to));
+                // Who was to be moved for practice was not.
+                let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
+                let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
                 let document = serde_json::json!({
                     "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "nothing_to_do",
+                    "exit_code": code,
                 });
-                // Who was to be moved for practice was not.
-                let moved = self.drill.class != Some(Drill::Live);
-                Ok(Ending::without(if moved { exit::DONE } else { exit::NOT_RECOVERED }, document))
+                Ok(Ending::without(code, document))
             }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);

@@ -83,6 +83,14 @@ impl World {
         drill.wait().unwrap();
     }
 
+    /// How a step of the first run is.
+    fn step(&self, id: &str) -> String {
+        let run = self.first()["run_id"].as_str().unwrap_or_default().to_owned();
+        let steps = self.run(&["runs", "show", &run]).1["steps"].as_array().cloned().unwrap_or_default();
+        let state = steps.iter().find(|s| s["id"] == id).and_then(|s| s["state"].as_str());
+        state.unwrap_or_default().to_owned()
+    }
+
     fn first(&self) -> Value {
         self.run(&["runs", "list"]).1["runs"][0].clone()
     }
@@ -101,7 +109,7 @@ fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
         assert_eq!(world.run(&["kit", "export", "--to", "bag.json"]).1["unfinished_runs"], 1);
         // Nobody said yes to this process.
         let (code, asked, _) = world.run(&LIVE[..4]);
-        assert!(code == 2 && asked.to_string().contains("add --yes"), "{code} {asked:#}");
+        assert!(code == 1 && asked.to_string().contains("add --yes"), "{code} {asked:#}");
         assert_eq!(world.roles(), ["t", "f"]);
         let (code, back, words) = world.run(LIVE);
         assert_eq!((code, &back["returns"]), (0, &first), "{back:#}\n{words}");
@@ -161,13 +169,7 @@ fn users_that_fail_over_there_are_taken_back() {
     let ((code, told, words), truth) = world.under_load(|| {
         std::thread::scope(|scope| {
             let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "1h"]].concat()));
-            let watching = || {
-                let run = world.first()["run_id"].as_str().unwrap_or_default().to_owned();
-                let shown = world.run(&["runs", "show", &run]).1;
-                let steps = shown["steps"].as_array().cloned().unwrap_or_default();
-                let done = |id: &str| steps.iter().any(|s| s["id"] == id && s["state"] == "done");
-                done("rejoin.db.west") && steps.iter().any(|s| s["id"] == "watch" && s["state"] == "started")
-            };
+            let watching = || world.step("rejoin.db.west") == "done" && world.step("watch") == "started";
             super::until("it stays there", watching);
             world.sick.store(true, Ordering::SeqCst);
             super::until("users are back", || world.roles() == AT_HOME);
@@ -178,7 +180,10 @@ fn users_that_fail_over_there_are_taken_back() {
     let runs = told["runs"].as_array().unwrap();
     assert_eq!((code, runs.len()), (1, 2), "{told:#}\n{words}");
     assert_eq!((&runs[1]["outcome"], &runs[1]["exit_code"]), (&json!("recovered"), &json!(1)), "{told:#}");
-    assert!(words.contains("the drill was called off: app fails since"), "{words}");
+    assert!(
+        words.contains("called off: app fails since") && words.contains("users are in west again"),
+        "{words}"
+    );
     assert_eq!((world.roles(), &world.status()["drill_halfway"]), (AT_HOME.map(str::to_owned), &Value::Null));
     assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
 }
@@ -294,4 +299,87 @@ fn a_rehearsal_and_a_tabletop_touch_no_server() {
     );
     let status = world.run(&["status", "--sandbox"]);
     assert_eq!((status.0, &status.1["plans"][0]["active"]["site"]), (0, &json!("east")), "{:#}", status.1);
+}
+
+impl World {
+    /// A live drill of which a step fails six seconds after writes had ended; meanwhile something happens.
+    fn fails_while(&self, happens: impl FnOnce(&Self)) -> (i32, Value, String) {
+        self.add(
+            "hooks:\n  - {at: before.promote, name: slow, step: {command: [sh, -c, \"sleep 6; false\"]}}\n",
+        );
+        std::thread::scope(|scope| {
+            let drill = scope.spawn(|| self.run(LIVE));
+            super::until("the fence is proven, and the hook runs", || self.step("hook.slow") == "calling");
+            happens(self);
+            drill.join().unwrap()
+        })
+    }
+}
+
+/// There is nothing to go back to: what the drill proved is of use to the failover, which asks for no waiver.
+#[test]
+fn a_drill_whose_source_dies_is_failed_over_without_loss() {
+    let world = World::new();
+    let (((code, told, words), (over, report, said)), truth) = world.under_load(|| {
+        let stopped = world.fails_while(|world| world.pair.kill_primary());
+        let file = world.folder.path().join("plans/orders.yaml");
+        let plan = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, plan.split("hooks:").next().unwrap()).unwrap();
+        (stopped, world.run(&["failover", "orders", "--to", "east", "--yes"]))
+    });
+    assert_eq!((code, &told["outcome"]), (1, &json!("halted")), "{told:#}\n{words}");
+    assert!(
+        words.contains("nothing in west answers") && words.contains("drctl failover orders --to east"),
+        "{words}"
+    );
+    assert!([0, 5].contains(&over) && report["outcome"] == "recovered", "{over}: {report:#}\n{said}");
+    assert_eq!((&report["continues"], &report["drill"]), (&told["run_id"], &Value::Null), "{report:#}");
+    assert_eq!((&report["fence"]["state"], &report["rpo"]["achieved_s"]), (&json!("proven"), &json!(0.0)));
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+}
+
+/// Called off by a person when its source was dead already: nothing of the fence was lifted, so it is still proof.
+#[test]
+fn a_drill_that_cannot_be_taken_back_is_failed_over_without_loss() {
+    let world = World::new();
+    let ((cancelled, (over, report, said)), truth) = world.under_load(|| {
+        let (_, told, _) = world.fails_while(|world| world.pair.kill_primary());
+        let run = told["run_id"].as_str().unwrap();
+        let cancelled = world.run(&["runs", "cancel", run, "--reason", "back"]);
+        let file = world.folder.path().join("plans/orders.yaml");
+        let plan = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, plan.split("hooks:").next().unwrap()).unwrap();
+        (cancelled, world.run(&["failover", "orders", "--to", "east", "--yes"]))
+    });
+    assert_eq!((cancelled.0, &cancelled.1["outcome"]), (1, &json!("halted")), "{:#}", cancelled.1);
+    assert!([0, 5].contains(&over) && report["outcome"] == "recovered", "{over}: {report:#}\n{said}");
+    assert_eq!(
+        (&report["fence"]["state"], &report["rpo"]["achieved_s"]),
+        (&json!("proven"), &json!(0.0)),
+        "{report:#}"
+    );
+    assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
+}
+
+/// The way back cannot even begin: whoever asked is told where users are, in words and in the document.
+#[test]
+fn users_that_cannot_be_taken_back_are_named() {
+    let world = World::new();
+    let [file, away] = ["login.json", "login.away"].map(|name| world.folder.path().join(name));
+    let ((code, told, words), _) = world.under_load(|| {
+        std::thread::scope(|scope| {
+            let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "8s"]].concat()));
+            super::until("users are there", || world.roles() == ["t", "f"]);
+            std::thread::sleep(std::time::Duration::from_secs(6));
+            std::fs::rename(&file, &away).unwrap();
+            let told = drill.join().unwrap();
+            std::fs::rename(&away, &file).unwrap();
+            told
+        })
+    });
+    let runs = told["runs"].as_array().unwrap_or_else(|| panic!("{told:#}\n{words}"));
+    assert_eq!((code, runs.len()), (1, 2), "{told:#}\n{words}");
+    assert_eq!(runs[1]["verdict"]["users_in"], "east", "{told:#}");
+    assert!(words.contains("USERS ARE NOT BACK from east"), "{words}");
+    assert_eq!(world.roles(), ["t", "f"]);
 }

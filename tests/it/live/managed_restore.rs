@@ -182,7 +182,6 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     assert!(read >= at_least, "{rows}, and there were {at_least}");
 
     removes_what_was_left(&world, &to, &before);
-
     // Of a snapshot, by its name; one that there is none of is refused with those that there are.
     let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
     let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
