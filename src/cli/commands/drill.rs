@@ -112,12 +112,13 @@ fn sites(
     plan: &Plan,
     args: &DrillArgs,
 ) -> Result<(SiteName, SiteName), CliError> {
+    // Copies are made wherever they are wanted, beside what takes the writes, too.
+    if let (DrillMode::Isolated, Some(to)) = (args.mode, &args.to) {
+        let to = SiteName::new(&**to);
+        return Ok((to.clone(), to));
+    }
     let fix = "drctl assess shows what is seen; a drill begins where everything is seen";
     let active = select::active_site(context, store, plan, fix)?;
-    // The data of the active site may be tried, too.
-    if args.mode == DrillMode::Isolated && args.to.as_deref() == Some(active.as_str()) {
-        return Ok((active.clone(), active));
-    }
     let to = whatif::target(plan, &active, args.to.as_deref())?;
     Ok((active, to))
 }
