@@ -177,17 +177,17 @@ impl Ground<'_> {
             return Ok(there);
         }
         there.worsen(exit::NOT_RECOVERED);
-        if first.cancelled_at.is_some() {
-            let resume = first.created.command("runs resume", "");
-            self.printer.note(&format!("{name}: it could not be taken back yet: {resume} tries again"));
-            return Ok(there);
-        }
         if let Some(from) = self.gone(first)? {
             let to = &first.runbook.to;
             let words = format!("nothing in {from} answers, so there is nothing to go back to");
             self.printer.note(&format!(
                 "{name}: {words}: drctl failover {name} --to {to} goes on with what was proven"
             ));
+            return Ok(there);
+        }
+        if first.cancelled_at.is_some() {
+            let resume = first.created.command("runs resume", "");
+            self.printer.note(&format!("{name}: it could not be taken back yet: {resume} tries again"));
             return Ok(there);
         }
         self.printer.note(&format!("{name}: the drill stopped, and is taken back"));

@@ -68,6 +68,24 @@ impl World {
         self.run(&[&["drill", "orders", "--mode", "isolated"], args].concat())
     }
 
+    /// A fetch that would take hours, and whoever drives it is killed when its copy is begun.
+    fn killed_in_its_fetch(&self, copy: &str, args: &[&str]) {
+        let plan = self.folder.path().join("plans/orders.yaml");
+        let text = std::fs::read_to_string(&plan).unwrap();
+        std::fs::write(&plan, text.replace("fetch: 'cp", "fetch: 'sleep 7200; cp")).unwrap();
+        let mut driver = Command::new(env!("CARGO_BIN_EXE_drctl"))
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        super::until("it fetches", || self.pair.kept(copy) == 1);
+        driver.kill().unwrap();
+        driver.wait().unwrap();
+        std::fs::write(&plan, text).unwrap();
+    }
+
     /// A marked transaction of the application, and the server's clock right after it.
     fn mark(&self, word: &str) -> String {
         let text = format!("INSERT INTO ledger VALUES ('{word}')");
@@ -230,20 +248,7 @@ fn a_drill_in_the_recovery_site_goes_by_its_standby_and_removes_what_another_lef
     let before = world.untouched();
     let last = "SELECT txid_current()";
     let first: u64 = world.pair.query(world.pair.primary, last).parse().unwrap();
-    let plan = world.folder.path().join("plans/orders.yaml");
-    let text = std::fs::read_to_string(&plan).unwrap();
-    std::fs::write(&plan, text.replace("fetch: 'cp", "fetch: 'sleep 7200; cp")).unwrap();
-    let mut killed = Command::new(env!("CARGO_BIN_EXE_drctl"))
-        .args(["drill", "orders", "--mode", "isolated", "--to-time", &to])
-        .current_dir(world.folder.path())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    super::until("it fetches", || world.pair.kept("s.restored-") == 1);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    std::fs::write(&plan, text).unwrap();
+    world.killed_in_its_fetch("s.restored-", &["drill", "orders", "--mode", "isolated", "--to-time", &to]);
     let stray = world.pair.beside("s.restored-0123");
     let (code, report, words) = world.drill(&["--to-time", &to]);
     assert_eq!((code, &report["outcome"]), (0, &"passed".into()), "{report:#}\n{words}");
@@ -272,20 +277,8 @@ fn a_fetch_that_takes_hours_is_called_off_at_once() {
     let world = World::new();
     let to = world.marked();
     let before = world.untouched();
-    let plan = world.folder.path().join("plans/orders.yaml");
-    let text = std::fs::read_to_string(&plan).unwrap();
-    std::fs::write(&plan, text.replace("fetch: 'cp", "fetch: 'sleep 7200; cp")).unwrap();
-    let mut driver = Command::new(env!("CARGO_BIN_EXE_drctl"))
-        .args(["restore", "orders", "--component", "db", "--to-time", &to, "--yes", "--output", "jsonl"])
-        .args(ACCEPT)
-        .current_dir(world.folder.path())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    super::until("it fetches", || world.pair.kept("p.restored-") == 1);
-    driver.kill().unwrap();
-    driver.wait().unwrap();
+    let restore = ["restore", "orders", "--component", "db", "--to-time", &to, "--yes", "--output", "jsonl"];
+    world.killed_in_its_fetch("p.restored-", &[&restore, ACCEPT].concat());
     let (_, listed, _) = world.run(&["runs", "list"]);
     let run = listed["runs"][0]["run_id"].as_str().unwrap_or_else(|| panic!("{listed:#}"));
     let began = std::time::Instant::now();
