@@ -34,6 +34,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         | Target::Guard { .. }
         | Target::Signal(_)
         | Target::Controls(_)
+        | Target::Secret(_)
         | Target::Identity { .. } => (500, 5_000),
         Target::Command { .. } => (200, 2_000),
     };

@@ -8,11 +8,11 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use super::secrets::{Login, scheme};
 use super::{Cloud, Lagging, aws, dns, local, postgres};
 use crate::inventory::Observation;
-use crate::model::action::{Action, Fence, FenceMethod, Write};
+use crate::model::action::{Action, ClientWay, Fence, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::restore::{Part, Restore};
 use crate::model::state::{DatabaseRole, DatabaseState, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::target::{DatabaseRef, Engine, Target, endpoint_parts};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -256,6 +256,41 @@ impl Live {
         }
     }
 
+    /// Where clients come, and as whom: read anew, for it was just changed.
+    async fn as_client(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), String> {
+        let read = match &way.secret {
+            Some(secret) if way.login.is_none() || way.endpoint.is_none() => {
+                Some(self.aws.client(secret).await?)
+            }
+            _ => None,
+        };
+        let login = match (&way.login, &read) {
+            (Some(reference), _) => self.login(reference, &db.place).await?,
+            (None, Some((login, _))) => login.clone(),
+            (None, None) => return Err("the plan gives no login of clients".to_owned()),
+        };
+        let named = way.endpoint.clone().or_else(|| read.and_then(|(_, endpoint)| endpoint));
+        let endpoint = named.ok_or("neither the plan nor the secret says where clients connect to")?;
+        let database = db.endpoint.as_deref().and_then(endpoint_parts).and_then(|(_, _, name)| name);
+        Ok(match (endpoint.contains('/'), database) {
+            (false, Some(name)) => (format!("{endpoint}/{name}"), login),
+            _ => (endpoint, login),
+        })
+    }
+
+    /// A row that comes as clients come. The administrator makes room for it, and sees where it lands.
+    async fn through(&self, db: &DatabaseRef, table: &str, way: &ClientWay, key: &str) -> CallOutcome {
+        let (client, admin) = match (self.as_client(db, way).await, self.way_in(db).await) {
+            (Ok(client), Ok(admin)) => (client, admin),
+            (Err(why), _) | (_, Err(why)) => return CallOutcome::NotSent { why },
+        };
+        let admit = self.postgres.admit_writes(&admin.0, &admin.1, table, &client.1.username).await;
+        match admit {
+            CallOutcome::Accepted { .. } => self.postgres.write_as(&client.0, &client.1, table, key).await,
+            other => other,
+        }
+    }
+
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
         let (Action::Fence(Fence { db, .. })
         | Action::Unfence(Fence { db, .. })
@@ -351,6 +386,7 @@ impl Cloud for Live {
                     None => self.restore(*part, of, key).await,
                 },
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
+                Action::Write(Write::Through { db, table, way }) => self.through(db, table, way, key).await,
                 Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,
             }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
 use crate::model::ids::Digest;
-use crate::model::state::{ControlsState, DatabaseState, GroupState, RecordSet, SignalState, State};
+use crate::model::state::{
+    ControlsState, DatabaseState, GroupState, RecordSet, SecretState, SignalState, State,
+};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
@@ -145,6 +147,11 @@ impl Estate {
     /// Record sets.
     pub fn records(&self, target: &Target, at: Timestamp) -> Known<'_, Vec<RecordSet>> {
         self.known(target, at, |s| if let State::Records(r) = s { Some(&r.sets) } else { None })
+    }
+
+    /// What is known of a secret that leads clients.
+    pub fn secret(&self, target: &Target, at: Timestamp) -> Known<'_, SecretState> {
+        self.known(target, at, |s| if let State::Secret(s) = s { Some(s) } else { None })
     }
 
     /// Whether an object is there that health checks watch.

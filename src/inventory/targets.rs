@@ -3,8 +3,10 @@
 use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::target::{ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
-use crate::plan::types::{Autoscaling, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy};
+use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::plan::types::{
+    Autoscaling, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
+};
 
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
@@ -49,6 +51,12 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             let turned = controls(plan, &component.name, zone).map(Target::Controls);
             records(plan, &component.name, zone).into_iter().chain(watched).chain(turned).collect()
         }
+        Spec::Clients(of) => of
+            .at
+            .keys()
+            .filter_map(|site| client_secret(plan, &component.name, of, site))
+            .map(Target::Secret)
+            .collect(),
         Spec::External(_) => Vec::new(),
     }
 }
@@ -126,4 +134,20 @@ pub fn controls(plan: &Plan, component: &ComponentName, zone: &Route53) -> Optio
     let place = self::zone(plan, component, zone)?.place;
     let (endpoints, controls) = (of.value.endpoints.clone(), of.value.controls.clone());
     Some(ControlsRef { component: component.clone(), place, endpoints, controls })
+}
+
+/// The secret that clients in a site read.
+pub fn client_secret(
+    plan: &Plan,
+    component: &ComponentName,
+    of: &Clients,
+    site: &SiteName,
+) -> Option<ClientSecret> {
+    Some(ClientSecret {
+        component: component.clone(),
+        place: plan.sites.get(site)?.place.clone(),
+        id: of.at.get(site)?.secret.clone()?,
+        host: of.host.clone(),
+        port: of.port.clone(),
+    })
 }

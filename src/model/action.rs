@@ -17,9 +17,11 @@ use super::target::{DatabaseRef, Engine, GroupRef, Target};
 use super::time::Dur;
 use super::waiver::Rule;
 
+mod clients;
 mod traffic;
 mod words;
 
+pub use clients::{ClientWay, Point};
 pub use traffic::{RecordChange, Route, Signal, Switch};
 
 /// One thing to do or to wait for.
@@ -82,6 +84,8 @@ pub enum Action {
     Signal(Signal),
     /// Send traffic elsewhere by routing controls.
     Route(Route),
+    /// Lead clients of a database elsewhere by the secret that they read.
+    Point(Point),
     /// Write for real.
     Write(Write),
     /// Run a command of the plan's author.
@@ -264,6 +268,15 @@ pub enum Write {
         /// The table.
         table: String,
     },
+    /// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
+    Through {
+        /// The database that it has to land on.
+        db: DatabaseRef,
+        /// The table.
+        table: String,
+        /// The way of the clients.
+        way: Box<ClientWay>,
+    },
     /// The guard object of a component, by conditional write.
     Guard {
         /// The component.
@@ -350,10 +363,10 @@ impl Action {
     /// What takes it back.
     pub fn undo(&self) -> Undo {
         match self {
-            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Write(Write::Canary { .. }) => {
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => Undo::Nothing,
+            Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
                 Undo::Nothing
             }
-            Self::Write(Write::ReleaseGuard { .. }) => Undo::Nothing,
             Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(fence.clone()))),
             Self::Unfence(_) => Undo::Nothing,
             Self::Promote { .. } => Undo::PointOfNoReturn {
@@ -382,6 +395,9 @@ impl Action {
             Self::Route(r) => {
                 r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::Route(back))))
             }
+            Self::Point(p) => {
+                p.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::Point(back))))
+            }
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
@@ -395,7 +411,9 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Scale(_) | Self::Signal(_) | Self::Route(_) | Self::Write(_) => InDoubt::Repeat,
+            Self::Scale(_) | Self::Signal(_) | Self::Route(_) | Self::Point(_) | Self::Write(_) => {
+                InDoubt::Repeat
+            }
             // Until it is done the old name is what is seen.
             Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
@@ -473,13 +491,14 @@ impl Action {
             | Self::Equip { db, .. }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
-            | Self::Write(Write::Canary { db, .. }) => Some(&db.place),
+            | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
             Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
             Self::Restore { of, .. } => Some(&of.db.place),
             Self::Scale(s) => Some(&s.group.place),
             Self::Switch(s) => Some(&s.zone.place),
             Self::Signal(s) => Some(&s.object.place),
             Self::Route(r) => Some(&r.controls.place),
+            Self::Point(p) => Some(&p.secret.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
             | Self::Gate(_)
@@ -527,7 +546,8 @@ impl Action {
             }),
             Self::Signal(s) => Some(Target::Signal(s.object.clone())),
             Self::Route(r) => Some(Target::Controls(r.controls.clone())),
-            Self::Write(Write::Canary { db, table }) => {
+            Self::Point(p) => Some(Target::Secret(p.secret.clone())),
+            Self::Write(Write::Canary { db, table } | Write::Through { db, table, .. }) => {
                 Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned() })
             }
             Self::Write(

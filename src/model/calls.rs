@@ -13,6 +13,7 @@ use super::state::InstanceSettings;
 use super::state::{RecordAnswer, RecordPolicy, RecordSet};
 use super::target::{DatabaseRef, Engine};
 
+mod clients;
 mod clusters;
 mod restoring;
 
@@ -84,6 +85,8 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Switch(s) => switch_calls(s),
         Action::Signal(s) => vec![signal_call(s)],
         Action::Route(r) => vec![route_call(r)],
+        Action::Point(p) => clients::point(p),
+        Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
             "command",
@@ -271,7 +274,7 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
 
 fn write_call(write: &Write) -> Call {
     match write {
-        Write::Canary { db, table } => {
+        Write::Canary { db, table } | Write::Through { db, table, .. } => {
             let text = format!(
                 "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} ...; COMMIT; SELECT ..."
             );

@@ -110,7 +110,7 @@ impl Estimate {
             Action::Restore { part, of } => Self::new(restore(*part, of), Dur::mins(48 * 60)),
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),
-            Action::Signal(_) => Self::new(Dur::secs(2), Dur::mins(2)),
+            Action::Signal(_) | Action::Point(_) => Self::new(Dur::secs(2), Dur::mins(2)),
             // A safety rule may want time between two changes.
             Action::Route(_) => Self::new(Dur::secs(2), Dur::mins(10)),
             Action::Switch(_) => Self::new(Dur::secs(35), Dur::mins(5)),

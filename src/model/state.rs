@@ -33,6 +33,8 @@ pub enum State {
     Signal(SignalState),
     /// Routing controls.
     Controls(ControlsState),
+    /// Where a secret leads clients.
+    Secret(SecretState),
     /// What name servers and resolvers answer.
     Answers(AnswersState),
     /// What a real write found.
@@ -427,6 +429,16 @@ impl ControlsState {
         let mut on = self.on.iter().filter(|(_, on)| **on).map(|(site, _)| site);
         on.next().filter(|_| on.next().is_none())
     }
+}
+
+/// Where a secret leads clients. Nothing else of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretState {
+    /// The fields that name a server, as text.
+    pub fields: BTreeMap<String, String>,
+    /// The region of the secret that it is a replica of: it cannot be changed itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_of: Option<String>,
 }
 
 /// What name servers and resolvers answer.

@@ -150,6 +150,38 @@ pub struct ControlsRef {
     pub controls: BTreeMap<SiteName, String>,
 }
 
+/// A secret that tells clients where their database is: a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ClientSecret {
+    /// The component.
+    pub component: ComponentName,
+    /// The site whose clients read it.
+    pub place: Place,
+    /// Its name or ARN.
+    pub id: String,
+    /// The field with the server's name.
+    pub host: String,
+    /// The field with its port, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+impl ClientSecret {
+    /// The fields, as they lead to an endpoint.
+    pub fn leading_to(&self, endpoint: &str) -> Option<BTreeMap<String, String>> {
+        let (host, port, _) = endpoint_parts(endpoint)?;
+        let host = (self.host.clone(), host.to_owned());
+        Some(std::iter::once(host).chain(self.port.clone().map(|field| (field, port.to_string()))).collect())
+    }
+}
+
+/// Host, port and database of `host:port/database`.
+pub fn endpoint_parts(endpoint: &str) -> Option<(&str, u16, Option<&str>)> {
+    let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
+    Some((host, port.parse().ok()?, Some(database).filter(|d| !d.is_empty())))
+}
+
 /// Bucket and key of `s3://bucket/key`.
 pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
     let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
@@ -182,6 +214,8 @@ pub enum Target {
     Signal(ObjectRef),
     /// Routing controls.
     Controls(ControlsRef),
+    /// Where a secret leads clients.
+    Secret(ClientSecret),
     /// What name servers and resolvers answer.
     Answers {
         /// Of which names.
@@ -264,6 +298,7 @@ impl Target {
             Self::Group(group) => Some(&group.place),
             Self::Signal(object) => Some(&object.place),
             Self::Controls(of) => Some(&of.place),
+            Self::Secret(of) => Some(&of.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
             Self::Identity { place } | Self::Guard { place, .. } => Some(place),
             Self::Command { .. } | Self::Answers { .. } => None,
@@ -281,6 +316,7 @@ impl Target {
             Self::Fence { method, .. } => method.service(),
             Self::Guard { .. } | Self::Signal(_) => "s3",
             Self::Controls(_) => "route53-recovery-cluster",
+            Self::Secret(_) => "secretsmanager",
             // Rows are read by whoever reads rows; instances are its service's.
             Self::Restore {
                 part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy,
@@ -314,6 +350,7 @@ impl Target {
             Self::Group(group) => Some(&group.component),
             Self::Signal(object) => Some(&object.component),
             Self::Controls(of) => Some(&of.component),
+            Self::Secret(of) => Some(&of.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
             Self::Identity { .. } | Self::Answers { .. } | Self::Command { .. } => None,
@@ -334,7 +371,9 @@ impl Target {
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Signal(object) => format!("signal/{}/{}", object.place.name, object.url),
             Self::Controls(of) => format!("controls/{}/{}", of.place.name, of.component),
-            Self::Wrote { db, .. } => format!("wrote/{}/{}", db.place.name, db.id),
+            Self::Secret(of) => format!("secret/{}/{}/{}", of.place.name, of.component, of.id),
+            // Two writes may be looked for together, and each is a row of its own.
+            Self::Wrote { db, key, .. } => format!("wrote/{}/{}/{key}", db.place.name, db.id),
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),
             // Two parts may be looked at together, and each is a job of its own.

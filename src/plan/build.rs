@@ -1,5 +1,7 @@
 //! From a tree to types. What the shape already refused is left out here, so that lint can look at the rest.
 
+mod clients;
+
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
@@ -10,7 +12,7 @@ use super::types::{
     Autoscaling, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record, RecordAt,
     Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
-use crate::model::action::{Command, FenceMethod};
+use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
 use crate::model::place::Place;
 use crate::model::restore::{Backups, Expect, Invariant};
@@ -154,16 +156,26 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
                 .collect(),
             switch: switch_by(node),
         }),
+        "clients" => Spec::Clients(clients::clients(node)?),
         "external" => Spec::External(node.get("describe").and_then(Node::text).map(str::to_owned)),
         _ => return None,
     };
     Some(Component {
         name,
         span: node.get("kind").map_or(node.span, |k| k.span),
-        needs: node.get("needs").map(names).unwrap_or_default(),
+        needs: needs(node),
         objectives: node.get("objectives").and_then(objectives),
         spec,
     })
+}
+
+/// Whoever connects to a database cannot serve without it.
+fn needs(node: &Node) -> Vec<Spanned<ComponentName>> {
+    let mut needs: Vec<Spanned<ComponentName>> = node.get("needs").map(names).unwrap_or_default();
+    let of = node.get("of").and_then(spanned_text);
+    let of = of.map(|of| Spanned { value: ComponentName::new(of.value), span: of.span });
+    needs.extend(of.filter(|of| !needs.iter().any(|n| n.value == of.value)));
+    needs
 }
 
 /// Lint says what is missing.
@@ -424,10 +436,7 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
         after: when == "after",
         phase,
         component: parts.next().map(ComponentName::new),
-        command: Command {
-            argv: step.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
-            idempotent: matches!(step.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
-        },
+        command: clients::command(step)?,
         timeout: step.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
         on_failure: match node.get("on_failure").and_then(Node::text) {
             Some("continue") => OnFailure::Continue,

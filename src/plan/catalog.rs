@@ -188,6 +188,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Give it `is`, in quotes, or `at_least`, a number.",
     ),
     e(
+        "clients-unusable",
+        "Clients of a database cannot be led to the new one as the plan says.",
+        "A component of kind `clients` says what its clients find a database by, in each site: a secret, a command, or what restarts them.",
+        "Name a database under `of:`, and under `at:` give each of its sites `secret`, `switch` or `restart`; two components may not change the same fields of one secret.",
+    ),
+    e(
         "switch-object-unusable",
         "The object that is to move users cannot do so.",
         "With `switch: health_object` users are sent to a site for as long as an object in it is there; in the site that is left, or nowhere, it moves nobody.",

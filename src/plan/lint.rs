@@ -2,6 +2,7 @@
 //!
 //! References that lead nowhere and graphs that cannot run are errors; the rest are warnings.
 
+mod clients;
 mod followed;
 
 use super::finding::{Finding, Span};
@@ -150,6 +151,7 @@ impl Lint<'_> {
             Spec::Database(spec) => self.database(component, spec),
             Spec::Autoscaling(group) => self.autoscaling(component, group),
             Spec::Route53(zone) => self.route53(component, zone),
+            Spec::Clients(clients) => self.clients(component, clients),
             Spec::External(_) => {}
         }
     }

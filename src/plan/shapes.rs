@@ -18,6 +18,7 @@ pub const KINDS: &[(&str, &Record)] = &[
     ("aws.aurora_global", &AURORA),
     ("aws.autoscaling", &AUTOSCALING),
     ("aws.route53", &ROUTE53),
+    ("clients", &CLIENTS),
     ("external", &EXTERNAL),
 ];
 
@@ -298,6 +299,67 @@ const ALIAS: Record = Record {
         req("name", Shape::Text, "the target's DNS name"),
         req("zone", Shape::Text, "the target's hosted zone id"),
         opt("evaluate_health", Shape::Bool, "whether the target's health counts"),
+    ],
+};
+
+const CLIENTS: Record = Record {
+    name: "clients component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("of", Shape::Name, "the database that they connect to"),
+        opt(
+            "fields",
+            Shape::Record(&SECRET_FIELDS),
+            "where in the secret the server stands; {host: host, port: port} if absent",
+        ),
+        req("at", Shape::Map(&Shape::Record(&CLIENTS_AT)), "those of each site"),
+        opt("verify", Shape::Record(&THROUGH), "a row written as they write"),
+    ],
+};
+const SECRET_FIELDS: Record = Record {
+    name: "fields",
+    fields: &[
+        req("host", Shape::Text, "the field with the server's name"),
+        opt("port", Shape::Text, "the field with its port, if there is one"),
+    ],
+};
+const CLIENTS_AT: Record = Record {
+    name: "clients",
+    fields: &[
+        opt("secret", Shape::Text, "the Secrets Manager secret that they read: a JSON object"),
+        opt("switch", Shape::Record(&TASK), "a command that leads them to the database of this site"),
+        opt(
+            "restart",
+            Shape::List(&Shape::Record(&TASK)),
+            "commands that make them read it anew, one after the other",
+        ),
+    ],
+};
+const TASK: Record = Record {
+    name: "command",
+    fields: &[
+        opt("name", Shape::Name, "its name; its number if absent"),
+        req("command", Shape::List(&Shape::Text), "program and arguments; no shell"),
+        opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent"),
+        opt("timeout", Shape::Duration, "how long it may take; 5m if absent"),
+    ],
+};
+const THROUGH: Record = Record {
+    name: "verify",
+    fields: &[req("sql_write", Shape::Record(&SQL_WRITE_AS), "a row written as clients do")],
+};
+const SQL_WRITE_AS: Record = Record {
+    name: "sql_write",
+    fields: &[
+        req("table", Shape::Name, "the table that the row goes to"),
+        opt(
+            "endpoint",
+            Shape::Text,
+            "host:port/database that they connect to; what the secret says if absent",
+        ),
+        opt("login", Shape::Secret, "the login that they use; what the secret says if absent"),
     ],
 };
 

@@ -97,6 +97,7 @@ impl Component {
             Spec::Database(_) => "aws.rds",
             Spec::Autoscaling(_) => "aws.autoscaling",
             Spec::Route53(_) => "aws.route53",
+            Spec::Clients(_) => "clients",
             Spec::External(_) => "external",
         }
     }
@@ -112,6 +113,7 @@ impl Component {
             Spec::Database(spec) => spec.at.keys().cloned().collect(),
             Spec::Autoscaling(group) => group.at.keys().cloned().collect(),
             Spec::Route53(zone) => zone.records.iter().flat_map(|r| r.at.keys().cloned()).collect(),
+            Spec::Clients(clients) => clients.at.keys().cloned().collect(),
             Spec::External(_) => BTreeSet::new(),
         }
     }
@@ -126,6 +128,8 @@ pub enum Spec {
     Autoscaling(Autoscaling),
     /// Record sets of one zone.
     Route53(Route53),
+    /// Those who connect to a database, and how they find it.
+    Clients(Clients),
     /// Declared and shown, not recovered: what recovers it, for people.
     External(Option<String>),
 }
@@ -330,6 +334,47 @@ impl Record {
         let home_weight = self.at.get(home).map_or(100, |h| h.weight);
         if site == active { home_weight.max(1) } else { 0 }
     }
+}
+
+/// Those who connect to a database, and how they find it.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// The database.
+    pub of: Spanned<ComponentName>,
+    /// The field of their secret with the server's name.
+    pub host: String,
+    /// The field with its port; none where they do not read one.
+    pub port: Option<String>,
+    /// Those of each site.
+    pub at: BTreeMap<SiteName, ClientsAt>,
+    /// The table that a row of theirs is written to.
+    pub canary_table: Option<String>,
+    /// Where they connect to, if that is not in the secret: `host:port/database`.
+    pub endpoint: Option<String>,
+    /// Their login, if that is not in the secret.
+    pub login: Option<Spanned<SecretRef>>,
+}
+
+/// Clients in one site.
+#[derive(Clone, Debug)]
+pub struct ClientsAt {
+    /// The secret that they read.
+    pub secret: Option<String>,
+    /// What leads them to the database of this site.
+    pub switch: Option<Task>,
+    /// What makes them read it anew, in this order.
+    pub restart: Vec<Task>,
+}
+
+/// A command of the plan's author, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Its name, if there are several.
+    pub name: Option<String>,
+    /// What runs.
+    pub command: Command,
+    /// How long it may take.
+    pub timeout: Dur,
 }
 
 /// An approval at a phase.

@@ -12,7 +12,7 @@ use crate::model::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step
 use crate::model::state::{RecordAnswer, State};
 use crate::model::target::{Engine, Target};
 use crate::model::waiver::Rule;
-use crate::plan::types::{Component, SecretRef, Spec};
+use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
 use crate::plan::{Plan, Settings};
 
 /// Where Route 53's control plane lives; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
@@ -213,11 +213,21 @@ impl Assumed<'_> {
                 .filter_map(|(record, at)| self.answer(&record.name, &at.answer))
                 .collect(),
             Spec::Autoscaling(_) => Vec::new(),
+            Spec::Clients(clients) => self.clients(component, clients),
             Spec::External(_) => {
                 let why = "it is declared, and something else recovers it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::Unknown, why)]
             }
         }
+    }
+
+    /// What leads them, and what restarts them, in the site that is recovered to.
+    fn clients(&self, component: &Component, clients: &Clients) -> Vec<Finding> {
+        let Some(at) = clients.at.get(self.to) else { return Vec::new() };
+        let named = |task: &Task| format!("{}: {}", component.name, task.command.argv.join(" "));
+        let tasks = at.switch.iter().chain(&at.restart);
+        let login = clients.login.as_ref().map(|l| self.secret(component, &l.value));
+        tasks.map(|task| self.hook(&named(task), &task.command.argv)).chain(login).collect()
     }
 
     /// The login of the server that is recovered to. Whether it can be read there shows where SQL answered.

@@ -4,6 +4,7 @@
 
 pub mod assessment;
 pub mod capacity;
+pub mod clients;
 pub mod clusters;
 pub mod failover;
 pub mod hooks;

@@ -11,7 +11,7 @@ use super::safety;
 use super::steps::{Draft, all, step};
 use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
-use super::{Refusal, clusters, rebuild, ttl};
+use super::{Refusal, clients, clusters, rebuild, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod};
@@ -74,6 +74,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
             rebuild::rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
         }
     }
+    clients::lead_back(draft, &from, &guards);
 }
 
 /// A move that was planned has time to be done right.

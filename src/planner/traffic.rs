@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
-use super::{Refusal, safety, ttl};
+use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
 use crate::model::action::{Action, Check, RecordChange, Route, Signal, Switch};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -12,6 +12,7 @@ use crate::model::runbook::Phase;
 use crate::model::state::{ControlsState, RecordAnswer, RecordSet, kept};
 use crate::model::target::Target;
 use crate::model::waiver::Rule;
+use crate::plan::graph;
 use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
 use crate::report::changes::words;
 
@@ -20,14 +21,27 @@ const BATCH_ELEMENTS: usize = 1_000;
 /// Most characters of all values in one batch, from the same page.
 const BATCH_CHARACTERS: usize = 32_000;
 
-/// Verifies the target, then sends traffic there, each name as soon as what it needs is ready.
+/// Leads clients to the databases, verifies the target, then sends traffic there, each name as soon as what it needs is ready.
 pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
+    clients::rewire_all(draft, guards);
+    let led: Vec<StepId> = of_clients(draft);
     let everything: Vec<StepId> = draft.ready.values().flatten().cloned().collect();
     let probes = draft.site_probes(&everything);
     let approvals = draft.approvals(Phase::Redirect);
     let mut switches = Vec::new();
-    for component in plan.components.values() {
+    // What one needs is there before it.
+    let mut order: Vec<&Component> = plan.components.values().collect();
+    order.sort_by_key(|c| (graph::reach(plan, &c.name).len(), &c.name));
+    for component in order {
+        match &component.spec {
+            Spec::Clients(of) if clients::behind_names(draft, component) => {
+                clients::rewire(draft, component, of, guards);
+                switches.extend(draft.ready.get(&component.name).into_iter().flatten().cloned());
+                continue;
+            }
+            _ => {}
+        }
         let Spec::Route53(zone) = &component.spec else { continue };
         safety::traffic(draft, component);
         let mut needs = waits_for(draft, component);
@@ -35,6 +49,7 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         needs.extend(approvals.iter().cloned());
         if zone.records.iter().any(|r| !r.is_static) {
             needs.extend(probes.iter().cloned());
+            needs.extend(led.iter().cloned());
         }
         switches.extend(match &zone.switch {
             SwitchBy::Record => switch(draft, component, zone, &needs),
@@ -44,6 +59,14 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     }
     let needs = if switches.is_empty() { [everything, probes].concat() } else { switches };
     draft.confirm_and_watch(&needs);
+}
+
+/// The last steps of clients so far.
+fn of_clients(draft: &Draft<'_>) -> Vec<StepId> {
+    let components = &draft.input.plan.components;
+    let clients =
+        |name: &ComponentName| matches!(components.get(name).map(|c| &c.spec), Some(Spec::Clients(_)));
+    draft.ready.iter().filter(|(name, _)| clients(name)).flat_map(|(_, last)| last.clone()).collect()
 }
 
 fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {

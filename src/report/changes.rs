@@ -141,6 +141,17 @@ fn of(action: &Action) -> Vec<Change> {
             let (before, after) = (on(&r.from), on(&r.wanted()));
             vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
         }
+        Action::Point(p) => p
+            .to
+            .iter()
+            .map(|(field, after)| {
+                let resource =
+                    format!("aws_secretsmanager_secret_version {} in {}", p.secret.id, p.secret.place.name);
+                let before = p.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());
+                change(&resource, field, before, after.clone())
+            })
+            .filter(|c| c.before != c.after)
+            .collect(),
         Action::Switch(s) => s
             .changes
             .iter()

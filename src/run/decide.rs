@@ -226,7 +226,7 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         InDoubt::ObserveAfter(_) | InDoubt::Repeat
             if matches!(
                 state.step(i).action,
-                Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_)
+                Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_) | Action::Point(_)
             ) && state.mode == Mode::Running =>
         {
             with_timeout(state, i, now, vec![Effect::Look(i)])
@@ -484,6 +484,7 @@ fn undo_rank(action: &Action) -> u8 {
         Action::Switch(_)
         | Action::Signal(_)
         | Action::Route(_)
+        | Action::Point(_)
         | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
         Action::Fence(_) => FENCE,
         Action::Restore { .. } => COPY,

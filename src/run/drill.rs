@@ -89,7 +89,7 @@ pub fn moved(state: &RunState) -> bool {
 /// TTLs are lowered beforehand, and nobody feels that.
 fn redirects(step: &Step) -> bool {
     match &step.action {
-        Action::Signal(_) | Action::Route(_) => true,
+        Action::Signal(_) | Action::Route(_) | Action::Point(_) => true,
         Action::Switch(_) => step.phase != Phase::Preflight,
         _ => false,
     }

@@ -409,10 +409,14 @@ fn thing(
             true => Verdict::Done(Vec::new()),
             false => Verdict::Before,
         },
+        (Action::Point(point), State::Secret(seen)) => match seen.fields == point.to {
+            true => Verdict::Done(Vec::new()),
+            false => Verdict::Before,
+        },
         (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
             answers::judge(state, i, *resolvers_ttl_ms, seen, now)
         }
-        (Action::Write(Write::Canary { db, .. }), State::Wrote(wrote)) => {
+        (Action::Write(Write::Canary { db, .. } | Write::Through { db, .. }), State::Wrote(wrote)) => {
             match (state.work(i).attempts, wrote.ok) {
                 (0, _) | (_, false) => Verdict::Before,
                 (_, true) => Verdict::Done(vec![Fact::Wrote {

@@ -76,6 +76,8 @@ const BUSY: &[&str] = &[
     "ResourceContention",
     "ConditionalRequestConflict",
     "OperationAborted",
+    // A secret of which somebody made another version current meanwhile.
+    "SecretChanged",
     // A safety rule of routing controls, which may ask for no more than some time between two changes (Amazon ARC, «Safety rules»).
     "ConflictException",
 ];

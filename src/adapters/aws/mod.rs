@@ -37,7 +37,7 @@ use crate::inventory::Observation;
 use crate::model::action::{Action, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::state::State;
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -200,6 +200,7 @@ impl Aws {
                     match t {
                         Target::Signal(object) => self.watched(object).await,
                         Target::Controls(of) => self.controls(of).await,
+                        Target::Secret(of) => self.leads(of).await,
                         other => self.guard(other).await,
                     }
                 });
@@ -223,6 +224,7 @@ impl Aws {
             Action::Switch(switch) => self.switch(switch).await,
             Action::Signal(signal) => self.signal(signal).await,
             Action::Route(route) => self.route(route).await,
+            Action::Point(point) => Box::pin(self.point(point)).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await
             }
@@ -256,6 +258,11 @@ impl Aws {
     pub async fn login(&self, name: &str, place: &Place) -> Result<Login, String> {
         let at = self.recovery.as_ref().unwrap_or(place);
         self.read_login(name, at).await
+    }
+
+    /// What clients read in their secret, now: a login, and where it leads.
+    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, Option<String>), String> {
+        self.read_client(of).await
     }
 
     /// When the last commit that each replica of one place holds was made, as CloudWatch tells it.

@@ -228,6 +228,6 @@ pub(super) async fn open(client: &mut Client) -> Result<(), Failure> {
 }
 
 /// A role's name, in which a dot is a dot.
-fn identifier_whole(name: &str) -> String {
+pub(super) fn identifier_whole(name: &str) -> String {
     if name.contains('.') { format!("\"{}\"", name.replace('"', "\"\"")) } else { identifier(name) }
 }

@@ -21,7 +21,7 @@ use crate::inventory::Observation;
 use crate::model::ids::Digest;
 use crate::model::restore::{Found, Part, Restore, RestoreState};
 use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State, WroteState};
-use crate::model::target::DatabaseRef;
+use crate::model::target::{DatabaseRef, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::{SqlSettings, SqlTls};
 use crate::run::outcome::{Again, CallOutcome};
@@ -399,6 +399,38 @@ impl Postgres {
         .await
     }
 
+    /// Makes sure that clients may write canary rows: the table is there, and their login may insert into it.
+    pub async fn admit_writes(&self, endpoint: &str, login: &Login, table: &str, who: &str) -> CallOutcome {
+        self.act(async {
+            let client = self.connect(endpoint, login).await?;
+            let quoted = identifier(table);
+            // A table that was made for them may have other columns, as long as a key can be put there.
+            let text = "SELECT coalesce(has_table_privilege($1::name, to_regclass($2), 'INSERT'), false)";
+            let may: bool =
+                client.query_one(text, &[&who, &quoted]).await.map_err(|e| Failure::of(&e))?.get(0);
+            if may {
+                return Ok(());
+            }
+            let role = fence::identifier_whole(who);
+            let text = format!(
+                "CREATE TABLE IF NOT EXISTS {quoted} (key text PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now()); GRANT INSERT ON {quoted} TO {role}"
+            );
+            client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
+        })
+        .await
+    }
+
+    /// Writes a canary row as a client does: into a table that is there.
+    pub async fn write_as(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
+        self.act(async {
+            let client = self.connect(endpoint, login).await?;
+            // Naming the key would need the right to read it.
+            let text = format!("INSERT INTO {} (key) VALUES ($1) ON CONFLICT DO NOTHING", identifier(table));
+            client.execute(&text, &[&key]).await.map(|_| ()).map_err(|e| Failure::of(&e))
+        })
+        .await
+    }
+
     /// Reads a canary row back, over a new connection.
     pub async fn wrote(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> Observation {
         let work = async {
@@ -459,12 +491,8 @@ async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Resul
 
 /// Host, port and database of `host:port/database`.
 fn parts(endpoint: &str) -> Result<(&str, u16, Option<&str>), Failure> {
-    let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));
-    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
-    let port = port
-        .parse()
-        .map_err(|_| Failure::Unreachable(format!("endpoint `{endpoint}` is not host:port/database")))?;
-    Ok((host, port, Some(database).filter(|d| !d.is_empty())))
+    let wrong = || Failure::Unreachable(format!("endpoint `{endpoint}` is not host:port/database"));
+    endpoint_parts(endpoint).ok_or_else(wrong)
 }
 
 /// A name as SQL takes it, whatever is in it; a dot separates schema and table.

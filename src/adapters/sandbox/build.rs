@@ -8,7 +8,7 @@ use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
 use crate::model::state::GroupSize;
-use crate::model::target::Engine;
+use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
 use crate::plan::types::{Component, Plan, Spec};
@@ -34,6 +34,7 @@ pub(super) fn estate(
             Spec::Database(_) => databases(&mut estate, plan, component),
             Spec::Autoscaling(_) => groups(&mut estate, plan, component),
             Spec::Route53(_) => zone(&mut estate, plan, component),
+            Spec::Clients(_) => secrets(&mut estate, plan, component),
             Spec::External(_) => {}
         }
     }
@@ -96,6 +97,23 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             joined: None,
         });
     }
+}
+
+/// They lead where the database takes writes at the beginning.
+fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
+    let Spec::Clients(spec) = &component.spec else { return };
+    let Some(Spec::Database(db)) = plan.components.get(&spec.of.value).map(|c| &c.spec) else { return };
+    let Some(writer) = targets::database(plan, &spec.of.value, db, &estate.active) else { return };
+    for site in plan.sites.keys() {
+        let Some(secret) = targets::client_secret(plan, &component.name, spec, site) else { continue };
+        let fields = secret.leading_to(&listens(&writer)).unwrap_or_default();
+        estate.secrets.insert(secret, fields);
+    }
+}
+
+/// Where a simulated server listens.
+pub(super) fn listens(db: &DatabaseRef) -> String {
+    db.endpoint.clone().unwrap_or_else(|| format!("{}.{}.sandbox:5432", db.id, db.place.name))
 }
 
 fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {

@@ -1,10 +1,11 @@
 //! What calls do to a simulated estate, and how long that takes.
 
+use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::{Fence, FenceMethod, Scale, Switch, Write};
-use crate::model::state::ChangeState;
-use crate::model::target::{DatabaseRef, Engine, GroupRef, ZoneRef};
+use crate::model::action::{Fence, FenceMethod, Point, Scale, Switch, Write};
+use crate::model::state::{ChangeState, SecretState};
+use crate::model::target::{ClientSecret, DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
 
 /// The provider's answer: what is needed to watch for completion, or its code and words.
@@ -152,11 +153,33 @@ impl Estate {
         Ok(Some(id))
     }
 
+    pub(super) fn point(&mut self, point: &Point) -> Answer {
+        let missing = || ("ResourceNotFoundException", format!("there is no secret {}", point.secret.id));
+        let fields = self.secrets.get_mut(&point.secret).ok_or_else(missing)?;
+        fields.extend(point.to.clone());
+        Ok(None)
+    }
+
+    /// Where a secret leads.
+    pub(super) fn leads(&self, secret: &ClientSecret) -> Option<SecretState> {
+        let fields = self.secrets.get(secret)?.clone();
+        Some(SecretState { fields, replica_of: None })
+    }
+
     pub(super) fn write(&mut self, write: &Write) -> Answer {
         match write {
-            Write::Canary { db, .. } => {
+            Write::Canary { db, .. } | Write::Through { db, .. } => {
                 let i = self.find(db)?;
-                if self.writable(&self.dbs[i]) {
+                let led = |secret: &ClientSecret| {
+                    self.leads(secret).map(|s| s.fields) == secret.leading_to(&listens(db))
+                };
+                let there = match write {
+                    Write::Through { way, .. } if way.endpoint.is_none() => {
+                        way.secret.as_ref().is_some_and(led)
+                    }
+                    _ => true,
+                };
+                if there && self.writable(&self.dbs[i]) {
                     Ok(None)
                 } else {
                     Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))

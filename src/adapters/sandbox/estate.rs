@@ -13,7 +13,7 @@ use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
     State, WroteState,
 };
-use crate::model::target::{ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
 
@@ -120,6 +120,8 @@ pub struct Estate {
     pub(super) dbs: Vec<Db>,
     pub(super) groups: Vec<Group>,
     pub(super) zones: Vec<Zone>,
+    /// The secrets that clients read, and where they lead.
+    pub(super) secrets: BTreeMap<ClientSecret, BTreeMap<String, String>>,
     pub(super) guard_names: BTreeSet<ComponentName>,
     pub(super) serves_static_only: bool,
     pub(super) began: Timestamp,
@@ -162,6 +164,7 @@ impl Estate {
             dbs: Vec::new(),
             groups: Vec::new(),
             zones: Vec::new(),
+            secrets: BTreeMap::new(),
             guard_names: BTreeSet::new(),
             serves_static_only: false,
             began,
@@ -464,6 +467,7 @@ impl Estate {
             Action::Switch(switch) => self.switch(switch),
             Action::Signal(signal) => self.signal(signal),
             Action::Route(route) => self.route(route),
+            Action::Point(point) => self.point(point),
             Action::Write(write) => self.write(write),
             Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
@@ -508,6 +512,7 @@ impl Estate {
             }),
             Target::Signal(object) => self.watched(object).map(State::Signal),
             Target::Controls(of) => self.turned(of).map(State::Controls),
+            Target::Secret(of) => self.leads(of).map(State::Secret),
             Target::Answers { names } => Some(State::Answers(self.name_servers(names))),
             Target::Change { zone, id } => {
                 self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))

@@ -1,5 +1,6 @@
 //! What a look at a simulated database finds.
 
+use super::build::listens;
 use super::estate::Estate;
 use crate::model::action::FenceMethod;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
@@ -29,7 +30,7 @@ impl Estate {
                 .then(|| cluster || db.frozen_at.is_none()),
             fence_word: self.word(i),
             follows: None,
-            endpoint: None,
+            endpoint: Some(listens(&db.reference)),
             misled: false,
             advice: Vec::new(),
             instance: db.settings(),

@@ -7,7 +7,7 @@ use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::place::Place;
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -51,6 +51,14 @@ impl Aws {
     /// # Errors
     /// Always.
     pub async fn login(&self, _name: &str, _place: &Place) -> Result<Login, String> {
+        Err(WHY.to_owned())
+    }
+
+    /// No secrets.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn client(&self, _of: &ClientSecret) -> Result<(Login, Option<String>), String> {
         Err(WHY.to_owned())
     }
 

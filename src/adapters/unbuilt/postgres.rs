@@ -49,6 +49,22 @@ impl Postgres {
     }
 
     /// Not done.
+    pub async fn admit_writes(
+        &self,
+        _endpoint: &str,
+        _login: &Login,
+        _table: &str,
+        _who: &str,
+    ) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not done.
+    pub async fn write_as(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not done.
     pub async fn rejoin(
         &self,
         _db: &DatabaseRef,

@@ -47,14 +47,17 @@ impl fmt::Display for Action {
                 write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
             }
             Self::Route(r) => write!(f, "turn the routing control of {} On, and all others Off", r.to),
-            Self::Write(Write::Canary { db, .. }) => write!(f, "write a row to {} and read it back", db.id),
-            Self::Write(Write::Guard { component, instead_of: Some(other), .. }) => {
-                write!(f, "take the guard of {component} over from {other}")
+            Self::Point(p) => {
+                let to: Vec<_> = p.to.values().map(String::as_str).collect();
+                write!(
+                    f,
+                    "lead clients to {} by secret {} in {}",
+                    to.join(":"),
+                    p.secret.id,
+                    p.secret.place.name
+                )
             }
-            Self::Write(Write::Guard { component, .. }) => write!(f, "take the guard of {component}"),
-            Self::Write(Write::ReleaseGuard { component, .. }) => {
-                write!(f, "give back the guard of {component}")
-            }
+            Self::Write(w) => write_words(w, f),
             Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
                 write!(f, "wait until {component} is fenced, with proof")
@@ -66,6 +69,22 @@ impl fmt::Display for Action {
             Self::Gate(Gate::Approval { ask, .. }) => write!(f, "wait for approval: {ask}"),
             Self::Wait { duration_ms, until: None } => write!(f, "watch for {duration_ms}"),
             Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
+        }
+    }
+}
+
+fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match of {
+        Write::Through { db, way, .. } => {
+            write!(f, "write a row as clients do, by {}, and find it on {}", way.words(), db.id)
+        }
+        Write::Canary { db, .. } => write!(f, "write a row to {} and read it back", db.id),
+        Write::Guard { component, instead_of: Some(other), .. } => {
+            write!(f, "take the guard of {component} over from {other}")
+        }
+        Write::Guard { component, .. } => write!(f, "take the guard of {component}"),
+        Write::ReleaseGuard { component, .. } => {
+            write!(f, "give back the guard of {component}")
         }
     }
 }

@@ -4,6 +4,7 @@
 //! it. Each test has accounts of its own.
 
 mod aurora;
+mod clients;
 mod controls;
 mod dark;
 #[cfg(feature = "postgres")]

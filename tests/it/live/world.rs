@@ -198,6 +198,15 @@ impl World {
     }
 
     pub(super) fn client(&self, mode: &str, first: u64) -> Client {
+        self.client_with(mode, first, &[])
+    }
+
+    /// One that connects to where the secret of a region leads.
+    pub(super) fn led(&self, region: &str, first: u64) -> Client {
+        self.client_with("led", first, &["--secret", region, self.aws["account"].as_str().unwrap()])
+    }
+
+    fn client_with(&self, mode: &str, first: u64, more: &[&str]) -> Client {
         let file = self.path(&format!("{mode}.jsonl"));
         let process = Command::new(script("client"))
             .arg(self.folder.path())
@@ -211,6 +220,7 @@ impl World {
                 "--rate",
                 "10",
             ])
+            .args(more)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -259,6 +269,10 @@ impl Drop for World {
 }
 
 impl Client {
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(super) fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()

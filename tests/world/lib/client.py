@@ -7,6 +7,7 @@ import signal
 import time
 from datetime import UTC, datetime
 
+import led
 from db import World, within
 
 INSERT = "INSERT INTO ledger (n, via) VALUES (%s, %s) RETURNING host(inet_server_addr())"
@@ -14,8 +15,18 @@ TIMEOUT_S = 2.0
 
 
 class Client:
-    def __init__(self, world: World, mode: str) -> None:
-        self.world, self.mode, self.connection = world, mode, None
+    def __init__(self, world: World, mode: str, secret: tuple[str, str] | None = None) -> None:
+        self.world, self.mode, self.connection, self.secret = world, mode, None, secret
+        self.restart()
+
+    def restart(self) -> None:
+        """Reads its secret, which it does at no other time."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+        if self.secret:
+            site, account = self.secret
+            self.world.login = led.read(self.world.regions[site]["api"], account, led.REGIONS[site])
 
     def write(self, n: int) -> str:
         """Gives the server that took the row."""
@@ -54,17 +65,23 @@ class Client:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("world")
-    parser.add_argument("--mode", choices=("fresh", "pooled"), required=True)
+    parser.add_argument("--mode", choices=("fresh", "pooled", "led"), required=True)
+    parser.add_argument("--secret", nargs=2, metavar=("REGION", "ACCOUNT"), help="for `led`: whose secret it reads; anew at SIGHUP")
     parser.add_argument("--rate", type=float, default=10, help="attempts a second, at most")
     parser.add_argument("--out", required=True)
     parser.add_argument("--first", type=int, default=random.getrandbits(22) << 30, help="the first row's number")
     parser.add_argument("--count", type=int, help="end after so many attempts; fail if one of them failed")
     options = parser.parse_args()
-    ended = []
+    ended, again = [], []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    client, n, due, failed = Client(World(options.world), options.mode), options.first, time.monotonic(), False
+    signal.signal(signal.SIGHUP, lambda *_: again.append(True))
+    client = Client(World(options.world), options.mode, options.secret)
+    n, due, failed = options.first, time.monotonic(), False
     with open(options.out, "a", buffering=1) as out:
         while not ended and (options.count is None or n < options.first + options.count):
+            if again:
+                again.clear()
+                client.restart()
             line = client.attempt(n)
             out.write(json.dumps(line) + "\n")
             failed |= not line["ok"]

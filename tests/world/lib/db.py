@@ -48,11 +48,11 @@ class World:
         return next((name for name, region in self.regions.items() if region["subnet"].rpartition(".")[0] == subnet), None)
 
     def connect(self):
-        """By name, so resolved anew each time."""
-        name, database = self.facts["names"]["db"], self.facts["database"]
+        """By name, so resolved anew each time; or where its secret leads."""
         connection = psycopg2.connect(
-            host=name,
-            dbname=database,
+            host=self.login.get("host", self.facts["names"]["db"]),
+            port=self.login.get("port", 5432),
+            dbname=self.facts["database"],
             user=self.login["username"],
             password=self.login["password"],
             sslmode="disable",

@@ -1,0 +1,55 @@
+//! What clients find a database by: a secret that names it, and the way that they come.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::target::ClientSecret;
+
+/// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
+/// they change; the rest never leaves the service and the process that writes the new version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Point {
+    /// The secret.
+    pub secret: ClientSecret,
+    /// The fields as they will be.
+    pub to: BTreeMap<String, String>,
+    /// As they were; empty where nobody saw them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from: BTreeMap<String, String>,
+}
+
+impl Point {
+    /// The way back, if it is known. It is a change of the same fields and not the version from before: a password that was rotated
+    /// meanwhile stays the new one.
+    pub fn reversed(&self) -> Option<Self> {
+        let back = || Self { secret: self.secret.clone(), to: self.from.clone(), from: self.to.clone() };
+        (!self.from.is_empty()).then(back)
+    }
+}
+
+/// The way that clients come to a database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ClientWay {
+    /// The secret that they read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ClientSecret>,
+    /// `host:port/database`; what the secret names if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// A reference to the login that they use; what the secret holds if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+}
+
+impl ClientWay {
+    /// In words.
+    pub fn words(&self) -> String {
+        match (&self.endpoint, &self.secret) {
+            (Some(endpoint), _) => endpoint.clone(),
+            (None, Some(secret)) => format!("what secret {} in {} names", secret.id, secret.place.name),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
+}

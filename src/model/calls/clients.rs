@@ -1,0 +1,56 @@
+//! The calls that lead clients elsewhere, and the write that proves it.
+
+use super::{Call, call, quoted, sql};
+use crate::model::action::{ClientWay, Point};
+use crate::model::target::DatabaseRef;
+
+/// A new version that is not current yet, and then the label, away from exactly the version that was read.
+pub(super) fn point(p: &Point) -> Vec<Call> {
+    let (region, id, at) = (&p.secret.place.region, quoted(&p.secret.id), &p.secret.place.name);
+    let fields: Vec<_> = p.to.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    let of = |operation: &'static str, mutates: bool, rest: String| {
+        call("secretsmanager", operation, at, mutates, format!("aws secretsmanager {rest}"))
+    };
+    vec![
+        of(
+            "PutSecretValue",
+            true,
+            format!(
+                "put-secret-value --region {region} --secret-id {id} --version-stages drctl --client-request-token <token> --secret-string file:///dev/stdin   # what get-secret-value shows, with {}",
+                fields.join(", ")
+            ),
+        ),
+        of(
+            "UpdateSecretVersionStage",
+            true,
+            format!(
+                "update-secret-version-stage --region {region} --secret-id {id} --version-stage AWSCURRENT --move-to-version-id <new> --remove-from-version-id <the one that was read>"
+            ),
+        ),
+        of("DescribeSecret", false, format!("describe-secret --region {region} --secret-id {id}")),
+        of(
+            "GetSecretValue",
+            false,
+            format!(
+                "get-secret-value --region {region} --secret-id {id}   # until it names {}",
+                fields.join(", ")
+            ),
+        ),
+    ]
+}
+
+pub(super) fn through(db: &DatabaseRef, table: &str, way: &ClientWay) -> Vec<Call> {
+    let at = &db.place.name;
+    let grant = format!(
+        "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); GRANT INSERT ON {table} TO <the clients' login>   -- only where it may not insert"
+    );
+    let text = format!("INSERT INTO {table} (key) VALUES ('<key>')");
+    let write = format!("psql <{}, as the clients' login> -c {}", way.words(), quoted(&text));
+    let find =
+        format!("SELECT count(*) FROM {table} WHERE key = '<key>' AND NOT pg_is_in_recovery() -- must be 1");
+    vec![
+        sql(at, &db.id, true, &grant),
+        call("sql", "statement", at, true, write),
+        sql(at, &db.id, false, &find),
+    ]
+}

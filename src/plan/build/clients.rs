@@ -1,0 +1,50 @@
+//! Those who connect to a database.
+
+use super::{dur, map, secret, spanned_text};
+use crate::model::action::Command;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::time::Dur;
+use crate::plan::text::{Node, Value};
+use crate::plan::types::{Clients, ClientsAt, Spanned, Task};
+
+pub(super) fn clients(node: &Node) -> Option<Clients> {
+    let of = spanned_text(node.get("of")?)?;
+    let text = |of: Option<&Node>, key: &str| of?.get(key)?.text().map(str::to_owned);
+    let fields = node.get("fields");
+    let write = node.get("verify").and_then(|v| v.get("sql_write"));
+    let login = write.and_then(|w| w.get("login"));
+    Some(Clients {
+        of: Spanned { value: ComponentName::new(of.value), span: of.span },
+        host: text(fields, "host").unwrap_or_else(|| "host".to_owned()),
+        // As RDS writes its secrets, unless the plan says which fields there are.
+        port: if fields.is_some() { text(fields, "port") } else { Some("port".to_owned()) },
+        at: map(node, "at", |key, n| Some((SiteName::new(key), clients_at(n)))),
+        canary_table: text(write, "table"),
+        endpoint: text(write, "endpoint"),
+        login: login.map(|n| Spanned { value: secret(n), span: n.span }),
+    })
+}
+
+fn clients_at(node: &Node) -> ClientsAt {
+    ClientsAt {
+        secret: node.get("secret").and_then(Node::text).map(str::to_owned),
+        switch: node.get("switch").and_then(task),
+        restart: node.get("restart").map(Node::items).unwrap_or_default().iter().filter_map(task).collect(),
+    }
+}
+
+fn task(node: &Node) -> Option<Task> {
+    Some(Task {
+        name: node.get("name").and_then(Node::text).map(str::to_owned),
+        command: command(node)?,
+        timeout: node.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
+    })
+}
+
+/// Program and arguments, and whether they may run twice.
+pub(super) fn command(node: &Node) -> Option<Command> {
+    Some(Command {
+        argv: node.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
+        idempotent: matches!(node.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
+    })
+}

@@ -1,0 +1,85 @@
+//! Those who connect to a database: whether anything leads them to the new one, and whether that can be proven.
+
+use super::Lint;
+use crate::plan::finding::Span;
+use crate::plan::types::{Clients, Component, SecretRef, Spec};
+
+impl Lint<'_> {
+    pub(super) fn clients(&mut self, component: &Component, clients: &Clients) {
+        let name = &component.name;
+        match self.plan.components.get(&clients.of.value).map(Component::is_store) {
+            Some(true) => self.clients_of(component, clients),
+            Some(false) => {
+                let what = format!("`{name}` connects to `{}`, which is no database", clients.of.value);
+                self.unusable(clients.of.span, what);
+            }
+            // What does not exist is said where references are looked at.
+            None => {}
+        }
+        for (login, site) in clients.login.iter().flat_map(|l| clients.at.keys().map(move |s| (l, s))) {
+            self.login(component, site, login);
+        }
+    }
+
+    fn unusable(&mut self, span: Span, what: String) {
+        self.error(
+            "clients-unusable",
+            span,
+            what,
+            "clients that nothing leads to the new database go on asking the old one",
+            "under `at:` give each site of the database `secret`, `switch` or `restart`",
+        );
+    }
+
+    fn clients_of(&mut self, component: &Component, clients: &Clients) {
+        let (name, plan) = (&component.name, self.plan);
+        let database = &plan.components[&clients.of.value];
+        for site in database.sites() {
+            let led = clients
+                .at
+                .get(&site)
+                .is_some_and(|at| at.secret.is_some() || at.switch.is_some() || !at.restart.is_empty());
+            if !led && plan.sites.get(&site).is_some_and(|s| s.recovery || site == plan.home.value) {
+                let what = format!("nothing leads `{name}` to `{}` in {site}", database.name);
+                self.unusable(component.span, what);
+            }
+        }
+        let same = |c: &&Component| {
+            matches!(&c.spec, Spec::Clients(other) if c.name != *name && other.at.iter().any(|(site, at)| {
+                at.secret.is_some() && at.secret == clients.at.get(site).and_then(|a| a.secret.clone())
+                    && (other.of.value != clients.of.value || other.host == clients.host)
+            }))
+        };
+        if let Some(other) = plan.components.values().find(same) {
+            let what = format!("`{name}` and `{}` change the same fields of one secret", other.name);
+            self.unusable(component.span, what);
+        }
+        let no_login =
+            matches!(clients.login.as_ref().map(|l| &l.value), None | Some(SecretRef::EndpointOf(_)));
+        let by_secret = clients.at.values().all(|at| at.secret.is_some());
+        if clients.canary_table.is_some() && !by_secret && (clients.endpoint.is_none() || no_login) {
+            self.unusable(
+                component.span,
+                format!(
+                    "`{name}` has no secret in some site, so its `sql_write` needs `endpoint` and `login`"
+                ),
+            );
+        }
+        if clients.canary_table.is_none() {
+            self.warn(
+                "no-write-check",
+                Some(component.span),
+                format!("`{name}` has no `verify: sql_write`"),
+                "only a row that comes as clients come, and is found on the new server, shows that they reach it",
+                "verify: {sql_write: {table: drctl_canary}}",
+            );
+        }
+        for (site, at) in &clients.at {
+            let elsewhere = at.secret.as_deref().and_then(|id| self.other_site_in(id, site)).cloned();
+            if let Some(other) = elsewhere {
+                let what = format!("the secret of `{name}` in {site} is one of {other}");
+                self.unusable(component.span, what);
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Clients that find their database by a secret: led elsewhere, restarted, and proven by a write of theirs.
+
+use std::process::{Child, Command};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+#[cfg(feature = "postgres")]
+use super::world::{Client, WAIVE, World, outage};
+use super::{Estate, FAILOVER, localstack, until};
+use crate::support::{Fault, Point, Rule};
+
+/// Asks Secrets Manager by itself, as somebody else would.
+fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
+    let scope = format!("{account}/20260101/{region}/secretsmanager/aws4_request");
+    let mut body = body.clone();
+    if operation.starts_with("Create") || operation.starts_with("Put") {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        body["ClientRequestToken"] = json!(format!("{nanos:032x}"));
+    }
+    let output = Command::new("curl")
+        .args(["-sS", "--fail-with-body", "--max-time", "20", localstack(), "-d", &body.to_string()])
+        .args([
+            "-H",
+            &format!("Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+        ])
+        .args(["-H", "Content-Type: application/x-amz-json-1.1"])
+        .args(["-H", &format!("X-Amz-Target: secretsmanager.{operation}")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{operation}: {}", String::from_utf8_lossy(&output.stdout));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What clients read now.
+fn read(account: &str, region: &str, name: &str) -> Value {
+    let answer = ask(account, region, "GetSecretValue", &json!({"SecretId": name}));
+    serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap()
+}
+
+/// Another password beside what is there, as a rotation puts it.
+fn rotate(account: &str, region: &str, name: &str, password: &str) {
+    let mut text = read(account, region, name);
+    text["password"] = json!(password);
+    ask(account, region, "PutSecretValue", &json!({"SecretId": name, "SecretString": text.to_string()}));
+}
+
+const NAME: &str = "truststream/db";
+
+/// The estate with clients that read a secret in each region.
+fn estate() -> Estate {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let file = estate.path().join("plans/truststream.yaml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let clients = format!(
+        "  api:\n    kind: clients\n    of: db\n    at:\n      us-west-2: {{secret: {NAME}}}\n      us-east-1: {{secret: {NAME}, restart: [{{name: api, command: [touch, restarted], idempotent: true}}]}}\n  www:\n"
+    );
+    std::fs::write(&file, plan.replace("  www:\n", &clients).replace("[db, nodes]", "[api, nodes]")).unwrap();
+    let text = json!({"username": "app", "password": "first", "host": "west.example", "port": "5432", "dbname": "ts"});
+    for region in ["us-west-2", "us-east-1"] {
+        let body = json!({"Name": NAME, "SecretString": text.to_string()});
+        ask(estate.account(), region, "CreateSecret", &body);
+    }
+    estate
+}
+
+fn start(estate: &Estate) -> Child {
+    match estate.only_run() {
+        None => estate.spawn(FAILOVER),
+        Some(run) => estate.spawn(&["runs", "resume", &run]),
+    }
+}
+
+/// What the secrets of both regions come to.
+fn led(estate: &Estate, password: &str) {
+    for region in ["us-east-1", "us-west-2"] {
+        let seen = read(estate.account(), region, NAME);
+        let host = seen["host"].as_str().unwrap();
+        assert!(host.starts_with("truststream-replica-1."), "{region}: {seen}\n{}", estate.words());
+        // Text stays text, and what names no server stays as it is.
+        assert!(seen["port"].is_string() && seen["dbname"] == "ts", "{seen}");
+        let wanted = if region == "us-east-1" { password } else { "first" };
+        assert_eq!(seen["password"], wanted, "{region}");
+    }
+    assert!(estate.path().join("restarted").exists());
+    let journal = std::fs::read(estate.path().join(".drctl/drctl.db")).unwrap();
+    for secret in ["first", "second"] {
+        let within = |text: &[u8]| journal.windows(text.len()).any(|w| w == text);
+        assert!(!within(format!("\"password\":\"{secret}\"").as_bytes()), "a password is in the store");
+    }
+}
+
+/// A rotation between the read and the move of the label is not undone by it.
+#[test]
+fn a_password_that_is_rotated_meanwhile_stays() {
+    let estate = estate();
+    let stage = "UpdateSecretVersionStage";
+    let rule = Rule::new(Fault::Hold(Point::BeforeForward)).operation(stage).region("us-east-1").times(1);
+    estate.proxy.rule(rule);
+    let mut child = start(&estate);
+    let held =
+        estate.proxy.wait_held(Duration::from_secs(60)).unwrap_or_else(|| panic!("{}", estate.words()));
+    rotate(estate.account(), "us-east-1", NAME, "second");
+    held.release();
+    until("the run", || child.try_wait().unwrap().is_some());
+    led(&estate, "second");
+    assert_eq!(estate.run(&["runs", "export", &estate.only_run().unwrap(), "--to", "run.jsonl"]).0, 0);
+    let story = std::fs::read_to_string(estate.path().join("run.jsonl")).unwrap();
+    assert!(story.contains("SecretChanged"), "{story}");
+}
+
+/// Killed around each of the two calls: the secret is changed once, and a resumed run ends where an undisturbed one does.
+#[test]
+fn killed_around_the_change_of_a_secret() {
+    std::thread::scope(|scope| {
+        for operation in ["PutSecretValue", "UpdateSecretVersionStage"] {
+            for point in [Point::BeforeForward, Point::AfterForward] {
+                scope.spawn(move || {
+                    let estate = estate();
+                    let held_at =
+                        Rule::new(Fault::Hold(point)).operation(operation).region("us-east-1").times(1);
+                    let rule = estate.proxy.rule(held_at);
+                    let mut child = start(&estate);
+                    let held = estate.proxy.wait_held(Duration::from_secs(60));
+                    let held = held.unwrap_or_else(|| panic!("{operation}\n{}", estate.words()));
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                    held.drop_connection();
+                    estate.proxy.remove(rule);
+                    let mut child = start(&estate);
+                    until("the second process", || child.try_wait().unwrap().is_some());
+                    led(&estate, "first");
+                    estate.assert_recovered_once();
+                    let about = json!({"SecretId": NAME, "IncludeDeprecated": true});
+                    let versions = ask(estate.account(), "us-east-1", "ListSecretVersionIds", &about);
+                    assert_eq!(versions["Versions"].as_array().unwrap().len(), 2, "{versions}");
+                });
+            }
+        }
+    });
+}
+
+/// The plan of the world with clients that read a secret, those of east restarted by a signal.
+#[cfg(feature = "postgres")]
+fn with_clients(world: &World, client: &Client) -> String {
+    let plan = std::fs::read_to_string(world.path("plans/shop.yaml")).unwrap();
+    let restart = format!("[{{name: app, command: [kill, -HUP, \"{}\"], idempotent: true}}]", client.pid());
+    let at = |site: &str| format!("      {site}: {{secret: shop/app, restart: {restart}}}\n");
+    let clients = format!(
+        "  app:\n    kind: clients\n    of: db\n    at:\n{}{}    verify: {{sql_write: {{table: client_canary}}}}\n  www:\n",
+        at("west"),
+        at("east")
+    );
+    plan.replace("  www:\n", &clients).replace("needs: [db]", "needs: [app]")
+}
+
+/// Under load a region goes dark. A client that reads its secret at its start and at no other time goes on in the other one, on the
+/// server that was promoted, without a lost row that is not told of; what could not be changed is, when the region is back.
+#[cfg(feature = "postgres")]
+#[test]
+fn clients_that_read_a_secret_follow_it_there_and_back() {
+    let world = World::new();
+    world.run("led", &[]);
+    let account = world.aws["account"].as_str().unwrap().to_owned();
+    let client = world.led("east", 1);
+    client.writes_to("west");
+    let plan = with_clients(&world, &client);
+    std::fs::write(world.path("plans/shop.yaml"), &plan).unwrap();
+    let (code, _, words) = world.drctl(&["observe"]);
+    assert_eq!(code, 0, "{words}");
+    let host = |region: &str| {
+        let host = read(&account, region, "shop/app")["host"].as_str().unwrap().to_owned();
+        ["west", "east"].into_iter().find(|site| host == world.of(site, "db")).unwrap()
+    };
+    world.run("fault", &["black-hole", "west"]);
+    let (code, report, words) = world.drctl(WAIVE);
+    assert!(code == 5 && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    client.writes_to("east");
+    assert_eq!([host("us-east-1"), host("us-west-2")], ["east", "west"]);
+    // Nothing that clients have to keep to themselves is kept here, and nothing of it is lost.
+    assert_eq!(read(&account, "us-east-1", "shop/app")["owner"], "the shop");
+    let step = |report: &Value, id: &str| {
+        let steps = report["steps"].as_array().unwrap().iter();
+        steps
+            .filter(|s| s["id"] == id)
+            .map(|s| s["state"].as_str().unwrap().to_owned())
+            .next()
+            .unwrap_or_default()
+    };
+    for id in ["point.app.east", "restart.app.app", "through.app"] {
+        assert_eq!(step(&report, id), "done", "{id}: {report:#}");
+    }
+    let run = report["run_id"].as_str().unwrap().to_owned();
+    world.run("fault", &["heal", "west"]);
+    // It is kept from writing, and so follows.
+    assert_eq!(world.drctl(&["runs", "resume", &run]).0, 5);
+    let (code, report, words) = world.drctl(&["reprotect", "shop", "--to", "west", "--yes"]);
+    assert!(code == 0, "{code}: {report:#}\n{words}");
+    assert_eq!([host("us-east-1"), host("us-west-2")], ["east", "east"], "{report:#}");
+    let (code, report, words) = world.drctl(&["failback", "shop", "--to", "west", "--yes"]);
+    assert!(code == 0 && report["rpo"]["achieved_s"] == 0.0, "{code}: {report:#}\n{words}");
+    client.writes_to("west");
+    assert_eq!([host("us-east-1"), host("us-west-2")], ["west", "west"]);
+    assert_eq!(std::fs::read_to_string(world.path("plans/shop.yaml")).unwrap(), plan);
+    let client = client.stop();
+    let truth = world.truth("west", &[&client]);
+    eprintln!(
+        "clients: {} rows acknowledged, {} lost with the region; the longest outage {} s",
+        truth["acknowledged"],
+        truth["lost"],
+        outage(&truth, 0)
+    );
+}
