@@ -70,13 +70,12 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
     let moves = moves(draft, &needs);
     if of.at.values().any(|at| at.secret.is_some()) {
         let Some(endpoint) = endpoint(draft, of, &to) else {
-            let facts = format!("nobody knows where `{}` listens in {to}", of.of.value);
-            draft.refuse(Refusal::new(
-                Rule::NotRecoverable,
-                Some(name),
-                facts,
-                "`endpoint:` there, or drctl observe",
-            ));
+            // Of one that was refused itself that says enough.
+            if !draft.refusals.iter().any(|r| r.component.as_ref() == Some(&of.of.value)) {
+                let facts = format!("nobody knows where `{}` listens in {to}", of.of.value);
+                let what = "`endpoint:` there, or drctl observe";
+                draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
+            }
             return needs;
         };
         led.extend(point(draft, component, of, (&to, &endpoint), &needs, false));

@@ -17,6 +17,7 @@ mod aws_stub;
 mod broken_plans;
 mod cancelled;
 mod cli;
+mod clients;
 mod clocks;
 mod clusters;
 mod continued;

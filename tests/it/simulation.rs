@@ -67,6 +67,14 @@ fn random_plan(seed: u64, moves: bool) -> String {
             "  group{i}:\n    kind: aws.autoscaling\n    at:\n      west: {{group: g{i}-w}}\n      east: {{group: g{i}-e, capacity_floor: {floor}, proceed_at: 60%}}"
         );
     }
+    for i in (0..dbs).filter(|i| die(&format!("clients{i}"), 3) == 0) {
+        let verify =
+            ["", "\n    verify: {sql_write: {table: canary}}"][usize::try_from(die("proven", 2)).unwrap()];
+        let _ = writeln!(
+            text,
+            "  app{i}:\n    kind: clients\n    of: db{i}{verify}\n    at:\n      west: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}\n      east: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}"
+        );
+    }
     for i in 0..zones {
         random_zone(&mut text, i, (dbs, groups), &die);
     }
@@ -100,6 +108,8 @@ fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64
 fn random_zone(text: &mut String, i: u64, (dbs, groups): (u64, u64), die: &impl Fn(&str, u64) -> u64) {
     let needs: Vec<_> =
         (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
+    let clients = (0..dbs).filter(|d| die(&format!("clients{d}"), 3) == 0).map(|d| format!("app{d}"));
+    let needs: Vec<_> = needs.into_iter().chain(clients).collect();
     let ttl = 20 + die(&format!("ttl{i}"), 60);
     if die(&format!("controls{i}"), 4) == 0 {
         let arn =
@@ -341,7 +351,7 @@ fn asked(events: &[Event], steps: &str) -> bool {
         .any(|e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with(steps)))
 }
 
-fn accept(rule: Rule) -> Waiver {
+pub fn accept(rule: Rule) -> Waiver {
     Waiver {
         rule,
         component: None,

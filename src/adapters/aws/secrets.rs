@@ -45,7 +45,7 @@ impl Aws {
         let answer = self.current(&of.id, &of.place).await.map_err(|f| named(f.to_string()))?;
         let text = answer.secret_string().unwrap_or_default();
         let login = Login::parse(text).map_err(&named)?;
-        let fields = fields(of, &contents(of, text).map_err(|f| named(f.to_string()))?);
+        let fields = contents(of, text).and_then(|c| fields(of, &c)).map_err(|f| named(f.to_string()))?;
         let port = of.port.as_ref().and_then(|field| fields.get(field)).map_or("5432", String::as_str);
         Ok((login, fields.get(&of.host).map(|host| format!("{host}:{port}"))))
     }
@@ -60,7 +60,7 @@ impl Aws {
 
     async fn read_leads(&self, of: &ClientSecret) -> Result<SecretState, Failure> {
         let answer = self.current(&of.id, &of.place).await?;
-        let fields = fields(of, &contents(of, answer.secret_string().unwrap_or_default())?);
+        let fields = fields(of, &contents(of, answer.secret_string().unwrap_or_default())?)?;
         let site = self.site(&of.place).await;
         let call = || site.secrets().describe_secret().secret_id(&of.id).send();
         let about = self.look(SERVICE, &of.place, call).await?;
@@ -74,7 +74,7 @@ impl Aws {
         let answer = self.current(&of.id, &of.place).await?;
         let read = answer.version_id().unwrap_or_default().to_owned();
         let mut contents = contents(of, answer.secret_string().unwrap_or_default())?;
-        if fields(of, &contents) == point.to {
+        if fields(of, &contents)? == point.to {
             return Ok(None);
         }
         for (field, value) in &point.to {
@@ -126,14 +126,35 @@ fn contents(of: &ClientSecret, text: &str) -> Result<Map<String, Value>, Failure
     serde_json::from_str(text).map_err(|_| wrong())
 }
 
-/// The fields that name a server, and nothing else.
-fn fields(of: &ClientSecret, contents: &Map<String, Value>) -> BTreeMap<String, String> {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let names = std::iter::once(&of.host).chain(of.port.as_ref());
-    names.filter_map(|name| Some((name.clone(), text(contents.get(name)?)))).collect()
+/// The fields that name a server, and nothing else: what is no name and no port is not taken from it.
+fn fields(of: &ClientSecret, contents: &Map<String, Value>) -> Result<BTreeMap<String, String>, Failure> {
+    let names = std::iter::once((&of.host, false)).chain(of.port.as_ref().map(|field| (field, true)));
+    let mut found = BTreeMap::new();
+    for (field, is_port) in names {
+        let text = match contents.get(field) {
+            None => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) => String::new(),
+        };
+        let right = if is_port { text.parse::<u16>().is_ok() } else { is_host(&text) };
+        if !right {
+            let what = if is_port { "port" } else { "server's name" };
+            let why = format!(
+                "field `{field}` of secret {} holds no {what}; `fields:` in the plan says which do",
+                of.id
+            );
+            return Err(Failure::never("SecretField", why));
+        }
+        found.insert(field.clone(), text);
+    }
+    Ok(found)
+}
+
+/// A name or address (RFC 1123, RFC 4291): no login, no password and no URL.
+fn is_host(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(known)
 }
 
 /// A value as the field had it: RDS writes ports as numbers, others as text.
@@ -167,11 +188,20 @@ mod tests {
     #[test]
     fn only_what_names_a_server_is_known_of_a_secret() {
         let text = r#"{"username":"app","password":"hunter2","host":"west","port":5432,"note":"x"}"#;
-        let seen = fields(&secret(), &contents(&secret(), text).unwrap());
+        let seen = fields(&secret(), &contents(&secret(), text).unwrap()).unwrap();
         let wanted = [("host", "west"), ("port", "5432")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(seen, BTreeMap::from(wanted));
         let error = contents(&secret(), "postgres://app:hunter2@west/app").unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_names_no_server_is_not_taken_for_one() {
+        let urls = r#"{"host":"postgres://app:hunter2@west/app","port":5432}"#;
+        for text in [urls, r#"{"host":"west","port":"hunter2"}"#, r#"{"host":{"password":"hunter2"}}"#] {
+            let error = fields(&secret(), &contents(&secret(), text).unwrap()).unwrap_err();
+            assert!(error.to_string().contains("fields:") && !format!("{error:?}").contains("hunter2"));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::estate::{Db, Estate, Group, Transition, Zone};
+use super::estate::{Db, Estate, Group, Led, Transition, Zone};
 use super::feed::Feed;
 use super::scenario::{Begins, Scenario, roll};
 use crate::inventory::targets;
@@ -107,7 +107,7 @@ fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
     for site in plan.sites.keys() {
         let Some(secret) = targets::client_secret(plan, &component.name, spec, site) else { continue };
         let fields = secret.leading_to(&listens(&writer)).unwrap_or_default();
-        estate.secrets.insert(secret, fields);
+        estate.secrets.insert(secret, Led { of: spec.of.value.clone(), fields });
     }
 }
 

@@ -155,14 +155,14 @@ impl Estate {
 
     pub(super) fn point(&mut self, point: &Point) -> Answer {
         let missing = || ("ResourceNotFoundException", format!("there is no secret {}", point.secret.id));
-        let fields = self.secrets.get_mut(&point.secret).ok_or_else(missing)?;
-        fields.extend(point.to.clone());
+        let led = self.secrets.get_mut(&point.secret).ok_or_else(missing)?;
+        led.fields.extend(point.to.clone());
         Ok(None)
     }
 
     /// Where a secret leads.
     pub(super) fn leads(&self, secret: &ClientSecret) -> Option<SecretState> {
-        let fields = self.secrets.get(secret)?.clone();
+        let fields = self.secrets.get(secret)?.fields.clone();
         Some(SecretState { fields, replica_of: None })
     }
 

@@ -56,6 +56,13 @@ pub(super) struct Group {
     pub(super) failure: Option<String>,
 }
 
+/// Where a secret leads clients.
+pub(super) struct Led {
+    /// The database that they look for.
+    pub(super) of: ComponentName,
+    pub(super) fields: BTreeMap<String, String>,
+}
+
 /// A hosted zone.
 pub(super) struct Zone {
     pub(super) reference: ZoneRef,
@@ -120,8 +127,8 @@ pub struct Estate {
     pub(super) dbs: Vec<Db>,
     pub(super) groups: Vec<Group>,
     pub(super) zones: Vec<Zone>,
-    /// The secrets that clients read, and where they lead.
-    pub(super) secrets: BTreeMap<ClientSecret, BTreeMap<String, String>>,
+    /// The secrets that clients read.
+    pub(super) secrets: BTreeMap<ClientSecret, Led>,
     pub(super) guard_names: BTreeSet<ComponentName>,
     pub(super) serves_static_only: bool,
     pub(super) began: Timestamp,

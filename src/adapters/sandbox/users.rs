@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::estate::{Estate, Zone};
+use super::build::listens;
+use super::estate::{Db, Estate, Zone};
 use super::truth::Truth;
 use crate::model::ids::SiteName;
 use crate::model::runbook::{Probe, ProbeRole};
+use crate::model::target::ClientSecret;
 
 impl Estate {
     /// Whether a site can serve users with these servers.
@@ -23,10 +25,24 @@ impl Estate {
         }
         let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
             site.as_ref().is_some_and(|site| {
-                zone.servers.get(site).map_or(!self.is_lost(site.as_str()), |s| self.serves(site, s))
+                self.led(zone, site)
+                    && zone.servers.get(site).map_or(!self.is_lost(site.as_str()), |s| self.serves(site, s))
             })
         };
         self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
+    }
+
+    /// Whether the secrets that clients in a site read lead them to servers that take their writes.
+    fn led(&self, zone: &Zone, site: &SiteName) -> bool {
+        let reads = |of: &ClientSecret| of.place.name == site.as_str() && zone.needs.contains(&of.component);
+        self.secrets.iter().filter(|(of, _)| reads(of)).all(|(of, led)| {
+            let there = |d: &Db| {
+                d.reference.component == led.of
+                    && self.writable(d)
+                    && of.leading_to(&listens(&d.reference)).as_ref() == Some(&led.fields)
+            };
+            self.dbs.iter().any(there)
+        })
     }
 
     fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
@@ -82,8 +98,9 @@ impl Estate {
     pub(super) fn probe(&self, probe: &Probe) -> bool {
         match (probe.role, &probe.site) {
             (ProbeRole::Site, Some(site)) => {
-                let of_zones =
-                    |z: &Zone| z.servers.get(site).is_none_or(|servers| self.serves(site, servers));
+                let of_zones = |z: &Zone| {
+                    self.led(z, site) && z.servers.get(site).is_none_or(|servers| self.serves(site, servers))
+                };
                 !self.is_lost(site.as_str()) && self.zones.iter().all(of_zones)
             }
             _ => self.users_served(),

@@ -44,6 +44,9 @@ impl Lint<'_> {
                 self.unusable(component.span, what);
             }
         }
+        if [Some(&clients.host), clients.port.as_ref()].contains(&Some(&"password".to_owned())) {
+            self.unusable(component.span, format!("`{name}` would have a server's name in `password`"));
+        }
         let same = |c: &&Component| {
             matches!(&c.spec, Spec::Clients(other) if c.name != *name && other.at.iter().any(|(site, at)| {
                 at.secret.is_some() && at.secret == clients.at.get(site).and_then(|a| a.secret.clone())

@@ -1,0 +1,256 @@
+//! Clients that find their database by a secret or are led by a command: how a run leads them, and what is refused.
+
+use std::collections::BTreeMap;
+
+use drctl::model::action::{Action, Point};
+use drctl::model::event::{Outcome, What};
+use drctl::model::ids::SiteName;
+use drctl::model::runbook::Intent;
+use drctl::model::waiver::Rule;
+use drctl::report::changes::changes;
+use drctl::run::state::Mode;
+use serde_json::json;
+
+use crate::cli::Folder;
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, plan};
+use crate::shop::{shop, until};
+use crate::simulation::accept;
+
+const APP: &str = r#"  app:
+    kind: clients
+    of: db
+    at:
+      west: {secret: shop/app, restart: [{name: api, command: [restart, west], idempotent: true}]}
+      east: {secret: shop/app, restart: [{name: api, command: [restart, east], idempotent: true}, {command: [restart, worker]}]}
+    verify: {sql_write: {table: drctl_canary}}
+"#;
+const POOL: &str = r#"  pool:
+    kind: clients
+    of: db
+    at:
+      west: {switch: {command: [lead, west], idempotent: true}}
+      east: {switch: {command: [lead, east], idempotent: true, timeout: 20s}}
+    verify: {sql_write: {table: drctl_canary, endpoint: "pool.shop.example:6432/shop", login: {secret: "aws-sm:shop/app"}}}
+"#;
+const WWW: &str = r#"  www:
+    kind: aws.route53
+    via: dns
+    needs: [app]
+    zone: Z1
+    records:
+      - {name: www.shop.example, type: A, ttl: 60s, at: {west: [192.0.2.1], east: [198.51.100.1]}}
+"#;
+
+fn text() -> String {
+    shop(&format!("{APP}{POOL}{WWW}"))
+}
+
+fn rig(intent: Intent, scenario: &str) -> Rig {
+    Rig { intent, ..Rig::new(plan(&text()), scenario, 1) }
+}
+
+fn finished(done: &Rehearsed, step: &str) -> usize {
+    let ends = |w: &What| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step);
+    events(done).iter().position(|e| ends(&e.what)).unwrap_or_else(|| panic!("{step}"))
+}
+
+fn began(done: &Rehearsed, step: &str) -> usize {
+    let begins = |w: &What| matches!(w, What::CallIntended { step: s, .. } if s.as_str() == step);
+    events(done).iter().position(|e| begins(&e.what)).unwrap_or_else(|| panic!("{step}"))
+}
+
+#[test]
+fn clients_are_led_after_the_database_and_restarted_last() {
+    for (intent, scenario, to, from) in [
+        (Intent::Failover, "region-lost", "east", "west"),
+        (Intent::Switchover, "calm", "east", "west"),
+        (Intent::Failback, "away", "west", "east"),
+    ] {
+        let done = rig(intent, scenario).rehearse().unwrap();
+        assert_eq!(
+            done.ended.state.mode,
+            Mode::Finished(Outcome::Recovered),
+            "{intent}: {:?}",
+            done.ended.stop
+        );
+        let led = format!("point.app.{to}");
+        assert!(finished(&done, "verify.db") < began(&done, &led), "{intent}");
+        assert!(finished(&done, "verify.db") < began(&done, "switch.pool"), "{intent}");
+        // A client that reads both is restarted when both lead to the new server.
+        for before in [led.as_str(), "switch.pool"] {
+            assert!(finished(&done, before) < began(&done, "restart.app.api"), "{intent}: {before}");
+        }
+        for before in ["restart.app.api", "through.app", "through.pool"] {
+            assert!(finished(&done, before) < began(&done, "switch.www"), "{intent}: {before}");
+        }
+        if to == "east" {
+            assert!(finished(&done, "restart.app.api") < began(&done, "restart.app.2"), "{intent}");
+        }
+        let steps = &done.ended.state.runbook.steps;
+        let commands: Vec<_> = steps
+            .iter()
+            .filter_map(|s| if let Action::Run(c) = &s.action { Some(c.argv.join(" ")) } else { None })
+            .collect();
+        assert!(!commands.iter().any(|c| c.ends_with(from)), "{intent}: {commands:?}");
+        assert!(done.truth.turns.last().is_some_and(|(_, served)| *served), "{intent}: users fail");
+        finished(&done, &format!("point.app.{from}"));
+        let said = changes(&done.ended.state);
+        let host = |site: &str| format!("shop-{site}.{site}.sandbox");
+        let of_secret = |c: &&drctl::report::changes::Change| {
+            c.resource == format!("aws_secretsmanager_secret_version shop/app in {to}")
+        };
+        let all: Vec<_> = said.iter().filter(of_secret).collect();
+        assert_eq!(all.len(), 1, "the port is the same: {said:?}");
+        assert_eq!((all[0].before.as_str(), all[0].after.as_str()), (host(from).as_str(), host(to).as_str()));
+    }
+}
+
+/// Nobody waits for the clients of a dark region, and they are told of; once it is back, a reprotect leads them.
+#[test]
+fn clients_of_a_dark_region_are_led_when_it_is_back() {
+    let mut dark = rig(Intent::Failover, "region-dark");
+    dark.waivers = vec![accept(Rule::UnfencedPromotion), accept(Rule::ExposureAboveRpo)];
+    let done = dark.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let runbook = &done.ended.state.runbook;
+    let west = runbook.steps.iter().find(|s| s.id.as_str() == "point.app.west").unwrap();
+    assert!(west.background && runbook.steps.iter().all(|s| s.needs.iter().all(|n| n.step != west.id)));
+    assert!(
+        runbook.notes.iter().any(|n| n.contains("shop/app in west does not answer")),
+        "{:?}",
+        runbook.notes
+    );
+    let Action::Point(point) = &west.action else { panic!() };
+    assert_eq!(point.to["host"], "shop-east.east.sandbox");
+    let back = Rig {
+        deeds: vec![Action::Point(Point { to: point.from.clone(), ..point.clone() })],
+        to: Some(SiteName::new("west")),
+        ..rig(Intent::Reprotect, "after-failover")
+    };
+    let done = back.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    finished(&done, "point.app.west");
+}
+
+/// Nothing is restarted, or led anywhere, where everything is as it should be.
+#[test]
+fn where_nothing_moves_nobody_is_restarted() {
+    let rig = Rig { to: Some(SiteName::new("east")), ..rig(Intent::Switchover, "away") };
+    let done = rig.rehearse().unwrap();
+    assert!(done.ended.state.runbook.steps.is_empty(), "{:#?}", done.ended.state.runbook.steps);
+}
+
+/// Where no database is promoted there is a way back: to the same fields, and not to the version from before.
+#[test]
+fn a_change_that_is_called_off_is_taken_back() {
+    let done = rig(Intent::Failback, "away").rehearse().unwrap();
+    let find = |a: &Action| if let Action::Point(p) = a { Some(p.clone()) } else { None };
+    let points: Vec<Point> = done.ended.state.runbook.steps.iter().filter_map(|s| find(&s.action)).collect();
+    let east = points.into_iter().find(|p| p.secret.place.name == "east").unwrap();
+    assert_eq!(east.reversed().unwrap().reversed(), Some(east.clone()));
+    // Nobody knows where it led.
+    assert_eq!(Point { from: BTreeMap::new(), ..east.clone() }.reversed(), None);
+    // Everything is in the east but the secret of the clients there.
+    let rig = Rig {
+        deeds: vec![Action::Point(east.clone())],
+        to: Some(SiteName::new("east")),
+        ..rig(Intent::Switchover, "away")
+    };
+    let done = rig.rehearse().unwrap();
+    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "point.app.east");
+    let (n, notes) = until(&done, |e| called(&e.what));
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
+    let fields = serde_json::to_value(&seen["secret/east/app/shop/app"]).unwrap()["fields"].clone();
+    assert_eq!(fields, serde_json::to_value(&east.to).unwrap());
+}
+
+/// What is called off after the promotion is not taken back: clients stay where the database is.
+#[test]
+fn a_cancel_after_the_promotion_leaves_them_with_the_new_server() {
+    let rig = rig(Intent::Switchover, "calm");
+    let done = rig.rehearse().unwrap();
+    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "point.app.east");
+    let (n, notes) = until(&done, |e| called(&e.what));
+    let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
+    let fields = serde_json::to_value(&seen["secret/east/app/shop/app"]).unwrap()["fields"].clone();
+    assert_eq!(fields, json!({"host": "shop-east.east.sandbox", "port": "5432"}), "{:?}", back.ended.stop);
+}
+
+#[test]
+fn a_dry_run_names_the_calls_and_no_secret() {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/shop.yaml"), text()).unwrap();
+    let (code, out, err) =
+        folder.run(&["plan", "show", "shop", "--to", "east", "--as-commands", "--sandbox", "region-lost"]);
+    assert_eq!(code, 0, "{out} {err}");
+    for part in [
+        "put-secret-value --region us-east-1 --secret-id shop/app --version-stages drctl",
+        "update-secret-version-stage --region us-east-1 --secret-id shop/app --version-stage AWSCURRENT",
+        "host=shop-east.east.sandbox",
+        "GRANT INSERT ON drctl_canary",
+        "psql <pool.shop.example:6432/shop",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, out, err) =
+        folder.run(&["doctor", "--assume-down", "west", "--sandbox", "calm", "--output", "json"]);
+    let said = format!("{out}{err}");
+    assert!(said.contains("app: restart east") && said.contains("pool: lead east"), "{code} {said}");
+    assert!(!said.contains("restart west"), "{said}");
+}
+
+#[test]
+fn a_plan_whose_clients_nothing_leads_is_an_error() {
+    for (from, to, code, words) in [
+        (
+            "    of: db\n    at:\n      west: {secret",
+            "    of: www\n    at:\n      west: {secret",
+            2,
+            "which is no database",
+        ),
+        (
+            "    of: db\n    at:\n      west: {secret",
+            "    of: dbb\n    at:\n      west: {secret",
+            2,
+            "unknown-component",
+        ),
+        ("      east: {switch:", "      #", 2, "nothing leads `pool` to `db` in east"),
+        (", login: {secret: \"aws-sm:shop/app\"}", "", 2, "needs `endpoint` and `login`"),
+        ("login: {secret: \"aws-sm:shop/app\"}", "login: hunter2", 2, "secret-in-plan"),
+        (
+            "    verify: {sql_write: {table: drctl_canary}}\n  pool",
+            "  pool",
+            0,
+            "`app` has no `verify: sql_write`",
+        ),
+        (
+            "    of: db\n    at:\n      west: {secret",
+            "    of: db\n    fields: {host: password}\n    at:\n      west: {secret",
+            2,
+            "a server's name in `password`",
+        ),
+        (
+            "east: {secret: shop/app",
+            "east: {secret: \"arn:aws:secretsmanager:us-west-2:1:secret:shop/app-x\"",
+            2,
+            "is one of west",
+        ),
+        (
+            "switch: {command: [lead, west], idempotent: true}",
+            "secret: shop/app",
+            2,
+            "change the same fields of one secret",
+        ),
+    ] {
+        let changed = text().replace(from, to);
+        assert_ne!(changed, text(), "{from}");
+        let folder = Folder::empty();
+        std::fs::create_dir(folder.path().join("plans")).unwrap();
+        std::fs::write(folder.path().join("plans/shop.yaml"), changed).unwrap();
+        let (ended, out, err) = folder.run(&["check", "plans/shop.yaml", "--output", "json"]);
+        assert!(ended == code && format!("{out}{err}").contains(words), "{words}: {ended} {out} {err}");
+    }
+}
