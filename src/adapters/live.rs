@@ -88,7 +88,13 @@ impl Live {
         self.postgres.rebuild(db, way.as_ref().map(|(e, l)| (e.as_str(), l)), key).await
     }
 
-    async fn rejoin(&self, db: &DatabaseRef, source: &DatabaseRef, key: &str) -> CallOutcome {
+    async fn rejoin(
+        &self,
+        db: &DatabaseRef,
+        source: &DatabaseRef,
+        reconcile: &[String],
+        key: &str,
+    ) -> CallOutcome {
         let Some(secret) = db.host.as_ref().map(|h| &h.replication_secret) else {
             return refused("NoHost", format!("the plan gives no `host` for {}", db.id));
         };
@@ -99,7 +105,7 @@ impl Live {
             Ok(login) => {
                 let way = self.way_in(db).await.ok();
                 let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
-                self.postgres.rejoin(db, way, (endpoint, &login), key).await
+                self.postgres.rejoin(db, way, (endpoint, &login), reconcile, key).await
             }
             Err(why) => CallOutcome::NotSent { why },
         }
@@ -377,7 +383,9 @@ impl Cloud for Live {
                 Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
                     self.sql(action, key).await
                 }
-                Action::Rejoin { db, source, replica: None } => self.rejoin(db, source, key).await,
+                Action::Rejoin { db, source, replica: None, reconcile } => {
+                    self.rejoin(db, source, reconcile, key).await
+                }
                 Action::Restore { part, of } => match of.beside() {
                     Some(copy) if matches!(part, Part::Verify | Part::Loss) => {
                         self.check(*part, of, &copy, key).await

@@ -61,6 +61,9 @@ pub enum Action {
         /// How a managed replica is created.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replica: Option<Box<NewReplica>>,
+        /// Tables of which the rows that only this server has are exported.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reconcile: Vec<String>,
     },
     /// Give a managed server another name, which frees the one that it has. It is kept as it is.
     Rename {

@@ -66,7 +66,9 @@ pub fn calls(action: &Action) -> Vec<Call> {
             ),
             look(db),
         ],
-        Action::Rejoin { db, source, replica: None } => vec![rejoin_call(db, source), look(db)],
+        Action::Rejoin { db, source, replica: None, reconcile } => {
+            vec![rejoin_call(db, source, reconcile), look(db)]
+        }
         Action::Rejoin { db, replica: Some(replica), .. } => vec![replica_call(db, replica), look(db)],
         Action::Rename { db, to } => {
             let text = format!(
@@ -99,12 +101,16 @@ pub fn calls(action: &Action) -> Vec<Call> {
     }
 }
 
-fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef) -> Call {
+fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef, reconcile: &[String]) -> Call {
     let (run, data) = db.host.as_ref().map_or_else(Default::default, |h| {
         (h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "), h.data.clone())
     });
+    let export = match reconcile {
+        [] => String::new(),
+        tables => format!(", and export its rows of {}", tables.join(", ")),
+    };
     let text = format!(
-        "{run} sh   # stop; keep the log of what only it has; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
+        "{run} sh   # stop; keep the log of what only it has{export}; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
         quoted(&data),
         source.id
     );

@@ -541,4 +541,38 @@ pub struct Diverged {
     pub last: Option<Timestamp>,
     /// Where their log, or all of the data from before, is kept on that host.
     pub kept: String,
+    /// What they changed, by table; the tables whose rows were exported first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<DivergedTable>,
+}
+
+/// What was changed in a table on an old primary and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DivergedTable {
+    /// With its schema, as that server calls it; a file where it has no name any more.
+    pub table: String,
+    /// Rows inserted, by the log.
+    pub inserted: u64,
+    /// Rows updated.
+    pub updated: u64,
+    /// Rows deleted. They can only be counted.
+    pub deleted: u64,
+    /// How many rows were exported, where the plan lists it under `reconcile:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported: Option<u64>,
+    /// The file on that host (CSV with a header).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl DivergedTable {
+    /// In words.
+    pub fn words(&self) -> String {
+        let Self { table, inserted, updated, deleted, .. } = self;
+        let changed = format!("{inserted} rows inserted, {updated} updated, {deleted} deleted");
+        match (self.exported, &self.file) {
+            (Some(rows), Some(file)) => format!("{table}: {changed}; {rows} exported to {file}"),
+            _ => format!("{table}: {changed}; not compared: it is not under `reconcile:`"),
+        }
+    }
 }

@@ -227,6 +227,7 @@ fn database(node: &Node, engine: Engine) -> Database {
         let at = DatabaseAt { id, instance_class, endpoint, fence_group, admin, host, replication, backups };
         Some((SiteName::new(key), at))
     };
+    let list = |key: &str| node.get(key).map(Node::items).unwrap_or_default();
     let verify = |key: &str| node.get("verify").and_then(|v| v.get(key)).map(Node::items).unwrap_or_default();
     Database {
         engine,
@@ -239,6 +240,7 @@ fn database(node: &Node, engine: Engine) -> Database {
             .map(str::to_owned),
         backup_every: node.get("backup_every").and_then(spanned_dur),
         invariants: verify("invariants").iter().filter_map(invariant).collect(),
+        reconcile: list("reconcile").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
         rows: verify("rows").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
     }
 }

@@ -112,6 +112,11 @@ const POSTGRES: Record = Record {
             Shape::Duration,
             "how often it is backed up, where a backup and no replica is the protection",
         ),
+        opt(
+            "reconcile",
+            Shape::List(&Shape::Name),
+            "tables of which the rows that only an old primary has are exported when it becomes a standby",
+        ),
     ],
 };
 const POSTGRES_AT: Record = Record {

@@ -153,6 +153,8 @@ pub struct Database {
     pub invariants: Vec<Spanned<Invariant>>,
     /// Tables whose rows are counted in it.
     pub rows: Vec<String>,
+    /// Tables of which the rows that only an old primary has are exported.
+    pub reconcile: Vec<String>,
 }
 
 /// The instance in one site.

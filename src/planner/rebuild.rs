@@ -9,6 +9,7 @@ use crate::model::runbook::{OnFailure, Phase};
 use crate::model::state::{InstanceSettings, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
+use crate::plan::types::Spec;
 
 /// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
 const LONGEST_ID: usize = 63;
@@ -76,7 +77,11 @@ pub(super) fn rejoin(
         needs = set_aside(draft, db, &needs, on_failure);
         replica = Some(Box::new(new));
     }
-    let action = Action::Rejoin { db: db.clone(), source: source.clone(), replica };
+    let reconcile = match draft.input.plan.components.get(&name).map(|c| &c.spec) {
+        Some(Spec::Database(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
+        _ => Vec::new(),
+    };
+    let action = Action::Rejoin { db: db.clone(), source: source.clone(), replica, reconcile };
     let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
     step.needs = all(&needs);
     step.on_failure = on_failure;

@@ -46,6 +46,15 @@ None was promoted.{% endfor %}
 {% for name, text in r.fence.components | items %}
 - Fence of **{{ name }}**: {{ text }}{% endfor %}
 
+{% for name, found in r.protection.diverged | items %}{% for d in found %}
+## Only on the old primary of {{ name }}
+
+{% if d.transactions is none %}Not compared.{% else %}{{ d.transactions }} transactions that changed rows{% if d.first %}, from {{ d.first }} to {{ d.last }} by its clock{% endif %}.{% endif %} Kept there in `{{ d.kept }}`.
+{% if d.tables %}
+| table | inserted | updated | deleted | exported there |
+|---|---|---|---|---|
+{% for t in d.tables %}| {{ t.table | cell }} | {{ t.inserted }} | {{ t.updated }} | {{ t.deleted }} | {% if t.file %}{{ t.exported }} rows: `{{ t.file }}`{% else %}not compared{% endif %} |
+{% endfor %}{% endif %}{% endfor %}{% endfor %}
 {% for x in r.restored %}
 ## {{ x.component }} as of {{ x.to_time }}
 

@@ -110,7 +110,11 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     let (rig, done) = owing();
     let (old, new) = servers(&done.ended.state);
     let mut notes = done.notes.clone();
-    deed(&mut notes, BEGAN + Dur::mins(185), &Action::Rejoin { db: old, source: new, replica: None });
+    deed(
+        &mut notes,
+        BEGAN + Dur::mins(185),
+        &Action::Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() },
+    );
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
     let settled = |e: &&Event| matches!(&e.what, What::DebtSettled { why, who: None, .. } if why.contains("is a replica by now"));
@@ -125,7 +129,11 @@ fn the_only_primary_is_never_fenced_for_an_old_debt() {
     let (rig, done) = owing();
     let (old, new) = servers(&done.ended.state);
     let mut notes = done.notes.clone();
-    deed(&mut notes, BEGAN + Dur::mins(185), &Action::Rejoin { db: new, source: old, replica: None });
+    deed(
+        &mut notes,
+        BEGAN + Dur::mins(185),
+        &Action::Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() },
+    );
     let (later, seen) = rig.second(&done.records, &notes, &[], None).unwrap();
     assert_eq!(fence_calls(&events(&later)), fence_calls(&events(&done)));
     assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if !f.proven));

@@ -22,13 +22,14 @@ position_of='
 up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { behind = 1; exit } { print } END { exit !behind }'; }
 
 # Reads the log as pg_waldump prints it.
-#   commits_of_rows FILE AFTER END: when each transaction was committed, at AFTER or later, that changed rows of a table or made a
+#   commits_of_rows FILE AFTER END ONLY: when each transaction was committed, at AFTER or later, that changed rows of a table or made a
 #     file of one; but for rows in FILE (`database/file`). A `?` behind it: it may have done so before this log begins. END is a
-#     file for the position of the last record. All three may be left out.
+#     file for the position of the last record. ONLY.xids gets the numbers of those transactions, a line each, and ONLY.touched the
+#     files (`database/file`) that they changed, with the rows inserted, updated and deleted. All four may be left out.
 #   under_way_in: of what had not ended where this log ends the lines that the other one needs in front of the log that follows;
 #     none if a line says `broken`.
 # Files below 16384 (FirstNormalObjectId) are of catalogs, as a fence or ANALYZE change them; of these only large objects (2613) are rows.
-commits_of_rows() { end="${3:-}" awk -v skip="${1:-}" -v after="$(padded "${2:-0/0}")" "$of_the_log"; }
+commits_of_rows() { end="${3:-}" only="${4:-}" awk -v skip="${1:-}" -v after="$(padded "${2:-0/0}")" "$of_the_log"; }
 under_way_in() { awk -v open=1 "$of_the_log"; }
 of_the_log="$position_of"'
   function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
@@ -40,6 +41,21 @@ of_the_log="$position_of"'
     many = 0
     if (match($0, /subxacts: [0-9 ]+/)) many = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
     all[++many] = of
+  }
+  # What a transaction did to a file, and what those that count did to each.
+  function did(file, what, rows) {
+    if (ENVIRON["only"] == "") return
+    if (!((xid(), file) in touches)) { touches[xid(), file] = 1; list[xid()] = list[xid()] " " file }
+    rowsof[xid(), file, what] += rows
+  }
+  function rows_in() { return match($0, /ntuples: [0-9]+|[0-9]+ tuples/) ? substr($0, RSTART + ($0 ~ /ntuples/ ? 9 : 0)) + 0 : 1 }
+  function counts(of,   n, k, w, files) {
+    print of >(ENVIRON["only"] ".xids")
+    n = split(list[of], files, " ")
+    for (k = 1; k <= n; k++) {
+      touched[files[k]] = 1
+      for (w = 1; w <= 3; w++) total[files[k], w] += rowsof[of, files[k], w]
+    }
   }
   { last = $0 }
   /^broken/ { broken = 1 }
@@ -53,10 +69,12 @@ of_the_log="$position_of"'
   }
   /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
     split(substr($0, RSTART + 4, RLENGTH - 4), file, "/")
+    if (file[3] >= 16384) did(file[2] "/" file[3], /desc: (MULTI_)?INSERT/ ? 1 : /desc: DELETE/ ? 3 : 2, rows_in())
     if (file[3] >= 16384 || file[3] == 2613) { if (skip != "" && file[2] "/" file[3] == skip) ours[xid()] = $0; else changed[xid()] = $0 }
   }
   /^rmgr: Storage/ && match($0, /CREATE (base|pg_tblspc\/[0-9]+\/[^\/ ]+)\/[0-9]+\/[0-9]+/) {
     n = split(substr($0, RSTART, RLENGTH), file, "/")
+    did(file[n - 1] "/" file[n], 0, 0)
     if (skip != "" && file[n - 1] "/" file[n] == skip) ours[xid()] = $0; else made[xid()] = $0
   }
   /^rmgr: Transaction/ && /desc: PREPARE/ { prepared[xid()] = $0 }
@@ -70,10 +88,12 @@ of_the_log="$position_of"'
     for (k = 1; k <= many; k++) { hit += all[k] in changed; new += all[k] in made; own += all[k] in ours; old += all[k] in running }
     sure = hit || (new && !own)
     maybe = old || !known || (twophase && !(of in prepared))
+    if ((sure || maybe) && ENVIRON["only"] != "") for (k = 1; k <= many; k++) counts(all[k])
     if ((sure || maybe) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (sure ? "" : " ?")
   }
   END {
     if (open && known && !broken) { print first; for (k in changed) print changed[k]; for (k in made) print made[k]; for (k in prepared) print prepared[k] }
+    for (k in touched) print k, total[k, 1] + 0, total[k, 2] + 0, total[k, 3] + 0 >(ENVIRON["only"] ".touched")
     at = position(last)
     if (ENVIRON["end"] != "" && at != "") print substr(at, 1, 8) "/" substr(at, 9) >ENVIRON["end"]
   }'

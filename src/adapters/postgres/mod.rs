@@ -205,6 +205,7 @@ impl Postgres {
         db: &DatabaseRef,
         way_in: Option<(&str, &Login)>,
         (source, login): (&str, &Login),
+        reconcile: &[String],
         key: &str,
     ) -> CallOutcome {
         let tls = self.settings.tls == SqlTls::Verify;
@@ -215,7 +216,7 @@ impl Postgres {
         let source = Asked { endpoint: source, login, tls, checkpointer };
         let started = async {
             let host = host::of(db)?;
-            host::start(host, key, "", &rejoin::job(db, host, &source, key)?).await
+            host::start(host, key, "", &rejoin::job(db, host, &source, reconcile, key)?).await
         };
         match self.within(started).await {
             Ok(()) => CallOutcome::Accepted { token: None },

@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::host::{Asked, head, time, way};
-use crate::model::state::Diverged;
-use crate::model::target::{DatabaseRef, Host};
+use crate::model::state::{Diverged, DivergedTable};
+use crate::model::target::{DatabaseRef, Host, endpoint_parts};
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Runs on the host.
@@ -20,7 +20,13 @@ fn slot(db: &DatabaseRef) -> String {
 ///
 /// # Errors
 /// If the endpoint is none.
-pub(super) fn job(db: &DatabaseRef, host: &Host, source: &Asked<'_>, key: &str) -> Result<String, Failure> {
+pub(super) fn job(
+    db: &DatabaseRef,
+    host: &Host,
+    source: &Asked<'_>,
+    reconcile: &[String],
+    key: &str,
+) -> Result<String, Failure> {
     let Asked { endpoint, login, tls, checkpointer } = *source;
     let way = way(endpoint, login, tls)?;
     // A standby keeps the password among its settings, where quotes and backslashes are doubled.
@@ -31,6 +37,16 @@ pub(super) fn job(db: &DatabaseRef, host: &Host, source: &Asked<'_>, key: &str) 
         ("CONNINFO", conninfo.replace('\\', "\\\\").replace('\'', "''")),
         ("SLOT", slot(db)),
         ("CHECKPOINTER", checkpointer.map_or_else(String::new, |pid| pid.to_string())),
+        (
+            "DATABASE",
+            db.endpoint
+                .as_deref()
+                .and_then(endpoint_parts)
+                .and_then(|p| p.2)
+                .unwrap_or("postgres")
+                .to_owned(),
+        ),
+        ("RECONCILE", reconcile.join("\n")),
         ("PGPASSWORD", login.password.clone()),
     ];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -48,7 +64,42 @@ pub(super) fn diverged(facts: &[Vec<String>]) -> Option<Diverged> {
         first: time(first),
         last: time(last),
         kept: kept.clone(),
+        tables: tables(facts),
     })
+}
+
+/// What was changed where. The log calls a table by its schema and name, a plan perhaps by its name alone.
+fn tables(facts: &[Vec<String>]) -> Vec<DivergedTable> {
+    let mut all: Vec<DivergedTable> = Vec::new();
+    let number = |text: &String| text.parse().unwrap_or(0);
+    for fact in facts {
+        if let [name, table, inserted, updated, deleted] = fact.as_slice()
+            && name == "touched"
+        {
+            let (inserted, updated, deleted) = (number(inserted), number(updated), number(deleted));
+            all.push(DivergedTable {
+                table: table.clone(),
+                inserted,
+                updated,
+                deleted,
+                ..DivergedTable::default()
+            });
+        }
+    }
+    for fact in facts {
+        let [name, table, rows, file] = fact.as_slice() else { continue };
+        if name != "rows" {
+            continue;
+        }
+        let same = |t: &DivergedTable| t.table == *table || t.table == format!("public.{table}");
+        let at = all.iter().position(same).unwrap_or_else(|| {
+            all.push(DivergedTable { table: table.clone(), ..DivergedTable::default() });
+            all.len() - 1
+        });
+        (all[at].exported, all[at].file) = (rows.parse().ok(), Some(file.clone()));
+    }
+    all.sort_by_key(|t| t.exported.is_none());
+    all
 }
 
 #[cfg(test)]
@@ -67,6 +118,25 @@ mod tests {
             (Some(12), Some(Lsn(0x300_0148)))
         );
         assert!(counted.first < counted.last && counted.first.is_some());
+        let mut facts = line("diverged\t1\t0/3000148\t1\t\t\t/k");
+        facts.extend(
+            [
+                "touched\tpublic.log\t3\t0\t0",
+                "touched\tpublic.orders\t1\t2\t1",
+                "rows\torders\t3\t/k/orders.csv",
+                "rows\tother.t\t0\t/k/t.csv",
+            ]
+            .map(|l| line(l).remove(0)),
+        );
+        let words: Vec<_> = diverged(&facts).unwrap().tables.iter().map(DivergedTable::words).collect();
+        assert_eq!(
+            words,
+            [
+                "public.orders: 1 rows inserted, 2 updated, 1 deleted; 3 exported to /k/orders.csv",
+                "other.t: 0 rows inserted, 0 updated, 0 deleted; 0 exported to /k/t.csv",
+                "public.log: 3 rows inserted, 0 updated, 0 deleted; not compared: it is not under `reconcile:`",
+            ]
+        );
         let copied = diverged(&line("diverged\tuncounted\t\t\t\t\t/data.before-k")).unwrap();
         assert_eq!((copied.transactions, copied.fork, copied.kept.as_str()), (None, None, "/data.before-k"));
         assert!(diverged(&line("failed\twhy")).is_none());

@@ -1,8 +1,8 @@
 # Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
-# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER PGPASSWORD, and the functions
-# stop and start; commits.sh stands there, too.
+# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER DATABASE RECONCILE PGPASSWORD, and
+# the functions stop and start; commits.sh stands there, too. RECONCILE are tables of DATABASE, a line each.
 #
-# Sources: PostgreSQL documentation, «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
+# Sources: PostgreSQL documentation, «postgres», «Options for Single-User Mode»; «System Columns»; «COPY»; «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
 set -u
 umask 077
 export PGPASSWORD PGCONNECT_TIMEOUT=10 LC_ALL=C TZ=UTC
@@ -58,8 +58,10 @@ recover() {
     'shut down' | 'shut down in recovery') return 0 ;;
   esac
   say "recovery after a crash"
-  postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} template1 </dev/null >/dev/null
+  alone template1 </dev/null >/dev/null
 }
+# The server without anybody who could connect to it. It removes no log: pg_rewind needs that.
+alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 "$@"; }
 
 # Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
 fork() {
@@ -106,8 +108,8 @@ keep_diverged() {
   [ -e "$DATA/pg_wal/$first" ] || { say "the log from the fork on is not here any more"; return 1; }
   under_way "$1" "$2" || fail "no room in $work"
   commits="$work/$KEY.commits"
-  rm -f "$work/$KEY.end"
-  { cat "$work/under-way-$2-$(padded "$1")"; pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null; } | commits_of_rows '' "$1" "$work/$KEY.end" >"$commits.may"
+  rm -f "$work/$KEY.end" "$work/$KEY.only".*
+  { cat "$work/under-way-$2-$(padded "$1")"; pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null; } | commits_of_rows '' "$1" "$work/$KEY.end" "$work/$KEY.only" >"$commits.may"
   sed 's/ ?$//' "$commits.may" >"$commits" || fail "no room in $work"
   end=$(cat "$work/$KEY.end" 2>/dev/null)
   checkpoint=$(control 'Latest checkpoint location')
@@ -127,6 +129,43 @@ keep_diverged() {
   count=$(wc -l <"$commits")
   diverged "$count" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept"
   say "diverged at $1 of timeline $2: $count transactions changed rows only here; their log is kept in $kept"
+  mkdir -p "$kept/rows" || fail "no room in $kept"
+  name_tables
+  for table in $RECONCILE; do export_rows "$table"; done
+}
+
+literal() { printf "'%s'" "$(printf %s "$1" | sed "s/'/''/g")"; }
+# What those transactions changed, by the names that tables have: what is in no list of the plan is named at least. Indexes, and the
+# tables of values that are too long for their row, are not counted by themselves.
+name_tables() {
+  [ -s "$work/$KEY.only.touched" ] || return 0
+  rm -f "$work/$KEY.names"
+  printf '%s\n' "COPY (SELECT d.oid || '/' || pg_relation_filenode(c.oid), n.nspname || '.' || o.relname, o.oid <> c.oid FROM pg_database d, pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) JOIN pg_class o ON o.oid = coalesce(t.oid, i.indrelid, c.oid) JOIN pg_namespace n ON n.oid = o.relnamespace WHERE d.datname = current_database() AND pg_relation_filenode(c.oid) IS NOT NULL) TO $(literal "$work/$KEY.names")" |
+    alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone" ||
+    say "the tables could not be named: $(tail -n 1 "$work/$KEY.alone")"
+  awk -F '\t' -v names="$work/$KEY.names" '
+    BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " " }
+    { split($0, of, " "); name = of[1] in named ? named[of[1]] : "file " of[1]; seen[name] = 1
+      if (!aside[of[1]]) for (w = 2; w <= 4; w++) sum[name, w] += of[w] }
+    END { for (name in seen) printf "touched\t%s\t%d\t%d\t%d\n", name, sum[name, 2], sum[name, 3], sum[name, 4] }
+  ' "$work/$KEY.only.touched" | sort | head -n 200 >>"$work/$KEY.facts"
+}
+
+# The rows of a table that those transactions left, as a file for whoever decides what becomes of them. A row is known by the
+# transaction that wrote it. Deleted ones are not there to be read.
+export_rows() {
+  rows="$kept/rows"
+  cp "$work/$KEY.only.xids" "$rows/xids" || fail "no room in $kept"
+  of="FROM \"$(printf %s "$1" | sed 's/\./"."/g')\" WHERE xmin::text::bigint IN (SELECT x::bigint FROM regexp_split_to_table(pg_read_file($(literal "$rows/xids")), chr(10)) AS x WHERE x <> '')"
+  # Both in one command: if the first fails the second is not done.
+  printf '%s\n' "COPY (SELECT * $of) TO $(literal "$rows/$1.csv") WITH (FORMAT csv, HEADER); COPY (SELECT count(*) $of) TO $(literal "$rows/$1.count")" |
+    alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone"
+  count=$(cat "$rows/$1.count" 2>/dev/null)
+  # What is rewound is not there to be exported later.
+  [ -n "$count" ] || fail "the rows of $1, which the plan lists under \`reconcile:\`, cannot be exported: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone")"
+  rm -f "$rows/$1.count"
+  printf 'rows\t%s\t%s\t%s\n' "$1" "$count" "$rows/$1.csv" >>"$work/$KEY.facts"
+  say "$count rows of $1 are in $rows/$1.csv"
 }
 
 keep_settings() {

@@ -466,7 +466,7 @@ impl Estate {
             Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how),
             Action::Promote { db, .. } => self.promote(db),
             Action::Equip { db, instance } => self.equip(db, instance),
-            Action::Rejoin { db, source, replica: None } => self.rejoin(db, source),
+            Action::Rejoin { db, source, replica: None, .. } => self.rejoin(db, source),
             Action::Rejoin { db, source, .. } => self.create_replica(db, source),
             Action::Rename { db, to } => self.rename(db, to),
             Action::Restore { part, of } => self.restore(*part, of),

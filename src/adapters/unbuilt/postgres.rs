@@ -70,6 +70,7 @@ impl Postgres {
         _db: &DatabaseRef,
         _way_in: Option<(&str, &Login)>,
         _source: (&str, &Login),
+        _reconcile: &[String],
         _key: &str,
     ) -> CallOutcome {
         Self::refused()

@@ -251,6 +251,9 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
             p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
             let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
             p.line(&format!("           {after}kept there in {}", d.kept));
+            for table in &d.tables {
+                p.line(&format!("           {}", table.words()));
+            }
         }
     }
     let alone = &report.protection.unprotected;

@@ -10,7 +10,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(c) => check(c, f),
-            Self::Rejoin { db, source, replica: None } => {
+            Self::Rejoin { db, source, replica: None, .. } => {
                 write!(f, "make {} a standby of {}", db.id, source.id)
             }
             Self::Rejoin { db, source, .. } => {

@@ -251,6 +251,7 @@ fn created(
         first: None,
         last: None,
         kept: kept(to),
+        tables: Vec::new(),
     });
     Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
@@ -276,8 +277,14 @@ fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &
     // failovers»).
     let kept = format!("snapshot rds:unplanned-global-failover-{}-.. in {}", db.id, db.place.region);
     let whole = state.promoted.contains(&db.component);
-    let diverged =
-        (!whole).then_some(Diverged { transactions: None, fork: None, first: None, last: None, kept });
+    let diverged = (!whole).then_some(Diverged {
+        transactions: None,
+        fork: None,
+        first: None,
+        last: None,
+        kept,
+        tables: Vec::new(),
+    });
     Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
 

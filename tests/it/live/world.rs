@@ -77,7 +77,7 @@ impl World {
             )
         };
         let database = format!(
-            "    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n",
+            "    kind: postgres\n    fence: [sql]\n    reconcile: [ledger]\n    at:\n      west: {}\n      east: {}\n",
             at("west"),
             at("east")
         );
@@ -174,12 +174,17 @@ impl World {
 
     /// drctl in the recovery region.
     pub(super) fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.for_people(args);
+        command.args(["--output", "json"]);
+        command
+    }
+
+    fn for_people(&self, args: &[&str]) -> Command {
         let mut command = Command::new(script("in"));
         command
             .arg(self.folder.path())
             .args(["east", env!("CARGO_BIN_EXE_drctl")])
             .args(args)
-            .args(["--output", "json"])
             .env("SSL_CERT_FILE", self.made["ca"].as_str().unwrap())
             .env("AWS_ACCESS_KEY_ID", self.aws["account"].as_str().unwrap())
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -400,6 +405,17 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     assert_eq!(diverged["transactions"], 3, "{rejoined:#}");
     let kept = world.run("host", &["west", "ls", diverged["kept"].as_str().unwrap()]);
     assert!(kept.lines().count() >= 1, "their log is gone");
+    // What became of them is for people to decide, who get them as a file.
+    let table = &diverged["tables"][0];
+    let counts = ["inserted", "updated", "deleted", "exported"].map(|key| table[key].as_u64());
+    assert_eq!((&table["table"], counts), (&"public.ledger".into(), [3, 0, 0, 3].map(Some)), "{diverged:#}");
+    let rows = world.run("host", &["west", "cat", table["file"].as_str().unwrap()]);
+    let numbers: Vec<_> = rows.lines().skip(1).map(|l| l.split(',').next().unwrap().to_owned()).collect();
+    assert_eq!(numbers, ["2000001", "2000002", "2000003"], "{rows}");
+    let of = rejoined["run_id"].as_str().unwrap();
+    let told = world.for_people(&["report", "run", of, "--format", "md"]).output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("## Only on the old primary of db") && told.contains("3 rows: `"), "{told}");
     eprintln!("back: {diverged}");
     fresh.writes_to("east");
     pooled.writes_to("east");
