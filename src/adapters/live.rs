@@ -64,16 +64,20 @@ impl Live {
         if let Some(login) = self.logins.borrow().get(reference) {
             return Ok(login.clone());
         }
-        let login = match scheme(reference) {
-            ("aws-sm", name) => self.aws.login(name, place).await?,
-            ("file", path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| format!("secret file {path}: {e}"))?;
-                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}"))?
-            }
-            (other, _) => return Err(format!("there is no secret scheme `{other}`: aws-sm or file")),
-        };
+        let login = self.read_login(reference, place).await?;
         self.logins.borrow_mut().insert(reference.to_owned(), login.clone());
         Ok(login)
+    }
+
+    async fn read_login(&self, reference: &str, place: &Place) -> Result<Login, String> {
+        match scheme(reference) {
+            ("aws-sm", name) => self.aws.login(name, place).await,
+            ("file", path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| format!("secret file {path}: {e}"))?;
+                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}"))
+            }
+            (other, _) => Err(format!("there is no secret scheme `{other}`: aws-sm or file")),
+        }
     }
 
     /// A login that the server refused may have been rotated: it is read again the next time.
@@ -158,7 +162,11 @@ impl Live {
         let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
-        let (endpoint, login) = match self.way_in(db).await {
+        let way_in = match target {
+            Target::Wrote { way: Some(way), .. } => self.landed(db, way).await,
+            _ => self.way_in(db).await,
+        };
+        let (endpoint, login) = match way_in {
             Ok(way) => way,
             Err(why) => return self.unseen(why),
         };
@@ -262,7 +270,7 @@ impl Live {
         }
     }
 
-    /// Where clients come, and as whom: read anew, for it was just changed.
+    /// Where clients come, and as whom: read anew each time, for it was just changed, or rotated.
     async fn as_client(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), String> {
         let read = match &way.secret {
             Some(secret) if way.login.is_none() || way.endpoint.is_none() => {
@@ -271,11 +279,11 @@ impl Live {
             _ => None,
         };
         let login = match (&way.login, &read) {
-            (Some(reference), _) => self.login(reference, &db.place).await?,
+            (Some(reference), _) => self.read_login(reference, &db.place).await?,
             (None, Some((login, _))) => login.clone(),
             (None, None) => return Err("the plan gives no login of clients".to_owned()),
         };
-        let named = way.endpoint.clone().or_else(|| read.and_then(|(_, endpoint)| endpoint));
+        let named = way.endpoint.clone().or_else(|| read.map(|(_, endpoint)| endpoint));
         let endpoint = named.ok_or("neither the plan nor the secret says where clients connect to")?;
         let database = db.endpoint.as_deref().and_then(endpoint_parts).and_then(|(_, _, name)| name);
         Ok(match (endpoint.contains('/'), database) {
@@ -284,17 +292,37 @@ impl Live {
         })
     }
 
-    /// A row that comes as clients come. The administrator makes room for it, and sees where it lands.
+    /// The administrator's way to the database that clients connect to.
+    async fn way_beside(
+        &self,
+        db: &DatabaseRef,
+        client: &(String, Login),
+    ) -> Result<(String, Login), String> {
+        let (endpoint, login) = self.way_in(db).await?;
+        let named = endpoint_parts(&client.0).and_then(|(_, _, name)| name).map(str::to_owned);
+        let dbname = client.1.dbname.clone().or(named).or(login.dbname.clone());
+        Ok((endpoint, Login { dbname, ..login }))
+    }
+
+    /// A row that comes as clients come.
     async fn through(&self, db: &DatabaseRef, table: &str, way: &ClientWay, key: &str) -> CallOutcome {
-        let (client, admin) = match (self.as_client(db, way).await, self.way_in(db).await) {
-            (Ok(client), Ok(admin)) => (client, admin),
-            (Err(why), _) | (_, Err(why)) => return CallOutcome::NotSent { why },
+        let ways = async {
+            let client = self.as_client(db, way).await?;
+            let admin = self.way_beside(db, &client).await?;
+            Ok((client, admin))
         };
-        let admit = self.postgres.admit_writes(&admin.0, &admin.1, table, &client.1.username).await;
-        match admit {
-            CallOutcome::Accepted { .. } => self.postgres.write_as(&client.0, &client.1, table, key).await,
-            other => other,
+        match ways.await {
+            Ok((client, admin)) => {
+                let (admin, client) = ((admin.0.as_str(), &admin.1), (client.0.as_str(), &client.1));
+                self.postgres.write_as(admin, client, table, key).await
+            }
+            Err(why) => CallOutcome::NotSent { why },
         }
+    }
+
+    /// Where a row is looked for that came as clients come.
+    async fn landed(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), String> {
+        self.way_beside(db, &self.as_client(db, way).await?).await
     }
 
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {

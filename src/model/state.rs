@@ -439,6 +439,12 @@ pub struct SecretState {
     /// The region of the secret that it is a replica of: it cannot be changed itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_of: Option<String>,
+    /// Whether a rotation is under way: a version has the label AWSPENDING.
+    #[serde(default)]
+    pub rotating: bool,
+    /// The service that manages it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
 }
 
 /// What name servers and resolvers answer.

@@ -252,6 +252,9 @@ pub enum Target {
         /// Which canary.
         #[serde(default)]
         key: String,
+        /// The way that it came, if as clients come: it is in the database that they connect to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<Box<super::action::ClientWay>>,
     },
     /// A server that is made a standby of another one.
     Rebuild {

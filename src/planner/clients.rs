@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
 use super::{Refusal, safety};
-use crate::inventory::{Known, active, targets};
+use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, ClientWay, Point, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::{OnFailure, Phase, Step};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::state::SecretState;
+use crate::model::target::{ClientSecret, DatabaseRef, Target};
+use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
@@ -27,26 +29,46 @@ pub(super) fn behind_names(draft: &Draft<'_>, component: &Component) -> bool {
     graph::reach(plan, &component.name).iter().any(zone)
 }
 
-/// All that wait for no name.
+/// All that wait for no name. Those that need others come after them; the rest are led together.
 pub(super) fn rewire_all(draft: &mut Draft<'_>, guards: &Guards) {
-    let mut last = Vec::new();
-    for component in draft.input.plan.components.values() {
-        let Spec::Clients(of) = &component.spec else { continue };
-        if !behind_names(draft, component) {
-            let led = lead(draft, component, of, &guards[&component.name]);
-            last.push((component, of, led));
+    let plan = draft.input.plan;
+    let mut left: Vec<(&Component, &Clients)> = plan
+        .components
+        .values()
+        .filter_map(|c| if let Spec::Clients(of) = &c.spec { Some((c, of)) } else { None })
+        .filter(|(c, _)| !behind_names(draft, c))
+        .collect();
+    while !left.is_empty() {
+        let names: Vec<_> = left.iter().map(|(c, _)| c.name.clone()).collect();
+        let waits = |c: &Component| graph::reach(plan, &c.name).iter().any(|n| names.contains(n));
+        let (now, later): (Vec<_>, Vec<_>) = left.iter().copied().partition(|(c, _)| !waits(c));
+        // A circle is an error of the plan.
+        if now.is_empty() {
+            return;
         }
-    }
-    // One client may read what several components describe: it is restarted when all of that leads to the new servers.
-    let led: Vec<StepId> = last.iter().flat_map(|(_, _, led)| led.clone()).collect();
-    for (component, of, own) in last {
-        restart(draft, component, of, &own, &led);
+        let led: Vec<_> = now.iter().map(|(c, of)| lead(draft, c, of, &guards[&c.name])).collect();
+        // One client may read what several components describe: it is restarted when all of that leads to the new servers.
+        let all: Vec<StepId> = led.iter().flatten().cloned().collect();
+        for ((component, of), own) in now.into_iter().zip(led) {
+            restart(draft, component, of, &own, &all);
+        }
+        left = later;
     }
 }
 
-/// One that waits for names.
+/// One that waits for names: it is restarted when resolvers have let go of what they answered before.
 pub(super) fn rewire(draft: &mut Draft<'_>, component: &Component, of: &Clients, guards: &Guards) {
-    let led = lead(draft, component, of, &guards[&component.name]);
+    let mut led = lead(draft, component, of, &guards[&component.name]);
+    let reach = graph::reach(draft.input.plan, &component.name);
+    let kept = draft.kept.iter().filter(|(zone, _)| reach.contains(*zone)).map(|(_, ttl)| *ttl).max();
+    if let Some(duration_ms) = kept.filter(|ttl| *ttl > Dur::ZERO) {
+        let until = Some("no resolver has the name's old answer".to_owned());
+        let action = Action::Wait { duration_ms, until };
+        let mut wait =
+            step(&format!("expire.{}", component.name), Phase::Rewire, Some(&component.name), action);
+        wait.needs = all(&led);
+        led = vec![draft.push(wait)];
+    }
     restart(draft, component, of, &led, &led);
 }
 
@@ -67,7 +89,7 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
         return needs;
     };
     let mut led = Vec::new();
-    let moves = moves(draft, &needs);
+    let moves = moves(draft, name, &needs);
     if of.at.values().any(|at| at.secret.is_some()) {
         let Some(endpoint) = endpoint(draft, of, &to) else {
             // Of one that was refused itself that says enough.
@@ -92,8 +114,12 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
 }
 
 /// Whether clients have to be led anywhere: this run makes the database take writes, or something else is not there yet.
-fn moves(draft: &Draft<'_>, needs: &[StepId]) -> bool {
+fn moves(draft: &Draft<'_>, name: &ComponentName, needs: &[StepId]) -> bool {
     let input = draft.input;
+    // An earlier run had begun to lead them, and did not come to its end.
+    if input.unled.contains(name) {
+        return true;
+    }
     let done = |s: &Step| needs.contains(&s.id) && s.phase >= Phase::Promote;
     let votes = active::votes(input.plan, input.estate, input.now);
     draft.steps().iter().any(done) || votes.values().any(|vote| vote.site != input.request.to)
@@ -150,10 +176,14 @@ fn point(
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     }
-    let dark = aside && draft.input.estate.now(&target).is_none_or(|seen| seen.state().is_none());
+    describe(draft, name, &secret, known.value());
+    let unseen = draft.input.estate.now(&target).is_none_or(|seen| seen.state().is_none());
+    let dark = aside && unseen;
     if dark {
+        let why =
+            draft.input.estate.now(&target).map_or_else(|| "not looked at".to_owned(), Observation::why_not);
         draft.notes.push(format!(
-            "secret {} in {site} does not answer: its clients are led to the old server until it does; drctl reprotect leads them here",
+            "secret {} in {site} cannot be read ({why}): its clients are led to the old server until it is changed; drctl reprotect does that once it can be read",
             secret.id
         ));
     }
@@ -164,6 +194,33 @@ fn point(
         (step.background, step.on_failure) = (dark, OnFailure::Continue);
     }
     Some(draft.push(step))
+}
+
+/// What a reader should know of a secret before it is changed.
+fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, seen: Option<&SecretState>) {
+    let Some(seen) = seen else { return };
+    let at = format!("secret {} in {}", secret.id, secret.place.name);
+    let plan = draft.input.plan;
+    let servers: Vec<_> = match &plan.components[name].spec {
+        Spec::Clients(of) => plan.sites.keys().filter_map(|site| endpoint(draft, of, site)).collect(),
+        _ => Vec::new(),
+    };
+    let leads = |endpoint: &String| secret.leading_to(endpoint).as_ref() == Some(&seen.fields);
+    if !servers.is_empty() && !servers.iter().any(leads) {
+        let to: Vec<_> = seen.fields.values().map(String::as_str).collect();
+        draft.notes.push(format!(
+            "{at} leads to {}, which is no server of `{name}`'s database as the plan has it: what is changed back later is that of the plan",
+            to.join(":")
+        ));
+    }
+    if seen.rotating {
+        draft.notes.push(format!(
+            "{at} is being rotated (AWSPENDING): what the rotation read before may come back with it"
+        ));
+    }
+    if let Some(owner) = &seen.owned_by {
+        draft.notes.push(format!("{at} belongs to the service {owner}, which may refuse to have it changed"));
+    }
 }
 
 /// Secrets that lead elsewhere than to the server that takes the writes: what a failover could not reach.
@@ -184,7 +241,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
     let to = draft.input.request.to.clone();
     let (Some(at), Some(db)) = (of.at.get(&to), database(draft, of, &to)) else { return };
     let mut last = own.to_vec();
-    let moved = moves(draft, led);
+    let moved = moves(draft, name, led);
     let mut before = led.to_vec();
     for (i, task) in at.restart.iter().enumerate().filter(|_| moved) {
         let label = task.name.clone().unwrap_or_else(|| (i + 1).to_string());
@@ -203,7 +260,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
         let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
         let action = Action::Write(Write::Through { db, table, way });
         let mut write = step(&format!("through.{name}"), Phase::Verify, Some(name), action);
-        write.needs = all(own);
+        write.needs = all(&[own, last.as_slice()].concat());
         last.push(draft.push(write));
     }
     draft.ready.insert(name.clone(), last);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Refusal;
-use crate::inventory::Estate;
+use crate::inventory::{Estate, targets};
 use crate::model::action::{Action, Check};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
@@ -226,8 +226,32 @@ impl Assumed<'_> {
         let Some(at) = clients.at.get(self.to) else { return Vec::new() };
         let named = |task: &Task| format!("{}: {}", component.name, task.command.argv.join(" "));
         let tasks = at.switch.iter().chain(&at.restart);
-        let login = clients.login.as_ref().map(|l| self.secret(component, &l.value));
-        tasks.map(|task| self.hook(&named(task), &task.command.argv)).chain(login).collect()
+        let login = clients.login.as_ref().map(|l| match self.secret(component, &l.value) {
+            // Nobody has logged in as a client.
+            of if of.needs == Needs::No => {
+                Finding { needs: Needs::Unknown, why: "nobody has logged in with it".to_owned(), ..of }
+            }
+            of => of,
+        });
+        let secret = targets::client_secret(self.plan, &component.name, clients, self.to);
+        let secret = secret.map(|of| {
+            let what = format!("{} {}", component.name, of.id);
+            match self.estate.now(&Target::Secret(of)).map(|seen| (seen.state(), seen.why_not())) {
+                Some((Some(_), _)) => {
+                    let why = format!(
+                        "it was read in {}; whether it may be changed there shows when it is",
+                        self.to
+                    );
+                    Self::finding("secret", what, Needs::No, why)
+                }
+                seen => {
+                    let why = seen.map_or_else(|| "nobody looked".to_owned(), |(_, why)| why);
+                    let fix = format!("a secret in {} that may be read, and drctl doctor again", self.to);
+                    Finding { fix: Some(fix), ..Self::finding("secret", what, Needs::Unknown, why) }
+                }
+            }
+        });
+        tasks.map(|task| self.hook(&named(task), &task.command.argv)).chain(login).chain(secret).collect()
     }
 
     /// The login of the server that is recovered to. Whether it can be read there shows where SQL answered.

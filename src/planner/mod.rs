@@ -61,6 +61,8 @@ pub struct Input<'a> {
     pub leaks: &'a [Restore],
     /// Every copy that a run here made, whatever became of it, in words.
     pub copies: &'a [String],
+    /// Clients that an earlier run had begun to lead elsewhere, without coming to its end.
+    pub unled: &'a [ComponentName],
     /// Where guards are kept.
     pub guard: Option<&'a Place>,
     /// How old an observation of a site that answers may be.

@@ -31,6 +31,8 @@ pub struct Draft<'a> {
     pub inherits: Vec<Inherited>,
     /// Record sets of components as they are once their TTL is lowered, and what waits until resolvers know.
     pub lowered: BTreeMap<ComponentName, (Vec<RecordSet>, Vec<StepId>)>,
+    /// How long resolvers keep what they were told of the names of components that this run changes.
+    pub kept: BTreeMap<ComponentName, Dur>,
     steps: Vec<Step>,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Draft<'a> {
             ready: BTreeMap::new(),
             inherits: Vec::new(),
             lowered: BTreeMap::new(),
+            kept: BTreeMap::new(),
             steps: Vec::new(),
         }
     }
@@ -322,6 +325,13 @@ impl<'a> Draft<'a> {
         }
         self.release_guards();
         hooks::insert(self.input.plan, &mut self.steps);
+        // Two steps of one name would each wait for the other.
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = self.steps.iter().find(|s| !ids.insert(s.id.clone())) {
+            let facts = format!("two steps would be called {}", twice.id);
+            let what = "different names for hooks, components and commands";
+            return Err(vec![Refusal::new(Rule::NotRecoverable, twice.component.as_ref(), facts, what)]);
+        }
         let plan = self.input.plan;
         let own = plan.components.values().filter_map(|c| c.objectives.map(|o| (c.name.clone(), o)));
         Ok(Runbook {

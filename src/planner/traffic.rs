@@ -1,6 +1,6 @@
 //! Traffic: each name as soon as what it needs is ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
@@ -30,9 +30,15 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     let probes = draft.site_probes(&everything);
     let approvals = draft.approvals(Phase::Redirect);
     let mut switches = Vec::new();
-    // What one needs is there before it.
+    // What one needs is there before it; and names that no client waits for come after all clients.
+    let late: BTreeSet<ComponentName> = plan
+        .components
+        .values()
+        .filter(|c| matches!(c.spec, Spec::Clients(_)) && clients::behind_names(draft, c))
+        .flat_map(|c| graph::reach(plan, &c.name).into_iter().chain([c.name.clone()]))
+        .collect();
     let mut order: Vec<&Component> = plan.components.values().collect();
-    order.sort_by_key(|c| (graph::reach(plan, &c.name).len(), &c.name));
+    order.sort_by_key(|c| (!late.contains(&c.name), graph::reach(plan, &c.name).len(), &c.name));
     for component in order {
         match &component.spec {
             Spec::Clients(of) if clients::behind_names(draft, component) => {
@@ -50,6 +56,9 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         if zone.records.iter().any(|r| !r.is_static) {
             needs.extend(probes.iter().cloned());
             needs.extend(led.iter().cloned());
+            if !late.contains(&component.name) {
+                needs.extend(of_clients(draft));
+            }
         }
         switches.extend(match &zone.switch {
             SwitchBy::Record => switch(draft, component, zone, &needs),

@@ -84,6 +84,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
 
 /// Asks name servers and resolvers until none has the old answer, for as long as it may be kept.
 pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old_ttl: Dur, needs: &[StepId]) {
+    draft.kept.insert(name.clone(), old_ttl);
     if names.is_empty() {
         return;
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, FenceMethod, Scale, Switch};
+use crate::model::action::{Action, FenceMethod, Point, Scale, Switch};
 use crate::model::event::End;
 use crate::model::ids::SiteName;
 use crate::model::restore::Part;
@@ -141,17 +141,7 @@ fn of(action: &Action) -> Vec<Change> {
             let (before, after) = (on(&r.from), on(&r.wanted()));
             vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
         }
-        Action::Point(p) => p
-            .to
-            .iter()
-            .map(|(field, after)| {
-                let resource =
-                    format!("aws_secretsmanager_secret_version {} in {}", p.secret.id, p.secret.place.name);
-                let before = p.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());
-                change(&resource, field, before, after.clone())
-            })
-            .filter(|c| c.before != c.after)
-            .collect(),
+        Action::Point(p) => pointed(p),
         Action::Switch(s) => s
             .changes
             .iter()
@@ -171,6 +161,16 @@ fn of(action: &Action) -> Vec<Change> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// The fields of a secret that name a server.
+fn pointed(p: &Point) -> Vec<Change> {
+    let resource = format!("aws_secretsmanager_secret_version {} in {}", p.secret.id, p.secret.place.name);
+    let of = |(field, after): (&String, &String)| {
+        let before = p.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());
+        change(&resource, field, before, after.clone())
+    };
+    p.to.iter().map(of).filter(|c| c.before != c.after).collect()
 }
 
 /// An instance, or data, that others take the place of.

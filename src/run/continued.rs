@@ -1,14 +1,14 @@
 //! What a run that is not finished hands on to one that takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
 use crate::model::action::{Action, Write};
 use crate::model::event::What;
 use crate::model::facts::Fact;
-use crate::model::ids::SiteName;
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Part;
-use crate::model::runbook::{Inherited, Intent, Step};
+use crate::model::runbook::{Inherited, Intent, OnFailure, Phase, Step};
 use crate::planner::Continued;
 
 /// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift
@@ -117,4 +117,39 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<Wha
         other => other,
     };
     began.chain(turns.into_iter().map(unwatched)).collect()
+}
+
+/// Clients that the last run which was to lead them did not lead to its end, though it moved their database. Nobody sees where a command
+/// leads, or whether a client was restarted.
+pub fn unled(states: &[RunState]) -> Vec<ComponentName> {
+    let mut runs: Vec<_> = states.iter().collect();
+    runs.sort_by_key(|s| s.last_at);
+    let mut left = BTreeSet::new();
+    for state in runs {
+        let mut ended: BTreeMap<&ComponentName, bool> = BTreeMap::new();
+        for (step, at) in state.runbook.steps.iter().zip(&state.steps).filter(|(s, _)| leads(s)) {
+            let Some(component) = &step.component else { continue };
+            *ended.entry(component).or_insert(true) &=
+                matches!(at.work.status, Status::Done(_) | Status::Skipped);
+        }
+        for (component, ended) in ended {
+            match ended {
+                true => left.remove(component),
+                // One that was called off before it moved anything left them where they were.
+                false => state.past_return() && left.insert(component.clone()),
+            };
+        }
+    }
+    left.into_iter().collect()
+}
+
+fn leads(step: &Step) -> bool {
+    let waited = !step.background && step.on_failure == OnFailure::Halt;
+    let by_plan = !step.id.as_str().starts_with("hook.") && step.phase == Phase::Rewire;
+    waited
+        && match &step.action {
+            Action::Point(_) | Action::Write(Write::Through { .. }) => true,
+            Action::Run(_) => by_plan,
+            _ => false,
+        }
 }

@@ -124,7 +124,7 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
 
 /// Whether users follow it.
 const fn sends(action: &Action) -> bool {
-    matches!(action, Action::Switch(_) | Action::Signal(_) | Action::Route(_) | Action::Point(_))
+    matches!(action, Action::Switch(_) | Action::Signal(_) | Action::Route(_))
 }
 
 fn find(state: &RunState, step: &StepId) -> Result<usize, String> {

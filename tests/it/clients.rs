@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use drctl::executor::create;
 use drctl::model::action::{Action, Point};
 use drctl::model::event::{Outcome, What};
-use drctl::model::ids::SiteName;
+use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::report::changes::changes;
+use drctl::run::continued;
 use drctl::run::state::Mode;
 use serde_json::json;
 
@@ -84,6 +87,10 @@ fn clients_are_led_after_the_database_and_restarted_last() {
         for before in ["restart.app.api", "through.app", "through.pool"] {
             assert!(finished(&done, before) < began(&done, "switch.www"), "{intent}: {before}");
         }
+        assert!(
+            finished(&done, "restart.app.api") < began(&done, "through.app"),
+            "{intent}: nothing was proven"
+        );
         if to == "east" {
             assert!(finished(&done, "restart.app.api") < began(&done, "restart.app.2"), "{intent}");
         }
@@ -117,7 +124,7 @@ fn clients_of_a_dark_region_are_led_when_it_is_back() {
     let west = runbook.steps.iter().find(|s| s.id.as_str() == "point.app.west").unwrap();
     assert!(west.background && runbook.steps.iter().all(|s| s.needs.iter().all(|n| n.step != west.id)));
     assert!(
-        runbook.notes.iter().any(|n| n.contains("shop/app in west does not answer")),
+        runbook.notes.iter().any(|n| n.contains("shop/app in west cannot be read")),
         "{:?}",
         runbook.notes
     );
@@ -178,6 +185,63 @@ fn a_cancel_after_the_promotion_leaves_them_with_the_new_server() {
     assert_eq!(fields, json!({"host": "shop-east.east.sandbox", "port": "5432"}), "{:?}", back.ended.stop);
 }
 
+const NAME: &str = r#"  dbname:
+    kind: aws.route53
+    via: dns
+    needs: [db]
+    zone: Z1
+    records:
+      - {name: db.shop.example, type: A, ttl: 90s, serves: static, at: {west: [192.0.2.9], east: [198.51.100.9]}}
+  cron:
+    kind: clients
+    of: db
+    needs: [dbname, app]
+    at:
+      west: {restart: [{command: [again, west], idempotent: true}]}
+      east: {restart: [{command: [again, east], idempotent: true}]}
+    verify: {sql_write: {table: drctl_canary, endpoint: "db.shop.example:5432/shop", login: {secret: "aws-sm:shop/app"}}}
+"#;
+
+/// Clients that find the database by a name come after it, and after what resolvers keep of it; those that need other clients after
+/// those; and users after all of them.
+#[test]
+fn clients_behind_a_name_wait_for_it_and_users_for_them() {
+    let pool = POOL.replace("    of: db\n", "    of: db\n    needs: [app]\n");
+    let rig = Rig::new(plan(&shop(&format!("{APP}{pool}{NAME}{WWW}"))), "region-lost", 1);
+    let done = rig.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    for (before, after) in [
+        ("through.app", "switch.pool"),
+        ("verify.db", "switch.dbname"),
+        ("through.cron", "switch.www"),
+        ("through.pool", "switch.www"),
+        ("restart.cron.1", "through.cron"),
+    ] {
+        assert!(finished(&done, before) < began(&done, after), "{before}, {after}");
+    }
+    let all = events(&done);
+    let waited = all[began(&done, "restart.cron.1")].at.since(all[finished(&done, "switch.dbname")].at);
+    assert!(waited >= Dur::secs(90), "resolvers have the old address for {waited} only");
+}
+
+/// Nobody sees where a command leads: what an earlier run had begun with clients and not ended is done again.
+#[test]
+fn clients_that_a_run_left_half_led_are_led_by_the_next() {
+    let rig = rig(Intent::Failover, "region-lost");
+    let done = rig.rehearse().unwrap();
+    let all = |n: usize| create::replay(&done.ended.state.created.run, &done.records[..n]).unwrap();
+    let at = |step: &str| began(&done, step) + 1;
+    let unled = |n: usize| continued::unled(&[all(n)]);
+    assert_eq!(unled(done.records.len()), Vec::new(), "it came to its end");
+    assert_eq!(unled(began(&done, "promote.db")), Vec::new(), "nothing was moved");
+    let half = unled(at("restart.app.api"));
+    assert!(half.contains(&ComponentName::new("app")), "{half:?}");
+    let away = Rig { to: Some(SiteName::new("east")), ..self::rig(Intent::Switchover, "away") };
+    let next = Rig { unled: half, ..away }.rehearse().unwrap();
+    finished(&next, "restart.app.api");
+    finished(&next, "through.app");
+}
+
 #[test]
 fn a_dry_run_names_the_calls_and_no_secret() {
     let folder = Folder::empty();
@@ -231,6 +295,24 @@ fn a_plan_whose_clients_nothing_leads_is_an_error() {
             "    of: db\n    fields: {host: password}\n    at:\n      west: {secret",
             2,
             "a server's name in `password`",
+        ),
+        (
+            "{command: [restart, worker]}",
+            "{name: api, command: [restart, worker]}",
+            2,
+            "two restarts of `app` in east are called api",
+        ),
+        (
+            "{command: [restart, worker]}",
+            "{name: \"2\", command: [x]}, {name: \"2\", command: [y]}",
+            2,
+            "are called 2",
+        ),
+        (
+            "pool.shop.example:6432/shop",
+            "postgres://app:hunter2@pool:6432/shop",
+            2,
+            "is not host:port/database",
         ),
         (
             "east: {secret: shop/app",

@@ -414,6 +414,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             groups_before: &[],
             fenced: &[],
             leaks: &[],
+            unled: &[],
             copies: &[],
             continues: None,
             guard: None,

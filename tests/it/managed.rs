@@ -201,6 +201,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         groups_before: &groups_before,
         fenced: &[],
         leaks: &[],
+        unled: &[],
         copies: &[],
         guard: None,
         observation_max_age: Dur::mins(5),

@@ -122,6 +122,7 @@ impl Case {
             groups_before: &[],
             fenced: &[],
             leaks: &[],
+            unled: &[],
             copies: &[],
             guard: None,
             observation_max_age: Dur::mins(5),

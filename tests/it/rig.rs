@@ -13,7 +13,7 @@ use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
 use drctl::model::action::Action;
 use drctl::model::event::{Event, Outcome, RunCreated, Signal, What, WorldKind};
-use drctl::model::ids::{Digest, RunId, SiteName};
+use drctl::model::ids::{ComponentName, Digest, RunId, SiteName};
 use drctl::model::place::Place;
 use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
@@ -65,6 +65,8 @@ pub struct Rig {
     pub feed: Option<Feed>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
+    /// Clients that an earlier run left half led.
+    pub unled: Vec<ComponentName>,
     /// Groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
     /// When everything was last seen, as it was at the beginning.
@@ -116,6 +118,7 @@ impl Rig {
             feed: None,
             returns: false,
             continues: None,
+            unled: Vec::new(),
             groups_before: Vec::new(),
             coming: Vec::new(),
             last_looked: BEGAN,
@@ -350,6 +353,7 @@ impl Rig {
             groups_before: &self.groups_before,
             fenced: &[],
             leaks: &[],
+            unled: &self.unled,
             copies: &[],
             continues: self.continues.as_ref(),
             guard: self.guard.as_ref(),

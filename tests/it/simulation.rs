@@ -67,14 +67,7 @@ fn random_plan(seed: u64, moves: bool) -> String {
             "  group{i}:\n    kind: aws.autoscaling\n    at:\n      west: {{group: g{i}-w}}\n      east: {{group: g{i}-e, capacity_floor: {floor}, proceed_at: 60%}}"
         );
     }
-    for i in (0..dbs).filter(|i| die(&format!("clients{i}"), 3) == 0) {
-        let verify =
-            ["", "\n    verify: {sql_write: {table: canary}}"][usize::try_from(die("proven", 2)).unwrap()];
-        let _ = writeln!(
-            text,
-            "  app{i}:\n    kind: clients\n    of: db{i}{verify}\n    at:\n      west: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}\n      east: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}"
-        );
-    }
+    random_clients(&mut text, dbs, &die);
     for i in 0..zones {
         random_zone(&mut text, i, (dbs, groups), &die);
     }
@@ -91,6 +84,18 @@ fn random_plan(seed: u64, moves: bool) -> String {
     }
     text.push_str("watch: {for: 5m}\n");
     text
+}
+
+/// Clients of some of the databases, which the zones need.
+fn random_clients(text: &mut String, dbs: u64, die: &impl Fn(&str, u64) -> u64) {
+    for i in (0..dbs).filter(|i| die(&format!("clients{i}"), 3) == 0) {
+        let verify =
+            ["", "\n    verify: {sql_write: {table: canary}}"][usize::try_from(die("proven", 2)).unwrap()];
+        let _ = writeln!(
+            text,
+            "  app{i}:\n    kind: clients\n    of: db{i}{verify}\n    at:\n      west: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}\n      east: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}"
+        );
+    }
 }
 
 /// A global database: what stands by may have no instance.

@@ -156,7 +156,7 @@ impl Failure {
     /// Whether the service says that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Code { code, status, .. }
-            if *status == 404 || code.ends_with("NotFound") || code.ends_with("NotFoundFault") || code.starts_with("NoSuch"))
+            if *status == 404 || code == "ResourceNotFoundException" || code.ends_with("NotFound") || code.ends_with("NotFoundFault") || code.starts_with("NoSuch"))
     }
 
     /// What it means for a call that changes something.

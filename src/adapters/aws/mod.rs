@@ -261,7 +261,7 @@ impl Aws {
     }
 
     /// What clients read in their secret, now: a login, and where it leads.
-    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, Option<String>), String> {
+    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, String), String> {
         self.read_client(of).await
     }
 

@@ -5,9 +5,12 @@
 //! that move fail, and the next attempt begins with what is there then.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Aws;
 use super::error::Failure;
@@ -23,6 +26,8 @@ const SERVICE: &str = "secretsmanager";
 /// The label of the version that drctl made last: a version without one may be removed by the service.
 const LABEL: &str = "drctl";
 const CURRENT: &str = "AWSCURRENT";
+/// The label of a version that a rotation makes.
+const PENDING: &str = "AWSPENDING";
 
 impl Aws {
     /// Reads a secret that holds a login.
@@ -40,14 +45,14 @@ impl Aws {
     }
 
     /// What clients read: login and endpoint, as they stand there now.
-    pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, Option<String>), String> {
+    pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, String), String> {
         let named = |why: String| format!("secret {} in {}: {why}", of.id, of.place);
         let answer = self.current(&of.id, &of.place).await.map_err(|f| named(f.to_string()))?;
         let text = answer.secret_string().unwrap_or_default();
         let login = Login::parse(text).map_err(&named)?;
         let fields = contents(of, text).and_then(|c| fields(of, &c)).map_err(|f| named(f.to_string()))?;
         let port = of.port.as_ref().and_then(|field| fields.get(field)).map_or("5432", String::as_str);
-        Ok((login, fields.get(&of.host).map(|host| format!("{host}:{port}"))))
+        Ok((login, format!("{}:{port}", fields[&of.host])))
     }
 
     /// Where a secret leads clients.
@@ -65,7 +70,15 @@ impl Aws {
         let call = || site.secrets().describe_secret().secret_id(&of.id).send();
         let about = self.look(SERVICE, &of.place, call).await?;
         let primary = about.primary_region().filter(|region| *region != of.place.region);
-        Ok(SecretState { fields, replica_of: primary.map(str::to_owned) })
+        let stages = about.version_ids_to_stages().into_iter().flat_map(|all| all.values());
+        Ok(SecretState {
+            fields,
+            replica_of: primary.map(str::to_owned),
+            rotating: stages
+                .clone()
+                .any(|of| of.iter().any(|s| s == PENDING) && !of.iter().any(|s| s == CURRENT)),
+            owned_by: about.owning_service().map(str::to_owned),
+        })
     }
 
     /// Leads clients elsewhere. The same however often it is done.
@@ -78,8 +91,7 @@ impl Aws {
             return Ok(None);
         }
         for (field, value) in &point.to {
-            let written = written(contents.get(field), value);
-            contents.insert(field.clone(), written);
+            contents.change(field, value)?;
         }
         let site = self.site(&of.place).await;
         // The same again for the same change of the same version: a request that is repeated makes no second one.
@@ -91,7 +103,7 @@ impl Aws {
             .secret_id(&of.id)
             .client_request_token(&token)
             .version_stages(LABEL)
-            .secret_string(Value::Object(contents).to_string())
+            .secret_string(contents.text())
             .send();
         let made = self.once(SERVICE, &of.place, call).await?;
         let made = made.version_id().unwrap_or(&token).to_owned();
@@ -115,33 +127,77 @@ impl Aws {
     }
 }
 
-/// A secret as clients read it. What stands in it is in no error.
-fn contents(of: &ClientSecret, text: &str) -> Result<Map<String, Value>, Failure> {
-    let wrong = || {
-        Failure::never(
-            "SecretNotJson",
-            format!("secret {} is no JSON object, so no field of it names a server", of.id),
-        )
-    };
-    serde_json::from_str(text).map_err(|_| wrong())
+/// A secret as clients read it: its fields in their order, each as it is written there.
+struct Contents(Vec<(String, Box<RawValue>)>);
+
+impl Contents {
+    /// The value of a field that is there once.
+    fn get(&self, field: &str) -> Option<Value> {
+        let mut found = self.0.iter().filter(|(name, _)| name == field);
+        let (_, value) = found.next().filter(|_| found.next().is_none())?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    /// A value as the field had it: RDS writes ports as numbers, others as text.
+    fn change(&mut self, field: &str, value: &str) -> Result<(), Failure> {
+        let wrong = || Failure::never("SecretField", format!("field `{field}` is not there once"));
+        let before = self.get(field).ok_or_else(wrong)?;
+        let number = value.parse::<u16>().ok().filter(|_| before.is_number());
+        let after = number.map_or_else(|| Value::from(value), Value::from);
+        let after = RawValue::from_string(after.to_string()).map_err(|_| wrong())?;
+        self.0.iter_mut().filter(|(name, _)| name == field).for_each(|(_, value)| value.clone_from(&after));
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let one = |(name, value): &(String, Box<RawValue>)| {
+            format!("{}:{}", Value::from(name.as_str()), value.get())
+        };
+        format!("{{{}}}", self.0.iter().map(one).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl<'de> Deserialize<'de> for Contents {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Contents;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Contents, A::Error> {
+                let mut all = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    all.push(field);
+                }
+                Ok(Contents(all))
+            }
+        }
+        from.deserialize_map(Fields)
+    }
+}
+
+/// What stands in it is in no error.
+fn contents(of: &ClientSecret, text: &str) -> Result<Contents, Failure> {
+    let why = || format!("secret {} is no JSON object, so no field of it names a server", of.id);
+    serde_json::from_str(text).map_err(|_| Failure::never("SecretNotJson", why()))
 }
 
 /// The fields that name a server, and nothing else: what is no name and no port is not taken from it.
-fn fields(of: &ClientSecret, contents: &Map<String, Value>) -> Result<BTreeMap<String, String>, Failure> {
+fn fields(of: &ClientSecret, contents: &Contents) -> Result<BTreeMap<String, String>, Failure> {
     let names = std::iter::once((&of.host, false)).chain(of.port.as_ref().map(|field| (field, true)));
     let mut found = BTreeMap::new();
     for (field, is_port) in names {
         let text = match contents.get(field) {
-            None => continue,
-            Some(Value::String(text)) => text.clone(),
+            Some(Value::String(text)) => text,
             Some(Value::Number(number)) => number.to_string(),
-            Some(_) => String::new(),
+            _ => String::new(),
         };
         let right = if is_port { text.parse::<u16>().is_ok() } else { is_host(&text) };
         if !right {
-            let what = if is_port { "port" } else { "server's name" };
+            let what = if is_port { "port" } else { "server's full name" };
             let why = format!(
-                "field `{field}` of secret {} holds no {what}; `fields:` in the plan says which do",
+                "field `{field}` of secret {} holds no {what}, or is not there once; `fields:` in the plan says which do",
                 of.id
             );
             return Err(Failure::never("SecretField", why));
@@ -151,16 +207,10 @@ fn fields(of: &ClientSecret, contents: &Map<String, Value>) -> Result<BTreeMap<S
     Ok(found)
 }
 
-/// A name or address (RFC 1123, RFC 4291): no login, no password and no URL.
+/// A full name or an address (RFC 1123, RFC 4291): no login, no password and no URL.
 fn is_host(text: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    !text.is_empty() && text.len() <= 253 && text.chars().all(known)
-}
-
-/// A value as the field had it: RDS writes ports as numbers, others as text.
-fn written(before: Option<&Value>, value: &str) -> Value {
-    let number = value.parse::<u16>().ok().filter(|_| !matches!(before, Some(Value::String(_))));
-    number.map_or_else(|| Value::String(value.to_owned()), Value::from)
+    text.len() <= 253 && text.contains(['.', ':']) && text.chars().all(known)
 }
 
 #[cfg(test)]
@@ -187,28 +237,52 @@ mod tests {
 
     #[test]
     fn only_what_names_a_server_is_known_of_a_secret() {
-        let text = r#"{"username":"app","password":"hunter2","host":"west","port":5432,"note":"x"}"#;
+        let text = r#"{"username":"app","password":"hunter2","host":"west.example","port":5432,"note":"x"}"#;
         let seen = fields(&secret(), &contents(&secret(), text).unwrap()).unwrap();
-        let wanted = [("host", "west"), ("port", "5432")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let wanted = [("host", "west.example"), ("port", "5432")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(seen, BTreeMap::from(wanted));
-        let error = contents(&secret(), "postgres://app:hunter2@west/app").unwrap_err();
+        let error = contents(&secret(), "postgres://app:hunter2@west/app").err().unwrap();
         assert!(!format!("{error:?}").contains("hunter2"));
     }
 
     #[test]
     fn what_names_no_server_is_not_taken_for_one() {
-        let urls = r#"{"host":"postgres://app:hunter2@west/app","port":5432}"#;
-        for text in [urls, r#"{"host":"west","port":"hunter2"}"#, r#"{"host":{"password":"hunter2"}}"#] {
+        for text in [
+            r#"{"host":"postgres://app:hunter2@west.example/app","port":5432}"#,
+            r#"{"host":"west.example","port":"hunter2"}"#,
+            r#"{"host":{"password":"hunter2"},"port":1}"#,
+            r#"{"host":"hunter2","port":5432}"#,
+            r#"{"hostname":"hunter2.example","port":5432}"#,
+            r#"{"host":"west.example","hunter2":1}"#,
+            r#"{"host":"west.example","host":"hunter2.example","port":5432}"#,
+        ] {
             let error = fields(&secret(), &contents(&secret(), text).unwrap()).unwrap_err();
-            assert!(error.to_string().contains("fields:") && !format!("{error:?}").contains("hunter2"));
+            assert!(
+                error.to_string().contains("fields:") && !format!("{error:?}").contains("hunter2"),
+                "{text}"
+            );
         }
+    }
+
+    /// Order, numbers that no float has, and what stands there twice: all as it was.
+    #[test]
+    fn all_else_stays_as_it_is_written() {
+        let text =
+            r#"{"z": 12345678901234567890123, "port":"5432","host":"west.example", "a":1.10,"z":null}"#;
+        let mut contents = contents(&secret(), text).unwrap();
+        contents.change("host", "east.example").unwrap();
+        contents.change("port", "5433").unwrap();
+        let wanted = r#"{"z":12345678901234567890123,"port":"5433","host":"east.example","a":1.10,"z":null}"#;
+        assert_eq!(contents.text(), wanted);
+        assert!(contents.change("nowhere", "east").is_err() && contents.change("z", "east").is_err());
     }
 
     #[test]
     fn a_port_stays_what_it_was() {
-        assert_eq!(written(Some(&Value::from(5432)), "5433"), Value::from(5433));
-        assert_eq!(written(Some(&Value::from("5432")), "5433"), Value::from("5433"));
-        assert_eq!(written(None, "5433"), Value::from(5433));
-        assert_eq!(written(Some(&Value::from("west")), "east"), Value::from("east"));
+        for (before, after) in [("5432", "5433"), ("\"5432\"", "\"5433\"")] {
+            let mut contents = contents(&secret(), &format!("{{\"port\":{before}}}")).unwrap();
+            contents.change("port", "5433").unwrap();
+            assert_eq!(contents.text(), format!("{{\"port\":{after}}}"));
+        }
     }
 }

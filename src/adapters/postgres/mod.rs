@@ -3,6 +3,7 @@
 //!
 //! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
 
+mod canary;
 mod fence;
 mod host;
 mod rejoin;
@@ -20,7 +21,7 @@ use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::ids::Digest;
 use crate::model::restore::{Found, Part, Restore, RestoreState};
-use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State, WroteState};
+use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State};
 use crate::model::target::{DatabaseRef, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::{SqlSettings, SqlTls};
@@ -383,76 +384,6 @@ impl Postgres {
         .await
     }
 
-    /// Writes a canary row. The same key is one row however often it is written.
-    pub async fn write(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
-        self.act(async {
-            let mut client = self.connect(endpoint, login).await?;
-            let table = identifier(table);
-            let transaction = client.transaction().await.map_err(|e| Failure::of(&e))?;
-            let text = format!(
-                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now())"
-            );
-            transaction.batch_execute(&text).await.map_err(|e| Failure::of(&e))?;
-            let text = format!("INSERT INTO {table} (key) VALUES ($1) ON CONFLICT (key) DO NOTHING");
-            transaction.execute(&text, &[&key]).await.map_err(|e| Failure::of(&e))?;
-            transaction.commit().await.map_err(|e| Failure::of(&e))
-        })
-        .await
-    }
-
-    /// Makes sure that clients may write canary rows: the table is there, and their login may insert into it.
-    pub async fn admit_writes(&self, endpoint: &str, login: &Login, table: &str, who: &str) -> CallOutcome {
-        self.act(async {
-            let client = self.connect(endpoint, login).await?;
-            let quoted = identifier(table);
-            // A table that was made for them may have other columns, as long as a key can be put there.
-            let text = "SELECT coalesce(has_table_privilege($1::name, to_regclass($2), 'INSERT'), false)";
-            let may: bool =
-                client.query_one(text, &[&who, &quoted]).await.map_err(|e| Failure::of(&e))?.get(0);
-            if may {
-                return Ok(());
-            }
-            let role = fence::identifier_whole(who);
-            let text = format!(
-                "CREATE TABLE IF NOT EXISTS {quoted} (key text PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now()); GRANT INSERT ON {quoted} TO {role}"
-            );
-            client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
-        })
-        .await
-    }
-
-    /// Writes a canary row as a client does: into a table that is there.
-    pub async fn write_as(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
-        self.act(async {
-            let client = self.connect(endpoint, login).await?;
-            // Naming the key would need the right to read it.
-            let text = format!("INSERT INTO {} (key) VALUES ($1) ON CONFLICT DO NOTHING", identifier(table));
-            client.execute(&text, &[&key]).await.map(|_| ()).map_err(|e| Failure::of(&e))
-        })
-        .await
-    }
-
-    /// Reads a canary row back, over a new connection.
-    pub async fn wrote(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> Observation {
-        let work = async {
-            let client = self.connect(endpoint, login).await?;
-            let text = format!(
-                "SELECT count(*) FROM {} WHERE key = $1 AND NOT pg_is_in_recovery()",
-                identifier(table)
-            );
-            match client.query_one(&text, &[&key]).await {
-                Ok(row) => Ok(row.get::<_, i64>(0) == 1),
-                // 42P01: the table is not there, so neither is the row.
-                Err(e) if e.code().is_some_and(|c| c.code() == "42P01") => Ok(false),
-                Err(e) => Err(Failure::of(&e)),
-            }
-        };
-        match self.within(work).await {
-            Ok(ok) => self.seen(State::Wrote(WroteState { ok, server: endpoint.to_owned() })),
-            Err(failure) => failure.observation(self.world.now()),
-        }
-    }
-
     async fn act(&self, work: impl Future<Output = Result<(), Failure>>) -> CallOutcome {
         match self.within(work).await {
             Ok(()) => CallOutcome::Accepted { token: None },
@@ -463,6 +394,17 @@ impl Postgres {
 
 /// A session of drctl's.
 async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Result<Client, Failure> {
+    let options = format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}");
+    connect_with(settings, endpoint, login, Some(options)).await
+}
+
+/// A session, with options of the server's if there are any: poolers take none.
+async fn connect_with(
+    settings: &SqlSettings,
+    endpoint: &str,
+    login: &Login,
+    options: Option<String>,
+) -> Result<Client, Failure> {
     let (host, port, named) = parts(endpoint)?;
     let mut config = Config::new();
     config
@@ -472,13 +414,15 @@ async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Resul
         .password(&login.password)
         .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
         .application_name(APPLICATION)
-        .options(format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}"))
         .connect_timeout(CONNECT)
         // A silent query of an hour is no connection to those in between that count idle seconds.
         .keepalives_idle(Duration::from_secs(30))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(3)
         .tcp_user_timeout(Duration::from_secs(10));
+    if let Some(options) = options {
+        config.options(options);
+    }
     let connected = tls::connect(&config, host, settings).await;
     connected.map_err(|error| match error {
         tls::ConnectError::Tls(why) => Failure::Unreachable(why),

@@ -163,7 +163,7 @@ impl Estate {
     /// Where a secret leads.
     pub(super) fn leads(&self, secret: &ClientSecret) -> Option<SecretState> {
         let fields = self.secrets.get(secret)?.fields.clone();
-        Some(SecretState { fields, replica_of: None })
+        Some(SecretState { fields, replica_of: None, rotating: false, owned_by: None })
     }
 
     pub(super) fn write(&mut self, write: &Write) -> Answer {

@@ -58,7 +58,7 @@ impl Aws {
     ///
     /// # Errors
     /// Always.
-    pub async fn client(&self, _of: &ClientSecret) -> Result<(Login, Option<String>), String> {
+    pub async fn client(&self, _of: &ClientSecret) -> Result<(Login, String), String> {
         Err(WHY.to_owned())
     }
 

@@ -49,18 +49,13 @@ impl Postgres {
     }
 
     /// Not done.
-    pub async fn admit_writes(
+    pub async fn write_as(
         &self,
-        _endpoint: &str,
-        _login: &Login,
+        _admin: (&str, &Login),
+        _client: (&str, &Login),
         _table: &str,
-        _who: &str,
+        _key: &str,
     ) -> CallOutcome {
-        Self::refused()
-    }
-
-    /// Not done.
-    pub async fn write_as(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> CallOutcome {
         Self::refused()
     }
 

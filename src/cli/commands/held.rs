@@ -22,7 +22,7 @@ use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::planner::{Busy, Continued, Debt, Input, Request};
 use crate::run::RunState;
-use crate::run::continued::{continued, last_turns, seen_before};
+use crate::run::continued::{continued, last_turns, seen_before, unled};
 use crate::run::state::{Status, StepState, Turn};
 
 /// What earlier runs of a plan left.
@@ -42,6 +42,8 @@ pub struct Held {
     pub leaks: Vec<Restore>,
     /// Every copy that a run here made, in words.
     pub copies: Vec<String>,
+    /// Clients that a run had begun to lead elsewhere, without coming to its end.
+    pub unled: Vec<ComponentName>,
     /// The unfinished run that a failover takes the place of.
     pub continues: Option<Continued>,
     /// How its probes turned last.
@@ -79,6 +81,7 @@ impl Held {
             groups_before: &self.groups_before,
             leaks: &self.leaks,
             copies: &self.copies,
+            unled: &self.unled,
             fenced: &self.fenced,
             guard,
             observation_max_age: context.settings.observation_max_age,
@@ -140,6 +143,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         groups_before: fences.collect(),
         kept_out: status::kept_out(&states),
         debts: status::debts(&states),
+        unled: unled(&states),
         ..Held::default()
     };
     for state in &unfinished {

@@ -1,8 +1,23 @@
 //! Those who connect to a database: whether anything leads them to the new one, and whether that can be proven.
 
+use std::collections::BTreeSet;
+
 use super::Lint;
+use crate::model::target::endpoint_parts;
 use crate::plan::finding::Span;
-use crate::plan::types::{Clients, Component, SecretRef, Spec};
+use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
+
+/// Words of fields that hold what nobody may see, or what clients log in as.
+const KEPT: &[&str] = &["pass", "secret", "token"];
+const NAMES: &[&str] = &["user", "username", "login", "key", "dbname", "database"];
+
+/// `host:port/database`, and nothing that a URL has besides.
+fn is_endpoint(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/');
+    text.chars().all(known)
+        && !text.contains("//")
+        && endpoint_parts(text).is_some_and(|(host, ..)| !host.is_empty())
+}
 
 impl Lint<'_> {
     pub(super) fn clients(&mut self, component: &Component, clients: &Clients) {
@@ -44,13 +59,11 @@ impl Lint<'_> {
                 self.unusable(component.span, what);
             }
         }
-        if [Some(&clients.host), clients.port.as_ref()].contains(&Some(&"password".to_owned())) {
-            self.unusable(component.span, format!("`{name}` would have a server's name in `password`"));
-        }
+        self.clients_text(component, clients);
         let same = |c: &&Component| {
             matches!(&c.spec, Spec::Clients(other) if c.name != *name && other.at.iter().any(|(site, at)| {
                 at.secret.is_some() && at.secret == clients.at.get(site).and_then(|a| a.secret.clone())
-                    && (other.of.value != clients.of.value || other.host == clients.host)
+                    && other.host == clients.host
             }))
         };
         if let Some(other) = plan.components.values().find(same) {
@@ -83,6 +96,40 @@ impl Lint<'_> {
                 let what = format!("the secret of `{name}` in {site} is one of {other}");
                 self.unusable(component.span, what);
             }
+        }
+    }
+
+    /// What is written of them is no secret, and means one thing.
+    fn clients_text(&mut self, component: &Component, clients: &Clients) {
+        let name = &component.name;
+        let kept = |field: &String| {
+            let field = field.to_ascii_lowercase();
+            KEPT.iter().any(|word| field.contains(word)) || NAMES.contains(&field.as_str())
+        };
+        if let Some(field) =
+            [Some(&clients.host), clients.port.as_ref()].into_iter().flatten().find(|f| kept(f))
+        {
+            self.unusable(component.span, format!("`{name}` would have a server's name in `{field}`"));
+        }
+        if Some(&clients.host) == clients.port.as_ref() {
+            self.unusable(component.span, format!("`{name}` would have name and port in one field"));
+        }
+        for (site, at) in &clients.at {
+            let label = |(i, task): (usize, &Task)| task.name.clone().unwrap_or_else(|| (i + 1).to_string());
+            let mut labels = BTreeSet::new();
+            if let Some(twice) = at.restart.iter().enumerate().map(label).find(|l| !labels.insert(l.clone()))
+            {
+                self.unusable(
+                    component.span,
+                    format!("two restarts of `{name}` in {site} are called {twice}"),
+                );
+            }
+        }
+        if let Some(endpoint) = clients.endpoint.as_ref().filter(|e| !is_endpoint(e)) {
+            // It may be a login that stands in it.
+            let what =
+                format!("`endpoint` of `{name}` is not host:port/database ({} characters)", endpoint.len());
+            self.unusable(component.span, what);
         }
     }
 }

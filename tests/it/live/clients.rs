@@ -212,3 +212,87 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
         outage(&truth, 0)
     );
 }
+
+/// PgBouncer, which hands each transaction to whatever connection is free, and takes no options from its clients.
+#[cfg(feature = "postgres")]
+struct Pooler {
+    process: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+#[cfg(feature = "postgres")]
+impl Pooler {
+    fn start(server: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let of = |name: &str| folder.path().join(name).display().to_string();
+        let ini = format!(
+            "[databases]\ntruststream = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = md5\nauth_file = {}\npool_mode = transaction\nserver_login_retry = 1\n",
+            of("users")
+        );
+        std::fs::write(of("ini"), ini).unwrap();
+        std::fs::write(of("users"), "\"app\" \"app\"\n").unwrap();
+        let script = format!(
+            "#!/bin/sh\nsed -i \"s/^truststream .*/truststream = host=127.0.0.1 port=$1/\" {} && kill -HUP \"$2\" && sleep 1\n",
+            of("ini")
+        );
+        std::fs::write(of("to"), script).unwrap();
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), readable).unwrap();
+        let process = Command::new("pgbouncer").args(["-q", "-u", "postgres", &of("ini")]).spawn().unwrap();
+        Self { process, folder, port }
+    }
+
+    /// What leads it to a server.
+    fn to(&self, server: u16) -> String {
+        format!("[sh, {}, \"{server}\", \"{}\"]", self.folder.path().join("to").display(), self.process.id())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A pooler is led by a command, and a row through it lands on the server that was promoted.
+#[cfg(feature = "postgres")]
+#[test]
+fn clients_of_a_pooler_are_led_by_a_command() {
+    let world = super::own_servers::World::new();
+    let pooler = Pooler::start(world.pair.primary);
+    let path = world.folder.path();
+    std::fs::write(path.join("app.json"), r#"{"username": "app", "password": "app"}"#).unwrap();
+    let at = |site: &str, server: u16| {
+        format!("      {site}: {{switch: {{command: {}, idempotent: true}}}}\n", pooler.to(server))
+    };
+    let clients = format!(
+        "  pool:\n    kind: clients\n    of: db\n    at:\n{}{}    verify: {{sql_write: {{table: client_canary, endpoint: \"127.0.0.1:{}/truststream\", login: {{secret: \"file:app.json\"}}}}}}\nprobes:\n",
+        at("west", world.pair.primary),
+        at("east", world.pair.standby),
+        pooler.port
+    );
+    let file = path.join("plans/orders.yaml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, plan.replace("probes:\n", &clients)).unwrap();
+    let through = || {
+        let text = "SELECT inet_server_port()";
+        let output = Command::new("psql")
+            .args(["-X", "-A", "-t", "-h", "127.0.0.1", "-p", &pooler.port.to_string(), "-U", "app"])
+            .args(["-d", "truststream", "-c", text])
+            .env("PGPASSWORD", "app")
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().parse::<u16>().ok()
+    };
+    until("the pooler", || through() == Some(world.pair.primary));
+    let (moved, _) = world.under_load(|| world.run(&["switchover", "orders", "--to", "east", "--yes"]));
+    let (code, report, words) = moved;
+    assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(through(), Some(world.pair.standby), "{report:#}");
+    let count = |port: u16| world.pair.query(port, "SELECT count(*) FROM client_canary");
+    assert_eq!(count(world.pair.standby), "1", "{report:#}");
+}
