@@ -3,6 +3,7 @@
 //! Nothing here looks: adapters do, and hand in what they saw. An absence of news is a value of its own, never a default.
 
 pub mod active;
+pub mod clients;
 pub mod estate;
 pub mod observation;
 pub mod targets;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
 use super::{Refusal, safety};
+use crate::inventory::clients::listens;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, ClientWay, Point, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -125,11 +126,9 @@ fn moves(draft: &Draft<'_>, name: &ComponentName, needs: &[StepId]) -> bool {
     draft.steps().iter().any(done) || votes.values().any(|vote| vote.site != input.request.to)
 }
 
-/// Where the database of a site listens.
 fn endpoint(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<String> {
-    let db = database(draft, of, site)?;
-    let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())).endpoint
+    let input = draft.input;
+    listens(input.plan, input.estate, input.now, (&of.of.value, site))
 }
 
 fn database(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<DatabaseRef> {

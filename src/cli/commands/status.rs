@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, create};
-use crate::inventory::{Estate, Known, Observation, active, targets};
+use crate::inventory::{Estate, Known, Observation, active, clients, targets};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -110,7 +110,7 @@ fn one(
         "drill_halfway": half.map(|half| &half.created.run),
         "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
-        "advice": advice(plan, &seen).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
+        "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
 }
 
@@ -154,7 +154,7 @@ fn show(
     for (component, holder) in guards(seen) {
         p.line(&format!("  guard       {component} held by {holder}"));
     }
-    for (server, why) in advice(plan, seen) {
+    for (server, why) in advice(plan, seen, now) {
         p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));
     }
 }
@@ -242,8 +242,8 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced. {lift}"))
 }
 
-/// What of the servers' settings will hurt in a recovery.
-fn advice(plan: &Plan, seen: &Estate) -> Vec<(String, String)> {
+/// What of the servers' settings will hurt in a recovery, and clients that are led elsewhere than to the writer.
+fn advice(plan: &Plan, seen: &Estate, now: Timestamp) -> Vec<(String, String)> {
     let targets = targets::of_plan(plan, None).into_iter();
     let of = |target: Target| match (&target, seen.now(&target).and_then(Observation::state)) {
         (Target::Database(db), Some(State::Database(state))) => {
@@ -251,7 +251,7 @@ fn advice(plan: &Plan, seen: &Estate) -> Vec<(String, String)> {
         }
         _ => Vec::new(),
     };
-    targets.flat_map(of).collect()
+    targets.flat_map(of).chain(clients::misled(plan, seen, now)).collect()
 }
 
 fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {

@@ -193,11 +193,18 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
     }
     let run = report["run_id"].as_str().unwrap().to_owned();
     world.run("fault", &["heal", "west"]);
+    let misled = || {
+        let (_, status, _) = world.drctl(&["status"]);
+        let advice = status["plans"][0]["advice"].as_array().unwrap().clone();
+        advice.iter().filter(|a| a["why"].as_str().unwrap().contains("leads app to")).count()
+    };
     // It is kept from writing, and so follows.
     assert_eq!(world.drctl(&["runs", "resume", &run]).0, 5);
+    assert_eq!(misled(), 1, "nobody is told of the clients in the west");
     let (code, report, words) = world.drctl(&["reprotect", "shop", "--to", "west", "--yes"]);
     assert!(code == 0, "{code}: {report:#}\n{words}");
     assert_eq!([host("us-east-1"), host("us-west-2")], ["east", "east"], "{report:#}");
+    assert_eq!(misled(), 0);
     let (code, report, words) = world.drctl(&["failback", "shop", "--to", "west", "--yes"]);
     assert!(code == 0 && report["rpo"]["achieved_s"] == 0.0, "{code}: {report:#}\n{words}");
     client.writes_to("west");

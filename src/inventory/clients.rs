@@ -1,0 +1,50 @@
+//! Where clients of databases are led, against where those take writes.
+
+use super::{Estate, active, targets};
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+use crate::plan::types::{Plan, Spec};
+
+/// Where the database of a site listens: as the plan has it, or as it was last seen.
+pub fn listens(
+    plan: &Plan,
+    estate: &Estate,
+    now: Timestamp,
+    (database, site): (&ComponentName, &SiteName),
+) -> Option<String> {
+    let Spec::Database(spec) = &plan.components.get(database)?.spec else { return None };
+    let db = targets::database(plan, database, spec, site)?;
+    let known = estate.database(&Target::Database(db.clone()), now);
+    db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())).endpoint
+}
+
+/// Secrets that lead clients elsewhere than to the one server that takes writes: which, and what to do.
+pub fn misled(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for component in plan.components.values() {
+        let Spec::Clients(of) = &component.spec else { continue };
+        let Some(database) = plan.components.get(&of.of.value) else { continue };
+        let writers = active::live_writers(plan, estate, database);
+        let [writer] = writers.as_slice() else { continue };
+        let Some(endpoint) = listens(plan, estate, now, (&database.name, writer)) else { continue };
+        for site in plan.sites.keys() {
+            let Some(secret) = targets::client_secret(plan, &component.name, of, site) else { continue };
+            let wanted = secret.leading_to(&endpoint);
+            let what = format!("secret {} in {site}", secret.id);
+            let known = estate.secret(&Target::Secret(secret), now);
+            let Some(seen) = known.value().filter(|seen| Some(&seen.fields) != wanted.as_ref()) else {
+                continue;
+            };
+            let to: Vec<_> = seen.fields.values().map(String::as_str).collect();
+            let why = format!(
+                "leads {} to {}, and {} takes writes in {writer}; drctl reprotect leads them there, and then they have to be restarted",
+                component.name,
+                to.join(":"),
+                database.name
+            );
+            found.push((what, why));
+        }
+    }
+    found
+}
