@@ -61,7 +61,7 @@ recover() {
   alone template1 </dev/null >/dev/null
 }
 # The server without anybody who could connect to it. It removes no log: pg_rewind needs that.
-alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 "$@"; }
+alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 -c log_destination=stderr -c lc_messages=C "$@"; }
 
 # Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
 fork() {
