@@ -550,6 +550,9 @@ pub struct Diverged {
     /// What they changed, by table; the tables whose rows were exported first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<DivergedTable>,
+    /// How many tables are not among these, and the file on that host that has all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
 }
 
 /// What was changed in a table on an old primary and nowhere else.
@@ -575,7 +578,10 @@ impl DivergedTable {
     /// In words.
     pub fn words(&self) -> String {
         let Self { table, inserted, updated, deleted, .. } = self;
-        let changed = format!("{inserted} rows inserted, {updated} updated, {deleted} deleted");
+        let changed = match inserted + updated + deleted {
+            0 => "changed as a whole (emptied or rewritten), or before the histories parted".to_owned(),
+            _ => format!("{inserted} rows inserted, {updated} updated, {deleted} deleted"),
+        };
         match (self.exported, &self.file) {
             (Some(rows), Some(file)) => format!("{table}: {changed}; {rows} exported to {file}"),
             _ => format!("{table}: {changed}; not compared: it is not under `reconcile:`"),

@@ -54,7 +54,9 @@ None was promoted.{% endfor %}
 | table | inserted | updated | deleted | exported there |
 |---|---|---|---|---|
 {% for t in d.tables %}| {{ t.table | cell }} | {{ t.inserted }} | {{ t.updated }} | {{ t.deleted }} | {% if t.file %}{{ t.exported }} rows: `{{ t.file }}`{% else %}not compared{% endif %} |
-{% endfor %}{% endif %}{% endfor %}{% endfor %}
+{% endfor %}{% if d.more %}
+{{ d.more }}
+{% endif %}{% endif %}{% endfor %}{% endfor %}
 {% for x in r.restored %}
 ## {{ x.component }} as of {{ x.to_time }}
 

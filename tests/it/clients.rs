@@ -254,7 +254,7 @@ fn a_dry_run_names_the_calls_and_no_secret() {
         "put-secret-value --region us-east-1 --secret-id shop/app --version-stages drctl",
         "update-secret-version-stage --region us-east-1 --secret-id shop/app --version-stage AWSCURRENT",
         "host=shop-east.east.sandbox",
-        "GRANT INSERT ON drctl_canary",
+        "GRANT INSERT ON public.drctl_canary",
         "psql <pool.shop.example:6432/shop",
     ] {
         assert!(out.contains(part), "{part}: {out}");

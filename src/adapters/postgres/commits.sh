@@ -32,21 +32,28 @@ up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { behin
 commits_of_rows() { end="${3:-}" only="${4:-}" awk -v skip="${1:-}" -v after="$(padded "${2:-0/0}")" "$of_the_log"; }
 under_way_in() { awk -v open=1 "$of_the_log"; }
 of_the_log="$position_of"'
-  function xid() { return match($0, /tx: +[0-9]+/) ? substr($0, RSTART + 3, RLENGTH - 3) + 0 : 0 }
+  # Numbers of transactions stay text: as numbers some of awk that are in use write those above 2^31 as 3e+09, one for many.
+  function text(of) { sub(/^[^0-9]*/, "", of); return of "" }
+  function xid() { return match($0, /tx: +[0-9]+/) ? text(substr($0, RSTART + 3, RLENGTH - 3)) : "0" }
   # All numbers of the transaction that ends on this line.
   function ended() {
     of = xid()
     twophase = match($0, /(COMMIT|ABORT)_PREPARED [0-9]+/)
-    if (twophase) { of = substr($0, RSTART, RLENGTH); sub(/.* /, "", of); of += 0 }
+    if (twophase) { of = substr($0, RSTART, RLENGTH); sub(/.* /, "", of); of = of "" }
     many = 0
     if (match($0, /subxacts: [0-9 ]+/)) many = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
     all[++many] = of
   }
-  # What a transaction did to a file, and what those that count did to each.
+  # What a transaction did to a file, and what those that count did to each. Of what stands in front of this log only the file is known.
   function did(file, what, rows) {
     if (ENVIRON["only"] == "") return
     if (!((xid(), file) in touches)) { touches[xid(), file] = 1; list[xid()] = list[xid()] " " file }
-    rowsof[xid(), file, what] += rows
+    if (position($0) >= after) rowsof[xid(), file, what] += rows
+  }
+  function forget(of,   n, k, w, files) {
+    n = split(list[of], files, " ")
+    for (k = 1; k <= n; k++) { delete touches[of, files[k]]; for (w = 0; w <= 3; w++) delete rowsof[of, files[k], w] }
+    delete list[of]; delete changed[of]; delete made[of]; delete ours[of]
   }
   function rows_in() { return match($0, /ntuples: [0-9]+|[0-9]+ tuples/) ? substr($0, RSTART + ($0 ~ /ntuples/ ? 9 : 0)) + 0 : 1 }
   function counts(of,   n, k, w, files) {
@@ -64,7 +71,7 @@ of_the_log="$position_of"'
   !known && /desc: (RUNNING_XACTS|CHECKPOINT_SHUTDOWN|END_OF_RECOVERY)/ {
     known = 1
     n = match($0, /xacts: [0-9 ]+/) ? split(substr($0, RSTART + 7, RLENGTH - 7), all, " ") : 0
-    for (k = 1; k <= n; k++) running[all[k] + 0] = 1
+    for (k = 1; k <= n; k++) running[all[k] ""] = 1
     first = $0
   }
   /^rmgr: Heap/ && /desc: (INSERT|UPDATE|HOT_UPDATE|DELETE|MULTI_INSERT|TRUNCATE)/ && match($0, /rel [0-9]+\/[0-9]+\/[0-9]+/) {
@@ -91,9 +98,10 @@ of_the_log="$position_of"'
     if ((sure || maybe) && ENVIRON["only"] != "") for (k = 1; k <= many; k++) counts(all[k])
     if ((sure || maybe) && match($0, /[0-9]+-[0-9]+-[0-9]+ [0-9:.]+/)) print substr($0, RSTART, RLENGTH) (sure ? "" : " ?")
   }
+  !open && /^rmgr: Transaction/ && /desc: (COMMIT|ABORT)/ { ended(); for (k = 1; k <= many; k++) forget(all[k] "") }
   END {
     if (open && known && !broken) { print first; for (k in changed) print changed[k]; for (k in made) print made[k]; for (k in prepared) print prepared[k] }
-    for (k in touched) print k, total[k, 1] + 0, total[k, 2] + 0, total[k, 3] + 0 >(ENVIRON["only"] ".touched")
+    for (k in touched) printf "%s %.0f %.0f %.0f\n", k, total[k, 1], total[k, 2], total[k, 3] >(ENVIRON["only"] ".touched")
     at = position(last)
     if (ENVIRON["end"] != "" && at != "") print substr(at, 1, 8) "/" substr(at, 9) >ENVIRON["end"]
   }'

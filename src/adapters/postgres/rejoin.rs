@@ -65,6 +65,10 @@ pub(super) fn diverged(facts: &[Vec<String>]) -> Option<Diverged> {
         last: time(last),
         kept: kept.clone(),
         tables: tables(facts),
+        more: facts.iter().find_map(|f| match f.as_slice() {
+            [name, many, file] if name == "more" => Some(format!("{many} more tables: {file}")),
+            _ => None,
+        }),
     })
 }
 
@@ -133,7 +137,7 @@ mod tests {
             words,
             [
                 "public.orders: 1 rows inserted, 2 updated, 1 deleted; 3 exported to /k/orders.csv",
-                "other.t: 0 rows inserted, 0 updated, 0 deleted; 0 exported to /k/t.csv",
+                "other.t: changed as a whole (emptied or rewritten), or before the histories parted; 0 exported to /k/t.csv",
                 "public.log: 3 rows inserted, 0 updated, 0 deleted; not compared: it is not under `reconcile:`",
             ]
         );

@@ -17,6 +17,25 @@ running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 control() { pg_controldata "$DATA" | sed -n "s/^$1: *//p"; }
 ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
 
+# The server itself may still read rows for a job that was killed.
+nobody_reads() {
+  tries=0
+  while case "$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)" in -*) running ;; *) false ;; esac; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || fail "a single-user server still runs in $DATA, as an earlier job left it"
+    sleep 2
+  done
+}
+
+# A name that is wrong is told of before anything is stopped. One without a schema is one of public.
+tables_are_known() {
+  for table in $RECONCILE; do
+    known=$(psql -X -A -t -q -v ON_ERROR_STOP=1 -d "${SOURCE% dbname=postgres} dbname=$DATABASE" -c "SELECT to_regclass($(literal "$(relation "$table")")) IS NOT NULL" 2>&1) ||
+      { say "the names under \`reconcile:\` cannot be looked up in $DATABASE: $known"; return 0; }
+    [ "$known" = t ] || fail "there is no table $table in $DATABASE of the server to be followed: correct \`reconcile:\` in the plan; nothing was stopped"
+  done
+}
+
 # The plan may name another machine's folder, or this may be the server that is to be followed: then nothing is touched.
 this_is_the_one() {
   [ "$(control 'Database system identifier')" = "$(ask 'SELECT system_identifier FROM pg_control_system()')" ] ||
@@ -54,14 +73,16 @@ same_history() {
 
 # A server that crashed goes through its recovery first: pg_rewind wants it shut down cleanly.
 recover() {
+  # Rewound data want to be a standby.
+  if [ -e "$DATA/standby.signal" ]; then return 0; fi
   case "$(control 'Database cluster state')" in
     'shut down' | 'shut down in recovery') return 0 ;;
   esac
   say "recovery after a crash"
   alone template1 </dev/null >/dev/null
 }
-# The server without anybody who could connect to it. It removes no log: pg_rewind needs that.
-alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 -c log_destination=stderr -c lc_messages=C "$@"; }
+# The server without anybody who could connect to it. It removes no log: pg_rewind needs that. Nobody could end what it waits for.
+alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 -c log_destination=stderr -c lc_messages=C -c statement_timeout=0 -c lock_timeout=30s "$@"; }
 
 # Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
 fork() {
@@ -109,7 +130,7 @@ keep_diverged() {
   under_way "$1" "$2" || fail "no room in $work"
   commits="$work/$KEY.commits"
   rm -f "$work/$KEY.end" "$work/$KEY.only".*
-  { cat "$work/under-way-$2-$(padded "$1")"; pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null; } | commits_of_rows '' "$1" "$work/$KEY.end" "$work/$KEY.only" >"$commits.may"
+  { cat "$work/under-way-$2-$(padded "$1")"; pg_waldump -p "$DATA/pg_wal" -t "$2" -s "$1" 2>/dev/null; } | commits_of_rows '' "$1" "$work/$KEY.end" "$work/$KEY.only" >"$commits.may" || fail "no room in $work"
   sed 's/ ?$//' "$commits.may" >"$commits" || fail "no room in $work"
   end=$(cat "$work/$KEY.end" 2>/dev/null)
   checkpoint=$(control 'Latest checkpoint location')
@@ -130,25 +151,33 @@ keep_diverged() {
   diverged "$count" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept"
   say "diverged at $1 of timeline $2: $count transactions changed rows only here; their log is kept in $kept"
   mkdir -p "$kept/rows" || fail "no room in $kept"
+  if [ -e "$DATA/standby.signal" ]; then say "it was a standby: its rows are not exported"; return 0; fi
   name_tables
   for table in $RECONCILE; do export_rows "$table"; done
+  # Whatever becomes of this job, the next one tells it.
+  cp "$work/$KEY.facts" "$work/untold.new" && mv "$work/untold.new" "$work/untold" || fail "no room in $work"
 }
 
+relation() { case $1 in *.*) printf %s "$1" ;; *) printf 'public.%s' "$1" ;; esac | sed 's/\./"."/g; s/^/"/; s/$/"/'; }
 literal() { printf "'%s'" "$(printf %s "$1" | sed "s/'/''/g")"; }
 # What those transactions changed, by the names that tables have: what is in no list of the plan is named at least. Indexes, and the
 # tables of values that are too long for their row, are not counted by themselves.
 name_tables() {
   [ -s "$work/$KEY.only.touched" ] || return 0
   rm -f "$work/$KEY.names"
-  printf '%s\n' "COPY (SELECT d.oid || '/' || pg_relation_filenode(c.oid), n.nspname || '.' || o.relname, o.oid <> c.oid FROM pg_database d, pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) JOIN pg_class o ON o.oid = coalesce(t.oid, i.indrelid, c.oid) JOIN pg_namespace n ON n.oid = o.relnamespace WHERE d.datname = current_database() AND pg_relation_filenode(c.oid) IS NOT NULL) TO $(literal "$work/$KEY.names")" |
+  printf '%s\n' "COPY (SELECT d.oid || '/' || pg_relation_filenode(c.oid), n.nspname || '.' || o.relname, b.oid <> c.oid FROM pg_database d, pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) JOIN pg_class b ON b.oid = coalesce(t.oid, i.indrelid, c.oid) JOIN pg_class o ON o.oid = coalesce(pg_partition_root(b.oid), b.oid) JOIN pg_namespace n ON n.oid = o.relnamespace WHERE d.datname = current_database() AND pg_relation_filenode(c.oid) IS NOT NULL) TO $(literal "$work/$KEY.names")" |
     alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone" ||
     say "the tables could not be named: $(tail -n 1 "$work/$KEY.alone")"
-  awk -F '\t' -v names="$work/$KEY.names" '
-    BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " " }
+  awk -F '\t' -v names="$work/$KEY.names" -v listed="$(for table in $RECONCILE; do relation "$table" | tr -d '"'; echo; done)" '
+    BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " "; n = split(listed, of, "\n"); for (k = 1; k <= n; k++) first[of[k]] = 1 }
     { split($0, of, " "); name = of[1] in named ? named[of[1]] : "file " of[1]; seen[name] = 1
       if (!aside[of[1]]) for (w = 2; w <= 4; w++) sum[name, w] += of[w] }
-    END { for (name in seen) printf "touched\t%s\t%d\t%d\t%d\n", name, sum[name, 2], sum[name, 3], sum[name, 4] }
-  ' "$work/$KEY.only.touched" | sort | head -n 200 >>"$work/$KEY.facts"
+    END { for (name in seen) printf "%d\t%.0f\ttouched\t%s\t%.0f\t%.0f\t%.0f\n", name in first, sum[name, 2] + sum[name, 3] + sum[name, 4], name, sum[name, 2], sum[name, 3], sum[name, 4] }
+  ' "$work/$KEY.only.touched" | sort -t "$(printf '\t')" -k 1,1nr -k 2,2nr -k 4 | cut -f 3- >"$kept/rows/touched" || fail "no room in $kept"
+  rm -f "$work/$KEY.names"
+  head -n 200 "$kept/rows/touched" >>"$work/$KEY.facts"
+  many=$(wc -l <"$kept/rows/touched")
+  [ "$many" -le 200 ] || printf 'more\t%s\t%s\n' $((many - 200)) "$kept/rows/touched" >>"$work/$KEY.facts"
 }
 
 # The rows of a table that those transactions left, as a file for whoever decides what becomes of them. A row is known by the
@@ -156,14 +185,22 @@ name_tables() {
 export_rows() {
   rows="$kept/rows"
   cp "$work/$KEY.only.xids" "$rows/xids" || fail "no room in $kept"
-  of="FROM \"$(printf %s "$1" | sed 's/\./"."/g')\" WHERE xmin::text::bigint IN (SELECT x::bigint FROM regexp_split_to_table(pg_read_file($(literal "$rows/xids")), chr(10)) AS x WHERE x <> '')"
+  rm -f "$rows/$1".*
+  of="FROM $(relation "$1") WHERE xmin::text::bigint IN (SELECT x::bigint FROM regexp_split_to_table(pg_read_file($(literal "$rows/xids")), chr(10)) AS x WHERE x <> '')"
   # Both in one command: if the first fails the second is not done.
   printf '%s\n' "COPY (SELECT * $of) TO $(literal "$rows/$1.csv") WITH (FORMAT csv, HEADER); COPY (SELECT count(*) $of) TO $(literal "$rows/$1.count")" |
     alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone"
   count=$(cat "$rows/$1.count" 2>/dev/null)
+  # One that is there on the new primary alone has no row here.
+  if [ -z "$count" ] && grep -q "ERROR:  relation .* does not exist" "$work/$KEY.alone"; then
+    rm -f "$rows/$1".*
+    count=0
+    : >"$rows/$1.csv"
+  fi
   # What is rewound is not there to be exported later.
-  [ -n "$count" ] || fail "the rows of $1, which the plan lists under \`reconcile:\`, cannot be exported: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone")"
+  [ -n "$count" ] || fail "the rows of $1, which the plan lists under \`reconcile:\`, cannot be exported: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone"); a prepared transaction may hold the table"
   rm -f "$rows/$1.count"
+  chmod 600 "$rows/$1.csv"
   printf 'rows\t%s\t%s\t%s\n' "$1" "$count" "$rows/$1.csv" >>"$work/$KEY.facts"
   say "$count rows of $1 are in $rows/$1.csv"
 }
@@ -183,12 +220,23 @@ restore_settings() {
   done
 }
 
+# From then on the source keeps its log for this one: so not before everything that takes its time.
+slot() { ask "SELECT pg_create_physical_replication_slot('$SLOT', true) WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = '$SLOT')" >/dev/null || fail "slot $SLOT"; }
+
+# An earlier job rewound it to this source, and it was not started since: a start removes the label.
+rewound() {
+  [ -e "$DATA/backup_label" ] && [ "$(cat "$work/rewound" 2>/dev/null)" = "$SLOT $SOURCE" ] || return 1
+  say "it was rewound before"
+  slot
+}
+
 rewind() {
   # One that was broken off leaves files that are of neither server.
   [ -e "$work/rewinding" ] && return 1
   same_history || { say "its history is another one on the same timeline"; return 1; }
   # shellcheck disable=SC2046
   keep_diverged $(fork) || return 1
+  slot
   found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || {
     say "$found"
     case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads: see the README" ;; esac
@@ -203,11 +251,13 @@ rewind() {
   pg_rewind -D "$DATA" --source-server="$SOURCE" ${CONFIG:+--config-file="$CONFIG"} || return 1
   restore_settings || return 1
   rm -f "$work/rewinding"
+  printf '%s' "$SLOT $SOURCE" >"$work/rewound"
 }
 
 # The files from before stay beside it, under a name with the key.
 base_backup() {
   say "base backup: this takes as long as copying the data"
+  slot
   [ -e "$work/rewinding" ] || keep_settings || fail "no room in $work to keep the settings"
   new="$DATA.new-$KEY"
   pg_basebackup -D "$new" -d "$SOURCE" -X stream -c fast -S "$SLOT" || fail "pg_basebackup; $new is left of it"
@@ -239,20 +289,22 @@ job() {
   pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
   [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is no data folder of a server"
   ask 'SELECT 1' >/dev/null || fail "the new primary cannot be reached from here, or refuses the login"
+  nobody_reads
   this_is_the_one
+  tables_are_known
+  if [ -e "$work/untold" ]; then cp "$work/untold" "$work/$KEY.facts" && : >"$work/$KEY.counted"; fi
   size=$(control 'Bytes per WAL segment')
   # shellcheck disable=SC2046
   under_way $(fork) || fail "no room in $work"
   if running; then say "stopping"; stop || fail "the server does not stop"; fi
   running && fail "the server still runs"
   source_checkpoint
-  ask "SELECT pg_create_physical_replication_slot('$SLOT', true) WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = '$SLOT')" >/dev/null || fail "slot $SLOT"
-  { recover && rewind; } || base_backup
+  rewound || { recover && rewind; } || base_backup
   drop_slot_of_source
   follow || fail "the settings of a standby could not be written"
   say "starting"
   (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; its own log says why"
-  rm -f "$work"/under-way*
+  rm -f "$work"/under-way* "$work/untold" "$work/rewound"
   say "started as a standby"
 }
 

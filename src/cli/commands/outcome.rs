@@ -254,6 +254,9 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
             for table in &d.tables {
                 p.line(&format!("           {}", table.words()));
             }
+            if let Some(more) = &d.more {
+                p.line(&format!("           {more}"));
+            }
         }
     }
     let alone = &report.protection.unprotected;

@@ -19,7 +19,8 @@ pub(super) fn clients(node: &Node) -> Option<Clients> {
         // As RDS writes its secrets, unless the plan says which fields there are.
         port: if fields.is_some() { text(fields, "port") } else { Some("port".to_owned()) },
         at: map(node, "at", |key, n| Some((SiteName::new(key), clients_at(n)))),
-        canary_table: text(write, "table"),
+        // Two logins may look for a bare name in different schemas.
+        canary_table: text(write, "table").map(|t| if t.contains('.') { t } else { format!("public.{t}") }),
         endpoint: text(write, "endpoint"),
         login: login.map(|n| Spanned { value: secret(n), span: n.span }),
     })

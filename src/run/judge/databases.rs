@@ -252,6 +252,7 @@ fn created(
         last: None,
         kept: kept(to),
         tables: Vec::new(),
+        more: None,
     });
     Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
@@ -284,6 +285,7 @@ fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &
         last: None,
         kept,
         tables: Vec::new(),
+        more: None,
     });
     Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
