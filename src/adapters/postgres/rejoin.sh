@@ -168,8 +168,8 @@ name_tables() {
   printf '%s\n' "COPY (SELECT d.oid || '/' || pg_relation_filenode(c.oid), n.nspname || '.' || o.relname, b.oid <> c.oid FROM pg_database d, pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) JOIN pg_class b ON b.oid = coalesce(t.oid, i.indrelid, c.oid) JOIN pg_class o ON o.oid = coalesce(pg_partition_root(b.oid), b.oid) JOIN pg_namespace n ON n.oid = o.relnamespace WHERE d.datname = current_database() AND pg_relation_filenode(c.oid) IS NOT NULL) TO $(literal "$work/$KEY.names")" |
     alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone" ||
     say "the tables could not be named: $(tail -n 1 "$work/$KEY.alone")"
-  awk -F '\t' -v names="$work/$KEY.names" -v listed="$(for table in $RECONCILE; do relation "$table" | tr -d '"'; echo; done)" '
-    BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " "; n = split(listed, of, "\n"); for (k = 1; k <= n; k++) first[of[k]] = 1 }
+  awk -F '\t' -v names="$work/$KEY.names" -v listed="$(for table in $RECONCILE; do relation "$table" | tr -d '"'; printf ' '; done)" '
+    BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " "; n = split(listed, of, " "); for (k = 1; k <= n; k++) first[of[k]] = 1 }
     { split($0, of, " "); name = of[1] in named ? named[of[1]] : "file " of[1]; seen[name] = 1
       if (!aside[of[1]]) for (w = 2; w <= 4; w++) sum[name, w] += of[w] }
     END { for (name in seen) printf "%d\t%.0f\ttouched\t%s\t%.0f\t%.0f\t%.0f\n", name in first, sum[name, 2] + sum[name, 3] + sum[name, 4], name, sum[name, 2], sum[name, 3], sum[name, 4] }
@@ -185,7 +185,7 @@ name_tables() {
 export_rows() {
   rows="$kept/rows"
   cp "$work/$KEY.only.xids" "$rows/xids" || fail "no room in $kept"
-  rm -f "$rows/$1".*
+  rm -f "$rows/$1.csv" "$rows/$1.count"
   of="FROM $(relation "$1") WHERE xmin::text::bigint IN (SELECT x::bigint FROM regexp_split_to_table(pg_read_file($(literal "$rows/xids")), chr(10)) AS x WHERE x <> '')"
   # Both in one command: if the first fails the second is not done.
   printf '%s\n' "COPY (SELECT * $of) TO $(literal "$rows/$1.csv") WITH (FORMAT csv, HEADER); COPY (SELECT count(*) $of) TO $(literal "$rows/$1.count")" |
@@ -193,7 +193,6 @@ export_rows() {
   count=$(cat "$rows/$1.count" 2>/dev/null)
   # One that is there on the new primary alone has no row here.
   if [ -z "$count" ] && grep -q "ERROR:  relation .* does not exist" "$work/$KEY.alone"; then
-    rm -f "$rows/$1".*
     count=0
     : >"$rows/$1.csv"
   fi
