@@ -2,21 +2,21 @@
 
 use super::{Estate, active, targets};
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::target::Target;
+use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::types::{Plan, Spec};
 
-/// Where the database of a site listens: as the plan has it, or as it was last seen.
-pub fn listens(
+/// The database of a site, with where it listens: as the plan has it, or as it was last seen.
+pub fn reached(
     plan: &Plan,
     estate: &Estate,
     now: Timestamp,
     (database, site): (&ComponentName, &SiteName),
-) -> Option<String> {
+) -> Option<DatabaseRef> {
     let Spec::Database(spec) = &plan.components.get(database)?.spec else { return None };
     let db = targets::database(plan, database, spec, site)?;
     let known = estate.database(&Target::Database(db.clone()), now);
-    db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())).endpoint
+    Some(db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())))
 }
 
 /// Secrets that lead clients elsewhere than to the one server that takes writes: which, and what to do.
@@ -27,7 +27,8 @@ pub fn misled(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, Stri
         let Some(database) = plan.components.get(&of.of.value) else { continue };
         let writers = active::live_writers(plan, estate, database);
         let [writer] = writers.as_slice() else { continue };
-        let Some(endpoint) = listens(plan, estate, now, (&database.name, writer)) else { continue };
+        let writes = reached(plan, estate, now, (&database.name, writer));
+        let Some(endpoint) = writes.and_then(|db| db.endpoint) else { continue };
         for site in plan.sites.keys() {
             let Some(secret) = targets::client_secret(plan, &component.name, of, site) else { continue };
             let wanted = secret.leading_to(&endpoint);

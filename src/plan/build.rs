@@ -432,14 +432,14 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
         );
         return None;
     };
-    let step = node.get("step")?;
+    let step = clients::task(node.get("step")?, 1)?;
     Some(Hook {
         name: node.get("name")?.text()?.to_owned(),
         after: when == "after",
         phase,
         component: parts.next().map(ComponentName::new),
-        command: clients::command(step)?,
-        timeout: step.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
+        command: step.command,
+        timeout: step.timeout,
         on_failure: match node.get("on_failure").and_then(Node::text) {
             Some("continue") => OnFailure::Continue,
             _ => OnFailure::Halt,

@@ -27,6 +27,11 @@ const NEEDS: Field = opt("needs", Shape::List(&Shape::Name), "components that th
 const OWN_OBJECTIVES: Field =
     opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the plan's");
 
+const COMMAND: Field = req("command", Shape::List(&Shape::Text), "program and arguments; no shell");
+const IDEMPOTENT: Field =
+    opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent");
+const TIMEOUT: Field = opt("timeout", Shape::Duration, "how long it may take; 5m if absent");
+
 const RDS: Record = Record {
     name: "aws.rds component",
     fields: &[
@@ -344,12 +349,7 @@ const CLIENTS_AT: Record = Record {
 };
 const TASK: Record = Record {
     name: "command",
-    fields: &[
-        opt("name", Shape::Name, "its name; its number if absent"),
-        req("command", Shape::List(&Shape::Text), "program and arguments; no shell"),
-        opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent"),
-        opt("timeout", Shape::Duration, "how long it may take; 5m if absent"),
-    ],
+    fields: &[opt("name", Shape::Name, "its name; its number if absent"), COMMAND, IDEMPOTENT, TIMEOUT],
 };
 const THROUGH: Record = Record {
     name: "verify",
@@ -421,14 +421,7 @@ const HOOK: Record = Record {
         opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
     ],
 };
-const HOOK_STEP: Record = Record {
-    name: "step",
-    fields: &[
-        req("command", Shape::List(&Shape::Text), "program and arguments; no shell"),
-        opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent"),
-        opt("timeout", Shape::Duration, "how long it may take; 5m if absent"),
-    ],
-};
+const HOOK_STEP: Record = Record { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT] };
 
 const GATE: Record = Record {
     name: "gate",

@@ -371,8 +371,8 @@ pub struct ClientsAt {
 /// A command of the plan's author, and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// Its name, if there are several.
-    pub name: Option<String>,
+    /// Its name, or its number among several.
+    pub name: String,
     /// What runs.
     pub command: Command,
     /// How long it may take.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
 use super::{Refusal, safety};
-use crate::inventory::clients::listens;
+use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::model::action::{Action, ClientWay, Point, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -126,15 +126,14 @@ fn moves(draft: &Draft<'_>, name: &ComponentName, needs: &[StepId]) -> bool {
     draft.steps().iter().any(done) || votes.values().any(|vote| vote.site != input.request.to)
 }
 
-fn endpoint(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<String> {
+fn database(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<DatabaseRef> {
     let input = draft.input;
-    listens(input.plan, input.estate, input.now, (&of.of.value, site))
+    reached(input.plan, input.estate, input.now, (&of.of.value, site))
 }
 
-fn database(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<DatabaseRef> {
-    let plan = draft.input.plan;
-    let Spec::Database(spec) = &plan.components.get(&of.of.value)?.spec else { return None };
-    targets::database(plan, &of.of.value, spec, site)
+/// Where the database of a site listens.
+fn endpoint(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<String> {
+    database(draft, of, site)?.endpoint
 }
 
 /// The secret that clients in a site read. Of a site that is not recovered to nobody waits for it.
@@ -242,9 +241,8 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
     let mut last = own.to_vec();
     let moved = moves(draft, name, led);
     let mut before = led.to_vec();
-    for (i, task) in at.restart.iter().enumerate().filter(|_| moved) {
-        let label = task.name.clone().unwrap_or_else(|| (i + 1).to_string());
-        let id = run(draft, component, &format!("restart.{name}.{label}"), task, &before);
+    for task in at.restart.iter().filter(|_| moved) {
+        let id = run(draft, component, &format!("restart.{name}.{}", task.name), task, &before);
         before = vec![id.clone()];
         last.push(id);
     }
@@ -255,11 +253,9 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
         });
         let secret = targets::client_secret(draft.input.plan, name, of, &to);
         let way = Box::new(ClientWay { secret, endpoint: of.endpoint.clone(), login });
-        let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-        let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
         let action = Action::Write(Write::Through { db, table, way });
         let mut write = step(&format!("through.{name}"), Phase::Verify, Some(name), action);
-        write.needs = all(&[own, last.as_slice()].concat());
+        write.needs = all(&last);
         last.push(draft.push(write));
     }
     draft.ready.insert(name.clone(), last);

@@ -40,13 +40,12 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     let mut order: Vec<&Component> = plan.components.values().collect();
     order.sort_by_key(|c| (!late.contains(&c.name), graph::reach(plan, &c.name).len(), &c.name));
     for component in order {
-        match &component.spec {
-            Spec::Clients(of) if clients::behind_names(draft, component) => {
-                clients::rewire(draft, component, of, guards);
-                switches.extend(draft.ready.get(&component.name).into_iter().flatten().cloned());
-                continue;
-            }
-            _ => {}
+        if let Spec::Clients(of) = &component.spec
+            && clients::behind_names(draft, component)
+        {
+            clients::rewire(draft, component, of, guards);
+            switches.extend(draft.ready.get(&component.name).into_iter().flatten().cloned());
+            continue;
         }
         let Spec::Route53(zone) = &component.spec else { continue };
         safety::traffic(draft, component);
@@ -55,10 +54,8 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         needs.extend(approvals.iter().cloned());
         if zone.records.iter().any(|r| !r.is_static) {
             needs.extend(probes.iter().cloned());
-            needs.extend(led.iter().cloned());
-            if !late.contains(&component.name) {
-                needs.extend(of_clients(draft));
-            }
+            // Of a name that clients wait for only those can be waited for that do not.
+            needs.extend(if late.contains(&component.name) { led.clone() } else { of_clients(draft) });
         }
         switches.extend(match &zone.switch {
             SwitchBy::Record => switch(draft, component, zone, &needs),

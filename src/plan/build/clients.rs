@@ -27,25 +27,23 @@ pub(super) fn clients(node: &Node) -> Option<Clients> {
 }
 
 fn clients_at(node: &Node) -> ClientsAt {
+    let restarts = node.get("restart").map(Node::items).unwrap_or_default();
     ClientsAt {
         secret: node.get("secret").and_then(Node::text).map(str::to_owned),
-        switch: node.get("switch").and_then(task),
-        restart: node.get("restart").map(Node::items).unwrap_or_default().iter().filter_map(task).collect(),
+        switch: node.get("switch").and_then(|n| task(n, 1)),
+        restart: restarts.iter().zip(1..).filter_map(|(n, number)| task(n, number)).collect(),
     }
 }
 
-fn task(node: &Node) -> Option<Task> {
+/// A command, and how long it may take. One without a name has its number among those beside it.
+pub(super) fn task(node: &Node, number: u32) -> Option<Task> {
+    let name = node.get("name").and_then(Node::text);
     Some(Task {
-        name: node.get("name").and_then(Node::text).map(str::to_owned),
-        command: command(node)?,
+        name: name.map_or_else(|| number.to_string(), str::to_owned),
+        command: Command {
+            argv: node.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
+            idempotent: matches!(node.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
+        },
         timeout: node.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
-    })
-}
-
-/// Program and arguments, and whether they may run twice.
-pub(super) fn command(node: &Node) -> Option<Command> {
-    Some(Command {
-        argv: node.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
-        idempotent: matches!(node.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Lint;
 use crate::model::target::endpoint_parts;
 use crate::plan::finding::Span;
-use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
+use crate::plan::types::{Clients, Component, SecretRef, Spec};
 
 /// Words of fields that hold what nobody may see, or what clients log in as.
 const KEPT: &[&str] = &["pass", "secret", "token"];
@@ -115,14 +115,10 @@ impl Lint<'_> {
             self.unusable(component.span, format!("`{name}` would have name and port in one field"));
         }
         for (site, at) in &clients.at {
-            let label = |(i, task): (usize, &Task)| task.name.clone().unwrap_or_else(|| (i + 1).to_string());
-            let mut labels = BTreeSet::new();
-            if let Some(twice) = at.restart.iter().enumerate().map(label).find(|l| !labels.insert(l.clone()))
-            {
-                self.unusable(
-                    component.span,
-                    format!("two restarts of `{name}` in {site} are called {twice}"),
-                );
+            let mut names = BTreeSet::new();
+            if let Some(twice) = at.restart.iter().map(|task| &task.name).find(|n| !names.insert(*n)) {
+                let what = format!("two restarts of `{name}` in {site} are called {twice}");
+                self.unusable(component.span, what);
             }
         }
         if let Some(endpoint) = clients.endpoint.as_ref().filter(|e| !is_endpoint(e)) {
