@@ -47,6 +47,9 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
     let approvals = draft.approvals(Phase::Promote);
     let gates = loss_gates(draft, &measured);
     let order = order(draft, stores.into_iter().map(|(s, _)| s).collect());
+    for store in &order {
+        ready(draft, store, &guards[&store.component.name]);
+    }
     for store in order {
         promote(draft, store, &gates, &approvals, guards);
     }
@@ -339,11 +342,16 @@ pub(super) fn order<'p>(draft: &Draft<'p>, mut stores: Vec<Store<'p>>) -> Vec<St
     stores
 }
 
+/// The step that checks whether a store's replica can be promoted.
+fn check(name: &ComponentName) -> StepId {
+    StepId::new(format!("check.{name}"))
+}
+
 /// Checks that the replica can be promoted, once.
 pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let check = Action::Check(Check::Promotable { db: store.target.clone() });
-    let mut ready = step(&format!("check.{name}"), Phase::Preflight, Some(name), check);
+    let action = Action::Check(Check::Promotable { db: store.target.clone() });
+    let mut ready = step(check(name).as_str(), Phase::Preflight, Some(name), action);
     if draft.steps().iter().any(|s| s.id == ready.id) {
         return ready.id;
     }
@@ -360,12 +368,15 @@ pub(super) fn promote(
     guards: &BTreeMap<ComponentName, Vec<StepId>>,
 ) {
     let name = &store.component.name;
-    let ready = ready(draft, &store, &guards[name]);
+    ready(draft, &store, &guards[name]);
+    // Of a group nothing is promoted before each could be.
+    let together = gates.iter().filter(|(_, gate)| **gate == gates[name]).map(|(member, _)| check(member));
+    let mut needs: Vec<StepId> = together.chain([gates[name].clone()]).collect();
     let takeover = clusters::takeover(draft, &store.target).map(Box::new);
     // What hands over stops writing by itself, and does not start before the other one has everything.
     let handed_over = takeover.as_ref().is_some_and(|how| how.by == Handover::Switchover);
     let fenced = (!handed_over).then(|| StepId::new(format!("fenced.{name}")));
-    let mut needs: Vec<StepId> = [ready, gates[name].clone()].into_iter().chain(fenced).collect();
+    needs.extend(fenced);
     needs.extend(approvals.iter().cloned());
     needs.extend(waits_for(draft, store.component));
     let needs = draft.hold(name, &needs);

@@ -117,21 +117,23 @@ fn exposure(
 }
 
 /// Whether more may be lost by now than when the gate let a promotion through: approvals, pauses and crashes take time, in which
-/// an old primary that nobody fenced goes on taking writes.
+/// an old primary that nobody fenced goes on taking writes. Of a group all that are not promoted yet are asked about.
 pub fn reopened(
     state: &RunState,
     promotion: usize,
     component: &ComponentName,
     now: Timestamp,
 ) -> Option<What> {
-    let objective = state.runbook.steps.iter().find_map(|s| match &s.action {
+    let (components, objective) = state.runbook.steps.iter().find_map(|s| match &s.action {
         Action::Gate(Gate::Exposure { components, objective_ms }) if components.contains(component) => {
-            Some(*objective_ms)
+            Some((components, *objective_ms))
         }
         _ => None,
     })?;
+    let still = |c: &&ComponentName| *c == component || !state.promoted_at.contains_key(*c);
+    let left: Vec<_> = components.iter().filter(still).cloned().collect();
     let step = state.step(promotion).id.clone();
-    match exposure(state, step, std::slice::from_ref(component), objective, now) {
+    match exposure(state, step, &left, objective, now) {
         Says::Blocked(event) => Some(event),
         _ => None,
     }

@@ -147,7 +147,7 @@ fn a_person_can_close_a_run_that_cannot_be_taken_back() {
     assert!(stuck.ended.state.finished(), "the run holds its components for ever");
 }
 
-fn two_stores(hook: &str) -> Plan {
+pub fn two_stores(hook: &str) -> Plan {
     plan(&format!(
         "plan: two\nobjectives: {{rto: 20m, rpo: 5m}}\nsites:\n  west: {{region: us-west-2}}\n  east: {{region: us-east-1}}\nconnections:\n  dns: {{}}\nhome: west\ncomponents:\n  a:\n    kind: aws.rds\n    fence: [security_group]\n    verify: {{sql_write: {{table: canary}}}}\n    at:\n      west: {{id: a-w, fence_group: sg-w}}\n      east: {{id: a-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}\n  b:\n    kind: aws.rds\n    needs: [a]\n    fence: [security_group]\n    verify: {{sql_write: {{table: canary}}}}\n    at:\n      west: {{id: b-w, fence_group: sg-w}}\n      east: {{id: b-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}\n  zone:\n    kind: aws.route53\n    via: dns\n    needs: [a, b]\n    zone: Z1\n    records:\n      - {{name: a.example, type: A, ttl: 20s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\nprobes:\n  - {{name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}}\nwatch: {{for: 5m}}\nhooks:\n  - {{at: {hook}, name: flush, step: {{command: [\"true\"], idempotent: true}}}}\n"
     ))

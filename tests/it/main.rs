@@ -26,6 +26,7 @@ mod doctor;
 mod doubts;
 mod drills;
 mod golden;
+mod groups;
 mod hard_cases;
 mod hostile_journals;
 mod hostile_yaml;
