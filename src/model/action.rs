@@ -154,6 +154,10 @@ pub enum Check {
     Exposure {
         /// The replica whose last replayed commit is read.
         db: DatabaseRef,
+        /// By how much the clock that tells the times of its commits may be ahead of this machine's: a commit may be so much older
+        /// than it says.
+        #[serde(default, skip_serializing_if = "Dur::is_zero")]
+        ahead_ms: Dur,
     },
     /// Name servers answer as they should, and resolvers do, or have had the time to.
     Answers {
@@ -490,7 +494,7 @@ impl Action {
             Self::Check(
                 Check::Available { db }
                 | Check::Promotable { db }
-                | Check::Exposure { db }
+                | Check::Exposure { db, .. }
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
@@ -524,7 +528,7 @@ impl Action {
             Self::Check(
                 Check::Available { db }
                 | Check::Promotable { db }
-                | Check::Exposure { db }
+                | Check::Exposure { db, .. }
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )

@@ -331,7 +331,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
         )],
         Check::Available { db }
         | Check::Promotable { db }
-        | Check::Exposure { db }
+        | Check::Exposure { db, .. }
         | Check::Follows { db, .. } => {
             vec![look(db)]
         }

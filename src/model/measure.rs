@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Dur;
 
+/// Clocks no further apart than that are called in agreement: to read one over a network takes as long.
+pub const CLOCKS_AGREE: Dur = Dur::secs(1);
+
 /// How a figure was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

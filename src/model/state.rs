@@ -76,6 +76,10 @@ pub struct DatabaseState {
     /// The same by the clock of the server that made it: two of these are compared without any other clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_there: Option<Timestamp>,
+    /// By how much the clock that tells the times of its commits may be ahead of this machine's, at most; below zero it is behind.
+    /// None where nobody could read it: of a replica that gets nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
     /// How `last_commit` was found: `sql`, or `replica_lag` with its known falsehood on an idle source.
     #[serde(default)]
     pub last_commit_source: Option<String>,

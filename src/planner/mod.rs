@@ -5,6 +5,7 @@
 pub mod assessment;
 pub mod capacity;
 pub mod clients;
+pub mod clocks;
 pub mod clusters;
 pub mod failover;
 pub mod hooks;

@@ -6,7 +6,7 @@
 use super::steps::{Draft, all, step};
 use super::stores::{self, Store};
 use super::switchover::writes;
-use super::{Refusal, Wanted, rebuild};
+use super::{Refusal, Wanted, clocks, rebuild};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, FenceMethod, Gate};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
@@ -125,12 +125,8 @@ pub fn derive(draft: &mut Draft<'_>) {
         }
         false => Vec::new(),
     };
-    let mut measure = step(
-        &format!("measure.{name}"),
-        Phase::Measure,
-        Some(name),
-        Action::Check(Check::Exposure { db: of.db.clone() }),
-    );
+    let check = clocks::exposure(draft, component, &of.db);
+    let mut measure = step(&format!("measure.{name}"), Phase::Measure, Some(name), check);
     measure.needs = all(&[counted, vec![fenced.clone()]].concat());
     let measured = draft.push(measure);
     let accepted = gate(draft, name, "exposure", &[measured]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
-use super::{Refusal, clusters, safety};
+use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
 use crate::model::cluster::Handover;
@@ -296,7 +296,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
 /// Exposure is taken once for all stores, after all fences and before the first promotion.
 pub(super) fn measure(draft: &mut Draft<'_>, store: &Store<'_>, fenced: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let check = Action::Check(Check::Exposure { db: store.target.clone() });
+    let check = clocks::exposure(draft, store.component, &store.target);
     let mut step = step(&format!("measure.{name}"), Phase::Measure, Some(name), check);
     step.needs = all(fenced);
     draft.push(step)

@@ -243,7 +243,7 @@ fn owed(
     };
     let last = proven.last_commit.unwrap_or(proven.at);
     let replayed = (taken.last_replayed, taken.last_replayed_there);
-    let figure = exposure::missing(state, Some(&proven), last, replayed);
+    let figure = exposure::missing((state, component), Some(&proven), last, replayed);
     let because = match proven.last_commit {
         Some(_) => "reconciled: the old primary's last commit, read when it was fenced after its return",
         None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",

@@ -1,7 +1,7 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::{Proven, RunState};
-use crate::model::action::Action;
+use crate::model::action::{Action, Check};
 use crate::model::cluster::Handover;
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
@@ -43,7 +43,7 @@ pub fn measure(
         }
         None => {
             let fenced = state.fence_proof(component);
-            (missing(state, fenced.as_ref(), last.at, replayed), last.because, last.grows)
+            (missing((state, component), fenced.as_ref(), last.at, replayed), last.because, last.grows)
         }
     };
     Exposure {
@@ -74,7 +74,7 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
             format!("the last transaction that changed a row was committed at {at}"),
         ),
         _ => {
-            let bound = missing(state, fenced.as_ref(), last.at, to);
+            let bound = missing((state, component), fenced.as_ref(), last.at, to);
             let basis = if bound.basis == Basis::Measured { Basis::UpperBound } else { bound.basis };
             (Figure { basis, ..bound }, last.because)
         }
@@ -92,9 +92,9 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
 }
 
 /// What lies between the old primary's last commit and the last one replayed. It is measured where both were read off one clock,
-/// the old primary's; otherwise clocks that disagree must not make it smaller, so the earlier reading of the replayed one counts.
+/// the old primary's; otherwise clocks that disagree must not make it smaller, so the earliest reading of the replayed one counts.
 pub fn missing(
-    state: &RunState,
+    (state, component): (&RunState, &ComponentName),
     fenced: Option<&Proven>,
     last_instant: Timestamp,
     (replayed, replayed_there): (Option<Timestamp>, Option<Timestamp>),
@@ -105,11 +105,21 @@ pub fn missing(
             Figure::new(last.since(replayed), Basis::Measured)
         }
         (_, Some(replayed)) => {
-            let earliest = replayed_there.map_or(replayed, |there| there.min(replayed));
+            let there = replayed_there.map(|there| there - ahead(state, component));
+            let earliest = there.map_or(replayed, |there| there.min(replayed));
             Figure::new(last_instant.since(earliest), Basis::UpperBound)
         }
         (_, None) => Figure::UNKNOWN,
     }
+}
+
+/// By how much the clock that told the times of commits may have been ahead of this machine's when it was last read.
+fn ahead(state: &RunState, component: &ComponentName) -> Dur {
+    let of = |action: &Action| match action {
+        Action::Check(Check::Exposure { db, ahead_ms }) if db.component == *component => Some(*ahead_ms),
+        _ => None,
+    };
+    state.runbook.steps.iter().filter_map(|s| of(&s.action)).max().unwrap_or_default()
 }
 
 /// The end of a fenced primary's log was replayed: whatever the clocks say, and however long it was idle before, no commit is missing.

@@ -170,6 +170,12 @@ fn rig(seed: u64) -> Rig {
     }
     if !loses {
         restores(&mut rig);
+    }
+    // A time to restore to is one of the server's own clock.
+    if rig.restore.is_none() && roll(seed, &["clocks"], 3) == 0 {
+        rig.scenario.skew = Dur::secs(40);
+    }
+    if !loses {
         return rig;
     }
     if roll(seed, &["waives"], 2) == 0 {

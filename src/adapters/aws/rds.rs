@@ -174,6 +174,7 @@ impl Aws {
             status: db.db_instance_status().unwrap_or("unknown").to_owned(),
             last_commit: None,
             last_commit_there: None,
+            clock_ahead_ms: None,
             last_commit_source: None,
             backup_age_ms: restorable.map(|t| self.now().since(Timestamp::from_millis(t))),
             security_groups: attached(db),

@@ -181,11 +181,16 @@ impl Postgres {
             server::look(&client).await
         };
         match self.within(work).await {
-            Ok((state, commit)) => {
+            Ok((state, commit, shows)) => {
                 let (here, there) = commit.map(|c| c.seen(asked)).map_or((None, None), Commit::both);
-                let endpoint = Some(endpoint.to_owned());
-                let state = DatabaseState { last_commit: here, last_commit_there: there, endpoint, ..state };
-                self.seen(State::Database(state))
+                self.seen(State::Database(DatabaseState {
+                    last_commit: here,
+                    last_commit_there: there,
+                    // Read after it was asked for: it is no further ahead than that.
+                    clock_ahead_ms: shows.map(|shows| shows.millis() - asked.millis()),
+                    endpoint: Some(endpoint.to_owned()),
+                    ..state
+                }))
             }
             Err(failure) => failure.observation(self.world.now()),
         }

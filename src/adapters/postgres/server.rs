@@ -7,15 +7,21 @@ use tokio_postgres::Client;
 
 use super::{Failure, Told};
 use crate::model::state::{DatabaseRole, DatabaseState};
+use crate::model::time::Timestamp;
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Role, lineage, and how old the last commit is. On a primary its age needs `track_commit_timestamp`.
+///
+/// Then what the clock shows that stamps its commits: its own, or, of a standby, that of the server which it streams from, as the last
+/// message told it. The way of the message is not known and counts as nothing.
 ///
 /// Then the position: what a standby has replayed, what a primary has written. The control file's timeline is the old one
 /// until a checkpoint after a promotion, so it is asked only where nothing streams.
 const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT system_identifier::text FROM pg_control_system()), \
      (extract(epoch FROM clock_timestamp() - last.made) * 1000)::bigint, (extract(epoch FROM last.made) * 1000)::bigint, \
+     (extract(epoch FROM clock_timestamp() + CASE WHEN pg_is_in_recovery() \
+       THEN (SELECT last_msg_send_time - last_msg_receipt_time FROM pg_stat_wal_receiver) ELSE '0' END) * 1000)::bigint, \
      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
      CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
@@ -61,8 +67,10 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
     Some(WalPoint { timeline: u32::try_from(timeline?).ok()?, position })
 }
 
-/// What it is, and how old the last commit is that it holds.
-pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>), Failure> {
+/// What it is, how old the last commit is that it holds, and what the clock shows by which that one was stamped.
+pub(super) async fn look(
+    client: &Client,
+) -> Result<(DatabaseState, Option<Told>, Option<Timestamp>), Failure> {
     let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::of(&e))?;
     let (replica, lineage): (bool, String) = (row.get(0), row.get(1));
     let commit = Told::of(row.get(2), row.get(3));
@@ -75,14 +83,14 @@ pub(super) async fn look(client: &Client) -> Result<(DatabaseState, Option<Told>
         status: "available".to_owned(),
         last_commit_source: Some("sql".to_owned()),
         lineage: Some(lineage),
-        wal: point(row.get(4), row.get(5)),
-        streaming: replica.then(|| row.get(6)),
-        follows: row.get(7),
-        fence_word: row.get(8),
+        wal: point(row.get(5), row.get(6)),
+        streaming: replica.then(|| row.get(7)),
+        follows: row.get(8),
+        fence_word: row.get(9),
         advice: advice(client).await?,
         ..DatabaseState::default()
     };
-    Ok((state, commit))
+    Ok((state, commit, row.get::<_, Option<i64>>(4).map(Timestamp::from_millis)))
 }
 
 /// Settings that a recovery depends on (PostgreSQL documentation, «pg_rewind», «Replication», `track_commit_timestamp`).

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub late: Dur,
     /// How old the answer of a control plane may be, though it says that it is of now.
     pub stale: Dur,
+    /// How far the clock of a database may be from this machine's, either way.
+    pub skew: Dur,
     /// How far replicas are behind.
     pub lag_ms: u64,
     /// The first promotion is accepted and comes to nothing.
@@ -69,6 +71,7 @@ const QUIET: Scenario = Scenario {
     faults: 0,
     late: Dur::secs(20),
     stale: Dur::ZERO,
+    skew: Dur::ZERO,
     lag_ms: 900,
     first_promotion_fails: false,
     capacity_percent: 100,

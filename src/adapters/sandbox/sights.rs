@@ -1,25 +1,29 @@
 //! What a look at a simulated database finds.
 
 use super::build::listens;
-use super::estate::Estate;
+use super::estate::{Db, Estate};
+use super::scenario::roll;
 use crate::model::action::FenceMethod;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
 use crate::model::target::Engine;
-use crate::model::time::Dur;
+use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::{Lsn, WalPoint};
 
 impl Estate {
     pub(super) fn database(&self, i: usize) -> DatabaseState {
         let db = &self.dbs[i];
         let cluster = db.reference.engine == Engine::Aurora;
+        let stamped = db.source.is_some().then(|| moved(self.replayed(i), self.source_clock(db)));
         DatabaseState {
             role: db
                 .source
                 .as_ref()
                 .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
             status: self.status(i).to_owned(),
-            last_commit: db.source.is_some().then(|| self.replayed(i)),
-            last_commit_there: db.source.is_some().then(|| self.replayed(i)),
+            // A replica tells how old a commit is by its own clock, and its source stamped it.
+            last_commit: stamped.map(|at| moved(at, -self.clock(db)).min(self.now)),
+            last_commit_there: stamped,
+            clock_ahead_ms: self.clock_read(db),
             last_commit_source: Some("sql".to_owned()),
             backup_age_ms: Some(Dur::mins(5)),
             security_groups: db.groups.clone(),
@@ -47,6 +51,26 @@ impl Estate {
         (fenced && came).then(|| format!("fence-{}", origin.reference.id))
     }
 
+    /// How far the clock of a server is ahead, in milliseconds: for as long as it exists.
+    fn clock(&self, db: &Db) -> i64 {
+        let (of, most) = (&db.reference, self.scenario.skew.millis());
+        let drawn = roll(self.seed, &["clock", of.component.as_str(), &of.place.name], 2 * most + 1);
+        drawn.cast_signed() - most.cast_signed()
+    }
+
+    fn source_clock(&self, db: &Db) -> i64 {
+        self.source(db).map_or(0, |source| self.clock(source))
+    }
+
+    /// What a look reads of the clock that stamps commits: a replica knows it by what its source sends, and after that no more.
+    fn clock_read(&self, db: &Db) -> Option<i64> {
+        match (&db.source, db.frozen_at) {
+            (None, _) => Some(self.clock(db)),
+            (Some(_), None) => Some(self.source_clock(db)),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
     /// Where a server of one's own is in its log: a position is a millisecond.
     fn wal(&self, i: usize) -> Option<WalPoint> {
         let db = &self.dbs[i];
@@ -68,7 +92,7 @@ impl Estate {
             }
             .to_owned(),
             last_commit: sees_commits.then(|| self.last_commit(i)),
-            last_commit_there: sees_commits.then(|| self.last_commit(i)),
+            last_commit_there: sees_commits.then(|| moved(self.last_commit(i), self.clock(db))),
             wal: self.wal(i).filter(|_| sees_commits),
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
@@ -82,4 +106,9 @@ impl Estate {
         let server = (self.dbs[i].status == "available").then(|| self.database(i));
         RebuildState { server, stage, tail: "rewinding".to_owned(), diverged: None }
     }
+}
+
+/// What a clock shows at a time that is so many milliseconds ahead.
+fn moved(at: Timestamp, by: i64) -> Timestamp {
+    Timestamp::from_millis(at.millis() + by)
 }

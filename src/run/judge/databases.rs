@@ -65,7 +65,7 @@ pub(super) fn judge(
         {
             Verdict::Unclear("the last replayed commit is not known yet".to_owned())
         }
-        Action::Check(Check::Exposure { db }) => {
+        Action::Check(Check::Exposure { db, .. }) => {
             Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
         // A backup, for one, ends by itself; meanwhile RDS takes no changes.

@@ -212,6 +212,28 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     });
 }
 
+/// Its commits are older than they say: taken at their word none was lost.
+#[test]
+fn a_clock_that_is_ahead_makes_no_loss_smaller() {
+    let world = World::new();
+    world.pair.start_primary_ahead(45);
+    let ((code, report, words), _) = world.under_load(|| {
+        assert_eq!(world.run(&["observe"]).0, 0);
+        world.pair.kill_primary();
+        // Nobody can say that it takes no writes meanwhile.
+        std::thread::sleep(Duration::from_secs(3));
+        let now = World::now();
+        let waive = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "1m", "--reason", "gone"];
+        world.run(&[FAILOVER, &[&now], &waive].concat())
+    });
+    assert!(code == 5 && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+    let bound = report["rpo"]["achieved_s"].as_f64().unwrap();
+    assert!((3.0..40.0).contains(&bound), "at most {bound} s: {report:#}");
+    assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("is up to 45.") && notes.contains("ahead of this machine's"), "{notes}");
+}
+
 #[test]
 fn a_standby_of_another_server_is_not_promoted() {
     let (world, other) = (World::new(), Pair::start());

@@ -121,10 +121,15 @@ impl Pair {
     }
 
     fn up(&self, name: &str) {
+        self.up_with(name, &[]);
+    }
+
+    fn up_with(&self, name: &str, more: &[(&str, &str)]) {
         let (data, log) = (self.data(name), self.data(&format!("{name}.log")));
         // The server keeps the descriptors that it is given: none of ours.
         let done = as_postgres(&self.bin.join("pg_ctl"))
             .args(["-D", &data, "-l", &log, "-w", "-t", "30", "start"])
+            .envs(more.iter().copied())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -196,6 +201,21 @@ impl Pair {
 
     pub fn start_primary(&self) {
         self.up("p");
+    }
+
+    /// Starts the primary anew, with a clock that is ahead.
+    pub fn start_primary_ahead(&self, seconds: u32) {
+        let library =
+            glob("/usr/lib", "faketime/libfaketimeMT.so.1").expect("tests/world/need installs libfaketime");
+        let by = format!("+{seconds}s");
+        let clock =
+            [("LD_PRELOAD", library.as_str()), ("FAKETIME", &by), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        self.tool("pg_ctl", &["-D", &self.data("p"), "-m", "fast", "-w", "stop"]);
+        self.up_with("p", &clock);
+        until("the standby streams again", || {
+            self.query(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+                == "1"
+        });
     }
 
     /// The same for a server whose settings file is not in its data folder, as Debian has it.
@@ -318,4 +338,10 @@ fn as_postgres(program: &Path) -> Command {
     } else {
         Command::new(program)
     }
+}
+
+/// A file below a folder of every architecture's name.
+fn glob(folder: &str, file: &str) -> Option<String> {
+    let found = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path().join(file));
+    found.into_iter().find(|path| path.exists()).map(|path| path.display().to_string())
 }
