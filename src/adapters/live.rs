@@ -212,8 +212,7 @@ impl Live {
             let lag = || lags.get(&db.place).and_then(|l| l.get(&db.id)).copied();
             let found = match replayed {
                 Replayed::BySql(there) => {
-                    (state.last_commit_there, state.clock_ahead_ms) =
-                        (there.last_commit_there, there.clock_ahead_ms);
+                    (state.last_commit_there, state.clock) = (there.last_commit_there, there.clock);
                     (state.wal, state.streaming) = (there.wal, there.streaming);
                     state.fence_word = there.fence_word;
                     let by_metrics = || lag().map(|commit| (commit, "replica_lag"));

@@ -34,14 +34,12 @@ pub async fn look(
     let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
     let mut remember = Vec::new();
     for (target, observation) in seen {
-        if let Observation::Value { state, observed_at, .. } = &observation {
-            remember.push((
-                key(scope, &target.key()),
-                Remembered { state: state.clone(), observed_at: *observed_at },
-            ));
-        }
-        let last = store.remembered(&key(scope, &target.key()))?;
+        let key = key(scope, &target.key());
+        let last = store.remembered(&key)?;
         estate.add(&target, observation, last);
+        if let Some(Observation::Value { state, observed_at, .. }) = estate.now(&target) {
+            remember.push((key, Remembered { state: state.clone(), observed_at: *observed_at }));
+        }
     }
     store.remember(&remember)?;
     Ok(estate)

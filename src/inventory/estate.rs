@@ -85,7 +85,14 @@ pub struct Estate {
 
 impl Estate {
     /// Adds a look, with what was remembered of the target.
-    pub fn add(&mut self, target: &Target, now: Observation, last: Option<Remembered>) {
+    pub fn add(&mut self, target: &Target, mut now: Observation, last: Option<Remembered>) {
+        if let (Observation::Value { state: State::Database(seen), .. }, Some(State::Database(before))) =
+            (&mut now, last.as_ref().map(|last| &last.state))
+        {
+            // A standby that gets nothing any more reads its source's clock no more: how it was is all that is known.
+            let replica = seen.is_replica() && before.is_replica();
+            seen.clock = seen.clock.or(before.clock.filter(|_| replica));
+        }
         let place = target.place().map_or("here", |p| p.name.as_str()).to_owned();
         let last = if now.state().is_some() { None } else { last };
         self.entries.insert(target.key(), Entry { place, now, last });

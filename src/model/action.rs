@@ -154,10 +154,9 @@ pub enum Check {
     Exposure {
         /// The replica whose last replayed commit is read.
         db: DatabaseRef,
-        /// By how much the clock that tells the times of its commits may be ahead of this machine's: a commit may be so much older
-        /// than it says.
-        #[serde(default, skip_serializing_if = "Dur::is_zero")]
-        ahead_ms: Dur,
+        /// By how much the clock that stamps its commits is ahead of this machine's at most, in milliseconds; none where nobody read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ahead_ms: Option<i64>,
     },
     /// Name servers answer as they should, and resolvers do, or have had the time to.
     Answers {

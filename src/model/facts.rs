@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::FenceMethod;
 use super::ids::ComponentName;
-use super::measure::{Basis, Figure};
+use super::measure::{Basis, ClockReading, Figure};
 use super::restore::{Found, Part};
 use super::state::{Diverged, State};
 use super::time::{Dur, Timestamp};
@@ -28,6 +28,9 @@ pub enum Fact {
         /// The same by that server's clock.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_commit_there: Option<Timestamp>,
+        /// That clock, read with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<ClockReading>,
         /// Where its write-ahead log ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wal: Option<WalPoint>,

@@ -5,10 +5,34 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::time::Dur;
+use super::time::{Dur, Timestamp};
 
 /// Clocks no further apart than that are called in agreement: to read one over a network takes as long.
 pub const CLOCKS_AGREE: Dur = Dur::secs(1);
+
+/// A reading of another machine's clock: it was asked for at one time, and the answer was there at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockReading {
+    /// By how much it is ahead of this machine's at most, in milliseconds; below zero it is behind.
+    pub ahead_ms: i64,
+    /// By how much less that may be: as long as the answer took.
+    pub within_ms: Dur,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+impl ClockReading {
+    /// What it showed, for somebody who asked at one time and had the answer at another.
+    pub fn new(shows: Timestamp, asked: Timestamp, answered: Timestamp) -> Self {
+        Self { ahead_ms: shows.millis() - asked.millis(), within_ms: answered.since(asked), at: answered }
+    }
+
+    /// Whether it cannot be in agreement, however long the answer was on its way.
+    pub fn is_ahead(&self) -> bool {
+        let within = i64::try_from(self.within_ms.millis().saturating_add(CLOCKS_AGREE.millis()));
+        within.is_ok_and(|within| self.ahead_ms >= within)
+    }
+}
 
 /// How a figure was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

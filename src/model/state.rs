@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::ClusterState;
 use super::ids::SiteName;
+use super::measure::ClockReading;
 use super::restore::{BackupsState, RestoreState};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
@@ -76,10 +77,9 @@ pub struct DatabaseState {
     /// The same by the clock of the server that made it: two of these are compared without any other clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_there: Option<Timestamp>,
-    /// By how much the clock that tells the times of its commits may be ahead of this machine's, at most; below zero it is behind.
-    /// None where nobody could read it: of a replica that gets nothing.
+    /// The clock that stamps its commits, as it was last read: its own, or that of the server which it streams from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock_ahead_ms: Option<i64>,
+    pub clock: Option<ClockReading>,
     /// How `last_commit` was found: `sql`, or `replica_lag` with its known falsehood on an idle source.
     #[serde(default)]
     pub last_commit_source: Option<String>,
@@ -394,6 +394,9 @@ pub struct FenceState {
     /// The same by the clock of the server that made it: two of these are compared without any other clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_there: Option<Timestamp>,
+    /// That clock, read with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReading>,
     /// Where its write-ahead log ended when the proof was taken: what has replayed that lacks nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalPoint>,

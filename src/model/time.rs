@@ -123,11 +123,6 @@ impl Dur {
         std::time::Duration::from_millis(self.0)
     }
 
-    /// None at all.
-    pub const fn is_zero(&self) -> bool {
-        self.0 == 0
-    }
-
     /// The sum, or the largest duration there is.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

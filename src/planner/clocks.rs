@@ -2,41 +2,49 @@
 //! this machine's.
 
 use super::steps::Draft;
-use crate::inventory::{Observation, targets};
+use crate::inventory::targets;
 use crate::model::action::{Action, Check};
-use crate::model::measure::CLOCKS_AGREE;
-use crate::model::state::State;
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::measure::ClockReading;
+use crate::model::state::{DatabaseState, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Dur;
 use crate::plan::types::{Component, Spec};
 
-/// Measures the exposure of a store, by what is known of its clock.
+/// Measures the exposure of a store, by what is known of the clock that stamped its commits.
 pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Action {
-    let ahead_ms = ahead(draft, component);
-    if ahead_ms >= CLOCKS_AGREE {
-        draft.notes.push(format!(
-            "`{}`: the clock of its database is up to {ahead_ms} ahead of this machine's, so its last commit may be as much older than it says: where the loss cannot be read off one clock, its bound is larger by that. Set both by NTP",
-            component.name
-        ));
+    let read = readings(draft, component, db).into_iter().max_by_key(|(_, reading)| reading.ahead_ms);
+    let name = &component.name;
+    match &read {
+        Some((server, reading)) if reading.is_ahead() => draft.notes.push(format!(
+            "`{name}`: its clock is up to {} ahead of this machine's, as read at {server} at {}, so its last commit may be as much older than it says: where the loss cannot be read off one clock, its bound is larger by that. Set both by NTP; if it was this machine's that was wrong then, drctl observe reads it anew where the server answers",
+            Dur(reading.ahead_ms.unsigned_abs()),
+            reading.at,
+        )),
+        // AWS sets the clocks of its own.
+        None if db.engine == Engine::Postgres => draft.notes.push(format!(
+            "`{name}`: nobody ever read the clock that stamps its commits: where the loss cannot be read off one clock, its bound takes it not to be ahead of this machine's"
+        )),
+        _ => {}
     }
+    // Whole seconds: looks that differ by a moment make the same runbook.
+    let ahead_ms = read.map(|(_, reading)| reading.ahead_ms.saturating_add(999).div_euclid(1_000) * 1_000);
     Action::Check(Check::Exposure { db: db.clone(), ahead_ms })
 }
 
-/// Of all readings that there are, the one that makes commits oldest: a server that is dark was read when it was last seen.
-fn ahead(draft: &Draft<'_>, component: &Component) -> Dur {
-    let Spec::Database(spec) = &component.spec else { return Dur::ZERO };
-    let (plan, estate) = (draft.input.plan, draft.input.estate);
-    let servers = spec.at.keys().filter_map(|site| targets::database(plan, &component.name, spec, site));
-    let readings = servers.flat_map(|db| {
-        let target = Target::Database(db);
-        let states = [
-            estate.now(&target).and_then(Observation::state),
-            estate.last_seen(&target).map(|last| &last.state),
-        ];
-        states.into_iter().flatten().filter_map(|state| match state {
-            State::Database(seen) => seen.clock_ahead_ms,
+/// Of the server whose writes may be lost its own, and of the one that takes its place what that heard of its source.
+fn readings(draft: &Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<(String, ClockReading)> {
+    let Spec::Database(spec) = &component.spec else { return Vec::new() };
+    let from = draft.from.as_ref();
+    let old = from.and_then(|site| targets::database(draft.input.plan, &component.name, spec, site));
+    let read = |db: &DatabaseRef, of: &dyn Fn(&DatabaseState) -> bool| {
+        let target = Target::Database(db.clone());
+        let estate = draft.input.estate;
+        let state = estate.now(&target).and_then(|now| now.state());
+        match state.or_else(|| estate.last_seen(&target).map(|last| &last.state)) {
+            Some(State::Database(seen)) if of(seen) => Some((db.id.clone(), seen.clock?)),
             _ => None,
-        })
-    });
-    Dur(readings.max().and_then(|ms| u64::try_from(ms).ok()).unwrap_or_default())
+        }
+    };
+    let own = old.and_then(|old| read(&old, &|_| true));
+    own.into_iter().chain(read(db, &DatabaseState::is_replica)).collect()
 }

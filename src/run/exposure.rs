@@ -5,7 +5,7 @@ use crate::model::action::{Action, Check};
 use crate::model::cluster::Handover;
 use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
-use crate::model::measure::{Basis, Figure};
+use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::restore::{Loss, Restore};
 use crate::model::runbook::{Probe, ProbeRole};
 use crate::model::state::DatabaseState;
@@ -100,26 +100,37 @@ pub fn missing(
     (replayed, replayed_there): (Option<Timestamp>, Option<Timestamp>),
 ) -> Figure {
     let last_there = fenced.and_then(|f| f.there);
+    let before = ahead(state, component);
+    let now = fenced.and_then(|f| f.clock);
+    let one_clock = !state.clock_jumped && !before.zip(now).is_some_and(|(before, now)| set(before, &now));
     match (last_there.zip(replayed_there), replayed) {
-        (Some((last, replayed)), _) if !state.clock_jumped => {
+        // What is last is no older than what was replayed, or that clock was set back between the two.
+        (Some((last, replayed)), _) if one_clock && last >= replayed => {
             Figure::new(last.since(replayed), Basis::Measured)
         }
         (_, Some(replayed)) => {
-            let there = replayed_there.map(|there| there - ahead(state, component));
-            let earliest = there.map_or(replayed, |there| there.min(replayed));
+            let ahead = before.max(now.map(|now| now.ahead_ms)).unwrap_or_default();
+            let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
+            let earliest = replayed_there.map_or(replayed, |there| replayed.min(there - ahead));
             Figure::new(last_instant.since(earliest), Basis::UpperBound)
         }
         (_, None) => Figure::UNKNOWN,
     }
 }
 
-/// By how much the clock that told the times of commits may have been ahead of this machine's when it was last read.
-fn ahead(state: &RunState, component: &ComponentName) -> Dur {
+/// By how much the clock that stamped commits was ahead of this machine's when it was last read, in milliseconds.
+fn ahead(state: &RunState, component: &ComponentName) -> Option<i64> {
     let of = |action: &Action| match action {
-        Action::Check(Check::Exposure { db, ahead_ms }) if db.component == *component => Some(*ahead_ms),
+        Action::Check(Check::Exposure { db, ahead_ms }) if db.component == *component => *ahead_ms,
         _ => None,
     };
-    state.runbook.steps.iter().filter_map(|s| of(&s.action)).max().unwrap_or_default()
+    state.runbook.steps.iter().filter_map(|s| of(&s.action)).max()
+}
+
+/// Whether a clock was set between two readings.
+fn set(before: i64, now: &ClockReading) -> bool {
+    let apart = now.within_ms.plus(CLOCKS_AGREE).plus(CLOCKS_AGREE);
+    now.ahead_ms.abs_diff(before) > apart.millis()
 }
 
 /// The end of a fenced primary's log was replayed: whatever the clocks say, and however long it was idle before, no commit is missing.

@@ -100,8 +100,8 @@ impl RunState {
     /// When a component was proven fenced, and its last commit where the method could see it.
     pub fn fence_proof(&self, component: &ComponentName) -> Option<Proven> {
         self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { at, last_commit, last_commit_there, .. } => {
-                Some(Proven { at: *at, last_commit: *last_commit, there: *last_commit_there })
+            Fact::Fenced { at, last_commit, last_commit_there, clock, .. } => {
+                Some(Proven { at: *at, last_commit: *last_commit, there: *last_commit_there, clock: *clock })
             }
             _ => None,
         })

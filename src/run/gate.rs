@@ -117,7 +117,8 @@ fn exposure(
 }
 
 /// Whether more may be lost by now than when the gate let a promotion through: approvals, pauses and crashes take time, in which
-/// an old primary that nobody fenced goes on taking writes. Of a group all that are not promoted yet are asked about.
+/// an old primary that nobody fenced goes on taking writes. Of a group all that are not promoted yet are asked about, and none is
+/// promoted where one of them could not be.
 pub fn reopened(
     state: &RunState,
     promotion: usize,
@@ -130,9 +131,32 @@ pub fn reopened(
         }
         _ => None,
     })?;
-    let still = |c: &&ComponentName| *c == component || !state.promoted_at.contains_key(*c);
-    let left: Vec<_> = components.iter().filter(still).cloned().collect();
     let step = state.step(promotion).id.clone();
+    let of = |name: &ComponentName| {
+        let promotes = |a: &Action| matches!(a, Action::Promote { db, .. } if db.component == *name);
+        state.runbook.steps.iter().position(|s| promotes(&s.action))
+    };
+    let failed = |name: &&ComponentName| {
+        *name != component && of(name).is_some_and(|i| state.work(i).status == Status::Failed)
+    };
+    if let Some(other) = components.iter().find(failed) {
+        return Some(What::GateBlocked {
+            step,
+            rule: None,
+            why: format!("{other} could not be promoted, and the two are promoted together or not at all"),
+            flag: Some(format!("once that is mended: {}", state.created.command("runs resume", ""))),
+        });
+    }
+    let may_be = |i: usize| {
+        state.work(i).doubt.is_some()
+            || state.work(i).status.in_flight()
+            || matches!(state.work(i).status, Status::Done(_))
+    };
+    let left: Vec<_> = components
+        .iter()
+        .filter(|name| *name == component || !of(name).is_some_and(may_be))
+        .cloned()
+        .collect();
     match exposure(state, step, &left, objective, now) {
         Says::Blocked(event) => Some(event),
         _ => None,

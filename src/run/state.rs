@@ -8,6 +8,7 @@ use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
+use crate::model::measure::ClockReading;
 use crate::model::restore::{Loss, Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
@@ -221,6 +222,8 @@ pub struct Proven {
     pub last_commit: Option<Timestamp>,
     /// The same by that server's clock.
     pub there: Option<Timestamp>,
+    /// That clock, read with it.
+    pub clock: Option<ClockReading>,
 }
 
 /// A fence that is or was owed.

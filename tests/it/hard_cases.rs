@@ -192,6 +192,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         at: state.last_at,
         last_commit: None,
         last_commit_there: None,
+        clock: None,
         wal: None,
         word: None,
         proof: "p".to_owned(),

@@ -20,6 +20,7 @@ use self::host::Asked;
 use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::ids::Digest;
+use crate::model::measure::ClockReading;
 use crate::model::restore::{Found, Part, Restore, RestoreState};
 use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State};
 use crate::model::target::{DatabaseRef, endpoint_parts};
@@ -102,9 +103,14 @@ impl Told {
         Some(Self { age, there: Timestamp::from_millis(there_ms?) })
     }
 
-    /// Read off this machine's clock: no later than it was, however long the answer took.
-    fn seen(self, asked: Timestamp) -> Commit {
+    /// Read off this machine's clock: no later than it was, however long the answer took. So is told what a replica has.
+    fn no_later(self, asked: Timestamp) -> Commit {
         Commit { here: asked - self.age, there: self.there }
+    }
+
+    /// No earlier than it was. So is told what an old primary may have written last.
+    fn no_earlier(self, answered: Timestamp) -> Commit {
+        self.no_later(answered)
     }
 }
 
@@ -115,12 +121,6 @@ pub struct Commit {
     pub here: Timestamp,
     /// By the clock of the server that made it.
     pub there: Timestamp,
-}
-
-impl Commit {
-    const fn both(self) -> (Option<Timestamp>, Option<Timestamp>) {
-        (Some(self.here), Some(self.there))
-    }
 }
 
 /// PostgreSQL servers.
@@ -170,24 +170,24 @@ impl Postgres {
             let client = self.connect(endpoint, login).await?;
             server::last_replayed(&client).await
         };
-        Some(self.within(work).await.ok()??.seen(asked))
+        Some(self.within(work).await.ok()??.no_later(asked))
     }
 
     /// What a server is, and the last commit that it holds.
     pub async fn server(&self, endpoint: &str, login: &Login) -> Observation {
-        let asked = self.world.now();
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            server::look(&client).await
+            // A slow way in says nothing of clocks.
+            let asked = self.world.now();
+            Ok((asked, server::look(&client).await?, self.world.now()))
         };
         match self.within(work).await {
-            Ok((state, commit, shows)) => {
-                let (here, there) = commit.map(|c| c.seen(asked)).map_or((None, None), Commit::both);
+            Ok((asked, (state, commit, shows), answered)) => {
+                let commit = commit.map(|c| c.no_later(asked));
                 self.seen(State::Database(DatabaseState {
-                    last_commit: here,
-                    last_commit_there: there,
-                    // Read after it was asked for: it is no further ahead than that.
-                    clock_ahead_ms: shows.map(|shows| shows.millis() - asked.millis()),
+                    last_commit: commit.map(|c| c.here),
+                    last_commit_there: commit.map(|c| c.there),
+                    clock: shows.map(|shows| ClockReading::new(shows, asked, answered)),
                     endpoint: Some(endpoint.to_owned()),
                     ..state
                 }))
@@ -357,15 +357,22 @@ impl Postgres {
 
     /// Whether the fence holds.
     pub async fn fence_state(&self, endpoint: &str, login: &Login) -> Observation {
-        let asked = self.world.now();
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            fence::look(&client).await
+            let (found, commit) = fence::look(&client).await?;
+            let asked = self.world.now();
+            let shows = server::clock(&client).await?;
+            Ok((found, commit, ClockReading::new(shows, asked, self.world.now())))
         };
         match self.within(work).await {
-            Ok((found, commit)) => {
-                let (here, there) = commit.map(|c| c.seen(asked)).map_or((None, None), Commit::both);
-                self.seen(State::Fence(FenceState { last_commit: here, last_commit_there: there, ..found }))
+            Ok((found, commit, clock)) => {
+                let commit = commit.map(|c| c.no_earlier(clock.at));
+                self.seen(State::Fence(FenceState {
+                    last_commit: commit.map(|c| c.here),
+                    last_commit_there: commit.map(|c| c.there),
+                    clock: found.proven.then_some(clock),
+                    ..found
+                }))
             }
             Err(failure) => failure.observation(self.world.now()),
         }

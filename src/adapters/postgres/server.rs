@@ -21,7 +21,8 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT system_identifier::text FROM pg_control_system()), \
      (extract(epoch FROM clock_timestamp() - last.made) * 1000)::bigint, (extract(epoch FROM last.made) * 1000)::bigint, \
      (extract(epoch FROM clock_timestamp() + CASE WHEN pg_is_in_recovery() \
-       THEN (SELECT last_msg_send_time - last_msg_receipt_time FROM pg_stat_wal_receiver) ELSE '0' END) * 1000)::bigint, \
+       THEN (SELECT last_msg_send_time - last_msg_receipt_time FROM pg_stat_wal_receiver \
+         WHERE status = 'streaming' AND latest_end_lsn IS NOT NULL) ELSE '0' END) * 1000)::bigint, \
      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
      CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
@@ -50,6 +51,13 @@ const REPLAYED: &str = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_x
 pub(super) async fn last_replayed(client: &Client) -> Result<Option<Told>, Failure> {
     let row = client.query_opt(REPLAYED, &[]).await.map_err(|e| Failure::of(&e))?;
     Ok(row.and_then(|r| Told::of(r.get(0), r.get(1))))
+}
+
+/// What a server's clock shows.
+pub(super) async fn clock(client: &Client) -> Result<Timestamp, Failure> {
+    let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    Ok(Timestamp::from_millis(row.get(0)))
 }
 
 /// Where a primary's log ends now.

@@ -4,6 +4,7 @@ use super::build::listens;
 use super::estate::{Db, Estate};
 use super::scenario::roll;
 use crate::model::action::FenceMethod;
+use crate::model::measure::ClockReading;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
 use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
@@ -13,17 +14,19 @@ impl Estate {
     pub(super) fn database(&self, i: usize) -> DatabaseState {
         let db = &self.dbs[i];
         let cluster = db.reference.engine == Engine::Aurora;
-        let stamped = db.source.is_some().then(|| moved(self.replayed(i), self.source_clock(db)));
+        let replayed = db.source.is_some().then(|| self.replayed(i));
+        // A replica tells how old a commit is by its own clock, and its source stamped it.
+        let stamped = replayed.filter(|_| !cluster).map(|at| moved(at, self.source_clock(db)));
+        let here = stamped.map(|at| moved(at, -self.clock(db)).min(self.now));
         DatabaseState {
             role: db
                 .source
                 .as_ref()
                 .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
             status: self.status(i).to_owned(),
-            // A replica tells how old a commit is by its own clock, and its source stamped it.
-            last_commit: stamped.map(|at| moved(at, -self.clock(db)).min(self.now)),
+            last_commit: here.or(replayed),
             last_commit_there: stamped,
-            clock_ahead_ms: self.clock_read(db),
+            clock: self.clock_read(db),
             last_commit_source: Some("sql".to_owned()),
             backup_age_ms: Some(Dur::mins(5)),
             security_groups: db.groups.clone(),
@@ -62,13 +65,15 @@ impl Estate {
         self.source(db).map_or(0, |source| self.clock(source))
     }
 
-    /// What a look reads of the clock that stamps commits: a replica knows it by what its source sends, and after that no more.
-    fn clock_read(&self, db: &Db) -> Option<i64> {
-        match (&db.source, db.frozen_at) {
-            (None, _) => Some(self.clock(db)),
-            (Some(_), None) => Some(self.source_clock(db)),
-            (Some(_), Some(_)) => None,
-        }
+    /// What a look reads of the clock that stamps commits: a replica knows it by what its source sends, and after that no more. Of a
+    /// managed writer nobody asks, and the service tells the lag of a cluster by its own clock.
+    fn clock_read(&self, db: &Db) -> Option<ClockReading> {
+        let ahead_ms = match (&db.source, db.frozen_at, db.reference.engine) {
+            (_, _, Engine::Aurora) | (None, _, Engine::Rds) | (Some(_), Some(_), _) => return None,
+            (None, _, Engine::Postgres) => self.clock(db),
+            (Some(_), None, _) => self.source_clock(db),
+        };
+        Some(ClockReading { ahead_ms, within_ms: Dur::ZERO, at: self.now })
     }
 
     /// Where a server of one's own is in its log: a position is a millisecond.
@@ -93,6 +98,11 @@ impl Estate {
             .to_owned(),
             last_commit: sees_commits.then(|| self.last_commit(i)),
             last_commit_there: sees_commits.then(|| moved(self.last_commit(i), self.clock(db))),
+            clock: sees_commits.then(|| ClockReading {
+                ahead_ms: self.clock(db),
+                within_ms: Dur::ZERO,
+                at: self.now,
+            }),
             wal: self.wal(i).filter(|_| sees_commits),
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),

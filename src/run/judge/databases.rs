@@ -314,6 +314,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
         at,
         last_commit: proof.last_commit,
         last_commit_there: proof.last_commit_there,
+        clock: proof.clock,
         wal: proof.wal,
         word: proof.word.clone(),
         proof: proof.proof.clone(),
