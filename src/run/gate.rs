@@ -143,7 +143,7 @@ pub fn reopened(
         return Some(What::GateBlocked {
             step,
             rule: None,
-            why: format!("{other} could not be promoted, and the two are promoted together or not at all"),
+            why: format!("{other} could not be promoted, and their group is promoted together or not at all"),
             flag: Some(format!("once that is mended: {}", state.created.command("runs resume", ""))),
         });
     }

@@ -103,14 +103,10 @@ impl Told {
         Some(Self { age, there: Timestamp::from_millis(there_ms?) })
     }
 
-    /// Read off this machine's clock: no later than it was, however long the answer took. So is told what a replica has.
-    fn no_later(self, asked: Timestamp) -> Commit {
-        Commit { here: asked - self.age, there: self.there }
-    }
-
-    /// No earlier than it was. So is told what an old primary may have written last.
-    fn no_earlier(self, answered: Timestamp) -> Commit {
-        self.no_later(answered)
+    /// Read off this machine's clock. From when it was asked for on it is no later than it was, as what a replica has is told; from
+    /// when the answer was there on no earlier, as what an old primary may have written last.
+    fn read_at(self, now: Timestamp) -> Commit {
+        Commit { here: now - self.age, there: self.there }
     }
 }
 
@@ -170,7 +166,7 @@ impl Postgres {
             let client = self.connect(endpoint, login).await?;
             server::last_replayed(&client).await
         };
-        Some(self.within(work).await.ok()??.no_later(asked))
+        Some(self.within(work).await.ok()??.read_at(asked))
     }
 
     /// What a server is, and the last commit that it holds.
@@ -183,7 +179,7 @@ impl Postgres {
         };
         match self.within(work).await {
             Ok((asked, (state, commit, shows), answered)) => {
-                let commit = commit.map(|c| c.no_later(asked));
+                let commit = commit.map(|c| c.read_at(asked));
                 self.seen(State::Database(DatabaseState {
                     last_commit: commit.map(|c| c.here),
                     last_commit_there: commit.map(|c| c.there),
@@ -366,7 +362,7 @@ impl Postgres {
         };
         match self.within(work).await {
             Ok((found, commit, clock)) => {
-                let commit = commit.map(|c| c.no_earlier(clock.at));
+                let commit = commit.map(|c| c.read_at(clock.at));
                 self.seen(State::Fence(FenceState {
                     last_commit: commit.map(|c| c.here),
                     last_commit_there: commit.map(|c| c.there),

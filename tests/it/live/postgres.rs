@@ -91,11 +91,13 @@ impl Pair {
         let own = settings.replace(&format!("port={}\n", pair.primary), &format!("port={}\n", pair.standby));
         std::fs::write(&file, own).unwrap();
         pair.up("s");
-        until("the standby streams", || {
-            pair.query(pair.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-                == "1"
-        });
+        pair.wait_for_standby();
         pair
+    }
+
+    fn wait_for_standby(&self) {
+        let streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        until("the standby streams", || self.query(self.primary, streams) == "1");
     }
 
     fn data(&self, name: &str) -> String {
@@ -212,10 +214,7 @@ impl Pair {
             [("LD_PRELOAD", library.as_str()), ("FAKETIME", &by), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
         self.tool("pg_ctl", &["-D", &self.data("p"), "-m", "fast", "-w", "stop"]);
         self.up_with("p", &clock);
-        until("the standby streams again", || {
-            self.query(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-                == "1"
-        });
+        self.wait_for_standby();
     }
 
     /// The same for a server whose settings file is not in its data folder, as Debian has it.
