@@ -125,6 +125,7 @@ fn created(runbook: &Runbook) -> RunCreated {
         outage_began: None,
         continues: None,
         returns: None,
+        authority: Default::default(),
     }
 }
 

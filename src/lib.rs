@@ -34,6 +34,7 @@ pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod planner;
+pub mod policy;
 pub mod probe;
 pub mod report;
 pub mod run;

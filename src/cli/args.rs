@@ -129,11 +129,17 @@ pub enum Command {
     /// List, show and steer runs
     Runs(RunsArgs),
     /// Say yes to a run's question
+    #[command(
+        after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d approve.go"
+    )]
     Approve {
         /// The run
         run: String,
         /// The gate
         step: String,
+        /// How long the signed yes may wait to be taken [default: 1h]
+        #[arg(long = "for", value_name = "D")]
+        good_for: Option<String>,
     },
     /// Say no to a run's question
     Reject {
@@ -149,6 +155,11 @@ pub enum Command {
     Report(ReportArgs),
     /// Verify the journal
     Audit(AuditArgs),
+    /// Make the key that your approvals are signed with, or show it
+    #[command(
+        after_help = "Examples:\n  drctl key new alice --out ~/.ssh/drctl\n  drctl key show ~/.ssh/drctl.pub"
+    )]
+    Key(KeyArgs),
     /// Make a go-bag: plans, settings, observations and unfinished runs in one file
     Kit(KitArgs),
     /// Print a JSON Schema
@@ -410,6 +421,38 @@ pub enum ReportFormat {
     Md,
     /// JSON.
     Json,
+}
+
+/// For `key`.
+#[derive(Args, Debug)]
+pub struct KeyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// Verbs of `key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an Ed25519 key in OpenSSH's format, encrypted with a passphrase; ssh-keygen's own are as good
+    New {
+        /// Whose it is
+        name: String,
+        /// The file [default: NAME.key]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// The file that the passphrase is in [default: it is asked for]
+        #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
+        passphrase_file: Option<String>,
+        /// Anybody who reads the file may use it
+        #[arg(long)]
+        no_passphrase: bool,
+    },
+    /// Show a key: its public half, its fingerprint, and whose it is by drctl.yaml
+    Show {
+        /// The file of either half [default: DRCTL_KEY]
+        file: Option<PathBuf>,
+    },
 }
 
 /// For `audit`.

@@ -1,21 +1,28 @@
 //! What every verb needs: settings, plans, the store, the person.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::args::{Global, WaiveArgs};
 use super::environment;
 use super::error::CliError;
+use super::keys::Signer;
 use super::printer::Printer;
 use super::render;
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::model::authority::Authority;
+use crate::model::event::Signal;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::model::runbook::Intent;
+use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
+use crate::run::RunState;
+use crate::world::World;
 
 /// Rehearsals begin here: a fixed instant, so that one seed gives one journal.
 pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
@@ -32,6 +39,8 @@ pub struct Context {
     /// What the command is for: rehearsals without a named scenario take one that fits.
     pub intent: Intent,
     global: Global,
+    /// The key of whoever is at the keyboard, once it was unlocked: a passphrase is asked for once.
+    signer: Arc<OnceLock<Signer>>,
 }
 
 impl Context {
@@ -76,7 +85,14 @@ impl Context {
             CliError::usage(format!("{name} cannot be used"))
         })?;
         let settings_text = bytes.map(|b| (path, b));
-        Ok(Self { base, settings, settings_text, intent: Intent::Failover, global: global.clone() })
+        Ok(Self {
+            base,
+            settings,
+            settings_text,
+            intent: Intent::Failover,
+            global: global.clone(),
+            signer: Arc::default(),
+        })
     }
 
     /// For a run of this intent.
@@ -157,7 +173,47 @@ impl Context {
         shared
     }
 
-    /// Who is at the keyboard. Only claimed, until keys exist.
+    /// Whose word a new run takes. A rehearsal without a key goes by names: it changes nothing, and proves nothing to anybody.
+    pub fn authority(&self) -> Authority {
+        let rehearsed = self.global.sandbox.is_some() && self.settings.key.is_none();
+        if rehearsed { Authority::default() } else { self.settings.authority.clone() }
+    }
+
+    /// Asks for the passphrase of the key, if runs are signed and nobody did yet: before anything takes time.
+    ///
+    /// # Errors
+    /// If there is no key to sign with.
+    pub fn unlock(&self) -> Result<Option<&Signer>, CliError> {
+        if self.authority().is_empty() {
+            return Ok(None);
+        }
+        if self.signer.get().is_none() {
+            // Whoever came first unlocked the same key.
+            drop(self.signer.set(Signer::load(self)?));
+        }
+        Ok(self.signer.get())
+    }
+
+    /// What is asked of a run, signed.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn signed_signal(
+        &self,
+        state: &RunState,
+        signal: &Signal,
+        until: Timestamp,
+    ) -> Result<Person, CliError> {
+        if self.signer.get().is_none() {
+            drop(self.signer.set(Signer::load(self)?));
+        }
+        let signer = self.signer.get().ok_or_else(|| CliError::usage("there is no key"))?;
+        let world = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
+        let to = state.runbook.to.as_str();
+        signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, until)
+    }
+
+    /// Who is at the keyboard. Only claimed, where it is not signed.
     pub fn person(&self) -> Person {
         let os = environment::os_identity();
         Person::claimed(

@@ -12,6 +12,15 @@ pub fn settings() -> BTreeMap<String, String> {
     std::env::vars().filter(|(key, value)| set(key) && !value.is_empty()).collect()
 }
 
+/// A path as a person writes it: `~/` is the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn expand(path: &str) -> std::path::PathBuf {
+    match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => std::path::Path::new(&home).join(rest),
+        _ => path.into(),
+    }
+}
+
 /// Whether the person asked for no colours (no-color.org).
 pub fn no_color() -> bool {
     is_set("NO_COLOR")

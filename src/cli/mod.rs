@@ -8,6 +8,7 @@ pub mod error;
 pub mod estate;
 pub mod exit;
 pub mod interrupt;
+pub mod keys;
 pub mod printer;
 pub mod progress;
 pub mod render;
@@ -69,10 +70,13 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Drill(args) => c::drill::run(global, printer, args),
         Command::Restore(args) => c::restore::run(global, printer, args),
         Command::Runs(args) => c::runs::run(global, printer, args),
-        Command::Approve { run, step } => c::approve::approve(global, printer, run, step),
+        Command::Approve { run, step, good_for } => {
+            c::approve::approve(global, printer, run, step, good_for.as_deref())
+        }
         Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
         Command::Report(args) => c::report::run(global, printer, args),
         Command::Audit(args) => c::audit::run(global, printer, args),
+        Command::Key(args) => c::key::run(global, printer, args),
         Command::Kit(args) => c::kit::run(global, printer, args),
         Command::Schema { of } => c::schema::run(printer, *of),
         Command::Completions { shell } => c::schema::completions(printer, *shell),

@@ -163,9 +163,9 @@ impl<'a> Driver<'a> {
 
     /// What a letter becomes. None ever stops a run: what cannot follow is refused.
     fn answer(&self, letter: Letter) -> Vec<What> {
-        let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone());
-        let mut trial = self.state().clone();
         let at = self.now();
+        let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone(), at);
+        let mut trial = self.state().clone();
         let illegal = events.iter().find_map(|what| trial.apply(&Event { at, what: what.clone() }).err());
         match illegal {
             None => events,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::chain::{self, Record};
 use crate::model::event::Event;
 use crate::model::ids::{Digest, RunId};
+use crate::policy::signed;
 use crate::run::RunState;
 
 /// What stands in the store, unchecked.
@@ -102,5 +103,6 @@ fn meaningless(records: &[Record]) -> Option<(u64, String)> {
             Err(e) => return Some((record.seq, format!("it cannot be read by this version: {e}"))),
         }
     }
-    RunState::fold(&events).err().map(|(i, illegal)| (i as u64 + 1, illegal.to_string()))
+    let illegal = RunState::fold(&events).err().map(|(i, illegal)| (i as u64 + 1, illegal.to_string()));
+    illegal.or_else(|| signed::first_unsound(&events))
 }

@@ -337,6 +337,9 @@ pub enum Gate {
         ask: String,
         /// How long the question stands. Expiry never means yes.
         expires_after_ms: Dur,
+        /// Roles that have to say it, each by a person of its own; anybody but the requester if there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<String>,
     },
 }
 

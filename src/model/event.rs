@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::authority::Authority;
 use super::facts::Fact;
 use super::ids::{ComponentName, Digest, PlanName, RunId, StepId};
 use super::time::{Dur, Timestamp};
@@ -93,6 +94,9 @@ pub struct RunCreated {
     /// The first half of a live drill, whose way back this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<RunId>,
+    /// Who may say something to this run, by whose keys. Empty where no operators were named: words are only claimed then.
+    #[serde(default, skip_serializing_if = "Authority::is_empty")]
+    pub authority: Authority,
 }
 
 impl RunCreated {

@@ -3,6 +3,7 @@
 //! Everything above speaks in these types. Nothing here does anything: no file, clock, network or random number.
 
 pub mod action;
+pub mod authority;
 pub mod calls;
 pub mod cluster;
 pub mod estimate;
@@ -14,6 +15,7 @@ pub mod place;
 pub mod restore;
 pub mod runbook;
 pub mod state;
+pub mod statement;
 pub mod target;
 pub mod time;
 pub mod waiver;

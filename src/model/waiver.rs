@@ -145,22 +145,31 @@ impl Waiver {
     }
 }
 
-/// Somebody who asked for, approved or waived something. Until keys exist the identity is only claimed, and reports say so.
+/// Somebody who asked for, approved or waived something. Without operators in `drctl.yaml` the identity is only claimed, and
+/// reports say so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
-    /// `user@host`, or the operator's name followed by it.
+    /// The operator's name where it is signed; else `user@host`, or a name followed by it.
     pub who: String,
     /// True while nothing but the operating system vouches for it.
     pub claimed: bool,
-    /// A signature over the statement; none until keys exist.
+    /// An OpenSSH signature over the statement (`ssh-keygen -Y verify -n drctl-statement`).
     #[serde(default)]
     pub signature: Option<String>,
+    /// The exact bytes that were signed: a [`super::statement::Statement`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
 }
 
 impl Person {
     /// An identity without a signature.
     pub fn claimed(who: impl Into<String>) -> Self {
-        Self { who: who.into(), claimed: true, signature: None }
+        Self { who: who.into(), claimed: true, signature: None, statement: None }
+    }
+
+    /// Whether it is the same person, whatever each of them signed.
+    pub fn is(&self, other: &Self) -> bool {
+        self.who == other.who
     }
 }
 

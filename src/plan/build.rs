@@ -410,7 +410,12 @@ fn gate(node: &Node) -> Option<GateSpec> {
         phase: if node.get("at")?.text()? == "redirect" { Phase::Redirect } else { Phase::Promote },
         ask: node.get("approval")?.text()?.to_owned(),
         expires_after: node.get("expires_after").and_then(dur).unwrap_or(Dur::mins(30)),
+        by: node.get("by").map_or_else(Vec::new, |n| n.items().iter().filter_map(spanned).collect()),
     })
+}
+
+fn spanned(node: &Node) -> Option<Spanned<String>> {
+    Some(Spanned { value: node.text()?.to_owned(), span: node.span })
 }
 
 fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {

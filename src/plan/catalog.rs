@@ -287,6 +287,18 @@ pub const FINDINGS: &[Explanation] = &[
     e("no-weight", "Every weight is 0.", "Route 53 then answers with all of them.", "Give home a weight."),
     e("no-public-probe", "No probe sees what users see.", "The RTO is read from public probes.", "Add one."),
     e(
+        "roles-not-checked",
+        "A gate asks for roles, and there are no operators.",
+        "Without keys anybody may say that they have a role: only people are counted.",
+        "Add `operators:` to drctl.yaml; drctl key new makes a key.",
+    ),
+    e(
+        "approval-nobody-can-give",
+        "A gate asks for a role that nobody has, or for more people than there are.",
+        "Each role needs a person of its own under `operators:` in drctl.yaml.",
+        "Give the role to somebody there, or ask for another.",
+    ),
+    e(
         "no-guard",
         "There is no guard.",
         "Two operators on two machines can start runs on the same components.",

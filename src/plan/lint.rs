@@ -29,6 +29,7 @@ pub fn lint(plan: &Plan, settings: &Settings, findings: &mut Vec<Finding>) {
         lint.component(component);
     }
     lint.probes();
+    lint.approvals();
     lint.surroundings();
 }
 
@@ -458,6 +459,39 @@ impl Lint<'_> {
                 "the RTO is read from public probes; without one it cannot be measured",
                 "add a probe with `role: public`",
             );
+        }
+    }
+
+    /// A gate that nobody can open is found out now, and not while users wait behind it.
+    fn approvals(&mut self) {
+        let authority = &self.settings.authority;
+        let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
+        for (name, gate) in &self.plan.gates {
+            let Some(first) = gate.by.first() else { continue };
+            let roles: Vec<String> = gate.by.iter().map(|role| role.value.clone()).collect();
+            if authority.is_empty() {
+                self.warn(
+                    "roles-not-checked",
+                    Some(first.span),
+                    format!("the gate {name} asks for roles, and drctl.yaml has no operators"),
+                    "without their keys anybody may say that they have a role: only people are counted",
+                    "add `operators:` to drctl.yaml; drctl key new makes a key",
+                );
+                continue;
+            }
+            let lacking = authority.lacking(&roles, &everybody);
+            if !lacking.is_empty() {
+                self.error(
+                    "approval-nobody-can-give",
+                    first.span,
+                    format!(
+                        "the gate {name} asks for {}, and nobody is left to say that yes",
+                        lacking.join(" and ")
+                    ),
+                    "each role needs a person of its own under `operators:` in drctl.yaml",
+                    "give the role to somebody there, or ask for another",
+                );
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::shape;
 use super::shapes::SETTINGS;
 use super::text::{self, Node, Value};
+use crate::model::authority::{Authority, Operator};
 use crate::model::place::Place;
 use crate::model::runbook::Objectives;
 use crate::model::time::Dur;
@@ -24,6 +25,12 @@ pub struct Settings {
     pub store: Option<String>,
     /// The operator's name, if it was given.
     pub operator: Option<String>,
+    /// Whose word is taken.
+    pub authority: Authority,
+    /// The file of the private key of whoever uses drctl, as it was written.
+    pub key: Option<String>,
+    /// The file of its passphrase.
+    pub key_passphrase_file: Option<String>,
     /// How old an observation of a site that answers may be.
     pub observation_max_age: Dur,
     /// How many probes in a row make a turn.
@@ -89,6 +96,10 @@ struct Raw {
     plans: Option<String>,
     store: Option<String>,
     operator: Option<String>,
+    #[serde(default)]
+    operators: BTreeMap<String, Operator>,
+    key: Option<String>,
+    key_passphrase_file: Option<String>,
     observation_max_age: Option<String>,
     probe_consecutive: Option<u32>,
     guard: Option<RawGuard>,
@@ -151,6 +162,9 @@ impl Default for Settings {
             plans: "plans".to_owned(),
             store: None,
             operator: None,
+            authority: Authority::default(),
+            key: None,
+            key_passphrase_file: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
             guard: None,
@@ -258,6 +272,9 @@ impl Settings {
             plans: raw.plans.unwrap_or(defaults.plans),
             store: raw.store,
             operator: raw.operator,
+            authority: Authority::of(raw.operators)?,
+            key: raw.key,
+            key_passphrase_file: raw.key_passphrase_file,
             observation_max_age: raw
                 .observation_max_age
                 .as_deref()

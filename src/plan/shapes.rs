@@ -433,6 +433,11 @@ const GATE: Record = Record {
             Shape::Duration,
             "how long the question stands; 30m if absent. Expiry never means yes",
         ),
+        opt(
+            "by",
+            Shape::List(&Shape::Name),
+            "roles of operators that have to say yes, each by a person of its own; anybody but the requester if absent",
+        ),
     ],
 };
 const GROUP: Record = Record {
@@ -519,6 +524,14 @@ const SQL: Record = Record {
     ],
 };
 
+const OPERATOR: Record = Record {
+    name: "operator",
+    fields: &[
+        req("key", Shape::Text, "the public key: ssh-ed25519 AAAA..."),
+        opt("roles", Shape::List(&Shape::Name), "what the person may decide, such as dba"),
+    ],
+};
+
 /// `drctl.yaml`.
 pub const SETTINGS: Record = Record {
     name: "drctl.yaml",
@@ -526,7 +539,26 @@ pub const SETTINGS: Record = Record {
         opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
         opt("plans", Shape::Text, "the folder of the plans; `plans` if absent"),
         opt("store", Shape::Text, "the file of the journal; `.drctl/drctl.db` if absent"),
-        opt("operator", Shape::Text, "who you are, in front of user@host"),
+        opt(
+            "operator",
+            Shape::Text,
+            "who you are: the name of an operator, or anything in front of user@host",
+        ),
+        opt(
+            "operators",
+            Shape::Map(&Shape::Record(&OPERATOR)),
+            "whose word is taken, by name; without any, words are only claimed and reports say so",
+        ),
+        opt(
+            "key",
+            Shape::Text,
+            "the file of your private key; your public key's (.pub) if an agent has the other",
+        ),
+        opt(
+            "key_passphrase_file",
+            Shape::Text,
+            "the file that your key's passphrase is in; asked for if absent",
+        ),
         opt(
             "observation_max_age",
             Shape::Duration,

@@ -388,6 +388,8 @@ pub struct GateSpec {
     pub ask: String,
     /// How long the question stands.
     pub expires_after: Dur,
+    /// Roles that have to say yes, each by a person of its own.
+    pub by: Vec<Spanned<String>>,
 }
 
 /// A command before or after a phase.

@@ -207,8 +207,11 @@ impl<'a> Draft<'a> {
         gates
             .into_iter()
             .map(|(name, gate)| {
-                let action =
-                    Action::Gate(Gate::Approval { ask: gate.ask, expires_after_ms: gate.expires_after });
+                let action = Action::Gate(Gate::Approval {
+                    ask: gate.ask,
+                    expires_after_ms: gate.expires_after,
+                    by: gate.by.into_iter().map(|role| role.value).collect(),
+                });
                 self.push(step(&format!("approve.{name}"), Phase::Gate, None, action))
             })
             .collect()

@@ -10,7 +10,9 @@ use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::StepId;
 use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
+use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Person;
 
 /// An event that cannot follow what went before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -133,6 +135,7 @@ impl RunState {
             other => self.apply_step(other, at)?,
         }
         self.last_at = at;
+        self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
         Ok(())
     }
 
@@ -479,6 +482,20 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::UndoFailed { step, .. } => (step, "undo_failed"),
         _ => return None,
     })
+}
+
+/// Whose word the event is.
+const fn person_of(what: &What) -> Option<&Person> {
+    match what {
+        What::Approved { who, .. }
+        | What::Rejected { who, .. }
+        | What::ClaimedDone { who, .. }
+        | What::CancelRequested { who, .. }
+        | What::StepSkipped { who: Some(who), .. }
+        | What::DebtSettled { who: Some(who), .. } => Some(who),
+        What::Waived { waiver } => Some(&waiver.who),
+        _ => None,
+    }
 }
 
 /// How a provider says that the copy of a managed server has the name that users reach.

@@ -1,12 +1,15 @@
 //! Whether a gate lets the run through.
 
+use std::collections::BTreeSet;
+
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
 use crate::model::event::{End, What};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
+use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Rule, Waiver};
+use crate::model::waiver::{Person, Rule, Waiver};
 use crate::planner::refusal::flag;
 
 /// What a gate says now.
@@ -27,8 +30,8 @@ pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Sa
     match gate {
         Gate::Fenced { component } => fenced(state, step, component),
         Gate::Exposure { components, objective_ms } => exposure(state, step, components, *objective_ms, now),
-        Gate::Approval { ask, expires_after_ms } => {
-            approval(state, position, step, ask, *expires_after_ms, now)
+        Gate::Approval { ask, expires_after_ms, by } => {
+            approval(state, position, (ask, by), *expires_after_ms, now)
         }
     }
 }
@@ -171,13 +174,14 @@ fn round_up(value: Dur) -> String {
 fn approval(
     state: &RunState,
     position: usize,
-    step: StepId,
-    ask: &str,
+    (ask, by): (&str, &[String]),
     expires_after: Dur,
     now: Timestamp,
 ) -> Says {
     let of = &state.steps[position];
-    if !of.approved_by.is_empty() {
+    let step = state.step(position).id.clone();
+    let lacking = approvals_lacking(state, by, &of.approved_by, now);
+    if lacking.is_empty() {
         return Says::Pass(vec![pass(step)]);
     }
     let asked_at = of.work.started_at.unwrap_or(now);
@@ -186,14 +190,33 @@ fn approval(
         return Says::Failed(What::StepFailed { step, reason });
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));
-    Says::Blocked(What::GateBlocked { step, rule: None, why: format!("approval is asked for: {ask}"), flag })
+    let of_whom = if by.is_empty() { String::new() } else { format!(" of {}", lacking.join(" and ")) };
+    let why = format!("approval{of_whom} is asked for: {ask}");
+    Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
+}
+
+/// Whose yes is still missing, as roles; empty when nobody's is. A yes counts for as long as its statement is good.
+///
+/// Where a run has no operators, roles are nobody's: then as many people as there are roles have to say yes.
+pub fn approvals_lacking(state: &RunState, by: &[String], said: &[Person], now: Timestamp) -> Vec<String> {
+    let good = |who: &&Person| Statement::of(who).is_none_or(|s| s.until > now);
+    let people: BTreeSet<&str> = said.iter().filter(good).map(|p| p.who.as_str()).collect();
+    let people: Vec<&str> = people.into_iter().collect();
+    let authority = &state.created.authority;
+    if by.is_empty() || authority.is_empty() {
+        let words = if by.is_empty() { &["somebody".to_owned()][..] } else { by };
+        return words.iter().skip(people.len()).cloned().collect();
+    }
+    authority.lacking(by, &people).into_iter().map(str::to_owned).collect()
 }
 
 /// Whether a blocked gate would only say again what it said.
 pub fn same_block(status: &Status, what: &What) -> bool {
     match (status, what) {
-        // The figure in the words may grow; the question stays the same.
-        (Status::Blocked { rule: a, .. }, What::GateBlocked { rule: b, .. }) => a == b,
+        // The figure in the words may grow; the question stays the same. Whose yes is missing is another question.
+        (Status::Blocked { rule: a, why, .. }, What::GateBlocked { rule: b, why: now, .. }) => {
+            a == b && (a.is_some() || why == now)
+        }
         _ => false,
     }
 }

@@ -1,26 +1,42 @@
 //! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
 
+use super::gate;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::StepId;
-use crate::model::waiver::Person;
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Person, Waiver};
+use crate::policy::signed;
 
 /// The events that a signal becomes.
-pub fn take(state: &RunState, signal: Signal, who: Person) -> Vec<What> {
-    match accept(state, &signal, &who) {
+pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<What> {
+    match vouched(state, &signal, &who, now).and_then(|()| accept(state, &signal, &who, now)) {
         Ok(events) => events,
         Err(reason) => vec![What::SignalRefused { signal, who, reason }],
     }
 }
 
-fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
+/// Where a run has operators, what changes its course is signed by one of them, about this run, and is taken once.
+fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<(), String> {
+    if state.created.authority.is_empty() || !signed::needs_signature(signal) {
+        return Ok(());
+    }
+    let statement = signed::check(&state.created, state.runbook.to.as_str(), who, Some(signal), now)
+        .map_err(|why| why.to_string())?;
+    if state.said.contains(&statement.nonce) {
+        return Err("this statement was taken before: each is good once".to_owned());
+    }
+    Ok(())
+}
+
+fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
     if state.finished() {
         return settle(state, signal, who);
     }
     match signal {
         Signal::Approve { step, runbook } => {
-            approval_gate(state, step)?;
+            let gate = approval_gate(state, step)?;
             if *runbook != state.created.runbook_digest {
                 return Err(format!(
                     "the approval is for runbook {}, this run executes {}",
@@ -28,9 +44,10 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
                     state.created.runbook_digest.short()
                 ));
             }
-            if *who == state.created.requester {
+            if who.is(&state.created.requester) {
                 return Err("the requester of a run never approves it".to_owned());
             }
+            needed(state, gate, who, now)?;
             Ok(vec![What::Approved { step: step.clone(), who: who.clone() }])
         }
         Signal::Reject { step, reason } => {
@@ -62,7 +79,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, 
             if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
                 return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
             }
-            Ok(vec![What::Waived { waiver: waiver.clone() }])
+            Ok(vec![What::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
         }
     }
 }
@@ -133,7 +150,22 @@ fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
     })
 }
 
-fn approval_gate(state: &RunState, step: &StepId) -> Result<(), String> {
+/// A yes that the gate does not ask for is refused, so that nobody takes it for one of those that it does.
+fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<(), String> {
+    let Action::Gate(Gate::Approval { by, .. }) = &state.step(gate).action else { return Ok(()) };
+    let said = &state.steps[gate].approved_by;
+    let lacking = gate::approvals_lacking(state, by, said, now);
+    let with: Vec<_> = said.iter().chain([who]).cloned().collect();
+    if gate::approvals_lacking(state, by, &with, now).len() < lacking.len() {
+        return Ok(());
+    }
+    if said.iter().any(|p| p.is(who)) {
+        return Err(format!("{} said yes already; {} is still asked for", who.who, lacking.join(" and ")));
+    }
+    Err(format!("{} has no role that is still asked for: {}", who.who, lacking.join(" and ")))
+}
+
+fn approval_gate(state: &RunState, step: &StepId) -> Result<usize, String> {
     let i = find(state, step)?;
     if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
         return Err(format!("{step} does not ask for approval"));
@@ -141,5 +173,5 @@ fn approval_gate(state: &RunState, step: &StepId) -> Result<(), String> {
     if state.steps[i].work.status.settled() {
         return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
     }
-    Ok(())
+    Ok(i)
 }

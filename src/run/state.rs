@@ -274,6 +274,8 @@ pub struct RunState {
     pub cancelled_at: Option<Timestamp>,
     /// Who asked for that last, and why.
     pub cancelled_by: Option<(Person, String)>,
+    /// Nonces of the statements that were taken: each is good once.
+    pub said: BTreeSet<String>,
     /// True once a person who cancelled it saw that somebody else holds its guard.
     pub displaced: bool,
     /// Why the last process stopped, if it said so.
@@ -350,6 +352,7 @@ impl RunState {
             clock_jumped: false,
             cancelled_at: None,
             cancelled_by: None,
+            said: BTreeSet::new(),
             displaced: false,
             halted: None,
             finished_at: None,

@@ -72,7 +72,7 @@ fn run(folder: &Folder, args: &[String]) -> (i32, String, String) {
     folder.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn json(text: &str) -> serde_json::Value {
+pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 

@@ -44,6 +44,7 @@ mod restored;
 mod resume;
 mod rig;
 mod shop;
+mod signed;
 mod simulation;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]

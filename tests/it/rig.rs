@@ -387,6 +387,7 @@ impl Rig {
             outage_began: None,
             continues: self.continues.as_ref().map(|c| c.run.clone()),
             returns: self.returns.then(|| RunId::new("first")),
+            authority: Default::default(),
         }
     }
 

@@ -4,20 +4,29 @@ use crate::cli::args::Global;
 use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
+use crate::cli::keys;
 use crate::cli::printer::Printer;
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::Signal;
 use crate::model::ids::{RunId, StepId};
+use crate::model::time::Dur;
 
 /// Says yes. The yes binds to the digest of the runbook that the run executes.
-pub fn approve(global: &Global, printer: &Printer, run: &str, step: &str) -> Result<u8, CliError> {
+pub fn approve(
+    global: &Global,
+    printer: &Printer,
+    run: &str,
+    step: &str,
+    good_for: Option<&str>,
+) -> Result<u8, CliError> {
+    let good_for = good_for.map(Dur::parse).transpose().map_err(CliError::usage)?.unwrap_or(keys::GOOD_FOR);
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = RunId::new(run);
     let state = create::replay(&run, &store.read(&run)?)?;
     let signal = Signal::Approve { step: StepId::new(step), runbook: state.created.runbook_digest };
-    runs::send(&context, printer, &store, &run, signal)
+    runs::send_for(&context, printer, &store, &run, signal, good_for)
 }
 
 /// Says no.

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod guards;
 pub mod held;
 pub mod init;
+pub mod key;
 pub mod kit;
 pub mod live_drill;
 pub mod observe;

@@ -123,10 +123,11 @@ pub fn show(p: &Printer, runbook: &Runbook) {
         p.line(&format!("no way back    {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }
     for step in &runbook.steps {
-        if let Action::Gate(Gate::Approval { ask, expires_after_ms }) = &step.action {
+        if let Action::Gate(Gate::Approval { ask, expires_after_ms, by }) = &step.action {
             p.line(&format!(
-                "approval       {}: {ask} (stands for {expires_after_ms}; expiry is no)",
-                step.id
+                "approval       {}{}: {ask} (stands for {expires_after_ms}; expiry is no)",
+                step.id,
+                if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) }
             ));
         }
     }
@@ -205,6 +206,9 @@ fn gate_words(gate: &Gate) -> String {
         Gate::Exposure { objective_ms, .. } => format!(
             "last instant the old primary can have acknowledged a write, minus the last commit replayed: above {objective_ms}, somebody has to accept it"
         ),
-        Gate::Approval { ask, .. } => format!("approval by somebody other than you: {ask}"),
+        Gate::Approval { ask, by, .. } if by.is_empty() => {
+            format!("approval by somebody other than you: {ask}")
+        }
+        Gate::Approval { ask, by, .. } => format!("approval by {}, each a person: {ask}", by.join(" and ")),
     }
 }

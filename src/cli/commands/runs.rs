@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{exit, render};
+use crate::cli::{exit, keys, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
@@ -23,6 +23,7 @@ use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
+use crate::policy::signed;
 use crate::probe::Recorder;
 use crate::report::summary;
 use crate::run::RunState;
@@ -200,7 +201,19 @@ pub fn send(
     run: &RunId,
     signal: Signal,
 ) -> Result<u8, CliError> {
-    let driven = post(context, store, run, signal)?;
+    send_for(context, printer, store, run, signal, keys::GOOD_FOR)
+}
+
+/// The same, for a signal that may wait this long to be taken where it is signed.
+pub fn send_for(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    signal: Signal,
+    good_for: Dur,
+) -> Result<u8, CliError> {
+    let driven = post(context, store, run, signal, good_for)?;
     let next = if driven {
         "the process that drives it has been told".to_owned()
     } else {
@@ -217,15 +230,26 @@ pub fn send(
 }
 
 /// Leaves a signal. Says whether a process drives the run.
-fn post(context: &Context, store: &SqliteJournal, run: &RunId, signal: Signal) -> Result<bool, CliError> {
+fn post(
+    context: &Context,
+    store: &SqliteJournal,
+    run: &RunId,
+    signal: Signal,
+    good_for: Dur,
+) -> Result<bool, CliError> {
     let state = read(store, run)?;
-    let who = context.person();
+    let now = World::live().map_or(state.last_at, |w| w.now()).max(state.last_at);
+    let who = match state.created.authority.is_empty() || !signed::needs_signature(&signal) {
+        true => context.person(),
+        false => context.signed_signal(&state, &signal, now + good_for)?,
+    };
     // The owner decides; but what it would refuse now is better said now.
-    let refusal =
-        crate::run::signal::take(&state, signal.clone(), who.clone()).into_iter().find_map(|e| match e {
+    let refusal = crate::run::signal::take(&state, signal.clone(), who.clone(), now).into_iter().find_map(
+        |e| match e {
             crate::model::event::What::SignalRefused { reason, .. } => Some(reason),
             _ => None,
-        });
+        },
+    );
     if let Some(reason) = refusal {
         return Err(CliError {
             code: "refused",
@@ -234,7 +258,6 @@ fn post(context: &Context, store: &SqliteJournal, run: &RunId, signal: Signal) -
             exit: exit::REFUSED,
         });
     }
-    let now = World::live().map_or(state.last_at, |w| w.now());
     store.post(run, now, &who, &signal)?;
     Ok(RunLock::is_held(&Context::lock_folder(store), run))
 }
@@ -251,7 +274,7 @@ fn cancel(
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
     }
-    post(context, store, run, signal)?;
+    post(context, store, run, signal, keys::GOOD_FOR)?;
     carry_on(context, printer, store, run)
 }
 
@@ -286,7 +309,7 @@ pub fn call_off(
     // Nobody else may take it up between the word and the deed.
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let signal = cancellation(context, printer, store, run, reason)?;
-    post(context, store, run, signal)?;
+    post(context, store, run, signal, keys::GOOD_FOR)?;
     go_on(context, printer, store, run, &lock)
 }
 
@@ -316,10 +339,10 @@ fn resume(
     }
     super::guards::still_ours(context, store, &state)?;
     for waiver in context.waivers(waive)? {
-        post(context, store, run, Signal::Waive { waiver })?;
+        post(context, store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
     if !state.finished() {
-        post(context, store, run, Signal::Resume)?;
+        post(context, store, run, Signal::Resume, keys::GOOD_FOR)?;
     }
     carry_on(context, printer, store, run)
 }

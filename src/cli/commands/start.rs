@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, exit, render};
+use crate::cli::{estate, exit, keys, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -24,6 +24,7 @@ use crate::model::action::Action;
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
+use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -141,6 +142,9 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, args) = (starting.context, starting.args);
     let plans = starting.select()?;
+    if !args.how.dry_run {
+        context.unlock()?;
+    }
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
@@ -308,6 +312,7 @@ impl Starting<'_> {
         let old = held.continues.as_ref().filter(|_| !only_read);
         let continues = old.map(|c| c.run.clone());
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
+        let created = self.signed(stage, created, runbook.to.as_str())?;
         if let Some(sandbox) = &stage.sandbox {
             let keep = self.store.notes(&created.run);
             if let Some(feed) = self.drill.feed {
@@ -558,7 +563,16 @@ impl Starting<'_> {
             outage_began: self.outage_began,
             continues: None,
             returns: self.drill.returns.map(|first| first.created.run.clone()),
+            authority: self.context.authority(),
         }
+    }
+
+    /// The same, asked for by somebody who signed it where runs are signed.
+    fn signed(&self, stage: &Stage, created: RunCreated, to: &str) -> Result<RunCreated, CliError> {
+        let Some(signer) = self.context.unlock()? else { return Ok(created) };
+        let until = stage.world.now() + keys::GOOD_FOR;
+        let requester = signer.sign(Statement::about(&created, to, None), &stage.world, until)?;
+        Ok(RunCreated { requester, ..created })
     }
 }
 

@@ -66,7 +66,12 @@ impl fmt::Display for Action {
                 let names: Vec<_> = components.iter().map(ComponentName::as_str).collect();
                 write!(f, "go on only if {} may lose no more than {objective_ms}", names.join(", "))
             }
-            Self::Gate(Gate::Approval { ask, .. }) => write!(f, "wait for approval: {ask}"),
+            Self::Gate(Gate::Approval { ask, by, .. }) if by.is_empty() => {
+                write!(f, "wait for approval: {ask}")
+            }
+            Self::Gate(Gate::Approval { ask, by, .. }) => {
+                write!(f, "wait for approval of {}: {ask}", by.join(" and "))
+            }
             Self::Wait { duration_ms, until: None } => write!(f, "watch for {duration_ms}"),
             Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
         }

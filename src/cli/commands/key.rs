@@ -1,0 +1,120 @@
+//! `drctl key`
+
+use std::io::Write as _;
+use std::path::Path;
+
+use ssh_key::rand_core::OsRng;
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
+
+use crate::cli::args::{Global, KeyArgs, KeyCommand};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{environment, exit, keys};
+
+/// Makes and shows keys.
+pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, CliError> {
+    match &args.command {
+        KeyCommand::New { name, out, passphrase_file, no_passphrase } => {
+            let out = out.clone().unwrap_or_else(|| format!("{name}.key").into());
+            let passphrase = match (no_passphrase, passphrase_file) {
+                (true, _) => None,
+                (false, file) => Some(chosen(file.as_deref())?),
+            };
+            make(printer, name, &out, passphrase.as_deref())
+        }
+        KeyCommand::Show { file } => show(global, printer, file.as_deref()),
+    }
+}
+
+/// A passphrase for a new key: typed twice, since a mistyped one is a key lost.
+fn chosen(file: Option<&str>) -> Result<String, CliError> {
+    let first = keys::passphrase(file, "passphrase for the new key: ")?;
+    if file.is_none() && keys::passphrase(None, "again: ")? != first {
+        return Err(CliError::usage_fix("the two are not the same", "try again"));
+    }
+    if first.is_empty() {
+        return Err(CliError::usage_fix(
+            "the passphrase is empty: whoever reads the file could say yes in your name",
+            "type one, or say --no-passphrase",
+        ));
+    }
+    Ok(first)
+}
+
+fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> Result<u8, CliError> {
+    let failed = |e: ssh_key::Error| CliError::usage(format!("no key could be made: {e}"));
+    // The system's generator and not World's: nothing that a rehearsal could draw again may be a key.
+    let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
+    key.set_comment(name);
+    let public = key.public_key().clone();
+    let line = public.to_openssh().map_err(failed)?;
+    let key = match passphrase {
+        Some(passphrase) => key.encrypt(&mut OsRng, passphrase.as_bytes()).map_err(failed)?,
+        None => key,
+    };
+    let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
+    let beside = out.with_file_name(format!("{}.pub", out.file_name().unwrap_or_default().to_string_lossy()));
+    write_new(out, &text, 0o600)?;
+    write_new(&beside, &format!("{line}\n"), 0o644)?;
+    let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
+    if printer.format == Format::Human {
+        printer.note(&format!("{} (keep it), {} (give it away)", out.display(), beside.display()));
+        printer.note("under `operators:` in drctl.yaml, with the roles that the person has:");
+        printer.line(&format!("  {name}: {{key: \"{line}\", roles: []}}"));
+    } else {
+        printer.document(&serde_json::json!({
+            "schema_version": 1, "name": name, "file": out, "public": line, "fingerprint": fingerprint,
+        }));
+    }
+    Ok(exit::DONE)
+}
+
+/// Never over a key that is there: what it signed could be shown to be nobody's then.
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::usage_fix(
+            format!("{} is there already, and a key is never written over", path.display()),
+            "name another file with --out",
+        ),
+        _ => CliError::file(path, &e),
+    })
+}
+
+fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let named = context.settings.key.as_deref().map(environment::expand);
+    let Some(path) = file.map(Path::to_path_buf).or(named) else {
+        return Err(CliError::usage_fix("no key was named", "drctl key show FILE, or set DRCTL_KEY"));
+    };
+    let unusable = |e: ssh_key::Error| CliError::usage(format!("{} is no OpenSSH key: {e}", path.display()));
+    // The public half of an encrypted key is readable: nobody is asked for a passphrase here.
+    let public = match PublicKey::read_openssh_file(&path) {
+        Ok(public) => public,
+        Err(_) => PrivateKey::read_openssh_file(&path).map_err(unusable)?.public_key().clone(),
+    };
+    let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == public.key_data());
+    let operator = context.settings.authority.operators.iter().find(|(_, o)| is(&o.key));
+    let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
+    if printer.format == Format::Human {
+        printer.line(&public.to_openssh().unwrap_or_default());
+        printer.line(&fingerprint);
+        match operator {
+            Some((name, o)) if o.roles.is_empty() => printer.line(&format!("{name}, without a role")),
+            Some((name, o)) => {
+                let roles: Vec<_> = o.roles.iter().map(String::as_str).collect();
+                printer.line(&format!("{name}: {}", roles.join(", ")));
+            }
+            None => printer.line("nobody under `operators:` in drctl.yaml"),
+        }
+    } else {
+        printer.document(&serde_json::json!({
+            "schema_version": 1, "public": public.to_openssh().unwrap_or_default(), "fingerprint": fingerprint,
+            "operator": operator.map(|(name, _)| name), "roles": operator.map(|(_, o)| &o.roles),
+        }));
+    }
+    Ok(exit::DONE)
+}

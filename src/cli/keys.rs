@@ -1,0 +1,166 @@
+//! The private key of whoever is at the keyboard, and what is signed with it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
+
+use super::context::Context;
+use super::environment;
+use super::error::CliError;
+use crate::model::statement::{NAMESPACE, Statement};
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Person;
+use crate::world::World;
+
+/// How long a statement is good unless somebody says otherwise: long enough for the run's owner to be started again.
+pub const GOOD_FOR: Dur = Dur::mins(60);
+
+/// An operator's key.
+#[derive(Debug)]
+pub struct Signer {
+    /// The operator.
+    pub name: String,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    File(Box<PrivateKey>),
+    /// An agent has it; this is the file of its public half.
+    Agent(PathBuf),
+}
+
+impl Signer {
+    /// The key that the settings name, and whose it is.
+    ///
+    /// # Errors
+    /// If there is none, it cannot be used, or it is no operator's.
+    pub fn load(context: &Context) -> Result<Self, CliError> {
+        let settings = &context.settings;
+        let Some(key) = &settings.key else {
+            return Err(CliError::usage_fix(
+                "drctl.yaml names operators, so this has to be signed, and there is no key to sign with",
+                "set DRCTL_KEY to the file of your private key, or to that of the public one if ssh-agent has it; drctl key new makes one",
+            ));
+        };
+        let path = environment::expand(key);
+        let (how, public) = if path.extension().is_some_and(|x| x == "pub") {
+            let public = PublicKey::read_openssh_file(&path).map_err(|e| unusable(&path, &e))?;
+            (How::Agent(path.clone()), public)
+        } else {
+            let private = read(&path, settings.key_passphrase_file.as_deref())?;
+            let public = private.public_key().clone();
+            (How::File(Box::new(private)), public)
+        };
+        let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == public.key_data());
+        let Some((name, _)) = settings.authority.operators.iter().find(|(_, o)| is(&o.key)) else {
+            return Err(CliError::usage_fix(
+                format!("{} is the key of nobody under `operators:` in drctl.yaml", path.display()),
+                format!("add it there: key: \"{}\"", public.to_openssh().unwrap_or_default()),
+            ));
+        };
+        if let Some(claimed) = settings.operator.as_ref().filter(|claimed| *claimed != name) {
+            return Err(CliError::usage_fix(
+                format!("you say that you are {claimed}, and {} is the key of {name}", path.display()),
+                "leave `operator:` and DRCTL_OPERATOR out, or name your own key",
+            ));
+        }
+        Ok(Self { name: name.clone(), how })
+    }
+
+    /// Signs a statement as this operator, good until `until`.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn sign(&self, statement: Statement, world: &World, until: Timestamp) -> Result<Person, CliError> {
+        let statement = Statement {
+            by: self.name.clone(),
+            at: world.now(),
+            until,
+            nonce: format!("{:016x}{:016x}", world.random(), world.random()),
+            ..statement
+        };
+        let text = serde_json::to_string(&statement).map_err(|e| CliError::usage(e.to_string()))?;
+        let signature = match &self.how {
+            How::File(key) => key
+                .sign(NAMESPACE, HashAlg::Sha512, text.as_bytes())
+                .and_then(|s| s.to_pem(LineEnding::LF))
+                .map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?,
+            How::Agent(public) => by_agent(public, &text)?,
+        };
+        Ok(Person {
+            who: self.name.clone(),
+            claimed: false,
+            signature: Some(signature),
+            statement: Some(text),
+        })
+    }
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
+    CliError::usage_fix(
+        format!("{} cannot be used as a key: {why}", path.display()),
+        "name an OpenSSH Ed25519 key; drctl key new makes one",
+    )
+}
+
+/// Reads a private key, and asks for its passphrase if it has one.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, CliError> {
+    let key = PrivateKey::read_openssh_file(path).map_err(|e| unusable(path, &e))?;
+    if !key.is_encrypted() {
+        return Ok(key);
+    }
+    let asked = format!("passphrase of {}: ", path.display());
+    let passphrase = passphrase(passphrase_file, &asked)?;
+    key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is not its"))
+}
+
+/// A passphrase from a file, or from the person at the terminal.
+///
+/// # Errors
+/// If there is neither.
+pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
+    if let Some(file) = file {
+        let path = environment::expand(file);
+        let text = std::fs::read_to_string(&path).map_err(|e| CliError::file(&path, &e))?;
+        return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
+    }
+    rpassword::prompt_password(asked).map_err(|e| {
+        CliError::usage_fix(
+            format!("no passphrase: nobody can be asked ({e})"),
+            "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name its public half (.pub)",
+        )
+    })
+}
+
+/// OpenSSH speaks with its agent, and with keys that are in hardware.
+fn by_agent(public: &Path, text: &str) -> Result<String, CliError> {
+    let failed = |why: String| {
+        CliError::usage_fix(
+            format!("ssh-keygen did not sign with {}: {why}", public.display()),
+            "ssh-add -l shows what the agent has; a private key can be named instead",
+        )
+    };
+    let mut child = Command::new("ssh-keygen")
+        .args(["-Y", "sign", "-n", NAMESPACE, "-f"])
+        .arg(public)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| failed(e.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(text.as_bytes()).map_err(|e| failed(e.to_string()))?;
+    }
+    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+}

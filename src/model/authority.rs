@@ -1,0 +1,131 @@
+//! Who may say something, by whose keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use ssh_key::{Algorithm, PublicKey};
+
+/// A person who may ask for runs and answer their questions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// The public key, as OpenSSH writes it: `ssh-ed25519 AAAA...`.
+    pub key: String,
+    /// What the person may decide: `dba`, `engineering-lead`.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+}
+
+/// The operators as they stood in `drctl.yaml` when a run began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Authority {
+    /// By name.
+    pub operators: BTreeMap<String, Operator>,
+}
+
+impl Authority {
+    /// Checks that every key is one, and that each is one person's: whoever had two names would be two people.
+    ///
+    /// # Errors
+    /// Which operator's is not.
+    pub fn of(operators: BTreeMap<String, Operator>) -> Result<Self, String> {
+        let mut seen: Vec<(PublicKey, &String)> = Vec::new();
+        for (name, operator) in &operators {
+            let key = PublicKey::from_openssh(&operator.key)
+                .map_err(|e| format!("operators.{name}.key is no OpenSSH public key: {e}"))?;
+            if key.algorithm() != Algorithm::Ed25519 {
+                return Err(format!(
+                    "operators.{name}.key is {}, and drctl takes ssh-ed25519",
+                    key.algorithm()
+                ));
+            }
+            if let Some((_, other)) = seen.iter().find(|(k, _)| k.key_data() == key.key_data()) {
+                return Err(format!(
+                    "operators.{name} and operators.{other} have one key: each person has their own"
+                ));
+            }
+            seen.push((key, name));
+        }
+        Ok(Self { operators })
+    }
+
+    /// Whether nobody was named: words are only claimed then.
+    pub fn is_empty(&self) -> bool {
+        self.operators.is_empty()
+    }
+
+    /// Roles that these people lack, where each role needs a person of its own.
+    ///
+    /// Two roles need two people, so this is a matching of roles to people and not a union of what they have: somebody who is both
+    /// DBA and Engineering Lead stands for one of them.
+    pub fn lacking<'r>(&self, roles: &'r [String], people: &[&str]) -> Vec<&'r str> {
+        let mut seat_of: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut lacking = Vec::new();
+        for seat in 0..roles.len() {
+            if !self.seat(roles, people, seat, &mut seat_of, &mut BTreeSet::new()) {
+                lacking.push(roles[seat].as_str());
+            }
+        }
+        lacking
+    }
+
+    /// Finds somebody for a role; whoever stands for another one moves over if somebody else can stand for that.
+    fn seat<'p>(
+        &self,
+        roles: &[String],
+        people: &[&'p str],
+        seat: usize,
+        seat_of: &mut BTreeMap<&'p str, usize>,
+        tried: &mut BTreeSet<&'p str>,
+    ) -> bool {
+        for person in people {
+            let has = self.operators.get(*person).is_some_and(|o| o.roles.contains(&roles[seat]));
+            if !has || !tried.insert(person) {
+                continue;
+            }
+            let free = match seat_of.get(person).copied() {
+                None => true,
+                Some(other) => self.seat(roles, people, other, seat_of, tried),
+            };
+            if free {
+                seat_of.insert(person, seat);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(people: &[(&str, &[&str])]) -> Authority {
+        let operator = |roles: &[&str]| Operator {
+            key: String::new(),
+            roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+        };
+        Authority {
+            operators: people.iter().map(|(name, roles)| ((*name).to_owned(), operator(roles))).collect(),
+        }
+    }
+
+    fn roles(names: &[&str]) -> Vec<String> {
+        names.iter().map(|r| (*r).to_owned()).collect()
+    }
+
+    #[test]
+    fn two_roles_need_two_people() {
+        let who = authority(&[("ann", &["dba", "lead"]), ("bob", &["dba"]), ("cy", &[])]);
+        let both = roles(&["dba", "lead"]);
+        assert_eq!(who.lacking(&both, &["ann"]), ["lead"]);
+        assert_eq!(who.lacking(&both, &["ann", "ann"]), ["lead"], "nobody is two people");
+        assert_eq!(who.lacking(&both, &["bob", "cy"]), ["lead"]);
+        // Ann is found for the first role, and makes room for Bob, who has no other.
+        assert!(who.lacking(&both, &["ann", "bob"]).is_empty());
+        assert!(who.lacking(&roles(&["lead", "dba"]), &["bob", "ann"]).is_empty());
+        assert_eq!(who.lacking(&roles(&["dba", "dba"]), &["bob"]), ["dba"], "two of one role are two people");
+        assert_eq!(who.lacking(&both, &["mallory"]), ["dba", "lead"]);
+    }
+}

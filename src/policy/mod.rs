@@ -1,0 +1,3 @@
+//! Who may do what: data in, verdict out.
+
+pub mod signed;

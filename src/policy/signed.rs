@@ -1,0 +1,177 @@
+//! Whether a person's words are theirs, about this, and still good. Each way in which they can be not has words of its own.
+
+use ssh_key::{HashAlg, PublicKey, SshSig};
+use thiserror::Error;
+
+use crate::model::authority::Authority;
+use crate::model::event::{Event, RunCreated, Signal, What};
+use crate::model::runbook::Runbook;
+use crate::model::statement::{NAMESPACE, Statement};
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Person, Waiver};
+
+/// Why a person's words are not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unsound {
+    /// There is no signature.
+    #[error("it is not signed: this run takes the word of operators in drctl.yaml only, by their keys")]
+    Unsigned,
+    /// What is there is no signature, or no statement.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// The signature is not one of these bytes.
+    #[error("the signature is not of this statement: it is forged, or one of them was changed")]
+    Forged,
+    /// The key belongs to nobody.
+    #[error("it is signed with {0}, which is no operator's key")]
+    NobodysKey(String),
+    /// The key belongs to somebody else.
+    #[error("it says that it is by {says}, and is signed with the key of {is}")]
+    SomebodyElse {
+        /// Whose name it bears.
+        says: String,
+        /// Whose key it is.
+        is: String,
+    },
+    /// It is about something else.
+    #[error("it is for {what} {says}, not for {is}")]
+    Other {
+        /// Of what kind.
+        what: &'static str,
+        /// What it is about.
+        says: String,
+        /// What it should be about.
+        is: String,
+    },
+    /// It is too old.
+    #[error("it was good until {until}, and it is {now}: an expired statement is no statement")]
+    Expired {
+        /// Its end.
+        until: Timestamp,
+        /// The run's time.
+        now: Timestamp,
+    },
+}
+
+/// Reads and checks what a person said to a run, at `now`.
+///
+/// # Errors
+/// What is wrong with it. The first cause found is told: a signature is looked at before anything that it is to vouch for.
+pub fn check(
+    created: &RunCreated,
+    to: &str,
+    person: &Person,
+    signal: Option<&Signal>,
+    now: Timestamp,
+) -> Result<Statement, Unsound> {
+    let statement = authentic(&created.authority, person)?;
+    let other =
+        |what, says: &str, is: &str| Err(Unsound::Other { what, says: says.to_owned(), is: is.to_owned() });
+    if statement.drctl != Statement::VERSION {
+        return Err(Unsound::Unreadable(format!("version {} of statements", statement.drctl)));
+    }
+    if statement.plan != created.plan {
+        return other("plan", statement.plan.as_str(), created.plan.as_str());
+    }
+    if statement.run != created.run {
+        return other("run", statement.run.as_str(), created.run.as_str());
+    }
+    if statement.runbook != created.runbook_digest {
+        return other("runbook", statement.runbook.short(), created.runbook_digest.short());
+    }
+    if statement.to != to {
+        return other("site", &statement.to, to);
+    }
+    if !same(statement.signal.as_ref(), signal) {
+        return other("this:", &words(statement.signal.as_ref()), &words(signal));
+    }
+    if statement.until <= now {
+        return Err(Unsound::Expired { until: statement.until, now });
+    }
+    Ok(statement)
+}
+
+/// The statement, if the signature is of its bytes, by the key of the operator whose name it bears.
+fn authentic(authority: &Authority, person: &Person) -> Result<Statement, Unsound> {
+    let (Some(text), Some(armoured)) = (&person.statement, &person.signature) else {
+        return Err(Unsound::Unsigned);
+    };
+    let unreadable = |e: &dyn std::fmt::Display| Unsound::Unreadable(e.to_string());
+    let signature = SshSig::from_pem(armoured).map_err(|e| unreadable(&e))?;
+    let statement: Statement = serde_json::from_str(text).map_err(|e| unreadable(&e))?;
+    let key = PublicKey::from(signature.public_key().clone());
+    let owner = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == key.key_data());
+    let Some((name, _)) = authority.operators.iter().find(|(_, o)| owner(&o.key)) else {
+        return Err(Unsound::NobodysKey(key.fingerprint(HashAlg::Sha256).to_string()));
+    };
+    key.verify(NAMESPACE, text.as_bytes(), &signature).map_err(|_| Unsound::Forged)?;
+    if let Some(says) = [&statement.by, &person.who].into_iter().find(|says| *says != name) {
+        return Err(Unsound::SomebodyElse { says: says.clone(), is: name.clone() });
+    }
+    Ok(statement)
+}
+
+/// Whether both ask for the same. Who accepts a refusal is said by the signature.
+fn same(a: Option<&Signal>, b: Option<&Signal>) -> bool {
+    let nobody = |w: &Waiver| Waiver { who: Person::claimed(""), ..w.clone() };
+    match (a, b) {
+        (Some(Signal::Waive { waiver: a }), Some(Signal::Waive { waiver: b })) => nobody(a) == nobody(b),
+        _ => a == b,
+    }
+}
+
+fn words(signal: Option<&Signal>) -> String {
+    match signal {
+        None => "the start of the run".to_owned(),
+        Some(Signal::Approve { step, .. }) => format!("a yes to {step}"),
+        Some(Signal::Reject { step, .. }) => format!("a no to {step}"),
+        Some(Signal::Skip { step, .. }) => format!("leaving {step} out"),
+        Some(Signal::Done { step }) => format!("{step}, done by hand"),
+        Some(Signal::Waive { waiver }) => format!("accepting {}", waiver.rule),
+        Some(Signal::Cancel { .. }) => "ending the run".to_owned(),
+        Some(Signal::Pause) => "a pause".to_owned(),
+        Some(Signal::Resume) => "going on".to_owned(),
+    }
+}
+
+/// Whether somebody has to sign for it. Stopping, and going on with what was approved, are everybody's.
+pub const fn needs_signature(signal: &Signal) -> bool {
+    !matches!(signal, Signal::Pause | Signal::Resume)
+}
+
+/// The first event of a run that was written for a person whose words it does not have.
+pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
+    let What::RunCreated(created) = &events.first()?.what else { return None };
+    if created.authority.is_empty() {
+        return None;
+    }
+    let to = serde_json::from_str::<Runbook>(&created.runbook).ok()?.to;
+    events.iter().zip(1..).find_map(|(event, seq)| {
+        let (person, signal) = said(created, &event.what)?;
+        let found = check(created, to.as_str(), person, signal.as_ref(), event.at);
+        found.err().map(|why| (seq, format!("{} is written to have said so: {why}", person.who)))
+    })
+}
+
+/// What an event says that a person said.
+fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Option<Signal>)> {
+    match what {
+        What::RunCreated(created) => Some((&created.requester, None)),
+        What::Approved { step, who } => {
+            Some((who, Some(Signal::Approve { step: step.clone(), runbook: created.runbook_digest.clone() })))
+        }
+        What::Rejected { step, who, reason } => {
+            Some((who, Some(Signal::Reject { step: step.clone(), reason: reason.clone() })))
+        }
+        What::Waived { waiver } => Some((&waiver.who, Some(Signal::Waive { waiver: waiver.clone() }))),
+        What::StepSkipped { step, reason, who: Some(who) } => {
+            Some((who, Some(Signal::Skip { step: step.clone(), reason: reason.clone() })))
+        }
+        What::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
+        // A run that takes this one's place says so with the signature of its own request.
+        What::CancelRequested { who, reason, displaced_by: None } => {
+            Some((who, Some(Signal::Cancel { reason: reason.clone(), displaced_by: None })))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,358 @@
+//! Whose word a run takes: requests and approvals are signed by operators, and each way in which one can be worthless is told apart.
+
+use std::path::Path;
+use std::process::Command;
+
+use drctl::executor::create;
+use drctl::journal::Journal as _;
+use drctl::journal::chain::{self, Record};
+use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::journal::verify::{self, Head};
+use drctl::model::event::{Event, Signal, What};
+use drctl::model::ids::{Digest, RunId, SiteName, StepId};
+use drctl::model::statement::{NAMESPACE, Statement};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+use drctl::run::{RunState, signal};
+use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+use crate::cli::{Folder, finish, json};
+
+const GATE: &str = "gates:
+  go: {at: promote, approval: \"may we?\", expires_after: 30m, by: [dba, engineering-lead]}
+";
+
+/// A folder with operators: ann is on call, bob and eve may approve, cy has no role. Mallory is nobody.
+fn folder() -> Folder {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + GATE).unwrap();
+    let mut operators = "operators:\n".to_owned();
+    for (name, roles) in
+        [("ann", "on-call"), ("bob", "dba"), ("eve", "dba, engineering-lead"), ("cy", ""), ("mallory", "")]
+    {
+        let line = folder.ok(&["key", "new", name, "--no-passphrase"]);
+        if name != "mallory" {
+            operators += &line.replace("roles: []", &format!("roles: [{roles}]"));
+        }
+    }
+    let settings = folder.path().join("plans/drctl.yaml");
+    std::fs::write(&settings, std::fs::read_to_string(&settings).unwrap() + &operators).unwrap();
+    folder
+}
+
+fn as_operator(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, String) {
+    finish(folder.command(args).env("DRCTL_KEY", key).output().unwrap())
+}
+
+/// A failover that ann asked for, and that waits at its gate.
+fn waiting(folder: &Folder) -> String {
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1", "--yes"];
+    let (code, out, err) = as_operator(folder, "ann.key", &[&start[..], &["--output", "json"]].concat());
+    assert_eq!(code, 4, "{out}\n{err}");
+    let report = json(&out);
+    assert_eq!(report["requester"]["who"], "ann");
+    assert_eq!(report["requester"]["claimed"], false);
+    report["run_id"].as_str().unwrap().to_owned()
+}
+
+fn store(folder: &Folder) -> SqliteJournal {
+    let base = [folder.path().join("plans/.drctl"), folder.path().join(".drctl")];
+    let path = base.iter().map(|b| b.join("sandbox.db")).find(|p| p.exists()).unwrap();
+    SqliteJournal::open(&path, Durability::Process).unwrap()
+}
+
+fn state_of(folder: &Folder, run: &str) -> RunState {
+    let run = RunId::new(run);
+    create::replay(&run, &store(folder).read(&run).unwrap()).unwrap()
+}
+
+fn signed(folder: &Folder, key: &str, statement: &Statement) -> Person {
+    let text = serde_json::to_string(statement).unwrap();
+    let key = PrivateKey::read_openssh_file(&folder.path().join(key)).unwrap();
+    let signature = key.sign(NAMESPACE, HashAlg::Sha512, text.as_bytes()).unwrap();
+    Person {
+        who: statement.by.clone(),
+        claimed: false,
+        signature: Some(signature.to_pem(LineEnding::LF).unwrap()),
+        statement: Some(text),
+    }
+}
+
+fn yes(state: &RunState, by: &str) -> Statement {
+    let runbook = state.created.runbook_digest.clone();
+    let signal = Signal::Approve { step: StepId::new("approve.go"), runbook };
+    Statement {
+        by: by.to_owned(),
+        at: state.last_at,
+        until: state.last_at + Dur::mins(10),
+        nonce: format!("{by}-1"),
+        ..Statement::about(&state.created, state.runbook.to.as_str(), Some(signal))
+    }
+}
+
+fn answer(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>, String> {
+    let runbook = state.created.runbook_digest.clone();
+    let signal = Signal::Approve { step: StepId::new("approve.go"), runbook };
+    let events = signal::take(state, signal, person, now);
+    match events.iter().find_map(|e| match e {
+        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }) {
+        Some(reason) => Err(reason),
+        None => Ok(events),
+    }
+}
+
+#[test]
+fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let approve = ["approve", &run, "approve.go", "--sandbox"];
+    let refused = |key: &str, words: &str| {
+        let (code, _, err) = as_operator(&folder, key, &approve);
+        assert!(matches!(code, 2 | 3) && err.contains(words), "{key}: {code} {err}");
+    };
+    refused("ann.key", "the requester of a run never approves it");
+    refused("cy.key", "cy has no role that is still asked for: dba and engineering-lead");
+    refused("mallory.key", "is the key of nobody under `operators:`");
+    let (code, _, err) = folder.run(&approve);
+    assert!(code == 2 && err.contains("no key to sign with") && err.contains("DRCTL_KEY"), "{err}");
+
+    assert_eq!(as_operator(&folder, "bob.key", &approve).0, 0);
+    let resume = ["runs", "resume", &run, "--sandbox", "--output", "json"];
+    let (code, out, _) = as_operator(&folder, "ann.key", &resume);
+    assert_eq!(code, 4, "one of two is not enough");
+    assert!(out.contains("approval of engineering-lead is asked for"), "{out}");
+    refused("bob.key", "bob said yes already; engineering-lead is still asked for");
+
+    assert_eq!(as_operator(&folder, "eve.key", &approve).0, 0);
+    let (code, out, err) = as_operator(&folder, "ann.key", &resume);
+    assert_eq!(code, 0, "{err}");
+    let approvals = json(&out)["approvals"].clone();
+    assert_eq!((&approvals[0]["who"]["who"], &approvals[1]["who"]["who"]), (&"bob".into(), &"eve".into()));
+    assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "every signature is checked");
+    verified_by_openssh(&folder, &approvals[1]["who"]);
+}
+
+/// An auditor needs nothing of drctl for this: `ssh-keygen -Y verify` with the public key.
+fn verified_by_openssh(folder: &Folder, who: &serde_json::Value) {
+    let name = who["who"].as_str().unwrap();
+    let public = std::fs::read_to_string(folder.path().join(format!("{name}.key.pub"))).unwrap();
+    std::fs::write(folder.path().join("allowed"), format!("{name} {public}")).unwrap();
+    std::fs::write(folder.path().join("sig"), who["signature"].as_str().unwrap()).unwrap();
+    for (bytes, good) in [(who["statement"].as_str().unwrap(), true), ("something else", false)] {
+        std::fs::write(folder.path().join("said"), bytes).unwrap();
+        let done = Command::new("ssh-keygen")
+            .args(["-Y", "verify", "-f", "allowed", "-I", name, "-n", NAMESPACE, "-s", "sig"])
+            .current_dir(folder.path())
+            .stdin(std::fs::File::open(folder.path().join("said")).unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(done.status.success(), good, "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn each_worthless_approval_is_refused_with_its_own_words() {
+    let folder = folder();
+    let state = state_of(&folder, &waiting(&folder));
+    let now = state.last_at + Dur::mins(1);
+    let good = yes(&state, "eve");
+    let refusal = |person: Person| answer(&state, person, now).unwrap_err();
+    let by_eve = |statement: Statement| refusal(signed(&folder, "eve.key", &statement));
+
+    assert!(refusal(Person::claimed("eve")).contains("it is not signed"));
+    assert!(
+        by_eve(Statement { until: now, ..good.clone() }).contains("an expired statement is no statement")
+    );
+    let other = Statement { runbook: Digest::of(b"another runbook"), ..good.clone() };
+    assert!(by_eve(other).contains("it is for runbook "));
+    let other = Statement { run: RunId::new("another-run"), ..good.clone() };
+    assert!(by_eve(other).contains("it is for run another-run, not for "));
+    let other = Statement { to: SiteName::new("us-west-2").to_string(), ..good.clone() };
+    assert!(by_eve(other).contains("it is for site us-west-2, not for us-east-1"));
+    let no = Signal::Reject { step: StepId::new("approve.go"), reason: "no".to_owned() };
+    let other = Statement { signal: Some(no), ..good.clone() };
+    assert!(by_eve(other).contains("a no to approve.go, not for a yes to approve.go"));
+    let request = Statement { signal: None, ..good.clone() };
+    assert!(by_eve(request).contains("the start of the run, not for a yes to approve.go"));
+
+    let words = refusal(signed(&folder, "mallory.key", &good));
+    assert!(words.contains("SHA256:") && words.contains("no operator's key"), "{words}");
+    let words = refusal(signed(&folder, "cy.key", &good));
+    assert!(words.contains("says that it is by eve, and is signed with the key of cy"), "{words}");
+    let renamed = Person { who: "bob".to_owned(), ..signed(&folder, "eve.key", &good) };
+    assert!(refusal(renamed).contains("by bob, and is signed with the key of eve"));
+    let later = serde_json::to_string(&Statement { until: now + Dur::mins(600), ..good.clone() }).unwrap();
+    let stretched = Person { statement: Some(later), ..signed(&folder, "eve.key", &good) };
+    assert!(refusal(stretched).contains("it is forged"));
+    let garbage = Person { signature: Some("yes".to_owned()), ..signed(&folder, "eve.key", &good) };
+    assert!(refusal(garbage).contains("it cannot be read"));
+
+    // A signature that was made for something else, such as a Git commit, is none of ours.
+    let key = PrivateKey::read_openssh_file(&folder.path().join("eve.key")).unwrap();
+    let text = serde_json::to_string(&good).unwrap();
+    let for_git = key.sign("git", HashAlg::Sha512, text.as_bytes()).unwrap();
+    let git = Person {
+        signature: Some(for_git.to_pem(LineEnding::LF).unwrap()),
+        ..signed(&folder, "eve.key", &good)
+    };
+    assert!(refusal(git).contains("it is forged"));
+
+    assert!(answer(&state, signed(&folder, "eve.key", &good), now).is_ok());
+}
+
+#[test]
+fn a_statement_is_taken_once_and_counts_while_it_is_good() {
+    let folder = folder();
+    let mut state = state_of(&folder, &waiting(&folder));
+    let said = |state: &mut RunState, person: Person, at: Timestamp| {
+        let events = answer(state, person, at)?;
+        events.into_iter().for_each(|what| state.apply(&Event { at, what }).unwrap());
+        Ok::<_, String>(())
+    };
+    let at = state.last_at + Dur::secs(1);
+    let bob = signed(&folder, "bob.key", &yes(&state, "bob"));
+    said(&mut state, bob.clone(), at).unwrap();
+    assert!(said(&mut state, bob, at).unwrap_err().contains("was taken before"));
+
+    let missing = |state: &RunState, now: Timestamp| {
+        let gate = state.position(&StepId::new("approve.go")).unwrap();
+        let by = ["dba".to_owned(), "engineering-lead".to_owned()];
+        drctl::run::gate::approvals_lacking(state, &by, &state.steps[gate].approved_by, now)
+    };
+    assert_eq!(missing(&state, at), ["engineering-lead"]);
+    assert_eq!(
+        missing(&state, at + Dur::mins(11)),
+        ["dba", "engineering-lead"],
+        "a yes that expired is none"
+    );
+}
+
+#[test]
+fn an_audit_finds_words_that_nobody_signed() {
+    let folder = folder();
+    let run = waiting(&folder);
+    for key in ["bob.key", "eve.key"] {
+        assert_eq!(as_operator(&folder, key, &["approve", &run, "approve.go", "--sandbox"]).0, 0);
+    }
+    assert_eq!(as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]).0, 0);
+    let id = RunId::new(&run);
+    let records = store(&folder).read(&id).unwrap();
+    let audit = |change: &dyn Fn(&mut Event)| {
+        let mut written: Vec<Record> = Vec::new();
+        for record in &records {
+            let mut event: Event = serde_json::from_slice(&record.bytes).unwrap();
+            change(&mut event);
+            let last = written.last().map(|r| (r.seq, &r.hash));
+            let next = chain::link(&id, last, record.epoch, serde_json::to_vec(&event).unwrap());
+            written.push(next);
+        }
+        let last = written.last().unwrap();
+        let heads = vec![Head { run: id.clone(), seq: last.seq, hash: last.hash.clone() }];
+        verify::audit(&verify::Contents { events: written, heads, ledger: Vec::new() }).faults
+    };
+    assert_eq!(audit(&|_| ()), []);
+    // Whoever writes the whole chain anew has no key of theirs.
+    let as_approver = |event: &mut Event, change: &dyn Fn(&mut Person)| {
+        if let What::Approved { who, .. } = &mut event.what {
+            change(who);
+        }
+    };
+    let faults = audit(&|event| as_approver(event, &|who| who.who = "cy".to_owned()));
+    assert!(faults[0].why.contains("cy is written to have said so"), "{faults:?}");
+    let faults = audit(&|event| as_approver(event, &|who| *who = Person::claimed(&*who.who)));
+    assert!(faults[0].why.contains("it is not signed"), "{faults:?}");
+    let faults = audit(&|event| {
+        if let What::RunCreated(created) = &mut event.what {
+            created.runbook_digest = Digest::of(b"another");
+        }
+    });
+    assert!(faults[0].seq == 1 && faults[0].why.contains("it is for runbook"), "{faults:?}");
+}
+
+#[test]
+fn keys_are_encrypted_never_written_over_and_may_stay_in_an_agent() {
+    let folder = folder();
+    let pass = folder.path().join("pass");
+    std::fs::write(&pass, "correct horse\n").unwrap();
+    let pass = pass.to_str().unwrap();
+    let line = folder.ok(&["key", "new", "dot", "--passphrase-file", pass]);
+    assert!(line.contains("dot: {key: \"ssh-ed25519 "));
+    assert!(PrivateKey::read_openssh_file(&folder.path().join("dot.key")).unwrap().is_encrypted());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.path().join("dot.key")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let (code, _, err) = folder.run(&["key", "new", "dot", "--no-passphrase"]);
+    assert!(code == 2 && err.contains("never written over"), "{err}");
+    assert!(folder.ok(&["key", "show", "dot.key"]).contains("nobody under `operators:`"));
+    assert!(folder.ok(&["key", "show", "eve.key.pub"]).contains("eve: dba, engineering-lead"));
+
+    let start = ["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes"];
+    let (code, _, err) = as_operator(&folder, "dot.key", &start);
+    assert!(code == 2 && err.contains("DRCTL_KEY_PASSPHRASE_FILE"), "nobody can be asked: {err}");
+    let settings = folder.path().join("plans/drctl.yaml");
+    std::fs::write(&settings, std::fs::read_to_string(&settings).unwrap() + &line).unwrap();
+    let with_pass =
+        folder.command(&start).env("DRCTL_KEY", "dot.key").env("DRCTL_KEY_PASSPHRASE_FILE", pass).output();
+    assert_eq!(finish(with_pass.unwrap()).0, 4, "it waits for its approvals");
+
+    let run = waiting(&folder);
+    let socket = folder.path().join("agent");
+    let mut agent = Command::new("ssh-agent").args(["-D", "-a"]).arg(&socket).spawn().unwrap();
+    while !socket.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let added = Command::new("ssh-add")
+        .arg(folder.path().join("eve.key"))
+        .env("SSH_AUTH_SOCK", &socket)
+        .output()
+        .unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    std::fs::rename(folder.path().join("eve.key"), folder.path().join("away")).unwrap();
+    let by_agent = |socket: &Path| {
+        let mut command = folder.command(&["approve", &run, "approve.go", "--sandbox"]);
+        command.env("DRCTL_KEY", "eve.key.pub").env("SSH_AUTH_SOCK", socket);
+        finish(command.env("PATH", std::env::var("PATH").unwrap()).output().unwrap())
+    };
+    let (code, _, err) = by_agent(Path::new("/nowhere"));
+    assert!(code == 2 && err.contains("ssh-keygen did not sign"), "{err}");
+    assert_eq!(by_agent(&socket).0, 0);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
+
+#[test]
+fn one_key_is_one_person_and_a_wrong_one_is_named() {
+    let folder = folder();
+    let settings = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let eve = text.lines().find(|l| l.trim_start().starts_with("eve:")).unwrap();
+    std::fs::write(&settings, format!("{text}{}\n", eve.replace("eve:", "evelyn:"))).unwrap();
+    let (code, _, err) = folder.run(&["status"]);
+    assert!(code == 2 && err.contains("operators.evelyn and operators.eve have one key"), "{err}");
+    std::fs::write(&settings, format!("{text}  zoe: {{key: \"ssh-rsa AAAA\"}}\n")).unwrap();
+    let (code, _, err) = folder.run(&["status"]);
+    assert!(code == 2 && err.contains("operators.zoe.key"), "{err}");
+}
+
+#[test]
+fn a_gate_that_nobody_can_open_is_an_error_of_the_plan() {
+    let folder = folder();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    let check = |by: &str| {
+        std::fs::write(&plan, text.replace("[dba, engineering-lead]", by)).unwrap();
+        folder.run(&["check", "plans/truststream.yaml"])
+    };
+    let (code, out, err) = check("[dba, cto]");
+    assert!(code == 2 && (out + &err).contains("asks for cto, and nobody is left to say that yes"));
+    let (code, out, err) = check("[engineering-lead, engineering-lead]");
+    assert!(code == 2 && (out + &err).contains("asks for engineering-lead, and nobody is left"));
+    assert_eq!(check("[dba, dba]").0, 0, "bob and eve");
+    std::fs::remove_file(folder.path().join("plans/drctl.yaml")).unwrap();
+    let (_, out, err) = check("[dba, cto]");
+    assert!((out + &err).contains("drctl.yaml has no operators"));
+}
