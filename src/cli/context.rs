@@ -189,7 +189,7 @@ impl Context {
         }
         if self.signer.get().is_none() {
             // Whoever came first unlocked the same key.
-            drop(self.signer.set(Signer::load(self)?));
+            drop(self.signer.set(Signer::load(&self.settings, &self.authority())?));
         }
         Ok(self.signer.get())
     }
@@ -205,7 +205,7 @@ impl Context {
         until: Timestamp,
     ) -> Result<Person, CliError> {
         if self.signer.get().is_none() {
-            drop(self.signer.set(Signer::load(self)?));
+            drop(self.signer.set(Signer::load(&self.settings, &state.created.authority)?));
         }
         let signer = self.signer.get().ok_or_else(|| CliError::usage("there is no key"))?;
         let world = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
@@ -215,6 +215,9 @@ impl Context {
 
     /// Who is at the keyboard. Only claimed, where it is not signed.
     pub fn person(&self) -> Person {
+        if let Some(signer) = self.signer.get() {
+            return Person::claimed(signer.name.clone());
+        }
         let os = environment::os_identity();
         Person::claimed(
             self.settings.operator.as_ref().map_or_else(|| os.clone(), |name| format!("{name} ({os})")),

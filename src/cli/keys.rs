@@ -6,12 +6,17 @@ use std::process::{Command, Stdio};
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 
-use super::context::Context;
 use super::environment;
 use super::error::CliError;
+use crate::model::action::{Action, Gate};
+use crate::model::authority::Authority;
+use crate::model::event::RunCreated;
+use crate::model::ids::StepId;
+use crate::model::runbook::Runbook;
 use crate::model::statement::{NAMESPACE, Statement};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
+use crate::plan::Settings;
 use crate::world::World;
 
 /// How long a statement is good unless somebody says otherwise: long enough for the run's owner to be started again.
@@ -37,11 +42,10 @@ impl Signer {
     ///
     /// # Errors
     /// If there is none, it cannot be used, or it is no operator's.
-    pub fn load(context: &Context) -> Result<Self, CliError> {
-        let settings = &context.settings;
+    pub fn load(settings: &Settings, authority: &Authority) -> Result<Self, CliError> {
         let Some(key) = &settings.key else {
             return Err(CliError::usage_fix(
-                "drctl.yaml names operators, so this has to be signed, and there is no key to sign with",
+                "there are operators, so this has to be signed, and there is no key to sign with",
                 "set DRCTL_KEY to the file of your private key, or to that of the public one if ssh-agent has it; drctl key new makes one",
             ));
         };
@@ -55,9 +59,12 @@ impl Signer {
             (How::File(Box::new(private)), public)
         };
         let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == public.key_data());
-        let Some((name, _)) = settings.authority.operators.iter().find(|(_, o)| is(&o.key)) else {
+        let Some((name, _)) = authority.operators.iter().find(|(_, o)| is(&o.key)) else {
             return Err(CliError::usage_fix(
-                format!("{} is the key of nobody under `operators:` in drctl.yaml", path.display()),
+                format!(
+                    "{} is the key of nobody under `operators:` in drctl.yaml, as it is or was",
+                    path.display()
+                ),
                 format!("add it there: key: \"{}\"", public.to_openssh().unwrap_or_default()),
             ));
         };
@@ -99,6 +106,36 @@ impl Signer {
     }
 }
 
+/// A gate that nobody but the requester could open is found out before anything was fenced behind it.
+///
+/// # Errors
+/// If there is one.
+pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(), CliError> {
+    let authority = &created.authority;
+    let others: Vec<&str> =
+        authority.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
+    let runbook: Runbook =
+        serde_json::from_str(&created.runbook).map_err(|e| CliError::usage(e.to_string()))?;
+    let refused = |gate: &StepId, whose: &str| CliError {
+        code: "refused",
+        message: format!(
+            "{gate} waits for {whose}, and nobody but {requester} could say that: the requester never approves"
+        ),
+        hint: Some(
+            "let somebody else ask for the run, or add an operator with that role to drctl.yaml".to_owned(),
+        ),
+        exit: super::exit::REFUSED,
+    };
+    for step in &runbook.steps {
+        let Action::Gate(Gate::Approval { by, .. }) = &step.action else { continue };
+        let lacking = authority.lacking(by, &others);
+        if !lacking.is_empty() || others.is_empty() {
+            return Err(refused(&step.id, if lacking.is_empty() { "somebody" } else { lacking[0] }));
+        }
+    }
+    Ok(())
+}
+
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     CliError::usage_fix(
         format!("{} cannot be used as a key: {why}", path.display()),
@@ -111,6 +148,13 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
 /// # Errors
 /// If it cannot be read.
 pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, CliError> {
+    let open = |m: std::fs::Metadata| std::os::unix::fs::PermissionsExt::mode(&m.permissions()) & 0o077 != 0;
+    if std::fs::metadata(path).is_ok_and(open) {
+        return Err(CliError::usage_fix(
+            format!("others may read {}: what it signs is not known to be yours", path.display()),
+            format!("chmod 600 {}, and a new key if somebody did", path.display()),
+        ));
+    }
     let key = PrivateKey::read_openssh_file(path).map_err(|e| unusable(path, &e))?;
     if !key.is_encrypted() {
         return Ok(key);

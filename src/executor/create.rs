@@ -7,6 +7,7 @@ use crate::model::ids::{ComponentName, RunId};
 use crate::model::runbook::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
+use crate::policy::signed;
 use crate::run::RunState;
 use crate::world::JUMP;
 
@@ -133,6 +134,7 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
 /// If it cannot be read whole, or by this version.
 pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<Owned, DriveError> {
     let opened = session.journal.open(run)?;
+    vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let set_back = go_on_from(session, state.last_at);
     let at = session.world.now();
@@ -148,6 +150,17 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
         session.view.event(event, &state);
     }
     Ok(Owned { run: run.clone(), epoch: opened.epoch, seq, state })
+}
+
+/// Whether everybody who is written to have said something to the run did: nobody goes on with it otherwise.
+///
+/// # Errors
+/// The first event of whom somebody did not.
+pub fn vouched_for(run: &RunId, records: &[Record]) -> Result<(), DriveError> {
+    match signed::first_unsound(&decode(run, records)?) {
+        None => Ok(()),
+        Some((seq, why)) => Err(DriveError::Store(StoreError::Corrupt { run: run.to_string(), seq, why })),
+    }
 }
 
 /// Reads a run's events.

@@ -104,5 +104,5 @@ fn meaningless(records: &[Record]) -> Option<(u64, String)> {
         }
     }
     let illegal = RunState::fold(&events).err().map(|(i, illegal)| (i as u64 + 1, illegal.to_string()));
-    illegal.or_else(|| signed::first_unsound(&events))
+    [illegal, signed::first_unsound(&events)].into_iter().flatten().min_by_key(|(seq, _)| *seq)
 }

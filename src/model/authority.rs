@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh_key::{Algorithm, PublicKey};
 
+use super::ids::Digest;
+
 /// A person who may ask for runs and answer their questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +50,11 @@ impl Authority {
             seen.push((key, name));
         }
         Ok(Self { operators })
+    }
+
+    /// Digest of names, keys and roles.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Whether nobody was named: words are only claimed then.

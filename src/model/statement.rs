@@ -29,6 +29,10 @@ pub struct Statement {
     pub plan: PlanName,
     /// The site that it is recovered to.
     pub to: String,
+    /// `live` or `sandbox`: a rehearsal's words are good for no more than that.
+    pub world: String,
+    /// Digest of the operators that the run began with: with others put in their place it is not what was said yes to.
+    pub operators: Digest,
     /// The operator.
     pub by: String,
     /// When it was said, by the clock of the machine that it was said on.
@@ -57,6 +61,8 @@ impl Statement {
             runbook: created.runbook_digest.clone(),
             plan: created.plan.clone(),
             to: to.to_owned(),
+            world: created.world.id().to_owned(),
+            operators: created.authority.digest(),
             by: String::new(),
             at: Timestamp::from_millis(0),
             until: Timestamp::from_millis(0),

@@ -238,6 +238,10 @@ impl Settings {
                     .fix("correct the file, the DRCTL_* variable or the flag"),
             ]
         };
+        // Whoever starts a process does not thereby say who may approve what it does.
+        if let Some(name) = variables.keys().find(|name| name.starts_with("DRCTL_OPERATORS")) {
+            return Err(bad(format!("{name} is set, and operators are read from the file only")));
+        }
         let variables = variables.into_iter().collect();
         builder = builder.add_source(
             config::Environment::with_prefix("DRCTL")

@@ -5,10 +5,14 @@ use thiserror::Error;
 
 use crate::model::authority::Authority;
 use crate::model::event::{Event, RunCreated, Signal, What};
+use crate::model::ids::StepId;
 use crate::model::runbook::Runbook;
 use crate::model::statement::{NAMESPACE, Statement};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+
+/// What calls a live drill off that fails its users.
+pub const ABORTS: &str = "the drill's abort condition";
 
 /// Why a person's words are not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -82,6 +86,13 @@ pub fn check(
     if statement.to != to {
         return other("site", &statement.to, to);
     }
+    if statement.world != created.world.id() {
+        return other("world", &statement.world, created.world.id());
+    }
+    let operators = created.authority.digest();
+    if statement.operators != operators {
+        return other("operators", statement.operators.short(), operators.short());
+    }
     if !same(statement.signal.as_ref(), signal) {
         return other("this:", &words(statement.signal.as_ref()), &words(signal));
     }
@@ -134,11 +145,6 @@ fn words(signal: Option<&Signal>) -> String {
     }
 }
 
-/// Whether somebody has to sign for it. Stopping, and going on with what was approved, are everybody's.
-pub const fn needs_signature(signal: &Signal) -> bool {
-    !matches!(signal, Signal::Pause | Signal::Resume)
-}
-
 /// The first event of a run that was written for a person whose words it does not have.
 pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
     let What::RunCreated(created) = &events.first()?.what else { return None };
@@ -168,7 +174,17 @@ fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Opti
             Some((who, Some(Signal::Skip { step: step.clone(), reason: reason.clone() })))
         }
         What::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
-        // A run that takes this one's place says so with the signature of its own request.
+        What::DebtSettled { component: _, why, who: Some(who) } => {
+            let step = Statement::of(who).and_then(|s| match s.signal {
+                Some(Signal::Skip { step, .. }) => Some(step),
+                _ => None,
+            });
+            let step = step.unwrap_or_else(|| StepId::new("a fence"));
+            Some((who, Some(Signal::Skip { step, reason: why.clone() })))
+        }
+        // A drill that is cut short by its own condition has nobody's word. Nor is the word here of whoever asked for a run that
+        // takes this one's place: it is in that run.
+        What::CancelRequested { who, displaced_by: None, .. } if who.who == ABORTS => None,
         What::CancelRequested { who, reason, displaced_by: None } => {
             Some((who, Some(Signal::Cancel { reason: reason.clone(), displaced_by: None })))
         }

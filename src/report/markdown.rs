@@ -78,7 +78,7 @@ Removed: `{{ x.destroyed.folder }}`{% if x.destroyed.files %}, {{ x.destroyed.fi
 ## Waivers and approvals
 {% for w in r.waivers %}
 - `{{ w.rule }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
-- `{{ a.step }}` approved by {{ a.who.who }} (unsigned){% endfor %}{% if not r.waivers and not r.approvals %}
+- `{{ a.step }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% if not r.waivers and not r.approvals %}
 None.{% endif %}
 
 ## Steps

@@ -3,11 +3,12 @@
 use thiserror::Error;
 
 use super::decide::LATE;
+use super::gate;
 use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
-use crate::model::ids::StepId;
+use crate::model::ids::{Digest, StepId};
 use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
 use crate::model::statement::Statement;
@@ -39,6 +40,9 @@ pub enum Illegal {
     /// Time ran backwards.
     #[error("an event of {0} cannot follow one of {1}")]
     Backwards(Timestamp, Timestamp),
+    /// An approval gate that is passed without its approvals, or an approval that counts for none.
+    #[error("`{0}` is not approved so: {1}")]
+    Unapproved(StepId, String),
     /// The runbook in the journal cannot be read.
     #[error("the runbook of the run cannot be read: {0}")]
     Runbook(String),
@@ -67,6 +71,11 @@ impl RunState {
     /// If it is not `run_created`, or its runbook cannot be read.
     pub fn begin(first: &Event) -> Result<Self, Illegal> {
         let What::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
+        if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
+            return Err(Illegal::Runbook(
+                "its digest is another: it was changed after it was approved".to_owned(),
+            ));
+        }
         let runbook = serde_json::from_str(&created.runbook).map_err(|e| Illegal::Runbook(e.to_string()))?;
         Ok(Self::new((**created).clone(), runbook, first.at))
     }
@@ -80,6 +89,9 @@ impl RunState {
             return Err(Illegal::Backwards(event.at, self.last_at));
         }
         let at = event.at;
+        if let Some((step, why)) = gate::unapproved(self, &event.what, at) {
+            return Err(Illegal::Unapproved(step, why));
+        }
         match &event.what {
             What::RunCreated(_) => return Err(Illegal::Beginning),
             What::EpochTaken { epoch, owner } => {
@@ -288,6 +300,8 @@ impl RunState {
             }
             What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
             What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
+            // After a no the question is a new one: what was said before it is no answer to that.
+            What::Rejected { .. } => self.steps[position].approved_by.clear(),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => {}
         }

@@ -6,6 +6,7 @@ use crate::model::event::{Outcome, What, WorldKind};
 use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use crate::policy::signed::ABORTS;
 
 /// Why the way back of a live drill begins before its time was over.
 const CALLED_OFF: &str = "called off:";
@@ -48,7 +49,7 @@ pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
 
 /// The event that takes a live drill back.
 pub fn call_off(why: &str) -> What {
-    let who = Person::claimed("the drill's abort condition".to_owned());
+    let who = Person::claimed(ABORTS);
     What::CancelRequested { who, reason: why.to_owned(), displaced_by: None }
 }
 

@@ -210,6 +210,35 @@ pub fn approvals_lacking(state: &RunState, by: &[String], said: &[Person], now: 
     authority.lacking(by, &people).into_iter().map(str::to_owned).collect()
 }
 
+/// Why an event about an approval cannot be, whoever wrote it: what a process would not have done is not believed of a journal.
+pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepId, String)> {
+    let gate = |step: &StepId| {
+        let i = state.position(step)?;
+        match &state.step(i).action {
+            Action::Gate(Gate::Approval { by, .. }) => Some((i, by)),
+            _ => None,
+        }
+    };
+    match what {
+        What::StepFinished { step, .. } => {
+            let (i, by) = gate(step)?;
+            let lacking = approvals_lacking(state, by, &state.steps[i].approved_by, at);
+            (!lacking.is_empty())
+                .then(|| (step.clone(), format!("the yes of {} is missing", lacking.join(" and "))))
+        }
+        What::StepSkipped { step, .. } => {
+            gate(step).map(|_| (step.clone(), "an approval is never left out".to_owned()))
+        }
+        What::Approved { step, who } if who.is(&state.created.requester) => {
+            Some((step.clone(), "the requester of a run never approves it".to_owned()))
+        }
+        What::Approved { step, who } => Statement::of(who)
+            .filter(|s| state.said.contains(&s.nonce))
+            .map(|_| (step.clone(), "this statement was taken before: each is good once".to_owned())),
+        _ => None,
+    }
+}
+
 /// Whether a blocked gate would only say again what it said.
 pub fn same_block(status: &Status, what: &What) -> bool {
     match (status, what) {

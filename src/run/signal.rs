@@ -11,15 +11,37 @@ use crate::policy::signed;
 
 /// The events that a signal becomes.
 pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<What> {
+    // A name that nobody vouches for bears no signature, and nothing that a terminal would take for more than a name.
+    let who = if vouches(state, &signal) { who } else { Person::claimed(printable(&who.who)) };
     match vouched(state, &signal, &who, now).and_then(|()| accept(state, &signal, &who, now)) {
         Ok(events) => events,
         Err(reason) => vec![What::SignalRefused { signal, who, reason }],
     }
 }
 
+/// Whether an operator has to sign for it. Stopping is everybody's, and so is going on, unless that asks a question again to which
+/// somebody said no, or nobody yes.
+pub fn vouches(state: &RunState, signal: &Signal) -> bool {
+    let asked_again = || {
+        state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
+            matches!(step.action, Action::Gate(Gate::Approval { .. })) && at.work.status == Status::Failed
+        })
+    };
+    let free = match signal {
+        Signal::Pause => true,
+        Signal::Resume => !asked_again(),
+        _ => false,
+    };
+    !state.created.authority.is_empty() && !free
+}
+
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Where a run has operators, what changes its course is signed by one of them, about this run, and is taken once.
 fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<(), String> {
-    if state.created.authority.is_empty() || !signed::needs_signature(signal) {
+    if !vouches(state, signal) {
         return Ok(());
     }
     let statement = signed::check(&state.created, state.runbook.to.as_str(), who, Some(signal), now)

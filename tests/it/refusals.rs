@@ -445,6 +445,37 @@ fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
     assert!(facts.contains("nobody can waive other-source"), "{facts}");
 }
 
+/// The run that broke off gave the source another name: the replica follows that one still, and no other of that name.
+#[test]
+fn a_replica_of_a_source_that_an_unfinished_run_renamed_follows_it() {
+    let mut case = case(PLAN);
+    case.request.from = Some(site("west"));
+    case.see("east", server(Some("db-west-set-aside-1f")));
+    case.group("east", 2);
+    let west = database(&case.plan, "west");
+    let other_id = DatabaseRef { id: "db-east".to_owned(), ..west.clone() };
+    let other_db = DatabaseRef { component: ComponentName::new("orders"), ..west.clone() };
+    let mut refused = |db: &DatabaseRef, to: &str| {
+        case.continues = Some(Continued {
+            run: RunId::new("before"),
+            events: 1,
+            intent: Intent::Switchover,
+            asked: Vec::new(),
+            from: Some(site("west")),
+            holders: Vec::new(),
+            fences: Vec::new(),
+            putting: None,
+            copies: Vec::new(),
+            aside: vec![(db.clone(), to.to_owned())],
+        });
+        case.refused(Rule::OtherSource).is_some()
+    };
+    assert!(!refused(&west, "db-west-set-aside-1f"));
+    assert!(refused(&west, "db-west-set-aside-2e"), "it was given another name");
+    assert!(refused(&other_id, "db-west-set-aside-1f"), "another server was given that name");
+    assert!(refused(&other_db, "db-west-set-aside-1f"), "another database's server was");
+}
+
 /// How far it is behind the one that it follows says nothing of what it lacks of the one that served.
 #[test]
 fn what_a_replica_of_another_source_lacks_is_not_known() {

@@ -6,17 +6,19 @@ use drctl::model::action::FenceMethod;
 use drctl::model::event::{Direction, Event, What};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::measure::{Basis, Figure};
 use drctl::model::runbook::Intent;
-use drctl::model::state::{FenceState, State};
+use drctl::model::state::{DatabaseState, FenceState, State};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
 use drctl::run::decide::{self, Effect};
+use drctl::run::exposure;
 use drctl::run::judge::{Ruling, Sight, judge};
 
 use crate::cli::Folder;
 use crate::resume::events;
-use crate::rig::{BEGAN, Rig, plan, run_id};
+use crate::rig::{BEGAN, Rehearsed, Rig, plan, run_id};
 
 const PLAN: &str = r#"plan: orders
 objectives: {rto: 5m, rpo: 1m}
@@ -211,21 +213,52 @@ fn accepted() -> Waiver {
     }
 }
 
-/// A step that waits for others to be taken back first has its time from its turn on: a fence is lifted however long they took.
-#[test]
-fn a_fence_has_its_time_when_its_turn_comes() {
-    let component = ComponentName::new("db");
+fn quarter_of_an_hour_back() -> Rehearsed {
     let mut rig = Rig::new(plan(PLAN), "calm", 1);
     rig.intent = Intent::Restore;
     rig.restore = Some(Wanted {
-        component,
+        component: ComponentName::new("db"),
         to_time: BEGAN - Dur::mins(15),
         timeline: None,
         snapshot: None,
         rates: None,
     });
     rig.waivers = vec![accepted()];
-    let done = rig.rehearse().unwrap();
+    rig.rehearse().unwrap()
+}
+
+/// A log that could be read in part only counts none of what it does not have: then the time of the fence is the bound.
+#[test]
+fn only_an_exact_count_of_what_is_lost_is_measured() {
+    let mut state = quarter_of_an_hour_back().ended.state;
+    let (name, now) = (ComponentName::new("db"), state.last_at);
+    let mut told = |counted: &str, changed: u64, jumped: bool| {
+        state.clock_jumped = jumped;
+        for fact in state.steps.iter_mut().flat_map(|s| &mut s.facts) {
+            if let Fact::Restore { found, .. } = fact
+                && let Some(loss) = &mut found.loss
+            {
+                (loss.basis, loss.transactions) = (counted.to_owned(), changed);
+            }
+        }
+        exposure::measure(&state, &name, &DatabaseState::default(), now).figure
+    };
+    assert_eq!(told("exactly", 0, false), Figure::new(Dur::ZERO, Basis::Measured));
+    let exact = told("exactly", 9000, false);
+    assert!(exact.basis == Basis::Measured && exact.value_ms > Some(Dur::mins(15)), "{exact}");
+    for (counted, changed, jumped) in
+        [("at_least", 0, false), ("at_most", 0, false), ("at_most", 9000, false), ("exactly", 9000, true)]
+    {
+        let bound = told(counted, changed, jumped);
+        assert!(bound.basis != Basis::Measured, "{counted} {changed}: {bound}");
+        assert!(bound.value_ms.is_none_or(|v| Some(v) >= exact.value_ms), "{counted} {changed}: {bound}");
+    }
+}
+
+/// A step that waits for others to be taken back first has its time from its turn on: a fence is lifted however long they took.
+#[test]
+fn a_fence_has_its_time_when_its_turn_comes() {
+    let done = quarter_of_an_hour_back();
     let fence =
         |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fence.db.sql");
     let n = events(&done).iter().position(fence).unwrap() + 1;

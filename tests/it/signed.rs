@@ -8,7 +8,7 @@ use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::sqlite::{Durability, SqliteJournal};
 use drctl::journal::verify::{self, Head};
-use drctl::model::event::{Event, Signal, What};
+use drctl::model::event::{End, Event, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::statement::{NAMESPACE, Statement};
 use drctl::model::time::{Dur, Timestamp};
@@ -269,7 +269,100 @@ fn an_audit_finds_words_that_nobody_signed() {
             created.runbook_digest = Digest::of(b"another");
         }
     });
-    assert!(faults[0].seq == 1 && faults[0].why.contains("it is for runbook"), "{faults:?}");
+    assert!(faults[0].seq == 1 && faults[0].why.contains("changed after it was approved"), "{faults:?}");
+    // Nor can other operators be put in their place, or a rehearsal's words be made those of a live run.
+    let faults = audit(&|event| {
+        if let What::RunCreated(created) = &mut event.what {
+            let mine = created.authority.operators["cy"].key.clone();
+            created.authority.operators.get_mut("eve").unwrap().key = mine;
+            created.authority.operators.remove("cy");
+        }
+    });
+    assert!(faults[0].seq == 1 && faults[0].why.contains("it is for operators"), "{faults:?}");
+    let faults = audit(&|event| {
+        if let What::RunCreated(created) = &mut event.what {
+            created.world = WorldKind::Live;
+        }
+    });
+    assert!(faults[0].why.contains("it is for world sandbox, not for live"), "{faults:?}");
+}
+
+/// A process that reads a journal believes of a gate what its approvals say, and not that it was passed.
+#[test]
+fn a_gate_that_was_passed_by_hand_is_not_believed() {
+    let folder = folder();
+    let state = state_of(&folder, &waiting(&folder));
+    let step = || StepId::new("approve.go");
+    let refused = |state: &RunState, what: What| {
+        state.clone().apply(&Event { at: state.last_at, what }).unwrap_err().to_string()
+    };
+    let passed = What::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
+    assert!(refused(&state, passed.clone()).contains("the yes of dba and engineering-lead is missing"));
+    let skipped = What::StepSkipped { step: step(), reason: "hurry".to_owned(), who: None };
+    assert!(refused(&state, skipped).contains("never left out"));
+    let approved = |who| What::Approved { step: step(), who };
+    let ann = signed(&folder, "ann.key", &yes(&state, "ann"));
+    assert!(refused(&state, approved(ann)).contains("the requester of a run never approves it"));
+    let mut one = state.clone();
+    let bob = signed(&folder, "bob.key", &yes(&state, "bob"));
+    one.apply(&Event { at: state.last_at, what: approved(bob.clone()) }).unwrap();
+    assert!(refused(&one, approved(bob)).contains("was taken before"));
+    assert!(refused(&one, passed).contains("the yes of engineering-lead is missing"));
+}
+
+/// Signatures are looked at before anybody goes on with a run, and before one is read from a file.
+#[test]
+fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let mut records = store(&folder).read(&RunId::new(&run)).unwrap();
+    let last = records.last().unwrap().clone();
+    let at = serde_json::from_slice::<Event>(&last.bytes).unwrap().at;
+    let forged = Person { signature: Some("x".to_owned()), claimed: false, ..Person::claimed("bob") };
+    let what = What::Approved { step: StepId::new("approve.go"), who: forged };
+    let bytes = serde_json::to_vec(&Event { at, what }).unwrap();
+    records.push(chain::link(&last.run, Some((last.seq, &last.hash)), last.epoch, bytes));
+    let refused = create::vouched_for(&last.run, &records).unwrap_err().to_string();
+    assert!(refused.contains("bob is written to have said so: it is not signed"), "{refused}");
+
+    // The operators that a run brings along are those of drctl.yaml, or it is not gone on with.
+    let settings = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("roles: [dba]", "roles: [dba, cto]")).unwrap();
+    let (code, _, err) = as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]);
+    assert!(code == 3 && err.contains("was begun with other operators"), "{err}");
+    std::fs::write(&settings, text).unwrap();
+    let sly = [("DRCTL_KEY", "ann.key"), ("DRCTL_OPERATORS__BOB__KEY", "ssh-ed25519 AAAA")];
+    let (code, _, err) = finish(folder.command(&["status"]).envs(sly).output().unwrap());
+    assert!(code == 2 && err.contains("operators are read from the file only"), "{err}");
+}
+
+#[test]
+fn a_no_ends_every_yes_before_it_and_is_not_lifted_by_anybody() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let said = |key: &str, args: &[&str]| as_operator(&folder, key, &[args, &["--sandbox"]].concat());
+    assert_eq!(said("bob.key", &["approve", &run, "approve.go"]).0, 0);
+    assert_eq!(said("eve.key", &["reject", &run, "approve.go", "--reason", "not now"]).0, 0);
+    assert_ne!(said("ann.key", &["runs", "resume", &run]).0, 0);
+    let failed = state_of(&folder, &run);
+    let gate = failed.position(&StepId::new("approve.go")).unwrap();
+    assert_eq!((failed.work(gate).status.word(), failed.steps[gate].approved_by.len()), ("failed", 0));
+    let (code, _, err) = folder.run(&["runs", "resume", &run, "--sandbox"]);
+    assert!(code == 2 && err.contains("no key to sign with"), "{code} {err}");
+}
+
+#[test]
+fn who_alone_could_approve_does_not_ask() {
+    let folder = folder();
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1", "--yes"];
+    let (code, out, err) = as_operator(&folder, "eve.key", &start);
+    assert_eq!(code, 3, "{out}\n{err}");
+    assert!(
+        err.contains("approve.go waits for engineering-lead, and nobody but eve could say that"),
+        "{err}"
+    );
+    assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs yet"), "nothing was fenced");
 }
 
 #[test]

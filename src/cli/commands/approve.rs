@@ -12,6 +12,9 @@ use crate::model::event::Signal;
 use crate::model::ids::{RunId, StepId};
 use crate::model::time::Dur;
 
+/// How long a signed yes may wait at most: what it was said to changes meanwhile.
+const LONGEST: Dur = Dur::mins(24 * 60);
+
 /// Says yes. The yes binds to the digest of the runbook that the run executes.
 pub fn approve(
     global: &Global,
@@ -21,6 +24,12 @@ pub fn approve(
     good_for: Option<&str>,
 ) -> Result<u8, CliError> {
     let good_for = good_for.map(Dur::parse).transpose().map_err(CliError::usage)?.unwrap_or(keys::GOOD_FOR);
+    if good_for > LONGEST {
+        return Err(CliError::usage_fix(
+            format!("a yes is good for {LONGEST} at most"),
+            "say it when it is needed",
+        ));
+    }
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = RunId::new(run);

@@ -16,6 +16,15 @@ use crate::cli::{environment, exit, keys};
 pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, CliError> {
     match &args.command {
         KeyCommand::New { name, out, passphrase_file, no_passphrase } => {
+            if name.is_empty()
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                || name.starts_with('.')
+            {
+                return Err(CliError::usage_fix(
+                    "a name has letters, digits, `-`, `_` and `.`",
+                    "drctl key new alice",
+                ));
+            }
             let out = out.clone().unwrap_or_else(|| format!("{name}.key").into());
             let passphrase = match (no_passphrase, passphrase_file) {
                 (true, _) => None,
@@ -55,8 +64,9 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
     };
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
     let beside = out.with_file_name(format!("{}.pub", out.file_name().unwrap_or_default().to_string_lossy()));
-    write_new(out, &text, 0o600)?;
+    // The public half first: with that in the way no private one is left that nobody knows of.
     write_new(&beside, &format!("{line}\n"), 0o644)?;
+    write_new(out, &text, 0o600).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
     if printer.format == Format::Human {
         printer.note(&format!("{} (keep it), {} (give it away)", out.display(), beside.display()));

@@ -23,10 +23,10 @@ use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::signed;
 use crate::probe::Recorder;
 use crate::report::summary;
 use crate::run::RunState;
+use crate::run::signal::vouches;
 use crate::world::World;
 
 /// Lists, shows and steers runs.
@@ -239,9 +239,9 @@ fn post(
 ) -> Result<bool, CliError> {
     let state = read(store, run)?;
     let now = World::live().map_or(state.last_at, |w| w.now()).max(state.last_at);
-    let who = match state.created.authority.is_empty() || !signed::needs_signature(&signal) {
-        true => context.person(),
-        false => context.signed_signal(&state, &signal, now + good_for)?,
+    let who = match vouches(&state, &signal) {
+        true => context.signed_signal(&state, &signal, now + good_for)?,
+        false => context.person(),
     };
     // The owner decides; but what it would refuse now is better said now.
     let refusal = crate::run::signal::take(&state, signal.clone(), who.clone(), now).into_iter().find_map(
@@ -313,6 +313,23 @@ pub fn call_off(
     go_on(context, printer, store, run, &lock)
 }
 
+/// A run brings its operators along, and a file or a store can bring any: those of drctl.yaml decide whether they count.
+fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
+    let (now, then) = (context.authority(), &state.created.authority);
+    if state.finished() || now == *then || (now.is_empty() && state.created.world != WorldKind::Live) {
+        return Ok(());
+    }
+    Err(CliError {
+        code: "operators",
+        message: format!("run {} was begun with other operators than drctl.yaml has", state.created.run),
+        hint: Some(
+            "put those back that it began with, or start the recovery anew: that takes the place of this run, and asks for approvals anew"
+                .to_owned(),
+        ),
+        exit: exit::REFUSED,
+    })
+}
+
 fn resume(
     context: &Context,
     printer: &Printer,
@@ -338,6 +355,7 @@ fn resume(
         return Err(StoreError::Owned(run.clone()).into());
     }
     super::guards::still_ours(context, store, &state)?;
+    same_operators(context, &state)?;
     for waiver in context.waivers(waive)? {
         post(context, store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
@@ -519,6 +537,7 @@ pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId
         return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
     }
     let state = create::replay(&run, records)?;
+    create::vouched_for(&run, records)?;
     let claims = if state.finished() { Vec::new() } else { create::claims(&state.created) };
     store.import(&run, records, &claims)?;
     Ok(run)
