@@ -307,32 +307,33 @@ def of_a_site(server: Server) -> None:
     """2xx and 3xx pass, and with a search string also its being within the first 5,120 bytes; two seconds are too long"""
     name = f"site-{RUN}.example"
     base = {"FullyQualifiedDomainName": name, "ResourcePath": "/health", "RequestInterval": 10, "FailureThreshold": 1}
-    with server.settings(health_second_ms=FAST), served(server, name, PUBLIC) as site:
-        plain = made(server, Type="HTTP", **base)
-        text = made(server, Type="HTTP_STR_MATCH", SearchString="is well", **base)
-        by_address = made(server, Type="HTTP", **{**base, "IPAddress": PUBLIC, "Port": 8080})
-        for each in (plain, text, by_address):
-            becomes(server, each, True, "healthy")
-        wanted = {("/health", name), ("/health", f"{name}:8080")}
-        equal({(path, host) for path, host, _ in site.asked}, wanted, "paths and hosts")
-        assert all("Route53-Health-Check" in agent for *_, agent in site.asked), "user agent"
-        site.body = b"x" * 5115 + b"is well"
-        becomes(server, text, False, "unhealthy with the string too far behind")
-        becomes(server, plain, True, "healthy without a string")
-        site.status, site.body = 302, b"is well"
-        becomes(server, text, True, "healthy with 302")
-        site.status = 500
-        for each in (plain, text, by_address):
-            becomes(server, each, False, "unhealthy with 500")
-        says(server, plain, "Failure: HTTP Status Code 500, Internal Server Error")
-        site.status, site.delay = 200, 2.4
-        time.sleep(0.5)
-        becomes(server, plain, False, "unhealthy when slow", 8)
-        eventually(lambda: all("timed out" in s for s in said(server, plain)), "every checker says that it timed out")
-        site.delay = 0
-        becomes(server, plain, True, "healthy when quick", 8)
-    becomes(server, plain, False, "unhealthy without a name")
-    assert any("DNS resolution failed" in s for s in said(server, plain)), said(server, plain)
+    with server.settings(health_second_ms=FAST):
+        with served(server, name, PUBLIC) as site:
+            plain = made(server, Type="HTTP", **base)
+            text = made(server, Type="HTTP_STR_MATCH", SearchString="is well", **base)
+            by_address = made(server, Type="HTTP", **{**base, "IPAddress": PUBLIC, "Port": 8080})
+            for each in (plain, text, by_address):
+                becomes(server, each, True, "healthy")
+            wanted = {("/health", name), ("/health", f"{name}:8080")}
+            equal({(path, host) for path, host, _ in site.asked}, wanted, "paths and hosts")
+            assert all("Route53-Health-Check" in agent for *_, agent in site.asked), "user agent"
+            site.body = b"x" * 5115 + b"is well"
+            becomes(server, text, False, "unhealthy with the string too far behind")
+            becomes(server, plain, True, "healthy without a string")
+            site.status, site.body = 302, b"is well"
+            becomes(server, text, True, "healthy with 302")
+            site.status = 500
+            for each in (plain, text, by_address):
+                becomes(server, each, False, "unhealthy with 500")
+            says(server, plain, "Failure: HTTP Status Code 500, Internal Server Error")
+            site.status, site.delay = 200, 2.4
+            time.sleep(0.5)
+            becomes(server, plain, False, "unhealthy when slow", 8)
+            eventually(lambda: all("timed out" in s for s in said(server, plain)), "every checker says that it timed out")
+            site.delay = 0
+            becomes(server, plain, True, "healthy when quick", 8)
+        becomes(server, plain, False, "unhealthy without a name")
+        assert any("DNS resolution failed" in s for s in said(server, plain)), said(server, plain)
 
 
 @check
