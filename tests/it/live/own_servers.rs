@@ -152,13 +152,14 @@ fn a_server_that_is_fenced_first_loses_no_row() {
         "{report:#}"
     );
     assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
-    // The look at a fence takes seconds: no row was acknowledged after what is called the last instant.
+    // The look at a fence takes seconds: no row was acknowledged after what is called the last instant. Beside other tests the client may
+    // come to no row for seconds before it.
     let committed =
         "SELECT max((extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint) FROM ledger";
     let last_row: i64 = world.pair.query(world.pair.primary, committed).parse().unwrap();
     let told = report["stores"]["db"]["last_instant"].as_str().unwrap();
     let told = drctl::model::time::Timestamp::parse(told).unwrap().millis();
-    assert!((last_row..last_row + 1_000).contains(&told), "the last row came at {last_row}, {told} is told");
+    assert!((last_row..last_row + 5_000).contains(&told), "the last row came at {last_row}, {told} is told");
     // It is counted from the outage that was declared, before which the client was served.
     assert!(report["rto"]["achieved_s"].as_f64().unwrap() >= truth.outage.as_secs_f64(), "{report:#}");
     // The old one refuses the application; the new one took a real row of drctl.
