@@ -18,6 +18,7 @@ use crate::model::place::Place;
 use crate::model::runbook::Intent;
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
+pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
@@ -402,11 +403,6 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
             format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
         )
     })
-}
-
-/// A reason as it goes into journal, terminal and reports: without characters that could make it look like something else.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Reads a file, but never more than a plan can be: a hostile one is refused before it fills the memory.

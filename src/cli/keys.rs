@@ -58,8 +58,7 @@ impl Signer {
             let public = private.public_key().clone();
             (How::File(Box::new(private)), public)
         };
-        let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == public.key_data());
-        let Some((name, _)) = authority.operators.iter().find(|(_, o)| is(&o.key)) else {
+        let Some((name, _)) = authority.owner(&public) else {
             return Err(CliError::usage_fix(
                 format!(
                     "{} is the key of nobody under `operators:` in drctl.yaml, as it is or was",

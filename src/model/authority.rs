@@ -52,6 +52,12 @@ impl Authority {
         Ok(Self { operators })
     }
 
+    /// Whose key it is.
+    pub fn owner(&self, key: &PublicKey) -> Option<(&String, &Operator)> {
+        let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == key.key_data());
+        self.operators.iter().find(|(_, o)| is(&o.key))
+    }
+
     /// Digest of names, keys and roles.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())

@@ -178,3 +178,8 @@ impl fmt::Display for Person {
         write!(f, "{}{}", self.who, if self.signature.is_none() { " (unsigned)" } else { "" })
     }
 }
+
+/// A reason as it goes into journal, terminal and reports: without characters that could make it look like something else.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

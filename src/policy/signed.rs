@@ -111,8 +111,7 @@ fn authentic(authority: &Authority, person: &Person) -> Result<Statement, Unsoun
     let signature = SshSig::from_pem(armoured).map_err(|e| unreadable(&e))?;
     let statement: Statement = serde_json::from_str(text).map_err(|e| unreadable(&e))?;
     let key = PublicKey::from(signature.public_key().clone());
-    let owner = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == key.key_data());
-    let Some((name, _)) = authority.operators.iter().find(|(_, o)| owner(&o.key)) else {
+    let Some((name, _)) = authority.owner(&key) else {
         return Err(Unsound::NobodysKey(key.fingerprint(HashAlg::Sha256).to_string()));
     };
     key.verify(NAMESPACE, text.as_bytes(), &signature).map_err(|_| Unsound::Forged)?;

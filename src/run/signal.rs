@@ -6,14 +6,18 @@ use crate::model::action::{Action, Check, Gate};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
-use crate::model::waiver::{Person, Waiver};
+use crate::model::waiver::{Person, Waiver, one_line};
 use crate::policy::signed;
 
 /// The events that a signal becomes.
 pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<What> {
     // A name that nobody vouches for bears no signature, and nothing that a terminal would take for more than a name.
-    let who = if vouches(state, &signal) { who } else { Person::claimed(printable(&who.who)) };
-    match vouched(state, &signal, &who, now).and_then(|()| accept(state, &signal, &who, now)) {
+    let nobody = Person::claimed(one_line(&who.who));
+    let who = if vouches(state, &signal) { who } else { nobody.clone() };
+    if let Err(reason) = vouched(state, &signal, &who, now) {
+        return vec![What::SignalRefused { signal, who: nobody, reason }];
+    }
+    match accept(state, &signal, &who, now) {
         Ok(events) => events,
         Err(reason) => vec![What::SignalRefused { signal, who, reason }],
     }
@@ -33,10 +37,6 @@ pub fn vouches(state: &RunState, signal: &Signal) -> bool {
         _ => false,
     };
     !state.created.authority.is_empty() && !free
-}
-
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Where a run has operators, what changes its course is signed by one of them, about this run, and is taken once.
@@ -66,11 +66,12 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                     state.created.runbook_digest.short()
                 ));
             }
-            if who.is(&state.created.requester) {
-                return Err("the requester of a run never approves it".to_owned());
+            let yes = What::Approved { step: step.clone(), who: who.clone() };
+            if let Some((_, why)) = gate::unapproved(state, &yes, now) {
+                return Err(why);
             }
             needed(state, gate, who, now)?;
-            Ok(vec![What::Approved { step: step.clone(), who: who.clone() }])
+            Ok(vec![yes])
         }
         Signal::Reject { step, reason } => {
             approval_gate(state, step)?;

@@ -187,6 +187,12 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
     let later = serde_json::to_string(&Statement { until: now + Dur::mins(600), ..good.clone() }).unwrap();
     let stretched = Person { statement: Some(later), ..signed(&folder, "eve.key", &good) };
     assert!(refusal(stretched).contains("it is forged"));
+    let forged =
+        Person { who: "eve\u{1b}[2J".to_owned(), signature: Some("x".to_owned()), ..Person::claimed("") };
+    let signal = yes(&state, "eve").signal.unwrap();
+    let events = signal::take(&state, signal, forged, now);
+    let [What::SignalRefused { who, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*who, Person::claimed("eve [2J"), "a name that nobody vouched for is not told as if signed");
     let garbage = Person { signature: Some("yes".to_owned()), ..signed(&folder, "eve.key", &good) };
     assert!(refusal(garbage).contains("it cannot be read"));
 

@@ -106,8 +106,7 @@ fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, C
         Ok(public) => public,
         Err(_) => PrivateKey::read_openssh_file(&path).map_err(unusable)?.public_key().clone(),
     };
-    let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == public.key_data());
-    let operator = context.settings.authority.operators.iter().find(|(_, o)| is(&o.key));
+    let operator = context.settings.authority.owner(&public);
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
     if printer.format == Format::Human {
         printer.line(&public.to_openssh().unwrap_or_default());
