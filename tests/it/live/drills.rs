@@ -91,6 +91,11 @@ impl World {
         state.unwrap_or_default().to_owned()
     }
 
+    /// Users were moved, the old primary follows the new one, and the drill waits.
+    fn stays_there(&self) -> bool {
+        self.step("rejoin.db.west") == "done" && self.step("watch") == "started"
+    }
+
     fn first(&self) -> Value {
         self.run(&["runs", "list"]).1["runs"][0].clone()
     }
@@ -169,8 +174,7 @@ fn users_that_fail_over_there_are_taken_back() {
     let ((code, told, words), truth) = world.under_load(|| {
         std::thread::scope(|scope| {
             let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "1h"]].concat()));
-            let watching = || world.step("rejoin.db.west") == "done" && world.step("watch") == "started";
-            super::until("it stays there", watching);
+            super::until("it stays there", || world.stays_there());
             world.sick.store(true, Ordering::SeqCst);
             super::until("users are back", || world.roles() == AT_HOME);
             world.sick.store(false, Ordering::SeqCst);
@@ -368,9 +372,8 @@ fn users_that_cannot_be_taken_back_are_named() {
     let [file, away] = ["login.json", "login.away"].map(|name| world.folder.path().join(name));
     let ((code, told, words), _) = world.under_load(|| {
         std::thread::scope(|scope| {
-            let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "8s"]].concat()));
-            super::until("users are there", || world.roles() == ["t", "f"]);
-            std::thread::sleep(std::time::Duration::from_secs(6));
+            let drill = scope.spawn(|| world.run(&[LIVE, &["--hold", "20s"]].concat()));
+            super::until("users stay there", || world.stays_there());
             std::fs::rename(&file, &away).unwrap();
             let told = drill.join().unwrap();
             std::fs::rename(&away, &file).unwrap();
