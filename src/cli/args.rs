@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use super::printer::Format;
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 
+use crate::model::policy::Severity;
 use crate::model::runbook::Intent;
 
 /// Disaster recovery for applications in two or more cloud regions.
@@ -141,6 +142,20 @@ pub enum Command {
         #[arg(long = "for", value_name = "D")]
         good_for: Option<String>,
     },
+    /// Let a run go on before those have approved who have to, in an emergency; they approve afterwards, and lateness stays on record
+    #[command(
+        after_help = "Example:\n  drctl override 20261122-truststream-failover-1c2d --reason 'DBA unreachable, users down'"
+    )]
+    Override {
+        /// The run
+        run: String,
+        /// The gate
+        #[arg(default_value = "approve.policy")]
+        step: String,
+        /// Why it cannot wait
+        #[arg(long)]
+        reason: String,
+    },
     /// Say no to a run's question
     Reject {
         /// The run
@@ -155,6 +170,11 @@ pub enum Command {
     Report(ReportArgs),
     /// Verify the journal
     Audit(AuditArgs),
+    /// Show who has to approve what
+    #[command(
+        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json"
+    )]
+    Policy(PolicyArgs),
     /// Make the key that your approvals are signed with, or show it
     #[command(
         after_help = "Examples:\n  drctl key new alice --out ~/.ssh/drctl\n  drctl key show ~/.ssh/drctl.pub"
@@ -421,6 +441,30 @@ pub enum ReportFormat {
     Md,
     /// JSON.
     Json,
+}
+
+/// For `policy`.
+#[derive(Args, Debug)]
+pub struct PolicyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+/// Verbs of `policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Show which rules apply to a plan, what each asks for, and the strictest of them together
+    Explain {
+        /// The plan
+        plan: String,
+        /// How bad it is: P0 to P3 [default: as `severity_of` has it for each intent]
+        #[arg(long, value_name = "P0..P3")]
+        severity: Option<Severity>,
+        /// One intent instead of all
+        #[arg(long, value_parser = ["failover", "restore", "switchover", "failback", "reprotect", "drill"])]
+        intent: Option<String>,
+    },
 }
 
 /// For `key`.

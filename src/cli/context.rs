@@ -15,6 +15,7 @@ use crate::model::authority::Authority;
 use crate::model::event::Signal;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
+use crate::model::policy;
 use crate::model::runbook::Intent;
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
@@ -22,6 +23,7 @@ pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
+use crate::policy::matrix;
 use crate::run::RunState;
 use crate::world::World;
 
@@ -178,6 +180,13 @@ impl Context {
     pub fn authority(&self) -> Authority {
         let rehearsed = self.global.sandbox.is_some() && self.settings.key.is_none();
         if rehearsed { Authority::default() } else { self.settings.authority.clone() }
+    }
+
+    /// How bad it is: as was said, or as the policy has it where there is one.
+    pub fn severity(&self, given: Option<policy::Severity>, intent: Intent, drill: bool) -> Option<String> {
+        let usual = || self.settings.policy.severity(given, intent, drill);
+        let known = if self.authority().is_empty() { given } else { Some(usual()) };
+        known.map(|severity| severity.to_string())
     }
 
     /// Asks for the passphrase of the key, if runs are signed and nobody did yet: before anything takes time.
@@ -339,7 +348,11 @@ impl Context {
     /// If it cannot be read.
     pub fn check_file(&self, file: &Path) -> Result<(crate::plan::Checked, String), CliError> {
         let bytes = read_limited(file).map_err(|e| CliError::file(file, &e))?;
-        let checked = crate::plan::check(&file.display().to_string(), &bytes, &self.settings);
+        let name = file.display().to_string();
+        let mut checked = crate::plan::check(&name, &bytes, &self.settings);
+        let approvals =
+            checked.plan.as_ref().and_then(|plan| matrix::nobody_can(plan, &self.settings, &name));
+        checked.findings.extend(approvals);
         Ok((checked, String::from_utf8_lossy(&bytes).into_owned()))
     }
 

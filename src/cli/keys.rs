@@ -12,6 +12,7 @@ use crate::model::action::{Action, Gate};
 use crate::model::authority::Authority;
 use crate::model::event::RunCreated;
 use crate::model::ids::StepId;
+use crate::model::policy::Override;
 use crate::model::runbook::Runbook;
 use crate::model::statement::{NAMESPACE, Statement};
 use crate::model::time::{Dur, Timestamp};
@@ -118,7 +119,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
     let refused = |gate: &StepId, whose: &str| CliError {
         code: "refused",
         message: format!(
-            "{gate} waits for {whose}, and nobody but {requester} could say that: the requester never approves"
+            "{gate} waits for {whose}, and nobody is left to say that yes: {requester} asks for the run, and the requester never approves"
         ),
         hint: Some(
             "let somebody else ask for the run, or add an operator with that role to drctl.yaml".to_owned(),
@@ -126,13 +127,25 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
         exit: super::exit::REFUSED,
     };
     for step in &runbook.steps {
-        let Action::Gate(Gate::Approval { by, .. }) = &step.action else { continue };
+        let Action::Gate(Gate::Approval { by, override_by, .. }) = &step.action else { continue };
         let lacking = authority.lacking(by, &others);
+        if override_by.as_ref().is_some_and(|rule| could_override(authority, rule, requester)) {
+            continue;
+        }
         if !lacking.is_empty() || others.is_empty() {
             return Err(refused(&step.id, if lacking.is_empty() { "somebody" } else { lacking[0] }));
         }
     }
     Ok(())
+}
+
+/// Whether there are people who could override an approval that a requester waits for, and agree to that.
+pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -> bool {
+    let people = || authority.operators.keys().map(String::as_str);
+    people().filter(|who| authority.has(who, &rule.by)).any(|commander| {
+        let others: Vec<&str> = people().filter(|who| *who != commander && *who != requester).collect();
+        authority.lacking(&rule.also, &others).is_empty()
+    })
 }
 
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {

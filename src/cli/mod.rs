@@ -76,6 +76,8 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
         Command::Report(args) => c::report::run(global, printer, args),
         Command::Audit(args) => c::audit::run(global, printer, args),
+        Command::Override { run, step, reason } => c::approve::overrule(global, printer, run, step, reason),
+        Command::Policy(args) => c::policy::run(global, printer, args),
         Command::Key(args) => c::key::run(global, printer, args),
         Command::Kit(args) => c::kit::run(global, printer, args),
         Command::Schema { of } => c::schema::run(printer, *of),

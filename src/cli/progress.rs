@@ -132,6 +132,22 @@ fn in_part(part: &[u32]) -> String {
     if part.is_empty() { String::new() } else { format!(", with {} of its changes", part.len()) }
 }
 
+/// What somebody said to an approval.
+fn approval_words(p: &Printer, what: &What) -> Option<String> {
+    Some(match what {
+        What::Approved { step, who } => format!("{step} approved by {who}"),
+        What::Overridden { step, who, reason } => {
+            p.paint(YELLOW, &format!("{step} OVERRIDDEN by {who}: {reason}; its approvals are owed"))
+        }
+        What::Ratified { step, who } => format!("{step} approved afterwards by {who}"),
+        What::RatificationRefused { step, who, reason } => {
+            p.paint(YELLOW, &format!("{step} refused afterwards by {who}: {reason}; nothing is undone"))
+        }
+        What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
+        _ => return None,
+    })
+}
+
 /// An event in a line; none for those that only machines need.
 pub fn words(p: &Printer, event: &Event) -> Option<String> {
     let text = match &event.what {
@@ -174,8 +190,6 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
-        What::Approved { step, who } => format!("{step} approved by {who}"),
-        What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
         What::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
         What::FencePending { component } => {
             p.paint(YELLOW, &format!("fence of {component} is PENDING: promoted on a waiver"))
@@ -198,6 +212,7 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::Halted { reason } => format!("halted: {reason}"),
         What::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
         What::CallIntended { .. } | What::CallAnswered { .. } => return None,
+        said => return approval_words(p, said),
     };
     Some(text)
 }

@@ -152,6 +152,31 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
     Ok(Owned { run: run.clone(), epoch: opened.epoch, seq, state })
 }
 
+/// Writes what people said to a run that nobody drives: what has its time is not left lying until somebody carries the run on.
+///
+/// # Errors
+/// If the run cannot be read whole, or this cannot follow in it.
+pub async fn note(
+    journal: &impl crate::journal::Journal,
+    run: &RunId,
+    owner: &str,
+    at: Timestamp,
+    words: Vec<What>,
+) -> Result<RunState, DriveError> {
+    let opened = journal.open(run)?;
+    vouched_for(run, &opened.records)?;
+    let mut state = replay(run, &opened.records)?;
+    let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
+    let events: Vec<_> = std::iter::once(taken).chain(words).map(|what| Event { at, what }).collect();
+    let before = opened.records.len() as u64;
+    for (event, seq) in events.iter().zip(before + 1..) {
+        state.apply(event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;
+    }
+    let bytes = events.iter().map(encode).collect();
+    journal.append(run, opened.epoch, before, bytes, crate::journal::Release::Keep).await?;
+    Ok(state)
+}
+
 /// Whether everybody who is written to have said something to the run did: nobody goes on with it otherwise.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::{NewMember, Takeover};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
+use super::policy::Override;
 use super::restore::{Part, Restore};
 use super::state::{GroupSize, InstanceSettings};
 use super::target::{DatabaseRef, Engine, GroupRef, Target};
@@ -340,6 +341,9 @@ pub enum Gate {
         /// Roles that have to say it, each by a person of its own; anybody but the requester if there are none.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         by: Vec<String>,
+        /// Whether it may be overridden in an emergency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_by: Option<Override>,
     },
 }
 

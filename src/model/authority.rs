@@ -26,12 +26,26 @@ pub struct Authority {
     pub operators: BTreeMap<String, Operator>,
 }
 
+/// Whether somebody with a role may take a seat: `dba`, or `dba or cto`, where either will do.
+pub fn takes(seat: &str, role: &str) -> bool {
+    seat.split(" or ").any(|one| one.trim() == role)
+}
+
 impl Authority {
-    /// Checks that every key is one, and that each is one person's: whoever had two names would be two people.
+    /// Checks that every key is one, and that each is one person's: whoever had two names would be two people. Whoever has a role has
+    /// those that it includes.
     ///
     /// # Errors
     /// Which operator's is not.
-    pub fn of(operators: BTreeMap<String, Operator>) -> Result<Self, String> {
+    pub fn of(
+        mut operators: BTreeMap<String, Operator>,
+        includes: &BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<Self, String> {
+        for operator in operators.values_mut() {
+            let below = operator.roles.iter().filter_map(|role| includes.get(role)).flatten();
+            let below: Vec<String> = below.cloned().collect();
+            operator.roles.extend(below);
+        }
         let mut seen: Vec<(PublicKey, &String)> = Vec::new();
         for (name, operator) in &operators {
             let key = PublicKey::from_openssh(&operator.key)
@@ -68,9 +82,15 @@ impl Authority {
         self.operators.is_empty()
     }
 
-    /// Roles that these people lack, where each role needs a person of its own.
+    /// Whether a person has a role that takes one of these seats.
+    pub fn has(&self, person: &str, seats: &[String]) -> bool {
+        let takes_one = |o: &Operator| seats.iter().any(|seat| o.roles.iter().any(|role| takes(seat, role)));
+        self.operators.get(person).is_some_and(takes_one)
+    }
+
+    /// Seats that these people leave empty, where each seat needs a person of its own.
     ///
-    /// Two roles need two people, so this is a matching of roles to people and not a union of what they have: somebody who is both
+    /// A seat is a role, or a choice of several: `dba or cto`. Two of three people are that choice, twice. Two seats need two people, so this is a matching of roles to people and not a union of what they have: somebody who is both
     /// DBA and Engineering Lead stands for one of them.
     pub fn lacking<'r>(&self, roles: &'r [String], people: &[&str]) -> Vec<&'r str> {
         let mut seat_of: BTreeMap<&str, usize> = BTreeMap::new();
@@ -93,7 +113,10 @@ impl Authority {
         tried: &mut BTreeSet<&'p str>,
     ) -> bool {
         for person in people {
-            let has = self.operators.get(*person).is_some_and(|o| o.roles.contains(&roles[seat]));
+            let has = self
+                .operators
+                .get(*person)
+                .is_some_and(|o| o.roles.iter().any(|role| takes(&roles[seat], role)));
             if !has || !tried.insert(person) {
                 continue;
             }

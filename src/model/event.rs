@@ -153,6 +153,13 @@ pub enum Signal {
         /// Why.
         reason: String,
     },
+    /// Go on before those have agreed who have to, in an emergency.
+    Override {
+        /// The gate.
+        step: StepId,
+        /// Why it cannot wait.
+        reason: String,
+    },
     /// Start nothing new; settle what is under way.
     Pause,
     /// Go on, trying failed steps again.
@@ -402,6 +409,31 @@ pub enum What {
         /// Who holds a guard of the run by now: nothing is taken back from under them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         displaced_by: Option<String>,
+    },
+    /// A named person let the run go on before those agreed who have to. Their approvals are owed from here on.
+    Overridden {
+        /// The gate.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// Why it could not wait.
+        reason: String,
+    },
+    /// A yes after an override.
+    Ratified {
+        /// The gate.
+        step: StepId,
+        /// Who.
+        who: Person,
+    },
+    /// A no after an override. What was done stays done.
+    RatificationRefused {
+        /// The gate.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// Why.
+        reason: String,
     },
     /// A person says that a step was done by hand; observation decides.
     ClaimedDone {

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod ids;
 pub mod measure;
 pub mod place;
+pub mod policy;
 pub mod restore;
 pub mod runbook;
 pub mod state;

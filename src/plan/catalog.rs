@@ -299,6 +299,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Give the role to somebody there, or ask for another.",
     ),
     e(
+        "policy-nobody-can-approve",
+        "The policy asks for roles that nobody has, or for more people than there are.",
+        "Each role needs a person of its own under `operators:` in drctl.yaml, and the requester never approves.",
+        "Give the roles to people there, or say in `policy:` who approves instead; drctl policy explain shows the rules.",
+    ),
+    e(
         "no-guard",
         "There is no guard.",
         "Two operators on two machines can start runs on the same components.",

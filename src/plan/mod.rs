@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod finding;
 pub mod graph;
 pub mod lint;
+pub mod policy;
 pub mod schema;
 pub mod settings;
 pub mod shape;

@@ -6,11 +6,13 @@ use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
 use super::finding::Finding;
+use super::policy::RawPolicy;
 use super::shape;
 use super::shapes::SETTINGS;
 use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
 use crate::model::place::Place;
+use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
 use crate::model::time::Dur;
 
@@ -27,6 +29,8 @@ pub struct Settings {
     pub operator: Option<String>,
     /// Whose word is taken.
     pub authority: Authority,
+    /// Who has to say yes to what.
+    pub policy: Policy,
     /// The file of the private key of whoever uses drctl, as it was written.
     pub key: Option<String>,
     /// The file of its passphrase.
@@ -98,6 +102,8 @@ struct Raw {
     operator: Option<String>,
     #[serde(default)]
     operators: BTreeMap<String, Operator>,
+    #[serde(default)]
+    policy: RawPolicy,
     key: Option<String>,
     key_passphrase_file: Option<String>,
     observation_max_age: Option<String>,
@@ -163,6 +169,7 @@ impl Default for Settings {
             store: None,
             operator: None,
             authority: Authority::default(),
+            policy: Policy::default(),
             key: None,
             key_passphrase_file: None,
             observation_max_age: Dur::mins(5),
@@ -239,8 +246,12 @@ impl Settings {
             ]
         };
         // Whoever starts a process does not thereby say who may approve what it does.
-        if let Some(name) = variables.keys().find(|name| name.starts_with("DRCTL_OPERATORS")) {
-            return Err(bad(format!("{name} is set, and operators are read from the file only")));
+        let reserved =
+            |name: &&String| ["DRCTL_OPERATORS", "DRCTL_POLICY"].iter().any(|p| name.starts_with(p));
+        if let Some(name) = variables.keys().find(reserved) {
+            return Err(bad(format!(
+                "{name} is set, and operators and the policy are read from the file only"
+            )));
         }
         let variables = variables.into_iter().collect();
         builder = builder.add_source(
@@ -267,6 +278,7 @@ impl Settings {
         }
         let mut limits = defaults.limits;
         limits.extend(raw.limits);
+        let policy = raw.policy.over(defaults.policy)?;
         Ok(Self {
             tiers,
             endpoints: raw.endpoints,
@@ -276,7 +288,8 @@ impl Settings {
             plans: raw.plans.unwrap_or(defaults.plans),
             store: raw.store,
             operator: raw.operator,
-            authority: Authority::of(raw.operators)?,
+            authority: Authority::of(raw.operators, &policy.includes)?,
+            policy,
             key: raw.key,
             key_passphrase_file: raw.key_passphrase_file,
             observation_max_age: raw

@@ -1,5 +1,6 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
+use super::policy::POLICY;
 use super::shape::{Field, Record, Shape, opt, req};
 
 const OBJECTIVES: Record = Record {
@@ -435,7 +436,7 @@ const GATE: Record = Record {
         ),
         opt(
             "by",
-            Shape::List(&Shape::Name),
+            Shape::List(&Shape::Text),
             "roles of operators that have to say yes, each by a person of its own; anybody but the requester if absent",
         ),
     ],
@@ -548,6 +549,11 @@ pub const SETTINGS: Record = Record {
             "operators",
             Shape::Map(&Shape::Record(&OPERATOR)),
             "whose word is taken, by name; without any, words are only claimed and reports say so",
+        ),
+        opt(
+            "policy",
+            Shape::Record(&POLICY),
+            "who has to say yes to what; as `drctl policy explain` shows if absent",
         ),
         opt(
             "key",

@@ -27,6 +27,7 @@ use crate::inventory::{ActiveSite, Estate, active};
 use crate::model::action::Fence;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
+use crate::model::policy::{Policy, Severity};
 use crate::model::restore::{Rates, Restore};
 use crate::model::runbook::{Drill, Inherited, Intent, Runbook};
 use crate::model::target::DatabaseRef;
@@ -70,6 +71,8 @@ pub struct Input<'a> {
     pub observation_max_age: Dur,
     /// How many probes in a row make a turn.
     pub probe_consecutive: u32,
+    /// Who has to say yes to what, where there are operators who could.
+    pub policy: Option<&'a Policy>,
 }
 
 /// What is wanted.
@@ -97,6 +100,8 @@ pub struct Request {
     pub returns: bool,
     /// How long it stays to be watched; as long as the plan says if absent.
     pub hold: Option<Dur>,
+    /// How bad it is; as bad as the policy has it for the intent if absent.
+    pub severity: Option<Severity>,
 }
 
 /// What is restored, and to when.

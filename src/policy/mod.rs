@@ -1,3 +1,4 @@
 //! Who may do what: data in, verdict out.
 
+pub mod matrix;
 pub mod signed;

@@ -135,6 +135,7 @@ fn words(signal: Option<&Signal>) -> String {
         None => "the start of the run".to_owned(),
         Some(Signal::Approve { step, .. }) => format!("a yes to {step}"),
         Some(Signal::Reject { step, .. }) => format!("a no to {step}"),
+        Some(Signal::Override { step, .. }) => format!("overriding {step}"),
         Some(Signal::Skip { step, .. }) => format!("leaving {step} out"),
         Some(Signal::Done { step }) => format!("{step}, done by hand"),
         Some(Signal::Waive { waiver }) => format!("accepting {}", waiver.rule),
@@ -162,11 +163,14 @@ pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
 fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Option<Signal>)> {
     match what {
         What::RunCreated(created) => Some((&created.requester, None)),
-        What::Approved { step, who } => {
+        What::Approved { step, who } | What::Ratified { step, who } => {
             Some((who, Some(Signal::Approve { step: step.clone(), runbook: created.runbook_digest.clone() })))
         }
-        What::Rejected { step, who, reason } => {
+        What::Rejected { step, who, reason } | What::RatificationRefused { step, who, reason } => {
             Some((who, Some(Signal::Reject { step: step.clone(), reason: reason.clone() })))
+        }
+        What::Overridden { step, who, reason } => {
+            Some((who, Some(Signal::Override { step: step.clone(), reason: reason.clone() })))
         }
         What::Waived { waiver } => Some((&waiver.who, Some(Signal::Waive { waiver: waiver.clone() }))),
         What::StepSkipped { step, reason, who: Some(who) } => {

@@ -17,7 +17,8 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | World | {{ r.world }} |
 | From, to | {{ r.from or 'unknown' }} to {{ r.to }} |
 | Requested by | {{ r.requester.who }}{% if not r.requester.signature %} (unsigned){% endif %}{% if r.reason %}: {{ r.reason }}{% endif %} |
-| Declared | {{ r.started_at }} |
+{% if r.severity or r.incident %}| Severity, incident | {{ r.severity or 'not given' }}, {{ r.incident or 'none' | cell }} |
+{% endif %}| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ r.runbook_digest }}` |
 | Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s }} s: {{ 'met' if r.rto.met else 'NOT PROVEN' }} |
@@ -78,7 +79,8 @@ Removed: `{{ x.destroyed.folder }}`{% if x.destroyed.files %}, {{ x.destroyed.fi
 ## Waivers and approvals
 {% for w in r.waivers %}
 - `{{ w.rule }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
-- `{{ a.step }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% if not r.waivers and not r.approvals %}
+- `{{ a.step }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% for o in r.overrides %}
+- **Override**: {{ o.text }}{% endfor %}{% if not r.waivers and not r.approvals and not r.overrides %}
 None.{% endif %}
 
 ## Steps

@@ -3,6 +3,7 @@
 pub mod attainment;
 pub mod changes;
 pub mod markdown;
+pub mod overrides;
 pub mod restore;
 pub mod summary;
 

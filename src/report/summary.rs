@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
 use super::changes::{Change, changes};
+use super::overrides;
 use super::restore::{Restored, restored};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
@@ -68,8 +69,14 @@ pub struct RunReport {
     pub waivers: Vec<Waiver>,
     /// People who said yes.
     pub approvals: Vec<Approval>,
+    /// Approvals that somebody let the run go on without.
+    pub overrides: Vec<overrides::Override>,
     /// Who asked for the run.
     pub requester: Person,
+    /// How bad it was said to be: `P0` to `P3`.
+    pub severity: Option<String>,
+    /// The incident it belongs to.
+    pub incident: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// The run that this one continues.
@@ -263,7 +270,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         protection: protection(state),
         waivers: state.waivers.clone(),
         approvals: approvals(state),
+        overrides: overrides::of(state, now),
         requester: state.created.requester.clone(),
+        severity: state.created.severity.clone(),
+        incident: state.created.incident.clone(),
         reason: state.created.reason.clone(),
         continues: state.created.continues.clone(),
         started_at: state.created_at,

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
+use super::approval;
 use super::decide::LATE;
-use super::gate;
 use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
@@ -89,7 +89,7 @@ impl RunState {
             return Err(Illegal::Backwards(event.at, self.last_at));
         }
         let at = event.at;
-        if let Some((step, why)) = gate::unapproved(self, &event.what, at) {
+        if let Some((step, why)) = approval::unapproved(self, &event.what, at) {
             return Err(Illegal::Unapproved(step, why));
         }
         match &event.what {
@@ -241,7 +241,11 @@ impl RunState {
         let facts = &mut step.facts;
         let work = step.undo.as_mut().unwrap_or(&mut step.work);
         let next = match what {
-            What::Approved { .. } | What::ClaimedDone { .. } => None,
+            What::Approved { .. }
+            | What::ClaimedDone { .. }
+            | What::Overridden { .. }
+            | What::Ratified { .. }
+            | What::RatificationRefused { .. } => None,
             _ => Some(
                 of_call(work, what, at)
                     .or_else(|| of_step(work, what, undoing))
@@ -299,11 +303,8 @@ impl RunState {
                 }
             }
             What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
-            What::Approved { who, .. } => self.steps[position].approved_by.push(who.clone()),
-            // After a no the question is a new one: what was said before it is no answer to that.
-            What::Rejected { .. } => self.steps[position].approved_by.clear(),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
-            _ => {}
+            _ => approval::note(self, position, what, at),
         }
     }
 
@@ -491,6 +492,9 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::GateBlocked { step, .. } => (step, "gate_blocked"),
         What::Approved { step, .. } => (step, "approved"),
         What::Rejected { step, .. } => (step, "rejected"),
+        What::Overridden { step, .. } => (step, "overridden"),
+        What::Ratified { step, .. } => (step, "ratified"),
+        What::RatificationRefused { step, .. } => (step, "ratification_refused"),
         What::ClaimedDone { step, .. } => (step, "claimed_done"),
         What::StepUndone { step } => (step, "step_undone"),
         What::UndoFailed { step, .. } => (step, "undo_failed"),
@@ -503,6 +507,9 @@ const fn person_of(what: &What) -> Option<&Person> {
     match what {
         What::Approved { who, .. }
         | What::Rejected { who, .. }
+        | What::Overridden { who, .. }
+        | What::Ratified { who, .. }
+        | What::RatificationRefused { who, .. }
         | What::ClaimedDone { who, .. }
         | What::CancelRequested { who, .. }
         | What::StepSkipped { who: Some(who), .. }

@@ -1,15 +1,13 @@
 //! Whether a gate lets the run through.
 
-use std::collections::BTreeSet;
-
+use super::approval;
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
 use crate::model::event::{End, What};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
-use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Person, Rule, Waiver};
+use crate::model::waiver::{Rule, Waiver};
 use crate::planner::refusal::flag;
 
 /// What a gate says now.
@@ -30,13 +28,11 @@ pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Sa
     match gate {
         Gate::Fenced { component } => fenced(state, step, component),
         Gate::Exposure { components, objective_ms } => exposure(state, step, components, *objective_ms, now),
-        Gate::Approval { ask, expires_after_ms, by } => {
-            approval(state, position, (ask, by), *expires_after_ms, now)
-        }
+        Gate::Approval { .. } => approval::ask(state, position, now),
     }
 }
 
-fn pass(step: StepId) -> What {
+pub(super) fn pass(step: StepId) -> What {
     What::StepFinished { step, end: End::Performed, facts: Vec::new() }
 }
 
@@ -169,74 +165,6 @@ pub fn reopened(
 /// A bound that a person can type: the next whole minute.
 fn round_up(value: Dur) -> String {
     Dur::mins(value.millis().div_ceil(60_000)).to_string()
-}
-
-fn approval(
-    state: &RunState,
-    position: usize,
-    (ask, by): (&str, &[String]),
-    expires_after: Dur,
-    now: Timestamp,
-) -> Says {
-    let of = &state.steps[position];
-    let step = state.step(position).id.clone();
-    let lacking = approvals_lacking(state, by, &of.approved_by, now);
-    if lacking.is_empty() {
-        return Says::Pass(vec![pass(step)]);
-    }
-    let asked_at = of.work.started_at.unwrap_or(now);
-    if now.since(asked_at) >= expires_after {
-        let reason = format!("nobody said yes within {expires_after}; expiry never means yes");
-        return Says::Failed(What::StepFailed { step, reason });
-    }
-    let flag = Some(state.created.command("approve", &format!(" {step}")));
-    let of_whom = if by.is_empty() { String::new() } else { format!(" of {}", lacking.join(" and ")) };
-    let why = format!("approval{of_whom} is asked for: {ask}");
-    Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
-}
-
-/// Whose yes is still missing, as roles; empty when nobody's is. A yes counts for as long as its statement is good.
-///
-/// Where a run has no operators, roles are nobody's: then as many people as there are roles have to say yes.
-pub fn approvals_lacking(state: &RunState, by: &[String], said: &[Person], now: Timestamp) -> Vec<String> {
-    let good = |who: &&Person| Statement::of(who).is_none_or(|s| s.until > now);
-    let people: BTreeSet<&str> = said.iter().filter(good).map(|p| p.who.as_str()).collect();
-    let people: Vec<&str> = people.into_iter().collect();
-    let authority = &state.created.authority;
-    if by.is_empty() || authority.is_empty() {
-        let words = if by.is_empty() { &["somebody".to_owned()][..] } else { by };
-        return words.iter().skip(people.len()).cloned().collect();
-    }
-    authority.lacking(by, &people).into_iter().map(str::to_owned).collect()
-}
-
-/// Why an event about an approval cannot be, whoever wrote it: what a process would not have done is not believed of a journal.
-pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepId, String)> {
-    let gate = |step: &StepId| {
-        let i = state.position(step)?;
-        match &state.step(i).action {
-            Action::Gate(Gate::Approval { by, .. }) => Some((i, by)),
-            _ => None,
-        }
-    };
-    match what {
-        What::StepFinished { step, .. } => {
-            let (i, by) = gate(step)?;
-            let lacking = approvals_lacking(state, by, &state.steps[i].approved_by, at);
-            (!lacking.is_empty())
-                .then(|| (step.clone(), format!("the yes of {} is missing", lacking.join(" and "))))
-        }
-        What::StepSkipped { step, .. } => {
-            gate(step).map(|_| (step.clone(), "an approval is never left out".to_owned()))
-        }
-        What::Approved { step, who } if who.is(&state.created.requester) => {
-            Some((step.clone(), "the requester of a run never approves it".to_owned()))
-        }
-        What::Approved { step, who } => Statement::of(who)
-            .filter(|s| state.said.contains(&s.nonce))
-            .map(|_| (step.clone(), "this statement was taken before: each is good once".to_owned())),
-        _ => None,
-    }
 }
 
 /// Whether a blocked gate would only say again what it said.

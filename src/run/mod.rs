@@ -4,6 +4,7 @@
 //! journal. Nothing here has a clock: `now` is an argument, and permission that cannot be decided has expired.
 
 pub mod apply;
+pub mod approval;
 pub mod continued;
 pub mod decide;
 pub mod drill;

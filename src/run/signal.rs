@@ -1,6 +1,6 @@
 //! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
 
-use super::gate;
+use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate};
 use crate::model::event::{Outcome, Signal, What};
@@ -53,12 +53,12 @@ fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> R
 }
 
 fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
-    if state.finished() {
+    let about_approval = matches!(signal, Signal::Approve { .. } | Signal::Reject { .. });
+    if state.finished() && !about_approval {
         return settle(state, signal, who);
     }
     match signal {
         Signal::Approve { step, runbook } => {
-            let gate = approval_gate(state, step)?;
             if *runbook != state.created.runbook_digest {
                 return Err(format!(
                     "the approval is for runbook {}, this run executes {}",
@@ -66,17 +66,10 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                     state.created.runbook_digest.short()
                 ));
             }
-            let yes = What::Approved { step: step.clone(), who: who.clone() };
-            if let Some((_, why)) = gate::unapproved(state, &yes, now) {
-                return Err(why);
-            }
-            needed(state, gate, who, now)?;
-            Ok(vec![yes])
+            Ok(vec![approval::approve(state, step, who, now)?])
         }
-        Signal::Reject { step, reason } => {
-            approval_gate(state, step)?;
-            Ok(vec![What::Rejected { step: step.clone(), who: who.clone(), reason: reason.clone() }])
-        }
+        Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
+        Signal::Override { step, reason } => Ok(vec![approval::overrule(state, step, who, reason, now)?]),
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
@@ -107,7 +100,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
-/// A finished run takes one word: that what it owes was seen to by other means.
+/// Beside what is said of an override a finished run takes one word: that what it owes was seen to by other means.
 fn settle(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
     let over = || "the run is over".to_owned();
     let Signal::Skip { step, reason } = signal else { return Err(over()) };
@@ -167,34 +160,8 @@ const fn sends(action: &Action) -> bool {
     matches!(action, Action::Switch(_) | Action::Signal(_) | Action::Route(_))
 }
 
-fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
+pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
     state.position(step).ok_or_else(|| {
         format!("the runbook has no step `{step}`; drctl runs show {} lists them", state.created.run)
     })
-}
-
-/// A yes that the gate does not ask for is refused, so that nobody takes it for one of those that it does.
-fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<(), String> {
-    let Action::Gate(Gate::Approval { by, .. }) = &state.step(gate).action else { return Ok(()) };
-    let said = &state.steps[gate].approved_by;
-    let lacking = gate::approvals_lacking(state, by, said, now);
-    let with: Vec<_> = said.iter().chain([who]).cloned().collect();
-    if gate::approvals_lacking(state, by, &with, now).len() < lacking.len() {
-        return Ok(());
-    }
-    if said.iter().any(|p| p.is(who)) {
-        return Err(format!("{} said yes already; {} is still asked for", who.who, lacking.join(" and ")));
-    }
-    Err(format!("{} has no role that is still asked for: {}", who.who, lacking.join(" and ")))
-}
-
-fn approval_gate(state: &RunState, step: &StepId) -> Result<usize, String> {
-    let i = find(state, step)?;
-    if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
-        return Err(format!("{step} does not ask for approval"));
-    }
-    if state.steps[i].work.status.settled() {
-        return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
-    }
-    Ok(i)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::approval::Overridden;
 use super::parts::Parts;
 use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated};
@@ -183,6 +184,8 @@ pub struct StepState {
     pub facts: Vec<Fact>,
     /// Who said yes, for approval gates.
     pub approved_by: Vec<Person>,
+    /// Whether somebody let the run go on before that.
+    pub overridden: Option<Overridden>,
     /// Who says that it was done by hand.
     pub claimed_by: Option<Person>,
     /// Rises with every event about the step: what follows from it is the same while this is.
@@ -304,6 +307,7 @@ impl RunState {
             undo_attempts: 0,
             facts: Vec::new(),
             approved_by: Vec::new(),
+            overridden: None,
             claimed_by: None,
             revision: 0,
         });

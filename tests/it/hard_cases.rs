@@ -364,14 +364,30 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "two primaries");
 }
 
+fn to_east(from: Option<&str>) -> drctl::planner::Request {
+    drctl::planner::Request {
+        intent: drctl::model::runbook::Intent::Failover,
+        from: from.map(SiteName::new),
+        to: SiteName::new("east"),
+        waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
+        outage_declared: true,
+        holder: "run".to_owned(),
+        run: crate::rig::run_id(),
+        restore: None,
+        drill: None,
+        returns: false,
+        hold: None,
+        severity: None,
+    }
+}
+
 /// Somebody promoted zold by hand while east serves; an earlier run still owes a fence of west.
 #[test]
 fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
     let plan = three_sites();
     let with = |debts: Vec<Debt>, from: Option<&str>| {
-        use drctl::inventory::{Estate, Observation};
         use drctl::model::state::*;
-        let mut estate = Estate::default();
+        let mut estate = drctl::inventory::Estate::default();
         for t in targets::of_plan(&plan, None) {
             let state = match &t {
                 drctl::model::target::Target::Database(db) => State::Database(DatabaseState {
@@ -389,21 +405,13 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
                 }
                 _ => continue,
             };
-            estate.add(&t, Observation::Value { state, observed_at: BEGAN, source: "t".to_owned() }, None);
+            estate.add(
+                &t,
+                drctl::inventory::Observation::Value { state, observed_at: BEGAN, source: "t".to_owned() },
+                None,
+            );
         }
-        let request = drctl::planner::Request {
-            intent: drctl::model::runbook::Intent::Failover,
-            from: from.map(SiteName::new),
-            to: SiteName::new("east"),
-            waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
-            outage_declared: true,
-            holder: "run".to_owned(),
-            run: crate::rig::run_id(),
-            restore: None,
-            drill: None,
-            returns: false,
-            hold: None,
-        };
+        let request = to_east(from);
         let input = drctl::planner::Input {
             plan: &plan,
             estate: &estate,
@@ -421,6 +429,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
+            policy: None,
         };
         drctl::planner::plan_run(&input).map(|r| {
             r.steps

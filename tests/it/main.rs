@@ -39,6 +39,7 @@ mod managed;
 mod moves;
 mod objects;
 mod owed;
+mod policy;
 mod refusals;
 mod restored;
 mod resume;

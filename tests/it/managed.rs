@@ -188,6 +188,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         drill: None,
         returns: false,
         hold: None,
+        severity: None,
     };
     let input = Input {
         plan: &plan,
@@ -206,6 +207,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         guard: None,
         observation_max_age: Dur::mins(5),
         probe_consecutive: 3,
+        policy: None,
     };
     planner::plan_run(&input).map(|book| book.steps.into_iter().map(|s| s.action).collect())
 }

@@ -104,6 +104,7 @@ fn case(text: &str) -> Case {
         drill: None,
         returns: false,
         hold: None,
+        severity: None,
     };
     Case { plan, estate, request, busy: BTreeMap::new(), continues: None }
 }
@@ -127,6 +128,7 @@ impl Case {
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
+            policy: None,
         })
     }
 

@@ -61,7 +61,7 @@ probes:
 
 const ACCEPT: &[&str] = &["--waive", "exposure-above-rpo:db", "--accept-data-loss", "60m", "--reason", "x"];
 
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     folder_of(PLAN)
 }
 

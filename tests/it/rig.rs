@@ -341,6 +341,7 @@ impl Rig {
             drill: self.drill,
             returns: self.returns,
             hold: None,
+            severity: None,
         };
         let input = Input {
             plan: &self.plan,
@@ -359,6 +360,7 @@ impl Rig {
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
+            policy: None,
         };
         let digest = estate.digest();
         planner::plan_run(&input).map(|runbook| (runbook, turns, digest))

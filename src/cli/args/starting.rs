@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::model::policy::Severity;
 use crate::model::runbook::Drill;
 
 /// Acceptance of refusals.
@@ -27,9 +28,9 @@ pub struct HowArgs {
     /// Do not ask for the name of what is recovered. Never waives anything
     #[arg(long)]
     pub yes: bool,
-    /// How bad it is
-    #[arg(long, value_parser = ["P0", "P1", "P2", "P3"])]
-    pub severity: Option<String>,
+    /// How bad it is: P0 (no service, or data at risk) to P3. Decides who has to approve it, where there are operators
+    #[arg(long, value_name = "P0..P3")]
+    pub severity: Option<Severity>,
     /// The incident it belongs to
     #[arg(long, value_name = "ID")]
     pub incident: Option<String>,

@@ -38,6 +38,20 @@ pub fn approve(
     runs::send_for(&context, printer, &store, &run, signal, good_for)
 }
 
+/// Lets a run go on before those have said yes who have to.
+pub fn overrule(
+    global: &Global,
+    printer: &Printer,
+    run: &str,
+    step: &str,
+    reason: &str,
+) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let signal = Signal::Override { step: StepId::new(step), reason: one_line(reason) };
+    runs::send(&context, printer, &store, &RunId::new(run), signal)
+}
+
 /// Says no.
 pub fn reject(
     global: &Global,

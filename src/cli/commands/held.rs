@@ -63,7 +63,7 @@ impl Held {
     /// What a runbook is computed from.
     pub fn input<'a>(
         &'a self,
-        context: &Context,
+        context: &'a Context,
         plan: &'a Plan,
         (estate, now): (&'a Estate, Timestamp),
         request: &'a Request,
@@ -86,6 +86,7 @@ impl Held {
             guard,
             observation_max_age: context.settings.observation_max_age,
             probe_consecutive: context.settings.probe_consecutive,
+            policy: (!context.authority().is_empty()).then_some(&context.settings.policy),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod live_drill;
 pub mod observe;
 pub mod outcome;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod restore;
 pub mod runs;

@@ -151,9 +151,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
     }
     protection(p, &report, state);
-    for w in &report.waivers {
-        p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
-    }
+    people(p, &report);
     truth(p, &report, told);
     for note in &report.notes {
         p.line(&format!("  note     {note}"));
@@ -169,6 +167,16 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+}
+
+/// What people accepted, and let go on.
+fn people(p: &Printer, report: &RunReport) {
+    for w in &report.waivers {
+        p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
+    }
+    for over in &report.overrides {
+        p.line(&p.paint(YELLOW, &format!("  override {}", over.text)));
+    }
 }
 
 fn restored(p: &Printer, report: &RunReport) {

@@ -77,6 +77,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         drill: None,
         returns: false,
         hold: None,
+        severity: None,
     })
 }
 
@@ -123,12 +124,13 @@ pub fn show(p: &Printer, runbook: &Runbook) {
         p.line(&format!("no way back    {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }
     for step in &runbook.steps {
-        if let Action::Gate(Gate::Approval { ask, expires_after_ms, by }) = &step.action {
+        if let Action::Gate(Gate::Approval { ask, expires_after_ms, by, override_by }) = &step.action {
             p.line(&format!(
                 "approval       {}{}: {ask} (stands for {expires_after_ms}; expiry is no)",
                 step.id,
                 if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) }
             ));
+            override_by.iter().for_each(|over| p.line(&format!("               {}", over.words())));
         }
     }
     for waiver in &runbook.waivers {

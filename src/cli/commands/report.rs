@@ -7,8 +7,10 @@ use crate::cli::exit;
 use crate::cli::printer::{Format, Printer};
 use crate::executor::create;
 use crate::journal::Journal as _;
+use crate::model::event::WorldKind;
 use crate::model::ids::RunId;
-use crate::report::{markdown, summary};
+use crate::report::{markdown, overrides, summary};
+use crate::world::World;
 
 /// Writes the report of one run.
 pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
@@ -19,7 +21,12 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     let state = create::replay(&run, &records)?;
-    let report = summary::report(&state, state.last_at);
+    let mut report = summary::report(&state, state.last_at);
+    // What is owed goes on being late after the run was over.
+    if state.created.world == WorldKind::Live {
+        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+        report.overrides = overrides::of(&state, clock.now().max(state.last_at));
+    }
     match format {
         ReportFormat::Md if printer.format == Format::Human => {
             let text = markdown::render(&report).map_err(|e| CliError {

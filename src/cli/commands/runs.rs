@@ -20,7 +20,7 @@ use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Signal, WorldKind};
+use crate::model::event::{Signal, What, WorldKind};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
@@ -213,12 +213,15 @@ pub fn send_for(
     signal: Signal,
     good_for: Dur,
 ) -> Result<u8, CliError> {
-    let driven = post(context, store, run, signal, good_for)?;
-    let next = if driven {
-        "the process that drives it has been told".to_owned()
-    } else {
-        let resume = read(store, run)?.created.command("runs resume", "");
-        format!("nobody drives it; {resume} carries it on")
+    let posted = post(context, store, run, signal, good_for)?;
+    let driven = posted == Posted::Driven;
+    let next = match posted {
+        Posted::Driven => "the process that drives it has been told".to_owned(),
+        Posted::Written => "it is in the journal".to_owned(),
+        Posted::Waits => {
+            let resume = read(store, run)?.created.command("runs resume", "");
+            format!("nobody drives it; {resume} carries it on")
+        }
     };
     printer.note(&format!("noted for run {run}: {next}"));
     if printer.format != Format::Human {
@@ -229,14 +232,25 @@ pub fn send_for(
     Ok(exit::DONE)
 }
 
-/// Leaves a signal. Says whether a process drives the run.
+/// What became of a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Posted {
+    /// The process that drives the run has it.
+    Driven,
+    /// It is there for whoever carries the run on.
+    Waits,
+    /// It has a time of its own, and was written into the journal at once.
+    Written,
+}
+
+/// Leaves a signal.
 fn post(
     context: &Context,
     store: &SqliteJournal,
     run: &RunId,
     signal: Signal,
     good_for: Dur,
-) -> Result<bool, CliError> {
+) -> Result<Posted, CliError> {
     let state = read(store, run)?;
     let now = World::live().map_or(state.last_at, |w| w.now()).max(state.last_at);
     let who = match vouches(&state, &signal) {
@@ -244,12 +258,11 @@ fn post(
         false => context.person(),
     };
     // The owner decides; but what it would refuse now is better said now.
-    let refusal = crate::run::signal::take(&state, signal.clone(), who.clone(), now).into_iter().find_map(
-        |e| match e {
-            crate::model::event::What::SignalRefused { reason, .. } => Some(reason),
-            _ => None,
-        },
-    );
+    let events = crate::run::signal::take(&state, signal.clone(), who.clone(), now);
+    let refusal = events.iter().find_map(|e| match e {
+        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
     if let Some(reason) = refusal {
         return Err(CliError {
             code: "refused",
@@ -258,8 +271,20 @@ fn post(
             exit: exit::REFUSED,
         });
     }
+    // Whether an approval after an override is late is known by when it was said.
+    let afterwards = |e: &What| matches!(e, What::Ratified { .. } | What::RatificationRefused { .. });
+    if events.iter().all(afterwards)
+        && let Ok(_lock) = RunLock::take(&Context::lock_folder(store), run)
+    {
+        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+        // In a rehearsal no time goes by after its end.
+        let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
+        clock.block_on(create::note(store, run, &who.who, at, events))?;
+        return Ok(Posted::Written);
+    }
     store.post(run, now, &who, &signal)?;
-    Ok(RunLock::is_held(&Context::lock_folder(store), run))
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
+    Ok(if driven { Posted::Driven } else { Posted::Waits })
 }
 
 /// Cancels: tells the process that drives the run, or carries it to its end here.

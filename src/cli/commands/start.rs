@@ -444,6 +444,7 @@ impl Starting<'_> {
             drill: self.drill.class,
             returns: self.drill.returns.is_some(),
             hold: self.drill.hold,
+            severity: self.args.how.severity,
         };
         let guard = self.context.guard_of(plan);
         let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
@@ -558,7 +559,7 @@ impl Starting<'_> {
             schema_version: SCHEMA_VERSION,
             requester: self.context.person(),
             reason: self.args.how.waive.reason.as_deref().map(one_line),
-            severity: self.args.how.severity.clone(),
+            severity: self.context.severity(self.args.how.severity, self.intent, self.drill.class.is_some()),
             incident: self.args.how.incident.clone(),
             outage_began: self.outage_began,
             continues: None,

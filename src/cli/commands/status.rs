@@ -15,7 +15,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
 use crate::model::action::{Action, Fence};
 use crate::model::event::WorldKind;
-use crate::model::ids::{ComponentName, SiteName};
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::plan::types::{Database, Spec};
 use crate::planner::Debt;
 use crate::probe::Recorder;
+use crate::report::overrides::{self, Override};
 use crate::report::summary;
 use crate::run::RunState;
 
@@ -101,12 +102,21 @@ fn one(
             half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
         }
     };
+    let of_plan = runs.iter().filter(|r| r.created.plan == plan.name);
+    let unapproved: Vec<(&RunId, Override)> = of_plan
+        .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
+        .filter(|(_, over)| over.approved_at.is_none())
+        .collect();
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
+        for (run, over) in &unapproved {
+            p.line(&p.paint(RED, &format!("  APPROVAL OWED  run {run}: {}", over.text)));
+        }
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
+        "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
         "drill_halfway": half.map(|half| &half.created.run),
         "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),

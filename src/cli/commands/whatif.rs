@@ -59,6 +59,7 @@ fn derive(
         drill: None,
         returns: false,
         hold: None,
+        severity: None,
     };
     planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))
 }

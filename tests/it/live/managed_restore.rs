@@ -29,7 +29,7 @@ fn write_plan(world: &World, least: u32) {
 
 impl World {
     /// What a query of the administrator answers on an instance: of the region, or another one in it.
-    fn ask(&self, at: &str, sql: &str) -> String {
+    pub fn ask(&self, at: &str, sql: &str) -> String {
         self.run("host", &[at, "psql", "-XAt", "-d", "shop", "-c", sql]).trim().to_owned()
     }
 

@@ -1,0 +1,133 @@
+//! `drctl policy explain`
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::cli::args::{Global, PolicyArgs, PolicyCommand};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{exit, keys};
+use crate::model::authority::{Authority, takes};
+use crate::model::policy::{Policy, Severity};
+use crate::model::runbook::Intent;
+use crate::plan::Plan;
+use crate::policy::matrix::{self, Demand};
+
+/// What changes something that people may have to agree to: its name, what it does, and whether it is a drill.
+const INTENTS: [(&str, Intent, bool); 6] = [
+    ("failover", Intent::Failover, false),
+    ("restore", Intent::Restore, false),
+    ("switchover", Intent::Switchover, false),
+    ("failback", Intent::Failback, false),
+    ("reprotect", Intent::Reprotect, false),
+    ("drill", Intent::Switchover, true),
+];
+
+/// Shows who has to say yes to what, and by which rule.
+pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, CliError> {
+    let PolicyCommand::Explain { plan, severity, intent } = &args.command;
+    let context = Context::load(global, printer)?;
+    let plan = context.plan(plan, printer)?;
+    let (policy, authority) = (&context.settings.policy, &context.settings.authority);
+    let asked = |(name, _, _): &(&str, Intent, bool)| intent.as_ref().is_none_or(|only| only == name);
+    let mut documents = Vec::new();
+    if authority.is_empty() {
+        printer.note("drctl.yaml has no operators: nobody's word can be checked, and nobody is asked");
+    }
+    for (name, intent, drill) in INTENTS.into_iter().filter(asked) {
+        let severity = policy.severity(*severity, intent, drill);
+        let demand = matrix::demand_of(policy, &plan, intent, severity);
+        if printer.format == Format::Human {
+            show(printer, (&plan, name), policy, &demand, authority);
+        }
+        documents.push(document(name, &demand, authority));
+    }
+    if printer.format != Format::Human {
+        printer.document(&json!({
+            "schema_version": 1, "plan": plan.name, "in_force": !authority.is_empty(), "intents": documents,
+        }));
+    }
+    Ok(exit::DONE)
+}
+
+fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &Demand, who: &Authority) {
+    let severity = demand.severity;
+    let live = if intent == "drill" { "live " } else { "" };
+    p.line(&format!("{live}{intent} of {} at {severity} ({})", plan.name, severity.means()));
+    if let Some(within) = policy.severities.get(&severity).and_then(|rule| rule.respond_within) {
+        p.line(&format!("  respond   within {within}"));
+    }
+    for rule in &demand.rules {
+        let seats = rule.by.iter().map(|(seat, above)| match above {
+            Some(above) => format!("{seat} ({above} stands for it)"),
+            None => seat.clone(),
+        });
+        let seats = seats.collect::<Vec<_>>().join(" and ");
+        let seats = if seats.is_empty() { "nobody".to_owned() } else { seats };
+        p.line(&format!("  rule      {} asks for {seats}", rule.rule));
+    }
+    match demand.by.as_slice() {
+        [] => p.line("  together  nobody has to agree"),
+        seats => p.line(&format!(
+            "  together  {}, each a person of its own and none of them the requester; the question stands for {}",
+            seats.join(" and "),
+            policy.expires_after
+        )),
+    }
+    for (seat, people) in holders(&demand.by, who) {
+        let people = if people.is_empty() { "NOBODY".to_owned() } else { people.join(", ") };
+        p.line(&format!("            {seat}: {people}"));
+    }
+    match &demand.override_by {
+        Some(over) => p.line(&format!("  override  {}", over.words())),
+        None if demand.by.is_empty() => {}
+        None => {
+            let at: Vec<_> = policy.overriding.at.iter().map(|s: &Severity| s.id()).collect();
+            let at = if at.is_empty() {
+                "at no severity".to_owned()
+            } else {
+                format!("at {} only", at.join(", "))
+            };
+            p.line(&format!("  override  {at}"));
+        }
+    }
+}
+
+fn document(intent: &str, demand: &Demand, who: &Authority) -> serde_json::Value {
+    let rules: Vec<_> = demand
+        .rules
+        .iter()
+        .map(|rule| {
+            let seats: Vec<_> =
+                rule.by.iter().map(|(seat, above)| json!({"role": seat, "covered_by": above})).collect();
+            json!({"rule": rule.rule, "by": seats})
+        })
+        .collect();
+    // Somebody has to ask for it, too.
+    let others = |requester: &str| {
+        let others: Vec<&str> =
+            who.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
+        who.lacking(&demand.by, &others).is_empty()
+    };
+    let requesters: Vec<_> = who.operators.keys().filter(|name| others(name)).collect();
+    let overridable = demand.override_by.as_ref().is_some_and(|rule| keys::could_override(who, rule, ""));
+    json!({
+        "intent": intent, "severity": demand.severity, "changes": demand.changes, "rules": rules, "by": demand.by,
+        "holders": holders(&demand.by, who), "who_could_ask": requesters,
+        "override": demand.override_by, "override_possible": overridable,
+    })
+}
+
+/// Who could take each seat.
+fn holders<'a>(seats: &'a [String], who: &'a Authority) -> BTreeMap<&'a str, Vec<&'a str>> {
+    if who.is_empty() {
+        return BTreeMap::new();
+    }
+    let has = |seat: &str| {
+        let could = who.operators.iter().filter(|(_, o)| o.roles.iter().any(|role| takes(seat, role)));
+        could.map(|(name, _)| name.as_str()).collect()
+    };
+    seats.iter().map(|seat| (seat.as_str(), has(seat))).collect()
+}

@@ -1,0 +1,227 @@
+//! Who has to say yes to what: severities, the approval matrix by kind of change, and the emergency override.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::runbook::Intent;
+use super::time::Dur;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Severity {
+    /// Users are not served at all, or data may be lost.
+    P0,
+    /// Much does not work.
+    P1,
+    /// Little does not work, and there are ways around it.
+    P2,
+    /// Nobody is kept from anything.
+    P3,
+}
+
+impl Severity {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 4] = [Self::P0, Self::P1, Self::P2, Self::P3];
+
+    /// Its name.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::P0 => "P0",
+            Self::P1 => "P1",
+            Self::P2 => "P2",
+            Self::P3 => "P3",
+        }
+    }
+
+    /// What it means.
+    pub const fn means(self) -> &'static str {
+        match self {
+            Self::P0 => "critical: complete outage, or data at risk",
+            Self::P1 => "high: major functionality impaired",
+            Self::P2 => "medium: minor functionality impaired, with workarounds",
+            Self::P3 => "low: cosmetic, or planned",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+impl FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|s| s.id().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| format!("`{text}` is no severity: P0, P1, P2 or P3"))
+    }
+}
+
+/// A kind of change: what a runbook does that somebody may have to agree to. Capacity and fences need nobody's yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Another server becomes the one that takes writes, or data are put in place of others.
+    Database,
+    /// Names lead elsewhere.
+    Dns,
+    /// Clients are led elsewhere by their secrets and settings.
+    Configuration,
+}
+
+impl Change {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Database, Self::Dns, Self::Configuration];
+
+    /// Its name.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Dns => "dns",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// What a severity asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeverityRule {
+    /// How soon somebody answers for it. `None`: when there is time for it.
+    pub respond_within: Option<Dur>,
+    /// Who authorises what is done then: seats, as in [`super::authority`].
+    pub by: Vec<String>,
+}
+
+/// What a kind of change asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRule {
+    /// Who has to agree: seats.
+    pub by: Vec<String>,
+    /// Who has to agree at once where an incident commander overrides that.
+    pub override_with: Vec<String>,
+}
+
+/// When a named person may let a run go on before those have agreed who have to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideRule {
+    /// Roles of that person.
+    pub by: Vec<String>,
+    /// Severities at which it may be done.
+    pub at: BTreeSet<Severity>,
+    /// How soon the approvals have to follow, counted from the override.
+    pub approve_within: Dur,
+}
+
+/// How a named person lets a run go on before those have agreed who have to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Override {
+    /// Roles of that person.
+    pub by: Vec<String>,
+    /// Roles that have to agree at once all the same, each by a person of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// How soon the approvals have to follow, counted from the override.
+    pub within_ms: Dur,
+}
+
+impl Override {
+    /// In words.
+    pub fn words(&self) -> String {
+        let also = if self.also.is_empty() {
+            String::new()
+        } else {
+            format!(" together with {}", self.also.join(" and "))
+        };
+        let by = self.by.join(" or ");
+        format!(
+            "in an emergency {by}{also} overrides it; the approvals then follow within {}",
+            self.within_ms
+        )
+    }
+}
+
+/// Who has to say yes to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// By severity.
+    pub severities: BTreeMap<Severity, SeverityRule>,
+    /// By kind of change.
+    pub changes: BTreeMap<Change, ChangeRule>,
+    /// The severity of a run that was not given one.
+    pub severity_of: BTreeMap<Intent, Severity>,
+    /// Roles that a role stands for, too.
+    pub includes: BTreeMap<String, BTreeSet<String>>,
+    /// The emergency override.
+    pub overriding: OverrideRule,
+    /// How long a question stands. Expiry never means yes.
+    pub expires_after: Dur,
+}
+
+impl Policy {
+    /// The severity of a run: as it was given, or as the policy has it for what it is for. A drill is one, however it moves users.
+    pub fn severity(&self, given: Option<Severity>, intent: Intent, drill: bool) -> Severity {
+        let intent = if drill { Intent::Drill } else { intent };
+        given.or_else(|| self.severity_of.get(&intent).copied()).unwrap_or(Severity::P0)
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+impl Default for Policy {
+    /// Every number and role of it is configuration.
+    fn default() -> Self {
+        let severity = |s, minutes: Option<u64>, by: &str| {
+            (s, SeverityRule { respond_within: minutes.map(Dur::mins), by: names(&[by]) })
+        };
+        let change =
+            |c, by: &[&str], with: &[&str]| (c, ChangeRule { by: names(by), override_with: names(with) });
+        let above = |role: &str, roles: &[&str]| (role.to_owned(), names(roles).into_iter().collect());
+        Self {
+            severities: BTreeMap::from([
+                severity(Severity::P0, Some(5), "on-call-engineer"),
+                severity(Severity::P1, Some(15), "team-lead"),
+                severity(Severity::P2, Some(60), "change-manager"),
+                severity(Severity::P3, None, "product-owner"),
+            ]),
+            changes: BTreeMap::from([
+                change(Change::Database, &["dba", "engineering-lead"], &["cto"]),
+                change(Change::Dns, &["devops-lead"], &[]),
+                change(Change::Configuration, &["devops-lead"], &[]),
+            ]),
+            severity_of: BTreeMap::from([
+                (Intent::Failover, Severity::P0),
+                (Intent::Restore, Severity::P1),
+                (Intent::Switchover, Severity::P2),
+                (Intent::Failback, Severity::P2),
+                (Intent::Reprotect, Severity::P2),
+                (Intent::Drill, Severity::P3),
+            ]),
+            includes: BTreeMap::from([
+                above("engineering-lead", &["team-lead", "devops-lead", "on-call-engineer"]),
+                above("team-lead", &["on-call-engineer"]),
+                above("devops-lead", &["on-call-engineer"]),
+                above("dba", &["on-call-engineer"]),
+            ]),
+            overriding: OverrideRule {
+                by: names(&["incident-commander"]),
+                at: BTreeSet::from([Severity::P0]),
+                approve_within: Dur::mins(4 * 60),
+            },
+            expires_after: Dur::mins(30),
+        }
+    }
+}

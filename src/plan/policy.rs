@@ -1,0 +1,157 @@
+//! `policy:` in `drctl.yaml`: what it says stands in the place of the default, number by number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::shape::{Field, Record, Shape, opt};
+use crate::model::policy::{Change, Policy, Severity};
+use crate::model::runbook::Intent;
+use crate::model::time::Dur;
+
+const SEATS: Shape = Shape::List(&Shape::Text);
+const SEVERITY: Record = Record {
+    name: "severity",
+    fields: &[
+        opt("respond_within", Shape::Duration, "how soon somebody answers for it"),
+        opt("by", SEATS, "roles that authorise what is done then; `dba or cto` where either will do"),
+    ],
+};
+const CHANGE: Record = Record {
+    name: "change",
+    fields: &[
+        opt("by", SEATS, "roles that have to agree, each by a person of its own; none: nobody has to"),
+        opt("override_with", SEATS, "roles that have to agree at once where that is overridden"),
+    ],
+};
+const NAMED: Shape = Shape::OneOf(&["P0", "P1", "P2", "P3"]);
+const OVERRIDE: Record = Record {
+    name: "override",
+    fields: &[
+        opt("by", SEATS, "roles of whoever may override; incident-commander if absent"),
+        opt("at", Shape::List(&NAMED), "severities at which that may be done; P0 if absent, none: never"),
+        opt("approve_within", Shape::Duration, "how soon the approvals have to follow; 4h if absent"),
+    ],
+};
+const fn rule(key: &'static str, about: &'static str) -> Field {
+    opt(key, Shape::Record(&SEVERITY), about)
+}
+const SEVERITIES: Record = Record {
+    name: "severities",
+    fields: &[
+        rule("P0", "no service, or data at risk"),
+        rule("P1", "major functionality impaired"),
+        rule("P2", "minor functionality impaired"),
+        rule("P3", "cosmetic, or planned"),
+    ],
+};
+const fn change(key: &'static str, about: &'static str) -> Field {
+    opt(key, Shape::Record(&CHANGE), about)
+}
+const CHANGES: Record = Record {
+    name: "changes",
+    fields: &[
+        change("database", "another server takes writes, or data are put in place of others"),
+        change("dns", "names lead elsewhere"),
+        change("configuration", "clients are led elsewhere by secrets and settings"),
+    ],
+};
+const SEVERITY_OF: Record = Record {
+    name: "severity_of",
+    fields: &[
+        opt("failover", NAMED, "P0 if absent"),
+        opt("restore", NAMED, "P1 if absent"),
+        opt("switchover", NAMED, "P2 if absent"),
+        opt("failback", NAMED, "P2 if absent"),
+        opt("reprotect", NAMED, "P2 if absent"),
+        opt("drill", NAMED, "of a drill that moves users; P3 if absent"),
+    ],
+};
+/// `policy:`.
+pub const POLICY: Record = Record {
+    name: "policy",
+    fields: &[
+        opt("severities", Shape::Record(&SEVERITIES), "who authorises what, by how bad it is"),
+        opt("changes", Shape::Record(&CHANGES), "who agrees to what, by what is changed"),
+        opt("severity_of", Shape::Record(&SEVERITY_OF), "the severity of a run that is given none"),
+        opt("includes", Shape::Map(&Shape::List(&Shape::Name)), "roles that a role stands for, too"),
+        opt("override", Shape::Record(&OVERRIDE), "who may let a run go on before that, in an emergency"),
+        opt("expires_after", Shape::Duration, "how long the question stands; 30m if absent"),
+    ],
+};
+
+/// As written; absent means the default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    #[serde(default)]
+    severities: BTreeMap<String, RawSeverity>,
+    #[serde(default)]
+    changes: BTreeMap<Change, RawChange>,
+    #[serde(default)]
+    severity_of: BTreeMap<Intent, String>,
+    #[serde(default)]
+    includes: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default, rename = "override")]
+    overriding: RawOverride,
+    expires_after: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSeverity {
+    respond_within: Option<String>,
+    by: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawChange {
+    by: Option<Vec<String>>,
+    override_with: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOverride {
+    by: Option<Vec<String>>,
+    at: Option<Vec<String>>,
+    approve_within: Option<String>,
+}
+
+impl RawPolicy {
+    /// The policy with what was written in the place of what was not.
+    ///
+    /// # Errors
+    /// What is no duration or severity.
+    pub fn over(self, mut policy: Policy) -> Result<Policy, String> {
+        let duration = |text: Option<String>| text.as_deref().map(Dur::parse).transpose();
+        for (name, raw) in self.severities {
+            let Some(rule) = policy.severities.get_mut(&name.parse::<Severity>()?) else { continue };
+            rule.respond_within = duration(raw.respond_within)?.or(rule.respond_within);
+            put(&mut rule.by, raw.by);
+        }
+        for (change, raw) in self.changes {
+            let Some(rule) = policy.changes.get_mut(&change) else { continue };
+            put(&mut rule.by, raw.by);
+            put(&mut rule.override_with, raw.override_with);
+        }
+        for (intent, severity) in self.severity_of {
+            policy.severity_of.insert(intent, severity.parse()?);
+        }
+        policy.includes.extend(self.includes);
+        put(&mut policy.overriding.by, self.overriding.by);
+        if let Some(at) = self.overriding.at {
+            policy.overriding.at = at.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
+        }
+        if let Some(within) = duration(self.overriding.approve_within)? {
+            policy.overriding.approve_within = within;
+        }
+        policy.expires_after = duration(self.expires_after)?.unwrap_or(policy.expires_after);
+        Ok(policy)
+    }
+}
+
+fn put(place: &mut Vec<String>, written: Option<Vec<String>>) {
+    *place = written.unwrap_or_else(|| std::mem::take(place));
+}

@@ -1,0 +1,137 @@
+//! What the rules that apply ask for together: the strictest of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::authority::takes;
+use crate::model::policy::{Change, Override, Policy, Severity};
+use crate::model::runbook::Intent;
+use crate::plan::types::Spec;
+use crate::plan::{Finding, Plan, Settings};
+
+/// What a run of a plan needs.
+pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severity) -> Demand {
+    demand(policy, severity, &changes(plan, intent))
+}
+
+/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names.
+fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
+    match intent {
+        // A copy beside production changes nothing of it.
+        Intent::Drill => BTreeSet::new(),
+        Intent::Restore | Intent::Reprotect => BTreeSet::from([Change::Database]),
+        Intent::Failover | Intent::Switchover | Intent::Failback => {
+            plan.components.values().filter_map(|component| change(&component.spec)).collect()
+        }
+    }
+}
+
+const fn change(spec: &Spec) -> Option<Change> {
+    match spec {
+        Spec::Database(_) => Some(Change::Database),
+        Spec::Route53(_) => Some(Change::Dns),
+        Spec::Clients(_) => Some(Change::Configuration),
+        Spec::Autoscaling(_) | Spec::External(_) => None,
+    }
+}
+
+/// What a run needs before it may go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is changed.
+    pub changes: Vec<Change>,
+    /// The rules that apply, with what each asks for.
+    pub rules: Vec<Applied>,
+    /// Seats that somebody has to take, each a person of its own.
+    pub by: Vec<String>,
+    /// Whether that may be overridden, and by whom.
+    pub override_by: Option<Override>,
+}
+
+/// A rule that applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Which.
+    pub rule: String,
+    /// Its seats, and for each that adds nobody the seat of another rule that stands for it.
+    pub by: Vec<(String, Option<String>)>,
+}
+
+/// What all rules that apply ask for: every seat of every rule, but for those that a stricter one stands for.
+pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -> Demand {
+    let own = policy.severities.get(&severity).map(|rule| rule.by.as_slice()).unwrap_or_default();
+    let mut rules: Vec<(String, &[String])> = vec![(format!("severity {severity}"), own)];
+    for change in changes {
+        let by = policy.changes.get(change).map(|rule| rule.by.as_slice()).unwrap_or_default();
+        rules.push((format!("a change of kind {change}"), by));
+    }
+    // Without a change there is nothing to agree to.
+    if changes.is_empty() {
+        rules.clear();
+    }
+    let all = together(rules.iter().map(|(_, by)| *by));
+    let by: Vec<String> =
+        all.iter().filter(|seat| stands_for(policy, seat, &all).is_none()).cloned().collect();
+    let with = changes.iter().filter_map(|c| policy.changes.get(c)).map(|rule| rule.override_with.as_slice());
+    let over = &policy.overriding;
+    let may = over.at.contains(&severity) && !over.by.is_empty() && !by.is_empty();
+    let override_by =
+        may.then(|| Override { by: over.by.clone(), also: together(with), within_ms: over.approve_within });
+    let applied = |(rule, by): (String, &[String])| {
+        let seats = by.iter().map(|seat| (seat.clone(), stands_for(policy, seat, &all))).collect();
+        Applied { rule, by: seats }
+    };
+    let rules = rules.into_iter().map(applied).collect();
+    Demand { severity, changes: changes.iter().copied().collect(), rules, by, override_by }
+}
+
+/// Every seat as often as the rule asks for it that asks for it most often.
+fn together<'r>(rules: impl Iterator<Item = &'r [String]>) -> Vec<String> {
+    let mut most: BTreeMap<&str, usize> = BTreeMap::new();
+    for rule in rules {
+        let mut here: BTreeMap<&str, usize> = BTreeMap::new();
+        rule.iter().for_each(|seat| *here.entry(seat).or_default() += 1);
+        for (seat, n) in here {
+            let most = most.entry(seat).or_default();
+            *most = n.max(*most);
+        }
+    }
+    most.into_iter().flat_map(|(seat, n)| std::iter::repeat_n(seat.to_owned(), n)).collect()
+}
+
+/// The seat that is there, too, and whoever takes which could take this one by the roles that theirs includes.
+fn stands_for(policy: &Policy, seat: &str, all: &[String]) -> Option<String> {
+    let above = |other: &str| {
+        let covers = |role: &str| {
+            policy.includes.get(role).is_some_and(|below| below.iter().any(|role| takes(seat, role)))
+        };
+        other != seat && other.split(" or ").all(covers)
+    };
+    all.iter().find(|other| above(other)).cloned()
+}
+
+/// What the policy asks for, and nobody is there to say. It stops only what it is asked for, and that before anything is done.
+pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Finding> {
+    let (authority, policy) = (&settings.authority, &settings.policy);
+    let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
+    let mut found = Vec::new();
+    for intent in [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback] {
+        let severity = policy.severity(None, intent, false);
+        let by = demand_of(policy, plan, intent, severity).by;
+        // Somebody asks for it, and that is another one.
+        let could = everybody.iter().any(|requester| {
+            let others: Vec<&str> = everybody.iter().copied().filter(|who| who != requester).collect();
+            authority.lacking(&by, &others).is_empty()
+        });
+        if !by.is_empty() && !could {
+            found.push(format!("a {intent} at {severity} ({})", by.join(" and ")));
+        }
+    }
+    (!everybody.is_empty() && !found.is_empty()).then(|| {
+        let message = format!("nobody could approve {}", found.join(", "));
+        Finding::warning("policy-nobody-can-approve", file, Some(plan.home.span), message)
+            .because("each role needs a person of its own under `operators:` in drctl.yaml, and none of them may be who asked")
+            .fix("give the roles to people there, or say in `policy:` who approves instead; drctl policy explain shows the rules")
+    })
+}

@@ -1,0 +1,105 @@
+//! Approvals that were overridden, and whether those who have to agree did so in time.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::ids::StepId;
+use crate::model::time::Timestamp;
+use crate::model::waiver::Person;
+use crate::run::RunState;
+use crate::run::approval::{self, Overridden};
+
+/// An approval that somebody let the run go on without.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Override {
+    /// The gate.
+    pub step: StepId,
+    /// Who let it go on.
+    pub by: Person,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When the approvals have to be there.
+    pub due_at: Timestamp,
+    /// `approved`, `approved_late`, `owed` or `overdue`.
+    pub state: String,
+    /// When the last of those approved who have to.
+    pub approved_at: Option<Timestamp>,
+    /// By how much the approvals are or were late: a violation that stays, even if they are given.
+    pub late_by_s: Option<f64>,
+    /// Who approved afterwards.
+    pub approved_by: Vec<Person>,
+    /// Who has not, as roles.
+    pub owed_by: Vec<String>,
+    /// Who said no afterwards.
+    pub refused: Vec<Refused>,
+    /// All of it in words.
+    pub text: String,
+}
+
+/// A no after an override.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Refused {
+    /// Who.
+    pub who: Person,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Those of a run, as they are now.
+pub fn of(state: &RunState, now: Timestamp) -> Vec<Override> {
+    let steps = state.steps.iter().enumerate();
+    let overridden = steps.filter_map(|(i, step)| Some((i, step.overridden.as_ref()?)));
+    overridden.map(|(i, over)| one(state, i, over, now)).collect()
+}
+
+fn one(state: &RunState, i: usize, over: &Overridden, now: Timestamp) -> Override {
+    let late = over.late(now);
+    let owed_by = approval::unratified(state, i, None);
+    let word = match (over.ratified_at, late) {
+        (Some(_), None) => "approved",
+        (Some(_), Some(_)) => "approved_late",
+        (None, None) => "owed",
+        (None, Some(_)) => "overdue",
+    };
+    let then = match (over.ratified_at, late) {
+        (Some(at), None) => format!("approved afterwards at {at}"),
+        (Some(at), Some(late)) => format!("approved at {at}, {late} LATE: it was due by {}", over.due),
+        (None, None) => format!("the yes of {} is owed until {}", owed_by.join(" and "), over.due),
+        (None, Some(late)) => {
+            format!("OVERDUE by {late}: the yes of {} was due by {}", owed_by.join(" and "), over.due)
+        }
+    };
+    let no = over.refused.iter().map(|(who, why, at)| format!("; {who} said no at {at}: {why}"));
+    let step = state.step(i).id.clone();
+    let text = format!(
+        "{step} was overridden by {} at {}: {}; {then}{}",
+        over.who,
+        over.at,
+        over.reason,
+        no.collect::<String>()
+    );
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of hours")]
+    let late_by_s = late.map(|d| d.millis() as f64 / 1_000.0);
+    Override {
+        step,
+        by: over.who.clone(),
+        reason: over.reason.clone(),
+        at: over.at,
+        due_at: over.due,
+        state: word.to_owned(),
+        approved_at: over.ratified_at,
+        late_by_s,
+        approved_by: over.ratified_by.clone(),
+        owed_by,
+        refused: over
+            .refused
+            .iter()
+            .map(|(who, reason, at)| Refused { who: who.clone(), reason: reason.clone(), at: *at })
+            .collect(),
+        text,
+    }
+}

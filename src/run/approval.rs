@@ -1,0 +1,317 @@
+//! Who said yes to a gate, who overrode it, and whether that is enough.
+
+use std::collections::BTreeSet;
+
+use super::gate::{Says, pass};
+use super::state::{RunState, Status};
+use crate::model::action::{Action, Gate};
+use crate::model::event::What;
+use crate::model::ids::StepId;
+use crate::model::policy::Override;
+use crate::model::statement::Statement;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Person;
+
+/// An approval that somebody let the run go on without, in an emergency. It stays in the record, and so does what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overridden {
+    /// Who.
+    pub who: Person,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When the approvals have to be there.
+    pub due: Timestamp,
+    /// Who said yes afterwards.
+    pub ratified_by: Vec<Person>,
+    /// When the last of those said yes who have to.
+    pub ratified_at: Option<Timestamp>,
+    /// Who said no afterwards, when and why. What was done is not undone by that.
+    pub refused: Vec<(Person, String, Timestamp)>,
+}
+
+impl Overridden {
+    /// By how much the approvals are late, if they are: for ever, once they were.
+    pub fn late(&self, now: Timestamp) -> Option<Dur> {
+        let late = self.ratified_at.unwrap_or(now).since(self.due);
+        (late > Dur::ZERO).then_some(late)
+    }
+}
+
+/// Asks for approvals.
+pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
+    let Action::Gate(Gate::Approval { ask, expires_after_ms, by, .. }) = &state.step(position).action else {
+        return Says::Wait;
+    };
+    let of = &state.steps[position];
+    let step = state.step(position).id.clone();
+    let lacking = lacking(state, position, &of.approved_by, now);
+    if lacking.is_empty() {
+        return Says::Pass(vec![pass(step)]);
+    }
+    let asked_at = of.work.started_at.unwrap_or(now);
+    if now.since(asked_at) >= *expires_after_ms {
+        let reason = format!("nobody said yes within {expires_after_ms}; expiry never means yes");
+        return Says::Failed(What::StepFailed { step, reason });
+    }
+    let flag = Some(state.created.command("approve", &format!(" {step}")));
+    let of_whom = if by.is_empty() { String::new() } else { format!(" of {}", lacking.join(" and ")) };
+    let why = format!("approval{of_whom} is asked for: {ask}");
+    Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
+}
+
+/// Whose yes is still missing before the run may go on, as seats; empty when nobody's is. A yes counts for as long as its statement
+/// is good.
+pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestamp) -> Vec<String> {
+    let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {
+        return Vec::new();
+    };
+    let good = |who: &&Person| Statement::of(who).is_none_or(|s| s.until > now);
+    let said: Vec<&Person> = said.iter().filter(good).collect();
+    match (&state.steps[position].overridden, override_by) {
+        (Some(over), Some(rule)) => not_taken(state, &rule.also, &besides(over, &said)),
+        _ => empty_seats(state, by, &said),
+    }
+}
+
+/// Whose yes is still missing after an override, as seats. Whoever overrode it does not say it; a yes that was said stays one.
+pub fn unratified(state: &RunState, position: usize, more: Option<&Person>) -> Vec<String> {
+    let of = &state.steps[position];
+    let (Action::Gate(Gate::Approval { by, .. }), Some(over)) =
+        (&state.step(position).action, &of.overridden)
+    else {
+        return Vec::new();
+    };
+    let said: Vec<&Person> = of.approved_by.iter().chain(&over.ratified_by).chain(more).collect();
+    empty_seats(state, by, &besides(over, &said))
+}
+
+fn besides<'p>(over: &Overridden, said: &[&'p Person]) -> Vec<&'p Person> {
+    said.iter().copied().filter(|who| !who.is(&over.who)).collect()
+}
+
+/// Where a run has no operators, roles are nobody's: then as many people as there are seats have to say yes.
+fn empty_seats(state: &RunState, by: &[String], said: &[&Person]) -> Vec<String> {
+    if by.is_empty() || state.created.authority.is_empty() {
+        let people: BTreeSet<&str> = said.iter().map(|p| p.who.as_str()).collect();
+        let words = if by.is_empty() { &["somebody".to_owned()][..] } else { by };
+        return words.iter().skip(people.len()).cloned().collect();
+    }
+    not_taken(state, by, said)
+}
+
+fn not_taken(state: &RunState, seats: &[String], said: &[&Person]) -> Vec<String> {
+    let people: BTreeSet<&str> = said.iter().map(|p| p.who.as_str()).collect();
+    let people: Vec<&str> = people.into_iter().collect();
+    state.created.authority.lacking(seats, &people).into_iter().map(str::to_owned).collect()
+}
+
+/// Why an event about an approval cannot be, whoever wrote it: what a process would not have done is not believed of a journal.
+pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepId, String)> {
+    let gate = |step: &StepId| {
+        let i = state.position(step)?;
+        matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })).then_some(i)
+    };
+    let no = |step: &StepId, why: String| Some((step.clone(), why));
+    match what {
+        What::StepFinished { step, .. } => {
+            let i = gate(step)?;
+            let lacking = lacking(state, i, &state.steps[i].approved_by, at);
+            if lacking.is_empty() {
+                None
+            } else {
+                no(step, format!("the yes of {} is missing", lacking.join(" and ")))
+            }
+        }
+        What::StepSkipped { step, .. } => {
+            gate(step).and_then(|_| no(step, "an approval is never left out".to_owned()))
+        }
+        What::Approved { step, who } | What::Ratified { step, who } => {
+            if who.is(&state.created.requester) {
+                return no(step, "the requester of a run never approves it".to_owned());
+            }
+            let over = gate(step).and_then(|i| state.steps[i].overridden.as_ref());
+            if over.is_some_and(|over| who.is(&over.who)) {
+                return no(step, format!("{} overrode it, and never approves it", who.who));
+            }
+            if over.is_none() && matches!(what, What::Ratified { .. }) {
+                return no(step, "it was not overridden: there is nothing to approve afterwards".to_owned());
+            }
+            taken_before(state, who).and_then(|why| no(step, why))
+        }
+        What::Overridden { step, who, .. } => {
+            let why = gate(step).map_or_else(
+                || Err("it does not ask for approval".to_owned()),
+                |i| may_override(state, i, who),
+            );
+            why.err().or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
+        }
+        What::RatificationRefused { step, who, .. } => {
+            let over = gate(step).and_then(|i| state.steps[i].overridden.as_ref());
+            let why = over.is_none().then(|| "it was not overridden".to_owned());
+            why.or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
+        }
+        _ => None,
+    }
+}
+
+fn taken_before(state: &RunState, who: &Person) -> Option<String> {
+    let taken = Statement::of(who).is_some_and(|s| state.said.contains(&s.nonce));
+    taken.then(|| "this statement was taken before: each is good once".to_owned())
+}
+
+/// Whether somebody may let the run go on before those have agreed who have to.
+fn may_override<'s>(state: &'s RunState, position: usize, who: &Person) -> Result<&'s Override, String> {
+    let Action::Gate(Gate::Approval { override_by, .. }) = &state.step(position).action else {
+        return Err("it does not ask for approval".to_owned());
+    };
+    let Some(rule) = override_by else {
+        let severity = state.created.severity.as_deref().unwrap_or("this severity");
+        return Err(format!("nothing overrides this approval: no policy lets anybody do so at {severity}"));
+    };
+    if let Some(over) = &state.steps[position].overridden {
+        return Err(format!("{} overrode it at {}", over.who.who, over.at));
+    }
+    if !state.created.authority.has(&who.who, &rule.by) {
+        return Err(format!("only {} overrides it, which {} is not", rule.by.join(" or "), who.who));
+    }
+    Ok(rule)
+}
+
+/// A yes: before the run goes on, or after an override.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn approve(state: &RunState, step: &StepId, who: &Person, now: Timestamp) -> Result<What, String> {
+    let i = gate(state, step)?;
+    let of = &state.steps[i];
+    let step = step.clone();
+    let afterwards = of.overridden.is_some() && (of.work.status.settled() || state.finished());
+    if !afterwards {
+        open(state, i)?;
+    }
+    let yes = match afterwards {
+        true => What::Ratified { step, who: who.clone() },
+        false => What::Approved { step, who: who.clone() },
+    };
+    if let Some((_, why)) = unapproved(state, &yes, now) {
+        return Err(why);
+    }
+    needed(state, i, who, now)?;
+    Ok(yes)
+}
+
+/// A no.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn reject(state: &RunState, step: &StepId, who: &Person, reason: &str) -> Result<What, String> {
+    let i = gate(state, step)?;
+    let (step, who, reason) = (step.clone(), who.clone(), reason.to_owned());
+    if state.steps[i].overridden.is_some() && (state.steps[i].work.status.settled() || state.finished()) {
+        return Ok(What::RatificationRefused { step, who, reason });
+    }
+    open(state, i)?;
+    Ok(What::Rejected { step, who, reason })
+}
+
+/// An override.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn overrule(
+    state: &RunState,
+    step: &StepId,
+    who: &Person,
+    reason: &str,
+    now: Timestamp,
+) -> Result<What, String> {
+    open(state, gate(state, step)?)?;
+    let over = What::Overridden { step: step.clone(), who: who.clone(), reason: reason.to_owned() };
+    match unapproved(state, &over, now) {
+        Some((_, why)) => Err(why),
+        None => Ok(over),
+    }
+}
+
+/// What follows from the words of people.
+pub(super) fn note(state: &mut RunState, position: usize, what: &What, at: Timestamp) {
+    let within = match &state.step(position).action {
+        Action::Gate(Gate::Approval { override_by: Some(rule), .. }) => rule.within_ms,
+        _ => Dur::ZERO,
+    };
+    let of = &mut state.steps[position];
+    match (what, &mut of.overridden) {
+        (What::Approved { who, .. }, _) => of.approved_by.push(who.clone()),
+        // After a no the question is a new one: what was said before it is no answer to that, and nothing was done by it.
+        (What::Rejected { .. }, over) => {
+            of.approved_by.clear();
+            *over = None;
+        }
+        (What::Overridden { who, reason, .. }, over) => {
+            *over = Some(Overridden {
+                who: who.clone(),
+                reason: reason.clone(),
+                at,
+                due: at + within,
+                ratified_by: Vec::new(),
+                ratified_at: None,
+                refused: Vec::new(),
+            });
+        }
+        (What::Ratified { who, .. }, Some(over)) => over.ratified_by.push(who.clone()),
+        (What::RatificationRefused { who, reason, .. }, Some(over)) => {
+            over.refused.push((who.clone(), reason.clone(), at));
+        }
+        _ => return,
+    }
+    let whole = unratified(state, position, None).is_empty();
+    if let Some(over) = &mut state.steps[position].overridden
+        && over.ratified_at.is_none()
+        && whole
+    {
+        over.ratified_at = Some(at);
+    }
+}
+
+/// A yes that the gate does not ask for is refused, so that nobody takes it for one of those that it does.
+fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<(), String> {
+    let of = &state.steps[gate];
+    let said = &of.approved_by;
+    let with: Vec<_> = said.iter().chain([who]).cloned().collect();
+    let (before, after) = (lacking(state, gate, said, now), lacking(state, gate, &with, now));
+    let (owed, left) = (unratified(state, gate, None), unratified(state, gate, Some(who)));
+    if after.len() < before.len() || left.len() < owed.len() {
+        return Ok(());
+    }
+    let asked: BTreeSet<&str> = before.iter().chain(&owed).map(String::as_str).collect();
+    let asked = asked.into_iter().collect::<Vec<_>>().join(" and ");
+    if asked.is_empty() {
+        return Err("everybody has said yes already who has to".to_owned());
+    }
+    let after_it = of.overridden.iter().flat_map(|over| &over.ratified_by);
+    if said.iter().chain(after_it).any(|p| p.is(who)) {
+        return Err(format!("{} said yes already; {asked} is still asked for", who.who));
+    }
+    Err(format!("{} has no role that is still asked for: {asked}", who.who))
+}
+
+fn gate(state: &RunState, step: &StepId) -> Result<usize, String> {
+    let i = super::signal::find(state, step)?;
+    match state.step(i).action {
+        Action::Gate(Gate::Approval { .. }) => Ok(i),
+        _ => Err(format!("{step} does not ask for approval")),
+    }
+}
+
+fn open(state: &RunState, gate: usize) -> Result<(), String> {
+    if state.finished() {
+        return Err("the run is over".to_owned());
+    }
+    let status: &Status = &state.steps[gate].work.status;
+    if status.settled() {
+        return Err(format!("step {} is {}", state.step(gate).id, status.word()));
+    }
+    Ok(())
+}

@@ -1,0 +1,372 @@
+//! Who has to agree to what: the strictest of the rules that apply, before anything that users would feel; and the override of that.
+
+use drctl::executor::create;
+use drctl::model::event::{Signal, What};
+use drctl::model::ids::{Digest, RunId, StepId};
+use drctl::model::policy::{Change, Policy, Severity};
+use drctl::model::statement::Statement;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+use drctl::policy::matrix;
+use drctl::run::{RunState, signal};
+use drctl::world::World;
+
+use crate::cli::{Folder, json};
+use crate::restored;
+use crate::signed::{as_operator, people_of, signed, state_of, store};
+
+const GATE: &str = "approve.policy";
+const PEOPLE: &[(&str, &str)] = &[
+    ("ann", "on-call-engineer"),
+    ("bob", "dba"),
+    ("eve", "dba, engineering-lead"),
+    ("ivy", "incident-commander, engineering-lead"),
+    ("kim", "cto"),
+    ("cy", ""),
+];
+
+fn orders(more: &str) -> Folder {
+    let folder = restored::folder();
+    people_of(&folder, "drctl.yaml", PEOPLE, more);
+    folder
+}
+
+fn truststream() -> Folder {
+    let folder = Folder::with_plans();
+    people_of(&folder, "plans/drctl.yaml", PEOPLE, "");
+    folder
+}
+
+/// What ann asked for, and what it waits for.
+fn asked(folder: &Folder, args: &[&str]) -> (String, serde_json::Value) {
+    let (code, out, err) = as_operator(folder, "ann.key", &[args, &["--yes", "--output", "json"]].concat());
+    let report = json(&out);
+    assert_eq!(code, 4, "{report:#}\n{err}");
+    (report["run_id"].as_str().unwrap().to_owned(), report)
+}
+
+fn step<'r>(report: &'r serde_json::Value, id: &str) -> &'r serde_json::Value {
+    let all = report["steps"].as_array().unwrap();
+    all.iter().find(|s| s["id"] == id).unwrap_or_else(|| panic!("no {id}: {report:#}"))
+}
+
+fn by(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, String) {
+    as_operator(folder, key, &[args, &["--sandbox"]].concat())
+}
+
+fn refused(folder: &Folder, key: &str, args: &[&str], words: &str) {
+    let (code, _, err) = by(folder, key, args);
+    assert!(code == 3 && err.contains(words), "{key} {args:?}: {code} {err}");
+}
+
+fn yes(state: &RunState, who: &str, now: Timestamp) -> Statement {
+    let runbook = state.created.runbook_digest.clone();
+    let signal = Signal::Approve { step: StepId::new(GATE), runbook };
+    Statement {
+        by: who.to_owned(),
+        at: now,
+        until: now + Dur::mins(10),
+        nonce: format!("{who}-{}", now.millis()),
+        ..Statement::about(&state.created, state.runbook.to.as_str(), Some(signal))
+    }
+}
+
+fn taken(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>, String> {
+    let runbook = state.created.runbook_digest.clone();
+    let events = signal::take(state, Signal::Approve { step: StepId::new(GATE), runbook }, person, now);
+    match events.iter().find_map(|e| match e {
+        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }) {
+        Some(reason) => Err(reason),
+        None => Ok(events),
+    }
+}
+
+const RESTORE: &[&str] = &[
+    "restore",
+    "orders",
+    "--component",
+    "db",
+    "--to-time",
+    "15m ago",
+    "--sandbox",
+    "--waive",
+    "exposure-above-rpo:db",
+    "--accept-data-loss",
+    "60m",
+    "--reason",
+    "bad release",
+    "--severity",
+    "P1",
+];
+
+/// The copy is made meanwhile; but nobody who writes is stopped, and nothing is put in place, before both have agreed.
+#[test]
+fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
+    let folder = orders("");
+    let (run, report) = asked(&folder, RESTORE);
+    assert_eq!((&report["severity"], &report["fence"]["state"]), (&"P1".into(), &"none".into()));
+    assert_eq!(step(&report, "swap.db")["state"], "pending");
+    let why = step(&report, GATE)["reason"].as_str().unwrap().to_owned();
+    assert!(why.contains("approval of dba and engineering-lead is asked for"), "{why}");
+    assert!(why.contains("P1 restore to west, a change of database"), "{why}");
+
+    let approve = ["approve", &run, GATE];
+    refused(&folder, "ann.key", &approve, "the requester of a run never approves it");
+    refused(&folder, "cy.key", &approve, "cy has no role that is still asked for: dba and engineering-lead");
+    refused(&folder, "kim.key", &approve, "kim has no role that is still asked for");
+    let state = state_of(&folder, &run);
+    let now = state.last_at + Dur::mins(1);
+    let good = yes(&state, "bob", now);
+    let by_bob =
+        |statement: Statement| taken(&state, signed(&folder, "bob.key", &statement), now).unwrap_err();
+    assert!(by_bob(Statement { runbook: Digest::of(b"x"), ..good.clone() }).contains("it is for runbook"));
+    assert!(by_bob(Statement { until: now, ..good.clone() }).contains("an expired statement"));
+    let forged = Person { statement: Some("{}".to_owned()), ..signed(&folder, "bob.key", &good) };
+    assert!(taken(&state, forged, now).unwrap_err().contains("cannot be read"));
+    let other = serde_json::to_string(&Statement { until: now + Dur::mins(99), ..good.clone() }).unwrap();
+    let forged = Person { statement: Some(other), ..signed(&folder, "bob.key", &good) };
+    assert!(taken(&state, forged, now).unwrap_err().contains("it is forged"));
+    let mut said = state.clone();
+    let bob = signed(&folder, "bob.key", &good);
+    for what in taken(&said, bob.clone(), now).unwrap() {
+        said.apply(&drctl::model::event::Event { at: now, what }).unwrap();
+    }
+    assert!(taken(&said, bob, now).unwrap_err().contains("was taken before: each is good once"));
+
+    assert_eq!(by(&folder, "bob.key", &approve).0, 0);
+    let resume = ["runs", "resume", &run, "--output", "json"];
+    let (code, out, _) = by(&folder, "ann.key", &resume);
+    assert!(
+        code == 4 && out.contains("approval of engineering-lead is asked for"),
+        "one of two: {code} {out}"
+    );
+    assert_eq!(by(&folder, "eve.key", &approve).0, 0);
+    let (code, out, err) = by(&folder, "ann.key", &resume);
+    assert_eq!((code, &json(&out)["outcome"]), (5, &"recovered".into()), "{out}\n{err}");
+    assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
+}
+
+/// A move that was planned keeps nobody from writing while people are asked.
+#[test]
+fn a_planned_move_asks_before_it_stops_anybody() {
+    let folder = truststream();
+    let start = ["switchover", "truststream", "--sandbox", "calm", "--to", "us-east-1"];
+    let (code, _, err) = as_operator(&folder, "ann.key", &[&start[..], &["--yes"]].concat());
+    assert!(code == 3 && err.contains("approve.policy waits for change-manager"), "{code} {err}");
+    let (_, report) = asked(&folder, &[&start[..], &["--severity", "P1"]].concat());
+    assert_eq!(report["fence"]["state"], "none", "{report:#}");
+    assert!(report["truth"]["outage_s"].is_null() || report["truth"]["outage_s"] == 0.0, "{report:#}");
+    assert_eq!(step(&report, GATE)["state"], "blocked", "{report:#}");
+}
+
+fn overridden(folder: &Folder) -> String {
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
+    let (run, report) = asked(folder, &start);
+    assert_eq!(report["severity"], "P0", "a region failover is as bad as it gets: {report:#}");
+    assert_eq!(report["fence"]["state"], "proven", "the fence waits for nobody: {report:#}");
+    let over = ["override", &run, "--reason", "DBA unreachable"];
+    refused(folder, "bob.key", &over, "only incident-commander overrides it, which bob is not");
+    assert_eq!(by(folder, "ivy.key", &over).0, 0);
+    let resume = ["runs", "resume", &run, "--output", "json"];
+    let (code, out, _) = by(folder, "ann.key", &resume);
+    assert!(code == 4 && out.contains("approval of cto is asked for"), "{code} {out}");
+    refused(folder, "ivy.key", &over, "ivy overrode it at ");
+    refused(folder, "ivy.key", &["approve", &run, GATE], "ivy overrode it, and never approves it");
+    assert_eq!(by(folder, "kim.key", &["approve", &run, GATE]).0, 0);
+    let (code, out, err) = by(folder, "ann.key", &resume);
+    let report = json(&out);
+    assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{report:#}\n{err}");
+    let over = &report["overrides"][0];
+    assert_eq!((&over["by"]["who"], &over["state"]), (&"ivy".into(), &"owed".into()), "{over:#}");
+    assert_eq!(over["owed_by"], serde_json::json!(["dba", "engineering-lead"]));
+    run
+}
+
+/// The commander and the CTO let it go on; those who have to agree do so after the run is over, each once, and one may say no.
+#[test]
+fn an_override_is_named_and_approved_afterwards() {
+    let folder = truststream();
+    let run = overridden(&folder);
+    let status = folder.ok(&["status", "--sandbox"]);
+    assert!(status.contains("APPROVAL OWED") && status.contains("overridden by ivy"), "{status}");
+    let approve = ["approve", &run, GATE];
+    refused(&folder, "ann.key", &approve, "the requester of a run never approves it");
+    refused(&folder, "ivy.key", &approve, "ivy overrode it, and never approves it");
+    let (code, _, err) = by(&folder, "bob.key", &approve);
+    assert!(code == 0 && err.contains("it is in the journal"), "{err}");
+    refused(&folder, "bob.key", &approve, "bob said yes already; engineering-lead is still asked for");
+    assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
+    assert_eq!(by(&folder, "eve.key", &approve).0, 0);
+    refused(&folder, "kim.key", &approve, "everybody has said yes already");
+    let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
+    let over = &report["overrides"][0];
+    assert_eq!(
+        (&over["state"], &over["late_by_s"]),
+        (&"approved".into(), &serde_json::Value::Null),
+        "{over:#}"
+    );
+    assert!(over["text"].as_str().unwrap().contains("cy said no at "), "{over:#}");
+    assert_eq!(report["outcome"], "recovered", "a no undoes nothing");
+    assert!(!folder.ok(&["status", "--sandbox"]).contains("APPROVAL OWED"));
+    assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
+}
+
+/// Four hours and a minute after the override: the approval counts, and is late for ever.
+#[test]
+fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
+    let folder = truststream();
+    let run = overridden(&folder);
+    let over = |state: &RunState| {
+        let gate = state.position(&StepId::new(GATE)).unwrap();
+        state.steps[gate].overridden.clone().unwrap()
+    };
+    let state = state_of(&folder, &run);
+    let at = over(&state).at;
+    assert_eq!(over(&state).due, at + Dur::mins(240));
+    assert_eq!(over(&state).late(at + Dur::mins(240)), None, "in time is in time");
+    let late = at + Dur::mins(241);
+    let clock = World::live().unwrap();
+    for who in ["bob", "eve"] {
+        let state = state_of(&folder, &run);
+        let person = signed(&folder, &format!("{who}.key"), &yes(&state, who, late));
+        let words = taken(&state, person, late).unwrap();
+        assert!(matches!(&words[..], [What::Ratified { .. }]), "{words:?}");
+        let run = RunId::new(&*run);
+        clock.block_on(create::note(&store(&folder), &run, who, late, words)).unwrap();
+    }
+    let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
+    let said = &report["overrides"][0];
+    assert_eq!((&said["state"], &said["late_by_s"]), (&"approved_late".into(), &60.0.into()), "{said:#}");
+    let text = folder.ok(&["report", "run", &run, "--sandbox"]);
+    assert!(text.contains("**Override**") && text.contains("1m LATE: it was due by "), "{text}");
+    assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "the chain still holds");
+}
+
+/// What is said of an override is believed of nobody's journal either.
+#[test]
+fn an_override_by_hand_is_not_believed() {
+    let folder = truststream();
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
+    let (run, _) = asked(&folder, &start);
+    let state = state_of(&folder, &run);
+    let person = |who: &str| signed(&folder, &format!("{who}.key"), &yes(&state, who, state.last_at));
+    let step = || StepId::new(GATE);
+    let no = |what: What| {
+        let event = drctl::model::event::Event { at: state.last_at, what };
+        state.clone().apply(&event).unwrap_err().to_string()
+    };
+    let reason = "x".to_owned();
+    let over = |who: &str| What::Overridden { step: step(), who: person(who), reason: reason.clone() };
+    assert!(no(over("bob")).contains("only incident-commander overrides it"));
+    assert!(no(What::Ratified { step: step(), who: person("bob") }).contains("was not overridden"));
+    let refused = What::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
+    assert!(no(refused).contains("was not overridden"));
+    // Nothing overrides what is not as bad as that.
+    let (run, _) = asked(&folder, &[&start[..], &["--severity", "P1"]].concat());
+    refused_override(&folder, &run);
+}
+
+fn refused_override(folder: &Folder, run: &str) {
+    let words = "no policy lets anybody do so at P1";
+    refused(folder, "ivy.key", &["override", run, "--reason", "hurry"], words);
+}
+
+#[test]
+fn the_strictest_of_the_rules_wins() {
+    let policy = Policy::default();
+    let by = |severity, changes: &[Change]| {
+        matrix::demand(&policy, severity, &changes.iter().copied().collect()).by
+    };
+    let both = [Change::Database, Change::Dns];
+    // The lead of engineering stands for those below; nobody stands for the change manager or the product's owner.
+    assert_eq!(by(Severity::P0, &both), ["dba", "engineering-lead"]);
+    assert_eq!(by(Severity::P1, &[Change::Database]), ["dba", "engineering-lead"]);
+    assert_eq!(by(Severity::P2, &both), ["change-manager", "dba", "engineering-lead"]);
+    assert_eq!(by(Severity::P3, &[Change::Configuration]), ["devops-lead", "product-owner"]);
+    assert_eq!(by(Severity::P0, &[Change::Dns]), ["devops-lead"]);
+    assert_eq!(by(Severity::P0, &[]), Vec::<String>::new(), "what changes nothing needs nobody");
+    let over = |severity| matrix::demand(&policy, severity, &both.into()).override_by;
+    assert_eq!(over(Severity::P0).unwrap().also, ["cto"]);
+    assert_eq!(over(Severity::P1), None);
+    // Two of three are a choice, twice; a rule that asks for it once asks for nobody else.
+    let mut two = Policy::default();
+    let rule = two.changes.get_mut(&Change::Database).unwrap();
+    rule.by = vec!["dba or cto".to_owned(), "dba or cto".to_owned()];
+    two.changes.get_mut(&Change::Dns).unwrap().by = vec!["dba or cto".to_owned()];
+    let by = matrix::demand(&two, Severity::P0, &both.into()).by;
+    assert_eq!(by, ["dba or cto", "dba or cto", "on-call-engineer"], "a CTO stands for nobody on call");
+}
+
+#[test]
+fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
+    let folder = orders("");
+    let text = folder.ok(&["policy", "explain", "orders", "--severity", "P1", "--intent", "restore"]);
+    for words in [
+        "restore of orders at P1 (high",
+        "severity P1 asks for team-lead (engineering-lead stands for it)",
+        "a change of kind database asks for dba and engineering-lead",
+        "together  dba and engineering-lead, each a person of its own and none of them the requester",
+        "dba: bob, eve",
+        "override  at P0 only",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let all = json(&folder.ok(&["policy", "explain", "orders", "--output", "json"]));
+    let severities: Vec<_> =
+        all["intents"].as_array().unwrap().iter().map(|i| i["severity"].as_str().unwrap()).collect();
+    assert_eq!(severities, ["P0", "P1", "P2", "P2", "P2", "P3"], "{all:#}");
+    assert!(all["intents"][0]["override_possible"].as_bool().unwrap());
+
+    let own = "policy:
+  severities: {P1: {by: [], respond_within: 10m}}
+  changes: {database: {by: [dba or cto, dba or cto], override_with: []}}
+  severity_of: {restore: P1, failover: P1}
+  override: {by: [cto], at: [P1], approve_within: 90m}
+  expires_after: 20m
+";
+    let folder = orders(own);
+    let text = folder.ok(&["policy", "explain", "orders", "--intent", "restore"]);
+    for words in [
+        "respond   within 10m",
+        "together  dba or cto and dba or cto,",
+        "the question stands for 20m",
+        "dba or cto: bob, eve, kim",
+        "override  in an emergency cto overrides it; the approvals then follow within 1h30m",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let (run, _) = asked(&folder, RESTORE);
+    assert_eq!(by(&folder, "bob.key", &["approve", &run, GATE]).0, 0);
+    assert_eq!(by(&folder, "kim.key", &["approve", &run, GATE]).0, 0, "either will do");
+    let (code, out, err) = by(&folder, "ann.key", &["runs", "resume", &run, "--output", "json"]);
+    assert_eq!(code, 5, "{out}\n{err}");
+}
+
+/// Found out by whoever checks, and again before anything is done; and nobody makes a policy by setting a variable.
+#[test]
+fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
+    let folder = restored::folder();
+    people_of(&folder, "drctl.yaml", &[("ann", "dba"), ("bob", "on-call-engineer")], "");
+    let (code, out, err) = folder.run(&["check"]);
+    let said = format!("{out}{err}");
+    assert!(code == 0 && said.contains("policy-nobody-can-approve"), "{code} {said}");
+    assert!(said.contains("a failover at P0 (dba and engineering-lead)"), "{said}");
+    let (code, _, err) = as_operator(&folder, "bob.key", &[RESTORE, &["--yes"]].concat());
+    assert!(code == 3 && err.contains("approve.policy waits for engineering-lead"), "{code} {err}");
+    let (code, _, err) = crate::cli::finish(
+        folder.command(&["check"]).env("DRCTL_POLICY__EXPIRES_AFTER", "1s").output().unwrap(),
+    );
+    assert!(code == 2 && err.contains("are read from the file only"), "{code} {err}");
+    for (bad, words) in [
+        ("policy: {severities: {P9: {by: []}}}\n", "P9"),
+        ("policy: {changes: {databse: {by: []}}}\n", "database"),
+        ("policy: {override: {at: [P7]}}\n", "P7"),
+        ("policy: {expires_after: soon}\n", "expires_after"),
+    ] {
+        let folder = orders(bad);
+        let (code, _, err) = folder.run(&["check"]);
+        assert!(code == 2 && err.contains(words) && err.contains("drctl.yaml"), "{bad}: {code} {err}");
+    }
+}
