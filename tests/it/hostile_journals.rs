@@ -6,8 +6,16 @@ use drctl::adapters::sandbox::scenario::roll;
 use drctl::cli::commands::runs::parse_line;
 use drctl::executor::create;
 use drctl::journal::chain::{self, Record};
+use drctl::model::action::Action;
+use drctl::model::event::{Direction, End, Event, What};
+use drctl::model::ids::StepId;
+use drctl::model::time::Timestamp;
+use drctl::model::waiver::Person;
 use drctl::report::summary;
+use drctl::run::state::{Status, Work};
 use drctl::run::{Effect, decide};
+
+use crate::rig::{Rig, run_id, truststream};
 
 fn golden() -> Vec<(String, Vec<Record>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
@@ -93,4 +101,105 @@ fn a_forged_chain_is_refused_or_told_without_panic() {
         }
     }
     assert!(refused > 100 && told > 20, "{refused} refused, {told} told: the test has lost its aim");
+}
+
+fn statuses(at: Timestamp) -> [(&'static str, Status); 10] {
+    [
+        ("pending", Status::Pending),
+        ("started", Status::Started),
+        ("calling", Status::Calling),
+        ("doubt", Status::InDoubt { since: at }),
+        ("awaiting", Status::Awaiting { answered_at: at, token: None }),
+        ("backoff", Status::Backoff { due: at }),
+        ("blocked", Status::Blocked { why: String::new(), rule: None, flag: None }),
+        ("done", Status::Done(End::Performed)),
+        ("failed", Status::Failed),
+        ("skipped", Status::Skipped),
+    ]
+}
+
+/// Every event of a step, and what the step may be then.
+fn follows(id: &StepId) -> [(What, &'static str); 14] {
+    let step = || id.clone();
+    let (why, reason, who) = (String::new, String::new, || Person::claimed("eve"));
+    let intended = What::CallIntended {
+        step: step(),
+        direction: Direction::Do,
+        attempt: 1,
+        generation: 1,
+        key: String::new(),
+        mark: None,
+        part: Vec::new(),
+    };
+    let open = "pending started doubt awaiting backoff blocked";
+    [
+        (What::StepStarted { step: step() }, "pending"),
+        (intended, "started doubt awaiting backoff blocked"),
+        (What::CallAnswered { step: step(), token: None }, "calling"),
+        (What::CallRefused { step: step(), code: why(), why: why(), retry_at: None }, "calling"),
+        (What::CallInDoubt { step: step(), why: why() }, "calling"),
+        (What::PartSettled { step: step() }, "doubt awaiting"),
+        (What::EffectDisproved { step: step(), seen: why() }, "doubt awaiting"),
+        (What::StepFinished { step: step(), end: End::Noop, facts: Vec::new() }, open),
+        (What::FoundPromoted { step: step() }, open),
+        (What::StepFailed { step: step(), reason: reason() }, open),
+        (What::GuardLost { step: step(), reason: reason() }, open),
+        (
+            What::StepSkipped { step: step(), reason: reason(), who: None },
+            "pending started backoff blocked failed",
+        ),
+        (
+            What::GateBlocked { step: step(), rule: None, why: why(), flag: None },
+            "started doubt backoff blocked",
+        ),
+        (
+            What::Rejected { step: step(), who: who(), reason: reason() },
+            "pending started calling doubt awaiting backoff blocked",
+        ),
+    ]
+}
+
+/// What may follow what, said once more and otherwise: whoever writes a journal by hand gets no further than this.
+#[test]
+fn no_event_of_a_step_follows_but_where_it_may() {
+    let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
+    let state = create::replay(&run_id(), &done.records[..1]).unwrap();
+    let of = |a: &Action| matches!(a, Action::Scale(_));
+    let i = (0..state.steps.len()).find(|&i| of(&state.step(i).action)).unwrap();
+    let (step, at) = (|| state.step(i).id.clone(), state.last_at);
+    let mut wrong = Vec::new();
+    for (what, after) in follows(&step()) {
+        for (name, status) in statuses(at) {
+            let mut state = state.clone();
+            state.steps[i].work.status = status;
+            let may = state.apply(&Event { at, what: what.clone() }).is_ok();
+            if may != after.split(' ').any(|word| word == name) {
+                wrong.push(format!("{what:?} after {name}: {may}"));
+            }
+        }
+    }
+    // A call to take something back that has no answer yet is not over.
+    for what in [What::StepUndone { step: step() }, What::UndoFailed { step: step(), reason: String::new() }]
+    {
+        for (name, status) in statuses(at) {
+            let mut state = state.clone();
+            state.steps[i].undo = Some(Work { status, ..Work::new() });
+            let may = state.apply(&Event { at, what: what.clone() }).is_ok();
+            if may != (name != "calling") {
+                wrong.push(format!("{what:?} while its undo is {name}: {may}"));
+            }
+        }
+    }
+    // A doubt that a call left stays while the step is tried again, and only then is there something to be settled or disproved.
+    for (name, status) in
+        statuses(at).into_iter().filter(|(n, _)| ["started", "backoff", "blocked"].contains(n))
+    {
+        for doubt in [None, Some(at)] {
+            let mut state = state.clone();
+            (state.steps[i].work.status, state.steps[i].work.doubt) = (status.clone(), doubt);
+            let may = state.apply(&Event { at, what: What::PartSettled { step: step() } }).is_ok();
+            assert_eq!(may, doubt.is_some(), "{name}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

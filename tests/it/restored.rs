@@ -2,16 +2,19 @@
 
 use drctl::executor::create;
 use drctl::inventory::{Observation, targets};
-use drctl::model::action::FenceMethod;
+use drctl::model::action::{Action, FenceMethod};
 use drctl::model::event::{Direction, Event, What};
 use drctl::model::facts::Fact;
-use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::{Basis, Figure};
+use drctl::model::restore::Part;
 use drctl::model::runbook::Intent;
 use drctl::model::state::{DatabaseState, FenceState, State};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
+use drctl::run::RunState;
+use drctl::run::continued::{continued, last_turns};
 use drctl::run::decide::{self, Effect};
 use drctl::run::exposure;
 use drctl::run::judge::{Ruling, Sight, judge};
@@ -172,13 +175,7 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
 /// A name of DNS may lead to the instance from before for a while: nobody lets users in there.
 #[test]
 fn nobody_is_let_into_the_server_from_before() {
-    let mut rig = Rig::new(plan(MANAGED), "calm", 1);
-    rig.intent = Intent::Restore;
-    let component = ComponentName::new("db");
-    let to_time = BEGAN - Dur::mins(15);
-    rig.restore = Some(Wanted { component, to_time, timeline: None, snapshot: None, rates: None });
-    rig.waivers = vec![accepted()];
-    let done = rig.rehearse().unwrap();
+    let done = quarter_of_an_hour_back(MANAGED);
     let of_old = events(&done).into_iter().find_map(|e| match e.what {
         What::StepFinished { facts, .. } => facts.into_iter().find_map(|f| match f {
             Fact::Fenced { word: Some(word), .. } => Some(word),
@@ -213,8 +210,8 @@ fn accepted() -> Waiver {
     }
 }
 
-fn quarter_of_an_hour_back() -> Rehearsed {
-    let mut rig = Rig::new(plan(PLAN), "calm", 1);
+fn quarter_of_an_hour_back(of: &str) -> Rehearsed {
+    let mut rig = Rig::new(plan(of), "calm", 1);
     rig.intent = Intent::Restore;
     rig.restore = Some(Wanted {
         component: ComponentName::new("db"),
@@ -230,7 +227,7 @@ fn quarter_of_an_hour_back() -> Rehearsed {
 /// A log that could be read in part only counts none of what it does not have: then the time of the fence is the bound.
 #[test]
 fn only_an_exact_count_of_what_is_lost_is_measured() {
-    let mut state = quarter_of_an_hour_back().ended.state;
+    let mut state = quarter_of_an_hour_back(PLAN).ended.state;
     let (name, now) = (ComponentName::new("db"), state.last_at);
     let mut told = |counted: &str, changed: u64, jumped: bool| {
         state.clock_jumped = jumped;
@@ -258,7 +255,7 @@ fn only_an_exact_count_of_what_is_lost_is_measured() {
 /// A step that waits for others to be taken back first has its time from its turn on: a fence is lifted however long they took.
 #[test]
 fn a_fence_has_its_time_when_its_turn_comes() {
-    let done = quarter_of_an_hour_back();
+    let done = quarter_of_an_hour_back(PLAN);
     let fence =
         |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fence.db.sql");
     let n = events(&done).iter().position(fence).unwrap() + 1;
@@ -290,4 +287,59 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     assert!(effects.contains(&Effect::Look(i)) && !effects.contains(&Effect::Expire(i)), "{effects:?}");
     let late = decide::decide(&state, cancelled + Dur::mins(20));
     assert!(late.contains(&Effect::Expire(i)), "{late:?}");
+}
+
+/// Wherever a restore is broken off, the run that takes its place is told which copies there are, what was being put in place, what was
+/// set aside with nothing in its stead, and which fences still prove something.
+#[test]
+fn what_a_restore_leaves_behind_is_handed_on() {
+    let mut seen = std::collections::BTreeSet::new();
+    for of in [PLAN, MANAGED] {
+        let done = quarter_of_an_hour_back(of);
+        let all = events(&done);
+        for n in 1..=all.len() {
+            let state = RunState::fold(&all[..n]).unwrap();
+            let is = |step: &StepId, action: fn(&Action) -> bool| {
+                state.position(step).is_some_and(|i| action(&state.step(i).action))
+            };
+            let asked = |action| {
+                let calls = all[..n].iter().filter_map(|e| match &e.what {
+                    What::CallIntended { step, .. } => Some(step),
+                    _ => None,
+                });
+                calls.clone().any(|step| is(step, action))
+            };
+            let ended = |action| {
+                all[..n]
+                    .iter()
+                    .any(|e| matches!(&e.what, What::StepFinished { step, .. } if is(step, action)))
+            };
+            let swap = |a: &Action| matches!(a, Action::Restore { part: Part::Swap, .. });
+            let beside = |a: &Action| matches!(a, Action::Restore { part: Part::Beside, .. });
+            let rename = |a: &Action| matches!(a, Action::Rename { .. });
+            let fence = |a: &Action| matches!(a, Action::Fence(_));
+            let kept = continued(&state, n as u64, &SiteName::new("east")).unwrap();
+            let (put, copied) = (asked(swap), asked(beside));
+            assert_eq!(kept.putting.is_some(), put && !ended(swap), "{n}: {kept:#?}");
+            assert_eq!(!kept.copies.is_empty(), copied, "{n}: {kept:#?}");
+            assert_eq!(!kept.aside.is_empty(), asked(rename) && !ended(swap), "{n}: {kept:#?}");
+            assert_eq!(!kept.fences.is_empty(), asked(fence), "{n}: {kept:#?}");
+            let proves = kept.fences.iter().any(|f| f.fact.is_some());
+            assert_eq!(
+                proves,
+                ended(fence) && !put,
+                "what lets people in again proves nothing: {n}: {kept:#?}"
+            );
+            seen.insert((kept.putting.is_some(), copied, kept.aside.is_empty(), proves));
+            let turned = all[..n].iter().any(|e| matches!(e.what, What::ProbeTurned { .. }));
+            assert_eq!(!last_turns(&state).is_empty(), turned, "{n}");
+        }
+    }
+    let all = [
+        (false, false, true, false),
+        (false, true, true, true),
+        (true, true, true, false),
+        (true, true, false, false),
+    ];
+    assert!(all.iter().all(|one| seen.contains(one)), "{seen:?}");
 }
