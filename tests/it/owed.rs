@@ -306,3 +306,40 @@ fn a_fence_in_doubt_keeps_no_run_from_pausing() {
     let (done, _) = dark.second(&first.records, &[].to_vec(), &[Signal::Pause], None).unwrap();
     assert_eq!(done.ended.stop, Stop::Paused);
 }
+
+/// A new owner tries failed fences anew, but only those that nobody waits for: what stopped the run waits for a person, unless the run is
+/// over and owes them.
+#[test]
+fn a_new_owner_tries_the_fences_again_that_are_owed() {
+    let mut rig = Rig::new(truststream(), "region-dark", 1);
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    let done = rig.rehearse().unwrap();
+    let mut state = RunState::begin(&events(&done)[0]).unwrap();
+    let fence = |state: &RunState, i: usize| matches!(state.step(i).action, Action::Fence(_));
+    let n = state.steps.len();
+    // Two that are alike, of which the run waits for one.
+    let (first, last) = {
+        let mut fences = (0..n).filter(|&i| fence(&state, i));
+        (fences.next().unwrap(), fences.next_back().unwrap())
+    };
+    assert!(first != last, "one fence");
+    for (i, behind) in [(first, false), (last, true)] {
+        state.runbook.steps[i].background = behind;
+    }
+    let other = (0..n).find(|&i| !fence(&state, i)).unwrap();
+    state.runbook.steps[other].background = true;
+    for i in 0..n {
+        state.steps[i].work.status = Status::Failed;
+    }
+    for over in [false, true] {
+        let mut state = state.clone();
+        state.mode = if over { Mode::Finished(Outcome::Recovered) } else { Mode::Running };
+        let what = What::EpochTaken { epoch: 2, owner: "another".to_owned() };
+        state.apply(&Event { at: state.last_at, what }).unwrap();
+        for i in 0..n {
+            let again = fence(&state, i) && (over || state.step(i).background);
+            let status = &state.work(i).status;
+            assert_eq!(*status == Status::Pending, again, "over {over}, {}: {status:?}", state.step(i).id);
+        }
+    }
+}
