@@ -343,3 +343,40 @@ fn what_a_restore_leaves_behind_is_handed_on() {
     ];
     assert!(all.iter().all(|one| seen.contains(one)), "{seen:?}");
 }
+
+/// A swap that failed, or was taken back, left the live data where they were; one that may come late did not. One that could not be taken
+/// back stays, if the host says so of its own data, or the provider that the copy has the name.
+#[test]
+fn what_is_in_place_is_known_by_what_became_of_the_swap() {
+    for (of, in_place) in [(PLAN, "somebody wrote"), (MANAGED, "InPlace: it has the name")] {
+        let done = quarter_of_an_hour_back(of);
+        let db = ComponentName::new("db");
+        let swap = |state: &RunState| {
+            let is = |a: &Action| matches!(a, Action::Restore { part: Part::Swap, .. });
+            state.runbook.steps.iter().position(|s| is(&s.action)).unwrap()
+        };
+        let state = &done.ended.state;
+        let step = || state.step(swap(state)).id.clone();
+        let called = |e: &Event| matches!(&e.what, What::CallIntended { step: id, .. } if *id == step());
+        let all = events(&done);
+        let n = all.iter().position(called).unwrap() + 1;
+        let asked = RunState::fold(&all[..n]).unwrap();
+        assert!(asked.promoted_at.contains_key(&db) && !asked.promoted.contains(&db));
+        let answered = What::CallAnswered { step: step(), token: None };
+        let after = |more: &[What]| {
+            let mut state = asked.clone();
+            for what in [&[answered.clone()], more].concat() {
+                state.apply(&Event { at: state.last_at, what }).unwrap();
+            }
+            (state.promoted_at.contains_key(&db), state.promoted.contains(&db))
+        };
+        let failed = |reason: &str| What::StepFailed { step: step(), reason: reason.to_owned() };
+        let kept = |reason: &str| What::UndoFailed { step: step(), reason: reason.to_owned() };
+        assert_eq!(after(&[failed("no room")]), (false, false), "{of}");
+        assert_eq!(after(&[failed("not done within 10m")]), (true, false), "{of}");
+        assert_eq!(after(&[What::StepUndone { step: step() }]), (false, false), "{of}");
+        assert_eq!(after(&[kept(in_place)]), (true, true), "{of}");
+        // Whoever may not look, or gets no answer, knows nothing of a managed one.
+        assert_eq!(after(&[kept("AccessDenied")]), (true, of == PLAN), "{of}");
+    }
+}
