@@ -131,12 +131,13 @@ pub enum Command {
     Runs(RunsArgs),
     /// Say yes to a run's question
     #[command(
-        after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d approve.go"
+        after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d\n  drctl approve 20261122-truststream-failover-1c2d approve.go --for 10m"
     )]
     Approve {
         /// The run
         run: String,
         /// The gate
+        #[arg(default_value = "approve.policy")]
         step: String,
         /// How long the signed yes may wait to be taken [default: 1h]
         #[arg(long = "for", value_name = "D")]
@@ -161,6 +162,7 @@ pub enum Command {
         /// The run
         run: String,
         /// The gate
+        #[arg(default_value = "approve.policy")]
         step: String,
         /// Why
         #[arg(long)]

@@ -167,7 +167,10 @@ pub async fn note(
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
-    let events: Vec<_> = std::iter::once(taken).chain(words).map(|what| Event { at, what }).collect();
+    // Nobody goes on with it by that.
+    let halted = state.halted.clone().map(|reason| What::Halted { reason });
+    let events = std::iter::once(taken).chain(words).chain(halted).map(|what| Event { at, what });
+    let events: Vec<_> = events.collect();
     let before = opened.records.len() as u64;
     for (event, seq) in events.iter().zip(before + 1..) {
         state.apply(event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;

@@ -93,44 +93,34 @@ impl Authority {
     /// A seat is a role, or a choice of several: `dba or cto`. Two of three people are that choice, twice. Two seats need two people, so this is a matching of roles to people and not a union of what they have: somebody who is both
     /// DBA and Engineering Lead stands for one of them.
     pub fn lacking<'r>(&self, roles: &'r [String], people: &[&str]) -> Vec<&'r str> {
-        let mut seat_of: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut lacking = Vec::new();
-        for seat in 0..roles.len() {
-            if !self.seat(roles, people, seat, &mut seat_of, &mut BTreeSet::new()) {
-                lacking.push(roles[seat].as_str());
-            }
-        }
-        lacking
+        let people: Vec<&str> = people.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let takes = |seat: usize, person: usize| self.has(people[person], &roles[seat..=seat]);
+        left_over(roles.len(), people.len(), &takes).into_iter().map(|seat| roles[seat].as_str()).collect()
     }
+}
 
-    /// Finds somebody for a role; whoever stands for another one moves over if somebody else can stand for that.
-    fn seat<'p>(
-        &self,
-        roles: &[String],
-        people: &[&'p str],
+/// Seats for which nobody is left, where everybody takes one at most: a matching, in which whoever sits elsewhere already moves over if
+/// somebody else can take that seat (augmenting paths: Kuhn, «The Hungarian method for the assignment problem», 1955).
+pub fn left_over(seats: usize, people: usize, fits: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
+    fn place(
         seat: usize,
-        seat_of: &mut BTreeMap<&'p str, usize>,
-        tried: &mut BTreeSet<&'p str>,
+        fits: &dyn Fn(usize, usize) -> bool,
+        seat_of: &mut [Option<usize>],
+        tried: &mut BTreeSet<usize>,
     ) -> bool {
-        for person in people {
-            let has = self
-                .operators
-                .get(*person)
-                .is_some_and(|o| o.roles.iter().any(|role| takes(&roles[seat], role)));
-            if !has || !tried.insert(person) {
+        for person in 0..seat_of.len() {
+            if !fits(seat, person) || !tried.insert(person) {
                 continue;
             }
-            let free = match seat_of.get(person).copied() {
-                None => true,
-                Some(other) => self.seat(roles, people, other, seat_of, tried),
-            };
-            if free {
-                seat_of.insert(person, seat);
+            if seat_of[person].is_none_or(|other| place(other, fits, seat_of, tried)) {
+                seat_of[person] = Some(seat);
                 return true;
             }
         }
         false
     }
+    let mut seat_of = vec![None; people];
+    (0..seats).filter(|seat| !place(*seat, fits, &mut seat_of, &mut BTreeSet::new())).collect()
 }
 
 #[cfg(test)]

@@ -299,6 +299,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Give the role to somebody there, or ask for another.",
     ),
     e(
+        "reserved-name",
+        "A gate of the plan is called `policy`.",
+        "That is the name of the approval that drctl.yaml's policy asks for.",
+        "Call it otherwise.",
+    ),
+    e(
         "policy-nobody-can-approve",
         "The policy asks for roles that nobody has, or for more people than there are.",
         "Each role needs a person of its own under `operators:` in drctl.yaml, and the requester never approves.",

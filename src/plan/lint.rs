@@ -467,6 +467,16 @@ impl Lint<'_> {
         let authority = &self.settings.authority;
         let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
         for (name, gate) in &self.plan.gates {
+            // The policy's own approval is called so.
+            if name == "policy" {
+                self.error(
+                    "reserved-name",
+                    self.plan.home.span,
+                    "a gate of the plan is called `policy`".to_owned(),
+                    "that is the name of the approval that drctl.yaml's policy asks for",
+                    "call it otherwise",
+                );
+            }
             let Some(first) = gate.by.first() else { continue };
             let roles: Vec<String> = gate.by.iter().map(|role| role.value.clone()).collect();
             if authority.is_empty() {

@@ -140,6 +140,7 @@ impl RawPolicy {
             policy.severity_of.insert(intent, severity.parse()?);
         }
         policy.includes.extend(self.includes);
+        policy.includes = all_below(&policy.includes)?;
         put(&mut policy.overriding.by, self.overriding.by);
         if let Some(at) = self.overriding.at {
             policy.overriding.at = at.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
@@ -150,6 +151,26 @@ impl RawPolicy {
         policy.expires_after = duration(self.expires_after)?.unwrap_or(policy.expires_after);
         Ok(policy)
     }
+}
+
+/// Whoever stands for a role stands for those that it includes.
+fn all_below(
+    includes: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+    let mut whole = BTreeMap::new();
+    for role in includes.keys() {
+        let (mut below, mut next) = (BTreeSet::new(), vec![role]);
+        while let Some(one) = next.pop() {
+            next.extend(includes.get(one).into_iter().flatten().filter(|more| below.insert((*more).clone())));
+        }
+        if below.contains(role) {
+            return Err(format!(
+                "policy.includes: {role} includes itself, by way of others: none of them is above"
+            ));
+        }
+        whole.insert(role.clone(), below);
+    }
+    Ok(whole)
 }
 
 fn put(place: &mut Vec<String>, written: Option<Vec<String>>) {

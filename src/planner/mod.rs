@@ -11,6 +11,7 @@ pub mod failover;
 pub mod hooks;
 pub mod independence;
 pub mod path;
+mod people;
 pub mod rebuild;
 pub mod refusal;
 pub mod restore;

@@ -2,22 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Refusal, hooks};
+use super::{Input, Refusal, hooks, people};
 use crate::inventory::{Observation, targets};
 use crate::model::action::{Action, Check, Fence, Gate, Write};
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::Place;
-use crate::model::policy::Change;
 use crate::model::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
 use crate::model::state::{RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::Dur;
 use crate::model::waiver::{Rule, Waiver};
-use crate::policy::matrix;
-
-/// The approval that the policy asks for.
-const POLICY_GATE: &str = "approve.policy";
 
 /// A runbook being made.
 #[derive(Debug)]
@@ -218,42 +213,7 @@ impl<'a> Draft<'a> {
             });
             self.push(step(&format!("approve.{name}"), Phase::Gate, None, action))
         });
-        let of_plan: Vec<StepId> = of_plan.collect();
-        of_plan.into_iter().chain(self.approval_by_policy()).collect()
-    }
-
-    /// The approval that the policy asks for. It stands before the first change that people have to agree to, and is asked for once.
-    pub fn approval_by_policy(&mut self) -> Option<StepId> {
-        let id = StepId::new(POLICY_GATE);
-        if self.steps().iter().any(|s| s.id == id) {
-            return Some(id);
-        }
-        let (policy, request) = (self.input.policy?, self.input.request);
-        // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
-        if request.returns {
-            return None;
-        }
-        let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
-        let demand = matrix::demand_of(policy, self.input.plan, request.intent, severity);
-        if demand.by.is_empty() {
-            return None;
-        }
-        let changes: Vec<_> = demand.changes.iter().map(|c: &Change| c.id()).collect();
-        let drill = request.drill.map_or_else(String::new, |drill| format!(" ({drill} drill)"));
-        let ask = format!(
-            "{} {}{drill} to {}, a change of {}",
-            demand.severity,
-            request.intent,
-            request.to,
-            changes.join(" and ")
-        );
-        let action = Action::Gate(Gate::Approval {
-            ask,
-            expires_after_ms: policy.expires_after,
-            by: demand.by,
-            override_by: demand.override_by,
-        });
-        Some(self.push(step(POLICY_GATE, Phase::Gate, None, action)))
+        of_plan.collect()
     }
 
     /// Checks the target's own probes before traffic goes there.
@@ -365,6 +325,7 @@ impl<'a> Draft<'a> {
         {
             self.steps.clear();
         }
+        people::ask(self.input, &mut self.steps);
         self.release_guards();
         hooks::insert(self.input.plan, &mut self.steps);
         // Two steps of one name would each wait for the other.

@@ -71,7 +71,6 @@ pub fn reprotect(draft: &mut Draft<'_>) {
                 // What it took is counted and kept, and it takes nothing more meanwhile.
                 needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
             }
-            needs.extend(draft.approval_by_policy());
             rebuild::rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
         }
     }

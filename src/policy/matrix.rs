@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::authority::takes;
+use crate::model::authority::{left_over, takes};
 use crate::model::policy::{Change, Override, Policy, Severity};
 use crate::model::runbook::Intent;
 use crate::plan::types::Spec;
 use crate::plan::{Finding, Plan, Settings};
 
-/// What a run of a plan needs.
+/// What a run of a plan needs. What was planned is no emergency, whatever it is called: it waits for those who have to agree.
 pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severity) -> Demand {
-    demand(policy, severity, &changes(plan, intent))
+    let mut demand = demand(policy, severity, &changes(plan, intent));
+    demand.override_by = demand.override_by.filter(|_| matches!(intent, Intent::Failover | Intent::Restore));
+    demand
 }
 
 /// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names.
@@ -18,7 +20,11 @@ fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
     match intent {
         // A copy beside production changes nothing of it.
         Intent::Drill => BTreeSet::new(),
-        Intent::Restore | Intent::Reprotect => BTreeSet::from([Change::Database]),
+        Intent::Restore => BTreeSet::from([Change::Database]),
+        Intent::Reprotect => {
+            let all = plan.components.values().filter_map(|component| change(&component.spec));
+            all.filter(|change| *change != Change::Dns).collect()
+        }
         Intent::Failover | Intent::Switchover | Intent::Failback => {
             plan.components.values().filter_map(|component| change(&component.spec)).collect()
         }
@@ -71,15 +77,30 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
         rules.clear();
     }
     let all = together(rules.iter().map(|(_, by)| *by));
-    let by: Vec<String> =
-        all.iter().filter(|seat| stands_for(policy, seat, &all).is_none()).cloned().collect();
+    let mut by = all;
+    // A seat that others stand for is left out where every rule still finds as many people as it asks for.
+    for seat in by.clone() {
+        let Some(at) = by.iter().position(|s| *s == seat) else { continue };
+        let mut without = by.clone();
+        without.remove(at);
+        let holds = |rule: &[String]| {
+            let fits = |wanted: usize, seat: usize| stands_for(policy, &without[seat], &rule[wanted]);
+            left_over(rule.len(), without.len(), &fits).is_empty()
+        };
+        if rules.iter().all(|(_, rule)| holds(rule)) {
+            by = without;
+        }
+    }
     let with = changes.iter().filter_map(|c| policy.changes.get(c)).map(|rule| rule.override_with.as_slice());
     let over = &policy.overriding;
     let may = over.at.contains(&severity) && !over.by.is_empty() && !by.is_empty();
     let override_by =
         may.then(|| Override { by: over.by.clone(), also: together(with), within_ms: over.approve_within });
+    let kept = by.clone();
     let applied = |(rule, by): (String, &[String])| {
-        let seats = by.iter().map(|seat| (seat.clone(), stands_for(policy, seat, &all))).collect();
+        let other = |seat: &String| kept.iter().find(|k| stands_for(policy, k, seat)).cloned();
+        let above = |seat: &String| if kept.contains(seat) { None } else { other(seat) };
+        let seats = by.iter().map(|seat| (seat.clone(), above(seat))).collect();
         Applied { rule, by: seats }
     };
     let rules = rules.into_iter().map(applied).collect();
@@ -100,15 +121,13 @@ fn together<'r>(rules: impl Iterator<Item = &'r [String]>) -> Vec<String> {
     most.into_iter().flat_map(|(seat, n)| std::iter::repeat_n(seat.to_owned(), n)).collect()
 }
 
-/// The seat that is there, too, and whoever takes which could take this one by the roles that theirs includes.
-fn stands_for(policy: &Policy, seat: &str, all: &[String]) -> Option<String> {
-    let above = |other: &str| {
-        let covers = |role: &str| {
-            policy.includes.get(role).is_some_and(|below| below.iter().any(|role| takes(seat, role)))
-        };
-        other != seat && other.split(" or ").all(covers)
+/// Whether whoever takes a seat could take the other one as well, by the roles that theirs includes.
+fn stands_for(policy: &Policy, seat: &str, other: &str) -> bool {
+    let covers = |role: &str| {
+        takes(other, role)
+            || policy.includes.get(role).is_some_and(|below| below.iter().any(|role| takes(other, role)))
     };
-    all.iter().find(|other| above(other)).cloned()
+    seat.split(" or ").all(covers)
 }
 
 /// What the policy asks for, and nobody is there to say. It stops only what it is asked for, and that before anything is done.
@@ -116,7 +135,8 @@ pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Findin
     let (authority, policy) = (&settings.authority, &settings.policy);
     let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
     let mut found = Vec::new();
-    for intent in [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback] {
+    for intent in [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback, Intent::Reprotect]
+    {
         let severity = policy.severity(None, intent, false);
         let by = demand_of(policy, plan, intent, severity).by;
         // Somebody asks for it, and that is another one.

@@ -8,6 +8,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::run::RunState;
 use crate::run::approval::{self, Overridden};
+use crate::run::state::Status;
 
 /// An approval that somebody let the run go on without.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -22,7 +23,7 @@ pub struct Override {
     pub at: Timestamp,
     /// When the approvals have to be there.
     pub due_at: Timestamp,
-    /// `approved`, `approved_late`, `owed` or `overdue`.
+    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` where the run did not go on by it.
     pub state: String,
     /// When the last of those approved who have to.
     pub approved_at: Option<Timestamp>,
@@ -57,15 +58,18 @@ pub fn of(state: &RunState, now: Timestamp) -> Vec<Override> {
 }
 
 fn one(state: &RunState, i: usize, over: &Overridden, now: Timestamp) -> Override {
-    let late = over.late(now);
+    let used = matches!(state.work(i).status, Status::Done(_));
+    let late = over.late(now).filter(|_| used);
     let owed_by = approval::unratified(state, i, None);
     let word = match (over.ratified_at, late) {
+        _ if !used => "not_used",
         (Some(_), None) => "approved",
         (Some(_), Some(_)) => "approved_late",
         (None, None) => "owed",
         (None, Some(_)) => "overdue",
     };
     let then = match (over.ratified_at, late) {
+        _ if !used => "the run did not go on by that".to_owned(),
         (Some(at), None) => format!("approved afterwards at {at}"),
         (Some(at), Some(late)) => format!("approved at {at}, {late} LATE: it was due by {}", over.due),
         (None, None) => format!("the yes of {} is owed until {}", owed_by.join(" and "), over.due),

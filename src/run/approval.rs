@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::gate::{Says, pass};
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
-use crate::model::event::What;
+use crate::model::event::{Event, What, WorldKind};
 use crate::model::ids::StepId;
-use crate::model::policy::Override;
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
+
+/// How the reason of an approval begins that ended without an answer.
+const EXPIRED: &str = "nobody said yes";
 
 /// An approval that somebody let the run go on without, in an emergency. It stays in the record, and so does what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     }
     let asked_at = of.work.started_at.unwrap_or(now);
     if now.since(asked_at) >= *expires_after_ms {
-        let reason = format!("nobody said yes within {expires_after_ms}; expiry never means yes");
+        let reason = format!("{EXPIRED} within {expires_after_ms}; expiry never means yes");
         return Says::Failed(What::StepFailed { step, reason });
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));
@@ -67,12 +69,25 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
     let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {
         return Vec::new();
     };
-    let good = |who: &&Person| Statement::of(who).is_none_or(|s| s.until > now);
-    let said: Vec<&Person> = said.iter().filter(good).collect();
-    match (&state.steps[position].overridden, override_by) {
-        (Some(over), Some(rule)) => not_taken(state, &rule.also, &besides(over, &said)),
-        _ => empty_seats(state, by, &said),
-    }
+    let good = |who: &Person| Statement::of(who).is_none_or(|s| s.until > now);
+    let said: Vec<&Person> = said.iter().filter(|who| good(who)).collect();
+    let (over, rule) = match (&state.steps[position].overridden, override_by) {
+        // Who overrode it has to mean it still.
+        (Some(over), Some(rule)) if good(&over.who) => (over, rule),
+        (over, _) => {
+            let said = over.as_ref().map_or_else(|| said.clone(), |over| besides(over, &said));
+            return empty_seats(state, by, &said);
+        }
+    };
+    let said = besides(over, &said);
+    // An override makes nothing harder.
+    if empty_seats(state, by, &said).is_empty() { Vec::new() } else { not_taken(state, &rule.also, &said) }
+}
+
+/// Whether the run went on by an override: from then on approvals come afterwards.
+fn went_on(state: &RunState, position: usize) -> bool {
+    let of = &state.steps[position];
+    of.overridden.is_some() && matches!(of.work.status, Status::Done(_))
 }
 
 /// Whose yes is still missing after an override, as seats. Whoever overrode it does not say it; a yes that was said stays one.
@@ -135,23 +150,34 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
             if over.is_some_and(|over| who.is(&over.who)) {
                 return no(step, format!("{} overrode it, and never approves it", who.who));
             }
-            if over.is_none() && matches!(what, What::Ratified { .. }) {
-                return no(step, "it was not overridden: there is nothing to approve afterwards".to_owned());
+            if let What::Ratified { .. } = what
+                && !gate(step).is_some_and(|i| went_on(state, i))
+            {
+                return no(
+                    step,
+                    "the run did not go on by an override: nothing is approved afterwards".to_owned(),
+                );
+            }
+            if let What::Approved { .. } = what
+                && gate(step).is_some_and(|i| state.steps[i].work.status.settled())
+            {
+                return no(step, "it asks nobody any more".to_owned());
             }
             taken_before(state, who).and_then(|why| no(step, why))
         }
         What::Overridden { step, who, .. } => {
             let why = gate(step).map_or_else(
                 || Err("it does not ask for approval".to_owned()),
-                |i| may_override(state, i, who),
+                |i| may_override(state, i, who, at),
             );
             why.err().or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
         What::RatificationRefused { step, who, .. } => {
-            let over = gate(step).and_then(|i| state.steps[i].overridden.as_ref());
-            let why = over.is_none().then(|| "it was not overridden".to_owned());
+            let gone_on = gate(step).is_some_and(|i| went_on(state, i));
+            let why = (!gone_on).then(|| "the run did not go on by an override".to_owned());
             why.or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
+        What::Rejected { step, who, .. } => taken_before(state, who).and_then(|why| no(step, why)),
         _ => None,
     }
 }
@@ -162,44 +188,69 @@ fn taken_before(state: &RunState, who: &Person) -> Option<String> {
 }
 
 /// Whether somebody may let the run go on before those have agreed who have to.
-fn may_override<'s>(state: &'s RunState, position: usize, who: &Person) -> Result<&'s Override, String> {
+fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp) -> Result<(), String> {
+    let of = &state.steps[position];
     let Action::Gate(Gate::Approval { override_by, .. }) = &state.step(position).action else {
         return Err("it does not ask for approval".to_owned());
     };
     let Some(rule) = override_by else {
-        let severity = state.created.severity.as_deref().unwrap_or("this severity");
-        return Err(format!("nothing overrides this approval: no policy lets anybody do so at {severity}"));
+        return Err("nothing overrides this approval: only those open it whom it asks for".to_owned());
     };
-    if let Some(over) = &state.steps[position].overridden {
+    if of.work.status.settled() {
+        return Err("it asks nobody any more".to_owned());
+    }
+    if let Some(over) = &of.overridden
+        && Statement::of(&over.who).is_none_or(|s| s.until > now)
+    {
         return Err(format!("{} overrode it at {}", over.who.who, over.at));
     }
-    if !state.created.authority.has(&who.who, &rule.by) {
+    let authority = &state.created.authority;
+    if !authority.has(&who.who, &rule.by) {
         return Err(format!("only {} overrides it, which {} is not", rule.by.join(" or "), who.who));
     }
-    Ok(rule)
+    if who.is(&state.created.requester) {
+        return Err("the requester of a run never overrides its approval: it takes two to go on".to_owned());
+    }
+    let others = authority.operators.keys().map(String::as_str);
+    let others: Vec<&str> =
+        others.filter(|name| *name != who.who && *name != state.created.requester.who).collect();
+    let lacking = authority.lacking(&rule.also, &others);
+    if !lacking.is_empty() {
+        return Err(format!("nobody is left who could agree to that as {}", lacking.join(" and ")));
+    }
+    Ok(())
 }
 
-/// A yes: before the run goes on, or after an override.
+/// A yes: before the run goes on, or after an override. One that comes when the question has expired asks it anew.
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn approve(state: &RunState, step: &StepId, who: &Person, now: Timestamp) -> Result<What, String> {
+pub(super) fn approve(
+    state: &RunState,
+    step: &StepId,
+    who: &Person,
+    now: Timestamp,
+) -> Result<Vec<What>, String> {
     let i = gate(state, step)?;
-    let of = &state.steps[i];
-    let step = step.clone();
-    let afterwards = of.overridden.is_some() && (of.work.status.settled() || state.finished());
-    if !afterwards {
-        open(state, i)?;
+    if went_on(state, i) {
+        let yes = What::Ratified { step: step.clone(), who: who.clone() };
+        return said(state, (i, who), yes, now);
     }
-    let yes = match afterwards {
-        true => What::Ratified { step, who: who.clone() },
-        false => What::Approved { step, who: who.clone() },
-    };
+    let yes = What::Approved { step: step.clone(), who: who.clone() };
+    said(&asked_anew(state, i, who, now)?, (i, who), yes, now).map(|yes| anew(state, i, who, yes))
+}
+
+fn said(
+    state: &RunState,
+    (i, who): (usize, &Person),
+    yes: What,
+    now: Timestamp,
+) -> Result<Vec<What>, String> {
     if let Some((_, why)) = unapproved(state, &yes, now) {
         return Err(why);
     }
     needed(state, i, who, now)?;
-    Ok(yes)
+    Ok(vec![yes])
 }
 
 /// A no.
@@ -209,14 +260,14 @@ pub(super) fn approve(state: &RunState, step: &StepId, who: &Person, now: Timest
 pub(super) fn reject(state: &RunState, step: &StepId, who: &Person, reason: &str) -> Result<What, String> {
     let i = gate(state, step)?;
     let (step, who, reason) = (step.clone(), who.clone(), reason.to_owned());
-    if state.steps[i].overridden.is_some() && (state.steps[i].work.status.settled() || state.finished()) {
+    if went_on(state, i) {
         return Ok(What::RatificationRefused { step, who, reason });
     }
     open(state, i)?;
     Ok(What::Rejected { step, who, reason })
 }
 
-/// An override.
+/// An override. One that comes when the question has expired asks it anew.
 ///
 /// # Errors
 /// Why there is none.
@@ -226,13 +277,35 @@ pub(super) fn overrule(
     who: &Person,
     reason: &str,
     now: Timestamp,
-) -> Result<What, String> {
-    open(state, gate(state, step)?)?;
+) -> Result<Vec<What>, String> {
+    let i = gate(state, step)?;
     let over = What::Overridden { step: step.clone(), who: who.clone(), reason: reason.to_owned() };
-    match unapproved(state, &over, now) {
+    match unapproved(&asked_anew(state, i, who, now)?, &over, now) {
         Some((_, why)) => Err(why),
-        None => Ok(over),
+        None => Ok(anew(state, i, who, vec![over])),
     }
+}
+
+fn expired(state: &RunState, gate: usize) -> bool {
+    let work = state.work(gate);
+    let nobody = work.reason.as_deref().is_some_and(|why| why.starts_with(EXPIRED));
+    !state.finished() && work.status == Status::Failed && nobody
+}
+
+/// The run as it is once its question is asked again, if it has to be.
+fn asked_anew(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<RunState, String> {
+    let mut state = state.clone();
+    if expired(&state, gate) {
+        let event = Event { at: now.max(state.last_at), what: What::Resumed { who: who.clone() } };
+        state.apply(&event).map_err(|why| why.to_string())?;
+    }
+    open(&state, gate)?;
+    Ok(state)
+}
+
+fn anew(state: &RunState, gate: usize, who: &Person, words: Vec<What>) -> Vec<What> {
+    let resumed = expired(state, gate).then(|| What::Resumed { who: who.clone() });
+    resumed.into_iter().chain(words).collect()
 }
 
 /// What follows from the words of people.
@@ -267,11 +340,21 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &What, at: Times
         _ => return,
     }
     let whole = unratified(state, position, None).is_empty();
+    let live = state.created.world == WorldKind::Live;
     if let Some(over) = &mut state.steps[position].overridden
         && over.ratified_at.is_none()
         && whole
     {
-        over.ratified_at = Some(at);
+        // The clock that a statement was signed by may be ahead of the one that wrote it down: the later of the two counts.
+        let signed = person_of(what).and_then(Statement::of).map(|s| s.at).filter(|_| live);
+        over.ratified_at = Some(signed.map_or(at, |signed| signed.max(at)));
+    }
+}
+
+const fn person_of(what: &What) -> Option<&Person> {
+    match what {
+        What::Ratified { who, .. } | What::Approved { who, .. } => Some(who),
+        _ => None,
     }
 }
 

@@ -66,10 +66,10 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                     state.created.runbook_digest.short()
                 ));
             }
-            Ok(vec![approval::approve(state, step, who, now)?])
+            approval::approve(state, step, who, now)
         }
         Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
-        Signal::Override { step, reason } => Ok(vec![approval::overrule(state, step, who, reason, now)?]),
+        Signal::Override { step, reason } => approval::overrule(state, step, who, reason, now),
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),

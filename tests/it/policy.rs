@@ -159,6 +159,43 @@ fn a_planned_move_asks_before_it_stops_anybody() {
     assert_eq!(report["fence"]["state"], "none", "{report:#}");
     assert!(report["truth"]["outage_s"].is_null() || report["truth"]["outage_s"] == 0.0, "{report:#}");
     assert_eq!(step(&report, GATE)["state"], "blocked", "{report:#}");
+    // Nor is it an emergency because somebody calls it one.
+    let (run, _) = asked(&folder, &[&start[..], &["--severity", "P0"]].concat());
+    let words = "nothing overrides this approval";
+    refused(&folder, "ivy.key", &["override", &run, "--reason", "hurry"], words);
+}
+
+/// What a move back does to the old primary first is a change of a database, too.
+#[test]
+fn a_way_home_rebuilds_nothing_before_people_agree() {
+    let folder = truststream();
+    let back =
+        ["failback", "truststream", "--sandbox", "after-failover", "--to", "us-west-2", "--severity", "P1"];
+    let (_, report) = asked(&folder, &back);
+    let mut found = std::collections::BTreeSet::new();
+    for s in report["steps"].as_array().unwrap() {
+        let id = s["id"].as_str().unwrap();
+        let verb = id.split('.').next().unwrap();
+        if ["retire", "rejoin", "fence", "promote", "switch", "ttl"].contains(&verb) {
+            found.insert(verb);
+            assert_eq!(s["state"], "pending", "{id}: {report:#}");
+        }
+    }
+    assert!(found.contains("retire") && found.contains("rejoin"), "{found:?}");
+}
+
+/// A drill that is only read asks nobody, and a gate of the plan does not stand in the policy's place.
+#[test]
+fn nothing_else_passes_for_the_policys_approval() {
+    let folder = truststream();
+    let table = ["drill", "truststream", "--mode", "tabletop", "--sandbox", "--yes"];
+    let (code, out, err) = as_operator(&folder, "ann.key", &table);
+    assert!([0, 5].contains(&code), "{code} {out} {err}");
+    let plan = folder.path().join("plans/truststream.yaml");
+    let gate = "gates: {policy: {at: promote, approval: \"ok?\", expires_after: 30m}}\n";
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + gate).unwrap();
+    let (code, _, err) = folder.run(&["check"]);
+    assert!(code == 2 && err.contains("reserved-name"), "{code} {err}");
 }
 
 fn overridden(folder: &Folder) -> String {
@@ -168,7 +205,8 @@ fn overridden(folder: &Folder) -> String {
     assert_eq!(report["fence"]["state"], "proven", "the fence waits for nobody: {report:#}");
     let over = ["override", &run, "--reason", "DBA unreachable"];
     refused(folder, "bob.key", &over, "only incident-commander overrides it, which bob is not");
-    assert_eq!(by(folder, "ivy.key", &over).0, 0);
+    let (code, _, err) = by(folder, "ivy.key", &over);
+    assert!(code == 0 && err.contains("it is in the journal; drctl runs resume"), "{err}");
     let resume = ["runs", "resume", &run, "--output", "json"];
     let (code, out, _) = by(folder, "ann.key", &resume);
     assert!(code == 4 && out.contains("approval of cto is asked for"), "{code} {out}");
@@ -199,6 +237,8 @@ fn an_override_is_named_and_approved_afterwards() {
     refused(&folder, "bob.key", &approve, "bob said yes already; engineering-lead is still asked for");
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
+    let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    assert_eq!(listed["runs"][0]["outcome"], "recovered", "{listed:#}");
     refused(&folder, "kim.key", &approve, "everybody has said yes already");
     let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
     let over = &report["overrides"][0];
@@ -260,17 +300,106 @@ fn an_override_by_hand_is_not_believed() {
     let reason = "x".to_owned();
     let over = |who: &str| What::Overridden { step: step(), who: person(who), reason: reason.clone() };
     assert!(no(over("bob")).contains("only incident-commander overrides it"));
-    assert!(no(What::Ratified { step: step(), who: person("bob") }).contains("was not overridden"));
+    assert!(no(What::Ratified { step: step(), who: person("bob") }).contains("did not go on by an override"));
     let refused = What::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
-    assert!(no(refused).contains("was not overridden"));
+    assert!(no(refused).contains("did not go on by an override"));
+    assert!(no(over("ann")).contains("only incident-commander"));
     // Nothing overrides what is not as bad as that.
     let (run, _) = asked(&folder, &[&start[..], &["--severity", "P1"]].concat());
     refused_override(&folder, &run);
 }
 
 fn refused_override(folder: &Folder, run: &str) {
-    let words = "no policy lets anybody do so at P1";
+    let words = "nothing overrides this approval";
     refused(folder, "ivy.key", &["override", run, "--reason", "hurry"], words);
+}
+
+/// An override makes nothing harder, and what was said before the run went on is no word afterwards.
+#[test]
+fn until_the_run_goes_on_an_override_is_one_way_of_two() {
+    let own = "policy: {expires_after: 80s}\n";
+    let folder = Folder::with_plans();
+    people_of(&folder, "plans/drctl.yaml", PEOPLE, own);
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
+    let resume = |run: &str| by(&folder, "ann.key", &["runs", "resume", run, "--output", "json"]);
+    let (run, _) = asked(&folder, &start);
+    let over = ["override", &run, "--reason", "nobody there"];
+    assert_eq!(by(&folder, "ivy.key", &over).0, 0);
+    for key in ["bob.key", "eve.key"] {
+        assert_eq!(by(&folder, key, &["approve", &run]).0, 0, "{key}");
+    }
+    let (code, out, err) = resume(&run);
+    assert_eq!(
+        (code, &json(&out)["outcome"]),
+        (0, &"recovered".into()),
+        "the CTO is not needed any more: {out}{err}"
+    );
+
+    // The question expires; a no is a no to it, and a word asks it anew.
+    let (run, _) = asked(&folder, &start);
+    assert_eq!(by(&folder, "ivy.key", &["override", &run, "--reason", "x"]).0, 0);
+    let expired = || {
+        (0..4).any(|_| {
+            json(&resume(&run).1)["outcome"] == "halted"
+                && state_of(&folder, &run).steps.iter().any(|s| s.work.status.word() == "failed")
+        })
+    };
+    assert!(expired(), "it never expired");
+    let (code, _, err) = by(&folder, "bob.key", &["reject", &run, "--reason", "the replica is corrupt"]);
+    assert!(code == 3 && err.contains("is failed"), "there is nothing that waits for a no: {code} {err}");
+    let (code, _, err) = by(&folder, "kim.key", &["approve", &run]);
+    assert_eq!(code, 0, "{err}");
+    let state = state_of(&folder, &run);
+    let gate = state.position(&StepId::new(GATE)).unwrap();
+    assert_eq!(state.steps[gate].approved_by.len(), 1, "a yes before the run goes on is not one afterwards");
+    assert_eq!(by(&folder, "bob.key", &["reject", &run, "--reason", "the replica is corrupt"]).0, 0);
+    let (code, out, _) = resume(&run);
+    assert!(code == 4 || code == 1, "a no is not gone on against: {code} {out}");
+    // It is called off: nothing was done by the override.
+    let (_, out, _) = by(&folder, "ann.key", &["runs", "cancel", &run, "--reason", "no", "--output", "json"]);
+    assert_eq!(json(&out)["outcome"], "cancelled", "{out}");
+    assert!(!folder.ok(&["status", "--sandbox"]).contains(&format!("APPROVAL OWED  run {run}")));
+    assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
+}
+
+/// Two who approve together are both heard.
+#[test]
+fn two_words_at_once_are_both_written() {
+    let folder = truststream();
+    let run = overridden(&folder);
+    std::thread::scope(|scope| {
+        for key in ["bob.key", "eve.key"] {
+            let (folder, run) = (&folder, &run);
+            scope.spawn(move || {
+                let (code, _, err) = by(folder, key, &["approve", run]);
+                assert!(code == 0 && err.contains("it is in the journal"), "{key}: {code} {err}");
+            });
+        }
+    });
+    let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
+    assert_eq!(report["overrides"][0]["state"], "approved", "{report:#}");
+}
+
+/// It takes two: whoever asked for the run does not let it go on alone.
+#[test]
+fn the_requester_overrides_nothing() {
+    let folder = truststream();
+    let start = [
+        "failover",
+        "truststream",
+        "--sandbox",
+        "region-lost",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let (code, out, err) = as_operator(&folder, "ivy.key", &start);
+    assert_eq!(code, 4, "{out}{err}");
+    let run = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let words = "the requester of a run never overrides its approval";
+    refused(&folder, "ivy.key", &["override", &run, "--reason", "x"], words);
 }
 
 #[test]
@@ -297,6 +426,14 @@ fn the_strictest_of_the_rules_wins() {
     two.changes.get_mut(&Change::Dns).unwrap().by = vec!["dba or cto".to_owned()];
     let by = matrix::demand(&two, Severity::P0, &both.into()).by;
     assert_eq!(by, ["dba or cto", "dba or cto", "on-call-engineer"], "a CTO stands for nobody on call");
+    // However high a role is, it is one person: a rule that asks for two gets two.
+    let mut pair = Policy::default();
+    pair.changes.get_mut(&Change::Database).unwrap().by =
+        vec!["engineering-lead".to_owned(), "devops-lead".to_owned()];
+    pair.changes.get_mut(&Change::Dns).unwrap().by = vec!["devops-lead".to_owned(); 2];
+    assert_eq!(matrix::demand(&pair, Severity::P0, &both.into()).by, ["devops-lead", "engineering-lead"]);
+    pair.severities.get_mut(&Severity::P0).unwrap().by = vec!["on-call-engineer".to_owned(); 3];
+    assert_eq!(matrix::demand(&pair, Severity::P0, &both.into()).by.len(), 3);
 }
 
 #[test]
@@ -364,6 +501,7 @@ fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
         ("policy: {changes: {databse: {by: []}}}\n", "database"),
         ("policy: {override: {at: [P7]}}\n", "P7"),
         ("policy: {expires_after: soon}\n", "expires_after"),
+        ("policy: {includes: {dba: [engineering-lead], engineering-lead: [dba]}}\n", "includes itself"),
     ] {
         let folder = orders(bad);
         let (code, _, err) = folder.run(&["check"]);

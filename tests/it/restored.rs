@@ -365,7 +365,7 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         let answered = What::CallAnswered { step: step(), token: None };
         let after = |more: &[What]| {
             let mut state = asked.clone();
-            for what in [&[answered.clone()], more].concat() {
+            for what in [std::slice::from_ref(&answered), more].concat() {
                 state.apply(&Event { at: state.last_at, what }).unwrap();
             }
             (state.promoted_at.contains_key(&db), state.promoted.contains(&db))

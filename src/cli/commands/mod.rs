@@ -18,6 +18,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod policy;
+pub mod post;
 pub mod report;
 pub mod restore;
 pub mod runs;

@@ -81,11 +81,20 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
         p.line(&format!("            {seat}: {people}"));
     }
     match &demand.override_by {
-        Some(over) => p.line(&format!("  override  {}", over.words())),
+        Some(over) => {
+            p.line(&format!("  override  {}", over.words()));
+            for (seat, people) in holders(&[over.by.as_slice(), &over.also].concat(), who) {
+                let people = if people.is_empty() { "NOBODY".to_owned() } else { people.join(", ") };
+                p.line(&format!("            {seat}: {people}"));
+            }
+        }
         None if demand.by.is_empty() => {}
         None => {
             let at: Vec<_> = policy.overriding.at.iter().map(|s: &Severity| s.id()).collect();
-            let at = if at.is_empty() {
+            let planned = !matches!(intent, "failover" | "restore");
+            let at = if planned {
+                "never: it was planned".to_owned()
+            } else if at.is_empty() || policy.overriding.by.is_empty() {
                 "at no severity".to_owned()
             } else {
                 format!("at {} only", at.join(", "))
@@ -121,7 +130,7 @@ fn document(intent: &str, demand: &Demand, who: &Authority) -> serde_json::Value
 }
 
 /// Who could take each seat.
-fn holders<'a>(seats: &'a [String], who: &'a Authority) -> BTreeMap<&'a str, Vec<&'a str>> {
+fn holders<'a>(seats: &[String], who: &'a Authority) -> BTreeMap<String, Vec<&'a str>> {
     if who.is_empty() {
         return BTreeMap::new();
     }
@@ -129,5 +138,5 @@ fn holders<'a>(seats: &'a [String], who: &'a Authority) -> BTreeMap<&'a str, Vec
         let could = who.operators.iter().filter(|(_, o)| o.roles.iter().any(|role| takes(seat, role)));
         could.map(|(name, _)| name.as_str()).collect()
     };
-    seats.iter().map(|seat| (seat.as_str(), has(seat))).collect()
+    seats.iter().map(|seat| (seat.clone(), has(seat))).collect()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::live_drill;
 use super::outcome::{self, Told};
+use super::post::{Posted, post};
 use super::stage::Stage;
 use super::start::Ending;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
@@ -20,13 +21,12 @@ use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Signal, What, WorldKind};
+use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::report::summary;
 use crate::run::RunState;
-use crate::run::signal::vouches;
 use crate::world::World;
 
 /// Lists, shows and steers runs.
@@ -57,7 +57,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
     }
 }
 
-fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
+pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
     Ok(create::replay(run, &store.read(run)?)?)
 }
 
@@ -217,7 +217,12 @@ pub fn send_for(
     let driven = posted == Posted::Driven;
     let next = match posted {
         Posted::Driven => "the process that drives it has been told".to_owned(),
-        Posted::Written => "it is in the journal".to_owned(),
+        Posted::Written => match read(store, run)? {
+            state if state.finished() => "it is in the journal".to_owned(),
+            state => {
+                format!("it is in the journal; {} carries it on", state.created.command("runs resume", ""))
+            }
+        },
         Posted::Waits => {
             let resume = read(store, run)?.created.command("runs resume", "");
             format!("nobody drives it; {resume} carries it on")
@@ -230,61 +235,6 @@ pub fn send_for(
         );
     }
     Ok(exit::DONE)
-}
-
-/// What became of a signal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Posted {
-    /// The process that drives the run has it.
-    Driven,
-    /// It is there for whoever carries the run on.
-    Waits,
-    /// It has a time of its own, and was written into the journal at once.
-    Written,
-}
-
-/// Leaves a signal.
-fn post(
-    context: &Context,
-    store: &SqliteJournal,
-    run: &RunId,
-    signal: Signal,
-    good_for: Dur,
-) -> Result<Posted, CliError> {
-    let state = read(store, run)?;
-    let now = World::live().map_or(state.last_at, |w| w.now()).max(state.last_at);
-    let who = match vouches(&state, &signal) {
-        true => context.signed_signal(&state, &signal, now + good_for)?,
-        false => context.person(),
-    };
-    // The owner decides; but what it would refuse now is better said now.
-    let events = crate::run::signal::take(&state, signal.clone(), who.clone(), now);
-    let refusal = events.iter().find_map(|e| match e {
-        What::SignalRefused { reason, .. } => Some(reason.clone()),
-        _ => None,
-    });
-    if let Some(reason) = refusal {
-        return Err(CliError {
-            code: "refused",
-            message: reason,
-            hint: Some(format!("drctl runs show {run}")),
-            exit: exit::REFUSED,
-        });
-    }
-    // Whether an approval after an override is late is known by when it was said.
-    let afterwards = |e: &What| matches!(e, What::Ratified { .. } | What::RatificationRefused { .. });
-    if events.iter().all(afterwards)
-        && let Ok(_lock) = RunLock::take(&Context::lock_folder(store), run)
-    {
-        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        // In a rehearsal no time goes by after its end.
-        let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
-        clock.block_on(create::note(store, run, &who.who, at, events))?;
-        return Ok(Posted::Written);
-    }
-    store.post(run, now, &who, &signal)?;
-    let driven = RunLock::is_held(&Context::lock_folder(store), run);
-    Ok(if driven { Posted::Driven } else { Posted::Waits })
 }
 
 /// Cancels: tells the process that drives the run, or carries it to its end here.
@@ -346,7 +296,7 @@ fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
     }
     Err(CliError {
         code: "operators",
-        message: format!("run {} was begun with other operators than drctl.yaml has", state.created.run),
+        message: format!("run {} was begun with other operators or roles than drctl.yaml has", state.created.run),
         hint: Some(
             "put those back that it began with, or start the recovery anew: that takes the place of this run, and asks for approvals anew"
                 .to_owned(),

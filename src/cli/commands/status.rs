@@ -105,7 +105,7 @@ fn one(
     let of_plan = runs.iter().filter(|r| r.created.plan == plan.name);
     let unapproved: Vec<(&RunId, Override)> = of_plan
         .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
-        .filter(|(_, over)| over.approved_at.is_none())
+        .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));

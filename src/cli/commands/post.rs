@@ -1,0 +1,105 @@
+//! What a person says to a run: left for the process that drives it, or written down at once.
+
+use super::runs::read;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::executor::create;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
+use crate::model::event::{Signal, What, WorldKind};
+use crate::model::ids::RunId;
+use crate::model::time::Dur;
+use crate::run::RunState;
+use crate::run::signal::{take, vouches};
+use crate::world::World;
+
+/// How often, ten times a second, somebody else's word is waited for.
+const PATIENCE_FOR_A_WORD: u32 = 100;
+
+/// What became of a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// The process that drives the run has it.
+    Driven,
+    /// It is there for whoever carries the run on.
+    Waits,
+    /// It has a time of its own, and was written into the journal at once.
+    Written,
+}
+
+/// Leaves a signal.
+pub fn post(
+    context: &Context,
+    store: &SqliteJournal,
+    run: &RunId,
+    signal: Signal,
+    good_for: Dur,
+) -> Result<Posted, CliError> {
+    let state = read(store, run)?;
+    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let now = clock.now().max(state.last_at);
+    let who = match vouches(&state, &signal) {
+        true => context.signed_signal(&state, &signal, now + good_for)?,
+        false => context.person(),
+    };
+    // The owner decides; but what it would refuse now is better said now.
+    let events = take(&state, signal.clone(), who.clone(), now);
+    let refusal = events.iter().find_map(|e| match e {
+        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    if let Some(reason) = refusal {
+        return Err(CliError {
+            code: "refused",
+            message: reason,
+            hint: Some(format!("drctl runs show {run}")),
+            exit: exit::REFUSED,
+        });
+    }
+    if let Some(_lock) = own_for_a_word(&clock, store, &state, &events)? {
+        // In a rehearsal no time goes by while nobody drives it.
+        let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
+        clock.block_on(create::note(store, run, &who.who, at, events))?;
+        return Ok(Posted::Written);
+    }
+    store.post(run, now, &who, &signal)?;
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
+    Ok(if driven { Posted::Driven } else { Posted::Waits })
+}
+
+/// What people say to an approval is written at once where nobody drives the run: when it was said may decide about it, and nobody may ever
+/// carry on a run that is over. Two who say it together wait for each other.
+fn own_for_a_word(
+    clock: &World,
+    store: &SqliteJournal,
+    state: &RunState,
+    events: &[What],
+) -> Result<Option<RunLock>, CliError> {
+    let of_approval = |e: &What| {
+        matches!(
+            e,
+            What::Approved { .. }
+                | What::Overridden { .. }
+                | What::Ratified { .. }
+                | What::RatificationRefused { .. }
+                | What::Resumed { .. }
+        )
+    };
+    let resumes_only = events.iter().all(|e| matches!(e, What::Resumed { .. }));
+    if resumes_only || !events.iter().all(of_approval) {
+        return Ok(None);
+    }
+    let (folder, run) = (Context::lock_folder(store), &state.created.run);
+    for _ in 0..PATIENCE_FOR_A_WORD {
+        match RunLock::take(&folder, run) {
+            Ok(lock) => return Ok(Some(lock)),
+            // It is read by whoever drives it.
+            Err(StoreError::Owned(_)) if !state.finished() => return Ok(None),
+            Err(StoreError::Owned(_)) => clock.block_on(clock.sleep_until(clock.now() + Dur(100))),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(StoreError::Owned(run.clone()).into())
+}

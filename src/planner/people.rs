@@ -1,0 +1,90 @@
+//! What waits until people have agreed, as the policy has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Input;
+use super::steps::{all, step};
+use crate::model::action::{Action, Gate};
+use crate::model::ids::StepId;
+use crate::model::policy::Change;
+use crate::model::restore::Part;
+use crate::model::runbook::{Intent, Need, Phase, Step};
+use crate::policy::matrix;
+
+/// Puts the approval that the policy asks for before everything that people have to agree to, whatever else that waits for. It is asked
+/// for once, and at the start.
+pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
+    // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
+    let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
+    let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
+    let Some(first) = steps.iter().position(waits) else { return };
+    let Some(gate) = gate(input, policy) else { return };
+    let after: Vec<StepId> = steps.iter().filter(|s| waits(s)).map(|s| s.id.clone()).collect();
+    let behind = behind(steps, &after);
+    for step in steps.iter_mut().filter(|s| after.contains(&s.id) && !behind.contains(&s.id)) {
+        step.needs.extend(all(std::slice::from_ref(&gate.id)));
+    }
+    steps.insert(first, gate);
+}
+
+/// Another server takes writes, or others are let in to it; data or names change hands; clients are led elsewhere. Where users are still
+/// served, nobody is stopped before that either: in an outage a fence waits for nobody.
+fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
+    match &step.action {
+        Action::Promote { .. }
+        | Action::Rejoin { .. }
+        | Action::Rename { .. }
+        | Action::Unfence(_)
+        | Action::Restore { part: Part::Swap, .. }
+        | Action::Switch(_)
+        | Action::Signal(_)
+        | Action::Route(_)
+        | Action::Point(_) => true,
+        Action::Run(_) => step.phase == Phase::Rewire,
+        Action::Fence(_) => {
+            !step.debt && matches!(intent, Intent::Switchover | Intent::Failback | Intent::Restore)
+        }
+        _ => false,
+    }
+}
+
+/// Those of these steps that wait for another of them anyway.
+fn behind(steps: &[Step], these: &[StepId]) -> BTreeSet<StepId> {
+    let needs: BTreeMap<&StepId, &[Need]> = steps.iter().map(|s| (&s.id, s.needs.as_slice())).collect();
+    let reaches = |from: &StepId| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(id) = next.pop() {
+            // Whoever waits until another is settled goes on when that one failed, too.
+            for need in needs.get(id).copied().unwrap_or_default().iter().filter(|n| !n.settled) {
+                if these.contains(&need.step) {
+                    return true;
+                }
+                if seen.insert(&need.step) {
+                    next.push(&need.step);
+                }
+            }
+        }
+        false
+    };
+    these.iter().filter(|id| reaches(id)).cloned().collect()
+}
+
+fn gate(input: &Input<'_>, policy: &crate::model::policy::Policy) -> Option<Step> {
+    let request = input.request;
+    let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
+    let demand = matrix::demand_of(policy, input.plan, request.intent, severity);
+    if demand.by.is_empty() {
+        return None;
+    }
+    let changes: Vec<_> = demand.changes.iter().map(|c: &Change| c.id()).collect();
+    let drill = request.drill.map_or_else(String::new, |drill| format!(" ({drill} drill)"));
+    let (intent, to) = (request.intent, &request.to);
+    let ask = format!("{severity} {intent}{drill} to {to}, a change of {}", changes.join(" and "));
+    let action = Action::Gate(Gate::Approval {
+        ask,
+        expires_after_ms: policy.expires_after,
+        by: demand.by,
+        override_by: demand.override_by,
+    });
+    Some(step("approve.policy", Phase::Gate, None, action))
+}
