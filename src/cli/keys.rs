@@ -141,11 +141,9 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
 
 /// Whether there are people who could override an approval that a requester waits for, and agree to that.
 pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -> bool {
-    let people = || authority.operators.keys().map(String::as_str);
-    people().filter(|who| *who != requester && authority.has(who, &rule.by)).any(|commander| {
-        let others: Vec<&str> = people().filter(|who| *who != commander && *who != requester).collect();
-        authority.lacking(&rule.also, &others).is_empty()
-    })
+    let mut commanders =
+        authority.operators.keys().filter(|who| *who != requester && authority.has(who, &rule.by));
+    commanders.any(|commander| rule.unfilled(authority, commander, requester).is_empty())
 }
 
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {

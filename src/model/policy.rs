@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::authority::Authority;
 use super::runbook::Intent;
 use super::time::Dur;
 
@@ -137,6 +138,13 @@ pub struct Override {
 }
 
 impl Override {
+    /// Whose agreement nobody is left to give, if this person overrides what that one asked for.
+    pub fn unfilled<'r>(&'r self, authority: &Authority, who: &str, requester: &str) -> Vec<&'r str> {
+        let others = authority.operators.keys().map(String::as_str);
+        let others: Vec<&str> = others.filter(|name| *name != who && *name != requester).collect();
+        authority.lacking(&self.also, &others)
+    }
+
     /// In words.
     pub fn words(&self) -> String {
         let also = if self.also.is_empty() {

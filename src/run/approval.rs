@@ -211,10 +211,7 @@ fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp)
     if who.is(&state.created.requester) {
         return Err("the requester of a run never overrides its approval: it takes two to go on".to_owned());
     }
-    let others = authority.operators.keys().map(String::as_str);
-    let others: Vec<&str> =
-        others.filter(|name| *name != who.who && *name != state.created.requester.who).collect();
-    let lacking = authority.lacking(&rule.also, &others);
+    let lacking = rule.unfilled(authority, &who.who, &state.created.requester.who);
     if !lacking.is_empty() {
         return Err(format!("nobody is left who could agree to that as {}", lacking.join(" and ")));
     }

@@ -1,18 +1,21 @@
 //! Who has to agree to what: the strictest of the rules that apply, before anything that users would feel; and the override of that.
 
 use drctl::executor::create;
-use drctl::model::event::{Signal, What};
+use drctl::model::event::{Outcome, Signal, What};
 use drctl::model::ids::{Digest, RunId, StepId};
 use drctl::model::policy::{Change, Policy, Severity};
+use drctl::model::runbook::Intent;
 use drctl::model::statement::Statement;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::policy::matrix;
+use drctl::run::state::Mode;
 use drctl::run::{RunState, signal};
 use drctl::world::World;
 
 use crate::cli::{Folder, json};
 use crate::restored;
+use crate::rig::{self, Rig};
 use crate::signed::{as_operator, people_of, signed, state_of, store};
 
 const GATE: &str = "approve.policy";
@@ -182,6 +185,19 @@ fn a_way_home_rebuilds_nothing_before_people_agree() {
         }
     }
     assert!(found.contains("retire") && found.contains("rejoin"), "{found:?}");
+}
+
+/// Whoever agreed to the way there agreed to the way back: users do not wait for people over there.
+#[test]
+fn the_way_back_of_a_drill_asks_nobody() {
+    for returns in [false, true] {
+        let mut rig = Rig::new(rig::truststream(), "calm", 1);
+        (rig.intent, rig.returns, rig.policy) = (Intent::Switchover, returns, Some(Policy::default()));
+        let state = rig.rehearse().unwrap().ended.state;
+        assert_eq!(state.position(&StepId::new(GATE)).is_none(), returns);
+        let over = state.mode == Mode::Finished(Outcome::Recovered);
+        assert_eq!(over, returns, "{:?}", state.mode);
+    }
 }
 
 /// A drill that is only read asks nobody, and a gate of the plan does not stand in the policy's place.

@@ -15,6 +15,7 @@ use drctl::model::action::Action;
 use drctl::model::event::{Event, Outcome, RunCreated, Signal, What, WorldKind};
 use drctl::model::ids::{ComponentName, Digest, RunId, SiteName};
 use drctl::model::place::Place;
+use drctl::model::policy::Policy;
 use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
 use drctl::model::target::{DatabaseRef, Target};
@@ -50,6 +51,7 @@ pub struct Rig {
     /// The second process begins then, at the earliest.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
+    pub policy: Option<Policy>,
     /// The run, and as whom it holds guards.
     pub run: RunId,
     pub intent: Intent,
@@ -109,6 +111,7 @@ impl Rig {
             deeds: Vec::new(),
             later: None,
             guard: None,
+            policy: None,
             run: run_id(),
             intent: Intent::Failover,
             from: None,
@@ -360,7 +363,7 @@ impl Rig {
             guard: self.guard.as_ref(),
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
-            policy: None,
+            policy: self.policy.as_ref(),
         };
         let digest = estate.digest();
         planner::plan_run(&input).map(|runbook| (runbook, turns, digest))

@@ -46,10 +46,8 @@ pub fn overrule(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
-    let store = context.store()?;
     let signal = Signal::Override { step: StepId::new(step), reason: one_line(reason) };
-    runs::send(&context, printer, &store, &RunId::new(run), signal)
+    say(global, printer, run, signal)
 }
 
 /// Says no.
@@ -60,8 +58,12 @@ pub fn reject(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
+    let signal = Signal::Reject { step: StepId::new(step), reason: one_line(reason) };
+    say(global, printer, run, signal)
+}
+
+fn say(global: &Global, printer: &Printer, run: &str, signal: Signal) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let signal = Signal::Reject { step: StepId::new(step), reason: one_line(reason) };
     runs::send(&context, printer, &store, &RunId::new(run), signal)
 }
