@@ -174,7 +174,7 @@ pub enum Command {
     Audit(AuditArgs),
     /// Show who has to approve what
     #[command(
-        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json"
+        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00"
     )]
     Policy(PolicyArgs),
     /// Make the key that your approvals are signed with, or show it
@@ -268,6 +268,9 @@ pub struct PlanShowArgs {
     /// As provider commands with checks between, for the binder
     #[arg(long)]
     pub as_commands: bool,
+    /// How bad it is: P0 to P3 [default: as `severity_of` has it for the intent]
+    #[arg(long, value_name = "P0..P3")]
+    pub severity: Option<Severity>,
     /// Refusals to accept.
     #[command(flatten)]
     pub waive: WaiveArgs,
@@ -466,6 +469,9 @@ pub enum PolicyCommand {
         /// One intent instead of all
         #[arg(long, value_parser = ["failover", "restore", "switchover", "failback", "reprotect", "drill"])]
         intent: Option<String>,
+        /// When: RFC 3339 with a zone [default: now]. Windows, blackouts and the freeze depend on it
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
     },
 }
 

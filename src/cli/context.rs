@@ -13,7 +13,7 @@ use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::authority::Authority;
 use crate::model::event::Signal;
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, PlanName};
 use crate::model::place::Place;
 use crate::model::policy;
 use crate::model::runbook::Intent;
@@ -23,7 +23,9 @@ pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
-use crate::policy::matrix;
+use crate::planner::Request;
+use crate::policy::windows::Closed;
+use crate::policy::{matrix, windows};
 use crate::run::RunState;
 use crate::world::World;
 
@@ -187,6 +189,16 @@ impl Context {
         let usual = || self.settings.policy.severity(given, intent, drill);
         let known = if self.authority().is_empty() { given } else { Some(usual()) };
         known.map(|severity| severity.to_string())
+    }
+
+    /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.
+    pub fn closed(&self, plan: &PlanName, request: &Request, now: Timestamp) -> Vec<Closed> {
+        let policy = &self.settings.policy;
+        let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
+        if self.global.sandbox.is_some() || !windows::keeps(policy, severity) {
+            return Vec::new();
+        }
+        windows::closed(policy, plan, now)
     }
 
     /// Asks for the passphrase of the key, if runs are signed and nobody did yet: before anything takes time.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::authority::Authority;
+use super::calendar::{Freeze, Window};
 use super::runbook::Intent;
 use super::time::Dur;
 
@@ -175,6 +176,14 @@ pub struct Policy {
     pub overriding: OverrideRule,
     /// How long a question stands. Expiry never means yes.
     pub expires_after: Dur,
+    /// Severities of runs that can wait, and so begin when it is time for them.
+    pub keep_to_windows: BTreeSet<Severity>,
+    /// When those may begin; always if there are none.
+    pub windows: Vec<Window>,
+    /// When they may not.
+    pub blackouts: Vec<Window>,
+    /// Whether they may at all.
+    pub freeze: Option<Freeze>,
 }
 
 impl Policy {
@@ -230,6 +239,10 @@ impl Default for Policy {
                 approve_within: Dur::mins(4 * 60),
             },
             expires_after: Dur::mins(30),
+            keep_to_windows: BTreeSet::from([Severity::P2, Severity::P3]),
+            windows: Vec::new(),
+            blackouts: Vec::new(),
+            freeze: None,
         }
     }
 }

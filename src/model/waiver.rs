@@ -42,11 +42,17 @@ pub enum Rule {
     WrongIdentity,
     /// Another run holds the guard of a component.
     GuardHeld,
+    /// Nothing that can wait begins.
+    ChangeFreeze,
+    /// Nothing that can wait begins within a blackout.
+    BlackoutWindow,
+    /// What can wait begins in a maintenance window.
+    OutsideWindow,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are explained.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
         Self::HealthySource,
@@ -62,6 +68,9 @@ impl Rule {
         Self::ActiveSiteUnclear,
         Self::WrongIdentity,
         Self::GuardHeld,
+        Self::ChangeFreeze,
+        Self::BlackoutWindow,
+        Self::OutsideWindow,
     ];
 
     /// The id used in flags, output and journals.
@@ -82,6 +91,9 @@ impl Rule {
             Self::ActiveSiteUnclear => "active-site-unclear",
             Self::WrongIdentity => "wrong-identity",
             Self::GuardHeld => "guard-held",
+            Self::ChangeFreeze => "change-freeze",
+            Self::BlackoutWindow => "blackout-window",
+            Self::OutsideWindow => "outside-window",
         }
     }
 
@@ -103,6 +115,9 @@ impl Rule {
                 | Self::OtherSource
                 | Self::ActiveSiteUnclear
                 | Self::GuardHeld
+                | Self::ChangeFreeze
+                | Self::BlackoutWindow
+                | Self::OutsideWindow
         )
     }
 

@@ -311,6 +311,18 @@ pub const FINDINGS: &[Explanation] = &[
         "Give the roles to people there, or say in `policy:` who approves instead; drctl policy explain shows the rules.",
     ),
     e(
+        "window-of-no-plan",
+        "A maintenance window or blackout names a plan that nobody has.",
+        "It keeps nothing from beginning, and lets nothing begin: perhaps the plan was renamed.",
+        "Name plans as they are named in their own files; drctl check lists them.",
+    ),
+    e(
+        "window-never-open",
+        "No maintenance window of a plan comes any more.",
+        "All of them have an end, and it has passed: what keeps to windows is refused from now on.",
+        "Write windows that come again (`opens`, `for`, `zone`), or none.",
+    ),
+    e(
         "no-guard",
         "There is no guard.",
         "Two operators on two machines can start runs on the same components.",
@@ -319,7 +331,7 @@ pub const FINDINGS: &[Explanation] = &[
 ];
 
 /// What is said of each rule: what it says no to, why, and what to do.
-const RULES: [(Rule, [&str; 3]); 15] = [
+const RULES: [(Rule, [&str; 3]); 18] = [
     (
         Rule::UnfencedPromotion,
         [
@@ -430,6 +442,30 @@ const RULES: [(Rule, [&str; 3]); 15] = [
             "Another run holds the guard of a component.",
             "Two operators, or two machines, would fail over the same application at once.",
             "Talk to whoever is named. Only if that run is dead: --take-over --reason TEXT. A run that lost its guard promotes nothing any more.",
+        ],
+    ),
+    (
+        Rule::ChangeFreeze,
+        [
+            "Changes are frozen.",
+            "drctl.yaml has a freeze, and the run can wait: its severity is one of `keep_to_windows`.",
+            "Wait until the freeze ends. What cannot wait has another severity (--severity P1), or is let through by name: --waive change-freeze --reason TEXT.",
+        ],
+    ),
+    (
+        Rule::BlackoutWindow,
+        [
+            "It is within a blackout.",
+            "drctl.yaml has a span of time in which nothing begins that can wait: its severity is one of `keep_to_windows`.",
+            "Wait until it ends (drctl policy explain PLAN). What cannot wait has another severity, or is let through by name: --waive blackout-window --reason TEXT.",
+        ],
+    ),
+    (
+        Rule::OutsideWindow,
+        [
+            "No maintenance window is open.",
+            "drctl.yaml says when runs begin that can wait: those whose severity is one of `keep_to_windows`.",
+            "Wait until the next window opens (drctl policy explain PLAN). What cannot wait has another severity, or is let through by name: --waive outside-window --reason TEXT.",
         ],
     ),
     (

@@ -16,6 +16,7 @@ pub mod shape;
 pub mod shapes;
 pub mod text;
 pub mod types;
+mod windows;
 
 pub use finding::{Finding, Severity};
 pub use settings::Settings;

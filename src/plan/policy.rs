@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::shape::{Field, Record, Shape, opt};
+use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
 use crate::model::policy::{Change, Policy, Severity};
 use crate::model::runbook::Intent;
 use crate::model::time::Dur;
@@ -67,6 +68,7 @@ const SEVERITY_OF: Record = Record {
         opt("drill", NAMED, "of a drill that moves users; P3 if absent"),
     ],
 };
+const WINDOWS: Shape = Shape::List(&Shape::Record(&WINDOW));
 /// `policy:`.
 pub const POLICY: Record = Record {
     name: "policy",
@@ -77,6 +79,10 @@ pub const POLICY: Record = Record {
         opt("includes", Shape::Map(&Shape::List(&Shape::Name)), "roles that a role stands for, too"),
         opt("override", Shape::Record(&OVERRIDE), "who may let a run go on before that, in an emergency"),
         opt("expires_after", Shape::Duration, "how long the question stands; 30m if absent"),
+        opt("keep_to_windows", Shape::List(&NAMED), "severities of runs that can wait; P2 and P3 if absent"),
+        opt("windows", WINDOWS, "when those may begin; always if absent"),
+        opt("blackouts", WINDOWS, "when those may not begin"),
+        opt("freeze", Shape::Record(&FREEZE), "while it is there, those do not begin at all"),
     ],
 };
 
@@ -95,6 +101,12 @@ pub struct RawPolicy {
     #[serde(default, rename = "override")]
     overriding: RawOverride,
     expires_after: Option<String>,
+    keep_to_windows: Option<Vec<String>>,
+    #[serde(default)]
+    windows: Vec<RawWindow>,
+    #[serde(default)]
+    blackouts: Vec<RawWindow>,
+    freeze: Option<RawFreeze>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -142,9 +154,22 @@ impl RawPolicy {
         policy.includes.extend(self.includes);
         policy.includes = all_below(&policy.includes)?;
         put(&mut policy.overriding.by, self.overriding.by);
+        let severities =
+            |named: Vec<String>| named.iter().map(|s| s.parse()).collect::<Result<BTreeSet<Severity>, _>>();
         if let Some(at) = self.overriding.at {
-            policy.overriding.at = at.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
+            policy.overriding.at = severities(at)?;
         }
+        if let Some(keep) = self.keep_to_windows {
+            policy.keep_to_windows = severities(keep)?;
+        }
+        let all = |raw: Vec<RawWindow>, key| {
+            let each =
+                |(n, raw): (usize, RawWindow)| raw.window().map_err(|e| format!("policy.{key}[{n}]: {e}"));
+            (1..).zip(raw).map(each).collect::<Result<Vec<_>, _>>()
+        };
+        policy.windows = all(self.windows, "windows")?;
+        policy.blackouts = all(self.blackouts, "blackouts")?;
+        policy.freeze = self.freeze.map(RawFreeze::freeze).transpose()?;
         if let Some(within) = duration(self.overriding.approve_within)? {
             policy.overriding.approve_within = within;
         }

@@ -35,6 +35,7 @@ use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
+use crate::policy::windows::Closed;
 pub use refusal::Refusal;
 
 /// Everything that a runbook is computed from.
@@ -74,6 +75,8 @@ pub struct Input<'a> {
     pub probe_consecutive: u32,
     /// Who has to say yes to what, where there are operators who could.
     pub policy: Option<&'a Policy>,
+    /// What stands against a beginning now, for what keeps to windows.
+    pub closed: Vec<Closed>,
 }
 
 /// What is wanted.
@@ -182,6 +185,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     }
     safety::request(&mut draft, &active);
     safety::half_restored(&mut draft);
+    safety::closed(&mut draft);
     if draft.hopeless() {
         return Err(draft.refusals);
     }

@@ -71,6 +71,19 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
     busy(draft);
 }
 
+/// What can wait begins when it is time for it. The way back of a drill goes with the drill, and a copy beside production changes nothing of it.
+pub fn closed(draft: &mut Draft<'_>) {
+    let request = draft.input.request;
+    let beside = request.intent == Intent::Drill || request.drill.is_some_and(|class| class != Drill::Live);
+    if request.returns || beside {
+        return;
+    }
+    for closed in &draft.input.closed {
+        let what = "a run that begins later, or one of a severity that cannot wait";
+        draft.refuse(Refusal::new(closed.rule, None, closed.facts.clone(), what));
+    }
+}
+
 /// A person names another site than the one that takes the writes: what would be fenced is not the primary.
 fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
     let Some(from) = draft.input.request.from.clone() else { return };

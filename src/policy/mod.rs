@@ -2,3 +2,4 @@
 
 pub mod matrix;
 pub mod signed;
+pub mod windows;

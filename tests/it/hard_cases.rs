@@ -430,6 +430,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
             policy: None,
+            closed: Vec::new(),
         };
         drctl::planner::plan_run(&input).map(|r| {
             r.steps

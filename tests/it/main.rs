@@ -51,3 +51,4 @@ mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
 mod ttl;
+mod windows;

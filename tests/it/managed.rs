@@ -208,6 +208,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         observation_max_age: Dur::mins(5),
         probe_consecutive: 3,
         policy: None,
+        closed: Vec::new(),
     };
     planner::plan_run(&input).map(|book| book.steps.into_iter().map(|s| s.action).collect())
 }

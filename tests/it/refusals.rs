@@ -129,6 +129,7 @@ impl Case {
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
             policy: None,
+            closed: Vec::new(),
         })
     }
 

@@ -23,6 +23,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
 use drctl::planner::{self, Continued, Debt, Input, Refusal, Request, Wanted};
+use drctl::policy::windows::Closed;
 use drctl::probe::Recorder;
 use drctl::run::continued::{continued, last_turns, seen_before};
 use drctl::run::state::Mode;
@@ -57,6 +58,8 @@ pub struct Rig {
     pub intent: Intent,
     pub from: Option<SiteName>,
     pub to: Option<SiteName>,
+    /// What stands against a beginning now.
+    pub closed: Vec<Closed>,
     /// What is restored, and to when.
     pub restore: Option<Wanted>,
     /// How far it goes, if it is a drill.
@@ -112,6 +115,7 @@ impl Rig {
             later: None,
             guard: None,
             policy: None,
+            closed: Vec::new(),
             run: run_id(),
             intent: Intent::Failover,
             from: None,
@@ -364,6 +368,7 @@ impl Rig {
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
             policy: self.policy.as_ref(),
+            closed: self.closed.clone(),
         };
         let digest = estate.digest();
         planner::plan_run(&input).map(|runbook| (runbook, turns, digest))

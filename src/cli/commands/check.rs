@@ -1,5 +1,7 @@
 //! `drctl check`
 
+use std::collections::BTreeSet;
+
 use crate::cli::args::{CheckArgs, Global};
 use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
@@ -7,6 +9,8 @@ use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::plan::Severity;
+use crate::policy::windows;
+use crate::world::World;
 
 /// Checks plans and prints everything that is wrong with them.
 pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
@@ -19,13 +23,24 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
             "drctl init writes a starter plan",
         ));
     }
-    let mut all = Vec::new();
+    let (mut all, mut plans) = (Vec::new(), BTreeSet::new());
     for file in &files {
         let (checked, text) = context.check_file(file)?;
         if printer.format == Format::Human {
             render::findings(printer, &checked.findings, &|_| Some(text.clone()));
         }
         all.extend(checked.findings);
+        plans.extend(checked.plan.map(|plan| plan.name));
+    }
+    // Who names some of the plans only does not thereby say that there are no others.
+    if let (true, Some((path, _))) = (args.paths.is_empty(), &context.settings_text) {
+        let clock = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
+        let unbound =
+            windows::unbound(&context.settings.policy, &plans, &path.display().to_string(), clock.now());
+        if printer.format == Format::Human {
+            render::findings(printer, &unbound, &|_| None);
+        }
+        all.extend(unbound);
     }
     let errors = all.iter().filter(|f| f.severity == Severity::Error).count();
     let warnings = all.len() - errors;

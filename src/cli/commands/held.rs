@@ -87,6 +87,7 @@ impl Held {
             observation_max_age: context.settings.observation_max_age,
             probe_consecutive: context.settings.probe_consecutive,
             policy: (!context.authority().is_empty()).then_some(&context.settings.policy),
+            closed: context.closed(&plan.name, request, now),
         }
     }
 

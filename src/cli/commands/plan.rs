@@ -37,17 +37,22 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     } else {
         held::held(&store, &plan, (request.intent, &request.to))?
     };
-    let input = held.input(&context, &plan, (&seen, stage.world.now()), &request, guard);
+    let mut input = held.input(&context, &plan, (&seen, stage.world.now()), &request, guard);
+    // What is read today is done when it is time for it.
+    let closed = std::mem::take(&mut input.closed);
     match planner::plan_run(&input) {
         Ok(runbook) => {
             match (printer.format, args.as_commands) {
-                (Format::Human, false) => show(printer, &runbook),
+                (Format::Human, false) => {
+                    show(printer, &runbook);
+                    closed.iter().for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
+                }
                 (Format::Human, true) => printer.line(&as_commands(&runbook)),
                 (_, true) => printer.document(&serde_json::json!({
                     "schema_version": 1, "digest": runbook.digest(), "commands": as_commands(&runbook),
                 })),
                 _ => printer.document(
-                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "runbook": runbook}),
+                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "closed": closed, "runbook": runbook}),
                 ),
             }
             Ok(exit::DONE)
@@ -77,7 +82,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         drill: None,
         returns: false,
         hold: None,
-        severity: None,
+        severity: args.severity,
     })
 }
 

@@ -10,10 +10,14 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{exit, keys};
 use crate::model::authority::{Authority, takes};
+use crate::model::ids::PlanName;
 use crate::model::policy::{Policy, Severity};
 use crate::model::runbook::Intent;
+use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::policy::matrix::{self, Demand};
+use crate::policy::windows;
+use crate::world::World;
 
 /// What changes something that people may have to agree to: its name, what it does, and whether it is a drill.
 const INTENTS: [(&str, Intent, bool); 6] = [
@@ -27,7 +31,10 @@ const INTENTS: [(&str, Intent, bool); 6] = [
 
 /// Shows who has to say yes to what, and by which rule.
 pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, CliError> {
-    let PolicyCommand::Explain { plan, severity, intent } = &args.command;
+    let PolicyCommand::Explain { plan, severity, intent, at } = &args.command;
+    let at = at.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
+    let clock = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
+    let at = at.unwrap_or_else(|| clock.now());
     let context = Context::load(global, printer)?;
     let plan = context.plan(plan, printer)?;
     let (policy, authority) = (&context.settings.policy, &context.settings.authority);
@@ -41,12 +48,18 @@ pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, 
         let demand = matrix::demand_of(policy, &plan, intent, severity);
         if printer.format == Format::Human {
             show(printer, (&plan, name), policy, &demand, authority);
+            show_when(printer, &plan.name, policy, severity, at);
         }
-        documents.push(document(name, &demand, authority));
+        let mut said = document(name, &demand, authority);
+        let keeps = windows::keeps(policy, severity);
+        let closed = if keeps { windows::closed(policy, &plan.name, at) } else { Vec::new() };
+        said["keeps_to_windows"] = keeps.into();
+        said["closed"] = json!(closed);
+        documents.push(said);
     }
     if printer.format != Format::Human {
         printer.document(&json!({
-            "schema_version": 1, "plan": plan.name, "in_force": !authority.is_empty(), "intents": documents,
+            "schema_version": 1, "plan": plan.name, "at": at, "in_force": !authority.is_empty(), "intents": documents,
         }));
     }
     Ok(exit::DONE)
@@ -100,6 +113,32 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
                 format!("at {} only", at.join(", "))
             };
             p.line(&format!("  override  {at}"));
+        }
+    }
+}
+
+/// When it may begin.
+fn show_when(p: &Printer, plan: &PlanName, policy: &Policy, severity: Severity, at: Timestamp) {
+    if policy.windows.is_empty() && policy.blackouts.is_empty() && policy.freeze.is_none() {
+        return;
+    }
+    if !windows::keeps(policy, severity) {
+        return p.line(&format!("  when      at any time: {severity} does not wait for windows"));
+    }
+    let closed = windows::closed(policy, plan, at);
+    if closed.is_empty() {
+        p.line(&format!("  when      it may begin at {at}"));
+    }
+    for closed in &closed {
+        p.line(&format!("  when      NOT at {at}: {} ({})", closed.facts, closed.rule));
+    }
+    for (word, windows) in [("window", &policy.windows), ("blackout", &policy.blackouts)] {
+        for window in windows.iter().filter(|window| window.is_for(plan)) {
+            let next = window.opens(at).map_or_else(
+                || "does not come again".to_owned(),
+                |next| format!("next {}", window.shown(next)),
+            );
+            p.line(&format!("            {word} {window}: {next}"));
         }
     }
 }

@@ -303,6 +303,35 @@ fn a_switchover_and_the_way_back_lose_no_row() {
     );
 }
 
+/// What can wait is refused before anything is done, and a failover asks no calendar.
+#[test]
+fn what_can_wait_does_not_begin_while_changes_are_frozen() {
+    let world = World::new();
+    let settings = world.folder.path().join("drctl.yaml");
+    let frozen = "sql: {tls: \"off\"}\npolicy: {freeze: {why: quarter end}}\n";
+    std::fs::write(&settings, frozen).unwrap();
+    for verb in ["switchover", "reprotect"] {
+        let (code, report, words) = world.run(&[verb, "orders", "--to", "east", "--yes"]);
+        assert!(
+            code == 3 && report.to_string().contains("change-freeze"),
+            "{verb} {code}: {report:#}\n{words}"
+        );
+    }
+    let (code, runs, _) = world.run(&["runs", "list"]);
+    assert!(code == 0 && runs["runs"] == serde_json::json!([]), "{runs:#}");
+    let shown = ["plan", "show", "orders", "--intent", "switchover", "--to", "east"];
+    let (code, shown, words) = world.run(&shown);
+    assert!(code == 0 && shown["closed"][0]["rule"] == "change-freeze", "{code}: {shown:#}\n{words}");
+    for args in [
+        &["switchover", "orders", "--to", "east", "--dry-run", "--severity", "P1"][..],
+        &["switchover", "orders", "--to", "east", "--dry-run", "--waive", "change-freeze", "--reason", "x"],
+        &["failover", "orders", "--to", "east", "--dry-run", "--outage-began", &World::now()],
+    ] {
+        let (code, report, words) = world.run(args);
+        assert_eq!(report["outcome"], "dry_run", "{args:?} {code}: {report:#}\n{words}");
+    }
+}
+
 /// The plan says that west's host is east's: nothing is stopped there, and the report says why.
 #[test]
 fn the_host_of_another_server_is_left_alone() {

@@ -1,0 +1,208 @@
+//! When something may begin, or may not: patterns in a time zone, and spans of time.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
+
+use super::ids::PlanName;
+use super::time::{Dur, Timestamp};
+
+/// The longest that one opening of a window lasts.
+pub const LONGEST: Dur = Dur::mins(31 * 24 * 60);
+
+/// A cron pattern of five fields in a time zone of the IANA database.
+///
+/// A time that a clock change leaves out comes right after it, and one that it brings twice comes once (croner's rules, which are
+/// Vixie cron's).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    text: String,
+    pattern: Cron,
+    zone: TimeZone,
+}
+
+impl Calendar {
+    /// Reads a pattern such as `0 2 * * SUN` and a zone such as `Europe/Prague`.
+    ///
+    /// # Errors
+    /// What is no pattern, no zone, or never comes.
+    pub fn parse(pattern: &str, zone: &str) -> Result<Self, String> {
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let read = parser.parse(pattern).map_err(|e| {
+            format!(
+                "`{pattern}` is no pattern such as `0 2 * * SUN` (minute, hour, day, month, weekday): {e}"
+            )
+        })?;
+        let known = TimeZone::get(zone).map_err(|_| {
+            format!("`{zone}` is no time zone such as Europe/Prague, America/New_York or UTC")
+        })?;
+        let calendar = Self { text: pattern.to_owned(), pattern: read, zone: known };
+        // Any year is as good as another to tell whether a day ever comes.
+        match calendar.after(Timestamp::from_millis(0)) {
+            Some(_) => Ok(calendar),
+            None => Err(format!("`{pattern}` never comes")),
+        }
+    }
+
+    /// When it comes next, after an instant.
+    pub fn after(&self, at: Timestamp) -> Option<Timestamp> {
+        let at = jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(self.zone.clone());
+        let next = self.pattern.find_next_occurrence(&at, false).ok()?;
+        Some(Timestamp::from_millis(next.timestamp().as_millisecond()))
+    }
+
+    /// An instant as the zone's clocks show it.
+    pub fn shown(&self, at: Timestamp) -> String {
+        match jiff::Timestamp::from_millisecond(at.millis()) {
+            Ok(t) => {
+                let zone = self.zone.iana_name().unwrap_or("UTC");
+                format!("{} {zone}", t.to_zoned(self.zone.clone()).strftime("%a %Y-%m-%d %H:%M"))
+            }
+            Err(_) => at.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Calendar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.text, self.zone.iana_name().unwrap_or("UTC"))
+    }
+}
+
+/// When a window is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// For so long, each time that the pattern comes.
+    Each(Calendar, Dur),
+    /// Once, from an instant up to another.
+    Once(Timestamp, Timestamp),
+}
+
+/// A span of time that comes once or again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Why it is there, in somebody's words.
+    pub why: Option<String>,
+    /// When it is open.
+    pub when: When,
+    /// The plans that it is for; all if empty.
+    pub plans: BTreeSet<PlanName>,
+}
+
+impl Window {
+    /// Whether it is for a plan.
+    pub fn is_for(&self, plan: &PlanName) -> bool {
+        self.plans.is_empty() || self.plans.contains(plan)
+    }
+
+    /// Until when it is open, if it is open now. What begins before it ends goes on from there.
+    pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.when {
+            When::Once(from, to) => (*from <= now && now < *to).then_some(*to),
+            When::Each(calendar, lasts) => {
+                let next = |at: &Timestamp| calendar.after(*at).filter(|next| *next <= now);
+                let last = std::iter::successors(next(&(now - *lasts)), next).last();
+                last.map(|opened| opened + *lasts)
+            }
+        }
+    }
+
+    /// When it opens next, if it does.
+    pub fn opens(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.when {
+            When::Once(from, _) => (*from > now).then_some(*from),
+            When::Each(calendar, _) => calendar.after(now),
+        }
+    }
+
+    /// An instant as its zone's clocks show it.
+    pub fn shown(&self, at: Timestamp) -> String {
+        match &self.when {
+            When::Once(..) => at.to_string(),
+            When::Each(calendar, _) => format!("{} ({at})", calendar.shown(at)),
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.when {
+            When::Each(calendar, lasts) => write!(f, "{calendar} for {lasts}")?,
+            When::Once(from, to) => write!(f, "{from} to {to}")?,
+        }
+        self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+    }
+}
+
+/// Nothing that can wait begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// Why, in somebody's words.
+    pub why: String,
+    /// Until when; until it is taken out if absent.
+    pub until: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn window(pattern: &str, zone: &str, lasts: Dur) -> Window {
+        let calendar = Calendar::parse(pattern, zone).unwrap();
+        Window { why: None, when: When::Each(calendar, lasts), plans: BTreeSet::new() }
+    }
+
+    #[test]
+    fn a_window_opens_by_the_clocks_of_its_zone() {
+        let sundays = window("0 2 * * SUN", "Europe/Prague", Dur::mins(240));
+        // In winter two o'clock is one o'clock UTC, and in summer midnight.
+        for (before, first, last) in [
+            ("2026-11-29T00:59:59.999Z", "2026-11-29T01:00:00Z", "2026-11-29T04:59:59.999Z"),
+            ("2026-07-04T23:59:59.999Z", "2026-07-05T00:00:00Z", "2026-07-05T03:59:59.999Z"),
+        ] {
+            assert_eq!(sundays.open_until(at(before)), None, "{before}");
+            let end = Some(at(first) + Dur::mins(240));
+            assert_eq!(sundays.open_until(at(first)), end, "{first}");
+            assert_eq!(sundays.open_until(at(last)), end, "{last}");
+            assert_eq!(sundays.open_until(at(first) + Dur::mins(240)), None, "the end is not in it");
+            assert_eq!(sundays.opens(at(before)), Some(at(first)));
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_left_out_comes_right_after_and_one_that_comes_twice_comes_once() {
+        let nights = window("30 2 * * *", "Europe/Prague", Dur::mins(60));
+        // On 2026-03-29 clocks go from 02:00 to 03:00 (01:00 UTC); on 2026-10-25 from 03:00 back to 02:00 (01:00 UTC).
+        assert_eq!(nights.opens(at("2026-03-28T12:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(nights.open_until(at("2026-03-29T01:10:00Z")), Some(at("2026-03-29T02:00:00Z")));
+        assert_eq!(nights.opens(at("2026-10-24T12:00:00Z")), Some(at("2026-10-25T00:30:00Z")));
+        assert_eq!(nights.opens(at("2026-10-25T00:30:00Z")), Some(at("2026-10-26T01:30:00Z")));
+    }
+
+    #[test]
+    fn openings_that_run_into_each_other_are_one() {
+        let hourly = window("0 * * * *", "UTC", Dur::mins(90));
+        assert_eq!(hourly.open_until(at("2026-11-29T03:10:00Z")), Some(at("2026-11-29T04:30:00Z")));
+    }
+
+    #[test]
+    fn what_is_no_pattern_no_zone_or_never_comes_is_refused() {
+        for (pattern, zone) in [
+            ("0 2 * *", "UTC"),
+            ("0 0 2 * * SUN", "UTC"),
+            ("0 25 * * *", "UTC"),
+            ("0 2 * * SUN", "Europe/Pargue"),
+            ("0 2 * * SUN", ""),
+            ("0 0 30 2 *", "UTC"),
+        ] {
+            assert!(Calendar::parse(pattern, zone).is_err(), "{pattern} {zone} was taken");
+        }
+    }
+}

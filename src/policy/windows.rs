@@ -1,0 +1,93 @@
+//! When what can wait may begin: maintenance windows, blackouts and the freeze. The strictest holds.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::model::calendar::{Freeze, Window};
+use crate::model::ids::PlanName;
+use crate::model::policy::{Policy, Severity};
+use crate::model::time::Timestamp;
+use crate::model::waiver::Rule;
+use crate::plan::Finding;
+
+/// Why nothing begins now that can wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Closed {
+    /// The rule that says so.
+    pub rule: Rule,
+    /// What it is, and until when.
+    pub facts: String,
+}
+
+/// Whether runs of a severity keep to windows at all.
+pub fn keeps(policy: &Policy, severity: Severity) -> bool {
+    policy.keep_to_windows.contains(&severity)
+}
+
+/// Everything that stands against a beginning now, for a run that keeps to windows. The freeze is above all, and a blackout above windows.
+pub fn closed(policy: &Policy, plan: &PlanName, now: Timestamp) -> Vec<Closed> {
+    let frozen =
+        policy.freeze.iter().filter(|freeze| freeze.until.is_none_or(|until| now < until)).map(frozen);
+    let blackouts = policy.blackouts.iter().filter(|window| window.is_for(plan));
+    let blacked_out =
+        blackouts.filter_map(|window| window.open_until(now).map(|until| blacked_out(window, until)));
+    frozen.chain(blacked_out).chain(outside(policy, plan, now)).collect()
+}
+
+/// What of the windows that are written binds nothing: plans that nobody has, and windows that are all over.
+pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for window in policy.windows.iter().chain(&policy.blackouts) {
+        for plan in window.plans.difference(plans) {
+            let message = format!("the window {window} is for plan {plan}, which nobody has");
+            let finding = Finding::warning("window-of-no-plan", file, None, message);
+            let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
+            let fix = format!("one of: {}", known.join(", "));
+            found.push(finding.because("it keeps nothing from beginning, and lets nothing begin").fix(fix));
+        }
+    }
+    for plan in plans {
+        let mut windows = policy.windows.iter().filter(|window| window.is_for(plan)).peekable();
+        if windows.peek().is_some() && windows.all(|w| w.open_until(now).is_none() && w.opens(now).is_none())
+        {
+            let message = format!("no maintenance window of plan {plan} comes any more");
+            let finding = Finding::warning("window-never-open", file, None, message);
+            let because = "what keeps to windows is refused from now on, whenever it is";
+            found.push(finding.because(because).fix("write windows that come again, or none"));
+        }
+    }
+    found
+}
+
+fn frozen(freeze: &Freeze) -> Closed {
+    let until = freeze
+        .until
+        .map_or_else(|| "until it is taken out of drctl.yaml".to_owned(), |t| format!("until {t}"));
+    Closed { rule: Rule::ChangeFreeze, facts: format!("changes are frozen {until}: {}", freeze.why) }
+}
+
+fn blacked_out(window: &Window, until: Timestamp) -> Closed {
+    let facts = format!("it is within the blackout {window}, until {}", window.shown(until));
+    Closed { rule: Rule::BlackoutWindow, facts }
+}
+
+fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<Closed> {
+    let windows: Vec<&Window> = policy.windows.iter().filter(|window| window.is_for(plan)).collect();
+    // Without windows it is always time.
+    if windows.is_empty() || windows.iter().any(|window| window.open_until(now).is_some()) {
+        return None;
+    }
+    let next = windows
+        .iter()
+        .filter_map(|window| window.opens(now).map(|at| (at, window)))
+        .min_by_key(|(at, _)| *at);
+    let next = next.map_or_else(
+        || "and none comes any more".to_owned(),
+        |(at, window)| format!("the next opens {}, by {window}", window.shown(at)),
+    );
+    Some(Closed {
+        rule: Rule::OutsideWindow,
+        facts: format!("no maintenance window is open at {now}; {next}"),
+    })
+}
