@@ -170,7 +170,7 @@ pub enum Command {
     },
     /// Write a report
     Report(ReportArgs),
-    /// Verify the journal
+    /// Verify the journal, write it out, sign for it
     Audit(AuditArgs),
     /// Show who has to approve what
     #[command(
@@ -518,8 +518,51 @@ pub struct AuditArgs {
 /// Verbs of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check every chain and the ledger; name what does not hold
-    Verify,
+    /// Check every chain, the ledger and its checkpoints; name what does not hold
+    #[command(
+        after_help = "Examples:\n  drctl audit verify\n  drctl audit verify --key store.pub --checkpoint kept/2026-11-01.json\n  drctl audit verify --file audit.jsonl --key store.pub     # on any machine, with nothing else"
+    )]
+    Verify {
+        /// What `drctl audit export` wrote, in place of the store
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The public half of the store's key, or its file [default: what the store itself names]
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+        /// A checkpoint that was kept elsewhere: what it knows has to be there
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+    },
+    /// Write everything out: as lines that verify offline, or for a SIEM
+    #[command(
+        after_help = "Examples:\n  drctl audit export --out audit.jsonl\n  drctl audit export --format cef | logger -t drctl"
+    )]
+    Export {
+        /// `jsonl` can be verified; `cef` is ArcSight's Common Event Format
+        #[arg(long, value_enum, default_value_t = AuditFormat::Jsonl)]
+        format: AuditFormat,
+        /// The file, which must not be there yet [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Sign for what stands in the ledger now: keep it where nobody can change it who can change the store
+    #[command(after_help = "Example:\n  drctl audit checkpoint --out /mnt/worm/$(date -u +%F).json")]
+    Checkpoint {
+        /// The file, which must not be there yet [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Show the public half of the store's key: give it to your auditors
+    Key,
+}
+
+/// How everything is written out.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AuditFormat {
+    /// Lines with the exact bytes.
+    Jsonl,
+    /// For a SIEM.
+    Cef,
 }
 
 /// For `kit`.

@@ -191,11 +191,16 @@ impl Context {
         known.map(|severity| severity.to_string())
     }
 
+    /// Whether nothing real is touched.
+    pub const fn is_rehearsal(&self) -> bool {
+        self.global.sandbox.is_some()
+    }
+
     /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.
     pub fn closed(&self, plan: &PlanName, request: &Request, now: Timestamp) -> Vec<Closed> {
         let policy = &self.settings.policy;
         let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
-        if self.global.sandbox.is_some() || !windows::keeps(policy, severity) {
+        if self.is_rehearsal() || !windows::keeps(policy, severity) {
             return Vec::new();
         }
         windows::closed(policy, plan, now)

@@ -3,11 +3,13 @@
 //! Engines store bytes; what the bytes mean is not their business. Sequence and hash are assigned inside the write. An append
 //! answers with one of four kinds of no, because they ask for different things.
 
+pub mod cef;
 pub mod chain;
 pub mod lock;
 pub mod memory;
 pub mod sqlite;
 pub mod verify;
+pub mod written;
 
 use futures_util::future::LocalBoxFuture;
 use thiserror::Error;

@@ -14,11 +14,12 @@ use futures_util::future::LocalBoxFuture;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::chain::{self, Record};
-use super::verify::{Contents, Head};
+use super::verify::{Contents, Head, LEDGER};
 use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, Digest, RunId};
+use crate::model::ledger::Entry;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use writer::{Job, Writer};
@@ -93,7 +94,7 @@ impl SqliteJournal {
     /// # Errors
     /// If the ledger knows more of the run, or something else.
     pub fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
-        let heads = self.contents()?.heads;
+        let heads: Vec<Head> = self.contents()?.heads().collect();
         let corrupt =
             |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });
         match heads.iter().rev().find(|h| h.run == *run) {
@@ -114,19 +115,56 @@ impl SqliteJournal {
     /// # Errors
     /// If it cannot be read at all.
     pub fn contents(&self) -> Result<Contents, StoreError> {
-        let reader = self.reader.borrow();
-        let read = || -> rusqlite::Result<Contents> {
-            let mut statement = reader.prepare(
+        let mut reader = self.reader.borrow_mut();
+        // Both as they stood at one instant: somebody may be writing.
+        let mut read = || -> rusqlite::Result<Contents> {
+            let snapshot = reader.transaction()?;
+            let mut statement = snapshot.prepare(
                 "SELECT run_id, seq, epoch, bytes, previous, hash FROM events ORDER BY run_id, seq",
             )?;
             let events = statement.query_map([], row)?.collect::<Result<_, _>>()?;
-            let mut statement =
-                reader.prepare("SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq")?;
-            let ledger: Vec<Record> = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
-            let heads = ledger.iter().filter_map(|r| head(&r.bytes)).collect();
-            Ok(Contents { events, heads, ledger })
+            Ok(Contents { events, ledger: ledger_from(&snapshot, 1)? })
         };
         read().map_err(|e| self.fail(&e))
+    }
+
+    /// Puts an entry that is no run's head into the ledger.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn enter(&self, entry: &Entry) -> Result<Record, StoreError> {
+        let bytes = serde_json::to_vec(entry).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        let receiver = self.submit(|answer| Job::Enter { bytes, answer });
+        match wait(receiver).map_err(StoreError::Unreadable)? {
+            Ok(mut records) => {
+                records.pop().ok_or_else(|| StoreError::Unreadable("nothing was written".to_owned()))
+            }
+            Err(e) => Err(StoreError::Unreadable(e.to_string())),
+        }
+    }
+
+    /// The ledger, oldest first, from an entry on.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger(&self, from: u64) -> Result<Vec<Record>, StoreError> {
+        ledger_from(&self.reader.borrow(), from).map_err(|e| self.fail(&e))
+    }
+
+    /// The last entry of the ledger.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger_head(&self) -> Result<Option<Record>, StoreError> {
+        let reader = self.reader.borrow();
+        reader
+            .query_row(
+                "SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq DESC LIMIT 1",
+                [],
+                ledger_row,
+            )
+            .optional()
+            .map_err(|e| self.fail(&e))
     }
 
     /// The last state seen of a target.
@@ -414,20 +452,21 @@ fn text(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(r.get_ref(column)?.as_bytes()?).into_owned())
 }
 
+fn ledger_from(connection: &Connection, from: u64) -> rusqlite::Result<Vec<Record>> {
+    let mut statement =
+        connection.prepare("SELECT seq, bytes, previous, hash FROM ledger WHERE seq >= ?1 ORDER BY seq")?;
+    statement.query_map([i64::try_from(from).unwrap_or(i64::MAX)], ledger_row)?.collect()
+}
+
 fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
-        run: RunId::new("ledger"),
+        run: RunId::new(LEDGER),
         seq: u64::try_from(r.get::<_, i64>(0)?).unwrap_or(0),
         epoch: 0,
         bytes: r.get(1)?,
         previous: Digest::from_stored(text(r, 2)?),
         hash: Digest::from_stored(text(r, 3)?),
     })
-}
-
-fn head(bytes: &[u8]) -> Option<Head> {
-    let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
-    Some(Head { run, seq, hash })
 }
 
 fn unreadable(path: &Path, e: &rusqlite::Error) -> StoreError {

@@ -1,21 +1,22 @@
 //! The audit of a whole store: every chain, and the ledger that knows how long each should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ssh_key::{HashAlg, PublicKey};
 
 use super::chain::{self, Record};
 use crate::model::event::Event;
 use crate::model::ids::{Digest, RunId};
-use crate::policy::signed;
+use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
+use crate::policy::{checkpoint, signed};
 use crate::run::RunState;
 
 /// What stands in the store, unchecked.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// Every event, in any order.
+    /// Every event, run by run.
     pub events: Vec<Record>,
-    /// What the ledger says of the heads of runs, oldest first.
-    pub heads: Vec<Head>,
-    /// The ledger's own links.
+    /// The ledger, oldest first.
     pub ledger: Vec<Record>,
 }
 
@@ -30,12 +31,48 @@ pub struct Head {
     pub hash: Digest,
 }
 
+/// What the ledger says of the head of a run, if that is what an entry is about.
+pub fn head(bytes: &[u8]) -> Option<Head> {
+    let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
+    Some(Head { run, seq, hash })
+}
+
+impl Contents {
+    /// What the ledger says of the heads of runs, oldest first.
+    pub fn heads(&self) -> impl Iterator<Item = Head> {
+        self.ledger.iter().filter_map(|record| head(&record.bytes))
+    }
+
+    /// What is in the ledger up to an entry, and of the runs what it knows by then.
+    #[must_use]
+    pub fn up_to(mut self, entry: u64) -> Self {
+        self.ledger.retain(|record| record.seq <= entry);
+        let mut known: BTreeMap<RunId, u64> = BTreeMap::new();
+        for head in self.ledger.iter().filter_map(|record| head(&record.bytes)) {
+            known.insert(head.run, head.seq);
+        }
+        self.events.retain(|event| known.get(&event.run).is_some_and(|last| event.seq <= *last));
+        self
+    }
+}
+
+/// Whose word an auditor takes.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// Public halves of the store's key that they were given; what the ledger itself names if there are none.
+    pub keys: Vec<PublicKey>,
+    /// Checkpoints that they kept elsewhere, by the names of their files.
+    pub kept: Vec<(String, Signed)>,
+    /// Whether it was written out, and so ends with the checkpoint that was made for that.
+    pub written_out: bool,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The run, or `ledger`.
+    /// The run, `ledger`, or the file of a checkpoint.
     pub run: String,
-    /// The event.
+    /// The event, or the entry.
     pub seq: u64,
     /// What is wrong with it.
     pub why: String,
@@ -48,50 +85,143 @@ pub struct Audit {
     pub runs: usize,
     /// Events read.
     pub events: usize,
+    /// Checkpoints that hold, and those of them that were kept elsewhere.
+    pub checkpoints: (usize, usize),
+    /// The last of them in the ledger.
+    pub last: Option<Checkpoint>,
+    /// How many entries came after that.
+    pub after: u64,
+    /// Fingerprints of the keys that checkpoints are held against, and whether the ledger itself named them.
+    pub keys: (Vec<String>, bool),
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
 }
 
 /// Checks everything.
-pub fn audit(contents: &Contents) -> Audit {
+pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     let mut by_run: BTreeMap<&RunId, Vec<Record>> = BTreeMap::new();
     for record in &contents.events {
         by_run.entry(&record.run).or_default().push(record.clone());
     }
-    let mut faults = Vec::new();
-    let ledger = RunId::new("ledger");
+    let mut found = Audit { runs: by_run.len(), events: contents.events.len(), ..Audit::default() };
+    let ledger = RunId::new(LEDGER);
     if let Some((seq, why)) = chain::broken(&ledger, &contents.ledger) {
-        faults.push(Fault { run: "ledger".to_owned(), seq, why });
+        found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
     }
-    for (run, records) in &mut by_run {
-        records.sort_by_key(|r| r.seq);
+    for (run, records) in &by_run {
         if let Some((seq, why)) = chain::broken(run, records).or_else(|| meaningless(records)) {
-            faults.push(Fault { run: run.to_string(), seq, why });
+            found.faults.push(Fault { run: run.to_string(), seq, why });
         }
     }
-    for head in &contents.heads {
+    heads(contents, &by_run, &mut found.faults);
+    checkpoints(contents, trust, &mut found);
+    found
+}
+
+/// What the name of the ledger is in faults, and in its own chain.
+pub const LEDGER: &str = "ledger";
+
+/// Whether every run is as the ledger knows it.
+fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &mut Vec<Fault>) {
+    let mut known = BTreeSet::new();
+    for head in contents.heads() {
         let at = |records: &Vec<Record>| records.binary_search_by_key(&head.seq, |r| r.seq).ok();
         let found = by_run.get(&head.run).and_then(|records| records.get(at(records)?));
         let why = match found {
-            None => "the ledger knows this event, and it is missing: the end of the run was cut off",
-            Some(record) if record.hash != head.hash => "the ledger has another hash for it",
-            Some(_) => continue,
+            None => Some("the ledger knows this event, and it is missing: the end of the run was cut off"),
+            Some(record) if record.hash != head.hash => Some("the ledger has another hash for it"),
+            Some(_) => None,
         };
-        if !faults.iter().any(|f| f.run == head.run.as_str()) {
+        if let Some(why) = why.filter(|_| !faults.iter().any(|f| f.run == head.run.as_str())) {
             faults.push(Fault { run: head.run.to_string(), seq: head.seq, why: why.to_owned() });
         }
+        known.insert((head.run, head.seq));
     }
-    let known: std::collections::BTreeSet<_> = contents.heads.iter().map(|h| &h.run).collect();
-    for run in by_run.keys().filter(|run| !known.contains(**run)) {
-        if !faults.iter().any(|f| f.run == run.as_str()) {
-            faults.push(Fault {
-                run: run.to_string(),
-                seq: 1,
-                why: "the ledger does not know this run".to_owned(),
-            });
+    for (run, records) in by_run {
+        let last = records.last().map_or(1, |r| r.seq);
+        if !known.contains(&((*run).clone(), last)) && !faults.iter().any(|f| f.run == run.as_str()) {
+            let why = match known.iter().filter(|(of, _)| of == *run).map(|(_, seq)| *seq).max() {
+                None => "the ledger does not know this run".to_owned(),
+                Some(known) => {
+                    format!("the ledger knows the run up to event {known}: its own end was cut off")
+                }
+            };
+            faults.push(Fault { run: run.to_string(), seq: last, why });
         }
     }
-    Audit { runs: by_run.len(), events: contents.events.len(), faults }
+}
+
+/// Whether the ledger is what was signed: its own checkpoints, and those that somebody kept elsewhere.
+fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
+    let own = trust.keys.is_empty();
+    let mut keys = trust.keys.clone();
+    let mut named = Vec::new();
+    let mut faults = Vec::new();
+    for record in contents.ledger.iter().filter(|record| head(&record.bytes).is_none()) {
+        let fault = |why: String| Fault { run: LEDGER.to_owned(), seq: record.seq, why };
+        match serde_json::from_slice::<Entry>(&record.bytes) {
+            Ok(Entry::Configuration { .. }) => {}
+            Ok(Entry::Key { public, .. }) => match PublicKey::from_openssh(&public) {
+                Ok(key) => {
+                    named.push(key.clone());
+                    if own {
+                        keys = vec![key];
+                    }
+                }
+                Err(e) => faults.push(fault(format!("it names a key that is none: {e}"))),
+            },
+            Ok(Entry::Checkpoint(signed)) => {
+                match checkpoint::check(&signed, &keys)
+                    .and_then(|c| stood(contents, &c, record.seq).map(|()| c))
+                {
+                    Ok(checkpoint) => {
+                        found.checkpoints.0 += 1;
+                        found.after = contents.ledger.len() as u64 - record.seq;
+                        found.last = Some(checkpoint);
+                    }
+                    Err(why) => faults.push(fault(format!("a checkpoint does not hold: {why}"))),
+                }
+            }
+            Err(e) => faults.push(fault(format!("it is no entry that this version knows: {e}"))),
+        }
+    }
+    let every = if own { &named } else { &trust.keys };
+    for (file, signed) in &trust.kept {
+        match checkpoint::check(signed, every).and_then(|c| stood(contents, &c, u64::MAX)) {
+            Ok(()) => found.checkpoints.1 += 1,
+            Err(why) => faults.push(Fault { run: file.clone(), seq: 0, why }),
+        }
+    }
+    let ends = found.after == 0 && found.last.as_ref().is_some_and(|c| c.why == Why::Export);
+    if trust.written_out && !ends {
+        let why =
+            "it does not end with the checkpoint that was made when it was written out: its end is missing"
+                .to_owned();
+        faults.push(Fault { run: LEDGER.to_owned(), seq: contents.ledger.len() as u64, why });
+    }
+    let known: BTreeSet<_> = every.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect();
+    found.keys = (known.into_iter().collect(), own);
+    found.faults.extend(faults);
+}
+
+/// Whether the ledger has what a checkpoint says, before the entry that it stands in.
+fn stood(contents: &Contents, checkpoint: &Checkpoint, entry: u64) -> Result<(), String> {
+    let (entries, at) = (checkpoint.entries, checkpoint.at);
+    if entries >= entry {
+        return Err(format!("it says that there were {entries} entries, and is entry {entry} itself"));
+    }
+    let Some(record) = contents.ledger.iter().find(|record| record.seq == entries) else {
+        let have = contents.ledger.len();
+        return Err(format!(
+            "at {at} there were {entries} entries, and there are {have}: the end of the ledger was cut off"
+        ));
+    };
+    if record.hash != checkpoint.head {
+        return Err(format!(
+            "at {at} entry {entries} had another hash: what stands there, or before it, was written anew"
+        ));
+    }
+    Ok(())
 }
 
 /// A chain can hold and still say something that no run can say.

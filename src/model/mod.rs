@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod event;
 pub mod facts;
 pub mod ids;
+pub mod ledger;
 pub mod measure;
 pub mod place;
 pub mod policy;

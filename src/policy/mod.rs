@@ -1,5 +1,6 @@
 //! Who may do what: data in, verdict out.
 
+pub mod checkpoint;
 pub mod matrix;
 pub mod signed;
 pub mod windows;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use drctl::journal::sqlite::{Durability, SqliteJournal};
-use drctl::journal::verify;
+use drctl::journal::{Record, chain, verify, written};
+use drctl::model::ids::RunId;
 
-use crate::cli::Folder;
+use crate::cli::{Folder, json};
+use crate::signed::people_of;
 
 fn rehearsed() -> (Folder, std::path::PathBuf) {
     let folder = Folder::with_plans();
@@ -16,7 +18,10 @@ fn rehearsed() -> (Folder, std::path::PathBuf) {
 }
 
 fn audit(path: &Path) -> verify::Audit {
-    verify::audit(&SqliteJournal::open(path, Durability::Process).unwrap().contents().unwrap())
+    verify::audit(
+        &SqliteJournal::open(path, Durability::Process).unwrap().contents().unwrap(),
+        &verify::Trust::default(),
+    )
 }
 
 /// Changes the store as somebody with a stock SQLite shell would: first the triggers go.
@@ -97,4 +102,314 @@ fn status_says_that_a_run_is_broken_and_shows_the_others() {
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     assert!(listed.contains(&format!("{run}  broken: ")), "{listed}");
     assert!(listed.contains("sandbox-starter-failover-s1-2"), "{listed}");
+}
+
+/// What an auditor is given: everything, and the store's public key.
+fn written_out(folder: &Folder) -> (String, std::path::PathBuf) {
+    let file = folder.path().join("audit.jsonl");
+    folder.ok(&["audit", "export", "--sandbox", "--out", file.to_str().unwrap()]);
+    let key = folder.path().join("store.pub");
+    std::fs::write(&key, folder.ok(&["audit", "key", "--sandbox"])).unwrap();
+    (std::fs::read_to_string(&file).unwrap(), key)
+}
+
+/// Verifies a text on a machine that has nothing but it and the key. Answers the exit code and the document.
+fn elsewhere(text: &str, more: &[&str]) -> (i32, serde_json::Value) {
+    let machine = Folder::empty();
+    std::fs::write(machine.path().join("audit.jsonl"), text).unwrap();
+    let args = [&["audit", "verify", "--file", "audit.jsonl", "--output", "json"][..], more].concat();
+    let (code, out, err) = machine.run(&args);
+    assert!(code == 0 || code == 1, "{code}: {err}");
+    assert!(!machine.path().join(".drctl").exists(), "an auditor's machine keeps nothing");
+    (code, json(&out))
+}
+
+fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text(lines: &[serde_json::Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn places(document: &serde_json::Value) -> Vec<String> {
+    let faults = document["faults"].as_array().unwrap();
+    faults
+        .iter()
+        .map(|f| format!("{}: {}", f["place"].as_str().unwrap(), f["why"].as_str().unwrap()))
+        .collect()
+}
+
+const RUN: &str = "sandbox-truststream-failover-s1-1";
+
+#[test]
+fn what_was_written_out_is_whole_on_any_machine_that_has_the_public_key() {
+    let (folder, _) = rehearsed();
+    let (whole, key) = written_out(&folder);
+    let (code, found) = elsewhere(&whole, &["--key", key.to_str().unwrap()]);
+    assert_eq!((code, places(&found)), (0, Vec::new()), "{found:#}");
+    // Two runs, each from its start to its seal, and the one that the export made.
+    assert_eq!(
+        (&found["runs"], &found["checkpoints"], &found["entries_after_it"]),
+        (&2.into(), &5.into(), &0.into())
+    );
+    assert_eq!(found["last_checkpoint"]["why"], "export");
+    assert_eq!(found["keys_named_by_the_store_itself"], false);
+    let start = lines(&whole)
+        .into_iter()
+        .find(|l| l["bytes"].as_str().is_some_and(|b| b.contains("\\\"why\\\":\\\"start\\\"")));
+    let start: serde_json::Value = serde_json::from_str(start.unwrap()["bytes"].as_str().unwrap()).unwrap();
+    let said: serde_json::Value = serde_json::from_str(start["statement"].as_str().unwrap()).unwrap();
+    assert_eq!((said["run"].as_str().unwrap(), said["store"].as_str().unwrap()), (RUN, "sandbox"));
+    // OpenSSH alone can tell that the store's key signed it.
+    let allowed = folder.path().join("allowed");
+    std::fs::write(&allowed, format!("store {}", std::fs::read_to_string(&key).unwrap())).unwrap();
+    std::fs::write(folder.path().join("cp.sig"), start["signature"].as_str().unwrap()).unwrap();
+    std::fs::write(folder.path().join("cp"), start["statement"].as_str().unwrap()).unwrap();
+    let verified = std::process::Command::new("ssh-keygen")
+        .args(["-Y", "verify", "-n", "drctl-checkpoint", "-I", "store", "-s", "cp.sig", "-f", "allowed"])
+        .current_dir(folder.path())
+        .stdin(std::fs::File::open(folder.path().join("cp")).unwrap())
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    let text = folder.ok(&["audit", "verify", "--sandbox"]);
+    assert!(text.contains("5 checkpoints hold, by the key that the store itself names (SHA256:"), "{text}");
+}
+
+#[test]
+fn a_flipped_byte_is_found_offline_wherever_it_is() {
+    let (folder, _) = rehearsed();
+    let (whole, key) = written_out(&folder);
+    let key = key.to_str().unwrap();
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(whole.match_indices('\n').map(|(i, _)| i + 1)).collect();
+    let mut tried = 0;
+    for (n, pair) in starts.windows(2).enumerate().skip(1).step_by(7) {
+        for at in [pair[0] + 40, pair[0] + (pair[1] - pair[0]) / 2, pair[1] - 30] {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'7' { b'8' } else { b'7' };
+            let (code, found) = elsewhere(&String::from_utf8(bytes).unwrap(), &["--key", key]);
+            assert_eq!(code, 1, "line {}, byte {at}: {found:#}", n + 1);
+            // A line that cannot be read is named by its number, any other by its run and event, or its entry.
+            let line = lines(&whole)[n].clone();
+            let (run, seq) = (line["run"].as_str().unwrap(), line["seq"].as_u64().unwrap());
+            // With another name on its first event a run begins at the second.
+            let names = [
+                format!("line {}", n + if seq == 1 { 2 } else { 1 }),
+                format!("line {}", n + 1),
+                format!("{run}, event {seq}"),
+                format!("ledger, entry {seq}"),
+                format!("event {seq} is missing"),
+            ];
+            let told = places(&found);
+            assert!(
+                told.iter().any(|t| names.iter().any(|name| t.contains(name))),
+                "line {}: {told:?}",
+                n + 1
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "{tried}");
+}
+
+#[test]
+fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
+    let (folder, _) = rehearsed();
+    let (whole, key) = written_out(&folder);
+    let key = ["--key", key.to_str().unwrap()];
+    let all = lines(&whole);
+    // The last entry of the ledger, and the last event of a run.
+    let (code, found) = elsewhere(&text(&all[..all.len() - 1]), &key);
+    assert!(code == 1 && places(&found)[0].contains("its end is missing"), "{found:#}");
+    let last = all.iter().rposition(|l| l["run"] == RUN).unwrap();
+    let mut cut = all.clone();
+    let seq = cut.remove(last)["seq"].as_u64().unwrap();
+    let (code, found) = elsewhere(&text(&cut), &key);
+    assert_eq!(code, 1);
+    assert!(
+        places(&found)[0].starts_with(&format!("run {RUN}, event {seq}: the ledger knows this event")),
+        "{found:#}"
+    );
+    // Whoever cuts the ledger back to an earlier checkpoint, and the events with it, has a store that was once whole.
+    let seals = |l: &serde_json::Value| l["run"] == "ledger" && l["bytes"].as_str().unwrap().contains("seal");
+    let seal = all.iter().position(seals).unwrap();
+    let earlier: Vec<_> =
+        all[..=seal].iter().filter(|l| l["run"] != "sandbox-starter-failover-s1-2").cloned().collect();
+    let (code, found) = elsewhere(&text(&earlier), &key);
+    assert!(
+        code == 1
+            && places(&found)
+                == [format!(
+                    "ledger, entry {}: {}",
+                    earlier.iter().filter(|l| l["run"] == "ledger").count(),
+                    "it does not end with the checkpoint that was made when it was written out: its end is missing"
+                )],
+        "{found:#}"
+    );
+    for (a, b) in [(3, 4), (last, last + 1), (all.len() - 3, all.len() - 2)] {
+        let mut swapped = all.clone();
+        swapped.swap(a, b);
+        let (code, found) = elsewhere(&text(&swapped), &key);
+        assert!(code == 1 && !places(&found).is_empty(), "{a} {b}: {found:#}");
+        let place = &places(&found)[0];
+        assert!(
+            place.contains("event 3")
+                || place.contains("out of its order")
+                || place.starts_with("ledger, entry"),
+            "{a}: {place}"
+        );
+    }
+}
+
+/// Whoever keeps the store can write everything anew, but for what they have no key for, and what somebody else kept.
+#[test]
+fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew() {
+    let (folder, path) = rehearsed();
+    let (whole, key) = written_out(&folder);
+    let key = ["--key", key.to_str().unwrap()];
+    let kept = folder.path().join("kept.json");
+    folder.ok(&["audit", "checkpoint", "--sandbox", "--out", kept.to_str().unwrap()]);
+    let all = lines(&whole);
+    let forged = |change: &dyn Fn(&str) -> String| {
+        let mut written: Vec<Record> = Vec::new();
+        let mut out = Vec::new();
+        for line in &all {
+            if line["run"] != "ledger" {
+                out.push(line.clone());
+                continue;
+            }
+            let bytes = change(line["bytes"].as_str().unwrap()).into_bytes();
+            let last = written.last().map(|r| (r.seq, &r.hash));
+            written.push(chain::link(&RunId::new("ledger"), last, 0, bytes));
+            out.push(serde_json::from_str(&written::line(written.last().unwrap())).unwrap());
+        }
+        elsewhere(&text(&out), &key)
+    };
+    assert_eq!(forged(&str::to_owned).0, 0, "what is written as it was is as it was");
+    let (code, found) =
+        forged(&|bytes| bytes.replace("\\\"why\\\":\\\"seal\\\"", "\\\"why\\\":\\\"asked\\\""));
+    assert_eq!(code, 1);
+    assert!(
+        places(&found)[0]
+            .contains("a checkpoint does not hold: the signature is not of this checkpoint: it is forged"),
+        "{found:#}"
+    );
+    // With a key of their own.
+    let other = Folder::with_plans();
+    other.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let (theirs, _) = written_out(&other);
+    let (code, found) = elsewhere(&theirs, &key);
+    assert!(code == 1 && places(&found)[0].contains("which is not the store's key"), "{found:#}");
+    let (code, found) = elsewhere(&theirs, &[]);
+    assert!(code == 0 && found["keys_named_by_the_store_itself"] == true, "{found:#}");
+    // What was kept elsewhere knows how it was.
+    let with = ["--checkpoint", kept.to_str().unwrap()];
+    let store = ["audit", "verify", "--sandbox", "--output", "json"];
+    let (code, out, _) = folder.run(&[&store[..], &with].concat());
+    assert_eq!((code, json(&out)["checkpoints_kept_elsewhere"].as_u64()), (0, Some(1)), "{out}");
+    tamper(&path, "DELETE FROM ledger WHERE seq > (SELECT max(seq) FROM ledger) - 3");
+    let (code, out, _) = folder.run(&[&store[..], &with].concat());
+    let told = places(&json(&out));
+    assert!(
+        code == 1
+            && told
+                .iter()
+                .any(|t| t.contains("kept.json") && t.contains("the end of the ledger was cut off")),
+        "{told:?}"
+    );
+    let (code, found) = elsewhere(&theirs, &with);
+    assert!(code == 1 && places(&found)[0].contains("which is not the store's key"), "{found:#}");
+}
+
+/// Who may say what is in drctl.yaml, and so it is told when that changed. A key that is gone is replaced, and that is told, too.
+#[test]
+fn changes_of_settings_and_keys_are_in_the_ledger() {
+    let folder = Folder::with_plans();
+    let entries = |kind: &str| {
+        let contents =
+            SqliteJournal::open(&folder.path().join(".drctl/sandbox.db"), Durability::Process).unwrap();
+        let ledger = contents.contents().unwrap().ledger;
+        let all = ledger.iter().map(|r| serde_json::from_slice::<serde_json::Value>(&r.bytes).unwrap());
+        all.filter(|value| value["ledger"] == kind).collect::<Vec<_>>()
+    };
+    let failover = ["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"];
+    folder.ok(&failover);
+    folder.ok(&failover);
+    assert_eq!(
+        (entries("configuration").len(), entries("key").len()),
+        (1, 1),
+        "what did not change is told once"
+    );
+    people_of(&folder, "plans/drctl.yaml", &[("ann", "dba")], "");
+    folder.ok(&failover);
+    let told = entries("configuration");
+    assert_eq!(told.len(), 2);
+    let ann = &told[1]["operators"]["ann"];
+    assert!(ann["key"].as_str().unwrap().starts_with("SHA256:") && ann["roles"][0] == "dba", "{ann}");
+    std::fs::remove_file(folder.path().join(".drctl/store.key")).unwrap();
+    folder.ok(&failover);
+    assert_eq!(entries("key").len(), 2);
+    let found = json(&folder.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
+    assert_eq!(found["keys"].as_array().unwrap().len(), 2, "{found:#}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.path().join(".drctl/store.key")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// A store whose key cannot be made or read recovers all the same, and says that nobody vouches for it.
+#[test]
+fn a_run_goes_on_without_a_checkpoint() {
+    let folder = Folder::with_plans();
+    std::fs::create_dir_all(folder.path().join(".drctl")).unwrap();
+    std::fs::write(folder.path().join(".drctl/store.key"), "no key").unwrap();
+    let (code, _, err) = folder.run(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(err.matches("no checkpoint of the ledger").count(), 2, "{err}");
+    let text = folder.ok(&["audit", "verify", "--sandbox"]);
+    assert!(text.contains("by no key: nothing was signed"), "{text}");
+}
+
+#[test]
+fn events_go_to_a_siem() {
+    let folder = Folder::with_plans();
+    let reason = "pipe | equals = back\\slash";
+    let args = [
+        "failover",
+        "truststream",
+        "--sandbox",
+        "region-dark",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--waive",
+        "unfenced-promotion",
+        "--accept-data-loss",
+        "5m",
+        "--reason",
+        reason,
+    ];
+    folder.run(&args);
+    let cef = folder.ok(&["audit", "export", "--sandbox", "--format", "cef"]);
+    let created = cef.lines().find(|l| l.contains("|run_created|")).unwrap();
+    assert!(created.starts_with("CEF:0|drctl|drctl|"), "{created}");
+    for words in [
+        "|run created|3|rt=",
+        "externalId=sandbox-truststream-failover-s1-1/1",
+        "cs2=truststream cs2Label=plan",
+        "cs5=sandbox cs5Label=world",
+        "reason=pipe | equals \\= back\\\\slash",
+    ] {
+        assert!(created.contains(words), "{words}\n{created}");
+    }
+    assert!(
+        cef.lines().all(|l| l.starts_with("CEF:0|") && l.split(" msg=").nth(1).unwrap().len() < 4 * 1024),
+        "{cef}"
+    );
+    for kind in ["checkpoint", "configuration", "key", "run_finished"] {
+        assert!(cef.contains(&format!("|{kind}|")), "{kind}");
+    }
+    assert!(!cef.contains("BEGIN SSH SIGNATURE"), "signatures say nothing to people");
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use drctl::cli::commands::runs::parse_line;
 use drctl::executor::create;
 use drctl::journal::chain;
+use drctl::journal::written::parse_line;
 use drctl::report::summary;
 
 #[test]

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use drctl::adapters::sandbox::scenario::roll;
-use drctl::cli::commands::runs::parse_line;
 use drctl::executor::create;
 use drctl::journal::chain::{self, Record};
+use drctl::journal::written::parse_line;
 use drctl::model::action::Action;
 use drctl::model::event::{Direction, End, Event, What};
 use drctl::model::ids::StepId;

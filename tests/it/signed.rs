@@ -7,7 +7,7 @@ use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::sqlite::{Durability, SqliteJournal};
-use drctl::journal::verify::{self, Head};
+use drctl::journal::verify;
 use drctl::model::event::{End, Event, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::statement::{NAMESPACE, Statement};
@@ -263,8 +263,9 @@ fn an_audit_finds_words_that_nobody_signed() {
             written.push(next);
         }
         let last = written.last().unwrap();
-        let heads = vec![Head { run: id.clone(), seq: last.seq, hash: last.hash.clone() }];
-        verify::audit(&verify::Contents { events: written, heads, ledger: Vec::new() }).faults
+        let head = serde_json::to_vec(&(&id, last.seq, &last.hash)).unwrap();
+        let ledger = vec![chain::link(&RunId::new(verify::LEDGER), None, 0, head)];
+        verify::audit(&verify::Contents { events: written, ledger }, &verify::Trust::default()).faults
     };
     assert_eq!(audit(&|_| ()), []);
     // Whoever writes the whole chain anew has no key of theirs.

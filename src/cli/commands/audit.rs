@@ -1,73 +1,238 @@
 //! `drctl audit`
 
-use crate::cli::args::{AuditArgs, AuditCommand, Global};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+use ssh_key::{HashAlg, PublicKey};
+
+use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED};
-use crate::journal::verify::{self, Contents};
+use crate::cli::{exit, ledger};
+use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
+use crate::journal::written;
+use crate::journal::{Record, cef};
 use crate::model::authority::Authority;
-use crate::model::event::{Event, What};
+use crate::model::event::{Event, RunCreated, What};
+use crate::model::ledger::{Signed, Why};
+use crate::world::World;
 
-/// Checks the whole store.
+/// Checks what was written, writes it out, and signs for it.
 pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, CliError> {
-    let AuditCommand::Verify = args.command;
-    let context = Context::load(global, printer)?;
+    match &args.command {
+        AuditCommand::Verify { file: Some(file), key, checkpoint } => {
+            let trust = Trust { written_out: true, ..trust(key, checkpoint)? };
+            verify_file(printer, file, &trust)
+        }
+        AuditCommand::Verify { file: None, key, checkpoint } => {
+            let context = Context::load(global, printer)?;
+            verify_store(&context, printer, &trust(key, checkpoint)?)
+        }
+        AuditCommand::Export { format, out } => {
+            let context = Context::load(global, printer)?;
+            export(&context, printer, *format, out.as_deref())
+        }
+        AuditCommand::Checkpoint { out } => {
+            let context = Context::load(global, printer)?;
+            let store = context.store()?;
+            let (_, signed) = ledger::checkpoint(&context, &store, now()?, (Why::Asked, None))?;
+            write(printer, &format!("{}\n", json!(signed)), out.as_deref())
+        }
+        AuditCommand::Key => {
+            let key = ledger::public(&Context::load(global, printer)?.store()?)?;
+            let line = key.to_openssh().map_err(|e| CliError::usage(e.to_string()))?;
+            let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+            if printer.format == Format::Human {
+                printer.line(&line);
+                printer.note(&fingerprint);
+            } else {
+                printer.document(&json!({"schema_version": 1, "public": line, "fingerprint": fingerprint}));
+            }
+            Ok(exit::DONE)
+        }
+    }
+}
+
+fn now() -> Result<crate::model::time::Timestamp, CliError> {
+    Ok(World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?.now())
+}
+
+/// What the auditor brought.
+fn trust(keys: &[String], checkpoints: &[std::path::PathBuf]) -> Result<Trust, CliError> {
+    let key = |named: &String| {
+        let bad = |e: ssh_key::Error| {
+            CliError::usage(format!("{named} is no OpenSSH public key, nor the file of one: {e}"))
+        };
+        match named.starts_with("ssh-") {
+            true => PublicKey::from_openssh(named).map_err(bad),
+            false => PublicKey::read_openssh_file(Path::new(named)).map_err(bad),
+        }
+    };
+    let kept = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).map_err(|e| CliError::file(file, &e))?;
+        let signed: Signed = serde_json::from_str(&text)
+            .map_err(|e| CliError::usage(format!("{} is no checkpoint: {e}", file.display())))?;
+        Ok::<_, CliError>((file.display().to_string(), signed))
+    };
+    Ok(Trust {
+        keys: keys.iter().map(key).collect::<Result<_, _>>()?,
+        kept: checkpoints.iter().map(kept).collect::<Result<_, _>>()?,
+        written_out: false,
+    })
+}
+
+fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, CliError> {
     let store = context.store()?;
     let contents = store.contents()?;
-    let audit = verify::audit(&contents);
+    let audit = verify::audit(&contents, trust);
     let (unsigned, others) = whose(&contents, &context.settings.authority);
-    if printer.format == Format::Human {
-        for fault in &audit.faults {
-            printer.line(&format!(
-                "{} run {}, event {}: {}",
-                printer.paint(RED, "broken"),
-                fault.run,
-                fault.seq,
-                fault.why
-            ));
-        }
-        let word = if audit.faults.is_empty() {
-            printer.paint(GREEN, "whole")
-        } else {
-            printer.paint(RED, "NOT whole")
-        };
-        printer.line(&format!(
-            "{word}: {} runs, {} events, {} faults in {}",
-            audit.runs,
-            audit.events,
-            audit.faults.len(),
-            store.path().display()
-        ));
-        if !context.settings.authority.is_empty() {
-            let lists = [
-                ("asked for by nobody's key", &unsigned),
-                ("of other operators than drctl.yaml has now", &others),
-            ];
-            for (what, runs) in lists.into_iter().filter(|(_, runs)| !runs.is_empty()) {
-                printer.line(&format!("{} {what}: {}", runs.len(), runs.join(", ")));
-            }
-        }
-    } else {
-        let faults: Vec<_> = audit
-            .faults
-            .iter()
-            .map(|f| serde_json::json!({"run": f.run, "event": f.seq, "why": f.why}))
-            .collect();
-        printer.document(&serde_json::json!({"schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
-            "unsigned_runs": unsigned, "runs_of_other_operators": others}));
+    if printer.format != Format::Human {
+        let mut document = document(&audit);
+        document["unsigned_runs"] = json!(unsigned);
+        document["runs_of_other_operators"] = json!(others);
+        printer.document(&document);
+        return Ok(code(&audit));
     }
-    Ok(if audit.faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
+    show(printer, &audit, &store.path().display().to_string());
+    if !context.settings.authority.is_empty() {
+        let lists = [
+            ("asked for by nobody's key", &unsigned),
+            ("of other operators than drctl.yaml has now", &others),
+        ];
+        for (what, runs) in lists.into_iter().filter(|(_, runs)| !runs.is_empty()) {
+            printer.line(&format!("{} {what}: {}", runs.len(), runs.join(", ")));
+        }
+    }
+    Ok(code(&audit))
+}
+
+/// Needs nothing but the file, and a key.
+fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, CliError> {
+    let bytes = std::fs::read(file).map_err(|e| CliError::file(file, &e))?;
+    let name = file.display().to_string();
+    let audit = match written::read_store(&String::from_utf8_lossy(&bytes)) {
+        Ok(contents) => verify::audit(&contents, trust),
+        Err((line, why)) => {
+            let fault = Fault { run: format!("{name}, line {line}"), seq: 0, why };
+            Audit { faults: vec![fault], ..Audit::default() }
+        }
+    };
+    if printer.format == Format::Human {
+        show(printer, &audit, &name);
+    } else {
+        printer.document(&document(&audit));
+    }
+    Ok(code(&audit))
+}
+
+fn code(audit: &Audit) -> u8 {
+    if audit.faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED }
+}
+
+fn place(fault: &Fault) -> String {
+    match (fault.run.as_str(), fault.seq) {
+        (verify::LEDGER, seq) => format!("ledger, entry {seq}"),
+        (place, 0) => place.to_owned(),
+        (run, seq) => format!("run {run}, event {seq}"),
+    }
+}
+
+fn show(printer: &Printer, audit: &Audit, of: &str) {
+    for fault in &audit.faults {
+        printer.line(&format!("{} {}: {}", printer.paint(RED, "broken"), place(fault), fault.why));
+    }
+    let whole = audit.faults.is_empty();
+    let word = if whole { printer.paint(GREEN, "whole") } else { printer.paint(RED, "NOT whole") };
+    let (runs, events, faults) = (audit.runs, audit.events, audit.faults.len());
+    printer.line(&format!("{word}: {runs} runs, {events} events, {faults} faults in {of}"));
+    let (keys, own) = &audit.keys;
+    let by = match (keys.as_slice(), own) {
+        ([], _) => "by no key: nothing was signed".to_owned(),
+        (keys, true) => format!(
+            "by the key that the store itself names ({}): compare it with the one that you were given, or name that with --key",
+            keys.join(", then ")
+        ),
+        (keys, false) => format!("by the key that you named ({})", keys.join(", ")),
+    };
+    let (held, kept) = audit.checkpoints;
+    let beside = if kept > 0 { format!(" and {kept} kept elsewhere") } else { String::new() };
+    let after = match audit.after {
+        0 => "the last of them vouches for everything".to_owned(),
+        n => format!("{n} entries came after the last of them, and nobody vouches for their end"),
+    };
+    let last = audit.last.as_ref().map_or_else(String::new, |c| format!("; made {}, {after}", c.at));
+    printer.line(&format!("{held} checkpoints hold{beside}, {by}{last}"));
+}
+
+fn document(audit: &Audit) -> serde_json::Value {
+    let faults: Vec<_> = audit
+        .faults
+        .iter()
+        .map(|f| json!({"run": f.run, "event": f.seq, "place": place(f), "why": f.why}))
+        .collect();
+    json!({
+        "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
+        "checkpoints": audit.checkpoints.0, "checkpoints_kept_elsewhere": audit.checkpoints.1, "last_checkpoint": audit.last,
+        "entries_after_it": audit.after, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
+    })
+}
+
+fn export(
+    context: &Context,
+    printer: &Printer,
+    format: AuditFormat,
+    out: Option<&Path>,
+) -> Result<u8, CliError> {
+    let store = context.store()?;
+    let at = now()?;
+    let (entry, _) = ledger::checkpoint(context, &store, at, (Why::Export, None))?;
+    let contents = store.contents()?.up_to(entry);
+    let world = if context.is_rehearsal() { "sandbox" } else { "live" };
+    let text = match format {
+        AuditFormat::Jsonl => written::store(&contents, world, at),
+        AuditFormat::Cef => events_for_siem(&contents, world),
+    };
+    write(printer, &text, out)
+}
+
+fn events_for_siem(contents: &Contents, world: &str) -> String {
+    let created = contents.events.iter().filter_map(created);
+    let plans: BTreeMap<String, String> = created.map(|c| (c.run.to_string(), c.plan.to_string())).collect();
+    let records = contents.events.iter().chain(&contents.ledger);
+    let plan = |run: &str| plans.get(run).map_or("", String::as_str);
+    let lines = records.filter_map(|record| cef::line(record, plan(record.run.as_str()), world));
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// What a run began with, if this is its first event.
+fn created(record: &Record) -> Option<Box<RunCreated>> {
+    match serde_json::from_slice(&record.bytes) {
+        Ok(Event { what: What::RunCreated(created), .. }) if record.seq == 1 => Some(created),
+        _ => None,
+    }
+}
+
+/// To a file that is not there yet, or to standard output.
+fn write(printer: &Printer, text: &str, out: Option<&Path>) -> Result<u8, CliError> {
+    let Some(path) = out else {
+        printer.text(text);
+        return Ok(exit::DONE);
+    };
+    crate::cli::files::write_new(path, text, 0o600)?;
+    printer.note(&format!("wrote {}", path.display()));
+    if printer.format != Format::Human {
+        printer.document(&json!({"schema_version": 1, "wrote": path.display().to_string()}));
+    }
+    Ok(exit::DONE)
 }
 
 /// Runs without operators, and with others than these. Those of a run are as its first event has them: only whoever keeps drctl.yaml
 /// knows whether they were the right ones.
 fn whose(contents: &Contents, now: &Authority) -> (Vec<String>, Vec<String>) {
     let (mut unsigned, mut others) = (Vec::new(), Vec::new());
-    for record in contents.events.iter().filter(|r| r.seq == 1) {
-        let Ok(Event { what: What::RunCreated(created), .. }) = serde_json::from_slice(&record.bytes) else {
-            continue;
-        };
+    for created in contents.events.iter().filter_map(created) {
         if created.authority.is_empty() {
             unsigned.push(created.run.to_string());
         } else if created.authority != *now {

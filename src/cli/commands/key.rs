@@ -1,6 +1,5 @@
 //! `drctl key`
 
-use std::io::Write as _;
 use std::path::Path;
 
 use ssh_key::rand_core::OsRng;
@@ -9,6 +8,7 @@ use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 use crate::cli::args::{Global, KeyArgs, KeyCommand};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{environment, exit, keys};
 
@@ -78,20 +78,6 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
         }));
     }
     Ok(exit::DONE)
-}
-
-/// Never over a key that is there: what it signed could be shown to be nobody's then.
-fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::usage_fix(
-            format!("{} is there already, and a key is never written over", path.display()),
-            "name another file with --out",
-        ),
-        _ => CliError::file(path, &e),
-    })
 }
 
 fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, CliError> {

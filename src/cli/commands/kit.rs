@@ -14,6 +14,7 @@ use crate::cli::printer::Printer;
 use crate::inventory::estate::Remembered;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::journal::written;
 use crate::model::ids::Digest;
 use crate::run::RunState;
 
@@ -56,7 +57,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     // A finished run that owes a fence, or a way back, goes along: whoever carries on elsewhere has to know of it.
     let owing: BTreeSet<_> = debts.chain(states.iter().filter_map(half)).collect();
     for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
-        unfinished.push(store.read(&row.run)?.iter().map(runs::line).collect());
+        unfinished.push(store.read(&row.run)?.iter().map(written::line).collect());
     }
     let settings = context.settings_text.as_ref().map(|(_, b)| String::from_utf8_lossy(b).into_owned());
     let contents = Contents { settings, plans, observations: store.all_remembered()?, runs: unfinished };
@@ -120,7 +121,7 @@ pub fn unpack(path: &Path, printer: &Printer) -> Result<PathBuf, CliError> {
     let store = SqliteJournal::open(&folder.join(".drctl/drctl.db"), Durability::Full)?;
     store.remember(&contents.observations)?;
     for run in &contents.runs {
-        let records: Option<Vec<_>> = run.iter().map(|l| runs::parse_line(l)).collect();
+        let records: Option<Vec<_>> = run.iter().map(|l| written::parse_line(l)).collect();
         runs::import_records(
             &store,
             &records.ok_or_else(|| damaged("a run in it cannot be read".to_owned()))?,

@@ -15,14 +15,15 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{exit, keys, render};
+use crate::cli::{exit, keys, ledger, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
-use crate::model::ids::{Digest, RunId, StepId};
+use crate::model::ids::{RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::report::summary;
@@ -382,7 +383,8 @@ fn go_on(
     let virtual_began = stage.world.now();
     let ended = stage.world.block_on(async {
         let owned = create::resume(&session, run, &super::start::owner(&stage)).await?;
-        drive::drive(&session, owned, recorder).await
+        let work = drive::drive(&session, owned, recorder);
+        ledger::kept((context, printer, &session), store, run, work).await
     });
     view.finish();
     let ended = ended?;
@@ -438,7 +440,7 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
 fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Path>) -> Result<u8, CliError> {
     let mut text = String::new();
     for record in store.read(run)? {
-        text.push_str(&line(&record));
+        text.push_str(&written::line(&record));
         text.push('\n');
     }
     match to {
@@ -462,33 +464,11 @@ fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Pat
     Ok(exit::DONE)
 }
 
-/// One event as exports have it. The bytes are text, kept exactly.
-pub fn line(record: &Record) -> String {
-    serde_json::json!({
-        "run": record.run, "seq": record.seq, "epoch": record.epoch, "previous": record.previous, "hash": record.hash,
-        "bytes": String::from_utf8_lossy(&record.bytes),
-    })
-    .to_string()
-}
-
-/// Reads back one line of an export.
-pub fn parse_line(line: &str) -> Option<Record> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    Some(Record {
-        run: RunId::new(value["run"].as_str()?),
-        seq: value["seq"].as_u64()?,
-        epoch: value["epoch"].as_u64()?,
-        bytes: value["bytes"].as_str()?.as_bytes().to_vec(),
-        previous: Digest::from_stored(value["previous"].as_str()?),
-        hash: Digest::from_stored(value["hash"].as_str()?),
-    })
-}
-
 fn import(printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, CliError> {
     let text = std::fs::read_to_string(path).map_err(|e| CliError::file(path, &e))?;
     let mut records = Vec::new();
     for (i, text) in text.lines().enumerate() {
-        let record = parse_line(text).ok_or_else(|| {
+        let record = written::parse_line(text).ok_or_else(|| {
             CliError::usage_fix(
                 format!("{}:{}: this is no exported event", path.display(), i + 1),
                 "name a file that drctl runs export wrote",

@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, exit, keys, render};
+use crate::cli::{estate, exit, keys, ledger, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -321,7 +321,9 @@ impl Starting<'_> {
             sandbox.keep(Box::new(keep));
         }
         let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
-        Ok(Before::Ran(Box::new(drive::drive(session, owned, recorder).await?)))
+        let (run, work) = (owned.run.clone(), drive::drive(session, owned, recorder));
+        let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await?;
+        Ok(Before::Ran(Box::new(ended)))
     }
 
     /// What is restored, with the backups that lead there.

@@ -6,6 +6,7 @@ use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::chain::{self, Record};
+use super::super::verify::LEDGER;
 use super::super::{AppendError, Closing, Release};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
@@ -38,6 +39,11 @@ pub(super) enum Job {
         claims: Vec<ComponentName>,
         answer: Answer,
     },
+    /// An entry of the ledger that is no run's head.
+    Enter {
+        bytes: Vec<u8>,
+        answer: Answer,
+    },
     /// What was done to a simulated estate. It goes into the commit of the next append: a journal never says more than that.
     Note {
         run: RunId,
@@ -50,7 +56,10 @@ pub(super) enum Job {
 
 impl Job {
     fn answer(self, result: Result<Vec<Record>, AppendError>) {
-        if let Self::Create { answer, .. } | Self::Append { answer, .. } | Self::Import { answer, .. } = self
+        if let Self::Create { answer, .. }
+        | Self::Append { answer, .. }
+        | Self::Import { answer, .. }
+        | Self::Enter { answer, .. } = self
         {
             // The process that asked may be gone; what was written stays written.
             let _ = answer.send(result);
@@ -169,6 +178,7 @@ fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Re
             append(connection, run, *epoch, *expect, events, *release)
         }
         Job::Import { run, records, claims, .. } => import(connection, run, records, claims),
+        Job::Enter { bytes, .. } => Ok(Ok(vec![enter(connection, bytes.clone())?])),
         Job::Note { run, at, bytes } => {
             let mut insert = connection
                 .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")?;
@@ -311,17 +321,22 @@ fn import(
 /// The ledger learns a run's head in the commit that moves it: whoever cuts events off has to cut the ledger, too.
 fn note_head(connection: &Connection, last: Option<&Record>) -> rusqlite::Result<()> {
     let Some(last) = last else { return Ok(()) };
-    let bytes = serde_json::to_vec(&(&last.run, last.seq, &last.hash)).unwrap_or_default();
+    enter(connection, serde_json::to_vec(&(&last.run, last.seq, &last.hash)).unwrap_or_default())?;
+    Ok(())
+}
+
+/// The next entry of the ledger.
+fn enter(connection: &Connection, bytes: Vec<u8>) -> rusqlite::Result<Record> {
     let head: Option<(i64, String)> = connection
         .prepare_cached("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1")?
         .query_row([], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
     let head = head.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), Digest::from_stored(hash)));
-    let entry = chain::link(&RunId::new("ledger"), head.as_ref().map(|(s, h)| (*s, h)), 0, bytes);
+    let entry = chain::link(&RunId::new(LEDGER), head.as_ref().map(|(s, h)| (*s, h)), 0, bytes);
     let mut insert = connection
         .prepare_cached("INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)")?;
     insert.execute(params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()])?;
-    Ok(())
+    Ok(entry)
 }
 
 fn int(n: u64) -> i64 {

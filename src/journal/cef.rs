@@ -1,0 +1,103 @@
+//! Events for a SIEM, in ArcSight's Common Event Format («Implementing ArcSight Common Event Format», version 26).
+
+use serde_json::Value;
+
+use super::chain::Record;
+use super::verify::{self, LEDGER};
+use crate::model::time::Timestamp;
+
+/// The longest `msg` that the format has.
+const LONGEST: usize = 1_023;
+
+/// One record as a line. The heads of runs in the ledger are none: their events are.
+pub fn line(record: &Record, plan: &str, world: &str) -> Option<String> {
+    let of_ledger = record.run.as_str() == LEDGER;
+    if of_ledger && verify::head(&record.bytes).is_some() {
+        return None;
+    }
+    let value: Value = serde_json::from_slice(&record.bytes).ok()?;
+    let kind = value[if of_ledger { "ledger" } else { "kind" }].as_str().unwrap_or("unknown").to_owned();
+    let at = value["at"].as_str().and_then(|text| Timestamp::parse(text).ok());
+    let mut fields: Vec<(&str, String)> = Vec::new();
+    fields.extend(at.map(|at| ("rt", at.millis().to_string())));
+    fields.push(("externalId", format!("{}/{}", record.run, record.seq)));
+    let who = &value["who"];
+    let who = who["who"].as_str().or_else(|| who.as_str()).or_else(|| value["requester"]["who"].as_str());
+    fields.extend(who.map(|who| ("suser", who.to_owned())));
+    for (key, label, text) in [
+        ("cs1", "run", Some(record.run.as_str())),
+        ("cs2", "plan", Some(plan)),
+        ("cs3", "hash", Some(record.hash.as_str())),
+        ("cs4", "step", value["step"].as_str()),
+        ("cs5", "world", Some(world)),
+    ] {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+        fields.push((key, text.to_owned()));
+        fields.push((label_of(key), label.to_owned()));
+    }
+    fields.extend(outcome(&value).map(|outcome| ("outcome", outcome)));
+    fields.extend(value["reason"].as_str().map(|reason| ("reason", reason.to_owned())));
+    fields.push(("msg", message(&value)));
+    let extension: Vec<String> =
+        fields.iter().map(|(key, text)| format!("{key}={}", escaped(text))).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let (id, name, severity) = (header(&kind), header(&kind.replace('_', " ")), severity(&kind, &value));
+    Some(format!("CEF:0|drctl|drctl|{version}|{id}|{name}|{severity}|{}", extension.join(" ")))
+}
+
+fn label_of(key: &str) -> &'static str {
+    match key {
+        "cs1" => "cs1Label",
+        "cs2" => "cs2Label",
+        "cs3" => "cs3Label",
+        "cs4" => "cs4Label",
+        _ => "cs5Label",
+    }
+}
+
+fn outcome(value: &Value) -> Option<String> {
+    let outcome = &value["outcome"];
+    outcome.as_str().map(str::to_owned).or_else(|| outcome.is_object().then(|| outcome.to_string()))
+}
+
+/// How much somebody should mind, from 0 to 10: what was let through, refused or lost stands out.
+fn severity(kind: &str, value: &Value) -> u8 {
+    match kind {
+        "overridden" | "guard_lost" | "clock_jumped" | "key" => 8,
+        "waived" | "configuration" | "ratification_refused" | "halted" => 7,
+        "rejected" | "cancel_requested" | "step_failed" | "step_skipped" | "claimed_done"
+        | "signal_refused" => 6,
+        "call_in_doubt" | "call_refused" => 5,
+        "run_finished" if value["outcome"] == "recovered" => 3,
+        "run_finished" => 6,
+        "run_created" | "approved" | "ratified" => 3,
+        _ => 1,
+    }
+}
+
+/// The event without what is long and says nothing to people: signatures, what was signed, and whole texts.
+fn message(value: &Value) -> String {
+    let mut short = value.clone();
+    prune(&mut short);
+    let text = short.to_string();
+    text.chars().take(LONGEST).collect()
+}
+
+fn prune(value: &mut Value) {
+    if let Value::Object(map) = value {
+        for long in ["signature", "statement", "runbook", "plan_text", "authority", "at"] {
+            map.remove(long);
+        }
+        map.values_mut().for_each(prune);
+    }
+}
+
+/// In the header `|` ends a field.
+fn header(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+/// In an extension `=` ends a key.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('=', "\\=").replace('\n', "\\n").replace('\r', "\\r")
+}

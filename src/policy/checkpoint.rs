@@ -1,0 +1,43 @@
+//! Checkpoints: signed with the store's key, and checked with nothing but its public half.
+
+use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+
+use crate::model::ledger::{Checkpoint, NAMESPACE, Signed};
+
+/// Signs one.
+///
+/// # Errors
+/// If the key cannot sign.
+pub fn sign(key: &PrivateKey, checkpoint: &Checkpoint) -> Result<Signed, String> {
+    let statement = serde_json::to_string(checkpoint).map_err(|e| e.to_string())?;
+    let signature = key
+        .sign(NAMESPACE, HashAlg::Sha512, statement.as_bytes())
+        .and_then(|s| s.to_pem(LineEnding::LF))
+        .map_err(|e| e.to_string())?;
+    Ok(Signed { statement, signature })
+}
+
+/// What it says, if one of these keys signed exactly that.
+///
+/// # Errors
+/// Why it is no checkpoint of theirs.
+pub fn check(signed: &Signed, keys: &[PublicKey]) -> Result<Checkpoint, String> {
+    let signature =
+        SshSig::from_pem(&signed.signature).map_err(|e| format!("its signature cannot be read: {e}"))?;
+    let theirs = PublicKey::from(signature.public_key().clone());
+    let known = keys.iter().find(|key| key.key_data() == theirs.key_data());
+    let fingerprint = || theirs.fingerprint(HashAlg::Sha256);
+    let key =
+        known.ok_or_else(|| format!("it is signed with {}, which is not the store's key", fingerprint()))?;
+    let said = signed.statement.as_bytes();
+    let of_these = key.verify(NAMESPACE, said, &signature);
+    of_these.map_err(|_| {
+        "the signature is not of this checkpoint: it is forged, or one of them was changed".to_owned()
+    })?;
+    let checkpoint: Checkpoint = serde_json::from_str(&signed.statement)
+        .map_err(|e| format!("it cannot be read by this version: {e}"))?;
+    match checkpoint.drctl {
+        Checkpoint::VERSION => Ok(checkpoint),
+        other => Err(format!("it is of version {other}, and this build reads {}", Checkpoint::VERSION)),
+    }
+}
