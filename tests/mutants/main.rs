@@ -110,6 +110,17 @@ impl Writer<'_> {
         self.edits.push(Edit { replaces, order: Order::Instead, text, ids: ids.to_vec() });
     }
 
+    /// What is asked in between is no constant.
+    fn no_constant(&mut self, sig: &syn::Signature, block: &syn::Block) {
+        let (Some(word), whole) = (sig.constness, self.source.range(block.span())) else { return };
+        let inside = |m: &&Mutant| whole.0 <= m.range.0 && m.range.1 <= whole.1;
+        let ids: Vec<usize> = self.left.iter().filter(inside).map(|m| m.id).collect();
+        if !ids.is_empty() {
+            let word = self.source.range(word.span());
+            self.put(word, String::new(), &ids);
+        }
+    }
+
     /// The whole body of a function is replaced by a value.
     fn body(&mut self, block: &syn::Block) {
         let (Some(first), Some(last)) = (block.stmts.first(), block.stmts.last()) else { return };
@@ -173,11 +184,13 @@ fn has_let(expr: &syn::Expr) -> bool {
 
 impl<'ast> Visit<'ast> for Writer<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.no_constant(&item.sig, &item.block);
         self.body(&item.block);
         syn::visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.no_constant(&item.sig, &item.block);
         self.body(&item.block);
         syn::visit::visit_impl_item_fn(self, item);
     }
