@@ -9,8 +9,10 @@ use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::View;
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
-use crate::model::time::Dur;
+use crate::model::ids::StepId;
+use crate::model::time::{Dur, Timestamp};
 use crate::planner::path;
+use crate::report::history::{History, Late};
 use crate::run::RunState;
 use crate::run::state::Status;
 
@@ -20,6 +22,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
+    history: History,
+    late: RefCell<BTreeMap<StepId, Late>>,
 }
 
 impl Progress {
@@ -34,12 +38,45 @@ impl Progress {
             );
             bar
         });
-        Self { printer, bar, waiting: RefCell::default(), label: String::new() }
+        Self { printer, bar, label: String::new(), ..Self::beside(printer, "") }
     }
 
     /// For one of several runs side by side: plain lines that name the plan.
     pub fn beside(printer: Printer, plan: &str) -> Self {
-        Self { printer, bar: None, waiting: RefCell::default(), label: format!("{plan}: ") }
+        Self {
+            printer,
+            bar: None,
+            waiting: RefCell::default(),
+            label: format!("{plan}: "),
+            history: History::default(),
+            late: RefCell::default(),
+        }
+    }
+
+    /// The same, knowing how long steps took before.
+    #[must_use]
+    pub fn knowing(self, history: History) -> Self {
+        Self { history, ..self }
+    }
+
+    /// Says once that a step takes longer than it usually does, and once more that it takes much longer.
+    fn call_out(&self, step: &StepId, now: Timestamp, state: &RunState) {
+        let Some((late, usual)) = self.history.late(state, step, now) else { return };
+        if self.late.borrow().get(step).is_some_and(|said| *said >= late) {
+            return;
+        }
+        self.late.borrow_mut().insert(step.clone(), late);
+        let label = &self.label;
+        self.say(&match late {
+            Late::Slow => {
+                let word = self.printer.paint(YELLOW, "slow");
+                format!("{label}{step} is {word}: it takes longer than in 3 of 4 runs ({usual})")
+            }
+            Late::Stalled => {
+                let word = self.printer.paint(RED, "STALLED");
+                format!("{label}{step} {word}: it takes longer than in 19 of 20 runs ({usual}); somebody should look at it")
+            }
+        });
     }
 
     /// Takes the status line away.
@@ -111,7 +148,8 @@ impl View for Progress {
         }
     }
 
-    fn waiting(&self, step: &str, why: &str, state: &RunState) {
+    fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
+        self.call_out(step, now, state);
         if self.bar.is_none() {
             return;
         }
@@ -120,9 +158,9 @@ impl View for Progress {
             .steps
             .iter()
             .zip(&state.steps)
-            .any(|(s, w)| s.id.as_str() == step && matches!(w.work.status, Status::Done(_)));
+            .any(|(s, w)| s.id == *step && matches!(w.work.status, Status::Done(_)));
         if !settled {
-            self.waiting.borrow_mut().insert(step.to_owned(), why.to_owned());
+            self.waiting.borrow_mut().insert(step.to_string(), why.to_owned());
             self.status_line(state);
         }
     }

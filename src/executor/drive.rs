@@ -256,8 +256,8 @@ impl<'a> Driver<'a> {
                 Ok(true)
             }
             Ruling::Keep(why) => {
-                let id = self.state().step(i).id.to_string();
-                self.session.view.waiting(&id, &why, self.state());
+                let id = self.state().step(i).id.clone();
+                self.session.view.waiting(&id, &why, self.now(), self.state());
                 self.last_seen.insert(i, why);
                 Ok(false)
             }

@@ -13,6 +13,8 @@ use thiserror::Error;
 use crate::adapters::Cloud;
 use crate::journal::{AppendError, Journal, StoreError};
 use crate::model::event::Event;
+use crate::model::ids::StepId;
+use crate::model::time::Timestamp;
 use crate::probe::Prober;
 use crate::run::apply::Illegal;
 use crate::run::{RunState, Stop};
@@ -51,7 +53,7 @@ pub trait View {
     /// An event is in the journal.
     fn event(&self, event: &Event, state: &RunState);
     /// A step waits, and for what.
-    fn waiting(&self, step: &str, why: &str, state: &RunState);
+    fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState);
 }
 
 /// Nobody watches.
@@ -59,7 +61,7 @@ pub struct Silent;
 
 impl View for Silent {
     fn event(&self, _event: &Event, _state: &RunState) {}
-    fn waiting(&self, _step: &str, _why: &str, _state: &RunState) {}
+    fn waiting(&self, _step: &StepId, _why: &str, _now: Timestamp, _state: &RunState) {}
 }
 
 /// Where a process left a run.

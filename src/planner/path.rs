@@ -21,10 +21,18 @@ pub struct CriticalPath {
 /// The longest way until users are served again: watching afterwards is not part of it.
 pub fn critical(runbook: &Runbook) -> CriticalPath {
     // If all goes well the first rung of a ladder holds; at worst every rung is tried.
-    let first_rung = |s: &Step| s.needs.iter().all(|n| !n.settled);
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
     let (worst, _) = longest(runbook, worst_of, |_| true);
     CriticalPath { steps, expected, worst }
+}
+
+/// How long it takes until users are served, if steps take so long and the first rung of each ladder holds.
+pub fn served_after(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Dur {
+    longest(runbook, took, first_rung).0
+}
+
+fn first_rung(step: &Step) -> bool {
+    step.needs.iter().all(|need| !need.settled)
 }
 
 /// A step's timeout; probes that confirm are bounded by their own interval once everything before them is done.

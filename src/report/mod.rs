@@ -2,6 +2,7 @@
 
 pub mod attainment;
 pub mod changes;
+pub mod history;
 pub mod markdown;
 pub mod overrides;
 pub mod restore;

@@ -28,6 +28,7 @@ mod drills;
 mod golden;
 mod groups;
 mod hard_cases;
+mod history;
 mod hostile_journals;
 mod hostile_yaml;
 mod house_rules;

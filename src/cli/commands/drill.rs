@@ -1,9 +1,10 @@
 //! `drctl drill`: a recovery that is read, rehearsed, tried on copies, or really done and undone.
 
+use super::ending::{self, Ending};
 use super::live_drill;
 use super::select;
 use super::stage::Stage;
-use super::start::{self, Drilled, Ending, Starting};
+use super::start::{Drilled, Starting};
 use super::status;
 use super::whatif;
 use super::{restore, runs};
@@ -79,7 +80,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
         DrillMode::Isolated => ground.isolated()?,
         DrillMode::Live => ground.live(half)?,
     };
-    Ok(start::tell(printer, told))
+    Ok(ending::tell(printer, told))
 }
 
 /// A flag of another kind of drill would be believed to count.

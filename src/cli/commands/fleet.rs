@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::start::{Drilled, Ending, Starting};
+use super::ending::Ending;
+use super::start::{Drilled, Starting};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
 use crate::executor::View;
 use crate::model::event::Event;
-use crate::model::ids::PlanName;
+use crate::model::ids::{PlanName, StepId};
 use crate::model::runbook::{OnFailure, Phase};
+use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::run::RunState;
 use crate::run::state::Status;
@@ -90,8 +92,8 @@ impl View for Watching<'_> {
         }
     }
 
-    fn waiting(&self, step: &str, why: &str, state: &RunState) {
-        self.inner.waiting(step, why, state);
+    fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
+        self.inner.waiting(step, why, now, state);
     }
 }
 

@@ -2,8 +2,9 @@
 //! leaves is told by the journal, by `drctl status`, and by the next drill.
 
 use super::drill::Ground;
+use super::ending::Ending;
 use super::runs;
-use super::start::{Drilled, Ending};
+use super::start::Drilled;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod check;
 pub mod doctor;
 pub mod drill;
+pub mod ending;
 pub mod explain;
 pub mod fleet;
 pub mod guards;

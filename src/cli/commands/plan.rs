@@ -2,6 +2,7 @@
 
 use super::held::{self, Held};
 use super::stage::Stage;
+use super::status;
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -15,6 +16,7 @@ use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
 use crate::planner::{self, Request, path};
 use crate::probe::Recorder;
+use crate::report::history::History;
 
 /// Shows what a run would do.
 pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, CliError> {
@@ -42,9 +44,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let closed = std::mem::take(&mut input.closed);
     match planner::plan_run(&input) {
         Ok(runbook) => {
+            let history = status::history(&store, &plan.name)?;
             match (printer.format, args.as_commands) {
                 (Format::Human, false) => {
-                    show(printer, &runbook);
+                    show(printer, &runbook, &history);
                     closed.iter().for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
                 }
                 (Format::Human, true) => printer.line(&as_commands(&runbook)),
@@ -52,7 +55,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
                     "schema_version": 1, "digest": runbook.digest(), "commands": as_commands(&runbook),
                 })),
                 _ => printer.document(
-                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "closed": closed, "runbook": runbook}),
+                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "closed": closed, "prediction": history.predict(&runbook), "runbook": runbook}),
                 ),
             }
             Ok(exit::DONE)
@@ -87,7 +90,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
 }
 
 /// The runbook as people read it.
-pub fn show(p: &Printer, runbook: &Runbook) {
+pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     p.line(&format!(
         "{} of {}, {}   runbook {}",
         runbook.title(),
@@ -124,6 +127,7 @@ pub fn show(p: &Printer, runbook: &Runbook) {
         critical.expected,
         judge(critical.expected)
     ));
+    p.line(&format!("predicted      {}", history.predict(runbook).words()));
     p.line(&format!("worst case     {} by timeouts ({})", critical.worst, judge(critical.worst)));
     for (step, because) in path::points_of_no_return(runbook) {
         p.line(&format!("no way back    {}: {because}", p.paint(YELLOW, step.id.as_str())));

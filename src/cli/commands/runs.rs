@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use super::ending::{self, Ending};
 use super::live_drill;
 use super::outcome::{self, Told};
 use super::post::{Posted, post};
 use super::stage::Stage;
-use super::start::Ending;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -356,7 +356,7 @@ fn carry_on(
         ending.worsen(exit::RECOVERED_BUT);
         printer.note(&words);
     }
-    Ok(super::start::tell(printer, vec![ending]))
+    Ok(ending::tell(printer, vec![ending]))
 }
 
 /// Drives a run to where it stops.
@@ -376,6 +376,7 @@ fn go_on(
         sandbox.keep(Box::new(store.notes(run)));
     }
     let view = Progress::new(*printer, stage.sandbox.is_none() || context.pace().is_some());
+    let view = view.knowing(super::status::history(store, &state.created.plan)?);
     let count = move || interrupts.count();
     let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };
     let session = stage.session(store, &view, &count, patience);

@@ -2,11 +2,13 @@
 
 use futures_util::future::join;
 
+use super::ending::{self, Ending};
 use super::fleet;
 use super::held::{self, Held};
 use super::outcome::{self, Told};
 use super::restore;
 use super::stage::Stage;
+use super::status;
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, one_line};
@@ -30,6 +32,7 @@ use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
+use crate::report::history::History;
 use crate::run::RunState;
 use crate::world::World;
 
@@ -60,42 +63,6 @@ pub struct Starting<'a> {
     pub interrupts: Interrupts,
     /// The other plans, if they run side by side.
     pub waves: Option<&'a fleet::Waves>,
-}
-
-/// How a plan's part of a command ended.
-pub struct Ending {
-    /// Its exit code.
-    pub code: u8,
-    /// What programs read.
-    pub document: Option<serde_json::Value>,
-    /// The run, if there was one.
-    pub run: Option<Box<RunState>>,
-}
-
-impl Ending {
-    /// Without a run.
-    pub const fn without(code: u8, document: serde_json::Value) -> Self {
-        Self { code, document: Some(document), run: None }
-    }
-
-    /// An error, where other plans have endings of their own.
-    pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
-        printer.note(&format!("{}: error: {}", plan.name, e.message));
-        e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
-        let document = serde_json::json!({
-            "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
-            "error": {"code": e.code, "message": e.message, "hint": e.hint},
-        });
-        Self::without(e.exit, document)
-    }
-
-    /// What it came to is worse than its run tells.
-    pub fn worsen(&mut self, code: u8) {
-        self.code = exit::worst(self.code, code);
-        if let Some(document) = &mut self.document {
-            document["exit_code"] = self.code.into();
-        }
-    }
 }
 
 /// What makes a run a drill.
@@ -148,21 +115,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
-    Ok(tell(starting.printer, told))
-}
-
-/// Writes what programs read of the runs of one command. Answers its exit code.
-pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
-    let worst = told.iter().map(|ending| ending.code).fold(exit::DONE, exit::worst);
-    let documents: Vec<_> = told.into_iter().filter_map(|ending| ending.document).collect();
-    if printer.format == Format::Json {
-        match documents.len() {
-            1 => printer.document(&documents[0]),
-            _ => printer
-                .document(&serde_json::json!({"schema_version": 1, "runs": documents, "exit_code": worst})),
-        }
-    }
-    worst
+    Ok(ending::tell(starting.printer, told))
 }
 
 impl Starting<'_> {
@@ -202,10 +155,12 @@ impl Starting<'_> {
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let began = clock.now();
         let stage = self.stage(plan)?;
+        let history = status::history(self.store, &plan.name)?;
         let progress = match self.waves {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
             None => Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some()),
         };
+        let progress = progress.knowing(history.clone());
         let watching = self.waves.map(|waves| fleet::Watching { inner: &progress, waves, plan: &plan.name });
         let view: &dyn View = watching.as_ref().map_or(&progress, |w| w);
         let interrupts = self.interrupts.clone();
@@ -213,7 +168,7 @@ impl Starting<'_> {
         let patience = if self.printer.is_interactive() { Patience::Wait } else { Patience::Stop };
         let session = stage.session(self.store, view, &count, patience);
         let world_began = stage.world.now();
-        let ended = stage.world.block_on(self.recover(&stage, &session, plan));
+        let ended = stage.world.block_on(self.recover(&stage, &session, (plan, &history)));
         progress.finish();
         let told = Told {
             real: clock.now().since(began),
@@ -257,7 +212,12 @@ impl Starting<'_> {
         Ending { code, document, run: Some(Box::new(ended.state)) }
     }
 
-    async fn recover(&self, stage: &Stage, session: &Session<'_>, plan: &Plan) -> Result<Before, CliError> {
+    async fn recover(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        (plan, history): (&Plan, &History),
+    ) -> Result<Before, CliError> {
         let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
         self.names_exist(plan)?;
         let (run, _lock) = self.claim(stage, plan)?;
@@ -298,17 +258,17 @@ impl Starting<'_> {
         }
         runbook.notes.extend(self.drill.feed.map(Feed::notes).unwrap_or_default());
         if only_read && !self.args.how.dry_run && self.printer.format == Format::Human {
-            super::plan::show(self.printer, &runbook);
+            super::plan::show(self.printer, &runbook, history);
         }
         if self.args.how.dry_run {
             if self.printer.format == Format::Human {
-                super::plan::show(self.printer, &runbook);
+                super::plan::show(self.printer, &runbook, history);
             }
             return Ok(Before::Shown(serde_json::json!({
                 "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "digest": runbook.digest(), "runbook": runbook,
             })));
         }
-        self.consent(&runbook)?;
+        self.consent(&runbook, history)?;
         let old = held.continues.as_ref().filter(|_| !only_read);
         let continues = old.map(|c| c.run.clone());
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
@@ -480,13 +440,13 @@ impl Starting<'_> {
     }
 
     /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
-    fn consent(&self, runbook: &Runbook) -> Result<(), CliError> {
+    fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), CliError> {
         let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
         if self.args.how.yes || harmless {
             return Ok(());
         }
         if self.printer.format == Format::Human {
-            super::plan::show(self.printer, runbook);
+            super::plan::show(self.printer, runbook, history);
         }
         if !self.printer.is_interactive() {
             return Err(CliError::usage_fix(

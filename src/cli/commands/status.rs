@@ -9,13 +9,13 @@ use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, targets};
-use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
+use crate::journal::{Journal as _, Record, RunRow};
 use crate::model::action::{Action, Fence};
-use crate::model::event::WorldKind;
-use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::event::{Event, What, WorldKind};
+use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
 use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::plan::types::{Database, Spec};
 use crate::planner::Debt;
 use crate::probe::Recorder;
+use crate::report::history::History;
 use crate::report::overrides::{self, Override};
 use crate::report::summary;
 use crate::run::RunState;
@@ -62,6 +63,29 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
 pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
     let rows = store.runs()?.into_iter();
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
+}
+
+/// How many of the last runs of a plan say what is usual.
+const RECENT: usize = 50;
+
+/// How long steps of a plan took.
+pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, CliError> {
+    let mut recent = Vec::new();
+    // A run's name has its plan's in it: nobody waits until those of all others were read.
+    let named = |row: &&RunRow| row.finished && row.run.as_str().contains(plan.as_str());
+    for row in store.runs()?.iter().rev().filter(named) {
+        let Ok(records) = store.read(&row.run) else { continue };
+        let of_plan = records.first().is_some_and(|first| is_of(first, plan));
+        recent.extend(of_plan.then(|| create::replay(&row.run, &records).ok()).flatten());
+        if recent.len() >= RECENT {
+            break;
+        }
+    }
+    Ok(History::of(&recent))
+}
+
+fn is_of(first: &Record, plan: &PlanName) -> bool {
+    matches!(serde_json::from_slice(&first.bytes), Ok(Event { what: What::RunCreated(created), .. }) if created.plan == *plan)
 }
 
 fn one(

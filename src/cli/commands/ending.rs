@@ -1,0 +1,57 @@
+//! How commands that start or carry on runs end: exit codes and documents.
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::printer::{Format, Printer};
+use crate::plan::Plan;
+use crate::run::RunState;
+
+/// How a plan's part of a command ended.
+pub struct Ending {
+    /// Its exit code.
+    pub code: u8,
+    /// What programs read.
+    pub document: Option<serde_json::Value>,
+    /// The run, if there was one.
+    pub run: Option<Box<RunState>>,
+}
+
+impl Ending {
+    /// Without a run.
+    pub const fn without(code: u8, document: serde_json::Value) -> Self {
+        Self { code, document: Some(document), run: None }
+    }
+
+    /// An error, where other plans have endings of their own.
+    pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
+        printer.note(&format!("{}: error: {}", plan.name, e.message));
+        e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
+        let document = serde_json::json!({
+            "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
+            "error": {"code": e.code, "message": e.message, "hint": e.hint},
+        });
+        Self::without(e.exit, document)
+    }
+
+    /// What it came to is worse than its run tells.
+    pub fn worsen(&mut self, code: u8) {
+        self.code = exit::worst(self.code, code);
+        if let Some(document) = &mut self.document {
+            document["exit_code"] = self.code.into();
+        }
+    }
+}
+
+/// Writes what programs read of the runs of one command. Answers its exit code.
+pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
+    let worst = told.iter().map(|ending| ending.code).fold(exit::DONE, exit::worst);
+    let documents: Vec<_> = told.into_iter().filter_map(|ending| ending.document).collect();
+    if printer.format == Format::Json {
+        match documents.len() {
+            1 => printer.document(&documents[0]),
+            _ => printer
+                .document(&serde_json::json!({"schema_version": 1, "runs": documents, "exit_code": worst})),
+        }
+    }
+    worst
+}

@@ -1,0 +1,225 @@
+//! How long steps took in earlier runs, and what that says of the next one, and of one that is under way.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::event::End;
+use crate::model::ids::{SiteName, StepId};
+use crate::model::runbook::{Intent, Runbook, Step};
+use crate::model::time::{Dur, Timestamp};
+use crate::planner::path;
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// How many runs it takes to tell what is usual: of fewer a quarter is not one.
+const ENOUGH: usize = 4;
+/// How often a runbook is gone through with durations drawn. A share is then good to about one in a hundred.
+const DRAWS: u32 = 1_000;
+
+/// Durations in earlier runs of one plan.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// By the site that was recovered to and the step; the shortest first.
+    steps: BTreeMap<(SiteName, StepId), Vec<Dur>>,
+    /// From when it was noticed that users fail to when a failover was declared; the shortest first.
+    decisions: Vec<Dur>,
+    /// How many runs there were.
+    runs: usize,
+}
+
+/// How much longer than usual a step takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// Longer than in three of four runs.
+    Slow,
+    /// Longer than in nineteen of twenty.
+    Stalled,
+}
+
+/// What is to be expected of a runbook.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// It takes no longer in half of all runs.
+    pub p50_ms: Dur,
+    /// It takes no longer in nineteen of twenty.
+    pub p95_ms: Dur,
+    /// The share of runs in which the RTO is met, from 0 to 1.
+    pub within_rto: f64,
+    /// How many earlier runs there are.
+    pub runs: usize,
+    /// Steps of the critical path.
+    pub steps: usize,
+    /// How many of them were taken often enough to know them.
+    pub known: usize,
+    /// Whether noticing and deciding is part of it: where it was done often enough.
+    pub with_decision: bool,
+}
+
+impl History {
+    /// What runs say that are over.
+    pub fn of<'r>(runs: impl IntoIterator<Item = &'r RunState>) -> Self {
+        let mut history = Self::default();
+        for state in runs.into_iter().filter(|state| state.finished()) {
+            history.learn(state);
+        }
+        history.steps.values_mut().for_each(|took| took.sort_unstable());
+        history.decisions.sort_unstable();
+        history
+    }
+
+    fn learn(&mut self, state: &RunState) {
+        self.runs += 1;
+        for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+            let work = &at.work;
+            if let (Status::Done(End::Performed), Some(from), Some(to)) =
+                (&work.status, work.started_at, work.ended_at)
+            {
+                let key = (state.runbook.to.clone(), step.id.clone());
+                self.steps.entry(key).or_default().push(to.since(from));
+            }
+        }
+        let noticed = super::attainment::attainment(state, state.last_at).detected;
+        if let (Intent::Failover, Some(noticed)) = (state.runbook.intent, noticed) {
+            self.decisions.push(state.created_at.since(noticed));
+        }
+    }
+
+    /// How long a step took, the shortest first, if it was taken often enough.
+    fn step(&self, to: &SiteName, step: &StepId) -> Option<&[Dur]> {
+        self.steps.get(&(to.clone(), step.clone())).map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
+    }
+
+    /// How much longer than usual a step of a run takes that is under way, and than what.
+    pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<(Late, Dur)> {
+        let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
+        let since = state.steps[at].work.started_at?;
+        let took = self.step(&state.runbook.to, step)?;
+        [(Late::Stalled, 0.95), (Late::Slow, 0.75)]
+            .into_iter()
+            .map(|(late, share)| (late, quantile(took, share)))
+            .find(|(_, usual)| now.since(since) > *usual)
+    }
+
+    /// What is to be expected. The same history and runbook give the same figures.
+    pub fn predict(&self, runbook: &Runbook) -> Prediction {
+        let decisions =
+            (runbook.intent == Intent::Failover && self.decisions.len() >= ENOUGH).then_some(&self.decisions);
+        let mut took: Vec<Dur> = (0..DRAWS)
+            .map(|draw| {
+                let decided =
+                    decisions.map_or(Dur::ZERO, |all| observed(all, share(draw, u32::MAX), Dur(u64::MAX)));
+                let cost = |step: &Step| self.drawn(runbook, step, draw);
+                decided.plus(path::served_after(runbook, cost))
+            })
+            .collect();
+        took.sort_unstable();
+        let rto = runbook.objectives.rto_ms;
+        let within = took.iter().filter(|took| **took <= rto).count();
+        let critical = path::critical(runbook).steps;
+        Prediction {
+            p50_ms: quantile(&took, 0.5),
+            p95_ms: quantile(&took, 0.95),
+            within_rto: ratio(within, took.len()),
+            runs: self.runs,
+            steps: critical.len(),
+            known: critical.iter().filter(|id| self.step(&runbook.to, id).is_some()).count(),
+            with_decision: decisions.is_some(),
+        }
+    }
+
+    fn drawn(&self, runbook: &Runbook, step: &Step, draw: u32) -> Dur {
+        let at = runbook.steps.iter().position(|s| s.id == step.id).unwrap_or_default();
+        let share = share(draw, u32::try_from(at).unwrap_or_default());
+        match self.step(&runbook.to, &step.id) {
+            Some(took) => observed(took, share, step.estimate.timeout_ms),
+            None => estimated(step, share),
+        }
+    }
+}
+
+impl Prediction {
+    /// In words.
+    pub fn words(&self) -> String {
+        let share = match self.within_rto {
+            all if all >= 0.995 => "more than 99%".to_owned(),
+            none if none < 0.005 => "less than 1%".to_owned(),
+            share => format!("{:.0}%", share * 100.0),
+        };
+        let decision = if self.with_decision { "with" } else { "without" };
+        let basis = match self.known {
+            0 => "by estimates alone: no step was taken often enough to know it".to_owned(),
+            known => format!(
+                "{known} of {} steps of the critical path are known from {} runs",
+                self.steps, self.runs
+            ),
+        };
+        format!(
+            "half of all runs within {}, 19 of 20 within {}, the RTO met by {share}, {decision} detection and decision; {basis}",
+            self.p50_ms.shown_up(),
+            self.p95_ms.shown_up()
+        )
+    }
+}
+
+/// A share from 0 to 1 that is the same every time (splitmix64).
+fn share(draw: u32, of: u32) -> f64 {
+    let mut z = (u64::from(draw) << 32 | u64::from(of)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let top = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(u32::MAX);
+    f64::from(top) / f64::from(u32::MAX)
+}
+
+/// A duration of a step that was taken before. One run in so many as there were, and one, takes longer than all of them: up to twice as
+/// long, or as its timeout lets it.
+fn observed(took: &[Dur], share: f64, timeout: Dur) -> Dur {
+    let (Some(first), Some(last)) = (took.first(), took.last()) else { return Dur::ZERO };
+    let place = share * ratio(took.len() + 1, 1);
+    if place >= ratio(took.len(), 1) {
+        let most = last.plus(*last).min(timeout.max(*last));
+        return between(*last, most, place - ratio(took.len(), 1));
+    }
+    let below = took.iter().enumerate().take_while(|(i, _)| ratio(i + 1, 1) <= place).last();
+    below.map_or(*first, |(i, low)| between(*low, took[(i + 1).min(took.len() - 1)], place - ratio(i + 1, 1)))
+}
+
+/// A duration of a step that nobody knows: half of all runs take as long as is expected, one in twenty twice as long and more, up to its
+/// timeout. That is an assumption.
+fn estimated(step: &Step, share: f64) -> Dur {
+    let (expected, timeout) =
+        (step.estimate.expected_ms, step.estimate.timeout_ms.max(step.estimate.expected_ms));
+    let twice = expected.plus(expected).min(timeout);
+    match share {
+        low if low <= 0.5 => expected,
+        middle if middle <= 0.95 => between(expected, twice, (middle - 0.5) / 0.45),
+        high => between(twice, timeout, (high - 0.95) / 0.05),
+    }
+}
+
+fn between(from: Dur, to: Dur, share: f64) -> Dur {
+    let more = to.as_secs_f64() - from.as_secs_f64();
+    Dur(from.millis() + whole(more.max(0.0) * share.clamp(0.0, 1.0) * 1_000.0))
+}
+
+/// The smallest of them that no more than a share of all are below.
+pub fn quantile(sorted: &[Dur], share: f64) -> Dur {
+    let rank = whole((ratio(sorted.len(), 1) * share).ceil());
+    let at = usize::try_from(rank).unwrap_or(usize::MAX).saturating_sub(1);
+    sorted.get(at).or(sorted.last()).copied().unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^53 here")]
+fn ratio(part: usize, of: usize) -> f64 {
+    part as f64 / of.max(1) as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds that were added up, and ranks"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}

@@ -1,0 +1,148 @@
+//! How long steps took before: what that says of the next run, and of a step that takes longer.
+
+use drctl::model::event::{Event, What};
+use drctl::model::ids::StepId;
+use drctl::model::runbook::Intent;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::planner::path;
+use drctl::report::history::{History, Late, quantile};
+use drctl::run::RunState;
+
+use crate::cli::{Folder, json};
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, truststream};
+
+fn rehearsed(scenario: &str, seed: u64) -> Rehearsed {
+    Rig::new(truststream(), scenario, seed).rehearse().unwrap()
+}
+
+fn states(scenario: &str, seeds: std::ops::Range<u64>) -> Vec<RunState> {
+    seeds.map(|seed| rehearsed(scenario, seed).ended.state).collect()
+}
+
+#[test]
+fn a_quantile_is_one_of_those_that_were_seen() {
+    let took: Vec<Dur> = (1..=20).map(Dur::secs).collect();
+    let at = |share| quantile(&took, share).millis() / 1_000;
+    assert_eq!([at(0.0), at(0.5), at(0.75), at(0.95), at(1.0)], [1, 10, 15, 19, 20]);
+    assert_eq!(quantile(&[], 0.5), Dur::ZERO);
+    assert_eq!(quantile(&[Dur::secs(7)], 0.95), Dur::secs(7));
+}
+
+#[test]
+fn without_history_half_of_all_runs_take_what_is_expected_and_it_says_so() {
+    let runbook = rehearsed("region-lost", 1).ended.state.runbook.clone();
+    let found = History::default().predict(&runbook);
+    assert_eq!((found.runs, found.known, found.with_decision), (0, 0, false));
+    let critical = path::critical(&runbook);
+    assert_eq!(found.steps, critical.steps.len());
+    // Each step may take longer and none shorter, so the way does.
+    assert!(found.p50_ms >= critical.expected && found.p95_ms > found.p50_ms, "{found:?} {critical:?}");
+    assert!(found.p95_ms <= critical.worst, "{found:?} {critical:?}");
+    assert!(found.words().contains("by estimates alone"), "{}", found.words());
+    assert_eq!(History::default().predict(&runbook), found, "the same every time");
+}
+
+#[test]
+fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
+    let seen = states("region-lost", 1..13);
+    let mut runbook = seen[0].runbook.clone();
+    let history = History::of(&seen);
+    let found = history.predict(&runbook);
+    assert_eq!((found.runs, found.with_decision), (12, true), "{found:?}");
+    assert!(found.known > found.steps / 2, "{found:?}");
+    let served = |state: &RunState| {
+        let told = drctl::report::attainment::attainment(state, state.last_at);
+        told.validated.unwrap().since(told.detected.unwrap())
+    };
+    let mut took: Vec<Dur> = seen.iter().map(served).collect();
+    took.sort_unstable();
+    // What was predicted lies among what was seen; the slowest may be passed, and not by much.
+    assert!(found.p50_ms >= took[0] && found.p50_ms <= took[11].plus(Dur::mins(1)), "{found:?} {took:?}");
+    runbook.objectives.rto_ms = found.p50_ms;
+    let half = history.predict(&runbook).within_rto;
+    assert!((0.45..=0.55).contains(&half), "{half}");
+    runbook.objectives.rto_ms = Dur::secs(1);
+    assert!(history.predict(&runbook).words().contains("the RTO met by less than 1%"));
+    runbook.objectives.rto_ms = Dur::mins(600);
+    assert!(history.predict(&runbook).words().contains("the RTO met by more than 99%"));
+    // Another site is another matter, and so is what was planned: nobody has to notice first.
+    runbook.to = "elsewhere".into();
+    assert_eq!(history.predict(&runbook).known, 0);
+    runbook.intent = Intent::Switchover;
+    assert!(!history.predict(&runbook).with_decision);
+}
+
+/// What happened three times may be anything; what was done already tells nothing about how long it takes.
+#[test]
+fn few_runs_tell_nothing_and_neither_do_runs_that_are_not_over() {
+    let seen = states("region-lost", 1..4);
+    let runbook = &seen[0].runbook;
+    let found = History::of(&seen).predict(runbook);
+    assert_eq!((found.runs, found.known, found.with_decision), (3, 0, false));
+    let all = events(&rehearsed("region-lost", 1));
+    let cut = RunState::fold(&all[..all.len() - 1]).unwrap();
+    assert_eq!(History::of([&cut, &cut, &cut, &cut]).predict(runbook).runs, 0);
+}
+
+/// The run up to the first event of a kind about a step.
+fn up_to(all: &[Event], wanted: impl Fn(&What) -> bool) -> (RunState, Timestamp) {
+    let at = all.iter().position(|e| wanted(&e.what)).unwrap();
+    (RunState::fold(&all[..=at]).unwrap(), all[at].at)
+}
+
+#[test]
+fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
+    let seen = states("region-lost", 1..13);
+    let history = History::of(&seen);
+    let step = StepId::new("promote.db");
+    let mut took: Vec<Dur> = seen
+        .iter()
+        .map(|state| {
+            let i = state.runbook.steps.iter().position(|s| s.id == step).unwrap();
+            let work = &state.steps[i].work;
+            work.ended_at.unwrap().since(work.started_at.unwrap())
+        })
+        .collect();
+    took.sort_unstable();
+    let all = events(&rehearsed("region-lost", 1));
+    let (state, began) = up_to(&all, |what| matches!(what, What::StepStarted { step: s } if *s == step));
+    let late = |after: Dur| history.late(&state, &step, began + after).map(|(late, _)| late);
+    let (slow, stalled) = (quantile(&took, 0.75), quantile(&took, 0.95));
+    assert!(slow < stalled, "{took:?}");
+    assert_eq!([late(Dur::ZERO), late(slow)], [None, None], "not longer than usual");
+    assert_eq!([late(slow.plus(Dur(1))), late(stalled)], [Some(Late::Slow); 2]);
+    assert_eq!(late(stalled.plus(Dur(1))), Some(Late::Stalled));
+    assert_eq!(
+        History::default().late(&state, &step, began + Dur::mins(60)),
+        None,
+        "nobody knows what is usual"
+    );
+    let before = RunState::fold(&all[..1]).unwrap();
+    assert_eq!(history.late(&before, &step, began + Dur::mins(60)), None, "it has not begun");
+}
+
+#[test]
+fn plan_show_says_what_is_to_be_expected_and_a_run_says_what_is_slow() {
+    let folder = Folder::with_plans();
+    let show = ["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"];
+    assert!(folder.ok(&show).contains("by estimates alone"), "{}", folder.ok(&show));
+    let failover = |scenario: &str, seed: u64| {
+        let seed = seed.to_string();
+        let args =
+            ["failover", "truststream", "--sandbox", scenario, "--seed", &seed, "--to", "us-east-1", "--yes"];
+        folder.run(&args).2
+    };
+    for seed in 1..7 {
+        let words = failover("region-lost", seed);
+        assert!(!words.contains("STALLED") || seed > 4, "nothing is usual yet: {words}");
+    }
+    let text = folder.ok(&show);
+    let line = text.lines().find(|l| l.starts_with("predicted")).unwrap();
+    assert!(line.contains("are known from 6 runs") && line.contains("with detection and decision"), "{line}");
+    let document = json(&folder.ok(&[&show[..], &["--output", "json"]].concat()));
+    assert_eq!(document["prediction"]["runs"], 6, "{document:#}");
+    // Where the cloud is short of instances the group comes late.
+    let words = failover("capacity-short", 9);
+    assert!(words.contains("it takes longer than in 19 of 20 runs"), "{words}");
+}
