@@ -436,6 +436,9 @@ pub enum ReportCommand {
         /// How it is written
         #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
         format: ReportFormat,
+        /// The file, which must not be there yet [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 
@@ -444,6 +447,8 @@ pub enum ReportCommand {
 pub enum ReportFormat {
     /// Markdown.
     Md,
+    /// One HTML file with the timeline as a picture; it needs nothing else, and prints.
+    Html,
     /// JSON.
     Json,
 }

@@ -2,7 +2,9 @@
 
 pub mod attainment;
 pub mod changes;
+pub mod gantt;
 pub mod history;
+pub mod html;
 pub mod markdown;
 pub mod overrides;
 pub mod restore;

@@ -4,17 +4,18 @@ use crate::cli::args::{Global, ReportArgs, ReportCommand, ReportFormat};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::WorldKind;
 use crate::model::ids::RunId;
-use crate::report::{markdown, overrides, summary};
+use crate::report::{html, markdown, overrides, summary};
 use crate::world::World;
 
 /// Writes the report of one run.
 pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
-    let ReportCommand::Run { run, format } = &args.command;
+    let ReportCommand::Run { run, format, out } = &args.command;
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = RunId::new(run.as_str());
@@ -27,17 +28,27 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         report.overrides = overrides::of(&state, clock.now().max(state.last_at));
     }
-    match format {
-        ReportFormat::Md if printer.format == Format::Human => {
-            let text = markdown::render(&report).map_err(|e| CliError {
-                exit: exit::BUG,
-                ..CliError::usage(format!("the report cannot be rendered: {e}"))
-            })?;
-            printer.text(&text);
+    let text = match format {
+        ReportFormat::Md => markdown::render(&report),
+        ReportFormat::Html => html::render(&report, &state),
+        ReportFormat::Json => {
+            serde_json::to_string_pretty(&report).map(|text| text + "\n").map_err(|e| e.to_string())
         }
-        ReportFormat::Md | ReportFormat::Json => {
-            printer.document(&serde_json::to_value(&report).unwrap_or_default())
+    };
+    let text = text.map_err(|e| CliError {
+        exit: exit::BUG,
+        ..CliError::usage(format!("the report cannot be rendered: {e}"))
+    })?;
+    match out {
+        Some(path) => {
+            write_new(path, &text, 0o600)?;
+            printer.note(&format!("wrote {}", path.display()));
         }
+        // Programs read one document, whatever people would have read.
+        None if printer.format != Format::Human => {
+            printer.document(&serde_json::to_value(&report).unwrap_or_default());
+        }
+        None => printer.text(&text),
     }
     Ok(exit::DONE)
 }

@@ -1,0 +1,224 @@
+//! The timeline of a run as a picture: when each step ran, what it waited for last, and when users were not served.
+
+use serde::Serialize;
+
+use crate::model::event::End;
+use crate::model::ids::StepId;
+use crate::model::runbook::ProbeRole;
+use crate::model::time::{Dur, Timestamp};
+use crate::planner::path;
+use crate::run::RunState;
+use crate::run::state::{Status, Work};
+
+/// Where the names of steps end and time begins.
+const LEFT: f64 = 240.0;
+/// Where time ends.
+const RIGHT: f64 = 980.0;
+/// Where the first step is.
+const TOP: f64 = 64.0;
+/// How high a step is, with what is left free below it.
+const ROW: f64 = 20.0;
+/// What lies between two marks of the time.
+const MARKS: [u64; 16] =
+    [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800];
+
+/// The picture, in units of its own: 1,000 wide.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gantt {
+    height: f64,
+    bottom: f64,
+    marks: Vec<Mark>,
+    outages: Vec<Bar>,
+    clocks: Vec<Mark>,
+    rows: Vec<Row>,
+    links: Vec<Link>,
+}
+
+/// A line from top to bottom.
+#[derive(Clone, Debug, Serialize)]
+struct Mark {
+    x: f64,
+    label: String,
+    /// How far down its words stand, so that two that are close do not lie on each other.
+    y: f64,
+}
+
+/// A span of time in which users were not served.
+#[derive(Clone, Debug, Serialize)]
+struct Bar {
+    x: f64,
+    width: f64,
+    title: String,
+}
+
+/// A step.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    id: String,
+    y: f64,
+    x: f64,
+    width: f64,
+    /// What became of it: `done`, `noop`, `failed`, `skipped`, `open`, and `background` beside that.
+    class: String,
+    /// Whether nothing else could have made the run shorter.
+    critical: bool,
+    took: String,
+    took_x: f64,
+    title: String,
+}
+
+/// From the end of what a step waited for last to its beginning.
+#[derive(Clone, Debug, Serialize)]
+struct Link {
+    x1: f64,
+    y1: f64,
+    x2: f64,
+    y2: f64,
+}
+
+/// Where an instant is in the picture.
+struct Scale {
+    from: Timestamp,
+    span: Dur,
+}
+
+impl Scale {
+    fn x(&self, at: Timestamp) -> f64 {
+        let share = at.since(self.from).as_secs_f64() / self.span.as_secs_f64().max(0.001);
+        round(LEFT + (RIGHT - LEFT) * share.clamp(0.0, 1.0))
+    }
+}
+
+/// Tenths are enough, and make no two pictures of one run differ.
+fn round(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// Draws a run as it is by its last event.
+pub fn draw(state: &RunState) -> Gantt {
+    let told = super::attainment::attainment(state, state.last_at);
+    let from = told.detected.map_or(state.created_at, |detected| detected.min(state.created_at));
+    let scale = Scale { from, span: state.last_at.since(from) };
+    let begun: Vec<usize> =
+        (0..state.steps.len()).filter(|i| state.steps[*i].work.started_at.is_some()).collect();
+    let mut begun = begun;
+    begun.sort_by_key(|i| (state.steps[*i].work.started_at, *i));
+    let critical = path::critical(&state.runbook).steps;
+    let y = |n: usize| TOP + ROW * count(n);
+    let rows: Vec<Row> = begun
+        .iter()
+        .enumerate()
+        .map(|(n, i)| row(state, *i, y(n), &scale, critical.contains(&state.step(*i).id)))
+        .collect();
+    let bottom = y(rows.len());
+    let clocks = [
+        ("detected", told.detected),
+        ("decided", Some(told.decided)),
+        ("executed", told.executed),
+        ("served", told.validated),
+    ];
+    let clocks = clocks.into_iter().filter_map(|(label, at)| at.map(|at| (label.to_owned(), scale.x(at))));
+    Gantt {
+        height: bottom + 24.0,
+        bottom,
+        marks: marks(&scale),
+        outages: outages(state, &scale),
+        clocks: apart(clocks),
+        links: links(state, &begun, &scale, y),
+        rows,
+    }
+}
+
+fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
+    let (step, work) = (state.step(i), &state.steps[i].work);
+    let began = work.started_at.unwrap_or(state.created_at);
+    let ended = work.ended_at.unwrap_or(state.last_at).max(began);
+    let x = scale.x(began);
+    // What took no time is seen all the same.
+    let width = round((scale.x(ended) - x).max(2.0));
+    let took = ended.since(began);
+    let class = format!("{}{}", class(work), if step.background { " background" } else { "" });
+    let title =
+        format!("{}: {}, {} to {}, {took}", step.action, work.status.word(), began.clock(), ended.clock());
+    Row {
+        id: step.id.to_string(),
+        y,
+        x,
+        width,
+        class,
+        critical,
+        took: took.to_string(),
+        took_x: x + width + 4.0,
+        title,
+    }
+}
+
+fn class(work: &Work) -> &'static str {
+    match work.status {
+        Status::Done(End::Noop) => "noop",
+        Status::Done(_) => "done",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+        _ => "open",
+    }
+}
+
+/// What each step waited for last: the one that ended last of those that it needs.
+fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> f64) -> Vec<Link> {
+    let place = |id: &StepId| begun.iter().position(|i| state.step(*i).id == *id);
+    let link = |(n, i): (usize, &usize)| {
+        let needs = state.step(*i).needs.iter().filter_map(|need| place(&need.step));
+        let (last, ended) = needs
+            .filter_map(|p| Some((p, state.steps[begun[p]].work.ended_at?)))
+            .max_by_key(|(_, at)| *at)?;
+        let began = state.steps[*i].work.started_at?;
+        Some(Link {
+            x1: scale.x(ended),
+            y1: y(last) + ROW / 2.0,
+            x2: scale.x(began),
+            y2: y(n) + ROW / 2.0 - 2.0,
+        })
+    };
+    begun.iter().enumerate().filter_map(link).collect()
+}
+
+/// When public probes failed.
+fn outages(state: &RunState, scale: &Scale) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for probe in state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public) {
+        let turns = state.turns.get(&probe.key()).map_or(&[][..], Vec::as_slice);
+        for (n, turn) in turns.iter().enumerate().filter(|(_, turn)| !turn.good) {
+            let until = turns.get(n + 1).map_or(state.last_at, |next| next.since);
+            let (x, to) = (scale.x(turn.since), scale.x(until));
+            let title =
+                format!("probe {} failed from {} to {}", probe.name, turn.since.clock(), until.clock());
+            bars.push(Bar { x, width: round((to - x).max(1.0)), title });
+        }
+    }
+    bars
+}
+
+fn marks(scale: &Scale) -> Vec<Mark> {
+    let seconds = scale.span.millis() / 1_000;
+    let every = MARKS.into_iter().find(|every| seconds / every <= 8).unwrap_or(seconds.max(1) / 8 + 1);
+    let mark = |n: u64| {
+        let after = Dur::secs(n * every);
+        Mark { x: scale.x(scale.from + after), label: format!("+{after}"), y: 0.0 }
+    };
+    (0..=seconds / every).map(mark).collect()
+}
+
+/// Words that are close to each other stand on two lines.
+fn apart(clocks: impl Iterator<Item = (String, f64)>) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = Vec::new();
+    for (label, x) in clocks {
+        let close = marks.last().is_some_and(|last| (last.x - x).abs() < 60.0 && last.y < 20.0);
+        marks.push(Mark { x, label, y: if close { 28.0 } else { 14.0 } });
+    }
+    marks
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a runbook has some hundred steps")]
+fn count(n: usize) -> f64 {
+    n as f64
+}

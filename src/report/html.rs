@@ -1,0 +1,31 @@
+//! The report as one HTML file that needs nothing else: to be opened, mailed and printed.
+
+use minijinja::{Environment, context};
+
+use super::gantt;
+use super::summary::RunReport;
+use crate::model::runbook::Drill;
+use crate::run::RunState;
+
+/// The name says that everything that is put in is escaped: a reason may hold anything that a person can type.
+const NAME: &str = "run.html";
+const TEMPLATE: &str = include_str!("run.html");
+
+/// Renders.
+///
+/// # Errors
+/// Only if the template does not fit the report, which a test excludes.
+pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
+    let mut environment = Environment::new();
+    environment.add_filter("words", |text: String| text.replace('_', " "));
+    let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    let gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;
+    let serde = |value| minijinja::Value::from(minijinja::value::Serde(value));
+    environment
+        .render_named_str(
+            NAME,
+            TEMPLATE,
+            context! { r => serde(&value), g => serde(&gantt), means => report.drill.map(Drill::means) },
+        )
+        .map_err(|e| format!("{e:#}"))
+}
