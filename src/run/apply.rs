@@ -264,6 +264,7 @@ impl RunState {
             }
             work.status = status;
         }
+        self.steps[position].remember(what, at);
         self.touched(position);
         self.after_step(position, what, at);
         Ok(())

@@ -384,7 +384,10 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
     let held: BTreeSet<_> = state.runbook.steps.iter().zip(&state.steps).filter_map(holds).collect();
     let checks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Guard { component, .. }) if held.contains(component));
     let stale = (0..state.steps.len()).filter(checks).filter(|i| !just_looked(state, *i, now));
-    let mut looks: Vec<_> = stale.map(|i| look_again(state, i)).collect();
+    let stale: Vec<usize> = stale.collect();
+    let why = "nobody sees who holds the guard, so nothing is taken back";
+    let stopped = stale.iter().filter_map(|i| unseen_for_long(state, *i, now, why));
+    let mut looks: Vec<_> = stale.iter().map(|i| look_again(state, *i, now)).chain(stopped).collect();
     let waits = looks.iter().find_map(|effect| match effect {
         Effect::Look(i) => match &state.work(*i).status {
             Status::Blocked { why, .. } => Some(format!("{}: {why}", state.step(*i).id)),
@@ -404,8 +407,23 @@ pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| at >= since && now < at + FRESH)
 }
 
-fn look_again(state: &RunState, i: usize) -> Effect {
-    match state.work(i).status {
+/// A look that fails at once is not made again at once: it costs a call, and two events.
+const LOOK_AGAIN: Dur = Dur::secs(5);
+
+/// The end of patience with looks that fail, if it has come. A new process has a patience of its own.
+fn unseen_for_long(state: &RunState, i: usize, now: Timestamp, why: &str) -> Option<Effect> {
+    let began =
+        state.steps[i].unseen_since?.max(state.taken_at).max(state.cancelled_at.unwrap_or(state.taken_at));
+    let stop = || Effect::Stop(Stop::Failed(format!("{}: {why}", state.step(i).id)));
+    (now >= began + TARGET_PATIENCE).then(stop)
+}
+
+fn look_again(state: &RunState, i: usize, now: Timestamp) -> Effect {
+    let work = state.work(i);
+    match work.status {
+        Status::Failed if work.ended_at.is_some_and(|at| now < at + LOOK_AGAIN) => {
+            Effect::WakeAt(work.ended_at.unwrap_or(now) + LOOK_AGAIN)
+        }
         // Blocked: nobody may look until credentials are renewed, and nothing has to be written down meanwhile.
         Status::Started | Status::Blocked { .. } => Effect::Look(i),
         _ => record(What::StepStarted { step: state.step(i).id.clone() }),
@@ -419,20 +437,21 @@ fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Ve
     // Everything else was taken back by then.
     let undone = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let mut effects = Vec::new();
+    let why = "nobody sees whether the replica was promoted by hand, so the fence stays";
     for i in checks.into_iter().filter(|i| !just_looked(state, *i, now)) {
+        effects.extend(unseen_for_long(state, i, now, why));
         let began = [state.work(i).started_at, Some(state.taken_at), state.cancelled_at, undone]
             .into_iter()
             .flatten()
             .max();
         match began.filter(|_| !state.work(i).status.settled()) {
             Some(began) if now >= began + TARGET_PATIENCE => {
-                let why = "nobody sees whether the replica was promoted by hand, so the fence stays";
                 effects.push(Effect::Stop(Stop::Failed(format!("{}: {why}", state.step(i).id))));
             }
             Some(began) => effects.push(Effect::WakeAt(began + TARGET_PATIENCE)),
             None => {}
         }
-        effects.push(look_again(state, i));
+        effects.push(look_again(state, i, now));
     }
     (!effects.is_empty()).then_some(effects)
 }
@@ -529,7 +548,7 @@ fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
     for i in owed.iter().filter_map(|c| state.target_check(c)) {
         if !just_looked(state, i, now) {
-            effects.push(look_again(state, i));
+            effects.push(look_again(state, i, now));
         }
     }
     effects.push(Effect::Stop(Stop::Finished));

@@ -185,7 +185,8 @@ fn last_good_write(state: &RunState) -> Option<(Timestamp, String)> {
     let mut last: Option<(Timestamp, &Probe)> = None;
     for probe in probes {
         let turn = state.turns.get(&probe.key())?.last()?;
-        let unwatched = state.epoch > 1 && turn.since < state.taken_at;
+        let handed_on = state.epoch > 1 || state.created.continues.is_some();
+        let unwatched = handed_on && turn.since < state.taken_at;
         if turn.good || turn.last_other.is_none() || unwatched {
             return None;
         }

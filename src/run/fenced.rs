@@ -13,7 +13,7 @@ impl RunState {
     /// Facts that stand about a component's fence and exposure. What was undone does not.
     pub(super) fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();
-        let own = positions.map(|&i| &self.steps[i]).filter(|s| s.undo.is_none()).flat_map(|s| &s.facts);
+        let own = positions.map(|&i| &self.steps[i]).filter(|s| !s.taken_back()).flat_map(|s| &s.facts);
         let inherited = self
             .runbook
             .inherits
@@ -25,14 +25,16 @@ impl RunState {
     /// Whether this run takes a fence back, or did.
     fn lifts(&self, fence: &Fence) -> bool {
         let same = |s: &Step| matches!(&s.action, Action::Fence(f) if f.db.is(&fence.db) && f.method == fence.method);
-        self.runbook.steps.iter().zip(&self.steps).any(|(s, at)| same(s) && at.undo.is_some())
+        self.runbook.steps.iter().zip(&self.steps).any(|(s, at)| same(s) && at.taken_back())
     }
 
     /// When this run let writes in again at a server, or began to.
     pub fn let_in(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let of = self.runbook.steps.iter().zip(&self.steps);
         let when = |(s, at): (&Step, &StepState)| match &s.action {
-            Action::Fence(f) if f.db.is(db) => at.undo.as_ref().and_then(|u| u.ended_at.or(u.started_at)),
+            Action::Fence(f) if f.db.is(db) => {
+                at.undo.as_ref().and_then(|u| u.ended_at.or(u.started_at)).or(at.undo_asked)
+            }
             Action::Unfence(f) if f.db.is(db) => at.work.ended_at.or(at.work.started_at),
             _ => None,
         };
@@ -67,7 +69,7 @@ impl RunState {
             return stands;
         }
         let mine = |s: &&Step| matches!(&s.action, Action::Fence(f) if f.db.is(db));
-        let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && at.undo.is_none());
+        let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && !at.taken_back());
         of.flat_map(|(_, at)| &at.facts).find_map(|f| match f {
             Fact::Fenced { at, .. } => Some(*at),
             _ => None,

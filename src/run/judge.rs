@@ -175,7 +175,11 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
 
 /// Until when a call of the step that was lost sight of may still have its effect, which the undo would then leave behind.
 fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
-    state.work(i).lost_at.map(|lost| lost + REPEAT_AFTER).filter(|until| now < *until)
+    let late = match state.step(i).action.in_doubt() {
+        InDoubt::ObserveAfter(settle) => settle.max(REPEAT_AFTER),
+        InDoubt::Repeat | InDoubt::Ask => REPEAT_AFTER,
+    };
+    state.work(i).lost_at.map(|lost| lost + late).filter(|until| now < *until)
 }
 
 /// Until when a look that misses what the step was seen to do may be one from before it: describe calls are eventually consistent.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::approval::Overridden;
 use super::parts::Parts;
 use crate::model::action::{Action, Check, Undo};
-use crate::model::event::{Direction, End, Outcome, RunCreated};
+use crate::model::event::{Direction, End, Outcome, RunCreated, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
@@ -180,6 +180,10 @@ pub struct StepState {
     pub undo: Option<Work>,
     /// How often that failed before.
     pub undo_attempts: u32,
+    /// When a call was last intended that takes it back, whatever became of that: it may have had its effect, and is never forgotten.
+    pub undo_asked: Option<Timestamp>,
+    /// Since when looks at what decides about taking a run back fail.
+    pub unseen_since: Option<Timestamp>,
     /// What it established.
     pub facts: Vec<Fact>,
     /// Who said yes, for approval gates.
@@ -190,6 +194,23 @@ pub struct StepState {
     pub claimed_by: Option<Person>,
     /// Rises with every event about the step: what follows from it is the same while this is.
     pub revision: u32,
+}
+
+impl StepState {
+    /// Whether it is being taken back, was, or may have been by a call that nobody knows the end of.
+    pub const fn taken_back(&self) -> bool {
+        self.undo.is_some() || self.undo_asked.is_some()
+    }
+
+    /// What is never forgotten of it, whichever way it goes on.
+    pub(super) fn remember(&mut self, what: &What, at: Timestamp) {
+        match what {
+            What::CallIntended { direction: Direction::Undo, .. } => self.undo_asked = Some(at),
+            What::StepFailed { .. } => self.unseen_since = self.unseen_since.or(Some(at)),
+            What::StepFinished { .. } => self.unseen_since = None,
+            _ => {}
+        }
+    }
 }
 
 /// How a probe turned, over the run.
@@ -305,6 +326,8 @@ impl RunState {
             work: Work::new(),
             undo: None,
             undo_attempts: 0,
+            undo_asked: None,
+            unseen_since: None,
             facts: Vec::new(),
             approved_by: Vec::new(),
             overridden: None,

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, says why, and may look at the machine it runs on"
 )]
 
+mod accepted;
 mod advisories;
 mod assess;
 mod audit;
@@ -22,20 +23,27 @@ mod clocks;
 mod clusters;
 mod continued;
 mod controls;
+mod decided;
 mod doctor;
 mod doubts;
 mod drills;
+mod ended_badly;
 mod golden;
 mod groups;
+mod handed_on;
 mod hard_cases;
 mod history;
 mod hostile_journals;
 mod hostile_yaml;
 mod house_rules;
 mod journals;
+mod judged;
+mod judged_things;
 mod kills;
+mod left_behind;
 #[cfg(feature = "aws")]
 mod live;
+mod loss;
 mod managed;
 mod moves;
 mod objects;

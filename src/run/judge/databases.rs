@@ -103,12 +103,12 @@ pub(super) fn fence(
             true => Verdict::Settled(format!("{} is a replica by now", fence.db.id)),
             false => Verdict::Done(vec![fenced(fence, at, proof)]),
         },
+        (Action::Fence(fence), FenceStage::Open | FenceStage::Partial | FenceStage::Half)
+            if state.finished() && !still_second(state, fence, now) =>
+        {
+            Verdict::Unclear("nobody sees that the new primary still takes the writes".to_owned())
+        }
         (Action::Fence(fence), FenceStage::Open) if state.finished() => {
-            if !still_second(state, fence, now) {
-                return Verdict::Unclear(
-                    "nobody sees that the new primary still takes the writes".to_owned(),
-                );
-            }
             // The ladder has an order here, too: its first rung may tell which writes came last, the others may not.
             let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
             let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));

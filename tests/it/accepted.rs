@@ -1,0 +1,175 @@
+//! What people may say to a run, and how far a batch of names is moved and taken back: both sides of each condition.
+
+use drctl::model::action::{Action, Check, RecordChange};
+use drctl::model::authority::{Authority, Operator};
+use drctl::model::event::Signal;
+use drctl::model::ids::StepId;
+use drctl::model::waiver::Person;
+use drctl::run::parts::{self, Found, Group, Next, Parts};
+use drctl::run::state::{Status, Work};
+use drctl::run::{RunState, signal};
+
+use crate::decided::{
+    DONE, after, cancelled, change, component, minutes, object, over, promote, records, route, run, scale,
+    set, step, switch, under_way, words,
+};
+use crate::rig::{BEGAN, cancel};
+
+fn answer(state: &RunState, said: Signal) -> String {
+    words(&signal::take(state, said, Person::claimed("sam"), minutes(1)))
+}
+
+fn skip(state: &RunState, id: &str) -> String {
+    answer(state, Signal::Skip { step: StepId::new(id), reason: "r".to_owned() })
+}
+
+#[test]
+fn only_a_fence_that_is_owed_is_settled_by_a_word() {
+    for (owes, own) in
+        [(None, "signal_refused"), (Some(true), "signal_refused"), (Some(false), "debt_settled")]
+    {
+        assert_eq!(skip(&over(owes), "own"), own, "{owes:?}");
+        assert_eq!(skip(&over(owes), "earlier"), "signal_refused", "{owes:?}: it is another server");
+    }
+}
+
+#[test]
+fn a_second_cancel_closes_only_what_is_stuck() {
+    let (failed, awaiting) = (Status::Failed, Status::Awaiting { answered_at: BEGAN, token: None });
+    for (a, b, follows) in [
+        (None, None, "cancel_requested"),
+        (Some(DONE), None, "cancel_requested"),
+        (Some(failed.clone()), Some(awaiting), "cancel_requested"),
+        (Some(failed.clone()), None, "run_finished"),
+        (Some(failed), Some(DONE), "run_finished"),
+    ] {
+        let context = format!("{a:?}, {b:?}");
+        let mut state = cancelled(under_way(["a", "b"].map(|id| (step(id, scale()), DONE)).into()));
+        for (at, undo) in state.steps.iter_mut().zip([a, b]) {
+            at.undo = undo.map(|status| Work { status, ..Work::new() });
+        }
+        assert_eq!(answer(&state, cancel(None)), follows, "{context}");
+    }
+    let steps = vec![(step("a", scale()), DONE), (step("promote", promote()), DONE)];
+    let mut past = cancelled(under_way(steps));
+    past.promoted.insert(component());
+    assert_eq!(answer(&past, cancel(None)), "run_finished");
+    past.steps[0].work.status = Status::Calling;
+    assert_eq!(answer(&past, cancel(None)), "cancel_requested");
+}
+
+#[test]
+fn what_shows_that_users_are_served_is_never_left_out() {
+    let check = |names| Action::Check(Check::Answers { names, resolvers_ttl_ms: None });
+    let probe = Check::Probe { probe: "public".into(), site: None, consecutive: 3 };
+    let pending = [
+        (step("verify", check(Vec::new())), "signal_refused"),
+        (step("confirm", check(Vec::new())), "step_skipped confirm"),
+        (step("scale", scale()), "step_skipped scale"),
+        (after(step("switch", switch()), &["verify", "scale"]), "signal_refused"),
+        (step("object", object()), "signal_refused"),
+        (step("route", route()), "signal_refused"),
+        (step("probe", Action::Check(probe)), "signal_refused"),
+    ];
+    let state = under_way(pending.iter().map(|(s, _)| (s.clone(), Status::Pending)).collect());
+    for (of, follows) in pending {
+        assert_eq!(skip(&state, of.id.as_str()), follows, "{}", of.id);
+    }
+    for status in [DONE, Status::Skipped, Status::InDoubt { since: BEGAN }] {
+        let context = format!("{status:?}");
+        let state = under_way(vec![(step("scale", scale()), status)]);
+        assert_eq!(skip(&state, "scale"), "signal_refused", "{context}");
+    }
+}
+
+#[test]
+fn what_is_over_is_not_done_by_hand_and_what_failed_goes_on() {
+    for (status, follows) in [
+        (DONE, "signal_refused"),
+        (Status::Skipped, "signal_refused"),
+        (Status::Failed, "claimed_done a, resumed"),
+        (Status::Started, "claimed_done a"),
+        (Status::Pending, "claimed_done a"),
+    ] {
+        let context = format!("{status:?}");
+        let state = under_way(vec![(step("a", scale()), status)]);
+        assert_eq!(answer(&state, Signal::Done { step: StepId::new("a") }), follows, "{context}");
+    }
+}
+
+#[test]
+fn stopping_is_everybodys() {
+    let mut state = run(Vec::new());
+    let ann = Operator { key: "ssh-ed25519 A".to_owned(), roles: ["dba".to_owned()].into() };
+    state.created.authority = Authority { operators: [("ann".to_owned(), ann)].into() };
+    assert!(!signal::vouches(&state, &Signal::Pause));
+    assert_eq!(answer(&state, Signal::Pause), "paused");
+    assert_eq!(answer(&state, cancel(None)), "signal_refused");
+}
+
+fn names(groups: &[Group]) -> Vec<&str> {
+    groups.iter().map(|g| g.name.as_str()).collect()
+}
+
+/// What somebody else put where the run would have, stays.
+#[test]
+fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
+    let touched = |parts: &Parts| [0, 1, 2].map(|change| parts.touched(change));
+    let half = Parts { accepted: vec![vec![1]], doubted: vec![vec![2]], ..Parts::new() };
+    assert_eq!(touched(&Parts::new()), [false; 3]);
+    assert_eq!(touched(&half), [false, true, true]);
+    assert_eq!(touched(&Parts { accepted: vec![Vec::new()], ..Parts::new() }), [true; 3]);
+
+    let both = records(["api", "www"].map(|n| change(n, (60, "192.0.2.1"), (60, "198.51.100.1"))).into());
+    let found = |state: &RunState| {
+        let found = parts::find(state, 0, &both, &both.sets_after());
+        names(&found.done).join(", ")
+    };
+    let mut state = under_way(vec![(step("switch", Action::Switch(both.clone())), Status::Failed)]);
+    state.steps[0].work.parts = Parts { accepted: vec![vec![1]], ..Parts::new() };
+    assert_eq!(found(&state), "api A, www A");
+    let mut state = cancelled(state);
+    assert_eq!(found(&state), "www A");
+    state.steps[0].undo = Some(Work { status: Status::Started, ..Work::new() });
+    assert_eq!(found(&state), "www A");
+    state.steps[0].work.status = DONE;
+    assert_eq!(found(&state), "api A, www A");
+}
+
+#[test]
+fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
+    let new = set("www", "A", Some("east"), 60, "198.51.100.1");
+    let creates = records(vec![RecordChange { before: None, after: Some(new.clone()) }]);
+    let state = under_way(vec![(step("switch", Action::Switch(creates.clone())), Status::Started)]);
+    for (there, counts) in [
+        (None, [0, 1, 0]),
+        (Some(new), [1, 0, 0]),
+        (Some(set("www", "A", Some("east"), 60, "203.0.113.1")), [0, 0, 1]),
+        (Some(set("api", "A", Some("east"), 60, "203.0.113.1")), [0, 1, 0]),
+        (Some(set("www", "AAAA", Some("east"), 60, "2001:db8::1")), [0, 1, 0]),
+        (Some(set("www", "A", Some("west"), 60, "192.0.2.1")), [0, 1, 0]),
+        (Some(set("api", "AAAA", Some("east"), 60, "2001:db8::1")), [0, 1, 0]),
+    ] {
+        let Found { done, ready, foreign } = parts::find(&state, 0, &creates, there.as_slice());
+        assert_eq!([done.len(), ready.len(), foreign.len()], counts, "{there:?}");
+    }
+}
+
+#[test]
+fn what_is_not_suspect_moves_in_one_call() {
+    let group = |n: u32| Group { name: format!("n{n}"), changes: vec![n] };
+    let of = |ready: u32, foreign: u32| Found {
+        ready: (0..ready).map(group).collect(),
+        foreign: (ready..ready + foreign).map(group).collect(),
+        ..Found::default()
+    };
+    let no = |parts: &[&[u32]]| parts.iter().map(|p| (p.to_vec(), "no".to_owned())).collect::<Vec<_>>();
+    // What somebody changed explains why everything was refused, and nothing else is to blame.
+    assert_eq!(parts::next(&of(2, 1), &no(&[&[]])), Next::Call(vec![0, 1]));
+    assert_eq!(parts::next(&of(4, 1), &no(&[&[]])), Next::Call(vec![0, 1, 2, 3]));
+    // A half that was refused clears the other one.
+    assert_eq!(parts::next(&of(4, 0), &no(&[&[], &[0, 1]])), Next::Call(vec![2, 3]));
+    let named = [("www A".to_owned(), "no such zone".to_owned())];
+    let words = parts::failure(&named, 3);
+    assert!(words.starts_with("1 of 3 names were not switched: www A (no such zone);"), "{words}");
+}

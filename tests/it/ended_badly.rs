@@ -1,0 +1,70 @@
+//! Sequences that ended badly once: a call that comes later than it is waited for, a fence that is set on the only primary, and a way back that
+//! goes round for ever.
+
+use drctl::inventory::Observation;
+use drctl::model::action::Action;
+use drctl::model::event::What;
+use drctl::model::restore::Part;
+use drctl::model::state::{FenceStage, JobStage};
+use drctl::model::time::Dur;
+use drctl::run::Ruling;
+
+use crate::cancelled::until;
+use crate::judged::{At, NOW, at_stage, doing, missing, owing, server, value};
+use crate::judged_things::{job, restoring};
+use crate::resume::events;
+use crate::rig::{Rig, truststream};
+
+/// While the step was in doubt credentials ran out, or nobody could look; and then the run is cancelled.
+fn then_cancelled(at: At, seen: Observation) -> At {
+    let Ruling::Record(what) = at.rules(NOW, seen) else { panic!() };
+    assert!(matches!(what, What::GateBlocked { .. } | What::StepFailed { .. }));
+    at.then(NOW, what).cancelled()
+}
+
+/// Until a rename is done the old name is what is seen, for minutes: the run must not end before, as if nothing had been asked.
+#[test]
+fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
+    let rename = Action::Rename { db: server("old"), to: "aside".to_owned() };
+    for seen in [
+        Observation::Unauthenticated { why: "expired".to_owned() },
+        Observation::Denied { why: "AccessDenied".to_owned() },
+    ] {
+        let at = then_cancelled(doing(rename.clone()).called(None, &[]).lost(), seen.clone());
+        assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
+        assert_eq!(at.finds(Dur::mins(5), missing()), "undone", "{seen:?}");
+        for (part, settle) in [(Part::Beside, Dur::mins(1)), (Part::Swap, Dur::mins(5))] {
+            let at = then_cancelled(doing(restoring(part).0).called(None, &[]).lost(), seen.clone());
+            assert_eq!(at.sees(Dur::secs(30), job(JobStage::None)), "waits", "{part:?} {seen:?}");
+            assert_eq!(at.sees(settle, job(JobStage::None)), "undone", "{part:?} {seen:?}");
+        }
+    }
+}
+
+/// The writes may have gone back by hand since: nobody sees that the new primary takes any.
+#[test]
+fn half_a_fence_is_not_set_on_what_may_be_the_only_primary() {
+    let (state, rungs, _) = owing();
+    for i in rungs {
+        let at = At { state: state.clone(), i };
+        for stage in [FenceStage::Open, FenceStage::Partial, FenceStage::Half] {
+            assert_eq!(at.finds(Dur::secs(30), value(at_stage(stage))), "waits", "{stage:?}");
+        }
+    }
+}
+
+/// The replica was renamed while the run was under way: it says so, and leaves the fence to a person.
+#[test]
+fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
+    let mut rig = Rig::new(truststream(), "region-slow", 1);
+    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db"));
+    let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
+    let db = first.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
+        Action::Promote { db, .. } => Some(db.clone()),
+        _ => None,
+    });
+    let gone = Action::Rename { db: db.unwrap(), to: "renamed-by-hand".to_owned() };
+    notes.push((at + Dur::secs(5), serde_json::to_vec(&gone).unwrap()));
+    rig.later = Some(at + Dur::mins(10));
+    rig.cancel(&first.records, &notes, None);
+}

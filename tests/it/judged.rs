@@ -1,0 +1,550 @@
+//! What each kind of look means for a step, on both sides of every edge: told in one word, without anything that looks.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use drctl::inventory::Observation;
+use drctl::model::action::{Action, Check, Fence, FenceMethod, Scale, Write};
+use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::place::Place;
+use drctl::model::restore::RestoreState;
+use drctl::model::runbook::Intent;
+use drctl::model::state::{
+    AnswersState, ChangeState, DatabaseRole, DatabaseState, FenceStage, FenceState, GroupSize, GroupState,
+    GuardState, IdentityState, RebuildState, RecordsState, ServerAnswer, State,
+};
+use drctl::model::target::{DatabaseRef, Engine, GroupRef, Target};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule};
+use drctl::run::state::{Status, Work};
+use drctl::run::{Ruling, RunState, Sight, judge};
+
+use crate::cancelled::stateless;
+use crate::hard_cases::waiver;
+use crate::resume::events;
+use crate::rig::{BEGAN, Rig, truststream};
+
+/// A run, and one of its steps.
+#[derive(Clone)]
+pub struct At {
+    pub state: RunState,
+    pub i: usize,
+}
+
+/// A run of groups and names, whose step that switches `www` (change 0) and `api` (1 and 2) was just started.
+pub static SWITCHING: LazyLock<At> =
+    LazyLock::new(|| At::begun(&Rig::new(stateless(), "region-lost", 1), |a| matches!(a, Action::Switch(_))));
+
+/// The same run, whose step does something else instead.
+pub fn doing(action: Action) -> At {
+    let mut at = SWITCHING.clone();
+    at.state.runbook.steps[at.i].action = action;
+    at
+}
+
+impl At {
+    pub fn begun(rig: &Rig, is: impl Fn(&Action) -> bool) -> Self {
+        let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let i = whole.ended.state.runbook.steps.iter().position(|s| is(&s.action)).unwrap();
+        let id = &whole.ended.state.step(i).id;
+        let all = events(&whole);
+        let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if step == id);
+        let n = all.iter().position(starts).unwrap();
+        Self { state: RunState::fold(&all[..=n]).unwrap(), i }
+    }
+
+    pub fn id(&self) -> StepId {
+        self.state.step(self.i).id.clone()
+    }
+
+    pub fn then(mut self, after: Dur, what: What) -> Self {
+        let event = Event { at: self.state.last_at + after, what };
+        self.state.apply(&event).unwrap_or_else(|e| panic!("{e}: {event:?}"));
+        self
+    }
+
+    pub fn called(self, mark: Option<&str>, part: &[u32]) -> Self {
+        let (step, direction, key) = (self.id(), self.state.direction(self.i), "k".to_owned());
+        let (mark, part) = (mark.map(str::to_owned), part.to_vec());
+        self.then(
+            Dur::ZERO,
+            What::CallIntended { step, direction, attempt: 1, generation: 1, key, mark, part },
+        )
+    }
+
+    pub fn accepted(self) -> Self {
+        let step = self.id();
+        self.then(Dur::ZERO, What::CallAnswered { step, token: None })
+    }
+
+    pub fn lost(self) -> Self {
+        let step = self.id();
+        self.then(Dur::ZERO, What::CallInDoubt { step, why: "no answer".to_owned() })
+    }
+
+    pub fn refused(self, retry_at: Option<Timestamp>) -> Self {
+        let (step, code, why) = (self.id(), "no".to_owned(), "no".to_owned());
+        self.then(Dur::ZERO, What::CallRefused { step, code, why, retry_at })
+    }
+
+    pub fn disproved(self, after: Dur) -> Self {
+        let step = self.id();
+        self.then(after, What::EffectDisproved { step, seen: "nothing".to_owned() })
+    }
+
+    pub fn done(self, end: End) -> Self {
+        let step = self.id();
+        self.then(Dur::ZERO, What::StepFinished { step, end, facts: Vec::new() })
+    }
+
+    pub fn cancelled(self) -> Self {
+        let (who, reason) = (Person::claimed("alice"), "not now".to_owned());
+        self.then(Dur::ZERO, What::CancelRequested { who, reason, displaced_by: None })
+    }
+
+    pub fn rules(&self, after: Dur, seen: Observation) -> Ruling {
+        let (now, target) = (self.state.last_at + after, Target::Database(server("any")));
+        judge(&self.state, self.i, &Sight::Things(vec![(target, seen)]), now)
+    }
+
+    /// What follows, in a word or two.
+    pub fn finds(&self, after: Dur, seen: Observation) -> &'static str {
+        word(&self.rules(after, seen))
+    }
+
+    pub fn sees(&self, after: Dur, state: impl Into<Seen>) -> &'static str {
+        self.finds(after, value(state))
+    }
+
+    /// The facts of a step that is done with what is seen.
+    pub fn facts(&self, state: impl Into<Seen>) -> Vec<Fact> {
+        match self.rules(Dur::ZERO, value(state)) {
+            Ruling::Record(What::StepFinished { facts, .. }) => facts,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The call that follows, recorded: its direction, attempt, generation and key.
+    pub fn calls(self, after: Dur, state: impl Into<Seen>) -> (Self, (Direction, u32, u32), String) {
+        let Ruling::Perform(what) = self.rules(after, value(state)) else { panic!("no call") };
+        let What::CallIntended { direction, attempt, generation, key, .. } = what.clone() else { panic!() };
+        (self.then(after, what), (direction, attempt, generation), key)
+    }
+}
+
+fn word(ruling: &Ruling) -> &'static str {
+    match ruling {
+        Ruling::Keep(_) => "waits",
+        Ruling::Perform(What::CallIntended { direction: Direction::Do, .. }) => "calls",
+        Ruling::Perform(_) => "takes back",
+        Ruling::Record(what) => match what {
+            What::StepFinished { .. } => "done",
+            What::StepFailed { .. } => "failed",
+            What::StepUndone { .. } => "undone",
+            What::UndoFailed { .. } => "not undone",
+            What::EffectDisproved { .. } => "disproved",
+            What::PartSettled { .. } => "a part is done",
+            What::GateBlocked { .. } => "blocked",
+            What::FoundPromoted { .. } => "found promoted",
+            What::DebtSettled { .. } => "settled",
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+pub struct Seen(pub State);
+
+macro_rules! seen {
+    ($($of:ident $state:ty),*) => { $(impl From<$state> for Seen {
+        fn from(state: $state) -> Self {
+            Self(State::$of(state))
+        }
+    })* };
+}
+seen!(Database DatabaseState, Group GroupState, Fence FenceState, Records RecordsState, Change ChangeState);
+seen!(Guard GuardState, Identity IdentityState, Answers AnswersState);
+seen!(Rebuild Box<RebuildState>, Restore Box<RestoreState>);
+
+pub fn value(state: impl Into<Seen>) -> Observation {
+    Observation::Value { state: state.into().0, observed_at: BEGAN, source: "test".to_owned() }
+}
+
+pub fn missing() -> Observation {
+    Observation::NotFound { observed_at: BEGAN }
+}
+
+fn dark() -> Observation {
+    Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() }
+}
+
+pub fn db_name() -> ComponentName {
+    ComponentName::new("db")
+}
+
+pub fn place() -> Place {
+    truststream().sites.values().next().unwrap().place.clone()
+}
+
+pub fn server(id: &str) -> DatabaseRef {
+    DatabaseRef {
+        component: db_name(),
+        place: place(),
+        id: id.to_owned(),
+        engine: Engine::Rds,
+        endpoint: Some(format!("{id}:5432/app")),
+        fence_group: None,
+        admin_secret: None,
+        host: None,
+        global: None,
+    }
+}
+
+pub fn writer(status: &str) -> DatabaseState {
+    DatabaseState { status: status.to_owned(), ..DatabaseState::default() }
+}
+
+pub fn replica(source: &str, status: &str) -> DatabaseState {
+    DatabaseState { role: DatabaseRole::Replica { source: source.to_owned() }, ..writer(status) }
+}
+
+fn fence(method: FenceMethod) -> Action {
+    Action::Fence(Fence { db: server("old"), method, groups_before: Vec::new() })
+}
+
+pub fn at_stage(stage: FenceStage) -> FenceState {
+    let mark = (stage == FenceStage::Half).then(|| "7".to_owned());
+    FenceState { stage, mark, proof: "a session is open".to_owned(), ..FenceState::default() }
+}
+
+fn size(min: u32, desired: u32, max: u32) -> GroupSize {
+    GroupSize { min, desired, max }
+}
+
+fn group(size: GroupSize, in_service: u32) -> GroupState {
+    GroupState { size, in_service, ..GroupState::default() }
+}
+
+fn scale(from: GroupSize, to: GroupSize, proceed_at: u32) -> Action {
+    let group = GroupRef { component: ComponentName::new("nodes"), place: place(), group: "e".to_owned() };
+    let (resume, suspend) = (BTreeSet::new(), BTreeSet::new());
+    Action::Scale(Scale { group, from, to, proceed_at, resume, suspend })
+}
+
+/// From nothing to four instances.
+fn scaling() -> (At, GroupState, GroupState) {
+    let (from, to) = (size(0, 0, 12), size(4, 4, 12));
+    (doing(scale(from, to, 4)), group(from, 0), group(to, 4))
+}
+
+pub const NOW: Dur = Dur::ZERO;
+
+#[test]
+fn an_effect_that_is_missing_is_believed_missing_from_its_time_on() {
+    let (at, from, to) = scaling();
+    let awaited = at.clone().called(None, &[]).accepted();
+    assert_eq!(awaited.sees(NOW, from.clone()), "waits");
+    assert_eq!(awaited.sees(Dur(19_999), from.clone()), "waits");
+    assert_eq!(awaited.sees(Dur::secs(20), from.clone()), "disproved");
+    let fenced = doing(fence(FenceMethod::SecurityGroup)).called(None, &[]).lost();
+    assert_eq!(fenced.sees(Dur(19_999), at_stage(FenceStage::Open)), "waits");
+    assert_eq!(fenced.sees(Dur::secs(20), at_stage(FenceStage::Open)), "disproved");
+    let until = (fenced.state.last_at + Dur::secs(20)).to_string();
+    let waits = fenced.rules(Dur::secs(1), value(at_stage(FenceStage::Open)));
+    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+    // A call that was lost sight of may come late; and a look may be from before what the step was seen to do.
+    let late = at.clone().called(None, &[]).lost().cancelled().disproved(NOW);
+    assert_eq!(late.sees(Dur(19_999), from.clone()), "waits");
+    assert_eq!(late.sees(Dur::secs(20), from.clone()), "undone");
+    let old = at.called(None, &[]).accepted().done(End::Performed).cancelled();
+    assert_eq!(old.sees(Dur(29_999), from.clone()), "waits");
+    assert_eq!(old.sees(Dur::secs(30), from), "undone");
+    assert_eq!(old.sees(NOW, to), "takes back");
+}
+
+#[test]
+fn every_call_after_a_disproved_one_and_every_new_undo_is_another_job() {
+    let (at, from, to) = scaling();
+    let (at, first, key) = at.calls(NOW, from.clone());
+    assert_eq!(first, (Direction::Do, 1, 1));
+    let (at, second, other) = at.accepted().disproved(Dur::secs(20)).calls(NOW, from);
+    assert_eq!(second, (Direction::Do, 2, 2));
+    let mut keys = BTreeSet::from([key, other]);
+    let mut at = at.accepted().done(End::Performed).cancelled();
+    for round in 1..=3 {
+        let (called, intent, key) = at.calls(Dur::secs(60), to.clone());
+        assert_eq!(intent, (Direction::Undo, 1, round));
+        let soon = called.state.last_at;
+        let (again, intent, same) = called.refused(Some(soon)).calls(Dur::secs(1), to.clone());
+        assert_eq!((intent, &same), ((Direction::Undo, 2, round), &key));
+        assert!(keys.insert(key), "round {round} would be taken for an earlier one");
+        let (step, reason) = (again.id(), "no".to_owned());
+        at = again.refused(None).then(NOW, What::UndoFailed { step, reason }).cancelled();
+    }
+}
+
+/// The call was believed to have come to nothing, and its effect came after all: it is this run's to take back.
+#[test]
+fn what_came_late_of_an_earlier_call_was_performed() {
+    let (at, _, to) = scaling();
+    let at = at.called(None, &[]).accepted().disproved(Dur::secs(20));
+    let ruling = at.rules(NOW, value(to));
+    assert!(matches!(ruling, Ruling::Record(What::StepFinished { end: End::Performed, .. })), "{ruling:?}");
+}
+
+#[test]
+fn nothing_is_called_for_a_check() {
+    let at = doing(Action::Check(Check::Available { db: server("old") }));
+    assert_eq!(word(&judge(&at.state, at.i, &Sight::Nothing, at.state.last_at)), "waits");
+}
+
+#[test]
+fn a_fence_of_which_nothing_is_seen_is_lifted_all_the_same() {
+    for method in [FenceMethod::Sql, FenceMethod::SecurityGroup] {
+        let at = doing(fence(method)).called(None, &[]).accepted().done(End::Performed).cancelled();
+        assert_eq!(at.sees(Dur::mins(5), at_stage(FenceStage::Open)), "takes back", "{method:?}");
+    }
+}
+
+#[test]
+fn the_second_of_two_calls_is_made_once_and_not_while_a_run_is_taken_back() {
+    let begun = doing(fence(FenceMethod::SecurityGroup));
+    let first = begun.clone().called(None, &[]);
+    let second = first.clone().accepted().called(Some("7"), &[]);
+    for (what, at, after, expected) in [
+        ("nothing is called yet", begun, NOW, "calls"),
+        ("the first was accepted", first.clone().accepted(), NOW, "calls"),
+        ("the first was lost", first.clone().lost(), NOW, "calls"),
+        ("the second was accepted", second.clone().accepted(), Dur::mins(5), "waits"),
+        ("the second was just lost", second.clone().lost(), Dur(19_999), "waits"),
+        ("the second was lost", second.clone().lost(), Dur::secs(20), "disproved"),
+        ("called off after the first", first.clone().accepted().cancelled(), NOW, "disproved"),
+        ("called off, the first lost", first.lost().cancelled(), NOW, "disproved"),
+    ] {
+        let ruling = at.rules(after, value(at_stage(FenceStage::Half)));
+        assert_eq!(word(&ruling), expected, "{what}");
+        if let Ruling::Perform(What::CallIntended { mark, .. }) = ruling {
+            assert_eq!(mark.as_deref(), Some("7"), "{what}: its proof could be an older one");
+        }
+    }
+    let lost = second.lost();
+    let until = (lost.state.last_at + Dur::secs(20)).to_string();
+    let waits = lost.rules(Dur::secs(5), value(at_stage(FenceStage::Half)));
+    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+}
+
+#[test]
+fn only_who_would_call_or_look_next_asks_for_credentials() {
+    let (at, ..) = scaling();
+    let called = at.clone().called(None, &[]);
+    let mut background = at.clone();
+    background.state.runbook.steps[at.i].background = true;
+    for (what, at, expected) in [
+        ("begun", at, "blocked"),
+        ("in doubt", called.clone().lost(), "blocked"),
+        ("accepted", called.accepted(), "waits"),
+        ("in the background", background, "waits"),
+    ] {
+        let expired = Observation::Unauthenticated { why: "expired".to_owned() };
+        assert_eq!(at.finds(Dur::secs(60), expired), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_guard_in_a_dark_bucket_holds_nobody_up_and_one_of_another_run_is_not_taken() {
+    let (component, holder) = (ComponentName::new("www"), "run".to_owned());
+    let check = Check::Guard { component: component.clone(), place: place(), holder: holder.clone() };
+    let check = doing(Action::Check(check));
+    assert_eq!(check.finds(Dur(9_999), dark()), "waits");
+    assert_eq!(check.finds(Dur::secs(10), dark()), "done");
+    let other = doing(Action::Check(Check::Available { db: server("old") }));
+    assert_eq!(other.finds(Dur::mins(10), dark()), "waits");
+    for (instead_of, held, expected) in [
+        (None, Some("run"), "done"),
+        (None, None, "calls"),
+        (None, Some("run of bob"), "failed"),
+        (Some("run of bob"), Some("run"), "done"),
+        (Some("run of bob"), None, "calls"),
+        (Some("run of bob"), Some("run of bob"), "calls"),
+        (Some("run of bob"), Some("run of eve"), "failed"),
+    ] {
+        let (component, holder) = (component.clone(), holder.clone());
+        let instead_of = instead_of.map(str::to_owned);
+        let at = doing(Action::Write(Write::Guard { component, place: place(), holder, instead_of }));
+        let seen = || GuardState { holder: held.map(str::to_owned) };
+        assert_eq!(at.sees(NOW, seen()), expected, "held by {held:?}");
+        // What somebody else holds by now is not given back.
+        let at = at.called(None, &[]).accepted().done(End::Performed).cancelled();
+        let back = if held == Some("run") { "takes back" } else { "undone" };
+        assert_eq!(at.sees(Dur::mins(1), seen()), back, "held by {held:?}");
+    }
+}
+
+#[test]
+fn credentials_of_another_account_are_refused() {
+    for (wanted, expected) in [(Some("1"), "done"), (Some("2"), "failed"), (None, "done")] {
+        let place = Place { account: wanted.map(str::to_owned), ..place() };
+        let at = doing(Action::Check(Check::Identity { place }));
+        let seen = IdentityState { account: "1".to_owned(), arn: "arn".to_owned() };
+        assert_eq!(at.sees(NOW, seen), expected, "{wanted:?}");
+    }
+}
+
+#[test]
+fn a_size_is_there_when_it_does_what_it_is_for() {
+    let (none, four, six) = (size(0, 0, 12), size(4, 4, 12), size(4, 6, 12));
+    for (from, to, seen, expected) in [
+        (none, four, group(none, 0), "calls"),
+        (none, four, group(four, 3), "waits"),
+        (none, four, group(four, 4), "done"),
+        // More than was asked for is as good, while no fewer can be left.
+        (none, four, group(six, 6), "done"),
+        (none, four, group(size(0, 4, 12), 4), "calls"),
+        (none, four, group(size(0, 6, 12), 6), "failed"),
+        // It has the size already, and what it is for is not there yet.
+        (four, four, group(four, 0), "waits"),
+        (four, four, group(six, 4), "done"),
+        // Fewer are wanted: exactly so many.
+        (six, four, group(six, 6), "calls"),
+        (six, four, group(four, 6), "done"),
+    ] {
+        assert_eq!(doing(scale(from, to, 4)).sees(NOW, seen.clone()), expected, "{from:?} {to:?} {seen:?}");
+    }
+}
+
+#[test]
+fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_for() {
+    let (at, _, to) = scaling();
+    let awaited = at.called(None, &[]).accepted().cancelled();
+    assert_eq!(awaited.sees(NOW, group(to.size, 0)), "done");
+    // Only how few there may be was raised: that is taken back, too.
+    let (low, high) = (size(0, 4, 12), size(4, 4, 12));
+    let at = doing(scale(low, high, 4)).called(None, &[]).accepted().done(End::Performed).cancelled();
+    let (at, intent, _) = at.calls(Dur::mins(1), group(high, 4));
+    assert_eq!(intent.0, Direction::Undo);
+    let at = at.accepted();
+    assert_eq!(at.sees(NOW, group(high, 4)), "waits");
+    assert_eq!(at.sees(NOW, group(low, 4)), "undone");
+}
+
+#[test]
+fn resolvers_that_are_right_or_silent_are_not_waited_for() {
+    let ttl = Some(Dur::secs(60));
+    let at = doing(Action::Check(Check::Answers { names: Vec::new(), resolvers_ttl_ms: ttl }));
+    let answers = |right: Option<bool>| {
+        let of = |server: &str, authoritative, right| ServerAnswer {
+            server: server.to_owned(),
+            authoritative,
+            name: "www.example A".to_owned(),
+            right,
+            said: "192.0.2.1".to_owned(),
+        };
+        AnswersState { servers: vec![of("ns1", true, Some(true)), of("8.8.8.8", false, right)] }
+    };
+    assert_eq!(at.sees(NOW, answers(Some(true))), "done");
+    assert_eq!(at.sees(NOW, answers(None)), "done");
+    assert_eq!(at.sees(Dur(59_999), answers(Some(false))), "waits");
+    assert_eq!(at.sees(Dur::secs(60), answers(Some(false))), "done");
+}
+
+#[test]
+fn a_replica_is_judged_by_what_the_run_means_to_do_with_it() {
+    let begun = doing(Action::Check(Check::Promotable { db: server("new") }));
+    let streams = |streaming| DatabaseState { streaming, ..replica("old", "available") };
+    let (backed_up, changing) = (replica("old", "backing-up"), replica("old", "modifying"));
+    for (seen, forward, moving, back) in [
+        (streams(None), "done", "waits", "done"),
+        (streams(Some(false)), "done", "waits", "done"),
+        (streams(Some(true)), "done", "done", "done"),
+        (backed_up, "waits", "waits", "done"),
+        (changing, "waits", "waits", "waits"),
+        (writer("available"), "done", "done", "found promoted"),
+    ] {
+        assert_eq!(begun.sees(NOW, seen.clone()), forward, "{seen:?}");
+        let mut planned = begun.clone();
+        planned.state.runbook.intent = Intent::Switchover;
+        assert_eq!(planned.sees(NOW, seen.clone()), moving, "{seen:?}");
+        let cancelled = begun.clone().cancelled();
+        assert_eq!(cancelled.sees(NOW, seen.clone()), back, "{seen:?}");
+        // Of a run that is over nothing is taken back, and nothing is found any more.
+        let over = cancelled.then(NOW, What::RunFinished { outcome: Outcome::Cancelled });
+        let settled = if seen.is_replica() { "settled" } else { "done" };
+        assert_eq!(over.sees(NOW, seen.clone()), settled, "{seen:?}");
+    }
+}
+
+#[test]
+fn the_last_commit_is_looked_for_before_the_loss_is_called_unknown() {
+    let known = DatabaseState { last_commit: Some(BEGAN), ..replica("old", "available") };
+    let unknown = replica("old", "available");
+    let early = Dur(14_999);
+    for (intent, after, seen, expected) in [
+        (Intent::Failover, early, &unknown, "waits"),
+        (Intent::Failover, Dur::secs(15), &unknown, "done"),
+        (Intent::Failover, NOW, &known, "done"),
+        (Intent::Switchover, early, &unknown, "waits"),
+        (Intent::Restore, NOW, &unknown, "done"),
+    ] {
+        let mut at = doing(Action::Check(Check::Exposure { db: server("new"), ahead_ms: None }));
+        at.state.runbook.intent = intent;
+        assert_eq!(at.sees(after, seen.clone()), expected, "{intent} after {after}: {:?}", seen.last_commit);
+    }
+}
+
+/// A run that promoted on a waiver and is over, taken up just now: its rungs are tried again, and the new primary was just looked at.
+pub fn owing() -> (RunState, [usize; 2], usize) {
+    let waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    let rig = Rig { waivers, ..Rig::new(truststream(), "primary-returns", 1) };
+    let mut state = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}")).ended.state;
+    assert!(state.finished() && state.owed().count() == 1);
+    let rungs = <[usize; 2]>::try_from(state.rungs(&db_name())).unwrap();
+    let (now, check) = (state.last_at, state.target_check(&db_name()).unwrap());
+    state.taken_at = now;
+    let begun = Work { status: Status::Started, started_at: Some(now), ..Work::new() };
+    rungs.iter().for_each(|&r| state.steps[r].work = begun.clone());
+    let looked = Work { status: Status::Done(End::Noop), ended_at: Some(now), ..begun };
+    state.steps[check].work = looked;
+    (state, rungs, check)
+}
+
+#[test]
+fn an_owed_fence_is_tried_rung_by_rung_while_the_new_primary_is_seen() {
+    let (state, [first, second], check) = owing();
+    let on = |i: usize| At { state: state.clone(), i };
+    assert_eq!(on(first).sees(NOW, at_stage(FenceStage::Open)), "calls");
+    assert_eq!(on(second).sees(Dur(14_999), at_stage(FenceStage::Open)), "waits");
+    assert_eq!(on(second).sees(Dur::secs(15), at_stage(FenceStage::Open)), "calls");
+    assert_eq!(on(first).sees(Dur::secs(30), at_stage(FenceStage::Open)), "waits", "that look is old");
+    assert_eq!(on(first).sees(NOW, at_stage(FenceStage::Vain)), "waits");
+    assert_eq!(on(first).finds(NOW, missing()), "settled");
+    // The new primary is gone: that settles nothing about the old one.
+    let mut looking = on(check);
+    looking.state.steps[check].work.status = Status::Started;
+    assert_eq!(looking.finds(NOW, missing()), "failed");
+}
+
+#[test]
+fn a_fence_in_a_run_that_goes_on_is_what_was_seen_of_it() {
+    let begun = doing(fence(FenceMethod::Sql));
+    assert_eq!(begun.finds(NOW, missing()), "failed", "what is not there yet is no debt that was paid");
+    for (stage, expected) in [
+        (FenceStage::Open, "calls"),
+        (FenceStage::Partial, "calls"),
+        (FenceStage::UnderWay, "waits"),
+        (FenceStage::Vain, "failed"),
+    ] {
+        assert_eq!(begun.sees(NOW, at_stage(stage)), expected, "{stage:?}");
+    }
+    // One that an earlier run left owed goes on being tried, in the background.
+    let mut owed = begun.clone();
+    owed.state.runbook.steps[begun.i].debt = true;
+    assert_eq!(owed.sees(NOW, at_stage(FenceStage::Vain)), "waits");
+    // What keeps it from being proven is told.
+    let seen = value(at_stage(FenceStage::Partial));
+    let ruling = begun.called(None, &[]).accepted().rules(Dur::secs(20), seen);
+    assert!(
+        matches!(&ruling, Ruling::Record(What::EffectDisproved { seen, .. }) if seen.contains("session")),
+        "{ruling:?}"
+    );
+}

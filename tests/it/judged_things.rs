@@ -1,0 +1,281 @@
+//! What restores, switched names and servers that are made or promoted look like to a step: told in one word, on both sides of every edge.
+
+use std::sync::LazyLock;
+
+use drctl::model::action::{Action, Check, NewReplica, RecordChange, Switch};
+use drctl::model::cluster::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
+use drctl::model::event::{End, What};
+use drctl::model::facts::Fact;
+use drctl::model::restore::{Found, Part, Restore, RestoreState};
+use drctl::model::runbook::Intent;
+use drctl::model::state::{
+    ChangeState, DatabaseState, FenceStage, FenceState, InstanceSettings, JobStage, RebuildState,
+    RecordsState,
+};
+use drctl::model::target::{DatabaseRef, Engine};
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule};
+use drctl::model::wal::{Lsn, WalPoint};
+use drctl::planner::Wanted;
+use drctl::run::Ruling;
+use drctl::run::state::Status;
+
+use crate::hard_cases::waiver;
+use crate::judged::{At, NOW, SWITCHING, at_stage, db_name, doing, place, replica, server, value, writer};
+use crate::rig::{BEGAN, Rig, plan};
+
+/// A managed database is brought back, and users are about to be let in.
+static ADMITTING: LazyLock<At> = LazyLock::new(|| {
+    let text = "plan: orders\nobjectives: {rto: 5m, rpo: 1m}\nsites: {west: {region: us-west-2}, east: {region: us-east-1}}\nhome: west\ncomponents:\n  db:\n    kind: aws.rds\n    fence: [sql]\n    at:\n      west: {id: orders-west, fence_group: sg-w, admin: {secret: \"aws-sm:a\"}}\n      east: {id: orders-east, fence_group: sg-e, admin: {secret: \"aws-sm:a\"}}\n    verify:\n      sql_write: {table: drctl_canary}\n      invariants: [{name: total, sql: \"SELECT 1\", is: \"1\"}]\nprobes:\n  - {name: app, role: public, http: \"http://127.0.0.1:1/\", every: 1s, timeout: 3s}\n";
+    let (component, to_time) = (db_name(), BEGAN - Dur::mins(15));
+    let restore = Some(Wanted { component, to_time, timeline: None, snapshot: None, rates: None });
+    let waivers = vec![waiver(Rule::ExposureAboveRpo, Dur::mins(60))];
+    let rig = Rig { intent: Intent::Restore, restore, waivers, ..Rig::new(plan(text), "calm", 1) };
+    At::begun(&rig, |a| matches!(a, Action::Unfence(_)))
+});
+
+/// A fence that was there before the restore is in the copy, too: then the log tells whether users would be let into the old server.
+#[test]
+fn users_are_let_into_what_was_restored_and_never_into_what_was_set_aside() {
+    let at = |timeline, position| Some(WalPoint { timeline, position: Lsn(position) });
+    for (own, wal, ours, expected) in [
+        (End::Performed, at(1, 499), true, "waits"),
+        (End::Performed, at(1, 499), false, "calls"),
+        (End::Noop, at(1, 500), true, "waits"),
+        (End::Noop, None, true, "waits"),
+        (End::Noop, at(1, 499), true, "calls"),
+        (End::Noop, at(2, 900), true, "calls"),
+        (End::Noop, at(1, 500), false, "calls"),
+    ] {
+        let mut admit = ADMITTING.clone();
+        let word = admit.state.fence_word(&db_name()).unwrap().to_owned();
+        for rung in admit.state.rungs(&db_name()).to_vec() {
+            admit.state.steps[rung].work.status = Status::Done(own);
+        }
+        for fact in admit.state.steps.iter_mut().flat_map(|s| &mut s.facts) {
+            if let Fact::Fenced { wal, .. } = fact {
+                *wal = at(1, 500);
+            }
+        }
+        let word = Some(if ours { word } else { "fence-of-that-time".to_owned() });
+        let seen = FenceState { proven: true, word, wal, ..at_stage(FenceStage::Proven) };
+        assert_eq!(admit.sees(NOW, seen), expected, "{own:?} {wal:?} {ours}");
+    }
+}
+
+pub fn restoring(part: Part) -> (Action, Restore) {
+    let of = ADMITTING.state.restores(&db_name()).unwrap().clone();
+    (Action::Restore { part, of: Box::new(of.clone()) }, of)
+}
+
+pub fn job(stage: JobStage) -> Box<RestoreState> {
+    Box::new(RestoreState { stage, tail: "tail".to_owned(), found: Found::default() })
+}
+
+#[test]
+fn a_job_that_runs_while_the_run_is_taken_back_is_called_off_unless_it_puts_a_copy_in_place() {
+    for (part, under_way, ended) in [(Part::Beside, "failed", "takes back"), (Part::Swap, "waits", "waits")] {
+        let at = doing(restoring(part).0).called(None, &[]).accepted();
+        assert_eq!(at.sees(NOW, job(JobStage::Running)), "waits", "{part:?}");
+        assert_eq!(at.clone().cancelled().sees(NOW, job(JobStage::Running)), under_way, "{part:?}");
+        let at = at.done(End::Performed).cancelled();
+        assert_eq!(at.sees(NOW, job(JobStage::Running)), ended, "{part:?}");
+    }
+}
+
+#[test]
+fn a_restore_tells_what_it_began_with_what_is_kept_and_what_is_lost_so_far() {
+    let ended = || job(JobStage::Ended { exit: 0 });
+    let told = |part| doing(restoring(part).0).facts(ended());
+    let found = |facts: &[Fact]| match facts.first() {
+        Some(Fact::Restore { found, .. }) => found.clone(),
+        other => panic!("{other:?}"),
+    };
+    let of = restoring(Part::Swap).1;
+    let kept = found(&told(Part::Swap)).kept.unwrap();
+    assert!(kept.contains(&of.instance().unwrap().aside), "{kept}");
+    assert!(found(&told(Part::Beside)).backup.unwrap().contains(&of.db.id));
+    // The loss grows until writes have ended; nothing else of a restore measures it.
+    let grows = |facts: &[Fact]| facts.iter().any(|f| matches!(f, Fact::Exposure(e) if e.grows));
+    assert!(grows(&told(Part::Loss)) && !grows(&told(Part::Beside)) && !grows(&told(Part::Swap)));
+    let mut fenced = ADMITTING.clone();
+    fenced.state.runbook.steps[fenced.i].action = restoring(Part::Loss).0;
+    assert!(!grows(&fenced.facts(ended())));
+}
+
+fn records(made: &[u32], gone: &[u32]) -> RecordsState {
+    let Action::Switch(Switch { changes, .. }) = &SWITCHING.state.step(SWITCHING.i).action else { panic!() };
+    let there = changes.iter().zip(0..).filter(|(_, i)| !gone.contains(i));
+    let set = |(c, i): (&RecordChange, u32)| if made.contains(&i) { &c.after } else { &c.before }.clone();
+    RecordsState { sets: there.filter_map(set).collect() }
+}
+
+const WWW: &[u32] = &[0];
+const API: &[u32] = &[1, 2];
+
+#[test]
+fn names_are_switched_when_all_that_were_called_are() {
+    let called = SWITCHING.clone().called(None, &[]);
+    for at in [called.clone().accepted(), called.clone().lost()] {
+        assert_eq!(at.sees(Dur(4_999), records(&[], &[])), "waits");
+        assert_eq!(at.sees(Dur::secs(5), records(&[], &[])), "disproved");
+        // A batch is taken whole: a look at half of it is one from before.
+        assert_eq!(at.sees(Dur::secs(1), records(API, &[])), "waits");
+        assert_eq!(at.sees(NOW, records(&[0, 1, 2], &[])), "done");
+    }
+    let until = (called.state.last_at + Dur::secs(5)).to_string();
+    let waits = called.clone().lost().rules(Dur::secs(1), value(records(&[], &[])));
+    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+    let part = SWITCHING.clone().called(None, API);
+    assert_eq!(part.clone().accepted().sees(Dur::secs(1), records(API, &[])), "a part is done");
+    assert_eq!(
+        part.clone().accepted().sees(Dur::secs(1), records(&[], API)),
+        "waits",
+        "somebody removed them"
+    );
+    // The provider says that the change is everywhere: of a part, or of everything.
+    let answered = |at: At| {
+        let (step, token) = (at.id(), Some("C1".to_owned()));
+        at.then(NOW, What::CallAnswered { step, token })
+    };
+    assert_eq!(answered(part.clone()).sees(NOW, ChangeState::Pending), "waits");
+    assert_eq!(answered(part).sees(NOW, ChangeState::Insync), "a part is done");
+    let facts = answered(called).facts(ChangeState::Insync);
+    assert!(matches!(&facts[..], [Fact::Switched { change: Some(id), .. }] if id == "C1"), "{facts:?}");
+}
+
+#[test]
+fn of_all_names_it_is_told_how_many_were_not_switched() {
+    let refused = SWITCHING.clone().called(None, WWW).refused(None);
+    for (seen, words) in [(records(&[], API), "2 of 2 names"), (records(API, &[]), "1 of 2 names")] {
+        let ruling = refused.rules(NOW, value(seen));
+        assert!(
+            matches!(&ruling, Ruling::Record(What::StepFailed { reason, .. }) if reason.starts_with(words)),
+            "{ruling:?}"
+        );
+    }
+}
+
+fn rejoin(replica: Option<Box<NewReplica>>) -> At {
+    let (db, source) = (server("db-west"), server("db-east"));
+    doing(Action::Rejoin { db, source, replica, reconcile: Vec::new() })
+}
+
+#[test]
+fn a_rebuild_that_failed_is_tried_again_when_somebody_says_so_and_not_before() {
+    let rebuild =
+        |stage, server| Box::new(RebuildState { server, stage, tail: "no room".to_owned(), diverged: None });
+    let failed = || rebuild(JobStage::Ended { exit: 1 }, None);
+    let at = rejoin(None).called(None, &[]).accepted();
+    assert_eq!(at.sees(NOW, failed()), "failed");
+    let (step, reason, who) = (at.id(), "no room".to_owned(), Person::claimed("alice"));
+    let at = at.then(NOW, What::StepFailed { step: step.clone(), reason });
+    let at = at.then(NOW, What::Resumed { who }).then(NOW, What::StepStarted { step });
+    // The old job's end is what is seen; then a new one is asked for.
+    assert_eq!(at.sees(NOW, failed()), "disproved");
+    assert_eq!(at.disproved(NOW).sees(NOW, failed()), "calls");
+    // Whatever the job says, the server has to stream from the one that it shall follow.
+    let streams = |streaming, follows: Option<&str>| DatabaseState {
+        streaming,
+        follows: follows.map(str::to_owned),
+        ..replica("any", "available")
+    };
+    let yes = Some(true);
+    for (seen, expected) in [
+        (streams(yes, Some("db-east:5432")), "done"),
+        (streams(yes, None), "done"),
+        (streams(yes, Some("db-north:5432")), "waits"),
+        (streams(None, Some("db-east:5432")), "waits"),
+        (streams(Some(false), None), "waits"),
+        (DatabaseState { streaming: yes, ..writer("available") }, "waits"),
+    ] {
+        let at = rejoin(None).called(None, &[]).accepted();
+        let ended = rebuild(JobStage::Ended { exit: 0 }, Some(seen.clone()));
+        assert_eq!(at.sees(NOW, ended), expected, "{seen:?}");
+    }
+}
+
+fn new_replica() -> At {
+    let source_arn = "arn:aws:rds:us-east-1:1:db:db-east".to_owned();
+    let (like, security_groups) = (InstanceSettings::default(), Vec::new());
+    rejoin(Some(Box::new(NewReplica { source_arn, like, security_groups })))
+}
+
+#[test]
+fn the_new_replica_is_no_other_instance_of_its_name() {
+    let at = new_replica();
+    for (seen, early, late) in [
+        (replica("db-east", "available"), "done", "done"),
+        (replica("arn:aws:rds:us-east-1:1:db:db-east", "available"), "done", "done"),
+        (replica("db-east", "creating"), "waits", "waits"),
+        (writer("creating"), "waits", "waits"),
+        // The one that was renamed may be shown under its old name for a while.
+        (writer("available"), "waits", "failed"),
+        (replica("db-north", "available"), "waits", "failed"),
+    ] {
+        assert_eq!(at.sees(Dur(119_999), seen.clone()), early, "{seen:?}");
+        assert_eq!(at.sees(Dur::mins(2), seen.clone()), late, "{seen:?}");
+    }
+}
+
+/// What was set aside may hold writes that nobody else has, unless this run promoted the other one with nothing missing.
+#[test]
+fn where_the_old_data_are_kept_is_told_of_the_right_server() {
+    let kept = |at: &At, seen: DatabaseState| match at.facts(seen).as_slice() {
+        [Fact::Rejoined { diverged, .. }] => diverged.as_ref().map(|d| d.kept.clone()),
+        other => panic!("{other:?}"),
+    };
+    let stands = || replica("db-east", "available");
+    let mut at = new_replica();
+    assert_eq!(kept(&at, stands()), None, "nothing was set aside");
+    for (step, of) in ["billing-west", "db-west"].iter().enumerate() {
+        let rename = Action::Rename { db: server(of), to: format!("{of}-aside") };
+        at.state.runbook.steps[step].action = rename;
+    }
+    assert!(kept(&at, stands()).unwrap().contains("db-west-aside"));
+    let mut follower = doing(Action::Check(Check::Follows {
+        db: DatabaseRef { engine: Engine::Aurora, ..server("db-west") },
+        source: server("db-east"),
+    }));
+    let follows = |source, streaming| DatabaseState { streaming, ..replica(source, "available") };
+    assert_eq!(follower.sees(NOW, follows("db-east", None)), "waits");
+    assert_eq!(follower.sees(NOW, follows("db-north", Some(true))), "waits");
+    assert!(kept(&follower, follows("db-east", Some(true))).unwrap().contains("db-west"));
+    for at in [&mut at, &mut follower] {
+        at.state.promoted.insert(db_name());
+        assert_eq!(kept(at, follows("db-east", Some(true))), None);
+    }
+}
+
+#[test]
+fn a_server_serves_when_its_provider_says_so() {
+    let promote = |takeover| Action::Promote { db: server("new"), backup_days: None, takeover };
+    let at = doing(promote(None));
+    for (seen, expected) in [
+        (writer("available"), "done"),
+        (writer("modifying"), "waits"),
+        (replica("old", "available"), "calls"),
+        (replica("old", "modifying"), "waits"),
+    ] {
+        assert_eq!(at.sees(NOW, seen.clone()), expected, "{seen:?}");
+    }
+    let (class, engine) = ("db.r6g.large".to_owned(), "aurora-postgresql".to_owned());
+    let instance = NewMember { id: "new-1".to_owned(), class, engine };
+    let at = doing(Action::Equip { db: server("new"), instance: Box::new(instance) });
+    for (id, status, expected) in
+        [("new-1", "available", "done"), ("new-1", "creating", "waits"), ("other", "available", "calls")]
+    {
+        let of = |text: &str| text.to_owned();
+        let instances = vec![ClusterInstance { id: of(id), status: of(status), ..Default::default() }];
+        let cluster = Some(Box::new(ClusterState { instances, ..Default::default() }));
+        assert_eq!(at.sees(NOW, DatabaseState { cluster, ..writer("available") }), expected, "{id} {status}");
+    }
+    // A handover that the service takes back looks as if nothing had been asked: for a minute nobody can tell.
+    for (by, expected) in [(Handover::Switchover, "failed"), (Handover::AllowDataLoss, "disproved")] {
+        let (global, target_arn) = ("g".to_owned(), "arn".to_owned());
+        let takeover = Takeover { global, target_arn, by, at: place() };
+        let at = doing(promote(Some(Box::new(takeover)))).called(None, &[]).accepted();
+        assert_eq!(at.sees(Dur(59_999), replica("old", "available")), "waits");
+        assert_eq!(at.sees(Dur::mins(1), replica("old", "available")), expected);
+    }
+}

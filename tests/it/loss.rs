@@ -1,0 +1,496 @@
+//! Runs that are made by hand and asked directly: what they say of loss, of clocks and doubts, and of approvals.
+
+use drctl::inventory::{Observation, targets};
+use drctl::model::action::{Action, Check, Fence, FenceMethod, Gate};
+use drctl::model::authority::Operator;
+use drctl::model::event::{Direction, End, Event, Outcome, Signal, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::measure::{Basis, ClockReading, Figure};
+use drctl::model::policy::Override;
+use drctl::model::runbook::{Intent, Probe, ProbeRole, ProbeVia};
+use drctl::model::state::{DatabaseRole, DatabaseState, FenceState, State};
+use drctl::model::statement::Statement;
+use drctl::model::target::{DatabaseRef, Target};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule};
+use drctl::run::approval::{lacking, unapproved};
+use drctl::run::exposure::{measure, missing};
+use drctl::run::gate::{self, Says};
+use drctl::run::state::{Mode, Proven, Status, Turn};
+use drctl::run::{Ruling, RunState, Sight, judge, signal};
+
+use crate::clocks::after;
+use crate::hard_cases::waiver;
+use crate::moves::moving;
+use crate::resume::events;
+use crate::rig::{BEGAN, Rig, truststream};
+
+pub fn all_of(rig: &Rig) -> Vec<Event> {
+    events(&rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}")))
+}
+
+/// The run up to the first event of which `is` holds, with it.
+pub fn up_to(all: &[Event], is: impl Fn(&What) -> bool) -> RunState {
+    RunState::fold(&all[..=all.iter().position(|e| is(&e.what)).unwrap()]).unwrap()
+}
+
+pub fn starts(what: &What, id: &str) -> bool {
+    matches!(what, What::StepStarted { step } if step.as_str() == id)
+}
+
+fn ends(what: &What, id: &str) -> bool {
+    matches!(what, What::StepFinished { step, .. } if step.as_str() == id)
+}
+
+/// A failover up to the start of a step.
+pub fn failover(id: &str) -> RunState {
+    up_to(&all_of(&Rig::new(truststream(), "region-lost", 1)), |w| starts(w, id))
+}
+
+pub fn say(state: &mut RunState, what: What) {
+    let event = Event { at: state.last_at, what };
+    state.apply(&event).unwrap_or_else(|why| panic!("{why}: {event:?}"));
+}
+
+pub fn find(state: &RunState, id: &str) -> usize {
+    state.position(&StepId::new(id)).unwrap_or_else(|| panic!("no {id}"))
+}
+
+pub fn place_of(state: &RunState, is: impl Fn(&Action) -> bool) -> usize {
+    state.runbook.steps.iter().position(|s| is(&s.action)).unwrap()
+}
+
+pub fn db() -> ComponentName {
+    ComponentName::new("db")
+}
+
+pub fn other() -> ComponentName {
+    ComponentName::new("other")
+}
+
+pub fn at(s: u64) -> Timestamp {
+    BEGAN + Dur::secs(s)
+}
+
+fn who(name: &str) -> Person {
+    Person::claimed(name)
+}
+
+fn cancelled() -> What {
+    What::CancelRequested { who: who("alice"), reason: "no".to_owned(), displaced_by: None }
+}
+
+fn seen(target: Target, state: State, at: Timestamp) -> Sight {
+    Sight::Things(vec![(target, Observation::Value { state, observed_at: at, source: "test".to_owned() })])
+}
+
+pub fn fence_of(state: &RunState, id: &str) -> Fence {
+    match &state.step(find(state, id)).action {
+        Action::Fence(fence) => fence.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn promoted_by(state: &RunState, id: &str) -> DatabaseRef {
+    match &state.step(find(state, id)).action {
+        Action::Promote { db, .. } => db.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fenced_by(component: &ComponentName, method: FenceMethod, at: Timestamp) -> Fact {
+    Fact::Fenced {
+        component: component.clone(),
+        method,
+        at,
+        last_commit: None,
+        last_commit_there: None,
+        clock: None,
+        wal: None,
+        word: None,
+        proof: "nobody may log in".to_owned(),
+    }
+}
+
+pub fn proven(id: &str, component: &ComponentName, method: FenceMethod, at: Timestamp) -> What {
+    let facts = vec![fenced_by(component, method, at)];
+    What::StepFinished { step: StepId::new(id), end: End::Performed, facts }
+}
+
+/// Two readings of the clock that stamps commits, and what the log says of the last commit and of the last one replayed.
+#[test]
+fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
+    let state = failover("measure.db");
+    let reading = |ahead_ms| ClockReading { ahead_ms, within_ms: Dur::ZERO, at: BEGAN };
+    let ahead = |state: &mut RunState, of: Option<i64>| {
+        for step in &mut state.runbook.steps {
+            if let Action::Check(Check::Exposure { ahead_ms, .. }) = &mut step.action {
+                *ahead_ms = of;
+            }
+        }
+    };
+    let told = |state: &RunState, now: Option<i64>, last: u64, replayed: u64| {
+        let (at_last, there) = (Some(at(100)), Some(at(last)));
+        let proof = Proven { at: at(200), last_commit: at_last, there, clock: now.map(reading) };
+        let replayed = (Some(at(90)), Some(at(replayed)));
+        missing((state, &db()), Some(&proof), at(100), replayed)
+    };
+    let bound = |ms| Figure::new(Dur(ms), Basis::UpperBound);
+    let exact = |ms| Figure::new(Dur(ms), Basis::Measured);
+    for (jumped, before, now, (last, replayed), figure) in [
+        (false, Some(0), Some(0), (100, 90), exact(10_000)),
+        (false, None, None, (100, 90), exact(10_000)),
+        (false, None, Some(70_000), (100, 90), exact(10_000)),
+        (false, Some(70_000), Some(70_000), (170, 160), exact(10_000)),
+        (false, Some(0), Some(0), (90, 90), exact(0)),
+        // As far apart as two readings of one clock may be, and a little more.
+        (false, Some(0), Some(2_000), (100, 90), exact(10_000)),
+        (false, Some(0), Some(2_001), (100, 90), bound(12_001)),
+        (false, Some(0), Some(-2_001), (100, 90), bound(10_000)),
+        (false, Some(60_000), Some(0), (100, 100), bound(60_000)),
+        (true, Some(0), Some(0), (100, 90), bound(10_000)),
+        (true, None, None, (100, 99), bound(10_000)),
+        (true, Some(0), Some(60_000), (100, 90), bound(70_000)),
+        // What is last is older than what was replayed after it: the clock was set back.
+        (false, Some(0), Some(0), (80, 90), bound(10_000)),
+        (true, Some(0), Some(0), (80, 90), bound(10_000)),
+    ] {
+        let mut state = state.clone();
+        state.clock_jumped = jumped;
+        ahead(&mut state, before);
+        assert_eq!(
+            told(&state, now, last, replayed),
+            figure,
+            "{jumped} {before:?} {now:?} {last} {replayed}"
+        );
+    }
+    // Another store's server has a clock of its own.
+    let mut two = state;
+    ahead(&mut two, Some(0));
+    let mut step = two.step(find(&two, "measure.db")).clone();
+    if let Action::Check(Check::Exposure { db, ahead_ms }) = &mut step.action {
+        (db.component, *ahead_ms) = (other(), Some(600_000));
+    }
+    two.runbook.steps.push(step);
+    assert_eq!(told(&two, Some(0), 100, 90), exact(10_000));
+    assert_eq!(told(&two, Some(3_000), 100, 90), bound(13_000));
+}
+
+fn write_probe(name: &str) -> Probe {
+    Probe {
+        name: name.into(),
+        role: ProbeRole::Write,
+        site: None,
+        via: ProbeVia::Tcp { address: "x:1".to_owned() },
+        every_ms: Dur::secs(5),
+        timeout_ms: Dur::secs(3),
+    }
+}
+
+/// Where nobody is fenced the loss ends where the last write probe began to fail; a probe that says less lets it grow.
+#[test]
+fn only_write_probes_that_were_watched_and_all_fail_end_a_loss() {
+    let mut state = failover("fence.db.sql");
+    state.runbook.probes = vec![write_probe("orders"), write_probe("admin")];
+    let turn = |good, since, other: Option<u64>| Turn { good, since: at(since), last_other: other.map(at) };
+    let bad = |since| turn(false, since, Some(since - 5));
+    for (epoch, taken, orders, admin, ended) in [
+        (1, 500, bad(100), bad(200), Some(200)),
+        (1, 500, bad(200), bad(100), Some(200)),
+        (2, 50, bad(100), bad(200), Some(200)),
+        (2, 50, bad(200), bad(100), Some(200)),
+        // Another process drove the run when one of them began to fail, and since then nobody may have asked.
+        (2, 150, bad(100), bad(200), None),
+        (2, 150, bad(200), bad(100), None),
+        (2, 100, bad(100), bad(200), Some(200)),
+        (1, 50, bad(100), turn(true, 200, Some(150)), None),
+        (1, 50, turn(true, 200, Some(150)), bad(100), None),
+        // It never worked: that it fails says nothing.
+        (1, 50, bad(100), turn(false, 200, None), None),
+    ] {
+        state.turns =
+            [("orders".to_owned(), vec![orders.clone()]), ("admin".to_owned(), vec![admin.clone()])].into();
+        (state.epoch, state.taken_at) = (epoch, at(taken));
+        let told = measure(&state, &db(), &DatabaseState::default(), at(900));
+        let instant = (!told.grows).then_some(told.last_instant.unwrap());
+        assert_eq!(instant, ended.map(at), "epoch {epoch}, taken at {taken}: {orders:?} {admin:?}");
+        assert_eq!(told.last_instant, Some(ended.map_or(at(900), at)));
+    }
+}
+
+/// Only a clock that was set back between two processes hides how long the old primary went on.
+#[test]
+fn a_bound_that_grows_stays_one_where_the_time_that_went_by_is_known() {
+    let rig = Rig {
+        waivers: vec![waiver(Rule::UnfencedPromotion, Dur::mins(120))],
+        ..Rig::new(truststream(), "region-dark", 1)
+    };
+    let all = all_of(&rig);
+    let prefix = &all[..=all.iter().position(|e| ends(&e.what, "measure.db")).unwrap()];
+    let taken = || What::EpochTaken { epoch: 2, owner: "another".to_owned() };
+    let jumped = |forward_ms, backward_ms| What::ClockJumped { forward_ms, backward_ms };
+    let (ahead, back) = (|| jumped(Dur::mins(20), Dur::ZERO), || jumped(Dur::ZERO, Dur::mins(20)));
+    for (more, basis) in [
+        (vec![(Dur::mins(1), taken()), (Dur::ZERO, back())], Basis::LowerBound),
+        (vec![(Dur::mins(1), taken()), (Dur::secs(1), back())], Basis::UpperBound),
+        (vec![(Dur::mins(1), taken()), (Dur::mins(20), ahead())], Basis::UpperBound),
+        (vec![(Dur::mins(20), ahead())], Basis::UpperBound),
+        // Set ahead and right again: events have the later time meanwhile.
+        (vec![(Dur::mins(20), ahead()), (Dur::ZERO, back())], Basis::UpperBound),
+    ] {
+        let state = after(prefix, more.clone());
+        let taken = state.exposure(&db()).unwrap();
+        assert!(taken.grows);
+        assert_eq!(taken.at(state.last_at).basis, basis, "{more:?}");
+    }
+}
+
+pub fn intended(id: &str) -> What {
+    What::CallIntended {
+        step: StepId::new(id),
+        direction: Direction::Do,
+        attempt: 1,
+        generation: 1,
+        key: "k".to_owned(),
+        mark: None,
+        part: Vec::new(),
+    }
+}
+
+/// Nobody knows that so much time went by: a call that was lost sight of may have its effect as late as ever, tried again or not.
+#[test]
+fn a_clock_that_jumps_ahead_makes_no_effect_come_sooner() {
+    let mut state = failover("promote.db");
+    let (i, step) = (find(&state, "promote.db"), || StepId::new("promote.db"));
+    say(&mut state, intended("promote.db"));
+    let asked = state.last_at;
+    say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
+    say(&mut state, What::StepFailed { step: step(), reason: "not done within 30m".to_owned() });
+    say(&mut state, What::Resumed { who: who("alice") });
+    say(&mut state, What::StepStarted { step: step() });
+    assert_eq!((state.work(i).doubt, state.work(i).lost_at), (Some(asked), Some(asked)));
+    let jump = Dur::mins(20);
+    let now = asked + jump;
+    state
+        .apply(&Event { at: now, what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } })
+        .unwrap();
+    assert_eq!((state.work(i).doubt, state.work(i).lost_at), (Some(now), Some(now)));
+    let old = DatabaseState {
+        role: DatabaseRole::Replica { source: "x".to_owned() },
+        status: "available".to_owned(),
+        ..DatabaseState::default()
+    };
+    let target = || Target::Database(promoted_by(&state, "promote.db"));
+    let look =
+        |after| judge(&state, i, &seen(target(), State::Database(old.clone()), now + after), now + after);
+    assert!(matches!(look(Dur::secs(59)), Ruling::Keep(_)), "{:?}", look(Dur::secs(59)));
+    assert!(matches!(look(Dur::secs(60)), Ruling::Record(What::EffectDisproved { .. })));
+}
+
+fn key(ruling: &Ruling) -> String {
+    match ruling {
+        Ruling::Perform(What::CallIntended { key, .. }) => key.clone(),
+        other => panic!("no call: {other:?}"),
+    }
+}
+
+/// Services and hosts do a job once, whoever asks for it again under one key: what came to nothing is asked for under another.
+#[test]
+fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
+    let mut state = failover("promote.db");
+    let (i, step) = (find(&state, "promote.db"), || StepId::new("promote.db"));
+    let target = Target::Database(promoted_by(&state, "promote.db"));
+    let old = DatabaseState {
+        role: DatabaseRole::Replica { source: "x".to_owned() },
+        status: "available".to_owned(),
+        ..DatabaseState::default()
+    };
+    let mut keys = std::collections::BTreeSet::new();
+    for n in 1..4 {
+        let call = judge(
+            &state,
+            i,
+            &seen(target.clone(), State::Database(old.clone()), state.last_at),
+            state.last_at,
+        );
+        assert!(keys.insert(key(&call)), "asked for again under the same key");
+        let Ruling::Perform(what) = call else { unreachable!() };
+        say(&mut state, what);
+        assert_eq!((state.work(i).attempts, state.work(i).generation), (n, n));
+        say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
+        say(&mut state, What::EffectDisproved { step: step(), seen: "still a replica".to_owned() });
+    }
+
+    let all = all_of(&moving(Intent::Switchover, "calm", 1));
+    let mut state = up_to(&all, |w| ends(w, "fence.db.sql"));
+    let (i, step) = (find(&state, "fence.db.sql"), || StepId::new("fence.db.sql"));
+    let fence = fence_of(&state, "fence.db.sql");
+    let mut keys = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        say(&mut state, cancelled());
+        let shut = State::Fence(FenceState { proven: true, ..FenceState::default() });
+        let call = judge(
+            &state,
+            i,
+            &seen(targets::fence(&fence.db, fence.method), shut, state.last_at),
+            state.last_at,
+        );
+        assert!(
+            matches!(&call, Ruling::Perform(What::CallIntended { direction: Direction::Undo, .. })),
+            "{call:?}"
+        );
+        assert!(keys.insert(key(&call)), "taken back again under the same key");
+        let Ruling::Perform(what) = call else { unreachable!() };
+        say(&mut state, what);
+        let (code, why) = ("42501".to_owned(), "denied".to_owned());
+        say(&mut state, What::CallRefused { step: step(), code, why, retry_at: None });
+        say(&mut state, What::UndoFailed { step: step(), reason: "denied".to_owned() });
+    }
+}
+
+/// What was seen for a step as it was is not believed of the step as it is: with every event about it that is another one.
+#[test]
+fn every_event_about_a_step_makes_older_looks_worthless() {
+    let mut state = failover("promote.db");
+    let i = find(&state, "promote.db");
+    let step = || StepId::new("promote.db");
+    let mut last = state.steps[i].revision;
+    for what in [
+        intended("promote.db"),
+        What::CallAnswered { step: step(), token: None },
+        What::EpochTaken { epoch: 2, owner: "another".to_owned() },
+        What::StepFailed { step: step(), reason: "no".to_owned() },
+        What::Resumed { who: who("alice") },
+        What::StepStarted { step: step() },
+    ] {
+        say(&mut state, what.clone());
+        assert!(state.steps[i].revision > last, "{what:?}");
+        last = state.steps[i].revision;
+    }
+    assert!(state.steps.iter().all(|s| s.revision > 0), "another owner looks at everything anew");
+}
+
+/// The run's first step that nothing was done for asks for approval: of these roles, or of a cto and a dba who agrees.
+fn asking(by: &[&str], operators: &[(&str, &str)]) -> (RunState, usize) {
+    let mut state = failover("measure.db");
+    let i = (0..state.steps.len()).find(|&i| state.steps[i].work.status == Status::Pending).unwrap();
+    let words = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let over = Override { by: words(&["cto"]), also: words(&["dba"]), within_ms: Dur::mins(60) };
+    state.runbook.steps[i].action = Action::Gate(Gate::Approval {
+        ask: "may we?".to_owned(),
+        expires_after_ms: Dur::mins(30),
+        by: words(by),
+        override_by: Some(over),
+    });
+    let operator = |role: &str| Operator { key: String::new(), roles: [role.to_owned()].into() };
+    state.created.authority.operators =
+        operators.iter().map(|(name, role)| ((*name).to_owned(), operator(role))).collect();
+    let step = state.step(i).id.clone();
+    say(&mut state, What::StepStarted { step });
+    (state, i)
+}
+
+/// Words that are good until then.
+fn until(state: &RunState, name: &str, until: Timestamp) -> Person {
+    let said = Statement {
+        by: name.to_owned(),
+        at: state.last_at,
+        until,
+        nonce: format!("{name}-1"),
+        ..Statement::about(&state.created, state.runbook.to.as_str(), None)
+    };
+    let statement = Some(serde_json::to_string(&said).unwrap());
+    Person { who: name.to_owned(), claimed: false, signature: Some("s".to_owned()), statement }
+}
+
+const PEOPLE: &[(&str, &str)] =
+    &[("ann", "on-call"), ("bob", "dba"), ("eve", "engineering-lead"), ("kim", "cto"), ("ivy", "cto")];
+
+/// A yes is one for as long as its statement is good, and so is an override; then it is as if nobody had said it.
+#[test]
+fn words_that_expired_open_no_gate() {
+    let (mut state, i) = asking(&["dba", "engineering-lead"], PEOPLE);
+    let (step, ends) = (state.step(i).id.clone(), state.last_at + Dur::mins(10));
+    let just_before = ends - Dur(1);
+    let bob = until(&state, "bob", ends);
+    assert_eq!(lacking(&state, i, std::slice::from_ref(&bob), just_before), ["engineering-lead"]);
+    assert_eq!(lacking(&state, i, &[bob], ends), ["dba", "engineering-lead"]);
+
+    let kim = until(&state, "kim", ends);
+    let over = |who: Person| What::Overridden { step: step.clone(), who, reason: "now".to_owned() };
+    let second = over(until(&state, "ivy", ends + Dur::mins(10)));
+    say(&mut state, over(kim));
+    assert_eq!(lacking(&state, i, &[], just_before), ["dba"]);
+    assert_eq!(lacking(&state, i, &[who("bob")], just_before), Vec::<String>::new());
+    assert_eq!(
+        lacking(&state, i, &[who("bob")], ends),
+        ["engineering-lead"],
+        "who overrode it means it no more"
+    );
+    let (_, why) = unapproved(&state, &second, just_before).unwrap();
+    assert!(why.contains("kim overrode it"), "{why}");
+    assert_eq!(unapproved(&state, &second, ends), None);
+}
+
+/// Without operators roles are nobody's, and as many people as there are seats say yes; with operators somebody has to, whoever it is.
+#[test]
+fn an_approval_takes_people_whether_or_not_roles_are_known() {
+    let (anybody, i) = asking(&[], PEOPLE);
+    assert_eq!(lacking(&anybody, i, &[], anybody.last_at), ["somebody"]);
+    assert_eq!(lacking(&anybody, i, &[who("eve")], anybody.last_at), Vec::<String>::new());
+    let (nobodys, i) = asking(&["dba", "engineering-lead"], &[]);
+    for (said, left) in [(vec![], 2), (vec!["bob"], 1), (vec!["bob", "bob"], 1), (vec!["bob", "eve"], 0)] {
+        let people: Vec<_> = said.iter().map(|name| who(name)).collect();
+        assert_eq!(lacking(&nobodys, i, &people, nobodys.last_at).len(), left, "{said:?}");
+    }
+}
+
+/// Whoever copies a no of the past into a journal says it a second time.
+#[test]
+fn a_no_is_taken_once() {
+    let (mut state, i) = asking(&["dba"], PEOPLE);
+    let step = || state.step(i).id.clone();
+    let eve = until(&state, "eve", state.last_at + Dur::mins(10));
+    let no = What::Rejected { step: step(), who: eve, reason: "not now".to_owned() };
+    let again = What::StepStarted { step: step() };
+    say(&mut state, no.clone());
+    say(&mut state, What::Resumed { who: who("ann") });
+    say(&mut state, again);
+    let refused = state.apply(&Event { at: state.last_at, what: no }).unwrap_err().to_string();
+    assert!(refused.contains("was taken before"), "{refused}");
+}
+
+/// A yes to a question that nobody answered in time asks it anew; one to a question that stands does no more than say yes, and to one
+/// that somebody said no to it is no answer.
+#[test]
+fn only_a_question_that_expired_is_asked_again_by_a_yes() {
+    let (state, i) = asking(&[], &[]);
+    let step = || state.step(i).id.clone();
+    let yes = |state: &RunState| {
+        let runbook = state.created.runbook_digest.clone();
+        signal::take(state, Signal::Approve { step: step(), runbook }, who("eve"), state.last_at)
+    };
+    let approved = What::Approved { step: step(), who: who("eve") };
+    let Action::Gate(gate) = &state.step(i).action else { unreachable!() };
+    let Says::Blocked(asks) = gate::ask(&state, i, gate, state.last_at) else { panic!("nobody is asked") };
+    let late = state.last_at + Dur::mins(30);
+    let Says::Failed(nobody) = gate::ask(&state, i, gate, late) else { panic!("it never expires") };
+    assert_eq!(yes(&state), std::slice::from_ref(&approved));
+    let mut blocked = state.clone();
+    say(&mut blocked, asks);
+    assert_eq!(yes(&blocked), std::slice::from_ref(&approved));
+
+    let mut expired = blocked.clone();
+    say(&mut expired, nobody);
+    assert_eq!(yes(&expired), [What::Resumed { who: who("eve") }, approved]);
+    let refusal = |state: &RunState| match &yes(state)[..] {
+        [What::SignalRefused { reason, .. }] => reason.clone(),
+        other => panic!("{other:?}"),
+    };
+    expired.mode = Mode::Finished(Outcome::Abandoned);
+    assert_eq!(refusal(&expired), "the run is over");
+    let mut rejected = blocked;
+    say(&mut rejected, What::Rejected { step: step(), who: who("bob"), reason: "no".to_owned() });
+    assert!(refusal(&rejected).contains("is failed"), "{}", refusal(&rejected));
+}
