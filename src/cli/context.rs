@@ -23,7 +23,6 @@ pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
-use crate::planner::Request;
 use crate::policy::windows::Closed;
 use crate::policy::{matrix, windows};
 use crate::run::RunState;
@@ -134,21 +133,24 @@ impl Context {
     /// # Errors
     /// If it cannot be used.
     pub fn store(&self) -> Result<SqliteJournal, CliError> {
-        let sandbox = self.global.sandbox.is_some();
+        let durability = if self.is_rehearsal() { Durability::Process } else { Durability::Full };
+        Ok(SqliteJournal::open(&self.store_file(), durability)?)
+    }
+
+    /// The journal's file.
+    pub fn store_file(&self) -> PathBuf {
         let folder = self.base.join(".drctl");
         let named = self
             .settings
             .store
             .as_ref()
             .map(|s| if self.global.store.is_some() { PathBuf::from(s) } else { self.base.join(s) });
-        let path = match (named, sandbox) {
+        match (named, self.is_rehearsal()) {
             (Some(path), _) if self.global.store.is_some() => path,
             (_, true) => folder.join("sandbox.db"),
             (Some(path), false) => path,
             (None, false) => folder.join("drctl.db"),
-        };
-        let durability = if sandbox { Durability::Process } else { Durability::Full };
-        Ok(SqliteJournal::open(&path, durability)?)
+        }
     }
 
     /// The folder that run locks are kept in: beside the journal.
@@ -197,13 +199,17 @@ impl Context {
     }
 
     /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.
-    pub fn closed(&self, plan: &PlanName, request: &Request, now: Timestamp) -> Vec<Closed> {
-        let policy = &self.settings.policy;
-        let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
-        if self.is_rehearsal() || !windows::keeps(policy, severity) {
+    pub fn closed(
+        &self,
+        plan: &PlanName,
+        (given, intent, drill): (Option<policy::Severity>, Intent, bool),
+        now: Timestamp,
+    ) -> Vec<Closed> {
+        if self.is_rehearsal() {
             return Vec::new();
         }
-        windows::closed(policy, plan, now)
+        let policy = &self.settings.policy;
+        windows::closed(policy, plan, policy.severity(given, intent, drill), now)
     }
 
     /// Asks for the passphrase of the key, if runs are signed and nobody did yet: before anything takes time.

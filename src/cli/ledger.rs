@@ -1,15 +1,15 @@
 //! The store's own key, and what is put into its ledger with it.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use super::context::Context;
+use super::environment;
 use super::error::CliError;
 use super::printer::Printer;
-use super::{environment, keys};
 use crate::executor::Session;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
@@ -17,22 +17,46 @@ use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
 use crate::model::time::Timestamp;
 use crate::policy::checkpoint;
 
-/// The file of the store's key, beside the journal. Nobody is asked for a passphrase: runs begin with nobody at the terminal.
-fn file(store: &SqliteJournal) -> PathBuf {
-    Context::lock_folder(store).join("store.key")
+/// The file of the store's key, beside the journal and with its name: rehearsals do not sign for what was real. Nobody is asked for a
+/// passphrase: runs begin with nobody at the terminal.
+fn file(store: &Path) -> PathBuf {
+    store.with_extension("key")
 }
 
 /// The store's key, made if it is not there.
 fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
-    let path = file(store);
-    if !path.exists() {
+    let path = file(store.path());
+    if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         make(&path)?;
     }
-    keys::read(&path, None)
+    read(&path)
+}
+
+/// Never waits: neither for somebody who types, nor for what is no file.
+fn read(path: &Path) -> Result<PrivateKey, CliError> {
+    let unusable = |why: String| {
+        let fix = format!(
+            "put the key back that was there, or move {} away: then there is a new one, and auditors need to know it",
+            path.display()
+        );
+        CliError::usage_fix(format!("{} is not the store's key: {why}", path.display()), fix)
+    };
+    let what = std::fs::metadata(path).map_err(|e| unusable(e.to_string()))?;
+    if !what.is_file() {
+        return Err(unusable("it is no file".to_owned()));
+    }
+    if std::os::unix::fs::PermissionsExt::mode(&what.permissions()) & 0o077 != 0 {
+        return Err(unusable(format!("others may read it: chmod 600 {}", path.display())));
+    }
+    let key = PrivateKey::read_openssh_file(path).map_err(|e| unusable(e.to_string()))?;
+    if key.is_encrypted() {
+        return Err(unusable("it has a passphrase, and runs begin with nobody to type it".to_owned()));
+    }
+    Ok(key)
 }
 
 /// Two processes that begin together get one key: the whole file comes into its place at once, and never over another.
-fn make(path: &std::path::Path) -> Result<(), CliError> {
+fn make(path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |e: ssh_key::Error| CliError::usage(format!("no key could be made: {e}"));
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
@@ -52,12 +76,19 @@ fn make(path: &std::path::Path) -> Result<(), CliError> {
     placed.map_err(|e| CliError::file(path, &e))
 }
 
-/// The public half, for auditors.
+/// The public half, for auditors. It is made with the first run and not by whoever asks for it, perhaps in another folder.
 ///
 /// # Errors
-/// If there is none and none can be made.
-pub fn public(store: &SqliteJournal) -> Result<PublicKey, CliError> {
-    Ok(key(store)?.public_key().clone())
+/// If there is none.
+pub fn public(store: &Path) -> Result<PublicKey, CliError> {
+    let path = file(store);
+    if !path.exists() {
+        return Err(CliError::usage_fix(
+            format!("there is no key {}: nothing was signed in this store yet", path.display()),
+            "drctl -C DIR where runs were begun, or --store FILE",
+        ));
+    }
+    Ok(read(&path)?.public_key().clone())
 }
 
 /// Puts a checkpoint into the ledger, after the key that signs it and the settings that hold, where either is not what the ledger knows.
@@ -70,9 +101,9 @@ pub fn checkpoint(
     now: Timestamp,
     (why, run): (Why, Option<&RunId>),
 ) -> Result<(u64, Signed), CliError> {
+    configuration(context, store, now)?;
     let key = key(store)?;
     announce(store, &key, now)?;
-    configuration(context, store, now)?;
     let head = store.ledger_head()?.ok_or_else(|| CliError::usage("the ledger is empty"))?;
     let said = Checkpoint {
         drctl: Checkpoint::VERSION,
@@ -87,6 +118,13 @@ pub fn checkpoint(
         checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?;
     let record = store.enter(&Entry::Checkpoint(signed.clone()))?;
     Ok((record.seq, signed))
+}
+
+/// The same after something was said to a run, or a run was brought here: that goes without, too.
+pub fn seal(context: &Context, printer: &Printer, store: &SqliteJournal, now: Timestamp, run: &RunId) {
+    if let Err(e) = checkpoint(context, store, now, (Why::Seal, Some(run))) {
+        printer.note(&format!("no checkpoint of the ledger: {}", e.message));
+    }
 }
 
 /// Drives a run between two of them: before anything is done, and when this process lets go of it. The run goes on without: what is done
@@ -109,17 +147,15 @@ pub async fn kept<T>(
 }
 
 /// The last entry of a kind.
-fn last<T>(store: &SqliteJournal, of: impl Fn(Entry) -> Option<T>) -> Result<Option<T>, CliError> {
-    let entries = store.ledger(1)?;
-    let read = |bytes: &[u8]| serde_json::from_slice::<Entry>(bytes).ok().and_then(&of);
-    Ok(entries.iter().rev().find_map(|record| read(&record.bytes)))
+fn last(store: &SqliteJournal, kind: &[u8; 14]) -> Result<Option<Entry>, CliError> {
+    Ok(store.last_entry(kind)?.and_then(|record| serde_json::from_slice(&record.bytes).ok()))
 }
 
 fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<(), CliError> {
-    let known = last(store, |entry| match entry {
-        Entry::Key { public, .. } => PublicKey::from_openssh(&public).ok(),
+    let known = match last(store, b"{\"ledger\":\"key")? {
+        Some(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
         _ => None,
-    })?;
+    };
     if known.is_some_and(|known| known.key_data() == key.public_key().key_data()) {
         return Ok(());
     }
@@ -132,11 +168,8 @@ fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<()
 fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), CliError> {
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
     let now = Digest::of(bytes);
-    let known = last(store, |entry| match entry {
-        Entry::Configuration { settings, .. } => Some(settings),
-        _ => None,
-    })?;
-    if known.as_ref() == Some(&now) {
+    let known = last(store, b"{\"ledger\":\"con")?;
+    if matches!(known, Some(Entry::Configuration { settings, .. }) if settings == now) {
         return Ok(());
     }
     let fingerprint =

@@ -6,17 +6,19 @@ use super::chain::Record;
 use super::verify::{self, LEDGER};
 use crate::model::time::Timestamp;
 
-/// The longest `msg` that the format has.
+/// The longest that `msg` and `reason` may be, in bytes.
 const LONGEST: usize = 1_023;
 
-/// One record as a line. The heads of runs in the ledger are none: their events are.
-pub fn line(record: &Record, plan: &str, world: &str) -> Option<String> {
+/// One record of a run of a plan, in a world, as a line. The heads of runs in the ledger are none: their events are.
+pub fn line(record: &Record, (plan, world): (&str, &str)) -> Option<String> {
     let of_ledger = record.run.as_str() == LEDGER;
     if of_ledger && verify::head(&record.bytes).is_some() {
         return None;
     }
-    let value: Value = serde_json::from_slice(&record.bytes).ok()?;
-    let kind = value[if of_ledger { "ledger" } else { "kind" }].as_str().unwrap_or("unknown").to_owned();
+    // What cannot be read is told as that: it was something.
+    let value: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
+    let kind = value[if of_ledger { "ledger" } else { "kind" }].as_str().unwrap_or("unreadable").to_owned();
+    let waived = waived(&value);
     let at = value["at"].as_str().and_then(|text| Timestamp::parse(text).ok());
     let mut fields: Vec<(&str, String)> = Vec::new();
     fields.extend(at.map(|at| ("rt", at.millis().to_string())));
@@ -30,6 +32,7 @@ pub fn line(record: &Record, plan: &str, world: &str) -> Option<String> {
         ("cs3", "hash", Some(record.hash.as_str())),
         ("cs4", "step", value["step"].as_str()),
         ("cs5", "world", Some(world)),
+        ("cs6", "waived", waived.as_deref()),
     ] {
         let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
         fields.push((key, text.to_owned()));
@@ -41,8 +44,26 @@ pub fn line(record: &Record, plan: &str, world: &str) -> Option<String> {
     let extension: Vec<String> =
         fields.iter().map(|(key, text)| format!("{key}={}", escaped(text))).collect();
     let version = env!("CARGO_PKG_VERSION");
-    let (id, name, severity) = (header(&kind), header(&kind.replace('_', " ")), severity(&kind, &value));
+    let severity = severity(&kind, &value).max(if waived.is_some() { 8 } else { 0 });
+    let (id, name) = (header(&kind), header(&kind.replace('_', " ")));
     Some(format!("CEF:0|drctl|drctl|{version}|{id}|{name}|{severity}|{}", extension.join(" ")))
+}
+
+/// The refusals that people accepted when they began a run: they stand in its runbook.
+fn waived(value: &Value) -> Option<String> {
+    let runbook: Value = serde_json::from_str(value["runbook"].as_str()?).ok()?;
+    let word = |waiver: &Value, key: &str| waiver[key].as_str().unwrap_or_default().to_owned();
+    let each = |waiver: &Value| {
+        let component = waiver["component"].as_str().map_or_else(String::new, |c| format!(":{c}"));
+        format!(
+            "{}{component} by {}: {}",
+            word(waiver, "rule"),
+            word(&waiver["who"], "who"),
+            word(waiver, "reason")
+        )
+    };
+    let all: Vec<String> = runbook["waivers"].as_array()?.iter().map(each).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn label_of(key: &str) -> &'static str {
@@ -51,7 +72,8 @@ fn label_of(key: &str) -> &'static str {
         "cs2" => "cs2Label",
         "cs3" => "cs3Label",
         "cs4" => "cs4Label",
-        _ => "cs5Label",
+        "cs5" => "cs5Label",
+        _ => "cs6Label",
     }
 }
 
@@ -63,6 +85,7 @@ fn outcome(value: &Value) -> Option<String> {
 /// How much somebody should mind, from 0 to 10: what was let through, refused or lost stands out.
 fn severity(kind: &str, value: &Value) -> u8 {
     match kind {
+        "unreadable" => 10,
         "overridden" | "guard_lost" | "clock_jumped" | "key" => 8,
         "waived" | "configuration" | "ratification_refused" | "halted" => 7,
         "rejected" | "cancel_requested" | "step_failed" | "step_skipped" | "claimed_done"
@@ -79,8 +102,7 @@ fn severity(kind: &str, value: &Value) -> u8 {
 fn message(value: &Value) -> String {
     let mut short = value.clone();
     prune(&mut short);
-    let text = short.to_string();
-    text.chars().take(LONGEST).collect()
+    short.to_string()
 }
 
 fn prune(value: &mut Value) {
@@ -97,7 +119,23 @@ fn header(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
-/// In an extension `=` ends a key.
+/// In an extension `=` ends a key. No field is longer than its format lets it be, and none looks like something else: what turns the
+/// direction of text, or ends a line to some readers, is left out.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('=', "\\=").replace('\n', "\\n").replace('\r', "\\r")
+    let harmless = |c: &char| !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::new();
+    for c in text.chars().filter(harmless) {
+        let piece = match c {
+            '\\' => "\\\\".to_owned(),
+            '=' => "\\=".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            c => c.to_string(),
+        };
+        if out.len() + piece.len() > LONGEST {
+            break;
+        }
+        out += &piece;
+    }
+    out
 }

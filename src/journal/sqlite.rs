@@ -14,7 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::chain::{self, Record};
-use super::verify::{Contents, Head, LEDGER};
+use super::verify::{self, Contents, Head, LEDGER};
 use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::event::Signal;
@@ -94,10 +94,10 @@ impl SqliteJournal {
     /// # Errors
     /// If the ledger knows more of the run, or something else.
     pub fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
-        let heads: Vec<Head> = self.contents()?.heads().collect();
+        let known = last_head(&self.reader.borrow(), run).map_err(|e| self.fail(&e))?;
         let corrupt =
             |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });
-        match heads.iter().rev().find(|h| h.run == *run) {
+        match known {
             None => corrupt(1, "the ledger does not know this run"),
             Some(head) => match records.iter().find(|r| r.seq == head.seq) {
                 Some(record) if record.hash == head.hash => Ok(()),
@@ -115,17 +115,31 @@ impl SqliteJournal {
     /// # Errors
     /// If it cannot be read at all.
     pub fn contents(&self) -> Result<Contents, StoreError> {
-        let mut reader = self.reader.borrow_mut();
-        // Both as they stood at one instant: somebody may be writing.
-        let mut read = || -> rusqlite::Result<Contents> {
-            let snapshot = reader.transaction()?;
-            let mut statement = snapshot.prepare(
-                "SELECT run_id, seq, epoch, bytes, previous, hash FROM events ORDER BY run_id, seq",
-            )?;
-            let events = statement.query_map([], row)?.collect::<Result<_, _>>()?;
-            Ok(Contents { events, ledger: ledger_from(&snapshot, 1)? })
-        };
-        read().map_err(|e| self.fail(&e))
+        contents(&mut self.reader.borrow_mut()).map_err(|e| self.fail(&e))
+    }
+
+    /// The same of a store that is only looked at: nothing is written, not even where it could be.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read at all.
+    pub fn look(path: &Path) -> Result<Contents, StoreError> {
+        let failed = |e: rusqlite::Error| unreadable(path, &e);
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let log = path.with_extension("db-wal");
+        // Whoever writes has a log beside it. Without one nobody does, and none is made, perhaps on a medium that takes none.
+        if !log.exists() {
+            let plain =
+                path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let address = format!("file:{plain}?immutable=1");
+            let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
+            let found = Connection::open_with_flags(address, flags)
+                .and_then(|mut c| contents(&mut c))
+                .map_err(failed)?;
+            if !log.exists() {
+                return Ok(found);
+            }
+        }
+        Connection::open_with_flags(path, read_only).and_then(|mut c| contents(&mut c)).map_err(failed)
     }
 
     /// Puts an entry that is no run's head into the ledger.
@@ -143,12 +157,14 @@ impl SqliteJournal {
         }
     }
 
-    /// The ledger, oldest first, from an entry on.
+    /// The last entry of the ledger that begins with these bytes.
     ///
     /// # Errors
     /// If it cannot be read at all.
-    pub fn ledger(&self, from: u64) -> Result<Vec<Record>, StoreError> {
-        ledger_from(&self.reader.borrow(), from).map_err(|e| self.fail(&e))
+    pub fn last_entry(&self, kind: &[u8; 14]) -> Result<Option<Record>, StoreError> {
+        let of_kind = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' AND substr(bytes, 1, 14) = ?1 ORDER BY seq DESC LIMIT 1";
+        let reader = self.reader.borrow();
+        reader.query_row(of_kind, [kind.as_slice()], ledger_row).optional().map_err(|e| self.fail(&e))
     }
 
     /// The last entry of the ledger.
@@ -452,10 +468,29 @@ fn text(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(r.get_ref(column)?.as_bytes()?).into_owned())
 }
 
-fn ledger_from(connection: &Connection, from: u64) -> rusqlite::Result<Vec<Record>> {
-    let mut statement =
-        connection.prepare("SELECT seq, bytes, previous, hash FROM ledger WHERE seq >= ?1 ORDER BY seq")?;
-    statement.query_map([i64::try_from(from).unwrap_or(i64::MAX)], ledger_row)?.collect()
+/// Events, ledger and the list of runs as they stood at one instant: somebody may be writing.
+fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
+    let snapshot = connection.transaction()?;
+    let mut statement = snapshot
+        .prepare("SELECT run_id, seq, epoch, bytes, previous, hash FROM events ORDER BY run_id, seq")?;
+    let events = statement.query_map([], row)?.collect::<Result<_, _>>()?;
+    let mut statement = snapshot.prepare("SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq")?;
+    let ledger = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
+    let mut statement = snapshot.prepare("SELECT run_id FROM runs")?;
+    let listed = statement.query_map([], |r| Ok(RunId::new(text(r, 0)?)))?.collect::<Result<_, _>>()?;
+    Ok(Contents { events, ledger, listed: Some(listed), dropped: schema::missing_triggers(&snapshot)? })
+}
+
+/// What the ledger says last of a run.
+fn last_head(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<Head>> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM ledger ORDER BY seq DESC")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(head) = verify::head(&row.get::<_, Vec<u8>>(0)?).filter(|head| head.run == *run) {
+            return Ok(Some(head));
+        }
+    }
+    Ok(None)
 }
 
 fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {

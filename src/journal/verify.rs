@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ssh_key::{HashAlg, PublicKey};
 
 use super::chain::{self, Record};
-use crate::model::event::Event;
+use crate::model::event::{Event, What};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
 use crate::policy::{checkpoint, signed};
@@ -18,6 +18,10 @@ pub struct Contents {
     pub events: Vec<Record>,
     /// The ledger, oldest first.
     pub ledger: Vec<Record>,
+    /// The runs that the store lists, where it is a store: one that it does not list is not found by anybody.
+    pub listed: Option<BTreeSet<RunId>>,
+    /// What kept others from changing it, and is gone.
+    pub dropped: Vec<String>,
 }
 
 /// A run's head as the ledger has it.
@@ -89,8 +93,10 @@ pub struct Audit {
     pub checkpoints: (usize, usize),
     /// The last of them in the ledger.
     pub last: Option<Checkpoint>,
-    /// How many entries came after that.
-    pub after: u64,
+    /// How many entries came after that: all, where there is none.
+    pub after: usize,
+    /// `live`, `sandbox`, or both where somebody mixed them.
+    pub worlds: BTreeSet<String>,
     /// Fingerprints of the keys that checkpoints are held against, and whether the ledger itself named them.
     pub keys: (Vec<String>, bool),
     /// The first fault of every chain that has one.
@@ -114,8 +120,40 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
         }
     }
     heads(contents, &by_run, &mut found.faults);
+    found.worlds = worlds(&by_run);
     checkpoints(contents, trust, &mut found);
+    lists(contents, &by_run, &mut found.faults);
     found
+}
+
+/// Where runs were made, by their first events.
+fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeSet<String> {
+    let first = by_run.values().filter_map(|records| serde_json::from_slice(&records.first()?.bytes).ok());
+    let world = first.filter_map(|event: Event| match event.what {
+        What::RunCreated(created) => Some(created.world.id().to_owned()),
+        _ => None,
+    });
+    world.collect()
+}
+
+/// Whether every run is found by those who look for it, and the store still keeps itself from being changed.
+fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &mut Vec<Fault>) {
+    if let Some(listed) = &contents.listed {
+        let there: BTreeSet<&RunId> = by_run.keys().copied().collect();
+        let all: BTreeSet<&RunId> = listed.iter().collect();
+        for run in there.symmetric_difference(&all) {
+            let why = match all.contains(run) {
+                true => "the store lists this run, and has no event of it",
+                false => "the store's list of runs lacks it: whoever asks what is owed does not find it",
+            };
+            faults.push(Fault { run: run.to_string(), seq: 1, why: why.to_owned() });
+        }
+    }
+    for name in &contents.dropped {
+        let why =
+            format!("the trigger {name} is gone, which kept it from being changed: somebody dropped it");
+        faults.push(Fault { run: "the store".to_owned(), seq: 0, why });
+    }
 }
 
 /// What the name of the ledger is in faults, and in its own chain.
@@ -157,7 +195,9 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     let mut keys = trust.keys.clone();
     let mut named = Vec::new();
     let mut faults = Vec::new();
-    for record in contents.ledger.iter().filter(|record| head(&record.bytes).is_none()) {
+    found.after = contents.ledger.len();
+    for (n, record) in contents.ledger.iter().enumerate().filter(|(_, record)| head(&record.bytes).is_none())
+    {
         let fault = |why: String| Fault { run: LEDGER.to_owned(), seq: record.seq, why };
         match serde_json::from_slice::<Entry>(&record.bytes) {
             Ok(Entry::Configuration { .. }) => {}
@@ -171,12 +211,11 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 Err(e) => faults.push(fault(format!("it names a key that is none: {e}"))),
             },
             Ok(Entry::Checkpoint(signed)) => {
-                match checkpoint::check(&signed, &keys)
-                    .and_then(|c| stood(contents, &c, record.seq).map(|()| c))
-                {
+                let stood = |c| stood(contents, &found.worlds, &c, record.seq).map(|()| c);
+                match checkpoint::check(&signed, &keys).and_then(stood) {
                     Ok(checkpoint) => {
                         found.checkpoints.0 += 1;
-                        found.after = contents.ledger.len() as u64 - record.seq;
+                        found.after = contents.ledger.len() - n - 1;
                         found.last = Some(checkpoint);
                     }
                     Err(why) => faults.push(fault(format!("a checkpoint does not hold: {why}"))),
@@ -187,7 +226,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     }
     let every = if own { &named } else { &trust.keys };
     for (file, signed) in &trust.kept {
-        match checkpoint::check(signed, every).and_then(|c| stood(contents, &c, u64::MAX)) {
+        match checkpoint::check(signed, every).and_then(|c| stood(contents, &found.worlds, &c, u64::MAX)) {
             Ok(()) => found.checkpoints.1 += 1,
             Err(why) => faults.push(Fault { run: file.clone(), seq: 0, why }),
         }
@@ -199,13 +238,26 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 .to_owned();
         faults.push(Fault { run: LEDGER.to_owned(), seq: contents.ledger.len() as u64, why });
     }
-    let known: BTreeSet<_> = every.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect();
-    found.keys = (known.into_iter().collect(), own);
+    if !own && found.checkpoints == (0, 0) && faults.is_empty() {
+        let why =
+            "nothing in it is signed with the key that was named: nobody vouches for any of it".to_owned();
+        faults.push(Fault { run: LEDGER.to_owned(), seq: 1, why });
+    }
+    let known = every.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string());
+    found.keys = (known.collect(), own);
     found.faults.extend(faults);
 }
 
 /// Whether the ledger has what a checkpoint says, before the entry that it stands in.
-fn stood(contents: &Contents, checkpoint: &Checkpoint, entry: u64) -> Result<(), String> {
+fn stood(
+    contents: &Contents,
+    worlds: &BTreeSet<String>,
+    checkpoint: &Checkpoint,
+    entry: u64,
+) -> Result<(), String> {
+    if let Some(other) = worlds.iter().find(|world| **world != checkpoint.store) {
+        return Err(format!("it is of a {} store, and there are {other} runs in this one", checkpoint.store));
+    }
     let (entries, at) = (checkpoint.entries, checkpoint.at);
     if entries >= entry {
         return Err(format!("it says that there were {entries} entries, and is entry {entry} itself"));

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::chain::Record;
 use super::verify::{Contents, LEDGER};
 use crate::model::ids::{Digest, RunId};
-use crate::model::time::Timestamp;
 
 /// The version of the first line of a whole store.
 const VERSION: u64 = 1;
@@ -35,8 +34,9 @@ pub fn parse_line(line: &str) -> Option<Record> {
 }
 
 /// A whole store: a line that says what it is, then runs one after the other, then the ledger.
-pub fn store(contents: &Contents, world: &str, at: Timestamp) -> String {
-    let first = json!({"drctl_audit": VERSION, "store": world, "tool": env!("CARGO_PKG_VERSION"), "at": at});
+pub fn store(contents: &Contents) -> String {
+    // Nothing that anybody could take for signed.
+    let first = json!({"drctl_audit": VERSION, "tool": env!("CARGO_PKG_VERSION")});
     let records = contents.events.iter().chain(&contents.ledger).map(line);
     std::iter::once(first.to_string()).chain(records).fold(String::new(), |text, line| text + &line + "\n")
 }

@@ -30,6 +30,19 @@ impl Calendar {
     /// # Errors
     /// What is no pattern, no zone, or never comes.
     pub fn parse(pattern: &str, zone: &str) -> Result<Self, String> {
+        // What the clocks leave out or bring twice is told of times of the day, not of lists, steps and ranges of them.
+        let fields: Vec<&str> = pattern.split_whitespace().collect();
+        let plain = |field: &&str| !field.is_empty() && field.chars().all(|c| c.is_ascii_digit());
+        if fields.len() == 5 && !fields[..2].iter().all(plain) {
+            return Err(format!(
+                "`{pattern}`: minute and hour are plain numbers here; write one for each time of the day"
+            ));
+        }
+        if fields.len() == 5 && fields[2] != "*" && fields[4] != "*" {
+            return Err(format!(
+                "`{pattern}` comes on that day of the month, and on every such weekday too: write two"
+            ));
+        }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let read = parser.parse(pattern).map_err(|e| {
             format!(
@@ -188,8 +201,8 @@ mod tests {
 
     #[test]
     fn openings_that_run_into_each_other_are_one() {
-        let hourly = window("0 * * * *", "UTC", Dur::mins(90));
-        assert_eq!(hourly.open_until(at("2026-11-29T03:10:00Z")), Some(at("2026-11-29T04:30:00Z")));
+        let daily = window("0 1 * * *", "UTC", Dur::mins(30 * 60));
+        assert_eq!(daily.open_until(at("2026-11-29T03:10:00Z")), Some(at("2026-11-30T07:00:00Z")));
     }
 
     #[test]
@@ -201,6 +214,11 @@ mod tests {
             ("0 2 * * SUN", "Europe/Pargue"),
             ("0 2 * * SUN", ""),
             ("0 0 30 2 *", "UTC"),
+            ("15,45 2 * * *", "UTC"),
+            ("*/20 2 * * *", "UTC"),
+            ("0 * * * *", "UTC"),
+            ("0 2-4 * * *", "UTC"),
+            ("0 2 1 * SUN", "UTC"),
         ] {
             assert!(Calendar::parse(pattern, zone).is_err(), "{pattern} {zone} was taken");
         }

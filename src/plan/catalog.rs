@@ -317,6 +317,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Name plans as they are named in their own files; drctl check lists them.",
     ),
     e(
+        "windows-keep-emergencies",
+        "Runs at P0 keep to maintenance windows, blackouts and the freeze.",
+        "A failover from a region that burns is refused then, until somebody waives the rule by name.",
+        "Leave P0 out of `keep_to_windows`.",
+    ),
+    e(
         "window-never-open",
         "No maintenance window of a plan comes any more.",
         "All of them have an end, and it has passed: what keeps to windows is refused from now on.",

@@ -43,8 +43,7 @@ pub struct RawWindow {
     from: Option<String>,
     to: Option<String>,
     why: Option<String>,
-    #[serde(default)]
-    plans: BTreeSet<PlanName>,
+    plans: Option<BTreeSet<PlanName>>,
 }
 
 impl RawWindow {
@@ -72,7 +71,10 @@ impl RawWindow {
             }
             _ => return Err("a window has `opens`, `for` and `zone`, or `from` and `to`".to_owned()),
         };
-        Ok(Window { why: self.why, when, plans: self.plans })
+        if self.plans.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err("`plans` is empty: leave it out where all are meant".to_owned());
+        }
+        Ok(Window { why: self.why, when, plans: self.plans.unwrap_or_default() })
     }
 }
 

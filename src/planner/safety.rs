@@ -78,7 +78,13 @@ pub fn closed(draft: &mut Draft<'_>) {
     if request.returns || beside {
         return;
     }
-    for closed in &draft.input.closed {
+    for closed in draft.input.closed.iter().filter(|closed| closed.lifted) {
+        let rule = closed.rule;
+        draft
+            .notes
+            .push(format!("begins although {} ({rule}): its severity waits for no window", closed.facts));
+    }
+    for closed in draft.input.closed.iter().filter(|closed| !closed.lifted) {
         let what = "a run that begins later, or one of a severity that cannot wait";
         draft.refuse(Refusal::new(closed.rule, None, closed.facts.clone(), what));
     }

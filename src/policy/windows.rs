@@ -18,6 +18,8 @@ pub struct Closed {
     pub rule: Rule,
     /// What it is, and until when.
     pub facts: String,
+    /// Whether the run begins all the same, because it is of a severity that waits for no window.
+    pub lifted: bool,
 }
 
 /// Whether runs of a severity keep to windows at all.
@@ -25,14 +27,28 @@ pub fn keeps(policy: &Policy, severity: Severity) -> bool {
     policy.keep_to_windows.contains(&severity)
 }
 
-/// Everything that stands against a beginning now, for a run that keeps to windows. The freeze is above all, and a blackout above windows.
-pub fn closed(policy: &Policy, plan: &PlanName, now: Timestamp) -> Vec<Closed> {
+/// Everything that stands against a beginning now. The freeze is above all, and a blackout above windows. Of a severity that waits for no
+/// window it only is told.
+pub fn closed(policy: &Policy, plan: &PlanName, severity: Severity, now: Timestamp) -> Vec<Closed> {
+    let lifted = !keeps(policy, severity);
     let frozen =
         policy.freeze.iter().filter(|freeze| freeze.until.is_none_or(|until| now < until)).map(frozen);
     let blackouts = policy.blackouts.iter().filter(|window| window.is_for(plan));
-    let blacked_out =
-        blackouts.filter_map(|window| window.open_until(now).map(|until| blacked_out(window, until)));
-    frozen.chain(blacked_out).chain(outside(policy, plan, now)).collect()
+    let blacked_out = blackouts.filter_map(|window| {
+        window.open_until(now).map(|until| blacked_out(window, over(policy, plan, until)))
+    });
+    let all = frozen.chain(blacked_out).chain(outside(policy, plan, now));
+    all.map(|(rule, facts)| Closed { rule, facts, lifted }).collect()
+}
+
+/// When no blackout is open any more, from the end of one on: the next may begin where that one ends.
+fn over(policy: &Policy, plan: &PlanName, end: Timestamp) -> Timestamp {
+    let next = |at: &Timestamp| {
+        let blackouts = policy.blackouts.iter().filter(|window| window.is_for(plan));
+        blackouts.filter_map(|window| window.open_until(*at)).max()
+    };
+    // One that never ends is told up to where it was followed.
+    std::iter::successors(Some(end), next).take(400).last().unwrap_or(end)
 }
 
 /// What of the windows that are written binds nothing: plans that nobody has, and windows that are all over.
@@ -47,6 +63,14 @@ pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Tim
             found.push(finding.because("it keeps nothing from beginning, and lets nothing begin").fix(fix));
         }
     }
+    if keeps(policy, Severity::P0)
+        && !(policy.windows.is_empty() && policy.blackouts.is_empty() && policy.freeze.is_none())
+    {
+        let message = "emergencies keep to windows: `keep_to_windows` has P0";
+        let finding = Finding::warning("windows-keep-emergencies", file, None, message);
+        let because = "a failover from a region that burns is refused outside of them, and in a freeze";
+        found.push(finding.because(because).fix("leave P0 out, unless somebody is always there to waive it"));
+    }
     for plan in plans {
         let mut windows = policy.windows.iter().filter(|window| window.is_for(plan)).peekable();
         if windows.peek().is_some() && windows.all(|w| w.open_until(now).is_none() && w.opens(now).is_none())
@@ -60,19 +84,18 @@ pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Tim
     found
 }
 
-fn frozen(freeze: &Freeze) -> Closed {
+fn frozen(freeze: &Freeze) -> (Rule, String) {
     let until = freeze
         .until
         .map_or_else(|| "until it is taken out of drctl.yaml".to_owned(), |t| format!("until {t}"));
-    Closed { rule: Rule::ChangeFreeze, facts: format!("changes are frozen {until}: {}", freeze.why) }
+    (Rule::ChangeFreeze, format!("changes are frozen {until}: {}", freeze.why))
 }
 
-fn blacked_out(window: &Window, until: Timestamp) -> Closed {
-    let facts = format!("it is within the blackout {window}, until {}", window.shown(until));
-    Closed { rule: Rule::BlackoutWindow, facts }
+fn blacked_out(window: &Window, until: Timestamp) -> (Rule, String) {
+    (Rule::BlackoutWindow, format!("it is within the blackout {window}, until {}", window.shown(until)))
 }
 
-fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<Closed> {
+fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<(Rule, String)> {
     let windows: Vec<&Window> = policy.windows.iter().filter(|window| window.is_for(plan)).collect();
     // Without windows it is always time.
     if windows.is_empty() || windows.iter().any(|window| window.open_until(now).is_some()) {
@@ -86,8 +109,5 @@ fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<Closed> {
         || "and none comes any more".to_owned(),
         |(at, window)| format!("the next opens {}, by {window}", window.shown(at)),
     );
-    Some(Closed {
-        rule: Rule::OutsideWindow,
-        facts: format!("no maintenance window is open at {now}; {next}"),
-    })
+    Some((Rule::OutsideWindow, format!("no maintenance window is open at {now}; {next}")))
 }

@@ -348,13 +348,13 @@ fn changes_of_settings_and_keys_are_in_the_ledger() {
     assert_eq!(told.len(), 2);
     let ann = &told[1]["operators"]["ann"];
     assert!(ann["key"].as_str().unwrap().starts_with("SHA256:") && ann["roles"][0] == "dba", "{ann}");
-    std::fs::remove_file(folder.path().join(".drctl/store.key")).unwrap();
+    std::fs::remove_file(folder.path().join(".drctl/sandbox.key")).unwrap();
     folder.ok(&failover);
     assert_eq!(entries("key").len(), 2);
     let found = json(&folder.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
     assert_eq!(found["keys"].as_array().unwrap().len(), 2, "{found:#}");
     let mode = std::os::unix::fs::PermissionsExt::mode(
-        &std::fs::metadata(folder.path().join(".drctl/store.key")).unwrap().permissions(),
+        &std::fs::metadata(folder.path().join(".drctl/sandbox.key")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -362,14 +362,164 @@ fn changes_of_settings_and_keys_are_in_the_ledger() {
 /// A store whose key cannot be made or read recovers all the same, and says that nobody vouches for it.
 #[test]
 fn a_run_goes_on_without_a_checkpoint() {
-    let folder = Folder::with_plans();
-    std::fs::create_dir_all(folder.path().join(".drctl")).unwrap();
-    std::fs::write(folder.path().join(".drctl/store.key"), "no key").unwrap();
-    let (code, _, err) = folder.run(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
-    assert_eq!(code, 0, "{err}");
-    assert_eq!(err.matches("no checkpoint of the ledger").count(), 2, "{err}");
-    let text = folder.ok(&["audit", "verify", "--sandbox"]);
-    assert!(text.contains("by no key: nothing was signed"), "{text}");
+    let other = Folder::empty();
+    let encrypted = other.path().join("encrypted");
+    let keygen = |args: &[&str]| {
+        assert!(std::process::Command::new(args[0]).args(&args[1..]).status().unwrap().success())
+    };
+    keygen(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", encrypted.to_str().unwrap()]);
+    let no_key = other.path().join("no-key");
+    std::fs::write(&no_key, "no key").unwrap();
+    keygen(&["chmod", "600", no_key.to_str().unwrap()]);
+    let ways: [&dyn Fn(&Path); 4] = [
+        &|key| assert!(std::fs::copy(&no_key, key).unwrap() > 0),
+        &|key| assert!(std::fs::copy(&encrypted, key).unwrap() > 0),
+        &|key| keygen(&["mkfifo", "-m", "600", key.to_str().unwrap()]),
+        &|key| std::fs::create_dir(key).unwrap(),
+    ];
+    for way in ways {
+        let folder = Folder::with_plans();
+        std::fs::create_dir_all(folder.path().join(".drctl")).unwrap();
+        way(&folder.path().join(".drctl/sandbox.key"));
+        let (code, _, err) = folder.run(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(err.matches("no checkpoint of the ledger").count(), 2, "{err}");
+        let text = folder.ok(&["audit", "verify", "--sandbox"]);
+        assert!(text.contains("by no key: nothing was signed"), "{text}");
+    }
+}
+
+/// Whoever asks about a store in another folder makes none there, and no key.
+#[test]
+fn nobody_makes_a_store_by_asking_about_it() {
+    let folder = Folder::empty();
+    for args in [&["audit", "verify"][..], &["audit", "key"], &["audit", "export"], &["audit", "checkpoint"]]
+    {
+        let (code, _, err) = folder.run(args);
+        assert!(code == 2 && err.contains("drctl -C DIR where runs were begun"), "{args:?} {code}: {err}");
+    }
+    assert!(!folder.path().join(".drctl").exists());
+}
+
+/// What is on a medium that nobody can write to is verified there.
+#[test]
+fn a_store_that_cannot_be_written_is_verified() {
+    let (folder, path) = rehearsed();
+    let medium = Folder::empty();
+    std::fs::copy(&path, medium.path().join("copy.db")).unwrap();
+    let (code, before, _) = folder.run(&["audit", "verify", "--sandbox", "--output", "json"]);
+    let store = medium.path().join("copy.db");
+    let names = || std::fs::read_dir(medium.path()).unwrap().count();
+    let there = names();
+    let (again, copy, err) =
+        folder.run(&["audit", "verify", "--store", store.to_str().unwrap(), "--output", "json"]);
+    assert_eq!((code, again), (0, 0), "{err}");
+    assert_eq!(json(&before)["events"], json(&copy)["events"]);
+    assert_eq!(names(), there, "nothing is left beside what was only looked at");
+}
+
+/// What was changed is never signed for, and a store that has nothing of the key that somebody brought is not theirs.
+#[test]
+fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something() {
+    let (folder, path) = rehearsed();
+    let key = folder.path().join("store.pub");
+    std::fs::write(&key, folder.ok(&["audit", "key", "--sandbox"])).unwrap();
+    let verify = ["audit", "verify", "--sandbox", "--key", key.to_str().unwrap(), "--output", "json"];
+    assert_eq!(folder.run(&verify).0, 0);
+    // Everything written anew, without what was signed: each chain holds.
+    let contents = SqliteJournal::look(&path).unwrap();
+    tamper(&path, "DELETE FROM ledger");
+    let mut last: Option<Record> = None;
+    for entry in contents.ledger.iter().filter(|entry| verify::head(&entry.bytes).is_some()) {
+        let next = chain::link(
+            &RunId::new("ledger"),
+            last.as_ref().map(|r| (r.seq, &r.hash)),
+            0,
+            entry.bytes.clone(),
+        );
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let values = (
+            next.seq as i64,
+            next.bytes.clone(),
+            next.previous.as_str().to_owned(),
+            next.hash.as_str().to_owned(),
+        );
+        connection
+            .execute("INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)", values)
+            .unwrap();
+        last = Some(next);
+    }
+    let (code, out, _) = folder.run(&verify);
+    let told = places(&json(&out));
+    assert!(
+        code == 1 && told.iter().any(|t| t.contains("nothing in it is signed with the key that was named")),
+        "{told:?}"
+    );
+    assert_eq!(
+        json(&out)["entries_after_it"].as_u64(),
+        Some(last.unwrap().seq),
+        "nobody vouches for any of them"
+    );
+    assert!(told.iter().any(|t| t.contains("the trigger ledger_remains is gone")), "{told:?}");
+    for args in [&["audit", "export", "--sandbox"][..], &["audit", "checkpoint", "--sandbox"]] {
+        let (code, out, err) = folder.run(args);
+        assert!(
+            code == 1 && err.contains("nothing was signed") && !out.contains("SSH SIGNATURE"),
+            "{code} {out} {err}"
+        );
+    }
+    assert!(
+        folder.run(&["audit", "export", "--sandbox", "--format", "cef"]).1.contains("|run_created|"),
+        "a SIEM is told all the same"
+    );
+}
+
+#[test]
+fn a_missing_entry_and_a_run_that_is_not_listed_are_named() {
+    let (folder, path) = rehearsed();
+    let pristine = std::fs::read(&path).unwrap();
+    for (sql, words) in [
+        ("DELETE FROM ledger WHERE seq = 3", "ledger, entry 3: event 3 is missing"),
+        ("DELETE FROM runs WHERE run_id LIKE '%starter%'", "the store's list of runs lacks it"),
+        (
+            "INSERT INTO runs (run_id, epoch) VALUES ('ghost', 1)",
+            "the store lists this run, and has no event of it",
+        ),
+        (
+            "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"kind\"', '\"kynd\"') AS BLOB) WHERE seq = 4",
+            "event 4",
+        ),
+    ] {
+        for more in ["db-wal", "db-shm"] {
+            drop(std::fs::remove_file(path.with_extension(more)));
+        }
+        std::fs::write(&path, &pristine).unwrap();
+        tamper(&path, sql);
+        let (code, out, err) = folder.run(&["audit", "verify", "--sandbox", "--output", "json"]);
+        let told = places(&json(&out));
+        assert!(code == 1 && told.iter().any(|t| t.contains(words)), "{sql}: {told:?} {err}");
+    }
+    let cef = folder.ok(&["audit", "export", "--sandbox", "--format", "cef"]);
+    assert!(cef.contains("|unreadable|unreadable|10|"), "what cannot be read is told as that");
+}
+
+/// Rehearsals do not sign for what was real.
+#[test]
+fn a_rehearsal_is_taken_for_nothing_else() {
+    let (folder, path) = rehearsed();
+    std::fs::copy(path.with_extension("key"), folder.path().join(".drctl/drctl.key")).unwrap();
+    std::fs::copy(&path, folder.path().join(".drctl/drctl.db")).unwrap();
+    let text = folder.ok(&["audit", "verify"]);
+    assert!(text.contains("whole: 2 sandbox runs"), "it says what it is: {text}");
+    let checkpoint = folder.run(&["audit", "checkpoint", "--out", "live.json"]);
+    assert_eq!(checkpoint.0, 0, "{checkpoint:?}");
+    let (code, out, _) = folder.run(&["audit", "verify", "--output", "json"]);
+    assert!(
+        code == 1
+            && places(&json(&out))[0]
+                .contains("it is of a live store, and there are sandbox runs in this one"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -396,7 +546,7 @@ fn events_go_to_a_siem() {
     let created = cef.lines().find(|l| l.contains("|run_created|")).unwrap();
     assert!(created.starts_with("CEF:0|drctl|drctl|"), "{created}");
     for words in [
-        "|run created|3|rt=",
+        "|run created|8|rt=",
         "externalId=sandbox-truststream-failover-s1-1/1",
         "cs2=truststream cs2Label=plan",
         "cs5=sandbox cs5Label=world",
@@ -412,4 +562,18 @@ fn events_go_to_a_siem() {
         assert!(cef.contains(&format!("|{kind}|")), "{kind}");
     }
     assert!(!cef.contains("BEGIN SSH SIGNATURE"), "signatures say nothing to people");
+    // What people let through when they began it stands in its runbook, and out here.
+    assert!(
+        created.contains("cs6=unfenced-promotion by ") && created.contains("cs6Label=waived"),
+        "{created}"
+    );
+    assert!(created.starts_with("CEF:0|drctl|drctl|") && created.contains("|run created|8|"), "{created}");
+    let long = format!("\u{202e}\u{2028}{}", "=".repeat(3_000));
+    let args = ["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes", "--reason", &long];
+    folder.ok(&args);
+    let cef = folder.ok(&["audit", "export", "--sandbox", "--format", "cef"]);
+    assert!(cef.lines().all(|l| l.len() < 8 * 1024 && !l.contains(['\u{202e}', '\u{2028}'])));
+    let reason =
+        cef.lines().find_map(|l| l.split(" reason=").nth(1).filter(|r| r.starts_with("\\="))).unwrap();
+    assert!(reason.split(" msg=").next().unwrap().len() <= 1_023, "{}", reason.len());
 }

@@ -265,7 +265,11 @@ fn an_audit_finds_words_that_nobody_signed() {
         let last = written.last().unwrap();
         let head = serde_json::to_vec(&(&id, last.seq, &last.hash)).unwrap();
         let ledger = vec![chain::link(&RunId::new(verify::LEDGER), None, 0, head)];
-        verify::audit(&verify::Contents { events: written, ledger }, &verify::Trust::default()).faults
+        verify::audit(
+            &verify::Contents { events: written, ledger, ..Default::default() },
+            &verify::Trust::default(),
+        )
+        .faults
     };
     assert_eq!(audit(&|_| ()), []);
     // Whoever writes the whole chain anew has no key of theirs.

@@ -36,7 +36,8 @@ fn rules(closed: &[Closed]) -> Vec<Rule> {
 #[test]
 fn the_strictest_holds_and_each_says_until_when() {
     let policy = policy(ALL);
-    let closed = |plan: &str, now: &str| windows::closed(&policy, &PlanName::new(plan), at(now));
+    let closed =
+        |plan: &str, now: &str| windows::closed(&policy, &PlanName::new(plan), Severity::P2, at(now));
     // Monday: no window, and everything is frozen.
     let monday = closed("orders", "2026-11-23T12:00:00Z");
     assert_eq!(rules(&monday), [Rule::ChangeFreeze, Rule::OutsideWindow]);
@@ -77,7 +78,7 @@ fn what_cannot_wait_keeps_to_nothing_and_which_those_are_is_configuration() {
 
 fn closed() -> Vec<Closed> {
     [Rule::ChangeFreeze, Rule::BlackoutWindow, Rule::OutsideWindow]
-        .map(|rule| Closed { rule, facts: format!("{rule} says so") })
+        .map(|rule| Closed { rule, facts: format!("{rule} says so"), lifted: false })
         .into()
 }
 
@@ -105,6 +106,37 @@ fn a_move_does_not_begin_when_it_is_closed_unless_each_rule_is_waived() {
     let live = Rig { closed: closed(), drill: Some(Drill::Live), ..moving(Intent::Switchover, "calm", 1) };
     assert_eq!(refused(&live).len(), 3, "users feel a live drill");
     assert_eq!(refused(&Rig { returns: true, ..live }), [], "whoever was let out is let back in");
+}
+
+/// What does not wait says what it did not wait for.
+#[test]
+fn a_severity_that_waits_for_nothing_begins_and_the_runbook_says_so() {
+    let lifted = closed().into_iter().map(|c| Closed { lifted: true, ..c }).collect();
+    let done = Rig { closed: lifted, ..moving(Intent::Switchover, "calm", 1) }.rehearse().unwrap();
+    let notes = done.ended.state.runbook.notes.join("\n");
+    assert!(
+        notes.contains(
+            "begins although change-freeze says so (change-freeze): its severity waits for no window"
+        ),
+        "{notes}"
+    );
+    let policy = policy(ALL);
+    let told = windows::closed(&policy, &PlanName::new("orders"), Severity::P0, at("2026-11-23T12:00:00Z"));
+    assert!(told.len() == 2 && told.iter().all(|c| c.lifted), "{told:?}");
+}
+
+/// One that begins where another ends keeps it closed.
+#[test]
+fn a_blackout_that_follows_another_is_told_with_it() {
+    let text = "policy:\n  blackouts:\n    - {from: \"2026-12-01T00:00:00Z\", to: \"2026-12-02T00:00:00Z\"}\n    - {from: \"2026-12-02T00:00:00Z\", to: \"2026-12-03T00:00:00Z\"}\n    - {opens: \"0 0 * * *\", for: 24h, zone: UTC, plans: [billing]}\n";
+    let policy = policy(text);
+    let until = |plan: &str| {
+        windows::closed(&policy, &PlanName::new(plan), Severity::P3, at("2026-12-01T12:00:00Z"))[0]
+            .facts
+            .clone()
+    };
+    assert!(until("orders").ends_with("until 2026-12-03T00:00:00.000Z"), "{}", until("orders"));
+    assert!(until("billing").contains("until 2028-"), "it never ends: {}", until("billing"));
 }
 
 #[test]
@@ -150,6 +182,8 @@ fn windows_are_explained_for_any_time_and_bad_ones_name_themselves() {
         ("windows: [{from: \"2026-12-02T00:00:00Z\", to: \"2026-12-01T00:00:00Z\"}]", "is never open"),
         ("freeze: {until: \"2026-12-02T00:00:00Z\"}", "`why`"),
         ("keep_to_windows: [P5]", "P5"),
+        ("windows: [{opens: \"15,45 2 * * *\", for: 1h, zone: UTC}]", "plain numbers"),
+        ("windows: [{opens: \"0 2 * * *\", for: 1h, zone: UTC, plans: []}]", "`plans` is empty"),
     ] {
         std::fs::write(&settings, format!("policy:\n  {bad}\n")).unwrap();
         let (code, out, err) = folder.run(&["check"]);
@@ -179,6 +213,10 @@ fn a_window_that_binds_nothing_is_found() {
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
+    std::fs::write(&settings, "policy: {keep_to_windows: [P0], freeze: {why: audit}}\n").unwrap();
+    let (code, out, err) = folder.run(&["check"]);
+    assert!(code == 0 && one_line(&out, &err).contains("windows-keep-emergencies"), "{out}{err}");
+    std::fs::write(&settings, text).unwrap();
     let (_, out, err) = folder.run(&["check", "plans/truststream.yaml"]);
     assert!(!format!("{out}{err}").contains("nobody has"), "there may be others");
 }
@@ -188,9 +226,9 @@ fn a_freeze_is_over_when_it_says_so() {
     let freeze = policy("policy: {freeze: {why: audit, until: \"2026-11-24T00:00:00Z\"}}\n");
     let orders = PlanName::new("orders");
     let end = at("2026-11-24T00:00:00Z");
-    assert_eq!(rules(&windows::closed(&freeze, &orders, end - Dur(1))), [Rule::ChangeFreeze]);
-    assert_eq!(windows::closed(&freeze, &orders, end), []);
+    assert_eq!(rules(&windows::closed(&freeze, &orders, Severity::P2, end - Dur(1))), [Rule::ChangeFreeze]);
+    assert_eq!(windows::closed(&freeze, &orders, Severity::P2, end), []);
     let open_ended = policy("policy: {freeze: {why: audit}}\n");
-    let said = windows::closed(&open_ended, &orders, end);
+    let said = windows::closed(&open_ended, &orders, Severity::P2, end);
     assert!(said[0].facts.contains("until it is taken out of drctl.yaml"), "{said:?}");
 }

@@ -1,7 +1,7 @@
 //! `drctl audit`
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use ssh_key::{HashAlg, PublicKey};
@@ -11,11 +11,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED};
 use crate::cli::{exit, ledger};
+use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
 use crate::journal::written;
 use crate::journal::{Record, cef};
 use crate::model::authority::Authority;
 use crate::model::event::{Event, RunCreated, What};
+use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
 use crate::world::World;
 
@@ -36,12 +38,12 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
         }
         AuditCommand::Checkpoint { out } => {
             let context = Context::load(global, printer)?;
-            let store = context.store()?;
+            let Some(store) = whole(&context, printer)? else { return Ok(exit::NOT_RECOVERED) };
             let (_, signed) = ledger::checkpoint(&context, &store, now()?, (Why::Asked, None))?;
             write(printer, &format!("{}\n", json!(signed)), out.as_deref())
         }
         AuditCommand::Key => {
-            let key = ledger::public(&Context::load(global, printer)?.store()?)?;
+            let key = ledger::public(&Context::load(global, printer)?.store_file())?;
             let line = key.to_openssh().map_err(|e| CliError::usage(e.to_string()))?;
             let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
             if printer.format == Format::Human {
@@ -60,7 +62,7 @@ fn now() -> Result<crate::model::time::Timestamp, CliError> {
 }
 
 /// What the auditor brought.
-fn trust(keys: &[String], checkpoints: &[std::path::PathBuf]) -> Result<Trust, CliError> {
+fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     let key = |named: &String| {
         let bad = |e: ssh_key::Error| {
             CliError::usage(format!("{named} is no OpenSSH public key, nor the file of one: {e}"))
@@ -70,7 +72,7 @@ fn trust(keys: &[String], checkpoints: &[std::path::PathBuf]) -> Result<Trust, C
             false => PublicKey::read_openssh_file(Path::new(named)).map_err(bad),
         }
     };
-    let kept = |file: &std::path::PathBuf| {
+    let kept = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).map_err(|e| CliError::file(file, &e))?;
         let signed: Signed = serde_json::from_str(&text)
             .map_err(|e| CliError::usage(format!("{} is no checkpoint: {e}", file.display())))?;
@@ -84,8 +86,8 @@ fn trust(keys: &[String], checkpoints: &[std::path::PathBuf]) -> Result<Trust, C
 }
 
 fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, CliError> {
-    let store = context.store()?;
-    let contents = store.contents()?;
+    let path = there(context)?;
+    let contents = SqliteJournal::look(&path)?;
     let audit = verify::audit(&contents, trust);
     let (unsigned, others) = whose(&contents, &context.settings.authority);
     if printer.format != Format::Human {
@@ -95,7 +97,7 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
         printer.document(&document);
         return Ok(code(&audit));
     }
-    show(printer, &audit, &store.path().display().to_string());
+    show(printer, &audit, &path.display().to_string());
     if !context.settings.authority.is_empty() {
         let lists = [
             ("asked for by nobody's key", &unsigned),
@@ -106,6 +108,33 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
         }
     }
     Ok(code(&audit))
+}
+
+/// The store's file. Nobody makes an empty one by asking about it, perhaps in another folder.
+fn there(context: &Context) -> Result<PathBuf, CliError> {
+    let path = context.store_file();
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(CliError::usage_fix(
+            format!("there is no store {}", path.display()),
+            "drctl -C DIR where runs were begun, or --store FILE",
+        )),
+    }
+}
+
+/// The store, if nothing in it is broken: nobody signs for what was changed. Says what is, if it is.
+fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, CliError> {
+    let path = there(context)?;
+    let audit = verify::audit(&SqliteJournal::look(&path)?, &Trust::default());
+    if audit.faults.is_empty() {
+        return Ok(Some(context.store()?));
+    }
+    match printer.format {
+        Format::Human => show(printer, &audit, &path.display().to_string()),
+        _ => printer.document(&document(&audit)),
+    }
+    printer.note("nothing was signed: keep the file as it is, it is the evidence");
+    Ok(None)
 }
 
 /// Needs nothing but the file, and a key.
@@ -146,7 +175,9 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     let whole = audit.faults.is_empty();
     let word = if whole { printer.paint(GREEN, "whole") } else { printer.paint(RED, "NOT whole") };
     let (runs, events, faults) = (audit.runs, audit.events, audit.faults.len());
-    printer.line(&format!("{word}: {runs} runs, {events} events, {faults} faults in {of}"));
+    let worlds: Vec<&str> = audit.worlds.iter().map(String::as_str).collect();
+    let worlds = if worlds.is_empty() { String::new() } else { format!(" {}", worlds.join(" and ")) };
+    printer.line(&format!("{word}: {runs}{worlds} runs, {events} events, {faults} faults in {of}"));
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
         ([], _) => "by no key: nothing was signed".to_owned(),
@@ -159,8 +190,9 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     let (held, kept) = audit.checkpoints;
     let beside = if kept > 0 { format!(" and {kept} kept elsewhere") } else { String::new() };
     let after = match audit.after {
-        0 => "the last of them vouches for everything".to_owned(),
-        n => format!("{n} entries came after the last of them, and nobody vouches for their end"),
+        0 if whole => "the last of them vouches for everything".to_owned(),
+        0 => "the last of them is the last entry".to_owned(),
+        n => format!("{n} entries came after the last of them, and NOBODY VOUCHES for those"),
     };
     let last = audit.last.as_ref().map_or_else(String::new, |c| format!("; made {}, {after}", c.at));
     printer.line(&format!("{held} checkpoints hold{beside}, {by}{last}"));
@@ -185,24 +217,26 @@ fn export(
     format: AuditFormat,
     out: Option<&Path>,
 ) -> Result<u8, CliError> {
-    let store = context.store()?;
-    let at = now()?;
-    let (entry, _) = ledger::checkpoint(context, &store, at, (Why::Export, None))?;
-    let contents = store.contents()?.up_to(entry);
-    let world = if context.is_rehearsal() { "sandbox" } else { "live" };
     let text = match format {
-        AuditFormat::Jsonl => written::store(&contents, world, at),
-        AuditFormat::Cef => events_for_siem(&contents, world),
+        // A SIEM is told what there is, broken or not.
+        AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?)?),
+        AuditFormat::Jsonl => {
+            let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
+            let (entry, _) = ledger::checkpoint(context, &store, now()?, (Why::Export, None))?;
+            written::store(&store.contents()?.up_to(entry))
+        }
     };
     write(printer, &text, out)
 }
 
-fn events_for_siem(contents: &Contents, world: &str) -> String {
-    let created = contents.events.iter().filter_map(created);
-    let plans: BTreeMap<String, String> = created.map(|c| (c.run.to_string(), c.plan.to_string())).collect();
+fn events_for_siem(contents: &Contents) -> String {
+    let created: BTreeMap<&RunId, Box<RunCreated>> =
+        contents.events.iter().filter_map(|record| Some((&record.run, created(record)?))).collect();
     let records = contents.events.iter().chain(&contents.ledger);
-    let plan = |run: &str| plans.get(run).map_or("", String::as_str);
-    let lines = records.filter_map(|record| cef::line(record, plan(record.run.as_str()), world));
+    let lines = records.filter_map(|record| {
+        let of = created.get(&record.run).map_or(("", ""), |c| (c.plan.as_str(), c.world.id()));
+        cef::line(record, of)
+    });
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 

@@ -87,7 +87,11 @@ impl Held {
             observation_max_age: context.settings.observation_max_age,
             probe_consecutive: context.settings.probe_consecutive,
             policy: (!context.authority().is_empty()).then_some(&context.settings.policy),
-            closed: context.closed(&plan.name, request, now),
+            closed: context.closed(
+                &plan.name,
+                (request.severity, request.intent, request.drill.is_some()),
+                now,
+            ),
         }
     }
 

@@ -48,7 +48,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
             match (printer.format, args.as_commands) {
                 (Format::Human, false) => {
                     show(printer, &runbook, &history);
-                    closed.iter().for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
+                    closed.iter().filter(|c| !c.lifted).for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
                 }
                 (Format::Human, true) => printer.line(&as_commands(&runbook)),
                 (_, true) => printer.document(&serde_json::json!({

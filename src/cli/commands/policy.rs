@@ -52,7 +52,8 @@ pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, 
         }
         let mut said = document(name, &demand, authority);
         let keeps = windows::keeps(policy, severity);
-        let closed = if keeps { windows::closed(policy, &plan.name, at) } else { Vec::new() };
+        let closed = windows::closed(policy, &plan.name, severity, at);
+        let closed = if keeps { closed } else { Vec::new() };
         said["keeps_to_windows"] = keeps.into();
         said["closed"] = json!(closed);
         documents.push(said);
@@ -125,7 +126,7 @@ fn show_when(p: &Printer, plan: &PlanName, policy: &Policy, severity: Severity, 
     if !windows::keeps(policy, severity) {
         return p.line(&format!("  when      at any time: {severity} does not wait for windows"));
     }
-    let closed = windows::closed(policy, plan, at);
+    let closed = windows::closed(policy, plan, severity, at);
     if closed.is_empty() {
         p.line(&format!("  when      it may begin at {at}"));
     }

@@ -54,7 +54,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         }
         RunsCommand::Replay { run } => replay(printer, &store, &id(run)),
         RunsCommand::Export { run, to } => export(printer, &store, &id(run), to.as_deref()),
-        RunsCommand::Import { file } => import(printer, &store, file),
+        RunsCommand::Import { file } => import(&context, printer, &store, file),
     }
 }
 
@@ -465,7 +465,7 @@ fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Pat
     Ok(exit::DONE)
 }
 
-fn import(printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, CliError> {
+fn import(context: &Context, printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, CliError> {
     let text = std::fs::read_to_string(path).map_err(|e| CliError::file(path, &e))?;
     let mut records = Vec::new();
     for (i, text) in text.lines().enumerate() {
@@ -478,6 +478,8 @@ fn import(printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, C
         records.push(record);
     }
     let run = import_records(store, &records)?;
+    let clock = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
+    ledger::seal(context, printer, store, clock.now(), &run);
     printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
     if printer.format != Format::Human {
         printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": records.len()}));

@@ -22,7 +22,6 @@ use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::action::Action;
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
@@ -268,7 +267,9 @@ impl Starting<'_> {
                 "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "digest": runbook.digest(), "runbook": runbook,
             })));
         }
-        self.consent(&runbook, history)?;
+        if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {
+            return Ok(Before::Refused(self.refused(plan, &[refusal])));
+        }
         let old = held.continues.as_ref().filter(|_| !only_read);
         let continues = old.map(|c| c.run.clone());
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
@@ -437,36 +438,6 @@ impl Starting<'_> {
             "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "refused",
             "refusals": refusals, "exit_code": exit::REFUSED,
         })
-    }
-
-    /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
-    fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), CliError> {
-        let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
-        if self.args.how.yes || harmless {
-            return Ok(());
-        }
-        if self.printer.format == Format::Human {
-            super::plan::show(self.printer, runbook, history);
-        }
-        if !self.printer.is_interactive() {
-            return Err(CliError::usage_fix(
-                "nobody is at the terminal to confirm",
-                "add --yes; it confirms this runbook and waives nothing",
-            ));
-        }
-        let restored = runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Restore { of, .. } => Some(of.db.component.as_str()),
-            _ => None,
-        });
-        let (what, name) = match restored {
-            Some(component) => (format!("component of {} that is restored", runbook.plan), component),
-            None => (format!("site that {} is recovered to", runbook.plan), runbook.to.as_str()),
-        };
-        if self.printer.ask(&format!("Type the name of the {what}:")).as_deref() == Some(name) {
-            Ok(())
-        } else {
-            Err(CliError::usage("not confirmed; nothing was done"))
-        }
     }
 
     /// A run's id that nobody has, and its lock. Two processes that begin together get two.

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS inbox (
   id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL, taken INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS observations (target TEXT PRIMARY KEY, observed_at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS simulated (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS ledger_kinds ON ledger(substr(bytes, 1, 14), seq) WHERE substr(bytes, 1, 2) = x'7b22';
 CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 CREATE TRIGGER IF NOT EXISTS ledger_stays BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is never changed'); END;
@@ -38,12 +39,28 @@ pub(super) fn prepare(connection: &Connection, durability: Durability) -> rusqli
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "wal_autocheckpoint", checkpoint)?;
-    let there: i64 = connection.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger_remains'",
-        [],
-        |r| r.get(0),
-    )?;
-    if there == 0 { connection.execute_batch(TABLES) } else { Ok(()) }
+    let there = "SELECT count(*) FROM sqlite_schema WHERE name IN ('ledger', 'ledger_kinds')";
+    match connection.query_row(there, [], |r| r.get::<_, i64>(0))? {
+        0 => connection.execute_batch(TABLES),
+        // Made before there were entries of other kinds.
+        1 => {
+            connection.execute_batch(TABLES.lines().find(|l| l.contains("ledger_kinds")).unwrap_or_default())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What keeps a stock `sqlite3` shell from changing what was written. One that was dropped is never made again: the audit names it.
+pub(super) fn missing_triggers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1")?;
+    let mut missing = Vec::new();
+    for name in ["events_stay", "events_remain", "ledger_stays", "ledger_remains"] {
+        if !statement.exists([name])? {
+            missing.push(name.to_owned());
+        }
+    }
+    Ok(missing)
 }
 
 /// A mistyped `--store` may name another program's database: nothing is written into it.

@@ -323,13 +323,32 @@ fn what_can_wait_does_not_begin_while_changes_are_frozen() {
     let (code, shown, words) = world.run(&shown);
     assert!(code == 0 && shown["closed"][0]["rule"] == "change-freeze", "{code}: {shown:#}\n{words}");
     for args in [
-        &["switchover", "orders", "--to", "east", "--dry-run", "--severity", "P1"][..],
+        &[
+            "switchover",
+            "orders",
+            "--to",
+            "east",
+            "--dry-run",
+            "--severity",
+            "P1",
+            "--reason",
+            "the hall floods",
+        ][..],
         &["switchover", "orders", "--to", "east", "--dry-run", "--waive", "change-freeze", "--reason", "x"],
         &["failover", "orders", "--to", "east", "--dry-run", "--outage-began", &World::now()],
     ] {
         let (code, report, words) = world.run(args);
         assert_eq!(report["outcome"], "dry_run", "{args:?} {code}: {report:#}\n{words}");
+        let notes = report["runbook"]["notes"].to_string();
+        assert_eq!(
+            notes.contains("begins although changes are frozen"),
+            !args.contains(&"--waive"),
+            "{args:?} {notes}"
+        );
     }
+    let quietly = ["switchover", "orders", "--to", "east", "--yes", "--severity", "P1"];
+    let (code, _, words) = world.run(&quietly);
+    assert!(code == 2 && words.contains("nobody would know why"), "{code}: {words}");
 }
 
 /// The plan says that west's host is east's: nothing is stopped there, and the report says why.

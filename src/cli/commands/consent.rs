@@ -1,0 +1,84 @@
+//! What somebody says to a runbook before it is done.
+
+use super::start::Starting;
+use crate::cli::error::CliError;
+use crate::cli::printer::Format;
+use crate::model::action::Action;
+use crate::model::policy::Severity;
+use crate::model::runbook::{Drill, Runbook};
+use crate::model::time::Timestamp;
+use crate::model::waiver::Rule;
+use crate::plan::Plan;
+use crate::planner::Refusal;
+use crate::policy::windows::Closed;
+use crate::report::history::History;
+use crate::world::World;
+
+impl Starting<'_> {
+    fn closed(&self, plan: &Plan, given: Option<Severity>, at: Timestamp) -> Vec<Closed> {
+        self.context.closed(&plan.name, (given, self.intent, self.drill.class.is_some()), at)
+    }
+
+    /// Whoever gives a severity so that a run waits for no window says why.
+    fn lifted_by_name(&self, plan: &Plan, now: Timestamp) -> Result<(), CliError> {
+        let (given, reason) = (self.args.how.severity, &self.args.how.waive.reason);
+        let lifted = self.closed(plan, given, now).into_iter().find(|closed| closed.lifted);
+        let kept = self.closed(plan, None, now).iter().any(|closed| !closed.lifted);
+        match lifted.filter(|_| kept && given.is_some() && reason.is_none()) {
+            None => Ok(()),
+            Some(closed) => Err(CliError::usage_fix(
+                format!("--severity lets it begin although {}, and nobody would know why", closed.facts),
+                "add --reason TEXT",
+            )),
+        }
+    }
+
+    /// Whether somebody agrees to the runbook. Answers what began to stand against it while they read it.
+    pub(super) fn agreed(
+        &self,
+        plan: &Plan,
+        (runbook, history): (&Runbook, &History),
+        world: &World,
+    ) -> Result<Option<Refusal>, CliError> {
+        let asked = world.now();
+        self.lifted_by_name(plan, asked)?;
+        self.consent(runbook, history)?;
+        let closed = |at| self.closed(plan, self.args.how.severity, at);
+        let before: Vec<Rule> = closed(asked).iter().map(|closed| closed.rule).collect();
+        let new = |closed: &Closed| {
+            !closed.lifted && self.drill.returns.is_none() && !before.contains(&closed.rule)
+        };
+        let what = "a run that begins later: this one was read for too long";
+        Ok(closed(world.now()).into_iter().find(new).map(|new| Refusal::new(new.rule, None, new.facts, what)))
+    }
+
+    /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
+    fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), CliError> {
+        let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
+        if self.args.how.yes || harmless {
+            return Ok(());
+        }
+        if self.printer.format == Format::Human {
+            super::plan::show(self.printer, runbook, history);
+        }
+        if !self.printer.is_interactive() {
+            return Err(CliError::usage_fix(
+                "nobody is at the terminal to confirm",
+                "add --yes; it confirms this runbook and waives nothing",
+            ));
+        }
+        let restored = runbook.steps.iter().find_map(|s| match &s.action {
+            Action::Restore { of, .. } => Some(of.db.component.as_str()),
+            _ => None,
+        });
+        let (what, name) = match restored {
+            Some(component) => (format!("component of {} that is restored", runbook.plan), component),
+            None => (format!("site that {} is recovered to", runbook.plan), runbook.to.as_str()),
+        };
+        if self.printer.ask(&format!("Type the name of the {what}:")).as_deref() == Some(name) {
+            Ok(())
+        } else {
+            Err(CliError::usage("not confirmed; nothing was done"))
+        }
+    }
+}
