@@ -32,6 +32,8 @@ pub struct Gantt {
     clocks: Vec<Mark>,
     rows: Vec<Row>,
     links: Vec<Link>,
+    /// Steps that began after users were served, and are not drawn: a watch of hours would make minutes too small to see.
+    later: usize,
 }
 
 /// A line from top to bottom.
@@ -64,6 +66,8 @@ struct Row {
     critical: bool,
     took: String,
     took_x: f64,
+    /// Whether how long it took stands in the bar, because there is no room behind it.
+    within: bool,
     title: String,
 }
 
@@ -98,11 +102,14 @@ fn round(number: f64) -> f64 {
 pub fn draw(state: &RunState) -> Gantt {
     let told = super::attainment::attainment(state, state.last_at);
     let from = told.detected.map_or(state.created_at, |detected| detected.min(state.created_at));
-    let scale = Scale { from, span: state.last_at.since(from) };
-    let begun: Vec<usize> =
-        (0..state.steps.len()).filter(|i| state.steps[*i].work.started_at.is_some()).collect();
-    let mut begun = begun;
-    begun.sort_by_key(|i| (state.steps[*i].work.started_at, *i));
+    let until = told.validated.map_or(state.last_at, |served| shown_until(from, served).min(state.last_at));
+    let scale = Scale { from, span: until.since(from) };
+    let began = |i: &usize| state.steps[*i].work.started_at;
+    let mut begun: Vec<usize> = (0..state.steps.len()).filter(|i| began(i).is_some()).collect();
+    let all = begun.len();
+    begun.retain(|i| began(i).is_some_and(|at| at <= until));
+    begun.sort_by_key(|i| (began(i), *i));
+    let later = all - begun.len();
     let critical = path::critical(&state.runbook).steps;
     let y = |n: usize| TOP + ROW * count(n);
     let rows: Vec<Row> = begun
@@ -126,7 +133,13 @@ pub fn draw(state: &RunState) -> Gantt {
         clocks: apart(clocks),
         links: links(state, &begun, &scale, y),
         rows,
+        later,
     }
+}
+
+/// A little longer than until users were served.
+fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
+    served + Dur(served.since(from).millis() / 8)
 }
 
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
@@ -140,6 +153,8 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let class = format!("{}{}", class(work), if step.background { " background" } else { "" });
     let title =
         format!("{}: {}, {} to {}, {took}", step.action, work.status.word(), began.clock(), ended.clock());
+    let within = x + width > RIGHT - 40.0;
+    let took_x = x + width + if within { -4.0 } else { 4.0 };
     Row {
         id: step.id.to_string(),
         y,
@@ -148,7 +163,8 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
         class,
         critical,
         took: took.to_string(),
-        took_x: x + width + 4.0,
+        took_x,
+        within,
         title,
     }
 }
@@ -208,12 +224,13 @@ fn marks(scale: &Scale) -> Vec<Mark> {
     (0..=seconds / every).map(mark).collect()
 }
 
-/// Words that are close to each other stand on two lines.
+/// Words that are close to each other stand on lines of their own.
 fn apart(clocks: impl Iterator<Item = (String, f64)>) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     for (label, x) in clocks {
-        let close = marks.last().is_some_and(|last| (last.x - x).abs() < 60.0 && last.y < 20.0);
-        marks.push(Mark { x, label, y: if close { 28.0 } else { 14.0 } });
+        let taken = |y: f64| marks.iter().any(|mark| (mark.x - x).abs() < 64.0 && (mark.y - y).abs() < 1.0);
+        let y = [12.0, 24.0, 36.0, 48.0].into_iter().find(|y| !taken(*y)).unwrap_or(12.0);
+        marks.push(Mark { x, label, y });
     }
     marks
 }

@@ -48,6 +48,7 @@ mod managed;
 mod moves;
 mod objects;
 mod owed;
+mod pages;
 mod policy;
 mod refusals;
 mod restored;

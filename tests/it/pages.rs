@@ -1,0 +1,113 @@
+//! The report of a run as a page: whole in itself, harmless whatever people typed, and with every step where it was.
+
+use drctl::model::event::{Event, What};
+use drctl::report::{gantt, html, summary};
+use drctl::run::RunState;
+
+use crate::cli::Folder;
+use crate::resume::events;
+use crate::rig::{Rig, truststream};
+
+fn page(scenario: &str, reason: &str) -> String {
+    let folder = Folder::with_plans();
+    let args =
+        ["failover", "truststream", "--sandbox", scenario, "--to", "us-east-1", "--yes", "--reason", reason];
+    let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m"];
+    folder.run(&[&args[..], &waived].concat());
+    folder.ok(&["report", "run", "sandbox-truststream-failover-s1-1", "--sandbox", "--format", "html"])
+}
+
+#[test]
+fn a_page_needs_nothing_else_and_shows_what_the_other_reports_say() {
+    let page = page("region-lost", "drill for the board");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+    for from_elsewhere in ["http://", "https://", "src=", "@import", "url(", "<script"] {
+        assert!(!page.contains(from_elsewhere), "{from_elsewhere}");
+    }
+    for words in [
+        "Failover of truststream: recovered",
+        "Rehearsal</b> in the sandbox",
+        "drill for the board",
+        "promote.db",
+        "a public probe failed",
+        "What will revert this",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
+/// A reason is what somebody typed, and a page is code.
+#[test]
+fn what_people_typed_is_never_code() {
+    let page = page("region-dark", "</td><script>alert(1)</script><img src=x onerror=alert(2)> \"'&");
+    assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;"), "it is there all the same");
+}
+
+#[test]
+fn every_step_that_ran_is_in_the_picture_where_it_was() {
+    let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
+    let state = &done.ended.state;
+    let picture = serde_json::to_value(gantt::draw(state)).unwrap();
+    let rows = picture["rows"].as_array().unwrap();
+    let ran = state.steps.iter().filter(|s| s.work.started_at.is_some()).count();
+    let later = usize::try_from(picture["later"].as_u64().unwrap()).unwrap();
+    assert!(rows.len() > 10 && rows.len() + later == ran, "{ran} {} {later}", rows.len());
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    for row in rows {
+        let (x, width) = (number(&row["x"]), number(&row["width"]));
+        assert!((240.0..=980.0).contains(&x) && width >= 2.0 && x + width <= 982.5, "{row}");
+    }
+    // Who began later stands further down and further right; what was waited for ended where the next began, or before.
+    let xs: Vec<f64> = rows.iter().map(|row| number(&row["x"])).collect();
+    assert!(xs.windows(2).all(|pair| pair[0] <= pair[1]), "{xs:?}");
+    let links = picture["links"].as_array().unwrap();
+    assert!(
+        links.len() > rows.len() / 2 && links.iter().all(|l| number(&l["x1"]) <= number(&l["x2"])),
+        "{links:?}"
+    );
+    let row = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap();
+    assert!(number(&row("promote.db")["x"]) > number(&row("fence.db.sql")["x"]));
+    assert_eq!(
+        (row("promote.db")["class"].as_str(), row("promote.db")["critical"].as_bool()),
+        (Some("done"), Some(true))
+    );
+    let outages = picture["outages"].as_array().unwrap();
+    assert!(!outages.is_empty() && outages.iter().all(|o| number(&o["width"]) > 1.0), "{outages:?}");
+    let clocks: Vec<_> =
+        picture["clocks"].as_array().unwrap().iter().map(|c| c["label"].as_str().unwrap()).collect();
+    assert_eq!(clocks, ["detected", "decided", "executed", "served"]);
+    let report = summary::report(state, state.last_at);
+    assert_eq!(html::render(&report, state).unwrap(), html::render(&report, state).unwrap());
+}
+
+#[test]
+fn a_run_that_is_not_over_has_a_page_too() {
+    let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
+    let all = events(&done);
+    let promoting =
+        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let state = RunState::fold(&all[..=all.iter().position(promoting).unwrap()]).unwrap();
+    let page = html::render(&summary::report(&state, state.last_at), &state).unwrap();
+    assert!(page.contains("class=\"open\"") && page.contains("to not over"), "{page}");
+}
+
+#[test]
+fn a_file_is_never_written_over() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let report = [
+        "report",
+        "run",
+        "sandbox-starter-failover-s1-1",
+        "--sandbox",
+        "--format",
+        "html",
+        "--out",
+        "run.html",
+    ];
+    folder.ok(&report);
+    assert!(std::fs::read_to_string(folder.path().join("run.html")).unwrap().contains("Failover of starter"));
+    let (code, _, err) = folder.run(&report);
+    assert!(code == 2 && err.contains("never written over"), "{code}: {err}");
+}
