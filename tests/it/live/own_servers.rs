@@ -347,8 +347,11 @@ fn what_can_wait_does_not_begin_while_changes_are_frozen() {
         );
     }
     let quietly = ["switchover", "orders", "--to", "east", "--yes", "--severity", "P1"];
-    let (code, _, words) = world.run(&quietly);
-    assert!(code == 2 && words.contains("nobody would know why"), "{code}: {words}");
+    let (code, report, words) = world.run(&quietly);
+    assert!(
+        code == 2 && report["error"]["message"].to_string().contains("nobody would know why"),
+        "{code}: {report:#}\n{words}"
+    );
 }
 
 /// The plan says that west's host is east's: nothing is stopped there, and the report says why.
