@@ -167,9 +167,33 @@ fn what_is_not_suspect_moves_in_one_call() {
     // What somebody changed explains why everything was refused, and nothing else is to blame.
     assert_eq!(parts::next(&of(2, 1), &no(&[&[]])), Next::Call(vec![0, 1]));
     assert_eq!(parts::next(&of(4, 1), &no(&[&[]])), Next::Call(vec![0, 1, 2, 3]));
+    // What is in place already was in the batch that was refused: nobody knows yet which of the two was to blame.
+    let half_done = Found { done: of(1, 0).ready, ready: of(2, 0).ready.split_off(1), ..Found::default() };
+    assert_eq!(parts::next(&half_done, &no(&[&[]])), Next::Call(vec![1]));
     // A half that was refused clears the other one.
     assert_eq!(parts::next(&of(4, 0), &no(&[&[], &[0, 1]])), Next::Call(vec![2, 3]));
     let named = [("www A".to_owned(), "no such zone".to_owned())];
     let words = parts::failure(&named, 3);
     assert!(words.starts_with("1 of 3 names were not switched: www A (no such zone);"), "{words}");
+}
+
+/// A call that was lost sight of may come late, whatever became of the step since.
+#[test]
+fn a_step_that_is_tried_again_forgets_nothing_of_its_calls() {
+    let called = Work {
+        status: Status::Failed,
+        attempts: 3,
+        generation: 2,
+        key: "key".to_owned(),
+        mark: Some("mark".to_owned()),
+        doubt: Some(BEGAN),
+        lost_at: Some(BEGAN),
+        started_at: Some(BEGAN),
+        ended_at: Some(BEGAN),
+        reason: Some("not done in time".to_owned()),
+        ..Work::new()
+    };
+    let expected =
+        Work { status: Status::Pending, started_at: None, ended_at: None, reason: None, ..called.clone() };
+    assert_eq!(called.again(), expected);
 }
