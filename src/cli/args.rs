@@ -540,7 +540,7 @@ pub enum AuditCommand {
     },
     /// Write everything out: as lines that verify offline, or for a SIEM
     #[command(
-        after_help = "Examples:\n  drctl audit export --out audit.jsonl\n  drctl audit export --format cef | logger -t drctl"
+        after_help = "Examples:\n  drctl audit export --out audit.jsonl\n  drctl audit export --format cef | logger --size 8192 -t drctl"
     )]
     Export {
         /// `jsonl` can be verified; `cef` is ArcSight's Common Event Format

@@ -158,6 +158,20 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
 /// # Errors
 /// If it cannot be read.
 pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, CliError> {
+    let key = load(path)?;
+    if !key.is_encrypted() {
+        return Ok(key);
+    }
+    let asked = format!("passphrase of {}: ", path.display());
+    let passphrase = passphrase(passphrase_file, &asked)?;
+    key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is not its"))
+}
+
+/// Reads a private key that nobody else may read, as it is.
+///
+/// # Errors
+/// If it cannot be read, or others may.
+pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
     let open = |m: std::fs::Metadata| std::os::unix::fs::PermissionsExt::mode(&m.permissions()) & 0o077 != 0;
     if std::fs::metadata(path).is_ok_and(open) {
         return Err(CliError::usage_fix(
@@ -165,13 +179,7 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
             format!("chmod 600 {}, and a new key if somebody did", path.display()),
         ));
     }
-    let key = PrivateKey::read_openssh_file(path).map_err(|e| unusable(path, &e))?;
-    if !key.is_encrypted() {
-        return Ok(key);
-    }
-    let asked = format!("passphrase of {}: ", path.display());
-    let passphrase = passphrase(passphrase_file, &asked)?;
-    key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is not its"))
+    PrivateKey::read_openssh_file(path).map_err(|e| unusable(path, &e))
 }
 
 /// A passphrase from a file, or from the person at the terminal.

@@ -1,15 +1,15 @@
 //! The store's own key, and what is put into its ledger with it.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use super::context::Context;
-use super::environment;
 use super::error::CliError;
+use super::files::write_new;
 use super::printer::Printer;
+use super::{environment, keys};
 use crate::executor::Session;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
@@ -45,10 +45,7 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
     if !what.is_file() {
         return Err(unusable("it is no file".to_owned()));
     }
-    if std::os::unix::fs::PermissionsExt::mode(&what.permissions()) & 0o077 != 0 {
-        return Err(unusable(format!("others may read it: chmod 600 {}", path.display())));
-    }
-    let key = PrivateKey::read_openssh_file(path).map_err(|e| unusable(e.to_string()))?;
+    let key = keys::load(path)?;
     if key.is_encrypted() {
         return Err(unusable("it has a passphrase, and runs begin with nobody to type it".to_owned()));
     }
@@ -57,21 +54,16 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
 
 /// Two processes that begin together get one key: the whole file comes into its place at once, and never over another.
 fn make(path: &Path) -> Result<(), CliError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |e: ssh_key::Error| CliError::usage(format!("no key could be made: {e}"));
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment("drctl store");
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
     let beside = path.with_extension(format!("key.{}", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    let written = options.write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let placed = written.and_then(|()| match std::fs::hard_link(&beside, path) {
+    write_new(&beside, &text, 0o600)?;
+    let placed = match std::fs::hard_link(&beside, path) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
-    });
+    };
     drop(std::fs::remove_file(&beside));
     placed.map_err(|e| CliError::file(path, &e))
 }
@@ -120,26 +112,26 @@ pub fn checkpoint(
     Ok((record.seq, signed))
 }
 
-/// The same after something was said to a run, or a run was brought here: that goes without, too.
-pub fn seal(context: &Context, printer: &Printer, store: &SqliteJournal, now: Timestamp, run: &RunId) {
-    if let Err(e) = checkpoint(context, store, now, (Why::Seal, Some(run))) {
+/// The same for a run, which goes on without: what is done for an application is worth more than the proof of it.
+pub fn vouch(
+    (context, printer): (&Context, &Printer),
+    store: &SqliteJournal,
+    now: Timestamp,
+    (why, run): (Why, &RunId),
+) {
+    if let Err(e) = checkpoint(context, store, now, (why, Some(run))) {
         printer.note(&format!("no checkpoint of the ledger: {}", e.message));
     }
 }
 
-/// Drives a run between two of them: before anything is done, and when this process lets go of it. The run goes on without: what is done
-/// for an application is worth more than the proof of it.
+/// Drives a run between two of them: before anything is done, and when this process lets go of it.
 pub async fn kept<T>(
     (context, printer, session): (&Context, &Printer, &Session<'_>),
     store: &SqliteJournal,
     run: &RunId,
     work: impl Future<Output = T>,
 ) -> T {
-    let make = |why| {
-        if let Err(e) = checkpoint(context, store, session.world.now(), (why, Some(run))) {
-            printer.note(&format!("no checkpoint of the ledger: {}", e.message));
-        }
-    };
+    let make = |why| vouch((context, printer), store, session.world.now(), (why, run));
     make(Why::Start);
     let done = work.await;
     make(Why::Seal);

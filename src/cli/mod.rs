@@ -21,6 +21,9 @@ use args::{Cli, Command};
 use error::CliError;
 use printer::{Format, Printer};
 
+use crate::model::time::Timestamp;
+use crate::world::World;
+
 /// Parses the command line, runs the verb, and answers with the exit code.
 pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
@@ -43,6 +46,11 @@ pub fn main() -> u8 {
             error.exit
         }
     }
+}
+
+/// The machine's time, for commands that drive nothing.
+fn now() -> Result<Timestamp, CliError> {
+    Ok(World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?.now())
 }
 
 fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {

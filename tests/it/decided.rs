@@ -14,12 +14,13 @@ use drctl::model::ids::{ComponentName, Digest, StepId};
 use drctl::model::place::Place;
 use drctl::model::restore::{NewInstance, Part, Restore, Source};
 use drctl::model::runbook::{
-    Drill, Intent, Need, Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless,
+    Drill, Intent, Need, Objectives, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless,
 };
 use drctl::model::state::{GroupSize, InstanceSettings, RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::target::{ClientSecret, ControlsRef, DatabaseRef, Engine, GroupRef, ObjectRef, ZoneRef};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::planner::steps;
 use drctl::run::decide::looks_at;
 use drctl::run::state::{FenceDebt, Status, Turn, Work};
 use drctl::run::{Effect, RunState, Stop, decide, drill};
@@ -154,18 +155,8 @@ fn guard() -> [Action; 2] {
 }
 
 pub fn step(id: &str, action: Action) -> Step {
-    Step {
-        id: StepId::new(id),
-        phase: Phase::Redirect,
-        component: Some(component()),
-        action,
-        needs: Vec::new(),
-        unless: None,
-        on_failure: OnFailure::Halt,
-        background: false,
-        debt: false,
-        estimate: Estimate { expected_ms: Dur::secs(10), timeout_ms: Dur::mins(5) },
-    }
+    let estimate = Estimate { expected_ms: Dur::secs(10), timeout_ms: Dur::mins(5) };
+    Step { estimate, ..steps::step(id, Phase::Redirect, Some(&component()), action) }
 }
 
 pub fn after(step: Step, needed: &[&str]) -> Step {

@@ -12,6 +12,7 @@ use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, Stop, decide};
 
 use crate::cancelled::until;
+use crate::loss::intended;
 use crate::resume::events;
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel, truststream};
 
@@ -176,18 +177,6 @@ fn after(rig: &Rig, test: impl Fn(&What) -> bool, more: &[What]) -> RunState {
         state.apply(&Event { at, what: what.clone() }).unwrap();
     }
     state
-}
-
-fn intended(step: &str) -> What {
-    What::CallIntended {
-        step: StepId::new(step),
-        direction: Direction::Do,
-        attempt: 1,
-        generation: 1,
-        key: "k".to_owned(),
-        mark: None,
-        part: Vec::new(),
-    }
 }
 
 /// The promotion was refused once; by the time it is tried again more may be lost than was accepted.

@@ -10,7 +10,7 @@ use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED};
-use crate::cli::{exit, ledger};
+use crate::cli::{exit, ledger, now};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
 use crate::journal::written;
@@ -19,7 +19,6 @@ use crate::model::authority::Authority;
 use crate::model::event::{Event, RunCreated, What};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
-use crate::world::World;
 
 /// Checks what was written, writes it out, and signs for it.
 pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, CliError> {
@@ -55,10 +54,6 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
             Ok(exit::DONE)
         }
     }
-}
-
-fn now() -> Result<crate::model::time::Timestamp, CliError> {
-    Ok(World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?.now())
 }
 
 /// What the auditor brought.

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use crate::cli::args::{CheckArgs, Global};
 use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
+use crate::cli::{exit, now};
 use crate::plan::Severity;
 use crate::policy::windows;
-use crate::world::World;
 
 /// Checks plans and prints everything that is wrong with them.
 pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
@@ -34,9 +33,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     }
     // Who names some of the plans only does not thereby say that there are no others.
     if let (true, Some((path, _))) = (args.paths.is_empty(), &context.settings_text) {
-        let clock = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
-        let unbound =
-            windows::unbound(&context.settings.policy, &plans, &path.display().to_string(), clock.now());
+        let unbound = windows::unbound(&context.settings.policy, &plans, &path.display().to_string(), now()?);
         if printer.format == Format::Human {
             render::findings(printer, &unbound, &|_| None);
         }

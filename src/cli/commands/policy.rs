@@ -8,7 +8,7 @@ use crate::cli::args::{Global, PolicyArgs, PolicyCommand};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, keys};
+use crate::cli::{exit, keys, now};
 use crate::model::authority::{Authority, takes};
 use crate::model::ids::PlanName;
 use crate::model::policy::{Policy, Severity};
@@ -17,7 +17,6 @@ use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::policy::matrix::{self, Demand};
 use crate::policy::windows;
-use crate::world::World;
 
 /// What changes something that people may have to agree to: its name, what it does, and whether it is a drill.
 const INTENTS: [(&str, Intent, bool); 6] = [
@@ -33,8 +32,7 @@ const INTENTS: [(&str, Intent, bool); 6] = [
 pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, CliError> {
     let PolicyCommand::Explain { plan, severity, intent, at } = &args.command;
     let at = at.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
-    let clock = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
-    let at = at.unwrap_or_else(|| clock.now());
+    let at = at.map_or_else(now, Ok)?;
     let context = Context::load(global, printer)?;
     let plan = context.plan(plan, printer)?;
     let (policy, authority) = (&context.settings.policy, &context.settings.authority);
