@@ -50,6 +50,7 @@ mod objects;
 mod owed;
 mod pages;
 mod policy;
+mod random;
 mod refusals;
 mod restored;
 mod resume;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use drctl::model::action::Action;
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::action::{Action, Undo};
+use drctl::model::event::{Direction, Event, Outcome, What};
 use drctl::model::ids::StepId;
 use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
@@ -29,7 +29,8 @@ fn runbook(prefix: &[Event]) -> Runbook {
 /// whoever asks for it again, and however late (`postgres/host.rs`; the sandbox's hosts do not know their jobs' keys).
 pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     let runbook = runbook(prefix);
-    let actions = on_their_way(prefix).into_keys().map(|step| runbook.step(step).unwrap().action.clone());
+    let actions =
+        on_their_way(prefix).into_iter().map(|(step, (_, direction))| asked(&runbook, step, direction));
     let on_host = |a: &Action| match a {
         Action::Rejoin { replica, .. } => replica.is_none(),
         Action::Restore { of, .. } => of.instance().is_none(),
@@ -38,12 +39,21 @@ pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     actions.filter(|a| !on_host(a)).collect()
 }
 
-fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, Timestamp> {
-    let mut on_their_way: BTreeMap<&StepId, Timestamp> = BTreeMap::new();
+/// What a call of this step does.
+fn asked(runbook: &Runbook, step: &StepId, direction: Direction) -> Action {
+    let action = runbook.step(step).unwrap().action.clone();
+    match (direction, action.undo()) {
+        (Direction::Undo, Undo::By(back)) => *back,
+        _ => action,
+    }
+}
+
+fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, (Timestamp, Direction)> {
+    let mut on_their_way = BTreeMap::new();
     for event in prefix {
         match &event.what {
-            What::CallIntended { step, .. } => {
-                on_their_way.insert(step, event.at);
+            What::CallIntended { step, direction, .. } => {
+                on_their_way.insert(step, (event.at, *direction));
             }
             What::CallAnswered { step, .. }
             | What::CallRefused { step, .. }
@@ -69,8 +79,8 @@ pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
         let action: Action = serde_json::from_slice(action).unwrap();
         // The latest effect comes 30 s after its intent; what comes later is that of a later call.
         let late = Dur::secs(31);
-        on_their_way.iter().any(|(step, since)| {
-            at >= *since && at <= *since + late && runbook.step(step).unwrap().action == action
+        on_their_way.iter().any(|(step, (since, direction))| {
+            at >= *since && at <= *since + late && asked(&runbook, step, *direction) == action
         })
     };
     let settled: Notes = all.iter().filter(|(at, b)| *at <= last.at && !is_of(b, *at)).cloned().collect();

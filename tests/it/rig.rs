@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::{Feed, Sandbox, Scenario, Truth};
@@ -25,9 +26,11 @@ use drctl::plan::{Plan, Settings};
 use drctl::planner::{self, Continued, Debt, Input, Refusal, Request, Wanted};
 use drctl::policy::windows::Closed;
 use drctl::probe::Recorder;
+use drctl::run::Stop;
 use drctl::run::continued::{continued, last_turns, seen_before};
 use drctl::run::state::Mode;
 use drctl::world::World;
+use futures_util::future::{Either, select};
 
 pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
@@ -74,6 +77,8 @@ pub struct Rig {
     pub unled: Vec<ComponentName>,
     /// Groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
+    /// How long somebody waits for a run that was taken up again before Ctrl-C is pressed twice.
+    pub patience: Dur,
     /// When everything was last seen, as it was at the beginning.
     pub last_looked: Timestamp,
 }
@@ -128,6 +133,7 @@ impl Rig {
             unled: Vec::new(),
             groups_before: Vec::new(),
             coming: Vec::new(),
+            patience: Dur::mins(60_000),
             last_looked: BEGAN,
         }
     }
@@ -217,7 +223,7 @@ impl Rig {
         world.block_on(survey::look(&session, targets, Dur::secs(15)))
     }
 
-    fn to(&self) -> SiteName {
+    pub fn to(&self) -> SiteName {
         if let Some(to) = &self.to {
             return to.clone();
         }
@@ -465,7 +471,14 @@ impl Rig {
         let ended = world.block_on(async {
             let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
             let recorder = Recorder::resumed(3, &owned.state.turns);
-            drive::drive(&session, owned, recorder).await
+            let left = world.sleep_until(world.now() + self.patience);
+            match select(pin!(drive::drive(&session, owned, recorder)), pin!(left)).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => {
+                    let state = create::replay(&run_id(), &journal.read(&run_id()).unwrap()).unwrap();
+                    Ok(Ended { stop: Stop::Paused, state })
+                }
+            }
         })?;
         let done = Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) };
         world.not_before(world.now() + Dur::mins(1));

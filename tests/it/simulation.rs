@@ -1,147 +1,24 @@
 //! Random plans, estates and faults by seed. A failing seed prints the command that runs it alone.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
 use drctl::executor::{Ended, create};
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, Outcome, Signal, What};
 use drctl::model::measure::Basis;
-use drctl::model::runbook::{Drill, Intent};
+use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::{Refusal, Wanted};
 use drctl::report::attainment::attainment;
+use drctl::run::continued::continued;
 use drctl::run::state::Mode;
 
 use crate::cancelled::settings;
+use crate::random::random_plan;
 use crate::resume::{estates, events, in_flight};
-use crate::rig::{BEGAN, Rehearsed, Rig, Seen, plan, run_id};
-
-/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. What is moved as
-/// planned has a fence by SQL.
-fn random_plan(seed: u64, moves: bool) -> String {
-    let die = |what: &str, below: u64| roll(seed, &[what], below);
-    let mut text = String::from(
-        "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
-    );
-    let (dbs, groups, zones) = (die("dbs", 4), die("groups", 4), 1 + die("zones", 2));
-    for i in 0..dbs {
-        let needs = if i > 0 && die(&format!("dbneeds{i}"), 2) == 0 {
-            format!("\n    needs: [db{}]", i - 1)
-        } else {
-            String::new()
-        };
-        let verify =
-            if die(&format!("verify{i}"), 4) > 0 { "\n    verify: {sql_write: {table: canary}}" } else { "" };
-        if die(&format!("own{i}"), if moves { 2 } else { 4 }) == 0 {
-            let at = |site: &str| {
-                format!(
-                    "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}, backups: {{list: l, fetch: f, archive_get: \"cp %f %p\"}}}}}}"
-                )
-            };
-            let _ = writeln!(
-                text,
-                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: [sql]\n    at:\n      west: {}\n      east: {}",
-                at("w"),
-                at("e")
-            );
-            continue;
-        }
-        if die(&format!("global{i}"), 5) == 0 {
-            random_cluster(&mut text, i, &format!("{needs}{verify}"), &die);
-            continue;
-        }
-        let ladders = ["[sql, security_group]", "[sql]", "[security_group, sql]", "[security_group]"];
-        let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), if moves { 2 } else { 4 })).unwrap()];
-        let _ = writeln!(
-            text,
-            "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
-        );
-    }
-    for i in 0..groups {
-        let floor = 1 + die(&format!("floor{i}"), 6);
-        let _ = writeln!(
-            text,
-            "  group{i}:\n    kind: aws.autoscaling\n    at:\n      west: {{group: g{i}-w}}\n      east: {{group: g{i}-e, capacity_floor: {floor}, proceed_at: 60%}}"
-        );
-    }
-    random_clients(&mut text, dbs, &die);
-    for i in 0..zones {
-        random_zone(&mut text, i, (dbs, groups), &die);
-    }
-    if dbs > 1 && die("grouped", 2) == 0 {
-        text.push_str("groups:\n  both: {components: [db0, db1], gate: together}\n");
-    }
-    text.push_str(
-        "probes:\n  - {name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}\n",
-    );
-    if die("writeprobe", 2) == 0 {
-        text.push_str(
-            "  - {name: orders, role: write, http: \"https://a.example/write\", every: 5s, timeout: 3s}\n",
-        );
-    }
-    text.push_str("watch: {for: 5m}\n");
-    text
-}
-
-/// Clients of some of the databases, which the zones need.
-fn random_clients(text: &mut String, dbs: u64, die: &impl Fn(&str, u64) -> u64) {
-    for i in (0..dbs).filter(|i| die(&format!("clients{i}"), 3) == 0) {
-        let verify =
-            ["", "\n    verify: {sql_write: {table: canary}}"][usize::try_from(die("proven", 2)).unwrap()];
-        let _ = writeln!(
-            text,
-            "  app{i}:\n    kind: clients\n    of: db{i}{verify}\n    at:\n      west: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}\n      east: {{secret: app{i}, restart: [{{command: [x], idempotent: true}}]}}"
-        );
-    }
-}
-
-/// A global database: what stands by may have no instance.
-fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64) -> u64) {
-    let ladders = ["[sql, security_group]", "[security_group]", "[sql]"];
-    let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), 3)).unwrap()];
-    let class = if die(&format!("headless{i}"), 2) == 0 { ", instance_class: db.r6g.large" } else { "" };
-    let _ = writeln!(
-        text,
-        "  db{i}:\n    kind: aws.aurora_global\n    global_cluster: g{i}{more}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e{class}, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
-    );
-}
-
-/// A zone whose names need everything: by their record sets, by an object, or by routing controls.
-fn random_zone(text: &mut String, i: u64, (dbs, groups): (u64, u64), die: &impl Fn(&str, u64) -> u64) {
-    let needs: Vec<_> =
-        (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();
-    let clients = (0..dbs).filter(|d| die(&format!("clients{d}"), 3) == 0).map(|d| format!("app{d}"));
-    let needs: Vec<_> = needs.into_iter().chain(clients).collect();
-    let ttl = 20 + die(&format!("ttl{i}"), 60);
-    if die(&format!("controls{i}"), 4) == 0 {
-        let arn =
-            |n: u64| format!("arn:aws:route53-recovery-control::1:controlpanel/p/routingcontrol/{n}{i}");
-        let _ = writeln!(
-            text,
-            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    switch: arc_routing_control\n    cluster: {{endpoints: {{us-east-1: \"https://e\"}}, controls: {{west: \"{}\", east: \"{}\"}}}}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, policy: failover, at: {{west: {{set: w, values: [192.0.2.1], role: primary, health_check: h}}, east: {{set: e, values: [198.51.100.1], role: secondary, health_check: i}}}}}}",
-            needs.join(", "),
-            arn(1),
-            arn(2),
-        );
-        return;
-    }
-    if die(&format!("object{i}"), 4) == 0 {
-        let _ = writeln!(
-            text,
-            "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    switch: health_object\n    object: {{url: \"s3://b{i}/k\", site: east}}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, policy: failover, at: {{west: {{set: w, values: [192.0.2.1], role: primary, health_check: h}}, east: {{set: e, values: [198.51.100.1], role: secondary}}}}}}",
-            needs.join(", ")
-        );
-        return;
-    }
-    let _ = writeln!(
-        text,
-        "  zone{i}:\n    kind: aws.route53\n    via: dns\n    needs: [{}]\n    zone: Z{i}\n    records:\n      - {{name: a{i}.example, type: A, ttl: {ttl}s, at: {{west: [192.0.2.1], east: [198.51.100.1]}}}}\n      - {{name: b{i}.example, type: A, ttl: {ttl}s, policy: weighted, at: {{west: {{set: w, values: [192.0.2.2], weight: 90}}, east: {{set: e, values: [198.51.100.2], weight: 0}}}}}}",
-        needs.join(", ")
-    );
-}
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
 fn rig(seed: u64) -> Rig {
     let scenario =
@@ -303,50 +180,100 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
     let faults = if roll(rig.seed, &["faulty"], 2) == 0 { 200 } else { 0 };
     let scenario =
         Scenario { loses_home: true, control_plane_lost: dark, lost_after, faults, ..rig.scenario.clone() };
+    let later = lost_after.plus(Dur::mins(3));
     for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
         let context =
             format!("source dead ({dark}) after {n} events of a move, variant {variant}: {context}");
-        let state = create::replay(&run_id(), &done.records[..n]).unwrap();
-        if state.finished() {
-            continue;
+        let journal =
+            if roll(rig.seed, &["false alarm"], 2) == 0 { false_alarm(&all[..n]) } else { all[..n].to_vec() };
+        fails_over_instead(rig, &scenario, later, (&journal, &notes), &context);
+    }
+    // Or a person takes it back while the source dies.
+    let died = all[n - 1].at.since(BEGAN);
+    let lost_after = died.plus(Dur(roll(rig.seed, &["dies in the way back"], 60_000)));
+    let scenario = Scenario { control_plane_lost: true, lost_after, ..scenario };
+    for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
+        let context = format!("source dead while {n} events were taken back, variant {variant}: {context}");
+        let dying = Rig { scenario: scenario.clone(), patience: Dur::mins(120), ..rig.clone() };
+        let (mut back, _) = dying.cancel(&done.records[..n], &notes, None);
+        if roll(rig.seed, &["resumed"], 2) == 0 && !back.ended.state.finished() {
+            // A call in doubt is waited for until somebody sees what became of it, or nobody waits any more.
+            (back, _) = dying.second(&back.records, &back.notes, &[Signal::Resume], None).unwrap();
         }
-        let mut next = Rig {
-            scenario: scenario.clone(),
-            later: Some(BEGAN + lost_after + Dur::mins(3)),
-            ..Rig::new(rig.plan.clone(), "calm", rig.seed)
-        };
-        let mut failed_over = next.take_over(&done.records[..n], &notes, &[]);
-        if failed_over.is_err() {
-            next.waivers =
-                [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::OtherSource].map(accept).into();
-            failed_over = next.take_over(&done.records[..n], &notes, &[]);
+        let all = events(&back);
+        let m = n + usize::try_from(roll(rig.seed, &["way back ends"], (all.len() - n) as u64 + 1)).unwrap();
+        let later = lost_after.plus(Dur::mins(3));
+        for notes in estates(&back.notes, &all[..m]) {
+            fails_over_instead(rig, &scenario, later, (&all[..m], &notes), &format!("{m} events: {context}"));
         }
-        match failed_over {
-            Ok(after) => {
-                let after = Rehearsed { resumed: true, ..after };
-                // What a restore gave up before is in its own report.
-                if !asked_to_swap(&all[..n]) {
-                    safe_and_told(&next, &after, &context);
-                }
-                let waived = next.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
-                assert!(waived || after.truth.two_primaries_ms == Dur::ZERO, "two primaries: {context}");
-                // An outage that was over before is in the report of the move.
-                if state.turns.values().all(|turns| turns.last().is_none_or(|t| !t.good) || turns.len() == 1)
-                {
-                    rto_told(&after, &context);
-                }
+    }
+}
+
+/// What asks the data fails, though users are served.
+fn false_alarm(before: &[Event]) -> Vec<Event> {
+    let mut all = before.to_vec();
+    let at = all.last().unwrap().at;
+    let runbook: Runbook = match &all[0].what {
+        What::RunCreated(created) => serde_json::from_str(&created.runbook).unwrap(),
+        _ => unreachable!("a run begins with what it is"),
+    };
+    for probe in runbook.probes.iter().filter(|p| p.role == ProbeRole::Write) {
+        let (since, last_other) = (at - Dur::secs(15), Some(at - Dur::secs(20)));
+        let (probe, detail) = (probe.name.to_string(), "503".to_owned());
+        all.push(Event { at, what: What::ProbeTurned { probe, good: false, since, last_other, detail } });
+    }
+    all
+}
+
+/// A failover takes the place of a move of which this much was written, with every waiver if it has to be.
+fn fails_over_instead(
+    rig: &Rig,
+    scenario: &Scenario,
+    later: Dur,
+    (all, notes): (&[Event], &Notes),
+    context: &str,
+) {
+    let records = Rig::journal_of(all);
+    let state = create::replay(&run_id(), &records).unwrap();
+    let mut next = Rig {
+        scenario: scenario.clone(),
+        later: Some(BEGAN + later),
+        ..Rig::new(rig.plan.clone(), "calm", rig.seed)
+    };
+    // What is being taken back has to be seen to its end first.
+    if state.finished() || continued(&state, records.len() as u64, &next.to()).is_err() {
+        return;
+    }
+    let mut failed_over = next.take_over(&records, notes, &[]);
+    if failed_over.is_err() {
+        next.waivers =
+            [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::OtherSource].map(accept).into();
+        failed_over = next.take_over(&records, notes, &[]);
+    }
+    match failed_over {
+        Ok(after) => {
+            let after = Rehearsed { resumed: true, ..after };
+            // What a restore gave up before is in its own report.
+            if !asked_to_swap(all) {
+                safe_and_told(&next, &after, context);
             }
-            // Users are served already, from the other site; or nobody knows yet which data serve; or the replica of the history that
-            // a restore left is set aside, and the one that takes its name is still being made.
-            Err(refusals) => assert!(
-                refusals.iter().all(|r| {
-                    r.rule == Rule::HealthySource
-                        || (r.rule == Rule::ComponentBusy && asked_to_swap(&all[..n]))
-                        || (r.rule == Rule::TargetDown && asked(&all[..n], "retire."))
-                }),
-                "a failover with every waiver was refused: {refusals:#?}: {context}"
-            ),
+            let waived = next.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
+            assert!(waived || after.truth.two_primaries_ms == Dur::ZERO, "two primaries: {context}");
+            // An outage that was over before is in the report of the move.
+            if state.turns.values().all(|turns| turns.last().is_none_or(|t| !t.good) || turns.len() == 1) {
+                rto_told(&after, context);
+            }
         }
+        // Users are served already, from the other site; or nobody knows yet which data serve; or the replica of the history that
+        // a restore left is set aside, and the one that takes its name is still being made.
+        Err(refusals) => assert!(
+            refusals.iter().all(|r| {
+                r.rule == Rule::HealthySource
+                    || (r.rule == Rule::ComponentBusy && asked_to_swap(all))
+                    || (r.rule == Rule::TargetDown && asked(all, "retire."))
+            }),
+            "a failover with every waiver was refused: {refusals:#?}: {context}"
+        ),
     }
 }
 
@@ -392,11 +319,29 @@ fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
         }
         let (back, _) = rig.cancel(&done.records[..n], &notes, None);
         invariants(rig, &back, &format!("cancelled, {context}"));
+        taken_back_by_two(rig, &back, n, &context);
         if rig.restore.is_some() && rig.scenario.faults == 0 {
             taken_back(&back, asked_to_swap(&all[..n]), &context);
         }
     }
     too_late(rig, done, &all[..n], &format!("died after {n} events, their effects yet to come: {context}"));
+}
+
+/// The process that takes a run back dies, too.
+fn taken_back_by_two(rig: &Rig, back: &Rehearsed, before: usize, context: &str) {
+    let all = events(back);
+    let Some(more) = all.len().checked_sub(before + 4) else { return };
+    let n = before + 3 + usize::try_from(roll(rig.seed, &["way back dies"], more as u64 + 1)).unwrap();
+    for (variant, notes) in estates(&back.notes, &all[..n]).into_iter().enumerate() {
+        let context = format!("cancelled, died again after {n} events, variant {variant}: {context}");
+        invariants(rig, &rig.carry_on(&back.records[..n], &notes), &context);
+    }
+    too_late(
+        rig,
+        back,
+        &all[..n],
+        &format!("cancelled, died again after {n} events, effects to come: {context}"),
+    );
 }
 
 /// What the dead process had asked for comes when nobody waits for it any more.
