@@ -2,7 +2,7 @@
 
 use drctl::model::action::{Action, Check, RecordChange};
 use drctl::model::authority::{Authority, Operator};
-use drctl::model::event::Signal;
+use drctl::model::event::{Direction, Signal, What};
 use drctl::model::ids::StepId;
 use drctl::model::waiver::Person;
 use drctl::run::parts::{self, Found, Group, Next, Parts};
@@ -10,8 +10,8 @@ use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, signal};
 
 use crate::decided::{
-    DONE, after, cancelled, change, component, minutes, object, over, promote, records, route, run, scale,
-    set, step, switch, under_way, words,
+    DONE, after, cancelled, change, component, minutes, object, over, promote, records, route, run, say,
+    scale, set, step, switch, told, under_way, words,
 };
 use crate::rig::{BEGAN, cancel};
 
@@ -196,4 +196,17 @@ fn a_step_that_is_tried_again_forgets_nothing_of_its_calls() {
     let expected =
         Work { status: Status::Pending, started_at: None, ended_at: None, reason: None, ..called.clone() };
     assert_eq!(called.again(), expected);
+}
+
+#[test]
+fn what_is_taken_back_late_has_its_whole_time_from_its_first_call() {
+    let mut state = cancelled(under_way(vec![(step("a", scale()), DONE)]));
+    let (step, key) = (StepId::new("a"), "key".to_owned());
+    let (direction, mark, part) = (Direction::Undo, None, Vec::new());
+    let intended =
+        What::CallIntended { step: step.clone(), direction, attempt: 1, generation: 1, key, mark, part };
+    say(&mut state, minutes(4), intended);
+    say(&mut state, minutes(4), What::CallAnswered { step, token: None });
+    assert_eq!(told(&state, minutes(5)), "look a, wake 9m");
+    assert_eq!(told(&state, minutes(9)), "expire a");
 }

@@ -253,7 +253,7 @@ pub fn words(events: &[What]) -> String {
 }
 
 /// What follows at a time, in words; times are counted from the beginning.
-fn told(state: &RunState, now: Timestamp) -> String {
+pub fn told(state: &RunState, now: Timestamp) -> String {
     let id = |i: &usize| state.step(*i).id.clone();
     let effect = |effect: &Effect| match effect {
         Effect::Record(events) => words(events),

@@ -1,7 +1,8 @@
 //! Who has to agree to what: the strictest of the rules that apply, before anything that users would feel; and the override of that.
 
 use drctl::executor::create;
-use drctl::model::event::{Outcome, Signal, What};
+use drctl::journal::Journal as _;
+use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, StepId};
 use drctl::model::policy::{Change, Policy, Severity};
 use drctl::model::runbook::Intent;
@@ -298,6 +299,37 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     let text = folder.ok(&["report", "run", &run, "--sandbox"]);
     assert!(text.contains("**Override**") && text.contains("1m LATE: it was due by "), "{text}");
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "the chain still holds");
+}
+
+/// A clock that a yes was signed by may be ahead of the one that wrote it down: of a run in the real world the later one counts,
+/// whether it was said before the run went on or afterwards.
+#[test]
+fn a_yes_that_was_signed_late_is_late_whenever_it_was_written_down() {
+    let folder = truststream();
+    let run = overridden(&folder);
+    let id = RunId::new(&*run);
+    let events = create::decode(&id, &store(&folder).read(&id).unwrap()).unwrap();
+    let n = 1 + events.iter().position(|e| matches!(e.what, What::Overridden { .. })).unwrap();
+    for (upto, afterwards) in [(n, false), (events.len(), true)] {
+        for world in [WorldKind::Live, state_of(&folder, &run).created.world] {
+            let mut state = RunState::fold(&events[..upto]).unwrap();
+            let live = world == WorldKind::Live;
+            state.created.world = world;
+            let at = state.last_at;
+            let signed_at = at + Dur::secs(50);
+            for who in ["bob", "eve"] {
+                let statement = serde_json::to_string(&yes(&state, who, signed_at)).unwrap();
+                let who = Person { claimed: false, statement: Some(statement), ..Person::claimed(who) };
+                let step = StepId::new(GATE);
+                let what =
+                    if afterwards { What::Ratified { step, who } } else { What::Approved { step, who } };
+                state.apply(&Event { at, what }).unwrap();
+            }
+            let gate = state.position(&StepId::new(GATE)).unwrap();
+            let ratified = state.steps[gate].overridden.as_ref().unwrap().ratified_at;
+            assert_eq!(ratified, Some(if live { signed_at } else { at }), "{live} {afterwards}");
+        }
+    }
 }
 
 /// What is said of an override is believed of nobody's journal either.
