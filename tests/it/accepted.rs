@@ -170,6 +170,8 @@ fn what_is_not_suspect_moves_in_one_call() {
     // What is in place already was in the batch that was refused: nobody knows yet which of the two was to blame.
     let half_done = Found { done: of(1, 0).ready, ready: of(2, 0).ready.split_off(1), ..Found::default() };
     assert_eq!(parts::next(&half_done, &no(&[&[]])), Next::Call(vec![1]));
+    // Nor is the last one left, when somebody changed the other.
+    assert_eq!(parts::next(&of(1, 1), &no(&[&[]])), Next::Call(vec![0]));
     // A half that was refused clears the other one.
     assert_eq!(parts::next(&of(4, 0), &no(&[&[], &[0, 1]])), Next::Call(vec![2, 3]));
     let named = [("www A".to_owned(), "no such zone".to_owned())];

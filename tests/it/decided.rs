@@ -38,7 +38,7 @@ fn place() -> Place {
     Place { name, cloud, region, account: None, role: None, external_id: None }
 }
 
-fn db(id: &str) -> DatabaseRef {
+pub fn db(id: &str) -> DatabaseRef {
     DatabaseRef {
         component: component(),
         place: place(),
@@ -64,7 +64,7 @@ pub fn scale() -> Action {
     })
 }
 
-fn fence(method: FenceMethod) -> Action {
+pub fn fence(method: FenceMethod) -> Action {
     Action::Fence(Fence { db: db("db-west"), method, groups_before: Vec::new() })
 }
 

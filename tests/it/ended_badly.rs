@@ -2,14 +2,17 @@
 //! goes round for ever.
 
 use drctl::inventory::Observation;
-use drctl::model::action::Action;
-use drctl::model::event::What;
+use drctl::model::action::{Action, Check, FenceMethod};
+use drctl::model::event::{End, What};
+use drctl::model::ids::StepId;
 use drctl::model::restore::Part;
 use drctl::model::state::{FenceStage, JobStage};
 use drctl::model::time::Dur;
 use drctl::run::Ruling;
+use drctl::run::state::Status;
 
 use crate::cancelled::until;
+use crate::decided::{DONE, cancelled, db, fence, minutes, promote, say, step, told, under_way};
 use crate::judged::{At, NOW, at_stage, doing, missing, owing, server, value};
 use crate::judged_things::{job, restoring};
 use crate::resume::events;
@@ -67,4 +70,35 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
     notes.push((at + Dur::secs(5), serde_json::to_vec(&gone).unwrap()));
     rig.later = Some(at + Dur::mins(10));
     rig.cancel(&first.records, &notes, None);
+}
+
+/// A look that fails at once costs a call and two events: the next one comes seconds later, and after a minute of them somebody is told.
+#[test]
+fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
+    let check = Action::Check(Check::Promotable { db: db("db-east") });
+    let mut state = cancelled(under_way(vec![
+        (step("fence", fence(FenceMethod::Sql)), DONE),
+        (step("check", check), DONE),
+        (step("promote", promote()), Status::Pending),
+    ]));
+    let id = StepId::new("check");
+    let started = || What::StepStarted { step: id.clone() };
+    let failed = || What::StepFailed { step: id.clone(), reason: "it is gone".to_owned() };
+    let at = |s| minutes(1) + Dur::secs(s);
+    say(&mut state, at(0), started());
+    say(&mut state, at(0), failed());
+    assert_eq!(told(&state, at(0)), "wake 1m05s");
+    assert_eq!(told(&state, at(4)), "wake 1m05s");
+    assert_eq!(told(&state, at(5)), "step_started check");
+    say(&mut state, at(30), started());
+    say(&mut state, at(30), failed());
+    assert_eq!(told(&state, at(59)), "step_started check");
+    let why = "failed: check: nobody sees whether the replica was promoted by hand, so the fence stays";
+    assert_eq!(told(&state, at(60)), format!("{why}, step_started check"));
+    // Seen once, it has its minute anew.
+    say(&mut state, at(60), started());
+    say(&mut state, at(60), What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() });
+    say(&mut state, at(90), started());
+    say(&mut state, at(90), failed());
+    assert_eq!(told(&state, at(91)), "wake 2m35s");
 }

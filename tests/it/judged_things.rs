@@ -22,6 +22,7 @@ use drctl::run::state::Status;
 
 use crate::hard_cases::waiver;
 use crate::judged::{At, NOW, SWITCHING, at_stage, db_name, doing, place, replica, server, value, writer};
+use crate::moves::two_stores;
 use crate::rig::{BEGAN, Rig, plan};
 
 /// A managed database is brought back, and users are about to be let in.
@@ -60,6 +61,27 @@ fn users_are_let_into_what_was_restored_and_never_into_what_was_set_aside() {
         let word = Some(if ours { word } else { "fence-of-that-time".to_owned() });
         let seen = FenceState { proven: true, word, wal, ..at_stage(FenceStage::Proven) };
         assert_eq!(admit.sees(NOW, seen), expected, "{own:?} {wal:?} {ours}");
+    }
+}
+
+/// A promoted replica has the word that a fence left on its source, and a restored run's fence is taken back on that very server.
+#[test]
+fn only_a_restore_may_find_the_old_server_under_its_name() {
+    let text = two_stores("postgres", |name, site| {
+        format!("{{endpoint: \"{name}-{site}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}")
+    })
+    .text;
+    let moves = Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 1) };
+    let admit = At::begun(&moves, |a| matches!(a, Action::Unfence(_)));
+    let rung = ADMITTING.state.rungs(&db_name())[0];
+    let back = At { i: rung, ..ADMITTING.clone() }.cancelled();
+    for (at, expected) in [(admit, "calls"), (back, "takes back")] {
+        let component = at.state.step(at.i).component.clone().unwrap();
+        let word = at.state.fence_word(&component).map(str::to_owned);
+        assert!(word.is_some());
+        let wal = at.state.fenced_end(&component);
+        let seen = FenceState { proven: true, word, wal, ..at_stage(FenceStage::Proven) };
+        assert_eq!(at.sees(NOW, seen), expected);
     }
 }
 
