@@ -1,5 +1,6 @@
 //! What can be typed. Doc comments here are the help texts.
 
+mod proving;
 mod starting;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::printer::Format;
+pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 
 use crate::model::policy::Severity;
@@ -172,6 +174,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Verify the journal, write it out, sign for it
     Audit(AuditArgs),
+    /// List, export and verify the evidence of runs
+    Evidence(EvidenceArgs),
     /// Show who has to approve what
     #[command(
         after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00"
@@ -209,6 +213,8 @@ pub enum SchemaOf {
     Event,
     /// Run reports.
     Report,
+    /// Manifests of evidence bundles.
+    Evidence,
 }
 
 /// For `init`.
@@ -510,64 +516,6 @@ pub enum KeyCommand {
         /// The file of either half [default: DRCTL_KEY]
         file: Option<PathBuf>,
     },
-}
-
-/// For `audit`.
-#[derive(Args, Debug)]
-pub struct AuditArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: AuditCommand,
-}
-
-/// Verbs of `audit`.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Check every chain, the ledger and its checkpoints; name what does not hold
-    #[command(
-        after_help = "Examples:\n  drctl audit verify\n  drctl audit verify --key store.pub --checkpoint kept/2026-11-01.json\n  drctl audit verify --file audit.jsonl --key store.pub     # on any machine, with nothing else"
-    )]
-    Verify {
-        /// What `drctl audit export` wrote, in place of the store
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-        /// The public half of the store's key, or its file [default: what the store itself names]
-        #[arg(long, value_name = "KEY")]
-        key: Vec<String>,
-        /// A checkpoint that was kept elsewhere: what it knows has to be there
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-    },
-    /// Write everything out: as lines that verify offline, or for a SIEM
-    #[command(
-        after_help = "Examples:\n  drctl audit export --out audit.jsonl\n  drctl audit export --format cef | logger --size 8192 -t drctl"
-    )]
-    Export {
-        /// `jsonl` can be verified; `cef` is ArcSight's Common Event Format
-        #[arg(long, value_enum, default_value_t = AuditFormat::Jsonl)]
-        format: AuditFormat,
-        /// The file, which must not be there yet [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Sign for what stands in the ledger now: keep it where nobody can change it who can change the store
-    #[command(after_help = "Example:\n  drctl audit checkpoint --out /mnt/worm/$(date -u +%F).json")]
-    Checkpoint {
-        /// The file, which must not be there yet [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Show the public half of the store's key: give it to your auditors
-    Key,
-}
-
-/// How everything is written out.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AuditFormat {
-    /// Lines with the exact bytes.
-    Jsonl,
-    /// For a SIEM.
-    Cef,
 }
 
 /// For `kit`.

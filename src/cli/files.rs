@@ -9,12 +9,12 @@ use super::error::CliError;
 ///
 /// # Errors
 /// If it is there, or cannot be written.
-pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
+pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), CliError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
     let written = file.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(content.as_ref())?;
         file.sync_all()
     });
     written.map_err(|e| match e.kind() {
@@ -24,4 +24,25 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
         ),
         _ => CliError::file(path, &e),
     })
+}
+
+/// The same, and the whole file comes into its place at once: who finds it there finds all of it. Answers whether it was this one that came
+/// there, and not another that was there before.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bool, CliError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = Path::new(&beside);
+    // Of a process of this number that was killed.
+    drop(std::fs::remove_file(beside));
+    write_new(beside, content, mode)?;
+    let placed = std::fs::hard_link(beside, path);
+    drop(std::fs::remove_file(beside));
+    match placed {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(CliError::file(path, &e)),
+    }
 }

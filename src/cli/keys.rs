@@ -153,6 +153,20 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     )
 }
 
+/// A public key that somebody named: the key itself, or its file.
+///
+/// # Errors
+/// If it is neither.
+pub fn public(named: &str) -> Result<PublicKey, CliError> {
+    let bad = |e: ssh_key::Error| {
+        CliError::usage(format!("{named} is no OpenSSH public key, nor the file of one: {e}"))
+    };
+    match named.starts_with("ssh-") {
+        true => PublicKey::from_openssh(named).map_err(bad),
+        false => PublicKey::read_openssh_file(Path::new(named)).map_err(bad),
+    }
+}
+
 /// Reads a private key, and asks for its passphrase if it has one.
 ///
 /// # Errors

@@ -7,9 +7,9 @@ use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use super::context::Context;
 use super::error::CliError;
-use super::files::write_new;
+use super::files::place_new;
 use super::printer::Printer;
-use super::{environment, keys};
+use super::{environment, evidence, keys};
 use crate::executor::Session;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
@@ -24,7 +24,7 @@ fn file(store: &Path) -> PathBuf {
 }
 
 /// The store's key, made if it is not there.
-fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
+pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
     let path = file(store.path());
     if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         make(&path)?;
@@ -58,14 +58,7 @@ fn make(path: &Path) -> Result<(), CliError> {
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment("drctl store");
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
-    let beside = path.with_extension(format!("key.{}", std::process::id()));
-    write_new(&beside, &text, 0o600)?;
-    let placed = match std::fs::hard_link(&beside, path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    };
-    drop(std::fs::remove_file(&beside));
-    placed.map_err(|e| CliError::file(path, &e))
+    place_new(path, text.as_bytes(), 0o600).map(drop)
 }
 
 /// The public half, for auditors. It is made with the first run and not by whoever asks for it, perhaps in another folder.
@@ -112,29 +105,19 @@ pub fn checkpoint(
     Ok((record.seq, signed))
 }
 
-/// The same for a run, which goes on without: what is done for an application is worth more than the proof of it.
-pub fn vouch(
-    (context, printer): (&Context, &Printer),
-    store: &SqliteJournal,
-    now: Timestamp,
-    (why, run): (Why, &RunId),
-) {
-    if let Err(e) = checkpoint(context, store, now, (why, Some(run))) {
-        printer.note(&format!("no checkpoint of the ledger: {}", e.message));
-    }
-}
-
-/// Drives a run between two of them: before anything is done, and when this process lets go of it.
+/// Drives a run between two of them: before anything is done, and when this process lets go of it. It goes on without: what is done for an
+/// application is worth more than the proof of it.
 pub async fn kept<T>(
     (context, printer, session): (&Context, &Printer, &Session<'_>),
     store: &SqliteJournal,
     run: &RunId,
     work: impl Future<Output = T>,
 ) -> T {
-    let make = |why| vouch((context, printer), store, session.world.now(), (why, run));
-    make(Why::Start);
+    if let Err(e) = checkpoint(context, store, session.world.now(), (Why::Start, Some(run))) {
+        printer.note(&format!("no checkpoint of the ledger: {}", e.message));
+    }
     let done = work.await;
-    make(Why::Seal);
+    evidence::let_go((context, printer), store, session.world.now(), run);
     done
 }
 

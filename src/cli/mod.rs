@@ -6,6 +6,7 @@ pub mod context;
 pub mod environment;
 pub mod error;
 pub mod estate;
+pub mod evidence;
 pub mod exit;
 pub mod files;
 pub mod interrupt;
@@ -86,6 +87,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
         Command::Report(args) => c::report::run(global, printer, args),
         Command::Audit(args) => c::audit::run(global, printer, args),
+        Command::Evidence(args) => c::evidence::run(global, printer, args),
         Command::Override { run, step, reason } => c::approve::overrule(global, printer, run, step, reason),
         Command::Policy(args) => c::policy::run(global, printer, args),
         Command::Key(args) => c::key::run(global, printer, args),

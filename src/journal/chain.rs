@@ -44,9 +44,16 @@ pub fn link(run: &RunId, last: Option<(u64, &Digest)>, epoch: u64, bytes: Vec<u8
 
 /// The first record that does not follow from the one before it, and why.
 pub fn broken(run: &RunId, records: &[Record]) -> Option<(u64, String)> {
-    let mut previous = genesis();
-    for (i, record) in records.iter().enumerate() {
-        let expected = i as u64 + 1;
+    broken_after(run, (0, genesis()), records)
+}
+
+/// The same of a part of a chain, which follows an entry with this number and hash.
+pub fn broken_after(
+    run: &RunId,
+    (before, mut previous): (u64, Digest),
+    records: &[Record],
+) -> Option<(u64, String)> {
+    for (record, expected) in records.iter().zip(before + 1..) {
         if record.run != *run {
             return Some((record.seq, format!("it says that it belongs to run {}", record.run)));
         }

@@ -3,6 +3,7 @@
 //! Engines store bytes; what the bytes mean is not their business. Sequence and hash are assigned inside the write. An append
 //! answers with one of four kinds of no, because they ask for different things.
 
+pub mod bundle;
 pub mod cef;
 pub mod chain;
 pub mod lock;

@@ -167,6 +167,26 @@ impl SqliteJournal {
         reader.query_row(of_kind, [kind.as_slice()], ledger_row).optional().map_err(|e| self.fail(&e))
     }
 
+    /// The ledger from the first head of a run up to an entry.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger_of(&self, run: &RunId, upto: u64) -> Result<Vec<Record>, StoreError> {
+        // A head is an array that begins with its run.
+        let begins =
+            serde_json::to_string(run).map(|name| format!("[{name},").into_bytes()).unwrap_or_default();
+        let query = "SELECT seq, bytes, previous, hash FROM ledger WHERE seq <= ?3 AND seq >= (SELECT min(seq) FROM ledger WHERE substr(bytes, 1, ?2) = ?1) ORDER BY seq";
+        let of = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare(query)?;
+            let rows = statement
+                .query_map(rusqlite::params![begins, of(begins.len() as u64), of(upto)], ledger_row)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
     /// The last entry of the ledger.
     ///
     /// # Errors

@@ -277,7 +277,7 @@ fn stood(
 }
 
 /// A chain can hold and still say something that no run can say.
-fn meaningless(records: &[Record]) -> Option<(u64, String)> {
+pub(super) fn meaningless(records: &[Record]) -> Option<(u64, String)> {
     let mut events = Vec::new();
     for record in records {
         match serde_json::from_slice::<Event>(&record.bytes) {

@@ -9,6 +9,7 @@ pub mod calls;
 pub mod cluster;
 pub mod estimate;
 pub mod event;
+pub mod evidence;
 pub mod facts;
 pub mod ids;
 pub mod ledger;

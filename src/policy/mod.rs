@@ -1,6 +1,7 @@
 //! Who may do what: data in, verdict out.
 
 pub mod checkpoint;
+pub mod dsse;
 pub mod matrix;
 pub mod signed;
 pub mod windows;

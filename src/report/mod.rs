@@ -2,6 +2,7 @@
 
 pub mod attainment;
 pub mod changes;
+pub mod evidence;
 pub mod gantt;
 pub mod history;
 pub mod html;

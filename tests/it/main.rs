@@ -28,6 +28,7 @@ mod doctor;
 mod doubts;
 mod drills;
 mod ended_badly;
+mod evidence;
 mod golden;
 mod groups;
 mod handed_on;

@@ -19,7 +19,7 @@ use crate::restored;
 use crate::rig::{self, Rig};
 use crate::signed::{as_operator, people_of, signed, state_of, store};
 
-const GATE: &str = "approve.policy";
+pub const GATE: &str = "approve.policy";
 const PEOPLE: &[(&str, &str)] = &[
     ("ann", "on-call-engineer"),
     ("bob", "dba"),
@@ -35,7 +35,7 @@ fn orders(more: &str) -> Folder {
     folder
 }
 
-fn truststream() -> Folder {
+pub fn truststream() -> Folder {
     let folder = Folder::with_plans();
     people_of(&folder, "plans/drctl.yaml", PEOPLE, "");
     folder
@@ -54,7 +54,7 @@ fn step<'r>(report: &'r serde_json::Value, id: &str) -> &'r serde_json::Value {
     all.iter().find(|s| s["id"] == id).unwrap_or_else(|| panic!("no {id}: {report:#}"))
 }
 
-fn by(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, String) {
+pub fn by(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, String) {
     as_operator(folder, key, &[args, &["--sandbox"]].concat())
 }
 
@@ -215,7 +215,7 @@ fn nothing_else_passes_for_the_policys_approval() {
     assert!(code == 2 && err.contains("reserved-name"), "{code} {err}");
 }
 
-fn overridden(folder: &Folder) -> String {
+pub fn overridden(folder: &Folder) -> String {
     let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
     let (run, report) = asked(folder, &start);
     assert_eq!(report["severity"], "P0", "a region failover is as bad as it gets: {report:#}");

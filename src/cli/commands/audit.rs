@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use ssh_key::{HashAlg, PublicKey};
+use ssh_key::HashAlg;
 
 use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::keys::public;
 use crate::cli::printer::{Format, GREEN, Printer, RED};
 use crate::cli::{exit, ledger, now};
 use crate::journal::sqlite::SqliteJournal;
@@ -58,15 +59,6 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
 
 /// What the auditor brought.
 fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
-    let key = |named: &String| {
-        let bad = |e: ssh_key::Error| {
-            CliError::usage(format!("{named} is no OpenSSH public key, nor the file of one: {e}"))
-        };
-        match named.starts_with("ssh-") {
-            true => PublicKey::from_openssh(named).map_err(bad),
-            false => PublicKey::read_openssh_file(Path::new(named)).map_err(bad),
-        }
-    };
     let kept = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).map_err(|e| CliError::file(file, &e))?;
         let signed: Signed = serde_json::from_str(&text)
@@ -74,7 +66,7 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
         Ok::<_, CliError>((file.display().to_string(), signed))
     };
     Ok(Trust {
-        keys: keys.iter().map(key).collect::<Result<_, _>>()?,
+        keys: keys.iter().map(|named| public(named)).collect::<Result<_, _>>()?,
         kept: checkpoints.iter().map(kept).collect::<Result<_, _>>()?,
         written_out: false,
     })

@@ -8,6 +8,7 @@ mod consent;
 pub mod doctor;
 pub mod drill;
 pub mod ending;
+pub mod evidence;
 pub mod explain;
 pub mod fleet;
 pub mod guards;

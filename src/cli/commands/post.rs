@@ -3,14 +3,13 @@
 use super::runs::read;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::{exit, ledger};
+use crate::cli::{evidence, exit};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, What, WorldKind};
 use crate::model::ids::RunId;
-use crate::model::ledger::Why;
 use crate::model::time::Dur;
 use crate::run::RunState;
 use crate::run::signal::{take, vouches};
@@ -64,7 +63,7 @@ pub fn post(
         let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
         clock.block_on(create::note(store, run, &who.who, at, events))?;
         // What cannot be vouched for now is by the next checkpoint.
-        drop(ledger::checkpoint(context, store, at, (Why::Seal, Some(run))));
+        drop(evidence::keep(context, store, at, run));
         return Ok(Posted::Written);
     }
     store.post(run, now, &who, &signal)?;

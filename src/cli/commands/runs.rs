@@ -15,7 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{exit, keys, ledger, now, render};
+use crate::cli::{evidence, exit, keys, ledger, now, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
@@ -24,7 +24,6 @@ use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{RunId, StepId};
-use crate::model::ledger::Why;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::report::summary;
@@ -479,7 +478,7 @@ fn import(context: &Context, printer: &Printer, store: &SqliteJournal, path: &Pa
         records.push(record);
     }
     let run = import_records(store, &records)?;
-    ledger::vouch((context, printer), store, now()?, (Why::Seal, &run));
+    evidence::let_go((context, printer), store, now()?, &run);
     printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
     if printer.format != Format::Human {
         printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": records.len()}));

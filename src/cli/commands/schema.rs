@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::Printer;
 use crate::model::event::Event;
+use crate::model::evidence::Manifest;
 use crate::plan::{schema, shapes};
 use crate::report::RunReport;
 
@@ -18,6 +19,7 @@ pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
         SchemaOf::Settings => schema::schema(&shapes::SETTINGS, "drctl.yaml"),
         SchemaOf::Event => schemars::schema_for!(Event).to_value(),
         SchemaOf::Report => schemars::schema_for!(RunReport).to_value(),
+        SchemaOf::Evidence => schemars::schema_for!(Manifest).to_value(),
     };
     printer.line(&format!("{schema:#}"));
     Ok(exit::DONE)

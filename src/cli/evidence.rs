@@ -1,0 +1,99 @@
+//! What is signed when a process lets go of a run: the ledger, and the run's evidence.
+
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::error::CliError;
+use super::files::place_new;
+use super::ledger;
+use super::printer::Printer;
+use crate::executor::create;
+use crate::journal::Journal as _;
+use crate::journal::bundle::{self, Written};
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::event::WorldKind;
+use crate::model::ids::{Digest, RunId};
+use crate::model::ledger::Why;
+use crate::model::time::Timestamp;
+
+/// The folder of bundles, beside the journal and with its name: rehearsals prove nothing of what is real.
+pub fn folder(store: &Path) -> PathBuf {
+    store.with_extension("evidence")
+}
+
+/// The file of a run's bundle. A run that goes on after it was sealed, as when an approval comes later, gets another one.
+pub fn name(run: &RunId, events: u64) -> String {
+    format!("{run}-e{events}.tar")
+}
+
+/// A bundle.
+pub struct Bundle {
+    /// Its name.
+    pub name: String,
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// The world that the run was made in.
+    pub world: WorldKind,
+    /// Whether the run is over, or stopped where a person has to decide.
+    pub over: bool,
+}
+
+/// Makes a bundle of a run as it stands, with a checkpoint of the ledger that vouches for it.
+///
+/// # Errors
+/// If the run is not whole, or nothing can be signed.
+pub fn make(
+    context: &Context,
+    store: &SqliteJournal,
+    now: Timestamp,
+    (why, run): (Why, &RunId),
+) -> Result<Bundle, CliError> {
+    let (upto, _) = ledger::checkpoint(context, store, now, (why, Some(run)))?;
+    let events = store.read(run)?;
+    store.check_head(run, &events)?;
+    let state = create::replay(run, &events)?;
+    let name = name(run, events.len() as u64);
+    let written = Written { events, ledger: store.ledger_of(run, upto)? };
+    let bytes = bundle::seal(&written, &ledger::key(store)?, now)
+        .map_err(|why| CliError::usage(format!("the evidence of run {run} cannot be sealed: {why}")))?;
+    Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
+}
+
+/// Signs for what a run did, and keeps its evidence where it is over or stopped: whether it succeeded or not. The run is not held up by
+/// that: what is done for an application is worth more than the proof of it.
+pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
+    match keep(context, store, now, run) {
+        Ok(Some((file, bundle))) if bundle.world == WorldKind::Live => {
+            let digest = Digest::of(&bundle.bytes);
+            printer.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
+        }
+        Ok(_) => {}
+        Err(e) => printer.note(&format!("no evidence was sealed: {}", e.message)),
+    }
+}
+
+/// The same, and says what went wrong. Answers with the file, where there is a new one.
+///
+/// # Errors
+/// If nothing can be signed, or the file cannot be written.
+pub fn keep(
+    context: &Context,
+    store: &SqliteJournal,
+    now: Timestamp,
+    run: &RunId,
+) -> Result<Option<(PathBuf, Bundle)>, CliError> {
+    let bundle = make(context, store, now, (Why::Seal, run))?;
+    if !bundle.over {
+        return Ok(None);
+    }
+    let folder = folder(store.path());
+    private(&folder)?;
+    let file = folder.join(&bundle.name);
+    Ok(place_new(&file, &bundle.bytes, 0o600)?.then_some((file, bundle)))
+}
+
+fn private(folder: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| CliError::file(folder, &e))
+}

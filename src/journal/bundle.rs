@@ -1,0 +1,169 @@
+//! The evidence of one run as one file: a tar archive that verifies on any machine, with nothing but the public half of the store's key.
+//!
+//! What is in it either was written down while the run went on (`events.jsonl`, `ledger.jsonl`, `plan.yaml`, `runbook.json`) or follows from
+//! that, for people and programs to read. `manifest.json` names every file with its digest, and `manifest.dsse.json` is the signature.
+
+mod archive;
+mod check;
+
+use ssh_key::PrivateKey;
+
+pub use check::{Checked, Fault, check};
+
+use super::chain::Record;
+use super::written;
+use crate::model::event::Event;
+use crate::model::evidence::{File, Head, Manifest, PAYLOAD_TYPE};
+use crate::model::facts::Fact;
+use crate::model::ids::Digest;
+use crate::model::time::Timestamp;
+use crate::policy::dsse;
+use crate::report::evidence::{Sealing, manifest};
+use crate::report::{html, markdown, summary};
+use crate::run::RunState;
+
+const MANIFEST: &str = "manifest.json";
+const ENVELOPE: &str = "manifest.dsse.json";
+const EVENTS: &str = "events.jsonl";
+const LEDGER: &str = "ledger.jsonl";
+const PLAN: &str = "plan.yaml";
+const RUNBOOK: &str = "runbook.json";
+
+/// What every version writes with the same bytes.
+const WRITTEN: [&str; 4] = [PLAN, RUNBOOK, EVENTS, LEDGER];
+
+/// The version of drctl that makes and checks them.
+const TOOL: &str = env!("CARGO_PKG_VERSION");
+
+/// What was written down of a run.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Its events.
+    pub events: Vec<Record>,
+    /// The ledger from its first head up to a checkpoint.
+    pub ledger: Vec<Record>,
+}
+
+/// A file before it is packed.
+struct Content {
+    path: &'static str,
+    phase: &'static str,
+    captured_at: Timestamp,
+    bytes: Vec<u8>,
+}
+
+/// Packs and signs.
+///
+/// # Errors
+/// If what was written is not whole, or the key cannot sign.
+pub fn seal(written: &Written, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8>, String> {
+    let state = replayed(&written.events)?;
+    let contents = contents(written, &state)?;
+    let manifest = described(written, &state, &contents, at)?;
+    let bytes = pretty(&manifest)?;
+    let envelope = dsse::seal(key, PAYLOAD_TYPE, &bytes)?;
+    let envelope = serde_json::to_vec(&envelope).map_err(|e| e.to_string())?;
+    let first = [(ENVELOPE, envelope.as_slice()), (MANIFEST, bytes.as_slice())];
+    let all = first.into_iter().chain(contents.iter().map(|c| (c.path, c.bytes.as_slice())));
+    archive::write(all, at).map_err(|e| e.to_string())
+}
+
+fn replayed(events: &[Record]) -> Result<RunState, String> {
+    let read = |record: &Record| {
+        serde_json::from_slice::<Event>(&record.bytes).map_err(|e| format!("event {}: {e}", record.seq))
+    };
+    let events = events.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    RunState::fold(&events).map_err(|(i, illegal)| format!("event {}: {illegal}", i + 1))
+}
+
+/// The manifest that describes these files.
+fn described(
+    written: &Written,
+    state: &RunState,
+    contents: &[Content],
+    at: Timestamp,
+) -> Result<Manifest, String> {
+    let last = |records: &[Record]| records.last().map(|r| Head { entries: r.seq, hash: r.hash.clone() });
+    let before = written.ledger.first().map(|r| Head { entries: r.seq - 1, hash: r.previous.clone() });
+    let (Some(chain), Some(before), Some(after)) = (last(&written.events), before, last(&written.ledger))
+    else {
+        return Err("the ledger does not know the run".to_owned());
+    };
+    let files = contents.iter().map(|c| File {
+        path: c.path.to_owned(),
+        sha256: Digest::of(&c.bytes),
+        size: c.bytes.len() as u64,
+        captured_at: c.captured_at,
+        phase: c.phase.to_owned(),
+    });
+    let sealing = Sealing { at, tool: TOOL.to_owned(), chain, before, after, files: files.collect() };
+    Ok(manifest(state, &summary::report(state, state.last_at), sealing))
+}
+
+/// Every file but the manifest and its envelope.
+fn contents(written: &Written, state: &RunState) -> Result<Vec<Content>, String> {
+    let (began, ended) = (state.created_at, state.last_at);
+    let lines = |records: &[Record]| {
+        records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n").into_bytes()
+    };
+    let of = |path, phase, captured_at, bytes| Content { path, phase, captured_at, bytes };
+    let created = &state.created;
+    let mut all = vec![
+        of(PLAN, "before", began, created.plan_text.clone().into_bytes()),
+        of(RUNBOOK, "before", began, created.runbook.clone().into_bytes()),
+        of(EVENTS, "during", ended, lines(&written.events)),
+        of(LEDGER, "during", ended, lines(&written.ledger)),
+    ];
+    all.extend(told(state)?);
+    Ok(all)
+}
+
+/// What follows from the events.
+fn told(state: &RunState) -> Result<Vec<Content>, String> {
+    let ended = state.last_at;
+    let report = summary::report(state, ended);
+    let (before, after, seen_at) = observations(state);
+    let approvals = serde_json::json!({
+        "requester": report.requester, "approvals": report.approvals, "waivers": report.waivers, "overrides": report.overrides,
+    });
+    let turns = |turns: &Vec<crate::run::state::Turn>| {
+        let turn = |t: &crate::run::state::Turn| serde_json::json!({"good": t.good, "since": t.since, "last_other": t.last_other});
+        turns.iter().map(turn).collect::<Vec<_>>()
+    };
+    let turns: serde_json::Map<_, _> =
+        state.turns.iter().map(|(probe, all)| (probe.clone(), turns(all).into())).collect();
+    let probes = serde_json::json!({"probes": state.runbook.probes, "turns": turns});
+    let of = |path, phase, captured_at, bytes| Content { path, phase, captured_at, bytes };
+    Ok(vec![
+        of("approvals.json", "during", ended, pretty(&approvals)?),
+        of("observations/before.json", "before", seen_at.unwrap_or(state.created_at), pretty(&before)?),
+        of("observations/after.json", "after", ended, pretty(&after)?),
+        of("probes.json", "during", ended, pretty(&probes)?),
+        of("report.json", "report", ended, pretty(&report)?),
+        of("report.md", "report", ended, markdown::render(&report)?.into_bytes()),
+        of("report.html", "report", ended, html::render(&report, state)?.into_bytes()),
+    ])
+}
+
+/// What was seen before anything changed, what steps saw afterwards, and when the former was over.
+fn observations(state: &RunState) -> (Vec<serde_json::Value>, Vec<serde_json::Value>, Option<Timestamp>) {
+    let (mut before, mut after, mut seen_at) = (Vec::new(), Vec::new(), None);
+    for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+        let (seen, other): (Vec<&Fact>, Vec<&Fact>) =
+            at.facts.iter().partition(|f| matches!(f, Fact::Seen { .. }));
+        if !seen.is_empty() {
+            seen_at = seen_at.max(at.work.ended_at);
+            before.extend(seen.iter().map(|fact| serde_json::json!(fact)));
+        }
+        if !other.is_empty() {
+            after.push(serde_json::json!({"step": step.id, "component": step.component, "at": at.work.ended_at, "facts": other}));
+        }
+    }
+    (before, after, seen_at)
+}
+
+fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| e.to_string())?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

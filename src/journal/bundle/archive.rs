@@ -1,0 +1,56 @@
+//! The archive. It may come from anybody: nothing of it is ever written to a disk, and what it claims is bounded.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+
+use crate::model::time::Timestamp;
+
+/// More than a bundle ever holds.
+const MOST_BYTES: u64 = 512 << 20;
+const MOST_FILES: usize = 64;
+
+/// Packs. The same files at the same time are the same bytes.
+pub(super) fn write<'f>(
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
+    at: Timestamp,
+) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o600);
+        header.set_mtime(u64::try_from(at.millis() / 1000).unwrap_or(0));
+        archive.append_data(&mut header, path, bytes)?;
+    }
+    archive.into_inner()
+}
+
+/// Unpacks into memory.
+pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let not_one = |e: io::Error| format!("it is no archive, or was cut off: {e}");
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("it is larger than {} MiB, which no bundle is", MOST_BYTES >> 20));
+    }
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(bytes).entries().map_err(not_one)? {
+        let mut entry = entry.map_err(not_one)?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            return Err(format!("{path} is no plain file"));
+        }
+        let size = entry.size();
+        let mut content = Vec::new();
+        // What it says of its own size is not believed beyond what is there.
+        entry.by_ref().take(bytes.len() as u64).read_to_end(&mut content).map_err(not_one)?;
+        if content.len() as u64 != size {
+            return Err(format!("{path} was cut off"));
+        }
+        if files.insert(path.clone(), content).is_some() {
+            return Err(format!("{path} is there twice"));
+        }
+        if files.len() > MOST_FILES {
+            return Err(format!("it has more than {MOST_FILES} files, which no bundle has"));
+        }
+    }
+    Ok(files)
+}

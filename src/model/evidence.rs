@@ -1,0 +1,189 @@
+//! The manifest of an evidence bundle: what happened in a run, by whose consent, and which files prove it.
+//!
+//! Its outer fields are those that rollback manifests have had before drctl (deployment, configuration, database, policy); what only drctl
+//! knows is under `drctl`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ComponentName, Digest, RunId};
+use super::measure::Basis;
+use super::time::Timestamp;
+
+/// The type of what is signed, in the envelope (<https://github.com/secure-systems-lab/dsse>).
+pub const PAYLOAD_TYPE: &str = "application/vnd.drctl.evidence+json";
+
+/// The manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The run.
+    pub rollback_id: RunId,
+    /// When it was sealed.
+    pub timestamp: Timestamp,
+    /// `database` where stores are recovered, `deployment` where only capacity and traffic move.
+    pub component: String,
+    /// Why, as whoever asked for the run said.
+    pub reason: String,
+    /// Who agreed; `none was asked for` where nobody had to.
+    pub approver: String,
+    /// The incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_id: Option<String>,
+    /// The site that was left, of a deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_version: Option<String>,
+    /// The site that was recovered to, of a deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<String>,
+    /// What was checked: of checks that were really made, and of nothing else.
+    pub verification: Verification,
+    /// Schema migrations that were reverted: drctl reverts none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_reverted: Option<String>,
+    /// Where the data came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_location: Option<String>,
+    /// The figure with its basis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_loss: Option<String>,
+    /// The figure with its basis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<String>,
+    /// Who agreed for the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dba_approval: Option<String>,
+    /// What only drctl knows.
+    pub drctl: About,
+}
+
+/// What checks came to: `passed`, `failed`, `pending` or `not_run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Users were seen to be served.
+    pub health_check: Checked,
+    /// New primaries take writes, and what has to hold of restored data does.
+    pub smoke_tests: Checked,
+    /// A person confirmed it.
+    pub user_validation: Checked,
+}
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Checked {
+    /// It held.
+    Passed,
+    /// It did not.
+    Failed,
+    /// It was not over.
+    Pending,
+    /// Nobody made it.
+    NotRun,
+}
+
+/// What only drctl knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The version of this shape.
+    pub schema_version: u32,
+    /// The version of drctl that sealed it.
+    pub tool: String,
+    /// The run.
+    pub run_id: RunId,
+    /// The application.
+    pub plan: String,
+    /// Digest of `plan.yaml`.
+    pub plan_digest: Digest,
+    /// Digest of `runbook.json`: what was agreed to.
+    pub runbook_digest: Digest,
+    /// What the run was for.
+    pub intent: String,
+    /// How far it went, if it was a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
+    /// `live` or `sandbox`. A rehearsal proves nothing of the real world.
+    pub world: String,
+    /// The site that was left.
+    pub from: Option<String>,
+    /// The site that was recovered to.
+    pub to: String,
+    /// How bad it was said to be.
+    pub severity: Option<String>,
+    /// How it ended, or where it stands.
+    pub outcome: String,
+    /// Who asked for it, and whether that is signed.
+    pub requester: Said,
+    /// Who agreed, step by step.
+    pub approvals: Vec<Said>,
+    /// Approvals that somebody let the run go on without, in words.
+    pub overrides: Vec<String>,
+    /// Refusals that somebody accepted, in words.
+    pub waivers: Vec<String>,
+    /// Recovery time.
+    pub rto: Achieved,
+    /// Recovery point, by store.
+    pub rpo: BTreeMap<ComponentName, Achieved>,
+    /// The run's own chain (`events.jsonl`).
+    pub chain: Head,
+    /// The store's ledger before the run's first entry.
+    pub chain_head_before: Head,
+    /// The ledger with the checkpoint that was made when the run was let go of (`ledger.jsonl`).
+    pub chain_head_after: Head,
+    /// Every file of the bundle but this one and its envelope.
+    pub files: Vec<File>,
+}
+
+/// What somebody said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// Who.
+    pub who: String,
+    /// To what; of a requester, what was asked for.
+    pub to: String,
+    /// Whether there is a signature in `events.jsonl`.
+    pub signed: bool,
+}
+
+/// A figure against its objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Achieved {
+    /// What was promised, in seconds.
+    pub objective_s: f64,
+    /// What was achieved, in seconds.
+    pub achieved_s: Option<f64>,
+    /// What the figure is worth.
+    pub measured_how: Basis,
+}
+
+/// The end of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// How long the chain is.
+    pub entries: u64,
+    /// The hash of its last entry.
+    pub hash: Digest,
+}
+
+/// A file of the bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Its name in the bundle.
+    pub path: String,
+    /// Digest of its bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// When what it says was so.
+    pub captured_at: Timestamp,
+    /// `before`, `during`, `after`, or `report` for what follows from the others.
+    pub phase: String,
+}

@@ -1,0 +1,164 @@
+//! What the manifest of an evidence bundle says of a run. Every word of it follows from the run's events.
+
+use crate::model::action::{Action, Check, Write};
+use crate::model::event::End;
+use crate::model::evidence::{About, Achieved, Checked, File, Head, Manifest, Said, Verification};
+use crate::model::ids::Digest;
+use crate::model::measure::Basis;
+use crate::model::restore::Part;
+use crate::model::time::Timestamp;
+use crate::model::waiver::{Person, Waiver};
+use crate::report::summary::{Measured, RunReport};
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// The version of the manifest's shape.
+const VERSION: u32 = 1;
+
+/// What the events do not say of themselves: when the bundle was sealed, where its chains end, and what is in it.
+#[derive(Clone, Debug)]
+pub struct Sealing {
+    /// When.
+    pub at: Timestamp,
+    /// The version of drctl that seals.
+    pub tool: String,
+    /// The end of the run's chain.
+    pub chain: Head,
+    /// The ledger before the run.
+    pub before: Head,
+    /// The ledger with the checkpoint that vouches for the run.
+    pub after: Head,
+    /// The files.
+    pub files: Vec<File>,
+}
+
+/// The manifest.
+pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manifest {
+    let stores = !report.stores.is_empty();
+    let database = |text: String| stores.then_some(text);
+    let deployment = |text: String| (!stores).then_some(text);
+    let created = &state.created;
+    let nobody = || "none was asked for".to_owned();
+    let approvers: Vec<String> = report.approvals.iter().map(|a| a.who.to_string()).collect();
+    let dba =
+        |who: &&Person| created.authority.operators.get(&who.who).is_some_and(|o| o.roles.contains("dba"));
+    let dbas: Vec<String> =
+        report.approvals.iter().map(|a| &a.who).filter(dba).map(ToString::to_string).collect();
+    let or_nobody = |names: Vec<String>| if names.is_empty() { nobody() } else { names.join(", ") };
+    Manifest {
+        rollback_id: created.run.clone(),
+        timestamp: sealing.at,
+        component: if stores { "database" } else { "deployment" }.to_owned(),
+        reason: created
+            .reason
+            .clone()
+            .unwrap_or_else(|| format!("none was given: {} to {}", report.intent, report.to)),
+        approver: or_nobody(approvers),
+        incident_id: created.incident.clone().or_else(|| deployment("none was named".to_owned())),
+        from_version: deployment(report.from.clone().unwrap_or_else(|| "unknown".to_owned())),
+        to_version: deployment(report.to.clone()),
+        verification: verification(state),
+        migration_reverted: database("none: drctl reverts no schema migration".to_owned()),
+        backup_location: database(origin(state)),
+        data_loss: database(figure(&report.rpo)),
+        downtime: database(figure(&report.rto)),
+        dba_approval: database(or_nobody(dbas)),
+        drctl: about(state, report, sealing),
+    }
+}
+
+fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
+    let created = &state.created;
+    let said = |who: &Person, to: String| Said { who: who.who.clone(), to, signed: who.statement.is_some() };
+    About {
+        schema_version: VERSION,
+        tool: sealing.tool,
+        run_id: created.run.clone(),
+        plan: report.plan.clone(),
+        plan_digest: Digest::of(created.plan_text.as_bytes()),
+        runbook_digest: created.runbook_digest.clone(),
+        intent: report.intent.clone(),
+        drill: report.drill.map(|drill| drill.id().to_owned()),
+        world: created.world.id().to_owned(),
+        from: report.from.clone(),
+        to: report.to.clone(),
+        severity: report.severity.clone(),
+        outcome: report.outcome.clone(),
+        requester: said(&created.requester, format!("{} to {}", report.intent, report.to)),
+        approvals: report.approvals.iter().map(|a| said(&a.who, a.step.clone())).collect(),
+        overrides: report.overrides.iter().map(|o| o.text.clone()).collect(),
+        waivers: report.waivers.iter().map(waived).collect(),
+        rto: achieved(&report.rto),
+        rpo: report.stores.iter().map(|(name, store)| (name.clone(), achieved(&store.rpo))).collect(),
+        chain: sealing.chain,
+        chain_head_before: sealing.before,
+        chain_head_after: sealing.after,
+        files: sealing.files,
+    }
+}
+
+fn waived(waiver: &Waiver) -> String {
+    let of = waiver.component.as_ref().map_or_else(String::new, |c| format!(" of {c}"));
+    let bound =
+        waiver.accept_loss_ms.map_or_else(String::new, |loss| format!(", at most {loss} of writes lost"));
+    format!("{}{of}{bound}: {} ({})", waiver.rule, waiver.reason, waiver.who)
+}
+
+fn achieved(of: &Measured) -> Achieved {
+    Achieved { objective_s: of.objective_s, achieved_s: of.achieved_s, measured_how: of.basis }
+}
+
+fn figure(of: &Measured) -> String {
+    match of.basis {
+        Basis::Unknown => "unknown".to_owned(),
+        _ => of.text.clone(),
+    }
+}
+
+/// Where the data came from that users have now.
+fn origin(state: &RunState) -> String {
+    let origins = state.runbook.steps.iter().filter_map(|step| match &step.action {
+        Action::Promote { db, .. } => Some(format!("{} in {}, a replica", db.id, db.place.name)),
+        Action::Restore { part: Part::Beside, of } => {
+            Some(format!("backups of {} in {}, at {}", of.db.id, of.db.place.name, of.to_time))
+        }
+        _ => None,
+    });
+    let origins: Vec<String> = origins.collect();
+    if origins.is_empty() { "nothing was moved".to_owned() } else { origins.join("; ") }
+}
+
+fn verification(state: &RunState) -> Verification {
+    let of = |is: &dyn Fn(&Action) -> bool| {
+        let steps = state.runbook.steps.iter().zip(&state.steps);
+        let statuses: Vec<&Status> =
+            steps.filter(|(s, _)| is(&s.action)).map(|(_, at)| &at.work.status).collect();
+        checked(&statuses, state.finished())
+    };
+    Verification {
+        health_check: of(&|a| matches!(a, Action::Check(Check::Probe { .. }))),
+        smoke_tests: of(&|a| {
+            matches!(
+                a,
+                Action::Write(Write::Canary { .. } | Write::Through { .. })
+                    | Action::Restore { part: Part::Verify, .. }
+            )
+        }),
+        // drctl knows of people who agree, and of none who tried the application.
+        user_validation: Checked::NotRun,
+    }
+}
+
+/// The worst of several. What a person claims to have seen to was not checked.
+fn checked(statuses: &[&Status], over: bool) -> Checked {
+    let any = |is: fn(&Status) -> bool| statuses.iter().any(|s| is(s));
+    if any(|s| matches!(s, Status::Failed)) {
+        return Checked::Failed;
+    }
+    let made = |s: &&&Status| matches!(s, Status::Done(End::Performed | End::Noop));
+    match statuses.iter().filter(made).count() {
+        n if n == statuses.len() && n > 0 => Checked::Passed,
+        _ if any(|s| !s.settled()) && !over => Checked::Pending,
+        _ => Checked::NotRun,
+    }
+}

@@ -1,0 +1,331 @@
+//! Evidence that verifies on any machine: what is in a bundle, that nothing of it can be bent, and that every run has one.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drctl::journal::bundle;
+use drctl::model::time::Timestamp;
+use drctl::policy::dsse;
+use serde_json::Value;
+use ssh_key::{Algorithm, PrivateKey, PublicKey};
+
+use crate::cli::{Folder, json};
+use crate::policy;
+
+const FAILOVER: &[&str] =
+    &["failover", "truststream", "--to", "us-east-1", "--yes", "--reason", "west is dark"];
+const TYPE: &str = "application/vnd.drctl.evidence+json";
+
+/// A run, its bundle and the store's public key.
+fn sealed(folder: &Folder, args: &[&str]) -> (i32, PathBuf, PublicKey) {
+    let (code, _, _) = folder.run(&[args, &["--sandbox"]].concat());
+    let mut all = bundles(folder);
+    let file = all.pop().expect("no bundle");
+    (code, file, key(folder))
+}
+
+fn key(folder: &Folder) -> PublicKey {
+    PublicKey::from_openssh(folder.ok(&["audit", "key", "--sandbox"]).lines().next().unwrap()).unwrap()
+}
+
+fn bundles(folder: &Folder) -> Vec<PathBuf> {
+    let base = ["plans/.drctl", ".drctl"].map(|b| folder.path().join(b).join("sandbox.evidence"));
+    let entries = base.iter().find_map(|b| std::fs::read_dir(b).ok()).into_iter().flatten();
+    let mut all: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+type Files = Vec<(String, Vec<u8>)>;
+
+fn unpacked(bytes: &[u8]) -> Files {
+    let mut archive = tar::Archive::new(bytes);
+    let read = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().display().to_string(), bytes)
+    };
+    archive.entries().unwrap().map(read).collect()
+}
+
+/// Packed as drctl does, with the time that the manifest says.
+fn packed(files: &Files) -> Vec<u8> {
+    let said = files.iter().find(|(path, _)| path == "manifest.json");
+    let said = said.and_then(|(_, bytes)| serde_json::from_slice::<Value>(bytes).ok());
+    let at = said.and_then(|said| serde_json::from_value::<Timestamp>(said["timestamp"].clone()).ok());
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o600);
+        header.set_mtime(at.map_or(0, |at| u64::try_from(at.millis() / 1000).unwrap()));
+        archive.append_data(&mut header, path, bytes.as_slice()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+fn faults(bytes: &[u8], key: &PublicKey) -> Vec<String> {
+    let found = bundle::check(bytes, std::slice::from_ref(key));
+    found.faults.iter().map(|f| format!("{}: {}", f.place, f.why)).collect()
+}
+
+fn file<'f>(files: &'f mut Files, name: &str) -> &'f mut Vec<u8> {
+    &mut files.iter_mut().find(|(path, _)| path == name).unwrap().1
+}
+
+fn manifest(files: &Files) -> Value {
+    serde_json::from_slice(&files.iter().find(|(path, _)| path == "manifest.json").unwrap().1).unwrap()
+}
+
+/// The manifest changed, and everything signed anew by whoever has this key.
+fn forged(files: &Files, key: &PrivateKey, change: impl Fn(&mut Value)) -> Vec<u8> {
+    let mut files = files.clone();
+    let mut said = manifest(&files);
+    change(&mut said);
+    let bytes = serde_json::to_vec_pretty(&said).unwrap();
+    *file(&mut files, "manifest.dsse.json") =
+        serde_json::to_vec(&dsse::seal(key, TYPE, &bytes).unwrap()).unwrap();
+    *file(&mut files, "manifest.json") = bytes;
+    packed(&files)
+}
+
+#[test]
+fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
+    let folder = Folder::with_plans();
+    let (code, bundle, key) = sealed(&folder, FAILOVER);
+    assert_eq!(code, 0);
+    let elsewhere = Folder::empty();
+    std::fs::copy(&bundle, elsewhere.path().join("b.tar")).unwrap();
+    std::fs::write(elsewhere.path().join("store.pub"), key.to_openssh().unwrap()).unwrap();
+    let said = elsewhere.ok(&["evidence", "verify", "b.tar", "--key", "store.pub"]);
+    for words in [
+        "whole: b.tar",
+        "failover of truststream from us-west-2 to us-east-1, sandbox, recovered",
+        "west is dark",
+        "recovery time 265 s (measured), promised 900 s",
+        "computed anew from the events, and are the same",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    let (code, out, _) = elsewhere.run(&[
+        "evidence",
+        "verify",
+        "b.tar",
+        "--output",
+        "json",
+        "--key",
+        &key.to_openssh().unwrap(),
+    ]);
+    let document = json(&out);
+    assert_eq!((code, &document["whole"], &document["recomputed"]), (0, &true.into(), &true.into()));
+    assert_eq!(document["manifest"]["drctl"]["rto"]["achieved_s"], 265.0, "{document:#}");
+    // Nobody's word is taken for whose word is to be taken.
+    let (code, _, err) = elsewhere.run(&["evidence", "verify", "b.tar"]);
+    assert!(
+        code == 2 && err.contains("--key FILE") && !elsewhere.path().join(".drctl").exists(),
+        "{code} {err}"
+    );
+    let other = Folder::with_plans();
+    let (_, _, others) = sealed(&other, FAILOVER);
+    let (code, out, _) =
+        elsewhere.run(&["evidence", "verify", "b.tar", "--key", &others.to_openssh().unwrap()]);
+    assert!(code == 1 && out.contains("it says that it is signed with SHA256:"), "{code} {out}");
+    // Where the run was made the key is there, and the list checks all.
+    assert!(folder.ok(&["evidence", "verify", &bundle.display().to_string(), "--sandbox"]).contains("whole"));
+    assert!(folder.ok(&["evidence", "list", "--sandbox"]).contains("whole"));
+    let run = document["manifest"]["drctl"]["run_id"].as_str().unwrap();
+    folder.ok(&["evidence", "export", run, "--out", "same.tar", "--sandbox"]);
+    assert_eq!(std::fs::read(folder.path().join("same.tar")).unwrap(), std::fs::read(&bundle).unwrap());
+}
+
+/// Whatever is done to a bundle by somebody without the store's key is found, and the place is named.
+#[test]
+fn nothing_in_a_bundle_can_be_changed() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let whole = std::fs::read(&bundle).unwrap();
+    assert_eq!(faults(&whole, &key), Vec::<String>::new());
+    for at in (0..whole.len()).step_by(997) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        assert!(!faults(&flipped, &key).is_empty(), "byte {at}");
+    }
+    for cut in [1, 511, 1024, whole.len() / 2, whole.len() - 1] {
+        assert!(!faults(&whole[..whole.len() - cut], &key).is_empty(), "{cut} bytes less");
+    }
+    let files = unpacked(&whole);
+    for (n, (name, _)) in files.iter().enumerate() {
+        let mut fewer = files.clone();
+        fewer.remove(n);
+        let found = faults(&packed(&fewer), &key);
+        assert!(found[0].contains(name) && found[0].contains("missing"), "{name}: {found:?}");
+        let mut changed = files.clone();
+        changed[n].1.extend(b" ");
+        let found = faults(&packed(&changed), &key);
+        assert!(found[0].contains(name), "{name}: {found:?}");
+        let twice = [files.clone(), vec![files[n].clone()]].concat();
+        assert_eq!(faults(&packed(&twice), &key), [format!("the file: {name} is there twice")]);
+    }
+    let more = [files, vec![("note.txt".to_owned(), b"believe me".to_vec())]].concat();
+    assert_eq!(faults(&packed(&more), &key), ["note.txt: the manifest does not name it: it was added"]);
+}
+
+/// Nor by somebody with another key, and not even whoever has the store's says what the events do not.
+#[test]
+fn a_forged_manifest_is_found_whoever_signs_it() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let files = unpacked(&std::fs::read(&bundle).unwrap());
+    let better = |said: &mut Value| said["drctl"]["rto"]["achieved_s"] = 1.0.into();
+    let mallory = PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519).unwrap();
+    let found = faults(&forged(&files, &mallory, better), &key);
+    assert!(found[0].starts_with("manifest.dsse.json: it says that it is signed with SHA256:"), "{found:?}");
+    let own = PrivateKey::read_openssh_file(&bundle.parent().unwrap().with_extension("key")).unwrap();
+    let found = |change: &dyn Fn(&mut Value)| faults(&forged(&files, &own, change), &key).join("; ");
+    assert_eq!(found(&better), "manifest.json: it does not say what follows from the events");
+    let other = |said: &mut Value| said["drctl"]["chain_head_before"]["entries"] = 7.into();
+    assert!(found(&other).starts_with("ledger.jsonl, entry 8: "), "{}", found(&other));
+    let of_another = |said: &mut Value| said["drctl"]["run_id"] = "another".into();
+    assert!(found(&of_another).starts_with("events.jsonl, event 1: "), "{}", found(&of_another));
+    // An envelope of another kind with the right key is no manifest.
+    let mut files = files;
+    let payload = file(&mut files, "manifest.json").clone();
+    *file(&mut files, "manifest.dsse.json") =
+        serde_json::to_vec(&dsse::seal(&own, "text/plain", &payload).unwrap()).unwrap();
+    assert_eq!(
+        faults(&packed(&files), &key),
+        [format!("manifest.dsse.json: it holds `text/plain`, not `{TYPE}`")]
+    );
+}
+
+/// The envelope is what the DSSE specification says, checked by OpenSSL and by nothing of drctl.
+#[test]
+fn openssl_verifies_the_envelope() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let mut files = unpacked(&std::fs::read(&bundle).unwrap());
+    let envelope: Value = serde_json::from_slice(file(&mut files, "manifest.dsse.json")).unwrap();
+    let payload = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    assert_eq!(&payload, file(&mut files, "manifest.json"));
+    let message = [format!("DSSEv1 {} {TYPE} {} ", TYPE.len(), payload.len()).as_bytes(), &payload].concat();
+    // SubjectPublicKeyInfo of an Ed25519 key (RFC 8410, section 4).
+    let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let der = [&prefix[..], &key.key_data().ed25519().unwrap().0].concat();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der));
+    let signature = STANDARD.decode(envelope["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    for (changed, holds) in [(message.clone(), true), ([&message[..], b" "].concat(), false)] {
+        for (name, bytes) in [("key.pem", pem.as_bytes()), ("message", &changed), ("signature", &signature)] {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let args = "pkeyutl -verify -pubin -inkey key.pem -rawin -in message -sigfile signature";
+        let openssl = Command::new("openssl").args(args.split(' ')).current_dir(folder.path()).output();
+        assert_eq!(openssl.unwrap().status.success(), holds);
+    }
+}
+
+/// The fields that rollback manifests have always had: JSON Schema 2020-12, one of four kinds.
+const SCHEMA: &str = r#"{"type":"object","required":["rollback_id","timestamp","component","reason","approver"],
+"properties":{"rollback_id":{"type":"string"},"timestamp":{"type":"string","format":"date-time"},
+"component":{"type":"string"},"reason":{"type":"string","minLength":1},"approver":{"type":"string"},"incident_id":{"type":"string"},
+"from_version":{"type":"string"},"to_version":{"type":"string"},
+"verification":{"type":"object","required":["health_check","smoke_tests","user_validation"],"additionalProperties":{"enum":["passed","failed","pending","not_run"]}},
+"migration_reverted":{"type":"string"},"backup_location":{"type":"string"},"data_loss":{"type":"string"},"downtime":{"type":"string"},"dba_approval":{"type":"string"}},
+"oneOf":[
+ {"title":"deployment","required":["from_version","to_version","incident_id","verification"]},
+ {"title":"config","required":["config_type","changed_keys"]},
+ {"title":"database","required":["migration_reverted","backup_location","data_loss","downtime","dba_approval"]},
+ {"title":"policy","required":["policy_name","from_version","to_version","security_review","affected_users"]}]}"#;
+
+#[test]
+fn manifests_have_the_fields_that_auditors_know() {
+    let schema = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    let folder = Folder::with_plans();
+    for (plan, kind) in [("truststream", "database"), ("starter", "database")] {
+        let said = manifest(&unpacked(
+            &std::fs::read(sealed(&folder, &[&["failover", plan], &FAILOVER[2..]].concat()).1).unwrap(),
+        ));
+        assert_eq!(said["component"], kind);
+        let wrong: Vec<_> = schema.iter_errors(&said).map(|e| e.to_string()).collect();
+        assert!(wrong.is_empty(), "{wrong:?} {said:#}");
+        assert_eq!(said["reason"], "west is dark");
+        let checks = [&said["verification"]["health_check"], &said["verification"]["smoke_tests"]];
+        assert_eq!(checks[0], "passed", "{said:#}");
+        assert_eq!(said["verification"]["user_validation"], "not_run", "nobody asks people: {said:#}");
+        for file in said["drctl"]["files"].as_array().unwrap() {
+            assert!(file["captured_at"].as_str().unwrap() <= said["timestamp"].as_str().unwrap(), "{file}");
+        }
+    }
+    let own = jsonschema::validator_for(&json(&folder.ok(&["schema", "evidence"]))).unwrap();
+    let all = bundles(&folder);
+    assert_eq!(all.len(), 2);
+    for bundle in all {
+        assert!(own.is_valid(&manifest(&unpacked(&std::fs::read(bundle).unwrap()))));
+    }
+}
+
+/// Failed, stopped or called off: each has its bundle, which says so.
+#[test]
+fn every_run_has_its_evidence_however_it_ended() {
+    let folder = Folder::with_plans();
+    let outcome = |file: &PathBuf| {
+        let bytes = std::fs::read(file).unwrap();
+        assert_eq!(faults(&bytes, &key(&folder)), Vec::<String>::new());
+        manifest(&unpacked(&bytes))["drctl"]["outcome"].as_str().unwrap().to_owned()
+    };
+    let restore = "restore truststream --component db --to-time 15m_ago --sandbox archive-corrupt --waive exposure-above-rpo:db --accept-data-loss 60m --reason drill --yes --output json";
+    let restore: Vec<String> = restore.split(' ').map(|word| word.replace('_', " ")).collect();
+    let (code, out, _) = folder.run(&restore.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 1, "{out}");
+    let run = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let stopped = bundles(&folder);
+    assert_eq!(stopped.iter().map(outcome).collect::<Vec<_>>(), ["halted"]);
+    // What happens later has a bundle of its own, and the first one stays what it was.
+    let before = std::fs::read(&stopped[0]).unwrap();
+    let (code, _, _) = folder.run(&["runs", "resume", &run, "--sandbox"]);
+    let after = bundles(&folder);
+    let outcomes: Vec<_> = after.iter().map(outcome).collect();
+    assert!(after.len() == 2 && outcomes.contains(&"halted".to_owned()), "{code} {outcomes:?}");
+    assert_eq!(std::fs::read(&stopped[0]).unwrap(), before);
+}
+
+/// Approvals that come after the end are in a bundle, too.
+#[test]
+fn an_override_and_the_approval_afterwards_are_in_evidence() {
+    let folder = policy::truststream();
+    let run = policy::overridden(&folder);
+    let before = bundles(&folder).len();
+    for who in ["bob.key", "eve.key"] {
+        assert_eq!(policy::by(&folder, who, &["approve", &run, policy::GATE]).0, 0);
+    }
+    let all: BTreeMap<u64, Value> = bundles(&folder)
+        .iter()
+        .map(|file| {
+            let bytes = std::fs::read(file).unwrap();
+            assert_eq!(faults(&bytes, &key(&folder)), Vec::<String>::new());
+            let said = manifest(&unpacked(&bytes));
+            (said["drctl"]["chain"]["entries"].as_u64().unwrap(), said)
+        })
+        .collect();
+    assert_eq!(all.len(), before + 2);
+    let last = all.values().next_back().unwrap();
+    let over = last["drctl"]["overrides"][0].as_str().unwrap();
+    assert!(over.contains("overridden by ivy") && over.contains("approved afterwards"), "{over}");
+    assert!(last["drctl"]["requester"]["signed"].as_bool().unwrap(), "{last:#}");
+}
+
+/// A run is not held up by a disk that takes no evidence.
+#[test]
+fn a_run_ends_well_where_no_evidence_can_be_kept() {
+    let folder = Folder::with_plans();
+    sealed(&folder, FAILOVER);
+    let sealed = bundles(&folder).pop().unwrap().parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&sealed).unwrap();
+    std::fs::File::create(&sealed).unwrap().write_all(b"in the way").unwrap();
+    let (code, _, err) = folder.run(&[FAILOVER, &["--sandbox"]].concat());
+    assert!(code == 0 && err.contains("no evidence was sealed"), "{code} {err}");
+}
