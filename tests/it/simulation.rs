@@ -13,7 +13,7 @@ use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::{Refusal, Wanted};
 use drctl::report::attainment::attainment;
 use drctl::run::continued::continued;
-use drctl::run::state::Mode;
+use drctl::run::state::{Mode, Turn};
 
 use crate::cancelled::settings;
 use crate::random::random_plan;
@@ -280,8 +280,12 @@ fn fails_over_instead(
             }
             let waived = next.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
             assert!(waived || after.truth.two_primaries_ms == Dur::ZERO, "two primaries: {context}");
-            // An outage that was over before is in the report of the move.
-            if state.turns.values().all(|turns| turns.last().is_none_or(|t| !t.good) || turns.len() == 1) {
+            // An outage that was over before is in the report of the move, or nobody watched it.
+            let began = after.ended.state.created_at;
+            let failed = after.truth.turns.iter().skip_while(|(_, served)| *served);
+            let over = failed.take_while(|(at, _)| *at < began).any(|(_, served)| *served);
+            let seen_over = |turns: &Vec<Turn>| turns.last().is_some_and(|t| t.good) && turns.len() > 1;
+            if !over && !state.turns.values().any(seen_over) {
                 rto_told(&after, context);
             }
         }

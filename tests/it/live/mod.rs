@@ -44,15 +44,41 @@ use crate::support::{Call, Proxy};
 /// Estates that are seeded at once: starting Python and reading its service models takes longer than building one.
 const BATCH: usize = 4;
 
+/// What drctl logs in with in these tests, and has to keep to itself.
+#[cfg(feature = "postgres")]
+const SECRETS: [&str; 4] = ["-of-world-", "not-a-secret-here", "it's \\ a secret", "it's \\\\ a secret"];
+
 /// Runs drctl in a folder. Answers its exit code, its document, and its words.
 #[cfg(feature = "postgres")]
 fn drctl(folder: &Path, args: &[&str]) -> (i32, Value, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_drctl"))
-        .args(args)
-        .args(["--output", "json"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drctl"));
+    finished(folder, command.args(args).args(["--output", "json"]).current_dir(folder))
+}
+
+/// The same of any command. No secret is in what it says, nor in anything that it keeps: journals, evidence, reports.
+#[cfg(feature = "postgres")]
+fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
+    let output = command.output().unwrap();
+    let told = |of: &str, bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let found = SECRETS.iter().find(|secret| text.contains(**secret));
+        assert!(found.is_none(), "{found:?} is in {of}");
+    };
+    told("stdout", &output.stdout);
+    told("stderr", &output.stderr);
+    let mut folders = vec![folder.join(".drctl"), folder.join("plans/.drctl")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                // Another process may just have taken its own away.
+                false => told(
+                    &entry.path().display().to_string(),
+                    &std::fs::read(entry.path()).unwrap_or_default(),
+                ),
+            }
+        }
+    }
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     (output.status.code().unwrap_or(-1), value, words)

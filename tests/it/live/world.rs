@@ -196,10 +196,7 @@ impl World {
     }
 
     pub(super) fn drctl(&self, args: &[&str]) -> (i32, Value, String) {
-        let output = self.command(args).output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code().unwrap_or(-1), value, words)
+        super::finished(self.folder.path(), &mut self.command(args))
     }
 
     pub(super) fn client(&self, mode: &str, first: u64) -> Client {
