@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use ssh_key::PublicKey;
+
 use super::context::Context;
 use super::error::CliError;
-use super::files::place_new;
+use super::files::{place_new, read_bounded};
 use super::ledger;
 use super::printer::Printer;
 use crate::executor::create;
 use crate::journal::Journal as _;
-use crate::journal::bundle::{self, Written};
+use crate::journal::bundle::{self, Verdict, Written};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::{Digest, RunId};
@@ -68,15 +70,12 @@ pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, n
             printer.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
         }
         Ok(_) => {}
-        Err(e) => printer.note(&format!("no evidence was sealed: {}", e.message)),
+        Err(e) => printer.note(&format!("no evidence of run {run} was sealed: {}", e.message)),
     }
 }
 
 /// The same, and says what went wrong. Answers with the file, where there is a new one.
-///
-/// # Errors
-/// If nothing can be signed, or the file cannot be written.
-pub fn keep(
+fn keep(
     context: &Context,
     store: &SqliteJournal,
     now: Timestamp,
@@ -89,11 +88,40 @@ pub fn keep(
     let folder = folder(store.path());
     private(&folder)?;
     let file = folder.join(&bundle.name);
-    Ok(place_new(&file, &bundle.bytes, 0o600)?.then_some((file, bundle)))
+    if place_new(&file, &bundle.bytes, 0o600)? {
+        return Ok(Some((file, bundle)));
+    }
+    // Sealed before, when nothing had happened since; or put there by somebody else.
+    match sealed(&file, &ledger::announced(store)?) {
+        Ok(_) => Ok(None),
+        Err(why) => Err(CliError::usage(format!("{} is in its place, and {why}", file.display()))),
+    }
+}
+
+/// A bundle of the store that is whole, and is what its name says.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn sealed(file: &Path, keys: &[PublicKey]) -> Result<(Vec<u8>, Verdict), String> {
+    let bytes = read_bounded(file, bundle::MOST_BYTES).map_err(|e| e.message)?;
+    let verdict = bundle::check(&bytes, keys);
+    if let Some(fault) = verdict.faults.first() {
+        return Err(format!("{}: {}", fault.place, fault.why));
+    }
+    let said = verdict.manifest.as_ref().map(|m| name(&m.drctl.run_id, m.drctl.chain.entries));
+    match said.as_deref() == file.file_name().and_then(std::ffi::OsStr::to_str) {
+        true => Ok((bytes, verdict)),
+        false => Err(format!("it is the bundle {}", said.unwrap_or_default())),
+    }
 }
 
 fn private(folder: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|e| CliError::file(folder, &e))
+    made.map_err(|e| CliError::file(folder, &e))?;
+    // Nobody leads it elsewhere.
+    match std::fs::symlink_metadata(folder).map_err(|e| CliError::file(folder, &e))?.is_dir() {
+        true => Ok(()),
+        false => Err(CliError::usage(format!("{} is no folder of its own", folder.display()))),
+    }
 }

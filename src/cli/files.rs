@@ -41,8 +41,30 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
     let placed = std::fs::hard_link(beside, path);
     drop(std::fs::remove_file(beside));
     match placed {
-        Ok(()) => Ok(true),
+        // That it is there outlives a power cut, too.
+        Ok(()) => match path.parent().map(std::fs::File::open) {
+            Some(Ok(folder)) => folder.sync_all().map(|()| true).map_err(|e| CliError::file(path, &e)),
+            _ => Ok(true),
+        },
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(CliError::file(path, &e)),
+    }
+}
+
+/// Reads a file of at most so many bytes. Never waits for what is no file.
+///
+/// # Errors
+/// If it is none, cannot be read, or is longer.
+pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
+    use std::io::Read as _;
+    let failed = |e: std::io::Error| CliError::file(path, &e);
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(CliError::usage(format!("{} is no file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    match bytes.len() as u64 > most {
+        true => Err(CliError::usage(format!("{} is larger than {} MiB", path.display(), most >> 20))),
+        false => Ok(bytes),
     }
 }

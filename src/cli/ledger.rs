@@ -11,6 +11,7 @@ use super::files::place_new;
 use super::printer::Printer;
 use super::{environment, evidence, keys};
 use crate::executor::Session;
+use crate::journal::Record;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
@@ -74,6 +75,19 @@ pub fn public(store: &Path) -> Result<PublicKey, CliError> {
         ));
     }
     Ok(read(&path)?.public_key().clone())
+}
+
+/// Every key that the ledger announced: what was signed before a key was replaced stays signed.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn announced(store: &SqliteJournal) -> Result<Vec<PublicKey>, CliError> {
+    let entries = store.entries(b"{\"ledger\":\"key")?;
+    let key = |record: Record| match serde_json::from_slice(&record.bytes) {
+        Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
+        _ => None,
+    };
+    Ok(entries.into_iter().filter_map(key).collect())
 }
 
 /// Puts a checkpoint into the ledger, after the key that signs it and the settings that hold, where either is not what the ledger knows.

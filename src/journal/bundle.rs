@@ -8,7 +8,8 @@ mod check;
 
 use ssh_key::PrivateKey;
 
-pub use check::{Checked, Fault, check};
+pub use archive::MOST_BYTES;
+pub use check::{Fault, Verdict, check};
 
 use super::chain::Record;
 use super::written;
@@ -35,12 +36,16 @@ const WRITTEN: [&str; 4] = [PLAN, RUNBOOK, EVENTS, LEDGER];
 /// The version of drctl that makes and checks them.
 const TOOL: &str = env!("CARGO_PKG_VERSION");
 
+/// The version of what is told of events: to be raised with every change of reports, of their words, or of the files below. Builds with
+/// another one do not hold a bundle's words against their own.
+const RENDERS: u32 = 1;
+
 /// What was written down of a run.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// Its events.
     pub events: Vec<Record>,
-    /// The ledger from its first head up to a checkpoint.
+    /// The ledger from its last head up to a checkpoint.
     pub ledger: Vec<Record>,
 }
 
@@ -58,14 +63,20 @@ struct Content {
 /// If what was written is not whole, or the key cannot sign.
 pub fn seal(written: &Written, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8>, String> {
     let state = replayed(&written.events)?;
-    let contents = contents(written, &state)?;
+    let contents = contents(written, &state, at)?;
     let manifest = described(written, &state, &contents, at)?;
     let bytes = pretty(&manifest)?;
     let envelope = dsse::seal(key, PAYLOAD_TYPE, &bytes)?;
     let envelope = serde_json::to_vec(&envelope).map_err(|e| e.to_string())?;
     let first = [(ENVELOPE, envelope.as_slice()), (MANIFEST, bytes.as_slice())];
     let all = first.into_iter().chain(contents.iter().map(|c| (c.path, c.bytes.as_slice())));
-    archive::write(all, at).map_err(|e| e.to_string())
+    let bundle = archive::write(all, at).map_err(|e| e.to_string())?;
+    // What would not verify is signed for nobody.
+    let verdict = check(&bundle, std::slice::from_ref(key.public_key()));
+    match verdict.faults.first() {
+        None => Ok(bundle),
+        Some(fault) => Err(format!("{}: {}", fault.place, fault.why)),
+    }
 }
 
 fn replayed(events: &[Record]) -> Result<RunState, String> {
@@ -84,7 +95,8 @@ fn described(
     at: Timestamp,
 ) -> Result<Manifest, String> {
     let last = |records: &[Record]| records.last().map(|r| Head { entries: r.seq, hash: r.hash.clone() });
-    let before = written.ledger.first().map(|r| Head { entries: r.seq - 1, hash: r.previous.clone() });
+    let before =
+        written.ledger.first().map(|r| Head { entries: r.seq.saturating_sub(1), hash: r.previous.clone() });
     let (Some(chain), Some(before), Some(after)) = (last(&written.events), before, last(&written.ledger))
     else {
         return Err("the ledger does not know the run".to_owned());
@@ -96,12 +108,13 @@ fn described(
         captured_at: c.captured_at,
         phase: c.phase.to_owned(),
     });
-    let sealing = Sealing { at, tool: TOOL.to_owned(), chain, before, after, files: files.collect() };
+    let sealing =
+        Sealing { at, tool: TOOL.to_owned(), renders: RENDERS, chain, before, after, files: files.collect() };
     Ok(manifest(state, &summary::report(state, state.last_at), sealing))
 }
 
 /// Every file but the manifest and its envelope.
-fn contents(written: &Written, state: &RunState) -> Result<Vec<Content>, String> {
+fn contents(written: &Written, state: &RunState, at: Timestamp) -> Result<Vec<Content>, String> {
     let (began, ended) = (state.created_at, state.last_at);
     let lines = |records: &[Record]| {
         records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n").into_bytes()
@@ -112,7 +125,7 @@ fn contents(written: &Written, state: &RunState) -> Result<Vec<Content>, String>
         of(PLAN, "before", began, created.plan_text.clone().into_bytes()),
         of(RUNBOOK, "before", began, created.runbook.clone().into_bytes()),
         of(EVENTS, "during", ended, lines(&written.events)),
-        of(LEDGER, "during", ended, lines(&written.ledger)),
+        of(LEDGER, "after", at, lines(&written.ledger)),
     ];
     all.extend(told(state)?);
     Ok(all)

@@ -53,7 +53,7 @@ pub fn broken_after(
     (before, mut previous): (u64, Digest),
     records: &[Record],
 ) -> Option<(u64, String)> {
-    for (record, expected) in records.iter().zip(before + 1..) {
+    for (record, expected) in records.iter().zip(before.saturating_add(1)..) {
         if record.run != *run {
             return Some((record.seq, format!("it says that it belongs to run {}", record.run)));
         }

@@ -59,7 +59,7 @@ pub struct Manifest {
     pub drctl: About,
 }
 
-/// What checks came to: `passed`, `failed`, `pending` or `not_run`.
+/// What checks came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verification {
@@ -130,10 +130,12 @@ pub struct About {
     pub rpo: BTreeMap<ComponentName, Achieved>,
     /// The run's own chain (`events.jsonl`).
     pub chain: Head,
-    /// The store's ledger before the run's first entry.
+    /// The store's ledger before its last entry about the run.
     pub chain_head_before: Head,
-    /// The ledger with the checkpoint that was made when the run was let go of (`ledger.jsonl`).
+    /// The ledger with the checkpoint that vouches for that (`ledger.jsonl`).
     pub chain_head_after: Head,
+    /// The version of how reports and words follow from events: builds that have the same make the same of the same events.
+    pub renders: u32,
     /// Every file of the bundle but this one and its envelope.
     pub files: Vec<File>,
 }

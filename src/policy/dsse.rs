@@ -23,7 +23,7 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
-    /// The SHA-256 fingerprint of the key, as OpenSSH writes it. It is a hint: keys that are believed are named by whoever verifies.
+    /// The SHA-256 fingerprint of the key, as OpenSSH writes it. Which keys are believed says whoever verifies.
     pub keyid: String,
     /// Ed25519 (RFC 8032) over the pre-authentication encoding, in base64.
     pub sig: String,
@@ -51,7 +51,8 @@ pub fn seal(key: &PrivateKey, payload_type: &str, payload: &[u8]) -> Result<Enve
     })
 }
 
-/// The bytes, if one of these keys signed them as what they are taken for; and which.
+/// The bytes, if one of these keys signed them as what they are taken for, and which. An envelope has one signature, and says whose it is:
+/// nothing else stands in it that nobody signed.
 ///
 /// # Errors
 /// Why nobody who is believed vouches for them.
@@ -61,27 +62,23 @@ pub fn open<'k>(
     keys: &'k [PublicKey],
 ) -> Result<(Vec<u8>, &'k PublicKey), String> {
     if envelope.payload_type != payload_type {
-        return Err(format!("it holds `{}`, not `{payload_type}`", envelope.payload_type));
+        return Err(format!("it is not of the type `{payload_type}`"));
     }
-    let payload = STANDARD.decode(&envelope.payload).map_err(|e| format!("its payload is no base64: {e}"))?;
-    let message = encoding(payload_type, &payload);
-    let of = |signed: &Signed, key: &PublicKey| {
-        let raw = STANDARD.decode(&signed.sig).ok()?;
-        let signature = Signature::new(Algorithm::Ed25519, raw).ok()?;
-        key.key_data().verify(&message, &signature).ok()
+    let [signed] = envelope.signatures.as_slice() else {
+        return Err(format!("it has {} signatures, and a bundle has one", envelope.signatures.len()));
     };
-    let signed_by = |key: &&PublicKey| envelope.signatures.iter().any(|signed| of(signed, key).is_some());
-    if let Some(key) = keys.iter().find(signed_by) {
-        return Ok((payload, key));
+    let fingerprint = |key: &PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
+    let Some(key) = keys.iter().find(|key| fingerprint(key) == signed.keyid) else {
+        let known: Vec<String> = keys.iter().map(fingerprint).collect();
+        return Err(format!("it is not signed with the key that was named ({})", known.join(", ")));
+    };
+    let payload = STANDARD.decode(&envelope.payload).map_err(|e| format!("its payload is no base64: {e}"))?;
+    let raw = STANDARD.decode(&signed.sig).ok();
+    let signature = raw.and_then(|raw| Signature::new(Algorithm::Ed25519, raw).ok());
+    match signature.map(|s| key.key_data().verify(&encoding(payload_type, &payload), &s)) {
+        Some(Ok(())) => Ok((payload, key)),
+        _ => {
+            Err("the signature is not of this manifest: it is forged, or one of them was changed".to_owned())
+        }
     }
-    let said: Vec<&str> = envelope.signatures.iter().map(|s| s.keyid.as_str()).collect();
-    let known: Vec<String> = keys.iter().map(|k| k.fingerprint(HashAlg::Sha256).to_string()).collect();
-    Err(match said.iter().any(|id| known.iter().any(|k| k == id)) {
-        true => "the signature is not of this manifest: it is forged, or one of them was changed".to_owned(),
-        false => format!(
-            "it says that it is signed with {}, and the keys that were named are {}",
-            if said.is_empty() { "nothing".to_owned() } else { said.join(", ") },
-            known.join(", ")
-        ),
-    })
 }

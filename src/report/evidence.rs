@@ -13,7 +13,7 @@ use crate::run::RunState;
 use crate::run::state::Status;
 
 /// The version of the manifest's shape.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// What the events do not say of themselves: when the bundle was sealed, where its chains end, and what is in it.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Sealing {
     pub at: Timestamp,
     /// The version of drctl that seals.
     pub tool: String,
+    /// The version of how it tells what follows from events.
+    pub renders: u32,
     /// The end of the run's chain.
     pub chain: Head,
     /// The ledger before the run.
@@ -93,6 +95,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         chain: sealing.chain,
         chain_head_before: sealing.before,
         chain_head_after: sealing.after,
+        renders: sealing.renders,
         files: sealing.files,
     }
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drctl::journal::bundle;
+use drctl::model::evidence::Manifest;
 use drctl::model::time::Timestamp;
 use drctl::policy::dsse;
 use serde_json::Value;
@@ -87,7 +88,8 @@ fn forged(files: &Files, key: &PrivateKey, change: impl Fn(&mut Value)) -> Vec<u
     let mut files = files.clone();
     let mut said = manifest(&files);
     change(&mut said);
-    let bytes = serde_json::to_vec_pretty(&said).unwrap();
+    let said: Manifest = serde_json::from_value(said).unwrap();
+    let bytes = [serde_json::to_vec_pretty(&said).unwrap(), b"\n".to_vec()].concat();
     *file(&mut files, "manifest.dsse.json") =
         serde_json::to_vec(&dsse::seal(key, TYPE, &bytes).unwrap()).unwrap();
     *file(&mut files, "manifest.json") = bytes;
@@ -108,7 +110,8 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
         "failover of truststream from us-west-2 to us-east-1, sandbox, recovered",
         "west is dark",
         "recovery time 265 s (measured), promised 900 s",
-        "computed anew from the events, and are the same",
+        "everything told was computed anew from the events, and is the same",
+        "the run had no operators",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
@@ -134,7 +137,10 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     let (_, _, others) = sealed(&other, FAILOVER);
     let (code, out, _) =
         elsewhere.run(&["evidence", "verify", "b.tar", "--key", &others.to_openssh().unwrap()]);
-    assert!(code == 1 && out.contains("it says that it is signed with SHA256:"), "{code} {out}");
+    assert!(
+        code == 1 && out.contains("it is not signed with the key that was named (SHA256:"),
+        "{code} {out}"
+    );
     // Where the run was made the key is there, and the list checks all.
     assert!(folder.ok(&["evidence", "verify", &bundle.display().to_string(), "--sandbox"]).contains("whole"));
     assert!(folder.ok(&["evidence", "list", "--sandbox"]).contains("whole"));
@@ -159,6 +165,25 @@ fn nothing_in_a_bundle_can_be_changed() {
         assert!(!faults(&whole[..whole.len() - cut], &key).is_empty(), "{cut} bytes less");
     }
     let files = unpacked(&whole);
+    // Nothing stands in the envelope that nobody signed.
+    let last = files[0].1.len() - 250;
+    for at in (0..last).step_by(101).chain(last..files[0].1.len()) {
+        let mut changed = files.clone();
+        changed[0].1[at] ^= 1;
+        assert!(!faults(&packed(&changed), &key).is_empty(), "byte {at} of the envelope");
+    }
+    let envelope: dsse::Envelope = serde_json::from_slice(&files[0].1).unwrap();
+    let more = dsse::Signed { keyid: "SHA256:the CFO".to_owned(), sig: String::new() };
+    for at in [0, 1] {
+        let mut two = envelope.clone();
+        two.signatures.insert(at, more.clone());
+        let mut changed = files.clone();
+        changed[0].1 = serde_json::to_vec(&two).unwrap();
+        assert_eq!(
+            faults(&packed(&changed), &key),
+            ["manifest.dsse.json: it has 2 signatures, and a bundle has one"]
+        );
+    }
     for (n, (name, _)) in files.iter().enumerate() {
         let mut fewer = files.clone();
         fewer.remove(n);
@@ -184,14 +209,51 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     let better = |said: &mut Value| said["drctl"]["rto"]["achieved_s"] = 1.0.into();
     let mallory = PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519).unwrap();
     let found = faults(&forged(&files, &mallory, better), &key);
-    assert!(found[0].starts_with("manifest.dsse.json: it says that it is signed with SHA256:"), "{found:?}");
+    assert!(
+        found[0].starts_with("manifest.dsse.json: it is not signed with the key that was named (SHA256:"),
+        "{found:?}"
+    );
     let own = PrivateKey::read_openssh_file(&bundle.parent().unwrap().with_extension("key")).unwrap();
     let found = |change: &dyn Fn(&mut Value)| faults(&forged(&files, &own, change), &key).join("; ");
     assert_eq!(found(&better), "manifest.json: it does not say what follows from the events");
     let other = |said: &mut Value| said["drctl"]["chain_head_before"]["entries"] = 7.into();
-    assert!(found(&other).starts_with("ledger.jsonl, entry 8: "), "{}", found(&other));
+    assert!(found(&other).starts_with("ledger.jsonl, entry "), "{}", found(&other));
     let of_another = |said: &mut Value| said["drctl"]["run_id"] = "another".into();
     assert!(found(&of_another).starts_with("events.jsonl, event 1: "), "{}", found(&of_another));
+    // Nor does it say when it was sealed, or who sealed it, but as the ledger does.
+    let backdated = |said: &mut Value| said["timestamp"] = "2019-05-05T00:00:00.000Z".into();
+    assert!(found(&backdated).contains("at another time than the bundle"), "{}", found(&backdated));
+    // A version that tells it in other words says so, and is held to everything that is no wording.
+    let other = |more: &dyn Fn(&mut Value)| {
+        forged(&files, &own, |said| {
+            said["drctl"]["renders"] = 99.into();
+            more(said);
+        })
+    };
+    let judged = bundle::check(&other(&|_| ()), std::slice::from_ref(&key));
+    assert!(judged.faults.is_empty() && !judged.recomputed, "{:?}", judged.faults);
+    std::fs::write(folder.path().join("other.tar"), other(&|_| ())).unwrap();
+    let (code, out, _) = folder.run(&["evidence", "verify", "other.tar", "--sandbox"]);
+    assert!(code == 5 && out.contains("signed, and NOT computed anew"), "{code} {out}");
+    for (place, lie) in [
+        ("/drctl/world", Value::from("live")),
+        ("/drctl/rto/achieved_s", 1.0.into()),
+        ("/drctl/outcome", "halted".into()),
+        ("/drctl/requester/who", "ceo".into()),
+        ("/drctl/plan_digest", "0".repeat(64).into()),
+        ("/reason", "audited".into()),
+    ] {
+        let lied = other(&|said| *said.pointer_mut(place).unwrap() = lie.clone());
+        assert!(!faults(&lied, &key).is_empty(), "{place}");
+    }
+    // One reader takes the first of two names, another the last.
+    let mut twice = files.clone();
+    let text = String::from_utf8(file(&mut twice, "manifest.json").clone()).unwrap();
+    let text = text.replacen("\"rpo\": {", "\"rpo\": {\n      \"db\": {\"objective_s\": 300.0, \"achieved_s\": 0.0, \"measured_how\": \"measured\"},", 1);
+    *file(&mut twice, "manifest.dsse.json") =
+        serde_json::to_vec(&dsse::seal(&own, TYPE, text.as_bytes()).unwrap()).unwrap();
+    *file(&mut twice, "manifest.json") = text.into_bytes();
+    assert_eq!(faults(&packed(&twice), &key), ["manifest.json: it is not written as drctl writes it"]);
     // An envelope of another kind with the right key is no manifest.
     let mut files = files;
     let payload = file(&mut files, "manifest.json").clone();
@@ -199,7 +261,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
         serde_json::to_vec(&dsse::seal(&own, "text/plain", &payload).unwrap()).unwrap();
     assert_eq!(
         faults(&packed(&files), &key),
-        [format!("manifest.dsse.json: it holds `text/plain`, not `{TYPE}`")]
+        [format!("manifest.dsse.json: it is not of the type `{TYPE}`")]
     );
 }
 
@@ -327,5 +389,76 @@ fn a_run_ends_well_where_no_evidence_can_be_kept() {
     std::fs::remove_dir_all(&sealed).unwrap();
     std::fs::File::create(&sealed).unwrap().write_all(b"in the way").unwrap();
     let (code, _, err) = folder.run(&[FAILOVER, &["--sandbox"]].concat());
-    assert!(code == 0 && err.contains("no evidence was sealed"), "{code} {err}");
+    assert!(code == 0 && err.contains("no evidence of run "), "{code} {err}");
+}
+
+/// Whoever lists is told what is missing, what is not what it is called, and what lies in the way; and exports none of that.
+#[test]
+fn a_bundle_that_is_missing_or_another_is_named() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let whole = std::fs::read(&bundle).unwrap();
+    let run = manifest(&unpacked(&whole))["rollback_id"].as_str().unwrap().to_owned();
+    let list = || folder.run(&["evidence", "list", "--sandbox"]);
+    assert_eq!(list().0, 0);
+    // As after a kill -9 before it was sealed.
+    std::fs::remove_file(&bundle).unwrap();
+    let (code, out, _) = list();
+    assert!(
+        code == 1 && out.contains(&format!("it is missing: drctl evidence export {run}")),
+        "{code} {out}"
+    );
+    let other = bundle.with_file_name(bundle.file_name().unwrap().to_str().unwrap().replace("s1-1", "s1-9"));
+    std::fs::write(&other, &whole).unwrap();
+    std::fs::create_dir(bundle.with_file_name("folder.tar")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", bundle.with_file_name("zero.tar")).unwrap();
+    std::fs::write(&bundle, "in the way").unwrap();
+    let (code, out, _) = list();
+    assert_eq!((code, out.matches("NOT whole").count()), (1, 4), "{out}");
+    assert!(out.contains("it is the bundle ") && out.contains("is no file"), "{out}");
+    let (code, _, err) = folder.run(&["evidence", "export", &run, "--out", "new.tar", "--sandbox"]);
+    assert!(code == 0 && err.contains("is not taken: ") && err.contains("sealed now"), "{code} {err}");
+    assert_eq!(faults(&std::fs::read(folder.path().join("new.tar")).unwrap(), &key), Vec::<String>::new());
+}
+
+/// The file may come from anybody, and so may its words.
+#[test]
+fn a_hostile_file_neither_hangs_nor_speaks_for_drctl() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let own = PrivateKey::read_openssh_file(&bundle.parent().unwrap().with_extension("key")).unwrap();
+    let files = unpacked(&std::fs::read(&bundle).unwrap());
+    let escape = "\r\u{1b}[1A\u{1b}[2Kwhole: b.tar\n\u{1b}[8m\u{202e}";
+    let tool = forged(&files, &own, |said| {
+        said["drctl"]["renders"] = 99.into();
+        said["drctl"]["tool"] = escape.into();
+    });
+    let added =
+        [files.clone(), vec![(escape.replace('/', "").chars().take(60).collect(), Vec::new())]].concat();
+    std::fs::write(folder.path().join("tool.tar"), tool).unwrap();
+    std::fs::write(folder.path().join("added.tar"), packed(&added)).unwrap();
+    std::fs::write(folder.path().join("noise.tar"), escape.repeat(100)).unwrap();
+    std::fs::write(folder.path().join("empty.tar"), [0; 1024]).unwrap();
+    let status = Command::new("mkfifo").arg(folder.path().join("fifo.tar")).status();
+    assert!(status.unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero.tar")).unwrap();
+    let key = key.to_openssh().unwrap();
+    for (name, expected, words) in [
+        ("tool.tar", 5, "NOT computed anew"),
+        ("added.tar", 1, "it was added"),
+        ("noise.tar", 1, "it is no tar archive"),
+        ("empty.tar", 1, "there is nothing in it"),
+        ("fifo.tar", 2, "is no file"),
+        ("zero.tar", 2, "is no file"),
+    ] {
+        let (code, out, err) = folder.run(&["evidence", "verify", name, "--key", &key]);
+        assert!(
+            code == expected && (out.contains(words) || err.contains(words)),
+            "{name}: {code} {out} {err}"
+        );
+        let moves = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!out.chars().chain(err.chars()).any(moves), "{name}: {out:?} {err:?}");
+        let first_word = |line: &str| line.starts_with("whole");
+        assert!(!out.lines().any(first_word), "{name}: {out}");
+    }
 }

@@ -8,11 +8,12 @@ use ssh_key::PublicKey;
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::files::write_new;
-use crate::cli::printer::{Format, GREEN, Printer, RED};
+use crate::cli::files::{read_bounded, write_new};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{evidence, exit, keys, ledger, now};
 use crate::journal::Journal as _;
-use crate::journal::bundle::{self, Checked};
+use crate::journal::bundle::{self, Verdict};
+use crate::journal::sqlite::SqliteJournal;
 use crate::model::evidence::{Achieved, Manifest, Said};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Why;
@@ -27,7 +28,7 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
         }
         EvidenceCommand::Verify { file, key } => {
             let keys = match key.as_slice() {
-                [] => vec![own(global, printer)?],
+                [] => own(global, printer)?,
                 named => named.iter().map(|named| keys::public(named)).collect::<Result<_, _>>()?,
             };
             verify(printer, file, &keys)
@@ -35,76 +36,116 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
     }
 }
 
-/// The key of the store here, where nobody named one.
-fn own(global: &Global, printer: &Printer) -> Result<PublicKey, CliError> {
-    let here = Context::load(global, printer).and_then(|context| ledger::public(&context.store_file()));
+/// The keys of the store here, where nobody named one.
+fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, CliError> {
+    let here = Context::load(global, printer).and_then(|context| {
+        ledger::public(&context.store_file())?;
+        ledger::announced(&context.store()?)
+    });
     here.map_err(|e| CliError {
         hint: Some(
-            "name the store's public key: --key FILE (drctl audit key shows it where runs are begun)"
-                .to_owned(),
+            "name the store's public key: --key FILE (drctl audit key shows it where runs are begun); or --sandbox for one of a rehearsal here".to_owned(),
         ),
         ..CliError::usage(format!("nobody said whose signature is believed: {}", e.message))
     })
 }
 
+/// A line of the list: a file that is there, or a run that has none.
+struct Row {
+    file: PathBuf,
+    sha256: Option<Digest>,
+    outcome: String,
+    fault: Option<String>,
+}
+
 fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
     let folder = evidence::folder(&context.store_file());
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
+    let rows = match context.store_file().is_file() {
+        true => rows(&context.store()?, &folder)?,
+        false => Vec::new(),
+    };
+    let code = if rows.iter().all(|row| row.fault.is_none()) { exit::DONE } else { exit::NOT_RECOVERED };
+    if printer.format != Format::Human {
+        let all = rows.iter().map(|row| {
+            json!({"file": row.file, "sha256": row.sha256, "outcome": row.outcome, "whole": row.fault.is_none(), "fault": row.fault})
+        });
+        printer.document(&json!({"schema_version": 1, "bundles": all.collect::<Vec<_>>()}));
+        return Ok(code);
+    }
+    for row in &rows {
+        let (file, outcome) = (row.file.display().to_string(), harmless(&row.outcome));
+        printer.line(&match (&row.fault, &row.sha256) {
+            (Some(fault), _) => {
+                format!("{}  {}: {}", printer.paint(RED, "NOT whole"), harmless(&file), harmless(fault))
+            }
+            (None, digest) => {
+                let digest = digest.as_ref().map_or("", Digest::short);
+                format!("{}  {}  {outcome}  SHA-256 {digest}", printer.paint(GREEN, "whole"), harmless(&file))
+            }
+        });
+    }
+    if rows.is_empty() {
+        printer.line(&format!(
+            "no run of this store was sealed yet ({}); rehearsals: --sandbox",
+            folder.display()
+        ));
+    }
+    Ok(code)
+}
+
+/// What is there, and what should be: a process that was killed, or a disk that was full, left a run without.
+fn rows(store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
+    let keys = ledger::announced(store)?;
+    let mut files: Vec<PathBuf> = match std::fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(CliError::file(&folder, &e)),
+        Err(e) => return Err(CliError::file(folder, &e)),
     };
     files.retain(|file| file.extension().is_some_and(|e| e == "tar"));
     files.sort();
-    let key = if files.is_empty() { Vec::new() } else { vec![ledger::public(&context.store_file())?] };
-    let mut told = Vec::new();
-    for file in files {
-        let bytes = std::fs::read(&file).map_err(|e| CliError::file(&file, &e))?;
-        let checked = bundle::check(&bytes, &key);
-        told.push((file, Digest::of(&bytes), checked));
+    let mut rows = Vec::new();
+    for file in &files {
+        let row = match evidence::sealed(file, &keys) {
+            Ok((bytes, verdict)) => {
+                let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
+                Row { file: file.clone(), sha256: Some(Digest::of(&bytes)), outcome, fault: None }
+            }
+            Err(why) => Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why) },
+        };
+        rows.push(row);
     }
-    let whole = told.iter().all(|(_, _, checked)| checked.faults.is_empty());
-    if printer.format == Format::Human {
-        for (file, digest, checked) in &told {
-            let what =
-                checked.manifest.as_ref().map_or_else(String::new, |m| format!("  {}", m.drctl.outcome));
-            printer.line(&format!(
-                "{}  {}{what}  SHA-256 {}",
-                word(printer, checked),
-                file.display(),
-                digest.short()
-            ));
+    for row in store.runs()? {
+        let state = super::runs::read(store, &row.run)?;
+        let file = folder.join(evidence::name(&row.run, row.events));
+        if (state.finished() || state.halted.is_some()) && !files.contains(&file) {
+            let fault = format!(
+                "it is missing: drctl evidence export {} makes one of what is in the journal",
+                row.run
+            );
+            rows.push(Row { file, sha256: None, outcome: String::new(), fault: Some(fault) });
         }
-        if told.is_empty() {
-            printer.line(&format!("no run of this store was sealed yet ({})", folder.display()));
-        }
-    } else {
-        let all = told.iter().map(|(file, digest, checked)| {
-            let mut document = document(checked);
-            document["file"] = json!(file);
-            document["sha256"] = json!(digest);
-            document
-        });
-        printer.document(&json!({"schema_version": 1, "bundles": all.collect::<Vec<_>>()}));
     }
-    Ok(if whole { exit::DONE } else { exit::NOT_RECOVERED })
+    Ok(rows)
 }
 
 fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>) -> Result<u8, CliError> {
     let store = context.store()?;
+    let name = evidence::name(run, store.read(run)?.len() as u64);
     // What was sealed when the run was let go of is the older witness.
-    let sealed = evidence::folder(store.path()).join(evidence::name(run, store.read(run)?.len() as u64));
-    let (name, bytes) = match std::fs::read(&sealed) {
-        Ok(bytes) => (sealed.file_name().map(PathBuf::from).unwrap_or_default(), bytes),
-        Err(_) => {
-            let bundle = evidence::make(context, &store, now()?, (Why::Asked, run))?;
-            (bundle.name.into(), bundle.bytes)
+    let file = evidence::folder(store.path()).join(&name);
+    let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
+        Ok((bytes, _)) => (bytes, "as it was sealed then"),
+        Err(why) => {
+            if file.exists() {
+                printer.note(&format!("{} is not taken: {}", file.display(), harmless(&why)));
+            }
+            (evidence::make(context, &store, now()?, (Why::Asked, run))?.bytes, "sealed now")
         }
     };
-    let out = out.unwrap_or(&name);
+    let out = out.unwrap_or(Path::new(&name));
     write_new(out, &bytes, 0o600)?;
     let digest = Digest::of(&bytes);
-    printer.note(&format!("wrote {} (SHA-256 {digest})", out.display()));
+    printer.note(&format!("wrote {}, {how} (SHA-256 {digest})", out.display()));
     if printer.format != Format::Human {
         printer.document(&json!({"schema_version": 1, "wrote": out, "sha256": digest}));
     }
@@ -112,7 +153,7 @@ fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>)
 }
 
 fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, CliError> {
-    let bytes = std::fs::read(file).map_err(|e| CliError::file(file, &e))?;
+    let bytes = read_bounded(file, bundle::MOST_BYTES)?;
     let checked = bundle::check(&bytes, keys);
     if printer.format == Format::Human {
         show(printer, file, &checked);
@@ -121,39 +162,60 @@ fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, CliE
         document["sha256"] = json!(Digest::of(&bytes));
         printer.document(&document);
     }
-    Ok(if checked.faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
+    Ok(match word(&checked) {
+        "whole" => exit::DONE,
+        "not_recomputed" => exit::RECOVERED_BUT,
+        _ => exit::NOT_RECOVERED,
+    })
 }
 
-fn word(printer: &Printer, checked: &Checked) -> String {
-    match checked.faults.is_empty() {
-        true => printer.paint(GREEN, "whole"),
-        false => printer.paint(RED, "NOT whole"),
+fn word(verdict: &Verdict) -> &'static str {
+    match (verdict.faults.is_empty(), verdict.recomputed) {
+        (true, true) => "whole",
+        (true, false) => "not_recomputed",
+        (false, _) => "broken",
     }
 }
 
-fn show(printer: &Printer, file: &Path, checked: &Checked) {
-    for fault in &checked.faults {
-        printer.line(&format!("{} {}: {}", printer.paint(RED, "broken"), fault.place, fault.why));
+fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
+    for fault in &verdict.faults {
+        let (place, why) = (harmless(&fault.place), harmless(&fault.why));
+        printer.line(&format!("{} {place}: {why}", printer.paint(RED, "broken")));
     }
-    printer.line(&format!("{}: {}", word(printer, checked), file.display()));
-    let Some(manifest) = checked.manifest.as_ref().filter(|_| checked.faults.is_empty()) else { return };
-    for line in told(manifest) {
-        printer.line(&format!("  {line}"));
-    }
-    let key = checked.key.as_deref().unwrap_or_default();
-    let about = &manifest.drctl;
-    let computed = match checked.recomputed {
-        true => "reports and figures were computed anew from the events, and are the same".to_owned(),
-        false => format!(
-            "reports and figures are those of drctl {}: another version computes none anew",
-            about.tool
-        ),
+    let judged = match word(verdict) {
+        "whole" => printer.paint(GREEN, "whole"),
+        "not_recomputed" => printer.paint(YELLOW, "signed, and NOT computed anew"),
+        _ => printer.paint(RED, "NOT whole"),
     };
+    printer.line(&format!("{judged}: {}", harmless(&file.display().to_string())));
+    let Some(manifest) = verdict.manifest.as_ref().filter(|_| verdict.faults.is_empty()) else { return };
+    let about = &manifest.drctl;
+    if !verdict.recomputed {
+        printer.line(&format!(
+            "  reports, words and figures are as drctl {} told them: whether they follow from the events only a version that renders alike can tell",
+            harmless(&about.tool)
+        ));
+    }
+    for line in told(manifest) {
+        printer.line(&format!("  {}", harmless(&line)));
+    }
     let (files, events, entry) = (about.files.len(), about.chain.entries, about.chain_head_after.entries);
-    printer.line(&format!(
-        "  {files} files, {events} events, vouched for by entry {entry} of the ledger; {computed}"
-    ));
-    printer.line(&format!("  signed with {key}"));
+    let anew = if verdict.recomputed {
+        "; everything told was computed anew from the events, and is the same"
+    } else {
+        ""
+    };
+    printer
+        .line(&format!("  {files} files, {events} events, vouched for by entry {entry} of the ledger{anew}"));
+    let operators = verdict.operators.iter().map(|(name, key)| format!("{} {key}", harmless(name)));
+    let operators = operators.collect::<Vec<_>>().join(", ");
+    printer.line(&match operators.is_empty() {
+        true => "  the run had no operators: names are what the operating system said".to_owned(),
+        false => {
+            format!("  people's signatures are held against the keys that the run began with: {operators}")
+        }
+    });
+    printer.line(&format!("  signed with {}", verdict.key.as_deref().unwrap_or_default()));
 }
 
 /// What a manifest says, for people.
@@ -200,10 +262,10 @@ fn figure(of: &Achieved) -> String {
     format!("{achieved} ({how}), promised {} s", of.objective_s)
 }
 
-fn document(checked: &Checked) -> serde_json::Value {
-    let faults: Vec<_> = checked.faults.iter().map(|f| json!({"place": f.place, "why": f.why})).collect();
+fn document(verdict: &Verdict) -> serde_json::Value {
+    let faults: Vec<_> = verdict.faults.iter().map(|f| json!({"place": f.place, "why": f.why})).collect();
     json!({
-        "schema_version": 1, "whole": checked.faults.is_empty(), "faults": faults, "key": checked.key,
-        "recomputed": checked.recomputed, "manifest": checked.manifest,
+        "schema_version": 1, "verdict": word(verdict), "whole": word(verdict) == "whole", "faults": faults, "key": verdict.key,
+        "operators": verdict.operators, "recomputed": verdict.recomputed, "manifest": verdict.manifest,
     })
 }

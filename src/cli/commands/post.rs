@@ -3,6 +3,7 @@
 use super::runs::read;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
 use crate::cli::{evidence, exit};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
@@ -31,7 +32,7 @@ pub enum Posted {
 
 /// Leaves a signal.
 pub fn post(
-    context: &Context,
+    (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
     run: &RunId,
     signal: Signal,
@@ -62,8 +63,7 @@ pub fn post(
         // In a rehearsal no time goes by while nobody drives it.
         let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
         clock.block_on(create::note(store, run, &who.who, at, events))?;
-        // What cannot be vouched for now is by the next checkpoint.
-        drop(evidence::keep(context, store, at, run));
+        evidence::let_go((context, printer), store, at, run);
         return Ok(Posted::Written);
     }
     store.post(run, now, &who, &signal)?;

@@ -214,7 +214,7 @@ pub fn send_for(
     signal: Signal,
     good_for: Dur,
 ) -> Result<u8, CliError> {
-    let posted = post(context, store, run, signal, good_for)?;
+    let posted = post((context, printer), store, run, signal, good_for)?;
     let driven = posted == Posted::Driven;
     let next = match posted {
         Posted::Driven => "the process that drives it has been told".to_owned(),
@@ -250,7 +250,7 @@ fn cancel(
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
     }
-    post(context, store, run, signal, keys::GOOD_FOR)?;
+    post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     carry_on(context, printer, store, run)
 }
 
@@ -285,7 +285,7 @@ pub fn call_off(
     // Nobody else may take it up between the word and the deed.
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let signal = cancellation(context, printer, store, run, reason)?;
-    post(context, store, run, signal, keys::GOOD_FOR)?;
+    post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     go_on(context, printer, store, run, &lock)
 }
 
@@ -333,10 +333,10 @@ fn resume(
     super::guards::still_ours(context, store, &state)?;
     same_operators(context, &state)?;
     for waiver in context.waivers(waive)? {
-        post(context, store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
+        post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
     if !state.finished() {
-        post(context, store, run, Signal::Resume, keys::GOOD_FOR)?;
+        post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
     }
     carry_on(context, printer, store, run)
 }
@@ -477,13 +477,28 @@ fn import(context: &Context, printer: &Printer, store: &SqliteJournal, path: &Pa
         })?;
         records.push(record);
     }
-    let run = import_records(store, &records)?;
+    let events = records.len();
+    let run = import_records(store, &of_this_world(context, records)?)?;
     evidence::let_go((context, printer), store, now()?, &run);
     printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
     if printer.format != Format::Human {
-        printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": records.len()}));
+        printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
     }
     Ok(exit::DONE)
+}
+
+/// Rehearsals never stand among what was real.
+fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
+    let Some(first) = records.first() else { return Ok(records) };
+    let world = create::replay(&first.run, &records)?.created.world;
+    let run = &first.run;
+    match (world == WorldKind::Live, context.is_rehearsal()) {
+        (true, false) | (false, true) => Ok(records),
+        (true, true) => Err(CliError::usage_fix(format!("run {run} is no rehearsal"), "leave out --sandbox")),
+        (false, false) => {
+            Err(CliError::usage_fix(format!("run {run} is a rehearsal"), "drctl runs import FILE --sandbox"))
+        }
+    }
 }
 
 /// Puts an exported run into a store.

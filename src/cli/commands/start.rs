@@ -16,7 +16,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, exit, keys, ledger, render};
+use crate::cli::{estate, evidence, exit, keys, ledger, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -284,6 +284,11 @@ impl Starting<'_> {
         let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
         let (run, work) = (owned.run.clone(), drive::drive(session, owned, recorder));
         let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await?;
+        // It ended when this one took its place.
+        if let Some(old) = old {
+            let now = session.world.now();
+            evidence::let_go((self.context, self.printer), self.store, now, &old.run);
+        }
         Ok(Before::Ran(Box::new(ended)))
     }
 

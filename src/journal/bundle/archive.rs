@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use crate::model::time::Timestamp;
 
 /// More than a bundle ever holds.
-const MOST_BYTES: u64 = 512 << 20;
+pub const MOST_BYTES: u64 = 512 << 20;
 const MOST_FILES: usize = 64;
 
 /// Packs. The same files at the same time are the same bytes.
@@ -27,7 +27,10 @@ pub(super) fn write<'f>(
 
 /// Unpacks into memory.
 pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let not_one = |e: io::Error| format!("it is no archive, or was cut off: {e}");
+    // The library quotes bytes of the file, which anybody wrote.
+    let not_one = |_: io::Error| {
+        "it is no tar archive, or was cut off: name what drctl evidence export wrote".to_owned()
+    };
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("it is larger than {} MiB, which no bundle is", MOST_BYTES >> 20));
     }
@@ -40,8 +43,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         }
         let size = entry.size();
         let mut content = Vec::new();
-        // What it says of its own size is not believed beyond what is there.
-        entry.by_ref().take(bytes.len() as u64).read_to_end(&mut content).map_err(not_one)?;
+        entry.read_to_end(&mut content).map_err(not_one)?;
         if content.len() as u64 != size {
             return Err(format!("{path} was cut off"));
         }
@@ -52,5 +54,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
             return Err(format!("it has more than {MOST_FILES} files, which no bundle has"));
         }
     }
-    Ok(files)
+    if files.is_empty() { Err("there is nothing in it: it is no bundle".to_owned()) } else { Ok(files) }
 }

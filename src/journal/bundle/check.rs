@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ssh_key::{HashAlg, PublicKey};
 
-use super::{ENVELOPE, EVENTS, LEDGER, MANIFEST, TOOL, Written, archive, described, replayed};
+use super::{
+    ENVELOPE, EVENTS, LEDGER, MANIFEST, RENDERS, WRITTEN, Written, archive, described, pretty, replayed,
+};
 use crate::journal::chain::{self, Record};
 use crate::journal::{verify, written};
 use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
@@ -23,16 +25,21 @@ pub struct Fault {
 
 /// What a bundle was found to be.
 #[derive(Clone, Debug, Default)]
-pub struct Checked {
+pub struct Verdict {
     /// What it says, if somebody who is believed signed that.
     pub manifest: Option<Manifest>,
     /// The fingerprint of the key.
     pub key: Option<String>,
-    /// Whether what follows from the events was computed anew, and is the same: only the version that sealed it can tell.
+    /// Whose word the run took, by the fingerprints of their keys: as its first event has it.
+    pub operators: BTreeMap<String, String>,
+    /// Whether reports, figures and words were computed anew from the events, and are the same. Another version than the one that sealed it may
+    /// tell the same events in other words.
     pub recomputed: bool,
     /// What is wrong with it; nothing if it holds.
     pub faults: Vec<Fault>,
 }
+
+const MOST_OF_A_MANIFEST: usize = 16 << 20;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -41,18 +48,18 @@ fn fault(place: impl Into<String>, why: impl Into<String>) -> Fault {
 }
 
 /// Checks everything that the file and a key can tell.
-pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Checked {
-    let mut found = Checked::default();
+pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
+    let mut found = Verdict::default();
     let files = match archive::read(bytes) {
         Ok(files) => files,
-        Err(why) => return Checked { faults: vec![fault("the file", why)], ..found },
+        Err(why) => return Verdict { faults: vec![fault("the file", why)], ..found },
     };
     let manifest = match signed(&files, keys) {
         Ok((manifest, key)) => {
             found.key = Some(key.fingerprint(HashAlg::Sha256).to_string());
             manifest
         }
-        Err(fault) => return Checked { faults: vec![fault], ..found },
+        Err(fault) => return Verdict { faults: vec![fault], ..found },
     };
     found.faults = digests(&files, &manifest);
     if found.faults.is_empty() && packed(&files, &manifest).as_deref() != Ok(bytes) {
@@ -64,7 +71,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Checked {
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {
             Ok(written) => match follows(&files, &manifest, &written) {
-                Ok(recomputed) => found.recomputed = recomputed,
+                Ok((recomputed, operators)) => (found.recomputed, found.operators) = (recomputed, operators),
                 Err(fault) => found.faults.push(fault),
             },
             Err(fault) => found.faults.push(fault),
@@ -76,7 +83,16 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Checked {
 
 /// The manifest, if one of these keys signed exactly these bytes.
 fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k PublicKey), Fault> {
-    let file = |name: &str| files.get(name).ok_or_else(|| fault(name, "it is missing"));
+    let file = |name: &str| {
+        let bytes = files
+            .get(name)
+            .ok_or_else(|| fault(name, "it is missing: this is no bundle, or it was removed"))?;
+        // Nobody vouches for it yet, so little is done with it.
+        match bytes.len() > MOST_OF_A_MANIFEST {
+            true => Err(fault(name, "it is larger than any manifest")),
+            false => Ok(bytes),
+        }
+    };
     let (stored, plain) = (file(ENVELOPE)?, file(MANIFEST)?);
     let envelope: dsse::Envelope = serde_json::from_slice(stored)
         .map_err(|e| fault(ENVELOPE, format!("it is no envelope (DSSE): {e}")))?;
@@ -122,7 +138,8 @@ fn packed(files: &Files, manifest: &Manifest) -> Result<Vec<u8>, String> {
 }
 
 fn records(files: &Files, name: &str) -> Result<Vec<Record>, Fault> {
-    let text = String::from_utf8_lossy(files.get(name).map_or(&[], Vec::as_slice));
+    let text = str::from_utf8(files.get(name).map_or(&[], Vec::as_slice));
+    let text = text.map_err(|e| fault(name, format!("byte {} is no text", e.valid_up_to())))?;
     let line = |(n, line): (usize, &str)| {
         written::parse_line(line).ok_or_else(|| fault(format!("{name}, line {}", n + 1), "this is no record"))
     };
@@ -158,16 +175,12 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<Writ
     if known != events.len() as u64 {
         return Err(event((known, "the ledger knows the run up to here, and no further".to_owned())));
     }
-    vouched(&ledger, about, keys).map_err(|why| entry(ledger.last().map_or(0, |r| r.seq), &why))?;
+    vouched(&ledger, manifest, keys).map_err(|why| entry(ledger.last().map_or(0, |r| r.seq), &why))?;
     Ok(Written { events, ledger })
 }
 
-/// The last entry is a checkpoint of the store's key, over the one before it.
-fn vouched(
-    ledger: &[Record],
-    about: &crate::model::evidence::About,
-    keys: &[PublicKey],
-) -> Result<(), String> {
+/// The last entry is a checkpoint of the store's key, made for this bundle, over the one before it.
+fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result<(), String> {
     let [.., before, last] = ledger else { return Err("there is no checkpoint".to_owned()) };
     let Ok(Entry::Checkpoint(signed)) = serde_json::from_slice(&last.bytes) else {
         return Err("it is no checkpoint: nobody vouches for the ledger".to_owned());
@@ -175,6 +188,10 @@ fn vouched(
     let checkpoint = checkpoint::check(&signed, keys)?;
     if (checkpoint.entries, &checkpoint.head) != (before.seq, &before.hash) {
         return Err("the checkpoint is of another ledger".to_owned());
+    }
+    let about = &manifest.drctl;
+    if checkpoint.run.as_ref() != Some(&about.run_id) || checkpoint.at != manifest.timestamp {
+        return Err("the checkpoint was made for another run, or at another time than the bundle".to_owned());
     }
     match checkpoint.store == about.world {
         true => Ok(()),
@@ -184,8 +201,12 @@ fn vouched(
     }
 }
 
-/// What is told is what follows from the events. Answers whether it was computed anew: another version may tell it in other words.
-fn follows(files: &Files, manifest: &Manifest, written: &Written) -> Result<bool, Fault> {
+/// What is told is what follows from the events. Answers whether its words were computed anew, too, and whose word the run took.
+fn follows(
+    files: &Files,
+    manifest: &Manifest,
+    written: &Written,
+) -> Result<(bool, BTreeMap<String, String>), Fault> {
     let state = replayed(&written.events).map_err(|why| fault(EVENTS, why))?;
     let created = &state.created;
     if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
@@ -194,17 +215,49 @@ fn follows(files: &Files, manifest: &Manifest, written: &Written) -> Result<bool
             "the runbook does not have the digest that was agreed to",
         ));
     }
-    let all = super::contents(written, &state).map_err(|why| fault(EVENTS, why))?;
-    let same_version = manifest.drctl.tool == TOOL;
-    for content in all.iter().filter(|c| same_version || super::WRITTEN.contains(&c.path)) {
+    let all = super::contents(written, &state, manifest.timestamp).map_err(|why| fault(EVENTS, why))?;
+    let same_words = manifest.drctl.renders == RENDERS;
+    for content in all.iter().filter(|c| same_words || WRITTEN.contains(&c.path)) {
         if files.get(content.path) != Some(&content.bytes) {
             return Err(fault(content.path, "it is not what follows from the events"));
         }
     }
-    let expected =
+    let mut expected =
         described(written, &state, &all, manifest.timestamp).map_err(|why| fault(MANIFEST, why))?;
-    match !same_version || expected == *manifest {
-        true => Ok(same_version),
-        false => Err(fault(MANIFEST, "it does not say what follows from the events")),
+    expected.drctl.tool.clone_from(&manifest.drctl.tool);
+    let (expected, told) = match same_words {
+        true => (expected, manifest.clone()),
+        false => (without_words(expected), without_words(manifest.clone())),
+    };
+    if expected != told {
+        return Err(fault(MANIFEST, "it does not say what follows from the events"));
     }
+    // Two readers of one file read the same: no name stands there twice, and no number in two ways.
+    if pretty(manifest).ok().as_ref() != files.get(MANIFEST) {
+        return Err(fault(MANIFEST, "it is not written as drctl writes it"));
+    }
+    let fingerprint =
+        |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());
+    let operators = created.authority.operators.iter();
+    let operators = operators.map(|(name, o)| (name.clone(), fingerprint(&o.key).unwrap_or_default()));
+    Ok((same_words, operators.collect()))
+}
+
+/// What every version says alike of the same events: no wording, and none of the files that only follow from them.
+fn without_words(mut manifest: Manifest) -> Manifest {
+    for words in [
+        &mut manifest.migration_reverted,
+        &mut manifest.backup_location,
+        &mut manifest.data_loss,
+        &mut manifest.downtime,
+        &mut manifest.dba_approval,
+    ] {
+        *words = None;
+    }
+    manifest.approver.clear();
+    let about = &mut manifest.drctl;
+    about.renders = RENDERS;
+    about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
+    about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
+    manifest
 }
