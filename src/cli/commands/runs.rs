@@ -22,7 +22,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Signal, WorldKind};
+use crate::model::event::{Event, Signal, What, WorldKind};
 use crate::model::ids::{RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
@@ -489,10 +489,11 @@ fn import(context: &Context, printer: &Printer, store: &SqliteJournal, path: &Pa
 
 /// Rehearsals never stand among what was real.
 fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
-    let Some(first) = records.first() else { return Ok(records) };
-    let world = create::replay(&first.run, &records)?.created.world;
-    let run = &first.run;
-    match (world == WorldKind::Live, context.is_rehearsal()) {
+    let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
+    // What cannot be read is refused by whoever reads all of it.
+    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(records) };
+    let run = &created.run;
+    match (created.world == WorldKind::Live, context.is_rehearsal()) {
         (true, false) | (false, true) => Ok(records),
         (true, true) => Err(CliError::usage_fix(format!("run {run} is no rehearsal"), "leave out --sandbox")),
         (false, false) => {

@@ -222,17 +222,7 @@ impl Starting<'_> {
         let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
         let (turns, seen) = self.look_around(stage, session, plan, (&mut recorder, scope)).await?;
-        if let Some(future) = self.outage_began.filter(|began| *began > session.world.now()) {
-            return Err(CliError::usage(format!(
-                "--outage-began {future} is in the future; it is {} now",
-                session.world.now()
-            )));
-        }
-        for place in [self.args.to.as_str()].into_iter().chain(plan.connections.keys().map(String::as_str)) {
-            if let Some(why) = seen.unauthenticated(place) {
-                return Err(CliError::credentials(place, why));
-            }
-        }
+        self.possible(plan, &seen, session.world.now())?;
         let mut seen = seen;
         let wanted = match self.wanted(stage, session, (plan, &run), &mut seen).await? {
             Ok(wanted) => wanted,
@@ -286,10 +276,24 @@ impl Starting<'_> {
         let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await?;
         // It ended when this one took its place.
         if let Some(old) = old {
-            let now = session.world.now();
-            evidence::let_go((self.context, self.printer), self.store, now, &old.run);
+            evidence::let_go((self.context, self.printer), self.store, session.world.now(), &old.run);
         }
         Ok(Before::Ran(Box::new(ended)))
+    }
+
+    /// Whether what was asked for can have been, and somebody is let in where it is to be done.
+    fn possible(&self, plan: &Plan, seen: &Estate, now: Timestamp) -> Result<(), CliError> {
+        if let Some(future) = self.outage_began.filter(|began| *began > now) {
+            return Err(CliError::usage(format!(
+                "--outage-began {future} is in the future; it is {now} now"
+            )));
+        }
+        for place in [self.args.to.as_str()].into_iter().chain(plan.connections.keys().map(String::as_str)) {
+            if let Some(why) = seen.unauthenticated(place) {
+                return Err(CliError::credentials(place, why));
+            }
+        }
+        Ok(())
     }
 
     /// What is restored, with the backups that lead there.
