@@ -301,6 +301,10 @@ fn a_switchover_and_the_way_back_lose_no_row() {
         "drctl_db_east",
         "no slot is left that nobody uses"
     );
+    let (code, sealed, words) = world.run(&["evidence", "list"]);
+    let runs = sealed["bundles"].as_array().unwrap();
+    assert!(code == 0 && runs.len() == 4, "{sealed:#}\n{words}");
+    assert!(runs.iter().all(|b| b["whole"] == true && b["outcome"] == "recovered"), "{sealed:#}");
 }
 
 /// What can wait is refused before anything is done, and a failover asks no calendar.
