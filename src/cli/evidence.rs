@@ -56,7 +56,7 @@ pub fn make(
     let state = create::replay(run, &events)?;
     let name = name(run, events.len() as u64);
     let written = Written { events, ledger: store.ledger_of(run, upto)? };
-    let bytes = bundle::seal(&written, &ledger::key(store)?, now)
+    let bytes = bundle::seal(&written, &state, &ledger::key(store)?, now)
         .map_err(|why| CliError::usage(format!("the evidence of run {run} cannot be sealed: {why}")))?;
     Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
 }

@@ -137,7 +137,7 @@ pub async fn kept<T>(
 
 /// The last entry of a kind.
 fn last(store: &SqliteJournal, kind: &[u8; 14]) -> Result<Option<Entry>, CliError> {
-    Ok(store.last_entry(kind)?.and_then(|record| serde_json::from_slice(&record.bytes).ok()))
+    Ok(store.entries(kind)?.pop().and_then(|record| serde_json::from_slice(&record.bytes).ok()))
 }
 
 fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<(), CliError> {

@@ -13,15 +13,15 @@ pub use check::{Fault, Verdict, check};
 
 use super::chain::Record;
 use super::written;
-use crate::model::event::Event;
 use crate::model::evidence::{File, Head, Manifest, PAYLOAD_TYPE};
 use crate::model::facts::Fact;
 use crate::model::ids::Digest;
 use crate::model::time::Timestamp;
 use crate::policy::dsse;
 use crate::report::evidence::{Sealing, manifest};
-use crate::report::{html, markdown, summary};
+use crate::report::{RunReport, html, markdown, summary};
 use crate::run::RunState;
+use crate::run::state::Turn;
 
 const MANIFEST: &str = "manifest.json";
 const ENVELOPE: &str = "manifest.dsse.json";
@@ -61,10 +61,10 @@ struct Content {
 ///
 /// # Errors
 /// If what was written is not whole, or the key cannot sign.
-pub fn seal(written: &Written, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8>, String> {
-    let state = replayed(&written.events)?;
-    let contents = contents(written, &state, at)?;
-    let manifest = described(written, &state, &contents, at)?;
+pub fn seal(written: &Written, state: &RunState, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8>, String> {
+    let report = summary::report(state, state.last_at);
+    let contents = contents(written, (state, &report), at)?;
+    let manifest = described(written, (state, &report), &contents, at)?;
     let bytes = pretty(&manifest)?;
     let envelope = dsse::seal(key, PAYLOAD_TYPE, &bytes)?;
     let envelope = serde_json::to_vec(&envelope).map_err(|e| e.to_string())?;
@@ -79,18 +79,10 @@ pub fn seal(written: &Written, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8
     }
 }
 
-fn replayed(events: &[Record]) -> Result<RunState, String> {
-    let read = |record: &Record| {
-        serde_json::from_slice::<Event>(&record.bytes).map_err(|e| format!("event {}: {e}", record.seq))
-    };
-    let events = events.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    RunState::fold(&events).map_err(|(i, illegal)| format!("event {}: {illegal}", i + 1))
-}
-
 /// The manifest that describes these files.
 fn described(
     written: &Written,
-    state: &RunState,
+    (state, report): (&RunState, &RunReport),
     contents: &[Content],
     at: Timestamp,
 ) -> Result<Manifest, String> {
@@ -110,11 +102,15 @@ fn described(
     });
     let sealing =
         Sealing { at, tool: TOOL.to_owned(), renders: RENDERS, chain, before, after, files: files.collect() };
-    Ok(manifest(state, &summary::report(state, state.last_at), sealing))
+    Ok(manifest(state, report, sealing))
 }
 
 /// Every file but the manifest and its envelope.
-fn contents(written: &Written, state: &RunState, at: Timestamp) -> Result<Vec<Content>, String> {
+fn contents(
+    written: &Written,
+    (state, report): (&RunState, &RunReport),
+    at: Timestamp,
+) -> Result<Vec<Content>, String> {
     let (began, ended) = (state.created_at, state.last_at);
     let lines = |records: &[Record]| {
         records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n").into_bytes()
@@ -127,20 +123,20 @@ fn contents(written: &Written, state: &RunState, at: Timestamp) -> Result<Vec<Co
         of(EVENTS, "during", ended, lines(&written.events)),
         of(LEDGER, "after", at, lines(&written.ledger)),
     ];
-    all.extend(told(state)?);
+    all.extend(told(state, report)?);
     Ok(all)
 }
 
 /// What follows from the events.
-fn told(state: &RunState) -> Result<Vec<Content>, String> {
+fn told(state: &RunState, report: &RunReport) -> Result<Vec<Content>, String> {
     let ended = state.last_at;
-    let report = summary::report(state, ended);
     let (before, after, seen_at) = observations(state);
     let approvals = serde_json::json!({
         "requester": report.requester, "approvals": report.approvals, "waivers": report.waivers, "overrides": report.overrides,
     });
-    let turns = |turns: &Vec<crate::run::state::Turn>| {
-        let turn = |t: &crate::run::state::Turn| serde_json::json!({"good": t.good, "since": t.since, "last_other": t.last_other});
+    let turns = |turns: &Vec<Turn>| {
+        let turn =
+            |t: &Turn| serde_json::json!({"good": t.good, "since": t.since, "last_other": t.last_other});
         turns.iter().map(turn).collect::<Vec<_>>()
     };
     let turns: serde_json::Map<_, _> =
@@ -152,9 +148,9 @@ fn told(state: &RunState) -> Result<Vec<Content>, String> {
         of("observations/before.json", "before", seen_at.unwrap_or(state.created_at), pretty(&before)?),
         of("observations/after.json", "after", ended, pretty(&after)?),
         of("probes.json", "during", ended, pretty(&probes)?),
-        of("report.json", "report", ended, pretty(&report)?),
-        of("report.md", "report", ended, markdown::render(&report)?.into_bytes()),
-        of("report.html", "report", ended, html::render(&report, state)?.into_bytes()),
+        of("report.json", "report", ended, pretty(report)?),
+        of("report.md", "report", ended, markdown::render(report)?.into_bytes()),
+        of("report.html", "report", ended, html::render(report, state)?.into_bytes()),
     ])
 }
 

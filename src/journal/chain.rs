@@ -53,7 +53,8 @@ pub fn broken_after(
     (before, mut previous): (u64, Digest),
     records: &[Record],
 ) -> Option<(u64, String)> {
-    for (record, expected) in records.iter().zip(before.saturating_add(1)..) {
+    for (record, i) in records.iter().zip(1_u64..) {
+        let expected = before.saturating_add(i);
         if record.run != *run {
             return Some((record.seq, format!("it says that it belongs to run {}", record.run)));
         }

@@ -157,16 +157,6 @@ impl SqliteJournal {
         }
     }
 
-    /// The last entry of the ledger that begins with these bytes.
-    ///
-    /// # Errors
-    /// If it cannot be read at all.
-    pub fn last_entry(&self, kind: &[u8; 14]) -> Result<Option<Record>, StoreError> {
-        let of_kind = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' AND substr(bytes, 1, 14) = ?1 ORDER BY seq DESC LIMIT 1";
-        let reader = self.reader.borrow();
-        reader.query_row(of_kind, [kind.as_slice()], ledger_row).optional().map_err(|e| self.fail(&e))
-    }
-
     /// The ledger from the last head of a run up to an entry: what vouches for all of its events, and names as few others as can be.
     ///
     /// # Errors

@@ -115,7 +115,7 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
         found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
     }
     for (run, records) in &by_run {
-        if let Some((seq, why)) = chain::broken(run, records).or_else(|| meaningless(records)) {
+        if let Some((seq, why)) = chain::broken(run, records).or_else(|| meaning(records).err()) {
             found.faults.push(Fault { run: run.to_string(), seq, why });
         }
     }
@@ -276,15 +276,23 @@ fn stood(
     Ok(())
 }
 
-/// A chain can hold and still say something that no run can say.
-pub(super) fn meaningless(records: &[Record]) -> Option<(u64, String)> {
+/// A chain can hold and still say something that no run can say, or that nobody did.
+///
+/// # Errors
+/// The first event that cannot be, and why.
+pub(super) fn meaning(records: &[Record]) -> Result<RunState, (u64, String)> {
     let mut events = Vec::new();
     for record in records {
         match serde_json::from_slice::<Event>(&record.bytes) {
             Ok(event) => events.push(event),
-            Err(e) => return Some((record.seq, format!("it cannot be read by this version: {e}"))),
+            Err(e) => return Err((record.seq, format!("it cannot be read by this version: {e}"))),
         }
     }
-    let illegal = RunState::fold(&events).err().map(|(i, illegal)| (i as u64 + 1, illegal.to_string()));
-    [illegal, signed::first_unsound(&events)].into_iter().flatten().min_by_key(|(seq, _)| *seq)
+    let unsound = signed::first_unsound(&events);
+    match (RunState::fold(&events), unsound) {
+        (Ok(state), None) => Ok(state),
+        (Err((i, why)), Some((seq, _))) if (i as u64) < seq => Err((i as u64 + 1, why.to_string())),
+        (_, Some(unsound)) => Err(unsound),
+        (Err((i, why)), None) => Err((i as u64 + 1, why.to_string())),
+    }
 }

@@ -14,6 +14,7 @@ use drctl::policy::dsse;
 use serde_json::Value;
 use ssh_key::{Algorithm, PrivateKey, PublicKey};
 
+use crate::cancelled::stateless;
 use crate::cli::{Folder, json};
 use crate::policy;
 
@@ -218,6 +219,8 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     assert_eq!(found(&better), "manifest.json: it does not say what follows from the events");
     let other = |said: &mut Value| said["drctl"]["chain_head_before"]["entries"] = 7.into();
     assert!(found(&other).starts_with("ledger.jsonl, entry "), "{}", found(&other));
+    let last = |said: &mut Value| said["drctl"]["chain_head_before"]["entries"] = u64::MAX.into();
+    assert!(found(&last).starts_with("ledger.jsonl, entry "), "{}", found(&last));
     let of_another = |said: &mut Value| said["drctl"]["run_id"] = "another".into();
     assert!(found(&of_another).starts_with("events.jsonl, event 1: "), "{}", found(&of_another));
     // Nor does it say when it was sealed, or who sealed it, but as the ledger does.
@@ -307,16 +310,19 @@ const SCHEMA: &str = r#"{"type":"object","required":["rollback_id","timestamp","
 fn manifests_have_the_fields_that_auditors_know() {
     let schema = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
     let folder = Folder::with_plans();
-    for (plan, kind) in [("truststream", "database"), ("starter", "database")] {
-        let said = manifest(&unpacked(
-            &std::fs::read(sealed(&folder, &[&["failover", plan], &FAILOVER[2..]].concat()).1).unwrap(),
-        ));
-        assert_eq!(said["component"], kind);
+    let stateless = stateless().text.replace("plan: truststream", "plan: stateless");
+    std::fs::write(folder.path().join("plans/stateless.yaml"), stateless).unwrap();
+    for (plan, kind) in [("truststream", "database"), ("stateless", "deployment")] {
+        folder.ok(&[&["failover", plan], &FAILOVER[2..], &["--sandbox"]].concat());
+        let file = bundles(&folder).into_iter().find(|b| b.display().to_string().contains(plan)).unwrap();
+        let said = manifest(&unpacked(&std::fs::read(file).unwrap()));
+        assert_eq!((&said["component"], &said["drctl"]["plan"]), (&kind.into(), &plan.into()));
         let wrong: Vec<_> = schema.iter_errors(&said).map(|e| e.to_string()).collect();
         assert!(wrong.is_empty(), "{wrong:?} {said:#}");
         assert_eq!(said["reason"], "west is dark");
-        let checks = [&said["verification"]["health_check"], &said["verification"]["smoke_tests"]];
-        assert_eq!(checks[0], "passed", "{said:#}");
+        let smoke = if kind == "database" { "passed" } else { "not_run" };
+        assert_eq!(said["verification"]["smoke_tests"], smoke, "{said:#}");
+        assert_eq!(said["verification"]["health_check"], "passed", "{said:#}");
         assert_eq!(said["verification"]["user_validation"], "not_run", "nobody asks people: {said:#}");
         for file in said["drctl"]["files"].as_array().unwrap() {
             assert!(file["captured_at"].as_str().unwrap() <= said["timestamp"].as_str().unwrap(), "{file}");

@@ -20,7 +20,7 @@ fn promotions(notes: &Notes) -> usize {
     notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote { .. }))).count()
 }
 
-fn runbook(prefix: &[Event]) -> Runbook {
+pub fn runbook(prefix: &[Event]) -> Runbook {
     let What::RunCreated(created) = &prefix[0].what else { panic!("a run begins with run_created") };
     serde_json::from_str(&created.runbook).unwrap()
 }

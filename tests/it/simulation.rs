@@ -7,7 +7,7 @@ use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
 use drctl::executor::{Ended, create};
 use drctl::model::event::{Event, Outcome, Signal, What};
 use drctl::model::measure::Basis;
-use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
+use drctl::model::runbook::{Drill, Intent, ProbeRole};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::{Refusal, Wanted};
@@ -17,7 +17,7 @@ use drctl::run::state::{Mode, Turn};
 
 use crate::cancelled::settings;
 use crate::random::random_plan;
-use crate::resume::{estates, events, in_flight};
+use crate::resume::{estates, events, in_flight, runbook};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
 fn rig(seed: u64) -> Rig {
@@ -232,10 +232,7 @@ fn dies_in_the_way_back(rig: &Rig, done: &Rehearsed, (scenario, n): (&Scenario, 
 fn false_alarm(before: &[Event]) -> Vec<Event> {
     let mut all = before.to_vec();
     let at = all.last().unwrap().at;
-    let runbook: Runbook = match &all[0].what {
-        What::RunCreated(created) => serde_json::from_str(&created.runbook).unwrap(),
-        _ => unreachable!("a run begins with what it is"),
-    };
+    let runbook = runbook(before);
     for probe in runbook.probes.iter().filter(|p| p.role == ProbeRole::Write) {
         let (since, last_other) = (at - Dur::secs(15), Some(at - Dur::secs(20)));
         let (probe, detail) = (probe.name.to_string(), "503".to_owned());

@@ -10,7 +10,7 @@ use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::keys::public;
-use crate::cli::printer::{Format, GREEN, Printer, RED};
+use crate::cli::printer::{Format, GREEN, Printer, RED, harmless};
 use crate::cli::{exit, ledger, now};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
@@ -157,7 +157,12 @@ fn place(fault: &Fault) -> String {
 
 fn show(printer: &Printer, audit: &Audit, of: &str) {
     for fault in &audit.faults {
-        printer.line(&format!("{} {}: {}", printer.paint(RED, "broken"), place(fault), fault.why));
+        printer.line(&format!(
+            "{} {}: {}",
+            printer.paint(RED, "broken"),
+            harmless(&place(fault)),
+            harmless(&fault.why)
+        ));
     }
     let whole = audit.faults.is_empty();
     let word = if whole { printer.paint(GREEN, "whole") } else { printer.paint(RED, "NOT whole") };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ssh_key::{HashAlg, PublicKey};
 
 use super::{
-    ENVELOPE, EVENTS, LEDGER, MANIFEST, RENDERS, WRITTEN, Written, archive, described, pretty, replayed,
+    ENVELOPE, EVENTS, LEDGER, MANIFEST, RENDERS, WRITTEN, Written, archive, contents, described, pretty,
 };
 use crate::journal::chain::{self, Record};
 use crate::journal::{verify, written};
@@ -13,6 +13,8 @@ use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::policy::{checkpoint, dsse};
+use crate::report::summary;
+use crate::run::RunState;
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub struct Verdict {
     pub faults: Vec<Fault>,
 }
 
+/// What is read of somebody's file before its signature is known, in bytes.
 const MOST_OF_A_MANIFEST: usize = 16 << 20;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -70,7 +73,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     }
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {
-            Ok(written) => match follows(&files, &manifest, &written) {
+            Ok((written, state)) => match follows(&files, &manifest, &written, &state) {
                 Ok((recomputed, operators)) => (found.recomputed, found.operators) = (recomputed, operators),
                 Err(fault) => found.faults.push(fault),
             },
@@ -147,14 +150,14 @@ fn records(files: &Files, name: &str) -> Result<Vec<Record>, Fault> {
 }
 
 /// The run's chain, and the part of the ledger that knows it, up to the checkpoint.
-fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<Written, Fault> {
+fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Written, RunState), Fault> {
     let about = &manifest.drctl;
     let event = |(seq, why): (u64, String)| fault(format!("{EVENTS}, event {seq}"), why);
     let events = records(files, EVENTS)?;
-    let broken = chain::broken(&about.run_id, &events).or_else(|| verify::meaningless(&events));
-    if let Some(broken) = broken {
+    if let Some(broken) = chain::broken(&about.run_id, &events) {
         return Err(event(broken));
     }
+    let state = verify::meaning(&events).map_err(event)?;
     let ledger = records(files, LEDGER)?;
     let entry = |seq: u64, why: &str| fault(format!("{LEDGER}, entry {seq}"), why);
     let before = (about.chain_head_before.entries, about.chain_head_before.hash.clone());
@@ -176,7 +179,7 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<Writ
         return Err(event((known, "the ledger knows the run up to here, and no further".to_owned())));
     }
     vouched(&ledger, manifest, keys).map_err(|why| entry(ledger.last().map_or(0, |r| r.seq), &why))?;
-    Ok(Written { events, ledger })
+    Ok((Written { events, ledger }, state))
 }
 
 /// The last entry is a checkpoint of the store's key, made for this bundle, over the one before it.
@@ -206,8 +209,8 @@ fn follows(
     files: &Files,
     manifest: &Manifest,
     written: &Written,
+    state: &RunState,
 ) -> Result<(bool, BTreeMap<String, String>), Fault> {
-    let state = replayed(&written.events).map_err(|why| fault(EVENTS, why))?;
     let created = &state.created;
     if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
         return Err(fault(
@@ -215,7 +218,9 @@ fn follows(
             "the runbook does not have the digest that was agreed to",
         ));
     }
-    let all = super::contents(written, &state, manifest.timestamp).map_err(|why| fault(EVENTS, why))?;
+    let report = summary::report(state, state.last_at);
+    let told = (state, &report);
+    let all = contents(written, told, manifest.timestamp).map_err(|why| fault(EVENTS, why))?;
     let same_words = manifest.drctl.renders == RENDERS;
     for content in all.iter().filter(|c| same_words || WRITTEN.contains(&c.path)) {
         if files.get(content.path) != Some(&content.bytes) {
@@ -223,13 +228,13 @@ fn follows(
         }
     }
     let mut expected =
-        described(written, &state, &all, manifest.timestamp).map_err(|why| fault(MANIFEST, why))?;
+        described(written, told, &all, manifest.timestamp).map_err(|why| fault(MANIFEST, why))?;
     expected.drctl.tool.clone_from(&manifest.drctl.tool);
-    let (expected, told) = match same_words {
+    let (expected, said) = match same_words {
         true => (expected, manifest.clone()),
         false => (without_words(expected), without_words(manifest.clone())),
     };
-    if expected != told {
+    if expected != said {
         return Err(fault(MANIFEST, "it does not say what follows from the events"));
     }
     // Two readers of one file read the same: no name stands there twice, and no number in two ways.
