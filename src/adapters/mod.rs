@@ -6,6 +6,8 @@
 pub mod aws;
 #[cfg(feature = "dns")]
 pub mod dns;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod limits;
 pub mod live;
 pub mod local;
@@ -13,12 +15,15 @@ pub mod local;
 pub mod postgres;
 pub mod sandbox;
 pub mod secrets;
+pub mod sinks;
 mod unbuilt;
 
 #[cfg(not(feature = "aws"))]
 use unbuilt::aws;
 #[cfg(not(feature = "dns"))]
 use unbuilt::dns;
+#[cfg(not(feature = "gcp"))]
+use unbuilt::gcp;
 #[cfg(not(feature = "postgres"))]
 use unbuilt::postgres;
 
@@ -28,6 +33,13 @@ use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::target::{DatabaseRef, Target};
 use crate::run::outcome::CallOutcome;
+
+/// Makes the one TLS stack known to every client of this process.
+#[cfg(feature = "tls")]
+pub fn install_tls() {
+    // It fails only if it was installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
 
 /// Every provider at once, routed by target and action.
 pub trait Cloud {

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod commands;
 pub mod context;
+pub mod delivery;
 pub mod environment;
 pub mod error;
 pub mod estate;

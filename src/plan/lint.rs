@@ -528,16 +528,16 @@ impl Lint<'_> {
                 "keep it in a third region",
             );
         }
-        if let Some(site) =
-            self.settings.evidence_region.as_deref().and_then(in_site).filter(|s| *s == self.plan.home.value)
-        {
-            self.warn(
-                "needs-lost-site",
-                span,
-                format!("evidence goes to {site}"),
-                "evidence of the loss of a region cannot be written to that region",
-                "keep it in the recovery site, or elsewhere",
-            );
+        for sink in self.settings.evidence.iter().flat_map(|kept| &kept.sinks) {
+            if let Some(site) = in_site(&sink.place.region).filter(|s| *s == self.plan.home.value) {
+                self.warn(
+                    "needs-lost-site",
+                    span,
+                    format!("evidence goes to {site} ({})", sink.name),
+                    "evidence of the loss of a region cannot be written to that region",
+                    "keep it in the recovery site, or elsewhere",
+                );
+            }
         }
         if let Some(site) = self
             .settings

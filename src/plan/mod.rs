@@ -8,6 +8,7 @@ pub mod build;
 pub mod catalog;
 pub mod finding;
 pub mod graph;
+mod keeping;
 pub mod lint;
 pub mod policy;
 pub mod schema;

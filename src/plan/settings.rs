@@ -6,6 +6,7 @@ use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
 use super::finding::Finding;
+use super::keeping::RawEvidence;
 use super::policy::RawPolicy;
 use super::shape;
 use super::shapes::SETTINGS;
@@ -14,6 +15,7 @@ use crate::model::authority::{Authority, Operator};
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
+use crate::model::sink::Keeping;
 use crate::model::time::Dur;
 
 /// What holds for all plans.
@@ -41,8 +43,8 @@ pub struct Settings {
     pub probe_consecutive: u32,
     /// Where guards are kept.
     pub guard: Option<Place>,
-    /// The region that evidence is kept in.
-    pub evidence_region: Option<String>,
+    /// How long evidence is kept, and where.
+    pub evidence: Option<Keeping>,
     /// Other addresses of services.
     pub endpoints: BTreeMap<String, String>,
     /// Calls that services take.
@@ -152,15 +154,6 @@ struct RawGuard {
     external_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEvidence {
-    /// Where bundles will go; what matters until then is where that is.
-    #[serde(rename = "url")]
-    _url: String,
-    region: String,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -175,7 +168,7 @@ impl Default for Settings {
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
             guard: None,
-            evidence_region: None,
+            evidence: None,
             endpoints: BTreeMap::new(),
             limits: default_limits(),
             sql: SqlSettings::default(),
@@ -307,7 +300,7 @@ impl Settings {
                 role: g.role,
                 external_id: g.external_id,
             }),
-            evidence_region: raw.evidence.map(|e| e.region),
+            evidence: raw.evidence.map(RawEvidence::read).transpose()?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
+use super::keeping::EVIDENCE;
 use super::policy::POLICY;
 use super::shape::{Field, Record, Shape, opt, req};
 
@@ -486,13 +487,6 @@ const GUARD: Record = Record {
         opt("external_id", Shape::Text, "the external id that the role asks for"),
     ],
 };
-const EVIDENCE: Record = Record {
-    name: "evidence",
-    fields: &[
-        req("url", Shape::Text, "where bundles go"),
-        req("region", Shape::Name, "the region of that place"),
-    ],
-};
 
 const LIMIT: Record = Record {
     name: "limit",
@@ -572,7 +566,11 @@ pub const SETTINGS: Record = Record {
         ),
         opt("probe_consecutive", Shape::Int(1, 100), "how many probes in a row make a turn; 3 if absent"),
         opt("guard", Shape::Record(&GUARD), "keeps two operators from running on one component"),
-        opt("evidence", Shape::Record(&EVIDENCE), "where evidence is kept"),
+        opt(
+            "evidence",
+            Shape::Record(&EVIDENCE),
+            "how long evidence is kept, and where; on this machine alone if absent",
+        ),
         opt(
             "endpoints",
             Shape::Map(&Shape::Text),

@@ -356,13 +356,19 @@ impl Assumed<'_> {
                 "drctl.yaml names none: nothing keeps two operators apart",
             ),
         });
-        if let Some(region) = &self.settings.evidence_region {
-            let needs = if region == self.region { Needs::Yes } else { Needs::No };
-            let fix = (needs == Needs::Yes).then(|| "evidence.region in another one".to_owned());
-            all.push(Finding {
-                fix,
-                ..Self::finding("evidence", "sink", needs, format!("it is kept in {region}"))
-            });
+        let sinks = self.settings.evidence.iter().flat_map(|kept| &kept.sinks);
+        // Nothing waits for a sink: what cannot be delivered that day is delivered on another. But it has to be somewhere that day.
+        let elsewhere = sinks.clone().any(|sink| !self.is_down(&sink.place));
+        for sink in sinks {
+            let lost = self.is_down(&sink.place);
+            let needs = match (lost, elsewhere) {
+                (false, _) => Needs::No,
+                (true, true) => Needs::Tried,
+                (true, false) => Needs::Yes,
+            };
+            let fix = lost.then(|| "a sink in another region".to_owned());
+            let why = format!("bundles are kept in {}", sink.place.region);
+            all.push(Finding { fix, ..Self::finding("evidence", &sink.name, needs, why) });
         }
         let managed = self
             .plan

@@ -51,7 +51,7 @@ fn each_need_is_found() {
         (
             settings,
             "# Recovery classes",
-            "evidence: {url: \"s3://evidence\", region: us-west-2}\n# Recovery classes",
+            "evidence: {retain: {own: 400d}, sinks: {a: {url: \"s3://evidence\", region: us-west-2}}}\n# Recovery classes",
             "evidence",
         ),
         (

@@ -59,6 +59,7 @@ mod rig;
 mod shop;
 mod signed;
 mod simulation;
+mod sinks;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell as AsyncOnceCell;
 use crate::model::place::Place;
 
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(3);
+pub const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer may take once the request is sent.
 const READ: Duration = Duration::from_secs(10);
 /// How long a whole call may take, credentials included.

@@ -5,6 +5,7 @@
 
 mod aurora;
 mod autoscaling;
+mod bundles;
 mod clients;
 mod cloudwatch;
 mod error;
@@ -50,12 +51,6 @@ const PAUSE: Dur = Dur(100);
 /// A failure that took longer than this is not repeated: nobody waits four times for a region that is dark.
 const QUICK: Dur = Dur::secs(1);
 
-/// Makes the one TLS stack known to every client of this process.
-pub fn install_tls() {
-    // It fails only if it was installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
-
 /// Every AWS service that drctl uses.
 pub struct Aws {
     world: World,
@@ -68,7 +63,7 @@ pub struct Aws {
 impl Aws {
     /// Nothing is connected to before the first call.
     pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
-        install_tls();
+        super::install_tls();
         let region = recovery.as_ref().map(|p| p.region.clone());
         Self {
             clients: Clients::new(settings.endpoints.clone(), region),

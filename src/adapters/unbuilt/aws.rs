@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::adapters::Lagging;
 use crate::adapters::secrets::Login;
+use crate::adapters::sinks::Parcel;
 use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::place::Place;
+use crate::model::sink::{Held, Sink};
 use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
@@ -39,6 +41,22 @@ impl Aws {
     /// Nothing can be done.
     pub async fn perform(&self, _action: &Action) -> CallOutcome {
         CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
+    }
+
+    /// No bucket.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, String> {
+        Err(WHY.to_owned())
+    }
+
+    /// No bucket.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn held_bundle(&self, _sink: &Sink, _bundle: &str, _most: usize) -> Result<Held, String> {
+        Err(WHY.to_owned())
     }
 
     /// No endpoint.

@@ -4,5 +4,7 @@
 pub mod aws;
 #[cfg(not(feature = "dns"))]
 pub mod dns;
+#[cfg(not(feature = "gcp"))]
+pub mod gcp;
 #[cfg(not(feature = "postgres"))]
 pub mod postgres;

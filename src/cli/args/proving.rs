@@ -86,6 +86,17 @@ pub enum EvidenceCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Deliver bundles to the sinks of drctl.yaml, and read them back
+    #[command(
+        after_help = "Every run does this at its end. Put it on a schedule: what was not delivered, and runs that were killed before they had a\nbundle, are caught up on. Nothing is ever written over. A sink is `evidence:` in drctl.yaml:\n\n  evidence:\n    retain: {hipaa: 2192d}\n    sinks:\n      recovery: {url: \"s3://acme-evidence/drctl\", region: us-east-1}\n      elsewhere: {url: \"gs://acme-evidence/drctl\", region: europe-west1}\n\nExamples:\n  drctl evidence push\n  drctl evidence push 20261121T030104Z-failover-shop\n  drctl evidence push --check     # read every one back again"
+    )]
+    Push {
+        /// The run [default: all of them]
+        run: Option<String>,
+        /// Read back what was delivered before, too
+        #[arg(long)]
+        check: bool,
+    },
     /// Check a bundle, by nothing but the file and a key
     #[command(
         after_help = "Examples:\n  drctl evidence verify shop.tar --key store.pub     # on any machine, with nothing else\n  drctl evidence verify shop.tar                     # with the key of the store in this folder"

@@ -14,7 +14,7 @@ use crate::cli::context::{Context, scenario_named};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
-use crate::cli::{environment, estate};
+use crate::cli::{delivery, environment, estate};
 use crate::executor::{Patience, Silent};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -80,7 +80,9 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
         DrillMode::Isolated => ground.isolated()?,
         DrillMode::Live => ground.live(half)?,
     };
-    Ok(ending::tell(printer, told))
+    let code = ending::tell(printer, told);
+    delivery::rest(&ground.context, printer, &ground.store);
+    Ok(code)
 }
 
 /// A flag of another kind of drill would be believed to count.

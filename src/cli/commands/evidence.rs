@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use ssh_key::PublicKey;
 
+use crate::adapters::sinks::Trouble;
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::{read_bounded, write_new};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{evidence, exit, keys, ledger, now};
+use crate::cli::{delivery, evidence, exit, keys, ledger, now};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict};
 use crate::journal::sqlite::SqliteJournal;
@@ -18,6 +19,7 @@ use crate::model::evidence::{Achieved, Manifest, Said};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Why;
 use crate::model::measure::Basis;
+use crate::model::sink::Receipt;
 
 /// Lists, writes and checks bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
@@ -25,6 +27,10 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
         EvidenceCommand::List => list(&Context::load(global, printer)?, printer),
         EvidenceCommand::Export { run, out } => {
             export(&Context::load(global, printer)?, printer, &RunId::new(run.as_str()), out.as_deref())
+        }
+        EvidenceCommand::Push { run, check } => {
+            let run = run.as_deref().map(RunId::new);
+            push(&Context::load(global, printer)?, printer, run.as_ref(), *check)
         }
         EvidenceCommand::Verify { file, key } => {
             let keys = match key.as_slice() {
@@ -56,18 +62,57 @@ struct Row {
     sha256: Option<Digest>,
     outcome: String,
     fault: Option<String>,
+    kept: Kept,
+}
+
+/// Where a bundle was seen, and where it has to be yet.
+#[derive(Default)]
+struct Kept {
+    at: Vec<Receipt>,
+    not_at: Vec<String>,
+}
+
+impl Kept {
+    fn of(context: &Context, file: &Path) -> Self {
+        let mut kept = Self::default();
+        let Some(keeping) = context.settings.evidence.as_ref().filter(|_| !context.is_rehearsal()) else {
+            return kept;
+        };
+        for sink in &keeping.sinks {
+            match delivery::receipt(file, sink) {
+                Some(receipt) => kept.at.push(receipt),
+                None => kept.not_at.push(sink.name.clone()),
+            }
+        }
+        kept
+    }
+
+    fn words(&self) -> String {
+        let at = self.at.iter().map(|r| format!(", at {} until {}", r.sink, r.retained_until));
+        let not_at = self.not_at.iter().map(|sink| format!(", NOT at {sink} yet"));
+        at.chain(not_at).collect()
+    }
 }
 
 fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
     let folder = evidence::folder(&context.store_file());
     let rows = match context.store_file().is_file() {
-        true => rows(&context.store()?, &folder)?,
+        true => rows(context, &context.store()?, &folder)?,
         false => Vec::new(),
     };
-    let code = if rows.iter().all(|row| row.fault.is_none()) { exit::DONE } else { exit::NOT_RECOVERED };
+    let broken = rows.iter().any(|row| row.fault.is_some());
+    let owed = rows.iter().any(|row| !row.kept.not_at.is_empty());
+    let code = match (broken, owed) {
+        (true, _) => exit::NOT_RECOVERED,
+        (false, true) => exit::RECOVERED_BUT,
+        (false, false) => exit::DONE,
+    };
     if printer.format != Format::Human {
         let all = rows.iter().map(|row| {
-            json!({"file": row.file, "sha256": row.sha256, "outcome": row.outcome, "whole": row.fault.is_none(), "fault": row.fault})
+            json!({
+                "file": row.file, "sha256": row.sha256, "outcome": row.outcome, "whole": row.fault.is_none(), "fault": row.fault,
+                "kept_at": row.kept.at, "not_at": row.kept.not_at,
+            })
         });
         printer.document(&json!({"schema_version": 1, "bundles": all.collect::<Vec<_>>()}));
         return Ok(code);
@@ -80,7 +125,8 @@ fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
             }
             (None, digest) => {
                 let digest = digest.as_ref().map_or("", Digest::short);
-                format!("{}  {}  {outcome}  SHA-256 {digest}", printer.paint(GREEN, "whole"), harmless(&file))
+                let (whole, kept) = (printer.paint(GREEN, "whole"), row.kept.words());
+                format!("{whole}  {}  {outcome}  SHA-256 {digest}{kept}", harmless(&file))
             }
         });
     }
@@ -94,38 +140,97 @@ fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
 }
 
 /// What is there, and what should be: a process that was killed, or a disk that was full, left a run without.
-fn rows(store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
+fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
     let keys = ledger::announced(store)?;
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(CliError::file(folder, &e)),
-    };
-    files.retain(|file| file.extension().is_some_and(|e| e == "tar"));
-    files.sort();
+    let files = delivery::bundles(folder)?;
     let mut rows = Vec::new();
     for file in &files {
+        let kept = Kept::of(context, file);
         let row = match evidence::sealed(file, &keys) {
             Ok((bytes, verdict)) => {
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
-                Row { file: file.clone(), sha256: Some(Digest::of(&bytes)), outcome, fault: None }
+                Row { file: file.clone(), sha256: Some(Digest::of(&bytes)), outcome, fault: None, kept }
             }
-            Err(why) => Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why) },
+            Err(why) => {
+                Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why), kept }
+            }
         };
         rows.push(row);
     }
+    for (run, file) in unsealed(store, folder, &files)? {
+        let fault = format!("it is missing: drctl evidence export {run} makes one of what is in the journal");
+        rows.push(Row {
+            file,
+            sha256: None,
+            outcome: String::new(),
+            fault: Some(fault),
+            kept: Kept::default(),
+        });
+    }
+    Ok(rows)
+}
+
+/// Runs that should have a bundle and have none, with its name.
+fn unsealed(
+    store: &SqliteJournal,
+    folder: &Path,
+    files: &[PathBuf],
+) -> Result<Vec<(RunId, PathBuf)>, CliError> {
+    let mut all = Vec::new();
     for row in store.runs()? {
         let state = super::runs::read(store, &row.run)?;
         let file = folder.join(evidence::name(&row.run, row.events));
         if (state.finished() || state.halted.is_some()) && !files.contains(&file) {
-            let fault = format!(
-                "it is missing: drctl evidence export {} makes one of what is in the journal",
-                row.run
-            );
-            rows.push(Row { file, sha256: None, outcome: String::new(), fault: Some(fault) });
+            all.push((row.run, file));
         }
     }
-    Ok(rows)
+    Ok(all)
+}
+
+fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) -> Result<u8, CliError> {
+    delivery::sinks(context)?;
+    let store = context.store()?;
+    let folder = evidence::folder(store.path());
+    let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
+    for (run, _) in unsealed(&store, &folder, &delivery::bundles(&folder)?)? {
+        if meant(run.as_str()) {
+            evidence::let_go((context, printer), &store, now()?, &run);
+        }
+    }
+    let of = |file: &PathBuf| {
+        let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.rsplit_once("-e").is_some_and(|(run, _)| meant(run))
+    };
+    let files: Vec<_> = delivery::bundles(&folder)?.into_iter().filter(of).rev().collect();
+    if let (Some(run), true) = (run, files.is_empty()) {
+        return Err(CliError::usage_fix(format!("run {run} has no bundle"), "drctl evidence list"));
+    }
+    let told = delivery::deliver(context, &store, &files, &delivery::Errand { again, within: None })?;
+    let left = delivery::owed(context)?;
+    if printer.format == Format::Human {
+        delivery::tell(printer, &told);
+        printer.line(&match left {
+            0 => "every bundle is where it has to be".to_owned(),
+            left => format!("{left} bundles are not everywhere yet"),
+        });
+    } else {
+        let all = told.iter().map(|told| {
+            let (receipt, why) = match &told.held {
+                Ok(receipt) => (Some(receipt), None),
+                Err(Trouble::Later(why) | Trouble::Differs(why)) => (None, Some(why)),
+            };
+            json!({"file": told.file, "sink": told.sink, "receipt": receipt, "why": why,
+                "differs": matches!(told.held, Err(Trouble::Differs(_)))})
+        });
+        printer.document(&json!({"schema_version": 1, "told": all.collect::<Vec<_>>(), "left": left}));
+    }
+    let differs = told.iter().any(|told| matches!(told.held, Err(Trouble::Differs(_))));
+    let later = left > 0 || told.iter().any(|told| told.held.is_err());
+    Ok(match (differs, later) {
+        (true, _) => exit::NOT_RECOVERED,
+        (false, true) => exit::RECOVERED_BUT,
+        (false, false) => exit::DONE,
+    })
 }
 
 fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>) -> Result<u8, CliError> {

@@ -15,7 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{evidence, exit, keys, ledger, now, render};
+use crate::cli::{delivery, evidence, exit, keys, ledger, now, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
@@ -356,7 +356,10 @@ fn carry_on(
         ending.worsen(exit::RECOVERED_BUT);
         printer.note(&words);
     }
-    Ok(ending::tell(printer, vec![ending]))
+    let code = ending::tell(printer, vec![ending]);
+    drop(lock);
+    delivery::rest(context, printer, store);
+    Ok(code)
 }
 
 /// Drives a run to where it stops.

@@ -16,7 +16,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, evidence, exit, keys, ledger, render};
+use crate::cli::{delivery, estate, evidence, exit, keys, ledger, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -114,7 +114,9 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
-    Ok(ending::tell(starting.printer, told))
+    let code = ending::tell(starting.printer, told);
+    delivery::rest(context, starting.printer, starting.store);
+    Ok(code)
 }
 
 impl Starting<'_> {

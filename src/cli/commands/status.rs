@@ -6,7 +6,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{estate, exit};
+use crate::cli::{delivery, estate, exit};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, targets};
 use crate::journal::lock::RunLock;
@@ -39,8 +39,14 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     for plan in &plans {
         documents.push(one(&context, printer, &store, plan, &runs)?);
     }
+    let owed = delivery::owed(&context)?;
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
+        if owed > 0 {
+            let words =
+                format!("EVIDENCE  {owed} bundles are not everywhere they have to be: drctl evidence push");
+            printer.line(&printer.paint(YELLOW, &words));
+        }
         for fault in &faults {
             let words = format!(
                 "JOURNAL BROKEN  run {}, event {}: {}; drctl audit verify tells more",
@@ -53,7 +59,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
             faults.iter().map(|f| serde_json::json!({"run": f.run, "event": f.seq, "why": f.why})).collect();
         let rows: Vec<_> = runs.iter().map(row_json).collect();
         printer.document(&serde_json::json!({
-            "schema_version": 1, "plans": documents, "runs": rows, "faults": broken,
+            "schema_version": 1, "plans": documents, "runs": rows, "faults": broken, "evidence_owed": owed,
         }));
     }
     Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })

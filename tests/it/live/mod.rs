@@ -24,6 +24,8 @@ mod own_servers;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod restored;
+#[cfg(feature = "gcp")]
+mod sinks;
 #[cfg(feature = "postgres")]
 mod sql;
 #[cfg(feature = "postgres")]

@@ -1,0 +1,154 @@
+//! `evidence:` in `drctl.yaml`: how long bundles are kept, by whose rule, and where.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::shape::{Field, Record, Shape, opt, req};
+use crate::model::place::Place;
+use crate::model::sink::{Keeping, Lock, Sink};
+use crate::model::time::Dur;
+
+const DAY: u64 = 24 * 60 * 60;
+/// S3 locks nothing for longer (Amazon S3 API Reference, `DefaultRetention`: 36,500 days).
+const LONGEST: Dur = Dur::secs(36_500 * DAY);
+
+/// Profiles, and the least that they ask for where they name a time.
+///
+/// HIPAA: six years (45 CFR 164.316(b)(2)(i)). PCI DSS: twelve months (version 4.0, requirement 10.5.1). The others leave it to whoever
+/// is certified.
+const PROFILES: [(&str, Option<Dur>); 7] = [
+    ("hipaa", Some(Dur::secs(2_192 * DAY))),
+    ("pci", Some(Dur::secs(365 * DAY))),
+    ("soc2", None),
+    ("iso27001", None),
+    ("iso22301", None),
+    ("dora", None),
+    ("own", None),
+];
+
+const fn profile(key: &'static str, about: &'static str) -> Field {
+    opt(key, Shape::Duration, about)
+}
+const RETAIN: Record = Record {
+    name: "retain",
+    fields: &[
+        profile("hipaa", "six years, 2192d, at least"),
+        profile("pci", "twelve months, 365d, at least"),
+        profile("soc2", "as your auditors expect; the standard names no time"),
+        profile("iso27001", "as your auditors expect; the standard names no time"),
+        profile("iso22301", "as your auditors expect; the standard names no time"),
+        profile("dora", "as your authority expects"),
+        profile("own", "as you promised yourselves"),
+    ],
+};
+const SINK: Record = Record {
+    name: "sink",
+    fields: &[
+        req("url", Shape::Text, "s3://bucket/prefix or gs://bucket/prefix; the bucket has to lock objects"),
+        req("region", Shape::Name, "the bucket's region, one that is not lost with the application"),
+        opt("account", Shape::Text, "the account that has to own the bucket (S3)"),
+        opt("role", Shape::Text, "the role assumed there (S3)"),
+        opt("external_id", Shape::Text, "the external id that the role asks for"),
+        opt(
+            "lock",
+            Shape::OneOf(&["compliance", "governance"]),
+            "compliance, the default: nobody may shorten it, you included",
+        ),
+    ],
+};
+/// `evidence:`.
+pub const EVIDENCE: Record = Record {
+    name: "evidence",
+    fields: &[
+        req("retain", Shape::Record(&RETAIN), "how long bundles are kept, by profile; the longest counts"),
+        req("sinks", Shape::Map(&Shape::Record(&SINK)), "where bundles go"),
+    ],
+};
+
+/// As written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawEvidence {
+    retain: BTreeMap<String, String>,
+    sinks: BTreeMap<String, RawSink>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSink {
+    url: String,
+    region: String,
+    account: Option<String>,
+    role: Option<String>,
+    external_id: Option<String>,
+    #[serde(default)]
+    lock: Lock,
+}
+
+impl RawEvidence {
+    /// What it says.
+    ///
+    /// # Errors
+    /// If nothing is kept long enough, or anywhere.
+    pub fn read(self) -> Result<Keeping, String> {
+        let mut longest: Option<(Dur, String)> = None;
+        for (profile, text) in self.retain {
+            let retain = Dur::parse(&text)?;
+            let least = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
+                format!("evidence.retain: `{profile}` is no profile: {}", PROFILES.map(|(n, _)| n).join(", "))
+            })?;
+            let least = least.1.unwrap_or(Dur::secs(DAY));
+            if !(least..=LONGEST).contains(&retain) {
+                return Err(format!(
+                    "evidence.retain.{profile} is {text}; it is {least} at least, and {LONGEST} at most"
+                ));
+            }
+            if longest.as_ref().is_none_or(|(of, _)| *of < retain) {
+                longest = Some((retain, profile));
+            }
+        }
+        let Some((retain, profile)) = longest else {
+            return Err("evidence.retain says nothing: how long evidence is kept is nobody's guess, write for example {own: 400d}".to_owned());
+        };
+        if self.sinks.is_empty() {
+            return Err("evidence.sinks names none".to_owned());
+        }
+        let sinks = self.sinks.into_iter().map(|(name, raw)| raw.read(name)).collect::<Result<_, _>>()?;
+        Ok(Keeping { retain, profile, sinks })
+    }
+}
+
+impl RawSink {
+    fn read(self, name: String) -> Result<Sink, String> {
+        // It becomes part of the name of a file.
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            return Err(format!("evidence.sinks: `{name}` is no name: letters, digits, - and _"));
+        }
+        let bad = |why: &str| format!("evidence.sinks.{name}: {why}");
+        let (scheme, rest) =
+            self.url.split_once("://").ok_or_else(|| bad("the url is s3://bucket/prefix or gs://..."))?;
+        let cloud = match scheme {
+            "s3" => "aws",
+            "gs" => "gcp",
+            other => return Err(bad(&format!("there is no scheme `{other}`: s3 or gs"))),
+        };
+        if rest.split('/').next().unwrap_or_default().is_empty() || rest.contains(['?', '#']) {
+            return Err(bad("the url names no bucket, or more than a bucket and a prefix"));
+        }
+        if cloud == "gcp" && (self.account.is_some() || self.role.is_some() || self.external_id.is_some()) {
+            return Err(bad(
+                "account, role and external_id are AWS's; Google's credentials are the application's default",
+            ));
+        }
+        let place = Place {
+            name: self.url.trim_end_matches('/').to_owned(),
+            cloud: cloud.to_owned(),
+            region: self.region,
+            account: self.account,
+            role: self.role,
+            external_id: self.external_id,
+        };
+        Ok(Sink { name, place, lock: self.lock })
+    }
+}
