@@ -1,6 +1,7 @@
 //! What can be typed. Doc comments here are the help texts.
 
 mod proving;
+mod serving;
 mod starting;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 
 use super::printer::Format;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
+pub use serving::{SERVE_HELP, ServeArgs};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 
 use crate::model::policy::Severity;
@@ -170,6 +172,11 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Hold drills when they are due, by `schedules:` in drctl.yaml
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// Show what is due when, and what became of it
+    Schedules,
     /// Write a report
     Report(ReportArgs),
     /// Verify the journal, write it out, sign for it

@@ -86,6 +86,8 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
             c::approve::approve(global, printer, run, step, good_for.as_deref())
         }
         Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
+        Command::Serve(args) => c::serve::run(global, printer, args),
+        Command::Schedules => c::schedules::run(global, printer),
         Command::Report(args) => c::report::run(global, printer, args),
         Command::Audit(args) => c::audit::run(global, printer, args),
         Command::Evidence(args) => c::evidence::run(global, printer, args),

@@ -24,6 +24,7 @@ pub struct Printer {
     /// How.
     pub format: Format,
     colour: bool,
+    silent: bool,
 }
 
 impl Printer {
@@ -34,7 +35,14 @@ impl Printer {
             colour: std::io::stderr().is_terminal()
                 && std::io::stdout().is_terminal()
                 && !environment::no_color(),
+            silent: false,
         }
+    }
+
+    /// One that says nothing: for what runs inside of something that says how it ended.
+    #[must_use]
+    pub const fn silent(self) -> Self {
+        Self { silent: true, ..self }
     }
 
     /// Whether colours are used.
@@ -49,17 +57,23 @@ impl Printer {
 
     /// A line on stdout. A reader that went away is no error of ours.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        if !self.silent {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
     }
 
     /// Text on stdout as it is.
     pub fn text(&self, text: &str) {
-        let _ = write!(std::io::stdout(), "{text}");
+        if !self.silent {
+            let _ = write!(std::io::stdout(), "{text}");
+        }
     }
 
     /// A line on stderr.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        if !self.silent {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
     }
 
     /// A JSON document on stdout.

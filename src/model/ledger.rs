@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Digest, RunId};
+use super::schedule::{Definition, Fate};
 use super::time::Timestamp;
 
 /// The namespace of signatures of checkpoints (PROTOCOL.sshsig of OpenSSH): none of a person's is ever taken for one.
@@ -32,6 +33,27 @@ pub enum Entry {
         settings: Digest,
         /// Whose word is taken, by the fingerprints of their keys, and with which roles.
         operators: BTreeMap<String, Known>,
+    },
+    /// Drills are due by this schedule from here on.
+    Schedule {
+        /// When it was noticed.
+        at: Timestamp,
+        /// Its name in `drctl.yaml`.
+        name: String,
+        /// What it says; nothing when it was taken out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        is: Option<Definition>,
+    },
+    /// What became of a drill that was due.
+    Drill {
+        /// When.
+        at: Timestamp,
+        /// The schedule.
+        schedule: String,
+        /// The instant that it was due at.
+        due: Timestamp,
+        /// What.
+        fate: Fate,
     },
     /// Somebody can be shown what stood here then.
     Checkpoint(Signed),
@@ -92,6 +114,8 @@ pub enum Why {
     Seal,
     /// Somebody asked for one, to keep it elsewhere.
     Asked,
+    /// A drill that a schedule asks for ended, or was missed.
+    Schedule,
     /// Everything up to here was written out.
     Export,
 }

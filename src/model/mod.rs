@@ -18,6 +18,7 @@ pub mod place;
 pub mod policy;
 pub mod restore;
 pub mod runbook;
+pub mod schedule;
 pub mod sink;
 pub mod state;
 pub mod statement;

@@ -317,6 +317,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Name plans as they are named in their own files; drctl check lists them.",
     ),
     e(
+        "schedule-of-no-plan",
+        "A schedule of drills names a plan that nobody has.",
+        "Each of its drills fails when it is due: perhaps the plan was renamed.",
+        "Name plans as they are named in their own files; drctl check lists them.",
+    ),
+    e(
         "windows-keep-emergencies",
         "Runs at P0 keep to maintenance windows, blackouts and the freeze.",
         "A failover from a region that burns is refused then, until somebody waives the rule by name.",

@@ -11,6 +11,7 @@ pub mod graph;
 mod keeping;
 pub mod lint;
 pub mod policy;
+mod schedules;
 pub mod schema;
 pub mod settings;
 pub mod shape;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::finding::Finding;
 use super::keeping::RawEvidence;
 use super::policy::RawPolicy;
+use super::schedules::RawSchedule;
 use super::shape;
 use super::shapes::SETTINGS;
 use super::text::{self, Node, Value};
@@ -15,6 +16,7 @@ use crate::model::authority::{Authority, Operator};
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
+use crate::model::schedule::Schedule;
 use crate::model::sink::Keeping;
 use crate::model::time::Dur;
 
@@ -43,6 +45,8 @@ pub struct Settings {
     pub probe_consecutive: u32,
     /// Where guards are kept.
     pub guard: Option<Place>,
+    /// Drills that are held by themselves.
+    pub schedules: Vec<Schedule>,
     /// How long evidence is kept, and where.
     pub evidence: Option<Keeping>,
     /// Other addresses of services.
@@ -113,6 +117,8 @@ struct Raw {
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
     #[serde(default)]
+    schedules: BTreeMap<String, RawSchedule>,
+    #[serde(default)]
     endpoints: BTreeMap<String, String>,
     #[serde(default)]
     limits: BTreeMap<String, Limit>,
@@ -169,6 +175,7 @@ impl Default for Settings {
             probe_consecutive: 3,
             guard: None,
             evidence: None,
+            schedules: Vec::new(),
             endpoints: BTreeMap::new(),
             limits: default_limits(),
             sql: SqlSettings::default(),
@@ -272,7 +279,9 @@ impl Settings {
         let mut limits = defaults.limits;
         limits.extend(raw.limits);
         let policy = raw.policy.over(defaults.policy)?;
+        let schedules = raw.schedules.into_iter().map(|(name, raw)| raw.read(&name));
         Ok(Self {
+            schedules: schedules.collect::<Result<_, _>>()?,
             tiers,
             endpoints: raw.endpoints,
             limits,

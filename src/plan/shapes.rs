@@ -2,6 +2,7 @@
 
 use super::keeping::EVIDENCE;
 use super::policy::POLICY;
+use super::schedules::SCHEDULE;
 use super::shape::{Field, Record, Shape, opt, req};
 
 const OBJECTIVES: Record = Record {
@@ -571,6 +572,7 @@ pub const SETTINGS: Record = Record {
             Shape::Record(&EVIDENCE),
             "how long evidence is kept, and where; on this machine alone if absent",
         ),
+        opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` holds, by name"),
         opt(
             "endpoints",
             Shape::Map(&Shape::Text),

@@ -3,5 +3,6 @@
 pub mod checkpoint;
 pub mod dsse;
 pub mod matrix;
+pub mod schedules;
 pub mod signed;
 pub mod windows;

@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod overrides;
 pub mod restore;
 pub mod summary;
+pub mod verified;
 
 pub use attainment::Attainment;
 pub use summary::RunReport;

@@ -504,7 +504,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
 }
 
 /// Whose word the event is.
-const fn person_of(what: &What) -> Option<&Person> {
+pub const fn person_of(what: &What) -> Option<&Person> {
     match what {
         What::Approved { who, .. }
         | What::Rejected { who, .. }

@@ -56,6 +56,8 @@ mod refusals;
 mod restored;
 mod resume;
 mod rig;
+mod schedules;
+mod serve;
 mod shop;
 mod signed;
 mod simulation;
@@ -64,4 +66,5 @@ mod sinks;
 #[path = "../support/mod.rs"]
 mod support;
 mod ttl;
+mod verified;
 mod windows;

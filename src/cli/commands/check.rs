@@ -9,7 +9,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::cli::{exit, now};
 use crate::plan::Severity;
-use crate::policy::windows;
+use crate::policy::{schedules, windows};
 
 /// Checks plans and prints everything that is wrong with them.
 pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
@@ -33,7 +33,9 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     }
     // Who names some of the plans only does not thereby say that there are no others.
     if let (true, Some((path, _))) = (args.paths.is_empty(), &context.settings_text) {
-        let unbound = windows::unbound(&context.settings.policy, &plans, &path.display().to_string(), now()?);
+        let (settings, path) = (&context.settings, path.display().to_string());
+        let mut unbound = windows::unbound(&settings.policy, &plans, &path, now()?);
+        unbound.extend(schedules::unbound(&settings.schedules, &plans, &path));
         if printer.format == Format::Human {
             render::findings(printer, &unbound, &|_| None);
         }

@@ -17,11 +17,14 @@ use crate::cli::printer::Printer;
 use crate::cli::{delivery, environment, estate};
 use crate::executor::{Patience, Silent};
 use crate::inventory::Estate;
+use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Drill, Intent};
+use crate::model::schedule::Definition;
+use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::probe::Recorder;
@@ -46,17 +49,48 @@ pub struct Ground<'a> {
     pub to: SiteName,
     /// Ctrl-C.
     pub interrupts: Interrupts,
+    /// The schedule that asks for it, if one does.
+    pub due: Option<Due<'a>>,
 }
 
 /// Holds a drill.
 pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let told = hold(&context, printer, args, (&interrupts, None))?;
+    let code = ending::tell(printer, told);
+    delivery::rest(&context, printer, &context.store()?);
+    Ok(code)
+}
+
+/// A drill that a schedule asks for.
+#[derive(Clone, Copy)]
+pub struct Due<'a> {
+    /// The schedule.
+    pub schedule: &'a str,
+    /// What it says.
+    pub is: &'a Definition,
+    /// The instant.
+    pub at: Timestamp,
+}
+
+/// Holds a drill, as it was typed or as it is due.
+///
+/// # Errors
+/// If it cannot begin, or its journal cannot be written.
+pub fn hold(
+    context: &Context,
+    printer: &Printer,
+    args: &DrillArgs,
+    (interrupts, due): (&Interrupts, Option<Due<'_>>),
+) -> Result<Vec<Ending>, CliError> {
     fits(args)?;
     let intent = match args.mode {
         DrillMode::Tabletop | DrillMode::Rehearsal => Intent::Failover,
         DrillMode::Isolated => Intent::Drill,
         DrillMode::Live => Intent::Switchover,
     };
-    let context = Context::load(global, printer)?.of(intent);
+    let context = context.clone().of(intent);
     let plan = context.plan(&args.plan, printer)?;
     let store = context.store()?;
     let states = match args.mode {
@@ -72,17 +106,17 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
         }
         *left == active
     });
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let ground = Ground { context, printer, store, plan, args, active, to, interrupts };
-    let told = match args.mode {
+    // Of a drill that is due the way there may be over, and its process dead.
+    let there = due.filter(|_| args.mode == DrillMode::Live);
+    let there = there.and_then(|due| runs::read(&store, &due.is.run(due.schedule, due.at, None)).ok());
+    let interrupts = interrupts.clone();
+    let ground = Ground { context, printer, store, plan, args, active, to, interrupts, due };
+    Ok(match args.mode {
         DrillMode::Tabletop => vec![ground.one(Intent::Failover, Drilled::default(), None)?],
         DrillMode::Rehearsal => vec![ground.rehearsal()?],
         DrillMode::Isolated => ground.isolated()?,
-        DrillMode::Live => ground.live(half)?,
-    };
-    let code = ending::tell(printer, told);
-    delivery::rest(&ground.context, printer, &ground.store);
-    Ok(code)
+        DrillMode::Live => ground.live(there.as_ref().or(half))?,
+    })
 }
 
 /// A flag of another kind of drill would be believed to count.
@@ -161,6 +195,12 @@ impl Ground<'_> {
             args.how.yes |= drill.confirmed;
             (args.how.waive, args.how.take_over) = (WaiveArgs::default(), false);
         }
+        // The way back has a name of its own.
+        let run = self.due.filter(|_| drill.returns.is_none()).map(|due| {
+            let component = restore.map(restore::Asked::component);
+            (due.is.run(due.schedule, due.at, component), due.at)
+        });
+        let due = run.as_ref().map(|(run, at)| (run, *at));
         Starting {
             context,
             printer: self.printer,
@@ -169,7 +209,7 @@ impl Ground<'_> {
             args: &args,
             outage_began: None,
             restore,
-            drill: Drilled { class: Some(self.args.mode.class()), ..drill },
+            drill: Drilled { class: Some(self.args.mode.class()), due, ..drill },
             interrupts: self.interrupts.clone(),
             waves: None,
         }
@@ -224,6 +264,11 @@ impl Ground<'_> {
         }
         let mut told = Vec::new();
         for component in components {
+            // Carried on by whoever found it open.
+            let run = self.due.map(|due| due.is.run(due.schedule, due.at, Some(&component)));
+            if run.is_some_and(|run| self.store.read(&run).is_ok()) {
+                continue;
+            }
             let asked = restore::Asked::of(component.as_str(), &self.args.point, Some(Drill::Isolated))?;
             let ended = self.one(Intent::Drill, Drilled::default(), Some(&asked));
             told.push(ended.unwrap_or_else(|e| Ending::failed(self.printer, &self.plan, &e)));

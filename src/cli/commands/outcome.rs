@@ -33,8 +33,12 @@ pub fn phase(state: &RunState) -> Option<Timestamp> {
 
 /// The exit code.
 pub fn code(ended: &Ended) -> u8 {
-    let state = &ended.state;
-    match (&state.mode, &ended.stop) {
+    code_of(&ended.state, &ended.stop)
+}
+
+/// The same of a run that was read.
+pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
+    match (&state.mode, stop) {
         // At a table nothing is proven; but whether it would be in time is known.
         (Mode::Finished(Outcome::Read), _) => {
             let in_time = path::critical(&state.runbook).expected <= state.runbook.objectives.rto_ms;

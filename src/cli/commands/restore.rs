@@ -77,6 +77,11 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
 }
 
 impl Asked {
+    /// What is restored.
+    pub const fn component(&self) -> &ComponentName {
+        &self.component
+    }
+
     /// What was typed. A drill may take any time.
     ///
     /// # Errors

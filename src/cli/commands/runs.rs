@@ -341,7 +341,11 @@ fn resume(
     carry_on(context, printer, store, run)
 }
 
-fn carry_on(
+/// Carries a run on to where it stops. Answers the exit code.
+///
+/// # Errors
+/// If another process drives it, or its journal cannot be written.
+pub fn carry_on(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,

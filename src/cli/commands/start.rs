@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::status;
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
-use crate::cli::context::{Context, one_line};
+use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
@@ -75,6 +75,8 @@ pub struct Drilled<'a> {
     pub feed: Option<&'a Feed>,
     /// The first half, if this is the way back.
     pub returns: Option<&'a RunState>,
+    /// The run that it is to be, and when it was due, if a schedule asks for it.
+    pub due: Option<(&'a RunId, Timestamp)>,
     /// Whether this process was told to do this when it began the first half.
     pub confirmed: bool,
 }
@@ -143,6 +145,11 @@ impl Starting<'_> {
             (Some(scenario), None, Some(feed)) => {
                 let (seed, pace) = (self.context.seed(), self.context.pace());
                 Ok(Stage::rehearsal(plan, &scenario, seed, (feed.at, Some(feed)), pace))
+            }
+            (Some(scenario), None, None) => {
+                let began = self.drill.due.map_or(SANDBOX_BEGAN, |(_, due)| due);
+                let (seed, pace) = (self.context.seed(), self.context.pace());
+                Ok(Stage::rehearsal(plan, &scenario, seed, (began, None), pace))
             }
             _ => Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to))),
         }
@@ -454,6 +461,14 @@ impl Starting<'_> {
     /// A run's id that nobody has, and its lock. Two processes that begin together get two.
     fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, RunLock), CliError> {
         let folder = Context::lock_folder(self.store);
+        if let Some((run, _)) = self.drill.due {
+            let lock = RunLock::take(&folder, run)?;
+            return match self.store.read(run) {
+                Err(StoreError::NoRun(_)) => Ok((run.clone(), lock)),
+                Ok(_) => Err(CliError::usage(format!("run {run} was begun before"))),
+                Err(e) => Err(e.into()),
+            };
+        }
         let mut number = self.store.runs()?.len();
         loop {
             number += 1;

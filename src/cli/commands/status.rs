@@ -26,6 +26,7 @@ use crate::probe::Recorder;
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};
 use crate::report::summary;
+use crate::report::verified::{self, Verified};
 use crate::run::RunState;
 
 /// Shows where everything is.
@@ -137,8 +138,10 @@ fn one(
         .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
         .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
+    let verified = verification(context, plan, runs)?;
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
+        shown(p, &verified);
         for (run, over) in &unapproved {
             p.line(&p.paint(RED, &format!("  APPROVAL OWED  run {run}: {}", over.text)));
         }
@@ -147,11 +150,32 @@ fn one(
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
+        "verification": verified,
         "drill_halfway": half.map(|half| &half.created.run),
         "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// Whether the plan was shown to work. Rehearsals show that of nothing.
+fn verification(context: &Context, plan: &Plan, runs: &[RunState]) -> Result<Verified, CliError> {
+    let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
+    Ok(verified::verified(plan, tier.and_then(|tier| tier.drill_every), runs, crate::cli::now()?))
+}
+
+fn shown(p: &Printer, verified: &Verified) {
+    let colour = match verified.status {
+        verified::Status::Verified => GREEN,
+        verified::Status::NeedsVerification => YELLOW,
+        verified::Status::Failed => RED,
+    };
+    let until = verified.until.map_or_else(String::new, |until| format!(", until {until}"));
+    p.line(&format!(
+        "  plan        {}: {}{until}",
+        p.paint(colour, &verified.status.to_string()),
+        verified.why
+    ));
 }
 
 /// The same for people.

@@ -24,6 +24,7 @@ mod own_servers;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod restored;
+mod serve;
 #[cfg(feature = "gcp")]
 mod sinks;
 #[cfg(feature = "postgres")]

@@ -1,0 +1,90 @@
+//! `schedules:` in `drctl.yaml`: drills that `drctl serve` holds.
+
+use serde::Deserialize;
+
+use super::shape::{Record, Shape, opt, req};
+use crate::model::calendar::Calendar;
+use crate::model::ids::{ComponentName, PlanName, SiteName};
+use crate::model::runbook::Drill;
+use crate::model::schedule::{Definition, Schedule};
+use crate::model::time::Dur;
+
+/// How late a drill may begin where nothing is said.
+const LATE: Dur = Dur::secs(24 * 60 * 60);
+/// Longer than this nobody means.
+const LONGEST: Dur = Dur::secs(7 * 24 * 60 * 60);
+
+/// One schedule.
+pub const SCHEDULE: Record = Record {
+    name: "schedule",
+    fields: &[
+        req("plan", Shape::Name, "the application"),
+        req(
+            "drill",
+            Shape::OneOf(&["tabletop", "isolated", "live"]),
+            "how far it goes; live really moves users",
+        ),
+        req("at", Shape::Text, "a cron pattern: minute, hour, day, month, weekday"),
+        req("zone", Shape::Text, "the time zone of the pattern, such as Europe/Prague"),
+        opt("jitter", Shape::Duration, "up to how much later it begins, so that not all begin at once"),
+        opt("late", Shape::Duration, "how late it may begin, 24h if absent; later it is missed"),
+        opt("component", Shape::Name, "the database of an isolated drill; each if absent"),
+        opt("to", Shape::Name, "the site that is tried; the only one that can be if absent"),
+        opt("hold", Shape::Duration, "how long a live drill stays there; the plan's `watch:` if absent"),
+    ],
+};
+
+/// As written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSchedule {
+    plan: PlanName,
+    drill: Drill,
+    at: String,
+    zone: String,
+    jitter: Option<String>,
+    late: Option<String>,
+    component: Option<ComponentName>,
+    to: Option<SiteName>,
+    hold: Option<String>,
+}
+
+impl RawSchedule {
+    /// The schedule that is meant.
+    ///
+    /// # Errors
+    /// What never comes, or means nothing.
+    pub fn read(self, name: &str) -> Result<Schedule, String> {
+        let bad = |why: String| format!("schedules.{name}: {why}");
+        let span = |text: Option<String>| {
+            let span = text.as_deref().map(Dur::parse).transpose().map_err(bad)?;
+            match span.filter(|span| *span > LONGEST) {
+                Some(long) => Err(bad(format!("{long} is longer than {LONGEST}"))),
+                None => Ok(span),
+            }
+        };
+        let (jitter, late, hold) = (span(self.jitter)?, span(self.late)?, span(self.hold)?);
+        let (jitter_ms, late_ms) = (jitter.unwrap_or_default(), late.unwrap_or(LATE));
+        if late_ms <= jitter_ms {
+            return Err(bad(format!("it may begin up to {jitter_ms} later, and is missed after {late_ms}")));
+        }
+        let wrong =
+            [("component", self.component.is_some(), Drill::Isolated), ("hold", hold.is_some(), Drill::Live)];
+        if let Some((key, _, of)) = wrong.iter().find(|(_, given, of)| *given && self.drill != *of) {
+            return Err(bad(format!("`{key}` means something for {} drills only", of.id())));
+        }
+        let calendar = Calendar::parse(&self.at, &self.zone).map_err(bad)?;
+        let is = Definition {
+            plan: self.plan,
+            drill: self.drill,
+            pattern: self.at,
+            zone: self.zone,
+            jitter_ms,
+            late_ms,
+            component: self.component,
+            to: self.to,
+            hold_ms: hold,
+        };
+        Ok(Schedule { name: name.to_owned(), calendar, is })
+    }
+}

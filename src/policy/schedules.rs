@@ -1,0 +1,210 @@
+//! Which drill is next, by what is written and what the ledger knows: pure, so that a year of them can be gone through in a test.
+//!
+//! Nothing is remembered but the ledger. A drill that was begun is open until its end stands there, whoever died meanwhile; one that was
+//! due while nobody served is held late, or missed and said to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::windows;
+use crate::model::calendar::Calendar;
+use crate::model::ids::{PlanName, RunId};
+use crate::model::ledger::Entry;
+use crate::model::policy::{Policy, Severity};
+use crate::model::runbook::Drill;
+use crate::model::schedule::{Definition, Fate, Schedule};
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Rule;
+use crate::plan::Finding;
+
+/// How often somebody looks whether what keeps a drill from beginning is over.
+const AGAIN: Dur = Dur::mins(15);
+
+/// A drill of a schedule: its name, and the instant that it is due at.
+pub type Due = (String, Timestamp);
+
+/// What the ledger knows.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// What each schedule says, and since when.
+    pub schedules: BTreeMap<String, (Definition, Timestamp)>,
+    /// What became of each drill, in the end or up to now.
+    pub fates: BTreeMap<Due, Fate>,
+    /// When something was last entered.
+    pub last: Option<Timestamp>,
+}
+
+impl Known {
+    /// From the entries of the ledger about schedules and drills, in their order.
+    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut known = Self::default();
+        for entry in entries {
+            match entry {
+                Entry::Schedule { at, name, is } => {
+                    match is {
+                        Some(is) => known.schedules.insert(name, (is, at)),
+                        None => known.schedules.remove(&name),
+                    };
+                    known.last = known.last.max(Some(at));
+                }
+                Entry::Drill { at, schedule, due, fate } => {
+                    known.fates.insert((schedule, due), fate);
+                    known.last = known.last.max(Some(at));
+                }
+                Entry::Key { .. } | Entry::Configuration { .. } | Entry::Checkpoint(_) => {}
+            }
+        }
+        known
+    }
+
+    /// The drills of a schedule, by when they were due.
+    pub fn of_schedule(&self, name: &str) -> Vec<(Timestamp, &Fate)> {
+        let of = self.fates.iter().filter(|((schedule, _), _)| schedule == name);
+        of.map(|((_, due), fate)| (*due, fate)).collect()
+    }
+
+    /// Drills that were begun and are not over, the oldest first.
+    pub fn open(&self) -> Vec<(&Due, &[RunId])> {
+        let begun = |(due, fate): (&'_ Due, &'_ Fate)| match fate {
+            Fate::Begun { .. } => Some(due.clone()),
+            _ => None,
+        };
+        let mut open: Vec<Due> = self.fates.iter().filter_map(begun).collect();
+        open.sort_by_key(|(_, due)| *due);
+        let of = |due: &Due| match self.fates.get_key_value(due) {
+            Some((due, Fate::Begun { runs, .. })) => Some((due, runs.as_slice())),
+            _ => None,
+        };
+        open.iter().filter_map(of).collect()
+    }
+
+    /// Instants of a calendar up to now of which nothing is known, since the schedule was first seen.
+    fn unknown(&self, name: &str, calendar: &Calendar, since: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+        if now <= since {
+            return Vec::new();
+        }
+        let of_this = self.fates.range((name.to_owned(), since)..=(name.to_owned(), now));
+        // What came before the last of which something is known was told with it, or before.
+        let from = of_this.last().map_or(since, |((_, due), _)| *due);
+        let next = |at: &Timestamp| calendar.after(*at).filter(|due| *due <= now);
+        std::iter::successors(next(&from), next).collect()
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The ledger has to know this, before anything else.
+    Enter(Entry),
+    /// A drill begins.
+    Begin(Due),
+    /// A drill that was begun goes on.
+    Carry(Due),
+    /// Nothing until then.
+    Wait(Timestamp),
+}
+
+/// What is to be done now. `left` are open drills that wait for a person: they are not looked at.
+pub fn next(
+    schedules: &[Schedule],
+    known: &Known,
+    policy: &Policy,
+    left: &BTreeSet<Due>,
+    now: Timestamp,
+) -> Next {
+    if let Some(entry) = changed(schedules, known, now) {
+        return Next::Enter(entry);
+    }
+    if let Some((due, _)) = known.open().into_iter().find(|(due, _)| !left.contains(*due)) {
+        return Next::Carry(due.clone());
+    }
+    let mut wait = now + AGAIN;
+    let mut ready: Option<(Timestamp, Due)> = None;
+    for schedule in schedules {
+        let Some((_, since)) = known.schedules.get(&schedule.name) else { continue };
+        let mut due = known.unknown(&schedule.name, &schedule.calendar, *since, now);
+        let last = due.pop();
+        // Of several that were due while nobody served the last is held.
+        let held = last.filter(|last| schedule.begins(*last) <= now);
+        if let (Some(missed), Some(_)) = (due.first(), held.or(last)) {
+            let why = "the next was due before anybody could begin it".to_owned();
+            return Next::Enter(missed_drill(&schedule.name, *missed, now, why));
+        }
+        let coming = last.filter(|_| held.is_none()).or_else(|| schedule.calendar.after(now));
+        wait = coming.map_or(wait, |due| wait.min(schedule.begins(due)));
+        let Some(due) = held else { continue };
+        let (begins, over) = (schedule.begins(due), due + schedule.is.late_ms);
+        let closed = against(policy, &schedule.is, now);
+        if now > over {
+            let why = closed.unwrap_or_else(|| "nobody served it in time".to_owned());
+            let why = format!("it may begin up to {} late: {why}", schedule.is.late_ms);
+            return Next::Enter(missed_drill(&schedule.name, due, now, why));
+        }
+        if closed.is_some() {
+            wait = wait.min(over + Dur(1));
+            continue;
+        }
+        let first = ready.as_ref().is_none_or(|(at, _)| begins < *at);
+        if first {
+            ready = Some((begins, (schedule.name.clone(), due)));
+        }
+    }
+    ready.map_or(Next::Wait(wait.max(now + Dur(1))), |(_, due)| Next::Begin(due))
+}
+
+/// What of the schedules that are written names nothing: plans that nobody has.
+pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, file: &str) -> Vec<Finding> {
+    let nobodys = schedules.iter().filter(|schedule| !plans.contains(&schedule.is.plan));
+    let finding = |schedule: &Schedule| {
+        let message =
+            format!("schedule {} is for plan {}, which nobody has", schedule.name, schedule.is.plan);
+        let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
+        Finding::warning("schedule-of-no-plan", file, None, message)
+            .because("each of its drills fails when it is due")
+            .fix(format!("one of: {}", known.join(", ")))
+    };
+    nobodys.map(finding).collect()
+}
+
+/// The first thing that the ledger does not know of what is written: what was due by the old words and never begun is missed.
+fn changed(schedules: &[Schedule], known: &Known, now: Timestamp) -> Option<Entry> {
+    let written = |name: &str| schedules.iter().find(|schedule| schedule.name == name);
+    for (name, (is, since)) in &known.schedules {
+        if written(name).is_some_and(|schedule| schedule.is == *is) {
+            continue;
+        }
+        let overdue = match Calendar::parse(&is.pattern, &is.zone) {
+            Ok(calendar) => known.unknown(name, &calendar, *since, now),
+            Err(_) => Vec::new(),
+        };
+        if let Some(due) = overdue.first() {
+            let why = "the schedule was changed before anybody could begin it".to_owned();
+            return Some(missed_drill(name, *due, now, why));
+        }
+        if written(name).is_none() {
+            return Some(Entry::Schedule { at: now, name: name.clone(), is: None });
+        }
+    }
+    let new =
+        |schedule: &&Schedule| known.schedules.get(&schedule.name).is_none_or(|(is, _)| *is != schedule.is);
+    let entry = |schedule: &Schedule| Entry::Schedule {
+        at: now,
+        name: schedule.name.clone(),
+        is: Some(schedule.is.clone()),
+    };
+    schedules.iter().find(new).map(entry)
+}
+
+fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entry {
+    Entry::Drill { at: now, schedule: name.to_owned(), due, fate: Fate::Missed { why } }
+}
+
+/// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows, too.
+fn against(policy: &Policy, is: &Definition, now: Timestamp) -> Option<String> {
+    let severity: Severity = policy.severity(None, crate::model::runbook::Intent::Drill, true);
+    let closed = windows::closed(policy, &is.plan, severity, now);
+    let binds = |rule: Rule| match is.drill {
+        Drill::Live => true,
+        _ => rule != Rule::OutsideWindow,
+    };
+    closed.into_iter().find(|closed| !closed.lifted && binds(closed.rule)).map(|closed| closed.facts)
+}

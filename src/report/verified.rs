@@ -1,0 +1,135 @@
+//! Whether a plan was shown to work: by the last drill that really did something, or the last recovery.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::summary;
+use crate::model::event::{Outcome, WorldKind};
+use crate::model::ids::RunId;
+use crate::model::runbook::{Drill, Intent};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::run::RunState;
+use crate::run::state::Mode;
+
+/// What is known of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It worked lately, as it stands.
+    Verified,
+    /// Nobody knows whether it would work as it stands.
+    NeedsVerification,
+    /// The last time it did not.
+    Failed,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Verified => "verified",
+            Self::NeedsVerification => "needs verification",
+            Self::Failed => "FAILED",
+        })
+    }
+}
+
+/// That, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// What is known.
+    pub status: Status,
+    /// Why, for people.
+    pub why: String,
+    /// The run that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Until when it says so, if nothing changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// What the runs of a store say of a plan. Tabletop drills and rehearsals do nothing, and prove nothing; what somebody called off says
+/// nothing either way.
+pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timestamp) -> Verified {
+    let of_plan = || runs.iter().filter(|run| run.created.plan == plan.name && says(run));
+    // A copy that was good today does not make up for users who could not be moved yesterday.
+    let last_of = |copies: bool| {
+        of_plan().filter(|r| copies == (r.runbook.intent == Intent::Drill)).max_by_key(|r| r.last_at)
+    };
+    let both = [last_of(true), last_of(false)];
+    let failed =
+        both.into_iter().flatten().filter(|run| failure(run).is_some()).max_by_key(|run| run.last_at);
+    let Some(last) = failed.or_else(|| both.into_iter().flatten().max_by_key(|run| run.last_at)) else {
+        let why = "no drill that touches anything, and no recovery, was ever run".to_owned();
+        return Verified { status: Status::NeedsVerification, why, run: None, until: None };
+    };
+    let (run, what) = (Some(last.created.run.clone()), what(last));
+    if let Some(why) = failure(last) {
+        let why = format!("{what} of {}: {why}", last.last_at);
+        return Verified { status: Status::Failed, why, run, until: None };
+    }
+    let needs =
+        |why: String| Verified { status: Status::NeedsVerification, why, run: run.clone(), until: None };
+    if last.created.plan_text != plan.text {
+        return needs(format!("the plan was changed since {what} of {}", last.last_at));
+    }
+    let until = every.map(|every| last.last_at + every);
+    if let (Some(every), Some(_)) = (every, until.filter(|until| *until < now)) {
+        return needs(format!(
+            "the last was {what} of {}, and its tier asks for one every {every}",
+            last.last_at
+        ));
+    }
+    Verified { status: Status::Verified, why: format!("{what} of {}", last.last_at), run, until }
+}
+
+/// Whether a run touched something real, and is over. One that was taken back says nothing, unless it is a live drill: that should have
+/// moved users.
+fn says(run: &RunState) -> bool {
+    let real = run.created.world == WorldKind::Live
+        && !matches!(run.runbook.drill, Some(Drill::Tabletop | Drill::Rehearsal));
+    let meant = matches!(
+        run.runbook.intent,
+        Intent::Drill | Intent::Failover | Intent::Switchover | Intent::Failback
+    );
+    let over = match run.mode {
+        Mode::Finished(Outcome::Cancelled) => run.runbook.drill == Some(Drill::Live),
+        Mode::Finished(Outcome::Read) => false,
+        Mode::Finished(_) => true,
+        _ => false,
+    };
+    real && meant && over
+}
+
+fn what(run: &RunState) -> String {
+    match run.runbook.drill {
+        Some(drill) => format!("the {} drill", drill.id()),
+        None => format!("the {}", run.runbook.intent),
+    }
+}
+
+fn failure(run: &RunState) -> Option<String> {
+    if let Some(why) = crate::run::drill::called_off(run) {
+        return Some(why.to_owned());
+    }
+    match run.mode {
+        Mode::Finished(Outcome::Recovered) => {}
+        Mode::Finished(Outcome::Cancelled) => return Some("it was taken back".to_owned()),
+        Mode::Finished(Outcome::Failed) => {
+            return Some("it found that the recovery would not have worked".to_owned());
+        }
+        _ => return Some("it ended without recovery".to_owned()),
+    }
+    if run.runbook.intent == Intent::Drill {
+        return None;
+    }
+    let report = summary::report(run, run.last_at);
+    match (report.rto.met, report.rpo.met) {
+        (true, true) => None,
+        (false, true) => Some("the RTO was missed, or not proven".to_owned()),
+        (true, false) => Some("the RPO was missed, or not proven".to_owned()),
+        (false, false) => Some("RTO and RPO were missed, or not proven".to_owned()),
+    }
+}

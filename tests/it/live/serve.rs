@@ -1,0 +1,42 @@
+//! A server in real time: a drill that is due in the next minute, its evidence, and a death in between.
+
+use serde_json::Value;
+
+use super::{Estate, until};
+
+fn schedules(estate: &Estate) -> Value {
+    estate.json(&["schedules"]).1
+}
+
+#[test]
+fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
+    let estate = Estate::new();
+    let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC) + jiff::Span::new().seconds(75);
+    let path = estate.path().join("drctl.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = format!("{} {} * * *", due.minute(), due.hour());
+    let more = format!(
+        "schedules:\n  table: {{plan: truststream, drill: tabletop, at: \"{at}\", zone: UTC, late: 30m}}\n"
+    );
+    std::fs::write(&path, text + &more).unwrap();
+    let mut first = estate.spawn(&["serve"]);
+    until("the schedule is seen", || estate.words().contains("tabletop drill of truststream"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let mut second = estate.spawn(&["serve"]);
+    let fate = || schedules(&estate)["schedules"][0]["drills"][0]["is"].clone();
+    until("the drill is over", || fate()["fate"] == "ended");
+    assert!(fate()["passed"] == true, "{:#}\n{}", fate(), estate.words());
+    let stopped =
+        std::process::Command::new("kill").args(["-TERM", &second.id().to_string()]).status().unwrap();
+    assert!(stopped.success() && second.wait().unwrap().success(), "{}", estate.words());
+    let run = estate.only_run().unwrap();
+    assert!(run.ends_with("-truststream-drill-tabletop-table"), "{run}");
+    let (code, list) = estate.json(&["evidence", "list"]);
+    assert!(code == 0 && list["bundles"][0]["whole"] == true, "{list:#}");
+    let (code, out, err) = estate.run(&["audit", "verify"]);
+    assert!(code == 0 && !out.contains("NOBODY VOUCHES"), "{out}{err}");
+    // A look at a table proves nothing of the plan.
+    let (_, status) = estate.json(&["status"]);
+    assert_eq!(status["plans"][0]["verification"]["status"], "needs_verification", "{status:#}");
+}

@@ -1,0 +1,207 @@
+//! Drills on schedule, over a year with both changes of the clocks, by a server that is killed again and again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drctl::model::time::{Dur, Timestamp};
+use serde_json::Value;
+
+use crate::cli::{Folder, json};
+
+const SCHEDULES: &str = r#"
+schedules:
+  weekly: {plan: truststream, drill: isolated, at: "30 2 * * SUN", zone: Europe/Berlin, jitter: 20m}
+  quarterly: {plan: truststream, drill: live, at: "0 6 1 1,4,7,10 *", zone: America/New_York, late: 12h}
+"#;
+const DAY: u64 = 24 * 3_600;
+
+fn serving(schedules: &str) -> Folder {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{schedules}")).unwrap();
+    folder
+}
+
+fn schedules(folder: &Folder) -> Value {
+    json(&folder.ok(&["schedules", "--sandbox", "--output", "json"]))
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// When the two schedules are due in 2026, by hand: neither the patterns nor the time zones of drctl are asked.
+fn due_in_2026() -> BTreeMap<&'static str, Vec<Timestamp>> {
+    let mut weekly = Vec::new();
+    let mut sunday = at("2026-01-04T00:00:00Z");
+    while sunday < at("2026-12-31T00:00:00Z") {
+        // Berlin is an hour ahead, and two from 29 March, 02:00, to 25 October, 03:00.
+        let due = if sunday == at("2026-03-29T00:00:00Z") {
+            // 02:30 does not come that night: right after.
+            sunday + Dur::mins(60)
+        } else if sunday > at("2026-03-29T00:00:00Z") && sunday <= at("2026-10-25T00:00:00Z") {
+            // On 25 October it comes twice: once.
+            sunday + Dur::mins(30)
+        } else {
+            sunday + Dur::mins(90)
+        };
+        weekly.push(due);
+        sunday = sunday + Dur::secs(7 * DAY);
+    }
+    let quarterly =
+        ["2026-01-01T11:00:00Z", "2026-04-01T10:00:00Z", "2026-07-01T10:00:00Z", "2026-10-01T10:00:00Z"];
+    BTreeMap::from([("weekly", weekly), ("quarterly", quarterly.map(at).to_vec())])
+}
+
+/// Every drill that is known of, by schedule: when it was due, and what became of it.
+fn drills(folder: &Folder) -> BTreeMap<String, Vec<(Timestamp, Value)>> {
+    let of = |schedule: &Value| {
+        let drills = schedule["drills"].as_array().unwrap().iter();
+        let drills = drills.map(|d| (at(d["due"].as_str().unwrap()), d["is"].clone())).collect();
+        (schedule["schedule"].as_str().unwrap().to_owned(), drills)
+    };
+    schedules(folder)["schedules"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// Numbers that follow from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn up_to(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() {
+    let folder = serving(SCHEDULES);
+    let until = "2027-01-01T00:00:00Z";
+    let (mut dice, mut killed) = (Dice(0x5eed_d1ce), 0);
+    let serve = ["serve", "--sandbox", "--until", until];
+    while killed < 200 {
+        // Now and then nobody serves for some hours.
+        let from = match dice.up_to(10) {
+            0 if killed > 0 => {
+                let now = at(schedules(&folder)["now"].as_str().unwrap());
+                (now + Dur::mins(dice.up_to(5 * 60))).to_string()
+            }
+            _ => "2026-01-01T00:00:00Z".to_owned(),
+        };
+        let mut child = folder.start(&[&serve[..], &["--from", &from]].concat());
+        std::thread::sleep(Duration::from_millis(dice.up_to(320)));
+        if child.try_wait().unwrap().is_some() {
+            panic!("the year was over after {killed} deaths: kill it sooner");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += 1;
+    }
+    folder.ok(&serve);
+
+    let (found, wanted) = (drills(&folder), due_in_2026());
+    let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let runs = runs["runs"].as_array().unwrap();
+    let named = |name: &str| runs.iter().filter(|r| r["run_id"].as_str().unwrap().ends_with(name)).count();
+    for (name, wanted) in &wanted {
+        let due: Vec<_> = found[*name].iter().map(|(due, _)| *due).collect();
+        assert_eq!(due, *wanted, "{name}");
+        for (due, is) in &found[*name] {
+            assert!(is["fate"] == "ended" && is["passed"] == true, "{name} {due}: {is:#}");
+        }
+    }
+    assert_eq!((named("-isolated-weekly-db"), named("-live-quarterly")), (52, 4), "one run for each instant");
+    // Each live drill has the one way back, and nothing else was run.
+    assert_eq!(runs.len(), 52 + 2 * 4, "{runs:#?}");
+    // Each process that takes a run says so in its journal.
+    let taken = folder.ok(&["audit", "export", "--sandbox"]).matches("epoch_taken").count();
+    let resumed = taken - runs.len();
+    eprintln!("killed {killed} times, and {resumed} times a drill was carried on by another process");
+    assert!(resumed > 20, "too few died in a drill: {resumed}");
+    let audit = folder.ok(&["audit", "verify", "--sandbox"]);
+    assert!(audit.contains("whole: ") && audit.contains(" 0 faults"), "{audit}");
+}
+
+#[test]
+fn one_process_serves_a_store_and_a_drill_that_is_stopped_is_carried_on_by_the_next() {
+    let folder = serving(
+        &SCHEDULES.lines().filter(|l| !l.contains("quarterly")).map(|l| format!("{l}\n")).collect::<String>(),
+    );
+    // So slow that there is time to stop it.
+    let mut first =
+        folder.start(&["serve", "--sandbox", "--until", "2026-01-04T12:00:00Z", "--pace", "2000"]);
+    let begun = || schedules(&folder).to_string().contains("\"begun\"");
+    let soon = |what: &dyn Fn() -> bool| {
+        (0..600).any(|_| {
+            what() || {
+                std::thread::sleep(Duration::from_millis(50));
+                false
+            }
+        })
+    };
+    assert!(soon(&begun), "no drill began");
+    let (code, _, err) = folder.run(&["serve", "--sandbox"]);
+    assert!(code == 6 && err.contains("another process serves this store"), "{code} {err}");
+    let running = || {
+        json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]))["runs"]
+            .as_array()
+            .is_some_and(|runs| !runs.is_empty())
+    };
+    assert!(soon(&running), "no run began");
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap();
+    assert!(killed.success() && first.wait().unwrap().success(), "it pauses the drill, and ends");
+    assert!(begun(), "what was stopped is not over");
+    let said = folder.ok(&["serve", "--sandbox", "--until", "2026-01-04T12:00:00Z"]);
+    assert!(said.contains("is carried on") && said.contains("passed"), "{said}");
+    for (name, drills) in drills(&folder) {
+        assert!(drills.iter().all(|(_, is)| is["passed"] == true), "{name}: {drills:#?}");
+    }
+}
+
+#[test]
+fn a_drill_that_cannot_begin_failed_and_is_said_to_have() {
+    let nobodys = "\nschedules:\n  daily: {plan: gone, drill: isolated, at: \"0 3 * * *\", zone: UTC}\n";
+    let folder = serving(nobodys);
+    let (code, out, err) = folder.run(&["check"]);
+    assert!(
+        code == 0 && format!("{out}{err}").contains("schedule daily is for plan gone"),
+        "{code} {out}{err}"
+    );
+    let said = folder.ok(&["serve", "--sandbox", "--until", "2026-01-03T00:00:00Z", "--output", "json"]);
+    let ended: Vec<Value> = said.lines().map(json).filter(|l| l["fate"]["fate"] == "ended").collect();
+    assert!(ended.len() == 1 && ended.iter().all(|e| e["fate"]["passed"] == false), "{said}");
+    assert!(ended[0]["fate"]["why"].as_str().unwrap().contains("gone"), "{said}");
+    let shown = folder.ok(&["schedules", "--sandbox"]);
+    assert!(shown.contains("FAILED") && shown.contains("Fri 2026-01-02 03:00 UTC"), "{shown}");
+    // Somebody else's instant is no place for a drill of today.
+    let (code, _, err) = folder.run(&["serve", "--from", "2026-01-01T00:00:00Z"]);
+    assert!(code == 2 && err.contains("--from means nothing"), "{err}");
+    let said = Folder::with_plans().ok(&["schedules"]);
+    assert!(said.contains("no `schedules:`"), "{said}");
+}
+
+/// With operators a drill that moves users waits for those whom the policy names; the server goes on with others, and then with it.
+#[test]
+fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
+    let folder = serving(SCHEDULES);
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(
+        &plan,
+        format!("{text}\ngates: {{look: {{at: promote, approval: \"may we?\", expires_after: 30m}}}}\n"),
+    )
+    .unwrap();
+    let serve = ["serve", "--sandbox", "--until", "2026-01-05T00:00:00Z"];
+    let said = folder.ok(&serve);
+    assert!(said.contains("waits for a person") && said.contains("weekly, due Sun 2026-01-04"), "{said}");
+    let run = "20260101110000-truststream-drill-live-quarterly";
+    assert!(drills(&folder)["quarterly"][0].1["fate"] == "begun");
+    let mut approve = folder.command(&["approve", run, "approve.look", "--sandbox"]);
+    assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
+    let said = folder.ok(&serve);
+    assert!(said.contains("is carried on"), "{said}");
+}

@@ -1,0 +1,93 @@
+//! Whether a plan is verified: by which runs, for how long, and what takes it away.
+
+use drctl::model::event::{Outcome, WorldKind};
+use drctl::model::runbook::{Drill, Intent};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::report::verified::{Status, verified};
+use drctl::run::RunState;
+use drctl::run::state::Mode;
+
+use crate::rig::{Rig, truststream};
+
+const DAY: Dur = Dur::secs(24 * 60 * 60);
+
+/// A real failover that was in time, as far as its journal tells.
+fn recovered() -> RunState {
+    let rehearsed = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
+    let mut state = rehearsed.ended.state;
+    state.created.world = WorldKind::Live;
+    state.created.plan_text = truststream().text;
+    state
+}
+
+fn said(runs: &[RunState], days: u64) -> (Status, String) {
+    let last = runs.iter().map(|run| run.last_at).max().unwrap_or(Timestamp::from_millis(0));
+    let found = verified(&truststream(), Some(Dur::secs(90 * 86_400)), runs, last + Dur::secs(days * 86_400));
+    (found.status, found.why)
+}
+
+#[test]
+fn a_recovery_in_time_verifies_a_plan_until_it_is_old_or_the_plan_changes() {
+    let run = recovered();
+    assert_eq!(said(&[], 0).0, Status::NeedsVerification);
+    assert_eq!(said(std::slice::from_ref(&run), 1).0, Status::Verified);
+    assert_eq!(said(std::slice::from_ref(&run), 90).0, Status::Verified);
+    let (status, why) = said(std::slice::from_ref(&run), 91);
+    assert!(status == Status::NeedsVerification && why.contains("one every 90d"), "{why}");
+    let mut changed = run.clone();
+    changed.created.plan_text.push_str("# changed\n");
+    let (status, why) = said(&[changed], 1);
+    assert!(status == Status::NeedsVerification && why.contains("the plan was changed"), "{why}");
+    let mut other = run;
+    other.created.plan = drctl::model::ids::PlanName::new("other");
+    assert_eq!(said(&[other], 1).0, Status::NeedsVerification);
+}
+
+#[test]
+fn what_touched_nothing_real_verifies_nothing() {
+    for change in [
+        |run: &mut RunState| {
+            run.created.world =
+                Rig::new(truststream(), "region-lost", 1).rehearse().unwrap().ended.state.created.world
+        },
+        |run: &mut RunState| run.runbook.drill = Some(Drill::Tabletop),
+        |run: &mut RunState| run.runbook.intent = Intent::Reprotect,
+        |run: &mut RunState| run.mode = Mode::Paused,
+        |run: &mut RunState| run.mode = Mode::Finished(Outcome::Read),
+        // Taken back: it says nothing either way.
+        |run: &mut RunState| run.mode = Mode::Finished(Outcome::Cancelled),
+    ] {
+        let mut run = recovered();
+        change(&mut run);
+        assert_eq!(said(&[run], 1).0, Status::NeedsVerification);
+    }
+}
+
+#[test]
+fn a_failure_stands_until_the_same_kind_of_thing_went_well() {
+    let good = recovered();
+    let mut failed = recovered();
+    failed.mode = Mode::Finished(Outcome::Abandoned);
+    failed.last_at = failed.last_at + DAY;
+    assert_eq!(said(&[good.clone(), failed.clone()], 0).0, Status::Failed);
+    // A good copy afterwards does not make up for it; a good move does.
+    let mut copy = recovered();
+    (copy.runbook.intent, copy.runbook.drill) = (Intent::Drill, Some(Drill::Isolated));
+    copy.last_at = failed.last_at + DAY;
+    assert_eq!(said(&[good.clone(), failed.clone(), copy.clone()], 0).0, Status::Failed);
+    let mut later = good.clone();
+    later.last_at = copy.last_at + DAY;
+    assert_eq!(said(&[good, failed.clone(), copy.clone(), later], 0).0, Status::Verified);
+    assert_eq!(said(std::slice::from_ref(&copy), 0).0, Status::Verified);
+    // A copy that was found bad, and a live drill that had to be taken back.
+    copy.mode = Mode::Finished(Outcome::Failed);
+    assert_eq!(said(&[copy], 0).0, Status::Failed);
+    failed.mode = Mode::Finished(Outcome::Cancelled);
+    failed.runbook.drill = Some(Drill::Live);
+    assert_eq!(said(&[failed], 0).0, Status::Failed);
+    // In time is part of it.
+    let mut slow = recovered();
+    slow.runbook.objectives.rto_ms = Dur::secs(1);
+    let (status, why) = said(&[slow], 0);
+    assert!(status == Status::Failed && why.contains("the RTO was missed"), "{why}");
+}
