@@ -38,4 +38,5 @@ pub mod policy;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod server;
 pub mod world;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use drctl::executor::create;
+use drctl::journal::bundle::RENDERS;
 use drctl::journal::chain;
 use drctl::journal::written::parse_line;
-use drctl::report::summary;
+use drctl::model::ids::Digest;
+use drctl::report::{html, markdown, summary};
 
 #[test]
 fn every_released_journal_is_read_as_it_was() {
@@ -29,6 +31,32 @@ fn every_released_journal_is_read_as_it_was() {
         let expected = std::fs::read_to_string(file.with_extension("txt")).unwrap();
         assert_eq!(said, expected, "{}", file.display());
     }
+}
+
+/// A bundle is checked by rendering its events again: whoever changes what is rendered says so, or older bundles look forged.
+#[test]
+fn what_is_told_of_events_changes_with_its_number() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+    let mut told = Vec::new();
+    for name in ["chaos", "dark", "lagging", "lost"] {
+        let text = std::fs::read_to_string(folder.join(format!("0.1.0-{name}.jsonl"))).unwrap();
+        let records: Vec<_> = text.lines().map(|l| parse_line(l).unwrap()).collect();
+        let state = create::replay(&records[0].run.clone(), &records).unwrap();
+        let report = summary::report(&state, state.last_at);
+        told.extend(serde_json::to_vec_pretty(&report).unwrap());
+        told.extend(markdown::render(&report).unwrap().into_bytes());
+        told.extend(html::render(&report, &state).unwrap().into_bytes());
+    }
+    let lines = std::fs::read_to_string(folder.join("renders.txt")).unwrap();
+    let lines: Vec<_> = lines.lines().filter_map(|line| line.split_once(' ')).collect();
+    let numbers: Vec<u32> = lines.iter().map(|(n, _)| n.parse().unwrap()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    let (now, known) = ((RENDERS.to_string(), Digest::of(&told).to_string()), lines.last().unwrap());
+    assert_eq!(
+        (now.0.as_str(), now.1.as_str()),
+        *known,
+        "reports tell the same events otherwise: raise RENDERS in src/journal/bundle.rs, and add this line to renders.txt"
+    );
 }
 
 #[test]

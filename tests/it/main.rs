@@ -29,6 +29,7 @@ mod doubts;
 mod drills;
 mod ended_badly;
 mod evidence;
+mod figures;
 mod golden;
 mod groups;
 mod handed_on;

@@ -20,6 +20,9 @@ Examples:
 /// For `serve`.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
+    /// Answer `/healthz` and `/metrics` (Prometheus) there, for example 127.0.0.1:9184; whoever reaches it may read it
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<core::net::SocketAddr>,
     /// When to end, with a zone [default: never; in a rehearsal after a year]
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,

@@ -29,6 +29,8 @@ use crate::run::RunState;
 use crate::run::Stop;
 use crate::run::apply::person_of;
 use crate::run::state::Mode;
+use crate::server::Board;
+use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
 
 /// Why a run was paused whose process was told to stop, as `executor::drive` says it.
@@ -37,6 +39,8 @@ const STOPPED: &str = "interrupted at the terminal";
 const LOOK: Dur = Dur::secs(1);
 /// How often it delivers what is owed to sinks.
 const DELIVER: Dur = Dur::mins(15);
+/// How often figures are read anew.
+const FIGURES: Dur = Dur::secs(30);
 /// A rehearsal goes through so much, where nothing else is said.
 const YEAR: Dur = Dur::secs(366 * 24 * 60 * 60);
 
@@ -54,8 +58,10 @@ struct Server<'a> {
     interrupts: Interrupts,
     clock: Clock,
     until: Option<Timestamp>,
-    /// Drills that wait for a person, and what was known of them then.
+    /// Drills that wait for a person: nobody looks at them for a while.
     left: BTreeSet<schedules::Due>,
+    board: Option<Board>,
+    shown: Snapshot,
 }
 
 /// Holds drills when they are due.
@@ -89,7 +95,13 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     if !context.is_rehearsal() {
         context.unlock()?;
     }
-    let mut server = Server { context, printer, store, interrupts, clock, until, left: BTreeSet::new() };
+    let (left, shown) = (BTreeSet::new(), Snapshot::default());
+    let mut server = Server { context, printer, store, interrupts, clock, until, left, board: None, shown };
+    if let Some(address) = args.listen {
+        server.figures()?;
+        let board = Board::listen(address, server.shown.clone());
+        server.board = Some(board.map_err(|why| CliError::usage(format!("nobody can listen at {why}")))?);
+    }
     server.serve(global)
 }
 
@@ -116,13 +128,14 @@ impl Server<'_> {
             &json!({"schedules": schedules.len()}),
             &format!("{} schedules; Ctrl-C ends it, and a drill that runs then is paused", schedules.len()),
         );
-        let (mut looked, mut delivered) = (self.now(), self.now());
+        let (mut looked, mut delivered, mut figured) = (self.now(), self.now(), self.now());
         loop {
             let now = self.now();
             if self.interrupts.count() > 0 || self.until.is_some_and(|until| now >= until) {
                 return Ok(exit::DONE);
             }
             let known = known(&self.store)?;
+            self.show(|shown| shown.looked_at = Some(now));
             let (schedules, policy) = (&self.context.settings.schedules, &self.context.settings.policy);
             match schedules::next(schedules, &known, policy, &self.left, now) {
                 Next::Enter(entry) => self.enter(&entry)?,
@@ -135,11 +148,54 @@ impl Server<'_> {
                 self.reload(global);
                 self.left.clear();
             }
+            if self.board.is_some() && now.since(figured) >= FIGURES {
+                figured = now;
+                self.figures()?;
+            }
             if now.since(delivered) >= DELIVER && matches!(self.clock, Clock::Live(_)) {
                 delivered = now;
                 delivery::rest(&self.context, self.printer, &self.store);
             }
         }
+    }
+
+    /// Changes what is shown to those who watch.
+    fn show(&mut self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.shown);
+        if let Some(board) = &self.board {
+            board.put(self.shown.clone());
+        }
+    }
+
+    /// Reads everything that is shown anew.
+    fn figures(&mut self) -> Result<(), CliError> {
+        let (known, now) = (known(&self.store)?, self.now());
+        let states = super::status::states(&self.store)?;
+        let rows = self.context.settings.schedules.iter().map(|schedule| {
+            let drills = known.of_schedule(&schedule.name);
+            let of = |fits: fn(&Fate) -> bool| drills.iter().filter(|(_, fate)| fits(fate)).count();
+            Row {
+                schedule: schedule.name.clone(),
+                plan: schedule.is.plan.clone(),
+                drill: schedule.is.drill.id(),
+                next_due: schedule.calendar.after(now),
+                passed: of(|fate| matches!(fate, Fate::Ended { passed: true, .. })),
+                failed: of(|fate| matches!(fate, Fate::Ended { passed: false, .. })),
+                missed: of(|fate| matches!(fate, Fate::Missed { .. })),
+                open: of(|fate| matches!(fate, Fate::Begun { .. })),
+            }
+        });
+        let rows = rows.collect();
+        // A plan that cannot be read shows nothing; drctl check says why.
+        let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
+        let judged = plans.iter().map(|plan| {
+            let found = super::status::verification(&self.context, plan, &states)?;
+            Ok((plan.name.clone(), found.status, found.until))
+        });
+        let judged = judged.collect::<Result<_, CliError>>()?;
+        let owed = delivery::owed(&self.context)?;
+        self.show(|shown| (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed));
+        Ok(())
     }
 
     fn wait(&mut self, then: Timestamp) {
@@ -257,7 +313,10 @@ impl Server<'_> {
                 return Ok(());
             }
             self.say("carried_on", &json!({"run": run}), &format!("{name}: run {run} is carried on"));
-            if let Err(e) = runs::carry_on(&self.context, &self.quiet(), &self.store, &run) {
+            self.show(|shown| shown.holding = Some(name.to_owned()));
+            let carried = runs::carry_on(&self.context, &self.quiet(), &self.store, &run);
+            self.show(|shown| shown.holding = None);
+            if let Err(e) = carried {
                 self.printer.note(&format!("{run}: {}", e.message));
             }
         }
@@ -271,7 +330,10 @@ impl Server<'_> {
                 Some("the process that was to hold it died, and now it is too late"),
             );
         }
-        match self.hold(name, is, due) {
+        self.show(|shown| shown.holding = Some(name.to_owned()));
+        let held = self.hold(name, is, due);
+        self.show(|shown| shown.holding = None);
+        match held {
             Ok(refused) => self.judge(key, runs, refused.as_deref()),
             Err(e) if e.exit == exit::HELD => {
                 self.printer.note(&format!("{name}: {}", e.message));

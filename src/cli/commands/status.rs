@@ -159,7 +159,10 @@ fn one(
 }
 
 /// Whether the plan was shown to work. Rehearsals show that of nothing.
-fn verification(context: &Context, plan: &Plan, runs: &[RunState]) -> Result<Verified, CliError> {
+///
+/// # Errors
+/// If there is no clock.
+pub fn verification(context: &Context, plan: &Plan, runs: &[RunState]) -> Result<Verified, CliError> {
     let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
     Ok(verified::verified(plan, tier.and_then(|tier| tier.drill_every), runs, crate::cli::now()?))
 }

@@ -23,10 +23,26 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     until("the schedule is seen", || estate.words().contains("tabletop drill of truststream"));
     first.kill().unwrap();
     first.wait().unwrap();
-    let mut second = estate.spawn(&["serve"]);
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut second = estate.spawn(&["serve", "--listen", &address]);
+    let ask = |path: &str| {
+        let asked =
+            std::process::Command::new("curl").args(["-sS", &format!("http://{address}{path}")]).output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    };
+    until("it is well", || ask("/healthz") == "ok\n");
+    let passed = |n: u32| {
+        format!(
+            "drctl_drills_total{{schedule=\"table\",plan=\"truststream\",drill=\"tabletop\",fate=\"passed\"}} {n}\n"
+        )
+    };
+    let before = ask("/metrics");
+    let unverified = "drctl_plan_verification{plan=\"truststream\",status=\"needs_verification\"} 1";
+    assert!(before.contains(&passed(0)) && before.contains(unverified), "{before}");
     let fate = || schedules(&estate)["schedules"][0]["drills"][0]["is"].clone();
     until("the drill is over", || fate()["fate"] == "ended");
     assert!(fate()["passed"] == true, "{:#}\n{}", fate(), estate.words());
+    until("the figures tell of it", || ask("/metrics").contains(&passed(1)));
     let stopped =
         std::process::Command::new("kill").args(["-TERM", &second.id().to_string()]).status().unwrap();
     assert!(stopped.success() && second.wait().unwrap().success(), "{}", estate.words());

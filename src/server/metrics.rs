@@ -1,0 +1,156 @@
+//! The figures of a server in Prometheus' text format (Prometheus, «Exposition formats», version 0.0.4).
+
+use std::fmt::Write as _;
+
+use crate::model::ids::PlanName;
+use crate::model::time::{Dur, Timestamp};
+use crate::report::verified::Status;
+
+/// A server that has not looked at its schedules for so long, and holds no drill, is not well.
+pub const STALE: Dur = Dur::mins(2);
+
+/// What a server knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it last looked at what is due.
+    pub looked_at: Option<Timestamp>,
+    /// The schedule whose drill it holds.
+    pub holding: Option<String>,
+    /// Its schedules.
+    pub schedules: Vec<Row>,
+    /// Plans, and whether they are verified, with until when.
+    pub plans: Vec<(PlanName, Status, Option<Timestamp>)>,
+    /// Bundles of evidence that are not everywhere yet.
+    pub evidence_owed: usize,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub schedule: String,
+    /// The plan.
+    pub plan: PlanName,
+    /// How far its drills go.
+    pub drill: &'static str,
+    /// When it is due next.
+    pub next_due: Option<Timestamp>,
+    /// Drills that showed what they were held for.
+    pub passed: usize,
+    /// Drills that did not.
+    pub failed: usize,
+    /// Drills that were not held.
+    pub missed: usize,
+    /// Drills that are not over.
+    pub open: usize,
+}
+
+impl Snapshot {
+    /// Why the server is not well, if it is not.
+    pub fn ill(&self, now: Timestamp) -> Option<String> {
+        match (self.looked_at, &self.holding) {
+            (_, Some(_)) => None,
+            (Some(at), None) if now.since(at) <= STALE => None,
+            (Some(at), None) => Some(format!("nobody has looked at the schedules since {at}")),
+            (None, None) => Some("nobody has looked at the schedules yet".to_owned()),
+        }
+    }
+
+    /// All figures.
+    pub fn text(&self) -> String {
+        let mut text = Text(String::new());
+        text.head("drctl_build_info", "gauge", "The version of drctl.");
+        text.sample("drctl_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        if let Some(at) = self.looked_at {
+            text.head(
+                "drctl_last_look_timestamp_seconds",
+                "gauge",
+                "When the server last looked at what is due.",
+            );
+            text.sample("drctl_last_look_timestamp_seconds", &[], seconds(at));
+        }
+        text.head("drctl_drill_running", "gauge", "Whether the server holds a drill now.");
+        text.sample("drctl_drill_running", &[], i64::from(self.holding.is_some()));
+        text.head(
+            "drctl_evidence_bundles_owed",
+            "gauge",
+            "Bundles of evidence that are not at all their sinks yet.",
+        );
+        text.sample("drctl_evidence_bundles_owed", &[], count(self.evidence_owed));
+        text.head("drctl_drills_total", "counter", "Drills of each schedule, by what became of them.");
+        for row in &self.schedules {
+            for (fate, n) in [("passed", row.passed), ("failed", row.failed), ("missed", row.missed)] {
+                text.sample("drctl_drills_total", &[&row.labels()[..], &[("fate", fate)]].concat(), count(n));
+            }
+        }
+        text.head(
+            "drctl_drills_open",
+            "gauge",
+            "Drills that began and are not over: they run, or wait for a person.",
+        );
+        for row in &self.schedules {
+            text.sample("drctl_drills_open", &row.labels(), count(row.open));
+        }
+        text.head("drctl_drill_next_due_timestamp_seconds", "gauge", "When a schedule is due next.");
+        for (row, due) in self.schedules.iter().filter_map(|row| Some((row, row.next_due?))) {
+            text.sample("drctl_drill_next_due_timestamp_seconds", &row.labels(), seconds(due));
+        }
+        text.head(
+            "drctl_plan_verification",
+            "gauge",
+            "1 for what is known of a plan: verified, needs_verification or failed.",
+        );
+        for (plan, status, _) in &self.plans {
+            for (word, of) in [
+                ("verified", Status::Verified),
+                ("needs_verification", Status::NeedsVerification),
+                ("failed", Status::Failed),
+            ] {
+                let labels = [("plan", plan.as_str()), ("status", word)];
+                text.sample("drctl_plan_verification", &labels, i64::from(of == *status));
+            }
+        }
+        text.head(
+            "drctl_plan_verified_until_timestamp_seconds",
+            "gauge",
+            "Until when a plan is verified, if nothing changes.",
+        );
+        for (plan, until) in self.plans.iter().filter_map(|(plan, _, until)| Some((plan, (*until)?))) {
+            text.sample(
+                "drctl_plan_verified_until_timestamp_seconds",
+                &[("plan", plan.as_str())],
+                seconds(until),
+            );
+        }
+        text.0
+    }
+}
+
+impl Row {
+    fn labels(&self) -> [(&'static str, &str); 3] {
+        [("schedule", &self.schedule), ("plan", self.plan.as_str()), ("drill", self.drill)]
+    }
+}
+
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
+        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}=\"{}\"", escaped(v))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+const fn seconds(at: Timestamp) -> i64 {
+    at.millis() / 1_000
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

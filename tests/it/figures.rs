@@ -1,0 +1,69 @@
+//! What a server shows to those who watch it.
+
+use drctl::model::ids::PlanName;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::report::verified::Status;
+use drctl::server::metrics::{Row, STALE, Snapshot};
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+#[test]
+fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
+    let now = at("2026-03-01T00:00:00Z");
+    let looked = |ago: Dur| Snapshot { looked_at: Some(now - ago), ..Snapshot::default() };
+    assert_eq!(looked(STALE).ill(now), None);
+    assert!(looked(STALE.plus(Dur(1))).ill(now).unwrap().contains("since 2026-02-28"));
+    assert!(Snapshot::default().ill(now).is_some());
+    // A drill of hours is no illness.
+    let holding = Snapshot { holding: Some("weekly".to_owned()), ..looked(Dur::mins(300)) };
+    assert_eq!(holding.ill(now), None);
+}
+
+#[test]
+fn the_figures_are_prometheus_text_whatever_the_names_are() {
+    let row = Row {
+        schedule: "odd\"name\\".to_owned(),
+        plan: PlanName::new("shop"),
+        drill: "live",
+        next_due: Some(at("2026-03-01T00:00:01Z")),
+        passed: 3,
+        failed: 1,
+        missed: 2,
+        open: 0,
+    };
+    let snapshot = Snapshot {
+        looked_at: Some(at("1970-01-01T00:01:00Z")),
+        holding: Some("x".to_owned()),
+        schedules: vec![row],
+        plans: vec![(PlanName::new("shop"), Status::Failed, Some(at("1970-01-01T00:00:09.999Z")))],
+        evidence_owed: 4,
+    };
+    let text = snapshot.text();
+    let labels = r#"schedule="odd\"name\\",plan="shop",drill="live""#;
+    for line in [
+        "drctl_last_look_timestamp_seconds 60".to_owned(),
+        "drctl_drill_running 1".to_owned(),
+        "drctl_evidence_bundles_owed 4".to_owned(),
+        format!("drctl_drills_total{{{labels},fate=\"passed\"}} 3"),
+        format!("drctl_drills_total{{{labels},fate=\"failed\"}} 1"),
+        format!("drctl_drills_total{{{labels},fate=\"missed\"}} 2"),
+        format!("drctl_drill_next_due_timestamp_seconds{{{labels}}} 1772323201"),
+        r#"drctl_plan_verification{plan="shop",status="failed"} 1"#.to_owned(),
+        r#"drctl_plan_verification{plan="shop",status="verified"} 0"#.to_owned(),
+        r#"drctl_plan_verified_until_timestamp_seconds{plan="shop"} 9"#.to_owned(),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    // Every sample is of a family that was declared, once, before it.
+    let mut declared = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert!(declared.insert(rest.split(' ').next().unwrap()), "{line}");
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert!(declared.contains(name), "{line}");
+        }
+    }
+}
