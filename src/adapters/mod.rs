@@ -41,6 +41,13 @@ pub fn install_tls() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
+/// The time in an answer's `Date` (RFC 9110, 5.6.7).
+#[cfg(any(feature = "aws", feature = "gcp"))]
+fn http_date(text: &str) -> Option<crate::model::time::Timestamp> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(crate::model::time::Timestamp::from_millis(at.as_millisecond()))
+}
+
 /// Every provider at once, routed by target and action.
 pub trait Cloud {
     /// Looks at targets of one poll group (one service, account and region) and answers in their order.

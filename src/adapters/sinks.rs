@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::{aws, gcp};
 use crate::model::ids::Digest;
-use crate::model::sink::{Held, Lock, Receipt, Sink};
+use crate::model::sink::{Held, Lock, Sink};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::world::World;
@@ -16,6 +16,9 @@ use crate::world::World;
 /// How long one sink may take for one bundle, and how much longer for each of so many bytes: some 100 kB/s, there and back.
 const PATIENCE: Dur = Dur::secs(20);
 const BYTES_A_SECOND: u64 = 50_000;
+
+/// How far the clock here may be off that of a sink: what is locked until a wrong time is locked for good.
+pub const SKEW: Dur = Dur::mins(15);
 
 /// What is to be kept.
 pub struct Parcel<'a> {
@@ -25,8 +28,10 @@ pub struct Parcel<'a> {
     pub bytes: &'a [u8],
     /// Their digest.
     pub sha256: &'a Digest,
-    /// Until when nobody may remove it.
+    /// Until when it is locked, if it is written now.
     pub until: Timestamp,
+    /// Until when it has to be locked at least.
+    pub least: Timestamp,
     /// How strictly.
     pub lock: Lock,
 }
@@ -34,10 +39,34 @@ pub struct Parcel<'a> {
 /// Why a sink is not known to hold a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It did not take it, or did not show it. The same may be tried again.
+    /// It is not reached: that is so for the next bundle, too.
+    Down(String),
+    /// It did not take this one, or did not show it. The same may be tried again.
     Later(String),
-    /// It holds something else, or for less time than it has to: a person has to look.
+    /// It holds something else, or nothing any more, or for less time than it has to: a person has to look.
     Differs(String),
+}
+
+impl Trouble {
+    /// In words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Down(why) | Self::Later(why) | Self::Differs(why) => why,
+        }
+    }
+}
+
+/// What a look found.
+pub enum Look {
+    /// This.
+    Held(Held),
+    /// Nothing, or nothing that may be seen; with the sink's own time, where it said that.
+    Nothing {
+        /// As the sink says it.
+        why: String,
+        /// What time it is there.
+        date: Option<Timestamp>,
+    },
 }
 
 /// Every kind of sink.
@@ -53,60 +82,88 @@ impl Sinks {
         Self { aws: aws::Aws::new(world.clone(), settings, None), gcs: gcp::Gcs::new(settings), world }
     }
 
-    /// Delivers a bundle. What is there already is read back like what was written now; nothing is ever written over.
+    /// Delivers a bundle by `late`. What is there already is compared; nothing is ever written over.
     ///
     /// # Errors
     /// If the sink does not hold exactly this bundle in the end, locked for long enough, or cannot show it.
-    pub async fn deliver(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<Receipt, Trouble> {
-        self.within(parcel, async {
+    pub async fn deliver(&self, sink: &Sink, parcel: &Parcel<'_>, late: Timestamp) -> Result<Held, Trouble> {
+        self.within(parcel, late, async {
+            let date = match self.look(sink, parcel, None).await? {
+                Look::Held(held) => return fits(sink, parcel, held, false),
+                Look::Nothing { date, .. } => date,
+            };
+            let off = date.map(|date| (date.since(self.world.shown())).max(self.world.shown().since(date)));
+            if let Some(off) = off.filter(|off| *off > SKEW) {
+                let why = format!("its clock and the one here are {off} apart, and what is locked until a wrong time stays so");
+                return Err(Trouble::Differs(why));
+            }
             let written = match sink.place.cloud.as_str() {
                 "gcp" => self.gcs.put_bundle(sink, parcel).await,
                 _ => Box::pin(self.aws.put_bundle(sink, parcel)).await,
+            }?;
+            match self.look(sink, parcel, None).await? {
+                Look::Held(held) => fits(sink, parcel, held, written),
+                Look::Nothing { why, .. } => Err(Trouble::Later(format!("it cannot be read back: {why}"))),
             }
-            .map_err(Trouble::Later)?;
-            self.compare(sink, parcel, written).await
         })
         .await
     }
 
-    /// Looks at what a sink has, and writes nothing.
+    /// Looks whether a bundle is where it was seen before, and writes nothing.
     ///
     /// # Errors
     /// As [`Self::deliver`].
-    pub async fn confirm(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<Receipt, Trouble> {
-        self.within(parcel, self.compare(sink, parcel, false)).await
+    pub async fn confirm(
+        &self,
+        sink: &Sink,
+        parcel: &Parcel<'_>,
+        version: Option<&str>,
+        late: Timestamp,
+    ) -> Result<Held, Trouble> {
+        self.within(parcel, late, async {
+            let what = match self.look(sink, parcel, None).await? {
+                Look::Held(held) if held.sha256 == *parcel.sha256 => return fits(sink, parcel, held, false),
+                Look::Held(_) => "something else is there".to_owned(),
+                Look::Nothing { why, .. } => format!("it was there, and is not any more ({why})"),
+            };
+            let hidden = match version {
+                Some(_) => self.look(sink, parcel, version).await?,
+                None => return Err(Trouble::Differs(what)),
+            };
+            let kept = matches!(&hidden, Look::Held(held) if held.sha256 == *parcel.sha256);
+            let version = version.unwrap_or_default();
+            Err(Trouble::Differs(match kept {
+                true => format!("{what}; ours is hidden behind it, whole, as version {version}"),
+                false => format!("{what}, and neither is version {version}"),
+            }))
+        })
+        .await
     }
 
     async fn within<T>(
         &self,
         parcel: &Parcel<'_>,
+        late: Timestamp,
         work: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let patience = PATIENCE.plus(Dur::secs(parcel.bytes.len() as u64 / BYTES_A_SECOND));
-        let late = self.world.sleep_until(self.world.now() + patience);
-        match select(pin!(work), pin!(late)).await {
+        let late = late.min(self.world.now() + patience);
+        match select(pin!(work), pin!(self.world.sleep_until(late))).await {
             Either::Left((done, _)) => done,
-            Either::Right(_) => Err(Trouble::Later(format!("no answer within {patience}"))),
+            Either::Right(_) => Err(Trouble::Down("no answer in time".to_owned())),
         }
     }
 
-    async fn compare(&self, sink: &Sink, parcel: &Parcel<'_>, written: bool) -> Result<Receipt, Trouble> {
+    async fn look(&self, sink: &Sink, parcel: &Parcel<'_>, version: Option<&str>) -> Result<Look, Trouble> {
         let most = parcel.bytes.len();
-        let held = match sink.place.cloud.as_str() {
-            "gcp" => self.gcs.held_bundle(sink, parcel.name, most).await,
-            _ => Box::pin(self.aws.held_bundle(sink, parcel.name, most)).await,
+        match sink.place.cloud.as_str() {
+            "gcp" => self.gcs.held_bundle(sink, parcel.name, version, most).await,
+            _ => Box::pin(self.aws.held_bundle(sink, parcel.name, version, most)).await,
         }
-        .map_err(Trouble::Later)?;
-        receipt((sink, parcel), held, written, self.world.now()).map_err(Trouble::Differs)
     }
 }
 
-fn receipt(
-    (sink, parcel): (&Sink, &Parcel<'_>),
-    held: Held,
-    written: bool,
-    now: Timestamp,
-) -> Result<Receipt, String> {
+fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<Held, Trouble> {
     let (bucket, key) = sink.object(parcel.name);
     if held.sha256 != *parcel.sha256 {
         let how = if written {
@@ -114,29 +171,22 @@ fn receipt(
         } else {
             "something else is there, and is not written over"
         };
-        return Err(format!("{how}: SHA-256 {} in place of {}", held.sha256, parcel.sha256));
+        return Err(Trouble::Differs(format!(
+            "{how}: SHA-256 {} in place of {}",
+            held.sha256, parcel.sha256
+        )));
     }
     let (Some(lock), Some(until)) = (held.lock, held.until) else {
-        return Err(format!(
+        return Err(Trouble::Differs(format!(
             "it is there, and anybody may remove it: no lock was seen on {key} (bucket {bucket} has to lock objects, and whoever reads has to be allowed to see it)"
-        ));
+        )));
     };
     // Stores keep whole seconds.
-    if lock < parcel.lock || until + Dur::secs(1) < parcel.until {
-        return Err(format!(
-            "it is there, locked less than it has to be: {lock:?} until {until} in place of {:?} until {}",
-            parcel.lock, parcel.until
-        ));
+    if lock < parcel.lock || until + Dur::secs(1) < parcel.least {
+        return Err(Trouble::Differs(format!(
+            "it is there, locked less than it has to be: {lock:?} until {until} in place of {:?} until {}; extend it there",
+            parcel.lock, parcel.least
+        )));
     }
-    Ok(Receipt {
-        schema_version: Receipt::VERSION,
-        bundle: parcel.name.to_owned(),
-        sha256: held.sha256,
-        sink: sink.name.clone(),
-        url: format!("{}/{}", sink.place.name, parcel.name),
-        version: held.version,
-        lock,
-        retained_until: until,
-        seen_at: now,
-    })
+    Ok(held)
 }

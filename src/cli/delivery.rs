@@ -1,26 +1,32 @@
 //! Bundles go to their sinks when everything else is done, and again until each is where it has to be.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 
 use super::context::Context;
 use super::error::CliError;
-use super::evidence;
 use super::files::{place_new, read_bounded};
+use super::interrupt::Interrupts;
 use super::ledger;
 use super::printer::{Printer, harmless};
-use crate::adapters::sinks::{Parcel, Sinks, Trouble};
+use super::{environment, evidence};
+use crate::adapters::sinks::{Parcel, SKEW, Sinks, Trouble};
 use crate::journal::sqlite::SqliteJournal;
+use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
-use crate::model::sink::{Keeping, Receipt, Sink};
-use crate::model::time::Dur;
+use crate::model::sink::{Held, Keeping, Receipt, Sink};
+use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 
 /// How long a command that did something else waits for what it and earlier ones left to be delivered.
 const AFTERWARDS: Dur = Dur::secs(60);
-/// S3 and Google take no time that is over: a bundle that is delivered years late is kept a little at least.
-const LEAST: Dur = Dur::secs(24 * 60 * 60);
+/// Whoever asked for nothing else waits.
+const FOREVER: Dur = Dur::secs(30 * 24 * 60 * 60);
+/// How often somebody looks whether Ctrl-C was pressed.
+const POLL: Dur = Dur(200);
 /// No receipt is longer.
 const RECEIPT: u64 = 64 << 10;
 
@@ -34,19 +40,43 @@ pub struct Told {
     pub held: Result<Receipt, Trouble>,
 }
 
+/// Where a sink is really reached: a bundle at an emulator is not at the cloud.
+fn endpoint(context: &Context, sink: &Sink) -> Option<String> {
+    let named = |service: &str| context.settings.endpoints.get(service).cloned();
+    let url = match sink.place.cloud.as_str() {
+        "gcp" => named("gcs"),
+        _ => named("s3").or_else(|| environment::aws_endpoint("S3")),
+    };
+    // Whoever may be named in it is nobody else's business.
+    url.map(|url| match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
+        None => url,
+    })
+}
+
 /// The file that says that a sink has a bundle. A sink of the same name elsewhere is another one.
-fn receipt_file(bundle: &Path, sink: &Sink) -> PathBuf {
+fn receipt_file(context: &Context, bundle: &Path, sink: &Sink) -> PathBuf {
+    let endpoint = endpoint(context, sink).unwrap_or_default();
+    let account = sink.place.account.as_deref().unwrap_or_default();
+    let place = [&*sink.place.name, &*sink.place.region, account, &*endpoint].map(str::as_bytes);
     let mut name = bundle.as_os_str().to_owned();
-    name.push(format!(".{}-{}.json", sink.name, Digest::of(sink.place.name.as_bytes()).short()));
+    name.push(format!(".{}-{}.json", sink.name, Digest::of_fields(&place).short()));
     PathBuf::from(name)
 }
 
-/// What was seen of a bundle at a sink, if it was.
-pub fn receipt(bundle: &Path, sink: &Sink) -> Option<Receipt> {
-    let bytes = read_bounded(&receipt_file(bundle, sink), RECEIPT).ok()?;
+/// What was seen of a bundle at a sink, if it was. It is a note of ours: whoever can write here can write one.
+pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt> {
+    let bytes = read_bounded(&receipt_file(context, bundle, sink), RECEIPT).ok()?;
     let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
     let name = bundle.file_name()?.to_str()?;
-    (receipt.bundle == name && receipt.sink == sink.name).then_some(receipt)
+    let (bucket, key) = sink.object(name);
+    let scheme = sink.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
+    let same = receipt.schema_version == Receipt::VERSION
+        && receipt.bundle == name
+        && receipt.sink == sink.name
+        && receipt.url == format!("{scheme}://{bucket}/{key}")
+        && receipt.lock >= sink.lock;
+    same.then_some(receipt)
 }
 
 /// The bundles of a folder, the newest run's last.
@@ -71,7 +101,10 @@ pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
 pub fn owed(context: &Context) -> Result<usize, CliError> {
     let Some(keeping) = keeping(context) else { return Ok(0) };
     let files = bundles(&evidence::folder(&context.store_file()))?;
-    Ok(files.iter().filter(|file| keeping.sinks.iter().any(|sink| receipt(file, sink).is_none())).count())
+    Ok(files
+        .iter()
+        .filter(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()))
+        .count())
 }
 
 fn keeping(context: &Context) -> Option<&Keeping> {
@@ -98,10 +131,10 @@ pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
 }
 
 /// Delivers what is not delivered yet, after a command did what it was for: that is told first, and nothing of it depends on this.
-pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal) {
+pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interrupts: &Interrupts) {
     let Some(keeping) = keeping(context) else { return };
     let folder = evidence::folder(store.path());
-    let missing = |file: &PathBuf| keeping.sinks.iter().any(|sink| receipt(file, sink).is_none());
+    let missing = |file: &PathBuf| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none());
     let files: Vec<_> = match bundles(&folder) {
         Ok(files) => files.into_iter().filter(missing).rev().collect(),
         Err(e) => return printer.note(&format!("evidence: {}", e.message)),
@@ -109,11 +142,14 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal) {
     if files.is_empty() {
         return;
     }
-    let names = keeping.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>().join(", ");
-    printer.note(&format!("evidence: delivering to {names}; Ctrl-C leaves that for drctl evidence push"));
-    match deliver(context, store, &files, &Errand { again: false, within: Some(AFTERWARDS) }) {
-        Ok(told) => tell(printer, &told),
-        Err(e) => printer.note(&format!("evidence: nothing was delivered: {}", e.message)),
+    if interrupts.count() == 0 {
+        let names = keeping.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>().join(", ");
+        printer.note(&format!("evidence: delivering to {names}; Ctrl-C leaves that for drctl evidence push"));
+        match deliver(context, store, &files, &Errand { again: false, within: Some(AFTERWARDS), interrupts })
+        {
+            Ok(told) => tell(printer, &told),
+            Err(e) => printer.note(&format!("evidence: nothing was delivered: {}", e.message)),
+        }
     }
     match owed(context) {
         Ok(0) | Err(_) => {}
@@ -128,26 +164,33 @@ pub fn tell(printer: &Printer, told: &[Told]) {
     for Told { file, sink, held } in told {
         let name = file.file_name().map_or_else(String::new, |name| harmless(&name.to_string_lossy()));
         printer.note(&match held {
-            Ok(receipt) => format!(
-                "evidence: {name} is at {sink}, read back and the same, until {} ({:?})",
-                receipt.retained_until, receipt.lock
-            ),
-            Err(Trouble::Later(why)) => format!("evidence: {name} is NOT at {sink} yet: {}", harmless(why)),
+            Ok(receipt) => {
+                let own = receipt.endpoint.as_deref().map_or_else(String::new, |url| {
+                    format!(" AT AN ENDPOINT OF YOUR OWN, {}", harmless(url))
+                });
+                let (until, lock) = (receipt.retained_until, receipt.lock);
+                format!(
+                    "evidence: {name} is at {sink}{own}, read back and the same, until {until} ({lock:?})"
+                )
+            }
             Err(Trouble::Differs(why)) => format!("evidence: {name} is NOT at {sink}: {}", harmless(why)),
+            Err(trouble) => format!("evidence: {name} is NOT at {sink} yet: {}", harmless(trouble.why())),
         });
     }
 }
 
 /// How bundles are delivered.
-pub struct Errand {
+pub struct Errand<'a> {
     /// Those that were seen there before are looked at again.
     pub again: bool,
-    /// Time after which no other one is begun.
+    /// How long that may take.
     pub within: Option<Dur>,
+    /// Ctrl-C.
+    pub interrupts: &'a Interrupts,
 }
 
-/// Delivers bundles, one after the other and each to all its sinks at once. A sink that did not answer is not asked again: whoever is
-/// down is so for the next one, too.
+/// Delivers bundles, one after the other and each to all its sinks at once. A sink that is not reached is not asked again: it is not for
+/// the next one, either. Ctrl-C leaves the rest.
 ///
 /// # Errors
 /// If the store cannot be read, or there is no clock.
@@ -155,73 +198,144 @@ pub fn deliver(
     context: &Context,
     store: &SqliteJournal,
     files: &[PathBuf],
-    errand: &Errand,
+    errand: &Errand<'_>,
 ) -> Result<Vec<Told>, CliError> {
     let keeping = sinks(context)?;
     let keys = ledger::announced(store)?;
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-    let sinks = Sinks::new(world.clone(), &context.settings);
-    let (began, mut told, mut down) = (world.now(), Vec::<Told>::new(), Vec::new());
+    let courier = Courier {
+        context,
+        keeping,
+        keys: &keys,
+        sinks: Sinks::new(world.clone(), &context.settings),
+        late: world.now() + errand.within.unwrap_or(FOREVER),
+        world,
+    };
+    let (mut told, mut down) = (Vec::<Told>::new(), BTreeMap::<String, String>::new());
     for file in files {
-        if errand.within.is_some_and(|within| world.now().since(began) > within) {
+        if errand.interrupts.count() > 0 || courier.world.now() >= courier.late {
             break;
         }
-        let wanted = |sink: &&Sink| errand.again || receipt(file, sink).is_none();
-        let to: Vec<_> =
-            keeping.sinks.iter().filter(wanted).filter(|sink| !down.contains(&sink.name)).collect();
-        let of_this = match to.is_empty() {
-            true => Vec::new(),
-            false => one(&world, (&sinks, keeping), file, (&to, &keys)),
-        };
-        down.extend(
-            of_this.iter().filter(|t| matches!(t.held, Err(Trouble::Later(_)))).map(|t| t.sink.clone()),
-        );
+        let wanted = |sink: &&Sink| errand.again || receipt(context, file, sink).is_none();
+        let (gone, to): (Vec<_>, Vec<_>) =
+            keeping.sinks.iter().filter(wanted).partition(|sink| down.contains_key(&sink.name));
+        told.extend(gone.iter().map(|sink| Told {
+            file: file.clone(),
+            sink: sink.name.clone(),
+            held: Err(Trouble::Later(format!("it was not asked again: {}", down[&sink.name]))),
+        }));
+        let of_this = if to.is_empty() { Vec::new() } else { courier.one(file, &to, errand.interrupts) };
+        for told in &of_this {
+            if let Err(Trouble::Down(why)) = &told.held {
+                down.insert(told.sink.clone(), why.clone());
+            }
+        }
         told.extend(of_this);
     }
     Ok(told)
 }
 
-fn one(
-    world: &World,
-    (sinks, keeping): (&Sinks, &Keeping),
-    file: &Path,
-    (to, keys): (&[&Sink], &[ssh_key::PublicKey]),
-) -> Vec<Told> {
-    // What is not whole is not made to last.
-    let (bytes, verdict) = match evidence::sealed(file, keys) {
-        Ok(sealed) => sealed,
-        Err(why) => {
-            let held = || Err(Trouble::Differs(format!("it is not whole: {why}")));
-            let told = |sink: &&Sink| Told { file: file.to_owned(), sink: sink.name.clone(), held: held() };
-            return to.iter().map(told).collect();
-        }
-    };
-    let sealed_at = verdict.manifest.map_or(world.now(), |manifest| manifest.timestamp);
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let sha256 = Digest::of(&bytes);
-    let until = (sealed_at + keeping.retain).max(world.now() + LEAST);
-    let errands = to.iter().map(|sink| async {
-        let parcel = Parcel { name: &name, bytes: &bytes, sha256: &sha256, until, lock: sink.lock };
-        let held = match receipt(file, sink) {
-            // Kept for as long as was asked for then.
-            Some(seen) => {
-                sinks.confirm(sink, &Parcel { until: seen.retained_until, lock: seen.lock, ..parcel }).await
-            }
-            None => sinks.deliver(sink, &parcel).await,
-        };
-        held.and_then(|receipt| keep(file, sink, &receipt).map(|()| receipt))
-    });
-    let held = world.block_on(join_all(errands));
-    let named = to.iter().map(|sink| sink.name.clone());
-    named.zip(held).map(|(sink, held)| Told { file: file.to_owned(), sink, held }).collect()
+struct Courier<'a> {
+    context: &'a Context,
+    keeping: &'a Keeping,
+    keys: &'a [ssh_key::PublicKey],
+    sinks: Sinks,
+    world: World,
+    late: Timestamp,
 }
 
-/// The first receipt stays: it says when the bundle was there first.
-fn keep(bundle: &Path, sink: &Sink, receipt: &Receipt) -> Result<(), Trouble> {
-    let mut text = serde_json::to_vec_pretty(receipt).unwrap_or_default();
-    text.push(b'\n');
-    let placed = place_new(&receipt_file(bundle, sink), text, 0o600);
-    placed
-        .map(drop)
-        .map_err(|e| Trouble::Later(format!("it is there, and no receipt could be written: {}", e.message)))
+impl Courier<'_> {
+    fn one(&self, file: &Path, to: &[&Sink], interrupts: &Interrupts) -> Vec<Told> {
+        let told = |sink: &&Sink, held| Told { file: file.to_owned(), sink: sink.name.clone(), held };
+        let now = self.world.shown();
+        // What is not whole, or not real, is not made to last.
+        let (bytes, sealed_at) = match self.sealed(file, now) {
+            Ok(sealed) => sealed,
+            Err(why) => {
+                return to.iter().map(|sink| told(sink, Err(Trouble::Differs(why.clone())))).collect();
+            }
+        };
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let sha256 = Digest::of(&bytes);
+        let until = now + self.keeping.retain;
+        let least = sealed_at.min(now) + self.keeping.retain;
+        let errands = join_all(to.iter().map(|sink| async {
+            let parcel =
+                Parcel { name: &name, bytes: &bytes, sha256: &sha256, until, least, lock: sink.lock };
+            let held = match receipt(self.context, file, sink) {
+                Some(seen) => {
+                    let least = seen.retained_until.max(least);
+                    self.sinks
+                        .confirm(sink, &Parcel { least, ..parcel }, seen.version.as_deref(), self.late)
+                        .await
+                }
+                None => self.sinks.deliver(sink, &parcel, self.late).await,
+            }?;
+            self.keep((file, &name), sink, held)
+        }));
+        let asked = async {
+            while interrupts.count() == 0 {
+                self.world.sleep_until(self.world.now() + POLL).await;
+            }
+        };
+        match self.world.block_on(select(pin!(errands), pin!(asked))) {
+            Either::Left((held, _)) => to.iter().zip(held).map(|(sink, held)| told(sink, held)).collect(),
+            Either::Right(_) => {
+                let stopped = || Err(Trouble::Later("stopped by Ctrl-C".to_owned()));
+                to.iter().map(|sink| told(sink, stopped())).collect()
+            }
+        }
+    }
+
+    /// A bundle that is whole and of something real, and when it was sealed.
+    fn sealed(&self, file: &Path, now: Timestamp) -> Result<(Vec<u8>, Timestamp), String> {
+        let (bytes, verdict) =
+            evidence::sealed(file, self.keys).map_err(|why| format!("it is not whole: {why}"))?;
+        let manifest = verdict.manifest.ok_or("it has no manifest")?;
+        if manifest.drctl.world != WorldKind::Live.id() {
+            return Err("it is of a rehearsal, which proves nothing of what is real".to_owned());
+        }
+        if manifest.timestamp > now + SKEW {
+            return Err(format!(
+                "it says that it was sealed at {}, and it is {now} here: one of the clocks was wrong, and what is locked until a wrong time stays so",
+                manifest.timestamp
+            ));
+        }
+        Ok((bytes, manifest.timestamp))
+    }
+
+    /// The first receipt stays: it says when the bundle was there first.
+    fn keep(&self, (bundle, name): (&Path, &str), sink: &Sink, held: Held) -> Result<Receipt, Trouble> {
+        let (Some(lock), Some(retained_until)) = (held.lock, held.until) else {
+            return Err(Trouble::Differs("no lock was seen".to_owned()));
+        };
+        let (bucket, key) = sink.object(name);
+        let scheme = sink.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
+        let receipt = Receipt {
+            schema_version: Receipt::VERSION,
+            bundle: name.to_owned(),
+            sha256: held.sha256,
+            sink: sink.name.clone(),
+            url: format!("{scheme}://{bucket}/{key}"),
+            region: sink.place.region.clone(),
+            account: sink.place.account.clone(),
+            endpoint: endpoint(self.context, sink),
+            version: held.version,
+            lock,
+            retained_until,
+            seen_at: self.world.shown(),
+        };
+        let mut text = serde_json::to_vec_pretty(&receipt).unwrap_or_default();
+        text.push(b'\n');
+        let path = receipt_file(self.context, bundle, sink);
+        let kept = place_new(&path, text, 0o600);
+        let later =
+            |why: String| Trouble::Later(format!("it is there, and no receipt could be written: {why}"));
+        match kept.map_err(|e| later(e.message))? {
+            false if self::receipt(self.context, bundle, sink).is_none() => {
+                Err(later(format!("{} is no receipt of it; move it away", path.display())))
+            }
+            _ => Ok(receipt),
+        }
+    }
 }

@@ -52,6 +52,14 @@ pub fn os_identity() -> String {
     format!("{user}@{host}")
 }
 
+/// Where a service of AWS is reached in place of its own address, as far as the environment says it (AWS SDKs Reference Guide,
+/// «Service-specific endpoints»).
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn aws_endpoint(service: &str) -> Option<String> {
+    let named = [format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL".to_owned()];
+    named.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
 /// Something that credentials come from, or a setting of the SDK that leads calls elsewhere.
 pub struct Source {
     /// Which.

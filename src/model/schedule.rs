@@ -64,11 +64,11 @@ impl Definition {
         due + Dur(drawn % jitter)
     }
 
-    /// The run of an instant. Whoever begins it gives it this name, and a journal has each name once.
+    /// The run of an instant. Whoever begins it gives it this name, and a journal has each name once. No name that is written has a `~`.
     pub fn run(&self, schedule: &str, due: Timestamp, component: Option<&ComponentName>) -> RunId {
         let day: String = due.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
-        let of = component.map_or_else(String::new, |component| format!("-{component}"));
-        RunId::new(format!("{day}-{}-drill-{}-{schedule}{of}", self.plan, self.drill.id()))
+        let of = component.map_or_else(String::new, |component| format!("~{component}"));
+        RunId::new(format!("{day}-{}-drill-{}~{schedule}{of}", self.plan, self.drill.id()))
     }
 }
 

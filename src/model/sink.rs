@@ -80,6 +80,14 @@ pub struct Receipt {
     pub sink: String,
     /// Where the bundle is.
     pub url: String,
+    /// The bucket's region, as drctl.yaml has it.
+    pub region: String,
+    /// The account that has to own the bucket, as drctl.yaml has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The address that was asked in place of the cloud's own, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The version (S3) or generation (Google).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -133,8 +133,12 @@ impl RawSink {
             "gs" => "gcp",
             other => return Err(bad(&format!("there is no scheme `{other}`: s3 or gs"))),
         };
-        if rest.split('/').next().unwrap_or_default().is_empty() || rest.contains(['?', '#']) {
-            return Err(bad("the url names no bucket, or more than a bucket and a prefix"));
+        let rest = rest.trim_end_matches('/');
+        let odd = |part: &str| {
+            part.is_empty() || part.starts_with('.') || part.contains(['?', '#', '%', '\\', ' ', '@'])
+        };
+        if rest.split('/').any(odd) || rest.chars().any(char::is_control) {
+            return Err(bad("the url is a bucket and a plain prefix, s3://bucket/prefix"));
         }
         if cloud == "gcp" && (self.account.is_some() || self.role.is_some() || self.external_id.is_some()) {
             return Err(bad(

@@ -7,12 +7,21 @@ use crate::model::calendar::Calendar;
 use crate::model::ids::{ComponentName, PlanName, SiteName};
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Definition, Schedule};
-use crate::model::time::Dur;
+use crate::model::time::{Dur, Timestamp};
 
 /// How late a drill may begin where nothing is said.
 const LATE: Dur = Dur::secs(24 * 60 * 60);
 /// Longer than this nobody means.
 const LONGEST: Dur = Dur::secs(7 * 24 * 60 * 60);
+
+const LONGEST_NAME: usize = 60;
+
+/// The shortest time from one instant to the next, of the hundred that come after some day.
+fn shortest(calendar: &Calendar) -> Option<Dur> {
+    let next = |at: &Timestamp| calendar.after(*at);
+    let instants: Vec<_> = std::iter::successors(next(&Timestamp::from_millis(0)), next).take(100).collect();
+    instants.windows(2).map(|pair| pair[1].since(pair[0])).min()
+}
 
 /// One schedule.
 pub const SCHEDULE: Record = Record {
@@ -73,7 +82,14 @@ impl RawSchedule {
         if let Some((key, _, of)) = wrong.iter().find(|(_, given, of)| *given && self.drill != *of) {
             return Err(bad(format!("`{key}` means something for {} drills only", of.id())));
         }
+        // It becomes part of the names of runs, and of files.
+        if name.len() > LONGEST_NAME {
+            return Err(bad(format!("its name is longer than {LONGEST_NAME} characters")));
+        }
         let calendar = Calendar::parse(&self.at, &self.zone).map_err(bad)?;
+        if let Some(gap) = shortest(&calendar).filter(|gap| *gap <= jitter_ms) {
+            return Err(bad(format!("it is due again after {gap}, and may begin up to {jitter_ms} later")));
+        }
         let is = Definition {
             plan: self.plan,
             drill: self.drill,

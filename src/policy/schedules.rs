@@ -139,13 +139,14 @@ pub fn next(
             let why = format!("it may begin up to {} late: {why}", schedule.is.late_ms);
             return Next::Enter(missed_drill(&schedule.name, due, now, why));
         }
-        if closed.is_some() {
+        let due = (schedule.name.clone(), due);
+        if closed.is_some() || left.contains(&due) {
             wait = wait.min(over + Dur(1));
             continue;
         }
         let first = ready.as_ref().is_none_or(|(at, _)| begins < *at);
         if first {
-            ready = Some((begins, (schedule.name.clone(), due)));
+            ready = Some((begins, due));
         }
     }
     ready.map_or(Next::Wait(wait.max(now + Dur(1))), |(_, due)| Next::Begin(due))

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::summary;
+use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
-use crate::model::ids::RunId;
-use crate::model::runbook::{Drill, Intent};
+use crate::model::ids::{ComponentName, RunId};
+use crate::model::runbook::{Drill, Intent, Step};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::run::RunState;
@@ -54,15 +55,27 @@ pub struct Verified {
 /// nothing either way.
 pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timestamp) -> Verified {
     let of_plan = || runs.iter().filter(|run| run.created.plan == plan.name && says(run));
-    // A copy that was good today does not make up for users who could not be moved yesterday.
-    let last_of = |copies: bool| {
-        of_plan().filter(|r| copies == (r.runbook.intent == Intent::Drill)).max_by_key(|r| r.last_at)
-    };
-    let both = [last_of(true), last_of(false)];
-    let failed =
-        both.into_iter().flatten().filter(|run| failure(run).is_some()).max_by_key(|run| run.last_at);
-    let Some(last) = failed.or_else(|| both.into_iter().flatten().max_by_key(|run| run.last_at)) else {
-        let why = "no drill that touches anything, and no recovery, was ever run".to_owned();
+    let stores: Vec<_> = plan
+        .components
+        .values()
+        .filter(|c| crate::plan::types::Component::is_store(c))
+        .map(|c| &c.name)
+        .collect();
+    // A copy that was good today does not make up for users who could not be moved yesterday, nor for the copy of another database.
+    let copy_of = |store| of_plan().filter(|run| copied(run) == Some(store)).max_by_key(|run| run.last_at);
+    let copies: Vec<_> = stores.iter().map(|store| copy_of(*store)).collect();
+    let moved = of_plan().filter(|run| run.runbook.intent != Intent::Drill).max_by_key(|run| run.last_at);
+    let all = || copies.iter().flatten().copied().chain(moved);
+    let failed = all().filter(|run| failure(run).is_some()).max_by_key(|run| run.last_at);
+    // Copies prove a plan when all of its databases were copied: it is as old as the oldest of them.
+    let every_copy = copies.iter().copied().collect::<Option<Vec<_>>>();
+    let oldest = every_copy.and_then(|copies| copies.into_iter().min_by_key(|run| run.last_at));
+    let Some(last) = failed.or_else(|| oldest.into_iter().chain(moved).max_by_key(|run| run.last_at)) else {
+        let untried = stores.iter().zip(&copies).find(|(_, copy)| copy.is_none()).map(|(store, _)| *store);
+        let why = match (untried, copies.iter().any(Option::is_some)) {
+            (Some(store), true) => format!("{store} was never copied in a drill, and users were never moved"),
+            _ => "no drill that touches anything, and no recovery, was ever run".to_owned(),
+        };
         return Verified { status: Status::NeedsVerification, why, run: None, until: None };
     };
     let (run, what) = (Some(last.created.run.clone()), what(last));
@@ -101,6 +114,15 @@ fn says(run: &RunState) -> bool {
         _ => false,
     };
     real && meant && over
+}
+
+/// The database that an isolated drill copied.
+fn copied(run: &RunState) -> Option<&ComponentName> {
+    let mut restored = run.runbook.steps.iter().filter_map(|step: &Step| match &step.action {
+        Action::Restore { of, .. } => Some(&of.db.component),
+        _ => None,
+    });
+    (run.runbook.intent == Intent::Drill).then(|| restored.next()).flatten()
 }
 
 fn what(run: &RunState) -> String {

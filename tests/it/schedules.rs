@@ -226,6 +226,8 @@ fn a_schedule_that_never_comes_or_means_nothing_is_refused() {
         ("zone: UTC", "zone: Mars", "no time zone"),
         ("late: 6h", "late: 6h, jitter: 6h", "is missed after 6h"),
         ("late: 6h", "late: 8d", "longer than 7d"),
+        ("late: 6h", "late: 6d, jitter: 5d", "due again after 1d"),
+        ("daily", "d234567890123456789012345678901234567890123456789012345678901", "longer than 60"),
         ("isolated", "rehearsal", "drill"),
         ("late: 6h", "hold: 5m", "for live drills only"),
         ("isolated", "live, component: db", "for isolated drills only"),

@@ -26,7 +26,11 @@ fn how_long_evidence_is_kept_is_said_and_is_as_long_as_its_profile_asks() {
         ("{retain: {own: 400d}, sinks: {}}".to_owned(), "evidence.sinks names none"),
         ("{retain: {own: 400d}}".to_owned(), "no `sinks`"),
         ("{retain: {own: 400d}, sinks: {a: {url: \"ftp://x/y\", region: r}}}".to_owned(), "no scheme `ftp`"),
-        ("{retain: {own: 400d}, sinks: {a: {url: \"s3:///y\", region: r}}}".to_owned(), "names no bucket"),
+        (
+            "{retain: {own: 400d}, sinks: {a: {url: \"s3:///y\", region: r}}}".to_owned(),
+            "a bucket and a plain prefix",
+        ),
+        ("{retain: {own: 400d}, sinks: {a: {url: \"s3://b/../y\", region: r}}}".to_owned(), "a plain prefix"),
         (
             "{retain: {own: 400d}, sinks: {a: {url: \"gs://x/y\", region: r, role: admin}}}".to_owned(),
             "are AWS's",

@@ -1,12 +1,17 @@
 //! Whether a plan is verified: by which runs, for how long, and what takes it away.
 
+use drctl::executor::create;
+use drctl::journal::written::parse_line;
+use drctl::model::action::Action;
 use drctl::model::event::{Outcome, WorldKind};
+use drctl::model::ids::ComponentName;
 use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::report::verified::{Status, verified};
 use drctl::run::RunState;
 use drctl::run::state::Mode;
 
+use crate::cli::{Folder, json};
 use crate::rig::{Rig, truststream};
 
 const DAY: Dur = Dur::secs(24 * 60 * 60);
@@ -15,6 +20,20 @@ const DAY: Dur = Dur::secs(24 * 60 * 60);
 fn recovered() -> RunState {
     let rehearsed = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
     let mut state = rehearsed.ended.state;
+    state.created.world = WorldKind::Live;
+    state.created.plan_text = truststream().text;
+    state
+}
+
+/// A real drill of a copy that was good, as far as its journal tells.
+fn copied() -> RunState {
+    let folder = Folder::with_plans();
+    folder.ok(&["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"]);
+    let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let run = runs["runs"][0]["run_id"].as_str().unwrap();
+    let text = folder.ok(&["runs", "export", run, "--sandbox"]);
+    let records: Vec<_> = text.lines().map(|line| parse_line(line).unwrap()).collect();
+    let mut state = create::replay(&records[0].run.clone(), &records).unwrap();
     state.created.world = WorldKind::Live;
     state.created.plan_text = truststream().text;
     state
@@ -71,8 +90,7 @@ fn a_failure_stands_until_the_same_kind_of_thing_went_well() {
     failed.last_at = failed.last_at + DAY;
     assert_eq!(said(&[good.clone(), failed.clone()], 0).0, Status::Failed);
     // A good copy afterwards does not make up for it; a good move does.
-    let mut copy = recovered();
-    (copy.runbook.intent, copy.runbook.drill) = (Intent::Drill, Some(Drill::Isolated));
+    let mut copy = copied();
     copy.last_at = failed.last_at + DAY;
     assert_eq!(said(&[good.clone(), failed.clone(), copy.clone()], 0).0, Status::Failed);
     let mut later = good.clone();
@@ -90,4 +108,33 @@ fn a_failure_stands_until_the_same_kind_of_thing_went_well() {
     slow.runbook.objectives.rto_ms = Dur::secs(1);
     let (status, why) = said(&[slow], 0);
     assert!(status == Status::Failed && why.contains("the RTO was missed"), "{why}");
+}
+
+/// One database that was copied well says nothing of another one.
+#[test]
+fn copies_verify_a_plan_when_every_database_was_copied() {
+    let text = truststream().text;
+    let second = "  zdb:\n    kind: aws.rds\n    fence: [security_group]\n    at:\n      us-west-2: {id: z, fence_group: sg-1}\n      us-east-1: {id: y, fence_group: sg-2}\n  db:\n";
+    let two = crate::rig::plan(&text.replace("  db:\n", second));
+    let (mut db, mut zdb) = (copied(), copied());
+    for run in [&mut db, &mut zdb] {
+        run.created.plan_text.clone_from(&two.text);
+    }
+    for step in &mut zdb.runbook.steps {
+        if let Action::Restore { of, .. } = &mut step.action {
+            of.db.component = ComponentName::new("zdb");
+        }
+    }
+    let said = |runs: &[RunState]| verified(&two, Some(Dur::secs(90 * 86_400)), runs, db.last_at + DAY);
+    let found = said(std::slice::from_ref(&db));
+    assert!(
+        found.status == Status::NeedsVerification && found.why.contains("zdb was never copied"),
+        "{found:?}"
+    );
+    assert_eq!(said(&[db.clone(), zdb.clone()]).status, Status::Verified);
+    // The other one was bad, and the good one came later.
+    zdb.mode = Mode::Finished(Outcome::Failed);
+    let mut later = db.clone();
+    later.last_at = db.last_at + Dur::mins(10);
+    assert_eq!(said(&[zdb, later]).status, Status::Failed);
 }

@@ -1,7 +1,6 @@
 //! Evidence in S3 with Object Lock: one conditional write, and a look at what is there.
 //!
-//! Amazon S3 User Guide, «Conditional requests» and «Locking objects with Object Lock». S3 refuses requests whose signature is more than
-//! fifteen minutes off its own clock (`RequestTimeTooSkewed`), so that a wrong clock here locks nothing for a wrong number of years.
+//! Amazon S3 User Guide, «Conditional requests» and «Locking objects with Object Lock».
 
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
@@ -10,9 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use std::cell::Cell;
+
 use super::Aws;
 use super::error::Failure;
-use crate::adapters::sinks::Parcel;
+use crate::adapters::http_date;
+use crate::adapters::sinks::{Look, Parcel, Trouble};
 use crate::model::ids::Digest;
 use crate::model::sink::{Held, Lock, Sink};
 use crate::model::time::Timestamp;
@@ -33,7 +35,7 @@ impl Aws {
     ///
     /// # Errors
     /// If S3 did not take it, or did not say.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, String> {
+    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, Trouble> {
         let (bucket, key) = sink.object(parcel.name);
         let site = self.site(&sink.place).await;
         let mode = match parcel.lock {
@@ -55,29 +57,47 @@ impl Aws {
         match self.once("s3", &sink.place, put.customize().config_override(patient()).send()).await {
             Ok(_) => Ok(true),
             Err(Failure::Code { code, .. }) if code == "PreconditionFailed" => Ok(false),
-            Err(failure) => Err(failure.to_string()),
+            Err(failure) => Err(trouble(&failure)),
         }
     }
 
-    /// What is there, read back whole.
+    /// What is there, or was as this version, read back whole.
     ///
     /// # Errors
-    /// If nothing is, or it cannot be read.
-    pub async fn held_bundle(&self, sink: &Sink, bundle: &str, most: usize) -> Result<Held, String> {
+    /// If S3 does not say.
+    pub async fn held_bundle(
+        &self,
+        sink: &Sink,
+        bundle: &str,
+        version: Option<&str>,
+        most: usize,
+    ) -> Result<Look, Trouble> {
         let (bucket, key) = sink.object(bundle);
         let site = self.site(&sink.place).await;
         let owner = &sink.place.account;
-        let call = || {
-            site.s3()
-                .get_object()
-                .bucket(&bucket)
-                .key(&key)
-                .set_expected_bucket_owner(owner.clone())
-                .customize()
-                .config_override(patient())
-                .send()
+        let date = Cell::new(None);
+        let call = || async {
+            let get =
+                site.s3().get_object().bucket(&bucket).key(&key).set_version_id(version.map(str::to_owned));
+            let get = get.set_expected_bucket_owner(owner.clone()).customize().config_override(patient());
+            let answer = get.send().await;
+            if let Err(error) = &answer {
+                let said = error.raw_response().and_then(|raw| raw.headers().get("date"));
+                date.set(said.and_then(http_date));
+            }
+            answer
         };
-        let mut answer = self.look("s3", &sink.place, call).await.map_err(|failure| failure.to_string())?;
+        let mut answer = match self.look("s3", &sink.place, call).await {
+            Ok(answer) => answer,
+            // Whoever may not list a bucket is told that, where nothing is.
+            Err(Failure::Code { code, why, .. })
+                if ["NoSuchKey", "NoSuchVersion", "AccessDenied", "MethodNotAllowed"]
+                    .contains(&code.as_str()) =>
+            {
+                return Ok(Look::Nothing { why: format!("{code}: {why}"), date: date.get() });
+            }
+            Err(failure) => return Err(trouble(&failure)),
+        };
         let version = answer.version_id().filter(|version| *version != "null").map(str::to_owned);
         let lock = match answer.object_lock_mode().filter(|_| version.is_some()) {
             // Versions are what is locked: where there are none, whoever writes replaces what is there.
@@ -88,12 +108,23 @@ impl Aws {
         let until = answer.object_lock_retain_until_date().and_then(|until| until.to_millis().ok());
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|e| e.to_string())?);
-            // Whatever it is, it is not the bundle, and no answer fills this machine's memory.
+            bytes.extend_from_slice(&chunk.map_err(|e| Trouble::Later(e.to_string()))?);
+            // Whatever it is, it is not the bundle, and no object fills this machine's memory.
             if bytes.len() > most {
                 break;
             }
         }
-        Ok(Held { sha256: Digest::of(&bytes), version, lock, until: until.map(Timestamp::from_millis) })
+        let until = until.map(Timestamp::from_millis);
+        Ok(Look::Held(Held { sha256: Digest::of(&bytes), version, lock, until }))
+    }
+}
+
+/// A service that says no to this is there; one that says nothing, or has no time, is not.
+fn trouble(failure: &Failure) -> Trouble {
+    match failure {
+        Failure::Code { status, .. } if *status < 500 && !failure.is_throttling() => {
+            Trouble::Later(failure.to_string())
+        }
+        _ => Trouble::Down(failure.to_string()),
     }
 }

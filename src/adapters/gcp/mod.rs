@@ -12,7 +12,8 @@ use google_cloud_storage::model::object::{Retention, retention};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::adapters::sinks::Parcel;
+use crate::adapters::http_date;
+use crate::adapters::sinks::{Look, Parcel, Trouble};
 use crate::model::ids::Digest;
 use crate::model::sink::{Held, Lock, Sink};
 use crate::model::time::Timestamp;
@@ -20,13 +21,16 @@ use crate::plan::Settings;
 
 /// Where the service answers, unless `endpoints: {gcs: ..}` says otherwise.
 const ENDPOINT: &str = "https://storage.googleapis.com";
-/// What may be done with the credentials: nothing beyond objects.
+/// What the credentials are asked for: objects and how they are locked.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.full_control";
 /// How long a connection may take to be made, and an answer to begin.
 const CONNECT: Duration = Duration::from_secs(3);
 const READ: Duration = Duration::from_secs(10);
 /// Bundles are smaller, and one request is either there or not.
 const WHOLE: usize = 1 << 30;
+
+/// No resource of an object is longer.
+const RESOURCE: usize = 64 << 10;
 
 /// Buckets of Google Cloud Storage.
 pub struct Gcs {
@@ -98,15 +102,15 @@ impl Gcs {
     ///
     /// # Errors
     /// If the service did not take it, or did not say.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, String> {
+    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, Trouble> {
         let (bucket, key) = sink.object(parcel.name);
         let mode = match parcel.lock {
             Lock::Compliance => retention::Mode::Locked,
             Lock::Governance => retention::Mode::Unlocked,
         };
         let until = parcel.until.to_string();
-        let until = until.as_str().try_into().map_err(|_| format!("`{until}` is no time"))?;
-        let reached = self.reach().await?;
+        let until = until.as_str().try_into().map_err(|_| Trouble::Later(format!("`{until}` is no time")))?;
+        let reached = self.reach().await.map_err(Trouble::Down)?;
         let write = reached
             .storage
             .write_object(
@@ -124,29 +128,38 @@ impl Gcs {
         match write.send_unbuffered().await {
             Ok(_) => Ok(true),
             Err(e) if e.http_status_code() == Some(412) => Ok(false),
-            Err(e) => Err(e.to_string()),
+            Err(e) => Err(trouble(&e)),
         }
     }
 
-    /// What is there, read back whole.
+    /// What is there, or was as this generation, read back whole.
     ///
     /// # Errors
-    /// If nothing is, or it cannot be read.
-    pub async fn held_bundle(&self, sink: &Sink, bundle: &str, most: usize) -> Result<Held, String> {
+    /// If the service does not say.
+    pub async fn held_bundle(
+        &self,
+        sink: &Sink,
+        bundle: &str,
+        version: Option<&str>,
+        most: usize,
+    ) -> Result<Look, Trouble> {
         let (bucket, key) = sink.object(bundle);
-        let reached = self.reach().await?;
-        let resource = self.resource(reached, (&bucket, &key)).await?;
+        let reached = self.reach().await.map_err(Trouble::Down)?;
+        let resource = match self.resource(reached, (&bucket, &key), version).await? {
+            Ok(resource) => resource,
+            Err(nothing) => return Ok(nothing),
+        };
         let read = reached.storage.read_object(format!("projects/_/buckets/{bucket}"), key);
         let read = match resource.generation.as_deref().and_then(|g| g.parse::<i64>().ok()) {
             // Exactly the one whose lock was seen.
             Some(generation) => read.set_generation(generation),
             None => read,
         };
-        let mut answer = read.send().await.map_err(|e| e.to_string())?;
+        let mut answer = read.send().await.map_err(|e| trouble(&e))?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|e| e.to_string())?);
-            // Whatever it is, it is not the bundle, and no answer fills this machine's memory.
+            bytes.extend_from_slice(&chunk.map_err(|e| trouble(&e))?);
+            // Whatever it is, it is not the bundle, and no object fills this machine's memory.
             if bytes.len() > most {
                 break;
             }
@@ -158,29 +171,56 @@ impl Gcs {
                 _ => None,
             });
         let until = resource.retention.and_then(|kept| Timestamp::parse(&kept.retain_until_time).ok());
-        Ok(Held { sha256: Digest::of(&bytes), version: resource.generation, lock, until })
+        Ok(Look::Held(Held { sha256: Digest::of(&bytes), version: resource.generation, lock, until }))
     }
 
-    async fn resource(&self, reached: &Reached, (bucket, key): (&str, &str)) -> Result<Resource, String> {
-        let mut url = reqwest::Url::parse(&self.endpoint).map_err(|e| format!("endpoints.gcs: {e}"))?;
+    /// What is known of an object; or that there is none.
+    async fn resource(
+        &self,
+        reached: &Reached,
+        (bucket, key): (&str, &str),
+        version: Option<&str>,
+    ) -> Result<Result<Resource, Look>, Trouble> {
+        let mut url =
+            reqwest::Url::parse(&self.endpoint).map_err(|e| Trouble::Down(format!("endpoints.gcs: {e}")))?;
         url.path_segments_mut()
-            .map_err(|()| "endpoints.gcs is no address of a server".to_owned())?
+            .map_err(|()| Trouble::Down("endpoints.gcs is no address of a server".to_owned()))?
             .extend(["storage", "v1", "b", bucket, "o", key]);
+        if let Some(version) = version {
+            url.query_pairs_mut().append_pair("generation", version);
+        }
         let headers = match reached.credentials.headers(http_types::Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => data,
             Ok(CacheableResource::NotModified) => http_types::HeaderMap::new(),
-            Err(e) => return Err(format!("no credentials of Google Cloud: {e}")),
+            Err(e) => return Err(Trouble::Down(format!("no credentials of Google Cloud: {e}"))),
         };
-        let answer =
-            reached.http.get(url).headers(headers).send().await.map_err(|e| e.without_url().to_string())?;
-        match answer.status().as_u16() {
-            200 => {
-                let text = answer.bytes().await.map_err(|e| e.without_url().to_string())?;
-                serde_json::from_slice(&text)
-                    .map_err(|e| format!("what it says of {key} cannot be read: {e}"))
-            }
-            404 => Err(format!("nothing is at {key}")),
-            status => Err(format!("{status} for what is known of {key}")),
+        let down = |e: reqwest::Error| Trouble::Down(e.without_url().to_string());
+        let mut answer = reached.http.get(url).headers(headers).send().await.map_err(down)?;
+        let status = answer.status().as_u16();
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
+        match status {
+            200 => {}
+            // Whoever may not list a bucket is told 403, where nothing is.
+            403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
+            429 | 500.. => return Err(Trouble::Down(format!("{status} for what is known of {key}"))),
+            _ => return Err(Trouble::Later(format!("{status} for what is known of {key}"))),
         }
+        let mut text = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(down)? {
+            text.extend_from_slice(&chunk);
+            if text.len() > RESOURCE {
+                return Err(Trouble::Later(format!("what it says of {key} is longer than {RESOURCE} bytes")));
+            }
+        }
+        let read = serde_json::from_slice(&text);
+        read.map(Ok).map_err(|e| Trouble::Later(format!("what it says of {key} cannot be read: {e}")))
+    }
+}
+
+/// A service that says no to this is there; one that says nothing, or has no time, is not.
+fn trouble(error: &google_cloud_storage::Error) -> Trouble {
+    match error.http_status_code() {
+        Some(status) if (400..500).contains(&status) && status != 429 => Trouble::Later(error.to_string()),
+        _ => Trouble::Down(error.to_string()),
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::adapters::Lagging;
 use crate::adapters::secrets::Login;
-use crate::adapters::sinks::Parcel;
+use crate::adapters::sinks::{Look, Parcel, Trouble};
 use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::place::Place;
-use crate::model::sink::{Held, Sink};
+use crate::model::sink::Sink;
 use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
@@ -47,16 +47,22 @@ impl Aws {
     ///
     /// # Errors
     /// Always.
-    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, String> {
-        Err(WHY.to_owned())
+    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, Trouble> {
+        Err(Trouble::Down(WHY.to_owned()))
     }
 
     /// No bucket.
     ///
     /// # Errors
     /// Always.
-    pub async fn held_bundle(&self, _sink: &Sink, _bundle: &str, _most: usize) -> Result<Held, String> {
-        Err(WHY.to_owned())
+    pub async fn held_bundle(
+        &self,
+        _sink: &Sink,
+        _bundle: &str,
+        _version: Option<&str>,
+        _most: usize,
+    ) -> Result<Look, Trouble> {
+        Err(Trouble::Down(WHY.to_owned()))
     }
 
     /// No endpoint.

@@ -1,7 +1,7 @@
 //! In place of `adapters/gcp` in a build without the feature `gcp`.
 
-use crate::adapters::sinks::Parcel;
-use crate::model::sink::{Held, Sink};
+use crate::adapters::sinks::{Look, Parcel, Trouble};
+use crate::model::sink::Sink;
 use crate::plan::Settings;
 
 /// No Google Cloud.
@@ -19,15 +19,21 @@ impl Gcs {
     ///
     /// # Errors
     /// Always.
-    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, String> {
-        Err(WHY.to_owned())
+    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, Trouble> {
+        Err(Trouble::Down(WHY.to_owned()))
     }
 
     /// No bucket.
     ///
     /// # Errors
     /// Always.
-    pub async fn held_bundle(&self, _sink: &Sink, _bundle: &str, _most: usize) -> Result<Held, String> {
-        Err(WHY.to_owned())
+    pub async fn held_bundle(
+        &self,
+        _sink: &Sink,
+        _bundle: &str,
+        _version: Option<&str>,
+        _most: usize,
+    ) -> Result<Look, Trouble> {
+        Err(Trouble::Down(WHY.to_owned()))
     }
 }

@@ -13,8 +13,8 @@ One process serves a store. It may die at any time: the next one holds what was 
 says what was missed. Drills are held one after the other.
 
 Examples:
-  drctl serve                                              until Ctrl-C or SIGTERM, which pause a drill that runs
-  drctl serve --sandbox --until 2027-12-31T00:00:00Z       go through a year of them, in a sandbox, in a minute
+  drctl serve                                              until Ctrl-C or SIGTERM
+  drctl serve --sandbox --until 2027-12-31T00:00:00Z       go through all of them, in a sandbox
   drctl schedules                                          what is due when, and what became of it";
 
 /// For `serve`.

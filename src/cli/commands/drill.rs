@@ -21,7 +21,7 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
-use crate::model::ids::{ComponentName, SiteName};
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent};
 use crate::model::schedule::Definition;
 use crate::model::time::Timestamp;
@@ -59,7 +59,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let told = hold(&context, printer, args, (&interrupts, None))?;
     let code = ending::tell(printer, told);
-    delivery::rest(&context, printer, &context.store()?);
+    delivery::rest(&context, printer, &context.store()?, &interrupts);
     Ok(code)
 }
 
@@ -72,6 +72,8 @@ pub struct Due<'a> {
     pub is: &'a Definition,
     /// The instant.
     pub at: Timestamp,
+    /// Its runs: those that the ledger has, whatever the plan has got since.
+    pub runs: &'a [RunId],
 }
 
 /// Holds a drill, as it was typed or as it is due.
@@ -264,9 +266,9 @@ impl Ground<'_> {
         }
         let mut told = Vec::new();
         for component in components {
-            // Carried on by whoever found it open.
-            let run = self.due.map(|due| due.is.run(due.schedule, due.at, Some(&component)));
-            if run.is_some_and(|run| self.store.read(&run).is_ok()) {
+            // Whoever found it open carried on what was begun before.
+            let run = self.due.map(|due| (due.is.run(due.schedule, due.at, Some(&component)), due.runs));
+            if run.is_some_and(|(run, due)| !due.contains(&run) || self.store.read(&run).is_ok()) {
                 continue;
             }
             let asked = restore::Asked::of(component.as_str(), &self.args.point, Some(Drill::Isolated))?;
@@ -282,11 +284,15 @@ impl Ground<'_> {
     /// Calls off the isolated drills that nobody drives any more: their copies go, with proof.
     fn reap(&self) -> Result<(), CliError> {
         let folder = Context::lock_folder(&self.store);
+        // Those of a schedule are its server's, and may wait for a person.
+        let known = super::serve::known(&self.store)?;
+        let scheduled: Vec<&RunId> = known.open().into_iter().flat_map(|(_, runs)| runs).collect();
         let left = |state: &RunState| {
             state.created.plan == self.plan.name
                 && state.created.world == WorldKind::Live
                 && state.runbook.intent == Intent::Drill
                 && !state.finished()
+                && !scheduled.contains(&&state.created.run)
                 && !RunLock::is_held(&folder, &state.created.run)
         };
         for state in status::states(&self.store)?.into_iter().filter(left) {

@@ -1,5 +1,6 @@
 //! `drctl evidence`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::{read_bounded, write_new};
+use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{delivery, evidence, exit, keys, ledger, now};
 use crate::journal::Journal as _;
@@ -73,13 +75,14 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(context: &Context, file: &Path) -> Self {
+    fn of(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
         let mut kept = Self::default();
         let Some(keeping) = context.settings.evidence.as_ref().filter(|_| !context.is_rehearsal()) else {
             return kept;
         };
         for sink in &keeping.sinks {
-            match delivery::receipt(file, sink) {
+            match delivery::receipt(context, file, sink).filter(|r| sha256.is_none_or(|sha| r.sha256 == *sha))
+            {
                 Some(receipt) => kept.at.push(receipt),
                 None => kept.not_at.push(sink.name.clone()),
             }
@@ -145,13 +148,15 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
     let files = delivery::bundles(folder)?;
     let mut rows = Vec::new();
     for file in &files {
-        let kept = Kept::of(context, file);
         let row = match evidence::sealed(file, &keys) {
             Ok((bytes, verdict)) => {
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
-                Row { file: file.clone(), sha256: Some(Digest::of(&bytes)), outcome, fault: None, kept }
+                let sha256 = Digest::of(&bytes);
+                let kept = Kept::of(context, file, Some(&sha256));
+                Row { file: file.clone(), sha256: Some(sha256), outcome, fault: None, kept }
             }
             Err(why) => {
+                let kept = Kept::of(context, file, None);
                 Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why), kept }
             }
         };
@@ -205,28 +210,35 @@ fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) 
     if let (Some(run), true) = (run, files.is_empty()) {
         return Err(CliError::usage_fix(format!("run {run} has no bundle"), "drctl evidence list"));
     }
-    let told = delivery::deliver(context, &store, &files, &delivery::Errand { again, within: None })?;
-    let left = delivery::owed(context)?;
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let errand = delivery::Errand { again, within: None, interrupts: &interrupts };
+    let told = delivery::deliver(context, &store, &files, &errand)?;
+    let unsealed = unsealed(&store, &folder, &delivery::bundles(&folder)?)?;
+    let failed: BTreeSet<_> = told.iter().filter(|told| told.held.is_err()).map(|told| &told.file).collect();
+    let left = delivery::owed(context)?.max(failed.len()) + unsealed.len();
     if printer.format == Format::Human {
         delivery::tell(printer, &told);
         printer.line(&match left {
             0 => "every bundle is where it has to be".to_owned(),
-            left => format!("{left} bundles are not everywhere yet"),
+            left => format!("{left} bundles are not where they have to be"),
         });
+        for (run, _) in &unsealed {
+            printer.line(&format!("run {run} has no bundle: drctl evidence list says more"));
+        }
     } else {
         let all = told.iter().map(|told| {
             let (receipt, why) = match &told.held {
                 Ok(receipt) => (Some(receipt), None),
-                Err(Trouble::Later(why) | Trouble::Differs(why)) => (None, Some(why)),
+                Err(trouble) => (None, Some(trouble.why())),
             };
             json!({"file": told.file, "sink": told.sink, "receipt": receipt, "why": why,
                 "differs": matches!(told.held, Err(Trouble::Differs(_)))})
         });
-        printer.document(&json!({"schema_version": 1, "told": all.collect::<Vec<_>>(), "left": left}));
+        printer.document(&json!({"schema_version": 1, "told": all.collect::<Vec<_>>(), "left": left,
+            "unsealed": unsealed.iter().map(|(run, _)| run).collect::<Vec<_>>()}));
     }
     let differs = told.iter().any(|told| matches!(told.held, Err(Trouble::Differs(_))));
-    let later = left > 0 || told.iter().any(|told| told.held.is_err());
-    Ok(match (differs, later) {
+    Ok(match (differs || !unsealed.is_empty(), left > 0) {
         (true, _) => exit::NOT_RECOVERED,
         (false, true) => exit::RECOVERED_BUT,
         (false, false) => exit::DONE,

@@ -56,10 +56,9 @@ pub fn way_on(state: &RunState) -> String {
 
 /// What is owed when a half ended and its users are where they are only for a drill.
 pub fn way_back_is_owed(state: &RunState) -> Option<String> {
-    let there = is_way_there(state) && matches!(state.mode, Mode::Finished(o) if o != Outcome::Cancelled);
     let live = state.created.world == WorldKind::Live;
     let (plan, to) = (&state.created.plan, &state.runbook.to);
-    (there && live && moved(state)).then(|| {
+    (stays_away(state) && live).then(|| {
         format!("{plan}: users are in {to} for a drill: drctl drill {plan} --mode live takes them back")
     })
 }
@@ -94,6 +93,16 @@ pub fn hold(text: Option<&str>) -> Result<Option<Dur>, CliError> {
         )),
         None => Ok(hold),
     }
+}
+
+/// Whether users are where a first half took them, as far as its journal tells.
+pub fn stays_away(state: &RunState) -> bool {
+    is_way_there(state) && matches!(state.mode, Mode::Finished(o) if o != Outcome::Cancelled) && moved(state)
+}
+
+/// Why a half did not do what a drill is for, whatever its run came to.
+pub fn gave_up(state: &RunState) -> Option<&str> {
+    called_off(state).filter(|_| is_way_there(state))
 }
 
 impl Ground<'_> {

@@ -362,7 +362,8 @@ pub fn carry_on(
     }
     let code = ending::tell(printer, vec![ending]);
     drop(lock);
-    delivery::rest(context, printer, store);
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    delivery::rest(context, printer, store, &interrupts);
     Ok(code)
 }
 

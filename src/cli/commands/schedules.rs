@@ -12,6 +12,9 @@ use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
 use crate::policy::schedules::Known;
 
+/// How many drills of each schedule are listed; all are in JSON.
+const SHOWN: usize = 5;
+
 /// Shows what is due when, and what became of what was.
 pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
@@ -29,6 +32,10 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
         for schedule in schedules {
             show(printer, schedule, &known, now);
         }
+        for name in gone(schedules, &known) {
+            printer.line(&format!("{name}: not in drctl.yaml any more"));
+            drills(printer, &known, &name, &|due| due.to_string());
+        }
         if schedules.is_empty() {
             printer.line("drctl.yaml has no `schedules:`; drctl serve --help shows one");
         }
@@ -43,7 +50,14 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
             "drills": drills.collect::<Vec<_>>(),
         })
     });
-    printer.document(&json!({"schema_version": 1, "now": now, "schedules": all.collect::<Vec<_>>()}));
+    let gone = gone(schedules, &known).into_iter().map(|name| {
+        let drills = known.of_schedule(&name);
+        let drills = drills.iter().map(|(due, fate)| json!({"due": due, "is": fate}));
+        json!({"schedule": name, "is": null, "next_due": null, "drills": drills.collect::<Vec<_>>()})
+    });
+    printer.document(
+        &json!({"schema_version": 1, "now": now, "schedules": all.chain(gone).collect::<Vec<_>>()}),
+    );
     Ok(exit::DONE)
 }
 
@@ -64,14 +78,38 @@ fn show(printer: &Printer, schedule: &Schedule, known: &Known, now: Timestamp) {
     if !known.schedules.contains_key(&schedule.name) {
         printer.line(&format!("  {}: no drctl serve has seen it yet", printer.paint(YELLOW, "not served")));
     }
-    for (due, fate) in known.of_schedule(&schedule.name).iter().rev().take(5) {
+    drills(printer, known, &schedule.name, &|due| schedule.calendar.shown(due));
+}
+
+/// Schedules that the ledger knows drills of, and drctl.yaml has no more.
+fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
+    let mut names: Vec<_> = known.fates.keys().map(|(name, _)| name.clone()).collect();
+    names.dedup();
+    names.retain(|name| !schedules.iter().any(|schedule| schedule.name == *name));
+    names
+}
+
+/// How many there were, and the last of them, with all that are open.
+fn drills(printer: &Printer, known: &Known, name: &str, shown: &dyn Fn(Timestamp) -> String) {
+    let drills = known.of_schedule(name);
+    let count = |fits: fn(&Fate) -> bool| drills.iter().filter(|(_, fate)| fits(fate)).count();
+    let passed = count(|fate| matches!(fate, Fate::Ended { passed: true, .. }));
+    let failed = count(|fate| matches!(fate, Fate::Ended { passed: false, .. }));
+    let missed = count(|fate| matches!(fate, Fate::Missed { .. }));
+    if !drills.is_empty() {
+        printer.line(&format!(
+            "  {passed} passed, {failed} failed, {missed} missed; the last, and what is open:"
+        ));
+    }
+    for (n, (due, fate)) in drills.iter().rev().enumerate() {
         let (colour, word, why) = match fate {
             Fate::Begun { .. } => (YELLOW, "open", ""),
             Fate::Missed { why } => (RED, "MISSED", why.as_str()),
             Fate::Ended { passed: true, why } => (GREEN, "passed", why.as_str()),
             Fate::Ended { passed: false, why } => (RED, "FAILED", why.as_str()),
         };
-        let (due, word) = (schedule.calendar.shown(*due), printer.paint(colour, word));
-        printer.line(&format!("  {due}  {word}  {why}"));
+        if n < SHOWN || matches!(fate, Fate::Begun { .. }) {
+            printer.line(&format!("  {}  {}  {why}", shown(*due), printer.paint(colour, word)));
+        }
     }
 }

@@ -1,44 +1,35 @@
 //! `drctl serve` and `drctl schedules`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::drill::{self, Due};
-use super::ending::Ending;
-use super::post::post;
-use super::runs;
-use crate::cli::args::{DrillArgs, DrillMode, Global, HowArgs, PointArgs, ServeArgs, WaiveArgs};
+use crate::cli::args::{Global, ServeArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{delivery, exit, keys, ledger};
+use crate::cli::{delivery, exit, ledger};
+use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal as _, Record, StoreError};
-use crate::model::event::{Event, Outcome, Signal, What};
-use crate::model::ids::{ComponentName, RunId};
+use crate::model::ids::RunId;
 use crate::model::ledger::{Entry, Why};
-use crate::model::runbook::Drill;
-use crate::model::schedule::{Definition, Fate, Schedule};
+use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::Component;
 use crate::policy::schedules::{self, Known, Next};
-use crate::run::RunState;
-use crate::run::Stop;
-use crate::run::apply::person_of;
-use crate::run::state::Mode;
 use crate::server::Board;
 use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
 
-/// Why a run was paused whose process was told to stop, as `executor::drive` says it.
-const STOPPED: &str = "interrupted at the terminal";
 /// How often a server looks at its settings, at the clock and at what people said.
 const LOOK: Dur = Dur::secs(1);
 /// How often it delivers what is owed to sinks.
 const DELIVER: Dur = Dur::mins(15);
+/// How often settings are read, and drills that wait are looked at.
+const FOLLOW: Dur = Dur::secs(30);
+/// How far the clock may be behind the ledger before it is called wrong.
+const SLACK: Dur = Dur::mins(5);
 /// How often figures are read anew.
 const FIGURES: Dur = Dur::secs(30);
 /// A rehearsal goes through so much, where nothing else is said.
@@ -51,6 +42,8 @@ enum Clock {
     Rehearsed(Timestamp),
 }
 
+mod holding;
+
 struct Server<'a> {
     context: Context,
     printer: &'a Printer,
@@ -60,6 +53,12 @@ struct Server<'a> {
     until: Option<Timestamp>,
     /// Drills that wait for a person: nobody looks at them for a while.
     left: BTreeSet<schedules::Due>,
+    /// What was last said of them.
+    waiting: BTreeMap<schedules::Due, String>,
+    /// Settings that were read once and are not followed yet.
+    pending: Option<Vec<u8>>,
+    /// Whether a drill failed or was missed.
+    failed: bool,
     board: Option<Board>,
     shown: Snapshot,
 }
@@ -95,8 +94,20 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     if !context.is_rehearsal() {
         context.unlock()?;
     }
-    let (left, shown) = (BTreeSet::new(), Snapshot::default());
-    let mut server = Server { context, printer, store, interrupts, clock, until, left, board: None, shown };
+    let mut server = Server {
+        context,
+        printer,
+        store,
+        interrupts,
+        clock,
+        until,
+        left: BTreeSet::new(),
+        waiting: BTreeMap::new(),
+        pending: None,
+        failed: false,
+        board: None,
+        shown: Snapshot::default(),
+    };
     if let Some(address) = args.listen {
         server.figures()?;
         let board = Board::listen(address, server.shown.clone());
@@ -126,37 +137,69 @@ impl Server<'_> {
         self.say(
             "serving",
             &json!({"schedules": schedules.len()}),
-            &format!("{} schedules; Ctrl-C ends it, and a drill that runs then is paused", schedules.len()),
+            &format!("{} schedules; Ctrl-C ends it: a drill of copies is paused then, and a live one taken back while it can be", schedules.len()),
         );
+        if let Some(last) = known(&self.store)?.last.filter(|last| *last > self.now() + SLACK) {
+            let words = format!(
+                "THE CLOCK WAS AHEAD, or is behind now: the ledger knows of {last}, and no drill that was due up to then is held again"
+            );
+            self.say("clock", &json!({"ledger": last}), &self.printer.paint(RED, &words));
+        }
         let (mut looked, mut delivered, mut figured) = (self.now(), self.now(), self.now());
         loop {
             let now = self.now();
             if self.interrupts.count() > 0 || self.until.is_some_and(|until| now >= until) {
-                return Ok(exit::DONE);
+                return self.end();
             }
             let known = known(&self.store)?;
             self.show(|shown| shown.looked_at = Some(now));
             let (schedules, policy) = (&self.context.settings.schedules, &self.context.settings.policy);
             match schedules::next(schedules, &known, policy, &self.left, now) {
                 Next::Enter(entry) => self.enter(&entry)?,
-                Next::Begin((name, due)) => self.begin(&name, due)?,
-                Next::Carry((name, due)) => self.carry(&known, &name, due)?,
+                Next::Begin(due) => self.contained(&due, |server, due| server.begin(due)),
+                Next::Carry(due) => self.contained(&due, |server, due| server.carry(due)),
                 Next::Wait(then) => self.wait(then),
             }
-            if now.since(looked) >= Dur::secs(30) && matches!(self.clock, Clock::Live(_)) {
+            if matches!(self.clock, Clock::Rehearsed(_)) {
+                continue;
+            }
+            if now.since(looked) >= FOLLOW {
                 looked = now;
                 self.reload(global);
                 self.left.clear();
             }
             if self.board.is_some() && now.since(figured) >= FIGURES {
                 figured = now;
-                self.figures()?;
+                if let Err(e) = self.figures() {
+                    self.printer.note(&format!("no figures: {}", e.message));
+                }
             }
-            if now.since(delivered) >= DELIVER && matches!(self.clock, Clock::Live(_)) {
+            if now.since(delivered) >= DELIVER {
                 delivered = now;
-                delivery::rest(&self.context, self.printer, &self.store);
+                delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
             }
         }
+    }
+
+    /// What goes wrong with one drill keeps no other from being held.
+    fn contained(
+        &mut self,
+        due: &schedules::Due,
+        work: impl FnOnce(&mut Self, &schedules::Due) -> Result<(), CliError>,
+    ) {
+        if let Err(e) = work(self, due) {
+            self.waits(due, &e.message);
+        }
+    }
+
+    /// A rehearsal says by its exit code what came of it.
+    fn end(&self) -> Result<u8, CliError> {
+        let open = !known(&self.store)?.open().is_empty();
+        Ok(match (self.context.is_rehearsal(), open, self.failed) {
+            (false, ..) | (true, false, false) => exit::DONE,
+            (true, true, _) => exit::WAITING,
+            (true, false, true) => exit::NOT_RECOVERED,
+        })
     }
 
     /// Changes what is shown to those who watch.
@@ -209,15 +252,37 @@ impl Server<'_> {
         }
     }
 
-    /// Settings that changed hold from now on; those that cannot be read change nothing.
+    /// Settings that changed hold from now on, once they were read twice alike: what is written over is empty for a moment. Those that
+    /// cannot be followed change nothing.
     fn reload(&mut self, global: &Global) {
-        let path = self.context.settings_text.as_ref().map(|(path, bytes)| (path.clone(), bytes.clone()));
-        if path.is_some_and(|(path, bytes)| std::fs::read(path).is_ok_and(|read| read == bytes)) {
+        let Some((path, bytes)) = &self.context.settings_text else { return };
+        let read = std::fs::read(path).ok().filter(|read| !read.is_empty());
+        if read.as_ref() == Some(bytes) {
+            self.pending = None;
             return;
         }
-        match Context::load(global, self.printer) {
+        let Some(read) = read else {
+            return self
+                .printer
+                .note(&format!("{} is gone or empty: it is followed as it was", path.display()));
+        };
+        if self.pending.as_ref() != Some(&read) {
+            self.pending = Some(read);
+            return;
+        }
+        let followed = Context::load(global, self.printer).and_then(|context| {
+            let (here, there) = (self.store.path(), context.store_file());
+            if here != there {
+                let why = format!("it names another store, {}: start drctl serve anew", there.display());
+                return Err(CliError::usage(why));
+            }
+            context.unlock()?;
+            Ok(context)
+        });
+        match followed {
             Ok(context) => {
                 self.context = context;
+                self.pending = None;
                 self.say("settings", &json!({}), "drctl.yaml changed, and is followed from now on");
             }
             Err(e) => self.printer.note(&format!("drctl.yaml changed, and is not followed: {}", e.message)),
@@ -235,9 +300,10 @@ impl Server<'_> {
         self.printer.line(&document.to_string());
     }
 
-    fn enter(&self, entry: &Entry) -> Result<(), CliError> {
+    fn enter(&mut self, entry: &Entry) -> Result<(), CliError> {
         self.store.enter(entry)?;
-        if matches!(entry, Entry::Drill { fate: Fate::Ended { .. } | Fate::Missed { .. }, .. }) {
+        if let Entry::Drill { fate, .. } = entry {
+            self.failed |= matches!(fate, Fate::Ended { passed: false, .. } | Fate::Missed { .. });
             self.sign();
         }
         match entry {
@@ -276,177 +342,23 @@ impl Server<'_> {
         self.schedule(name).map_or_else(|| due.to_string(), |schedule| schedule.calendar.shown(due))
     }
 
-    /// The ledger knows of it first, and under which names: whoever comes after a death finds all of that.
-    fn begin(&mut self, name: &str, due: Timestamp) -> Result<(), CliError> {
-        let Some(schedule) = self.schedule(name).cloned() else { return Ok(()) };
-        let is = schedule.is.clone();
-        let runs = match self.runs_of(&schedule, due) {
-            Ok(runs) => runs,
-            Err(e) => return self.ended(name, due, false, &e.message),
-        };
-        let at = self.now();
-        self.enter(&Entry::Drill { at, schedule: name.to_owned(), due, fate: Fate::Begun { is, runs } })?;
-        let known = known(&self.store)?;
-        self.carry(&known, name, due)
-    }
-
-    fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, CliError> {
-        let is = &schedule.is;
-        let plan = self.context.plan(is.plan.as_str(), self.printer)?;
-        let stores = plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
-        let components: Vec<ComponentName> = match (&is.drill, &is.component) {
-            (Drill::Isolated, Some(named)) => vec![named.clone()],
-            (Drill::Isolated, None) => stores.collect(),
-            _ => return Ok(vec![is.run(&schedule.name, due, None)]),
-        };
-        Ok(components.iter().map(|component| is.run(&schedule.name, due, Some(component))).collect())
-    }
-
-    /// What was begun goes on: runs that a process left are carried on, and those that are not there yet begin.
-    fn carry(&mut self, known: &Known, name: &str, due: Timestamp) -> Result<(), CliError> {
-        let key = (name.to_owned(), due);
-        let Some(Fate::Begun { is, runs }) = known.fates.get(&key) else { return Ok(()) };
-        for run in self.with_ways_back(runs)? {
-            let Some(state) = self.state(&run)?.filter(|state| !state.finished()) else { continue };
-            if RunLock::is_held(&Context::lock_folder(&self.store), &run) || !self.goes_on(&state)? {
-                self.waits(key, &run);
-                return Ok(());
-            }
-            self.say("carried_on", &json!({"run": run}), &format!("{name}: run {run} is carried on"));
-            self.show(|shown| shown.holding = Some(name.to_owned()));
-            let carried = runs::carry_on(&self.context, &self.quiet(), &self.store, &run);
-            self.show(|shown| shown.holding = None);
-            if let Err(e) = carried {
-                self.printer.note(&format!("{run}: {}", e.message));
-            }
-        }
-        if !self.unbegun(runs, is)? {
-            return self.judge(key, runs, None);
-        }
-        if self.now() > due + is.late_ms {
-            return self.judge(
-                key,
-                runs,
-                Some("the process that was to hold it died, and now it is too late"),
-            );
-        }
-        self.show(|shown| shown.holding = Some(name.to_owned()));
-        let held = self.hold(name, is, due);
-        self.show(|shown| shown.holding = None);
-        match held {
-            Ok(refused) => self.judge(key, runs, refused.as_deref()),
-            Err(e) if e.exit == exit::HELD => {
-                self.printer.note(&format!("{name}: {}", e.message));
-                self.left.insert(key);
-                Ok(())
-            }
-            Err(e) => self.judge(key, runs, Some(&e.message)),
-        }
-    }
-
     /// What the runs themselves say. In a rehearsal nobody wants to read a year of it.
     fn quiet(&self) -> Printer {
         let quiet = Printer::new(Format::Json);
         if self.context.is_rehearsal() { quiet.silent() } else { quiet }
     }
 
-    /// Whether a run goes on without anybody's word: its process died, or was told to stop. What a person has to decide stays, until
-    /// that person said something.
-    fn goes_on(&self, state: &RunState) -> Result<bool, CliError> {
-        let run = &state.created.run;
-        let records = self.store.read(run)?;
-        let read =
-            |record: &Record| serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| event.what);
-        let events: Vec<What> = records.iter().rev().filter_map(read).collect();
-        let let_go = events.first().is_some_and(|last| matches!(last, What::Halted { .. }));
-        // What is said to a run that nobody drives is written by a process of its own, which halts it again.
-        let this_process = events.iter().take_while(|what| !matches!(what, What::EpochTaken { .. }));
-        let said = this_process.into_iter().any(|what| person_of(what).is_some());
-        if !let_go || said || !self.store.letters(run)?.is_empty() {
-            return Ok(true);
-        }
-        let why = |what: &What| match what {
-            What::Paused { why } => Some(why.clone()),
-            _ => None,
-        };
-        if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(STOPPED) {
-            return Ok(false);
-        }
-        let said = (&self.context, &self.quiet());
-        post((said.0, said.1), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
-    }
-
-    fn waits(&mut self, due: schedules::Due, run: &RunId) {
-        let words = format!(
-            "{}: run {run} waits for a person, or another process has it: drctl runs show {run}",
-            due.0
-        );
-        self.say("waits", &json!({"schedule": due.0, "due": due.1, "run": run}), &words);
-        self.left.insert(due);
-    }
-
-    /// A live drill has a way back, whose run knows the way there.
-    fn with_ways_back(&self, runs: &[RunId]) -> Result<Vec<RunId>, CliError> {
-        let states = super::status::states(&self.store)?;
-        let back = states
-            .iter()
-            .filter(|state| state.created.returns.as_ref().is_some_and(|there| runs.contains(there)));
-        Ok(runs.iter().cloned().chain(back.map(|state| state.created.run.clone())).collect())
-    }
-
-    fn state(&self, run: &RunId) -> Result<Option<RunState>, CliError> {
-        match self.store.read(run) {
-            Err(StoreError::NoRun(_)) => Ok(None),
-            Err(e) => Err(e.into()),
-            Ok(_) => runs::read(&self.store, run).map(Some),
+    /// A drill waits: for a person, or for another process.
+    fn waits(&mut self, due: &schedules::Due, words: &str) {
+        self.left.insert(due.clone());
+        // Said once, for as long as it is the same.
+        if self.waiting.insert(due.clone(), words.to_owned()).as_deref() != Some(words) {
+            let shown = format!("{}, due {}: {words}", due.0, self.shown(&due.0, due.1));
+            self.say("waits", &json!({"schedule": due.0, "due": due.1, "why": words}), &shown);
         }
     }
 
-    /// Whether something of it has not begun: a run, or the way back of one that moved users.
-    fn unbegun(&self, runs: &[RunId], is: &Definition) -> Result<bool, CliError> {
-        for run in runs {
-            let Some(state) = self.state(run)? else { return Ok(true) };
-            let there = is.drill == Drill::Live && state.mode == Mode::Finished(Outcome::Recovered);
-            if there && self.with_ways_back(std::slice::from_ref(run))?.len() == 1 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Holds it. Answers why not, if it did not begin.
-    fn hold(&self, name: &str, is: &Definition, due: Timestamp) -> Result<Option<String>, CliError> {
-        let args = arguments(name, is, due);
-        let asked = Some(Due { schedule: name, is, at: due });
-        let told = drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked))?;
-        delivery::rest(&self.context, self.printer, &self.store);
-        // Whatever has a run is judged by it.
-        let began = |ending: &&Ending| ending.document.as_ref().is_some_and(|d| d.get("run_id").is_some());
-        Ok(told.iter().find(|ending| !began(ending)).map(refusal))
-    }
-
-    /// Writes how it ended, if it did. What waits for a person is left to that person.
-    fn judge(&mut self, due: schedules::Due, runs: &[RunId], refused: Option<&str>) -> Result<(), CliError> {
-        let (mut codes, mut words) = (Vec::new(), Vec::new());
-        for run in self.with_ways_back(runs)? {
-            let Some(state) = self.state(&run)? else { continue };
-            if let Clock::Rehearsed(now) = &mut self.clock {
-                *now = state.last_at.max(*now);
-            }
-            let Mode::Finished(outcome) = state.mode else {
-                self.waits(due, &run);
-                return Ok(());
-            };
-            codes.push(super::outcome::code_of(&state, &Stop::Finished));
-            words.push(format!("{run} {}", word(outcome)));
-        }
-        let began = !codes.is_empty();
-        let passed = began && refused.is_none() && codes.iter().all(|code| *code == exit::DONE);
-        words.extend(refused.map(str::to_owned));
-        self.ended(&due.0, due.1, passed, &words.join("; "))
-    }
-
-    fn ended(&self, name: &str, due: Timestamp, passed: bool, why: &str) -> Result<(), CliError> {
+    fn ended(&mut self, name: &str, due: Timestamp, passed: bool, why: &str) -> Result<(), CliError> {
         let fate = Fate::Ended { passed, why: why.to_owned() };
         self.enter(&Entry::Drill { at: self.now(), schedule: name.to_owned(), due, fate })
     }
@@ -456,48 +368,5 @@ impl Server<'_> {
         if let Err(e) = ledger::checkpoint(&self.context, &self.store, self.now(), (Why::Schedule, None)) {
             self.printer.note(&format!("no checkpoint of the ledger: {}", e.message));
         }
-    }
-}
-
-const fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Recovered => "recovered",
-        Outcome::Read => "was read",
-        Outcome::Failed => "found that the recovery would not have worked",
-        Outcome::Cancelled => "was taken back",
-        Outcome::Abandoned => "was abandoned",
-    }
-}
-
-/// Why something did not begin, by its document.
-fn refusal(ending: &Ending) -> String {
-    let document = ending.document.as_ref();
-    let of = |pointer: &str| document.and_then(|d| d.pointer(pointer)).and_then(Value::as_str);
-    let said = of("/error/message").or_else(|| of("/refusals/0/facts")).or_else(|| of("/outcome"));
-    said.unwrap_or("it did not begin").to_owned()
-}
-
-fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillArgs {
-    DrillArgs {
-        plan: is.plan.to_string(),
-        mode: match is.drill {
-            Drill::Tabletop => DrillMode::Tabletop,
-            Drill::Rehearsal => DrillMode::Rehearsal,
-            Drill::Isolated => DrillMode::Isolated,
-            Drill::Live => DrillMode::Live,
-        },
-        to: is.to.as_ref().map(ToString::to_string),
-        scenario: None,
-        hold: is.hold_ms.map(|hold| format!("{}ms", hold.millis())),
-        component: is.component.as_ref().map(ToString::to_string),
-        point: PointArgs::default(),
-        how: HowArgs {
-            dry_run: false,
-            yes: true,
-            severity: None,
-            incident: None,
-            take_over: false,
-            waive: WaiveArgs { reason: Some(format!("schedule {name}, due {due}")), ..WaiveArgs::default() },
-        },
     }
 }

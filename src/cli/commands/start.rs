@@ -117,7 +117,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
     let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
     let code = ending::tell(starting.printer, told);
-    delivery::rest(context, starting.printer, starting.store);
+    delivery::rest(context, starting.printer, starting.store, &starting.interrupts);
     Ok(code)
 }
 

@@ -47,7 +47,7 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
         std::process::Command::new("kill").args(["-TERM", &second.id().to_string()]).status().unwrap();
     assert!(stopped.success() && second.wait().unwrap().success(), "{}", estate.words());
     let run = estate.only_run().unwrap();
-    assert!(run.ends_with("-truststream-drill-tabletop-table"), "{run}");
+    assert!(run.ends_with("-truststream-drill-tabletop~table"), "{run}");
     let (code, list) = estate.json(&["evidence", "list"]);
     assert!(code == 0 && list["bundles"][0]["whole"] == true, "{list:#}");
     let (code, out, err) = estate.run(&["audit", "verify"]);

@@ -144,7 +144,11 @@ fn both_clouds_hold_the_same_bundle_and_the_one_that_was_down_gets_it_later() {
     // As it would have ended without: nobody probes from outside, so the RTO is not proven.
     assert_eq!(code, 5, "{err}");
     let file = bundle(&estate);
-    assert!(err.contains("is at recovery, read back and the same, until 2032-"), "{err}");
+    let own = format!(
+        "is at recovery AT AN ENDPOINT OF YOUR OWN, {}, read back and the same, until 2032-",
+        estate.proxy.url()
+    );
+    assert!(err.contains(&own), "{err}");
     assert!(err.contains("is NOT at elsewhere yet: ") && err.contains("drctl evidence push"), "{err}");
     let (code, list) = estate.json(&["evidence", "list"]);
     let row = &list["bundles"][0];
@@ -194,10 +198,54 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     assert_eq!(s3.ask("PUT", &path, &["-d", "something else"]).0, 200);
     let (code, pushed) = estate.json(&["evidence", "push", "--check"]);
     let differs = told(&pushed, "recovery");
-    assert!(code == 1 && differs["differs"] == true, "{pushed:#}");
+    assert!(code == 1 && differs["differs"] == true && pushed["left"] == 1, "{pushed:#}");
+    assert!(
+        differs["why"].as_str().unwrap().contains("ours is hidden behind it, whole, as version"),
+        "{pushed:#}"
+    );
     let (status, content) = s3.ask("GET", &format!("{path}?versionId={version}"), &[]);
     assert_eq!((status, content), (200, std::fs::read(file).unwrap()));
     hidden_no_more(s3, &path);
+    // Whoever removes it without naming a version hides it, too.
+    assert_eq!(s3.ask("DELETE", &path, &[]).0, 204);
+    let (code, pushed) = estate.json(&["evidence", "push", "--check"]);
+    let why = told(&pushed, "recovery")["why"].as_str().unwrap();
+    assert!(
+        code == 1 && why.contains("it was there, and is not any more") && why.contains("as version"),
+        "{pushed:#}"
+    );
+    let (_, markers) = s3.ask("GET", "?versions", &[]);
+    let markers = String::from_utf8(markers).unwrap();
+    let marker = markers.split("<DeleteMarker>").nth(1).unwrap();
+    let id = marker.split("<VersionId>").nth(1).unwrap().split('<').next().unwrap();
+    assert_eq!(s3.ask("DELETE", &format!("{path}?versionId={id}"), &[]).0, 204);
+    forged(estate, file);
+}
+
+/// A receipt that does not say what the bundle is, or where, is none; and one that asks for less asks for nothing less.
+fn forged(estate: &Estate, file: &Path) {
+    let folder = file.parent().unwrap();
+    let receipts = || std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let receipt = receipts().find(|p| p.to_string_lossy().contains(".tar.recovery-")).unwrap();
+    let text = std::fs::read_to_string(&receipt).unwrap();
+    let sha256 = serde_json::from_str::<Value>(&text).unwrap()["sha256"].as_str().unwrap().to_owned();
+    for (from, to) in
+        [("s3://", "s3://elsewhere-"), ("\"compliance\"", "\"governance\""), (&sha256, &"0".repeat(64))]
+    {
+        std::fs::write(&receipt, text.replace(from, to)).unwrap();
+        let (code, list) = estate.json(&["evidence", "list"]);
+        assert_eq!((code, &list["bundles"][0]["not_at"]), (5, &json!(["recovery"])), "{list:#}");
+    }
+    std::fs::write(&receipt, "{").unwrap();
+    let (code, pushed) = estate.json(&["evidence", "push"]);
+    let why = told(&pushed, "recovery")["why"].as_str().unwrap();
+    assert!(code == 5 && why.contains("is no receipt of it"), "{pushed:#}");
+    std::fs::write(&receipt, text).unwrap();
+    // Somewhere else is somewhere else: nothing was delivered there.
+    let mut command = estate.command(&["evidence", "list", "--output", "json"]);
+    let output = command.env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9").output().unwrap();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list["bundles"][0]["not_at"], json!(["recovery"]), "{list:#}");
 }
 
 /// Takes the version away that hides ours: it is not locked.

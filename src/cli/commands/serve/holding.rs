@@ -1,0 +1,314 @@
+//! One drill of a schedule, from its beginning to its end, by whoever comes after whoever died.
+
+use serde_json::json;
+
+use super::{Clock, Server};
+use crate::cli::args::{DrillArgs, DrillMode, HowArgs, PointArgs, WaiveArgs};
+use crate::cli::commands::drill::{self, Due};
+use crate::cli::commands::ending::Ending;
+use crate::cli::commands::live_drill::{gave_up, stays_away};
+use crate::cli::commands::post::post;
+use crate::cli::commands::{outcome, runs, status};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::{delivery, exit, keys};
+use crate::journal::lock::RunLock;
+use crate::journal::{Journal as _, Record, StoreError};
+use crate::model::event::{Event, Outcome, Signal, What};
+use crate::model::ids::{ComponentName, RunId};
+use crate::model::ledger::Entry;
+use crate::model::runbook::Drill;
+use crate::model::schedule::{Definition, Fate, Schedule};
+use crate::model::time::Timestamp;
+use crate::plan::types::Component;
+use crate::policy::schedules;
+use crate::run::RunState;
+use crate::run::Stop;
+use crate::run::apply::person_of;
+use crate::run::state::Mode;
+
+/// Why a run was paused whose process was told to stop, as `executor::drive` says it.
+const STOPPED: &str = "interrupted at the terminal";
+
+/// A drill that began.
+struct Open<'a> {
+    due: &'a schedules::Due,
+    is: Definition,
+    runs: Vec<RunId>,
+}
+
+/// Whether it began when it was to be held.
+enum Held {
+    /// It did, or said why not.
+    Over(Option<String>),
+    /// Somebody else holds what it needs.
+    Later(String),
+    /// Users are where they were to be taken, and nothing had to be moved.
+    Nothing,
+}
+
+impl Server<'_> {
+    /// The ledger knows of it first, and under which names: whoever comes after a death finds all of that.
+    pub(super) fn begin(&mut self, due: &schedules::Due) -> Result<(), CliError> {
+        let Some(schedule) = self.schedule(&due.0).cloned() else { return Ok(()) };
+        let runs = self.runs_of(&schedule, due.1)?;
+        let fate = match runs.is_empty() {
+            true => Fate::Missed { why: format!("plan {} has no database to copy", schedule.is.plan) },
+            false => Fate::Begun { is: schedule.is, runs },
+        };
+        let begun = matches!(fate, Fate::Begun { .. });
+        self.enter(&Entry::Drill { at: self.now(), schedule: due.0.clone(), due: due.1, fate })?;
+        if begun { self.carry(due) } else { Ok(()) }
+    }
+
+    fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, CliError> {
+        let is = &schedule.is;
+        let plan = self.context.plan(is.plan.as_str(), self.printer)?;
+        let stores = plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
+        let components: Vec<ComponentName> = match (&is.drill, &is.component) {
+            (Drill::Isolated, Some(named)) => vec![named.clone()],
+            (Drill::Isolated, None) => stores.collect(),
+            _ => return Ok(vec![is.run(&schedule.name, due, None)]),
+        };
+        Ok(components.iter().map(|component| is.run(&schedule.name, due, Some(component))).collect())
+    }
+
+    /// What was begun goes on: runs that a process left are carried on, and those that are not there yet begin.
+    pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), CliError> {
+        let mut known = super::known(&self.store)?;
+        let Some(Fate::Begun { is, runs }) = known.fates.remove(due) else { return Ok(()) };
+        let open = Open { due, is, runs };
+        for state in self.states(&open)?.into_iter().filter(|state| !state.finished()) {
+            let run = &state.created.run;
+            if RunLock::is_held(&Context::lock_folder(&self.store), run) {
+                self.waits(due, &format!("another process drives run {run}"));
+                return Ok(());
+            }
+            if !self.goes_on(&state)? {
+                self.waits(due, &format!("run {run} waits for a person: drctl runs show {run}"));
+                return Ok(());
+            }
+            self.say("carried_on", &json!({"run": run}), &format!("{}: run {run} is carried on", due.0));
+            self.holds(due, |server| runs::carry_on(&server.context, &server.quiet(), &server.store, run))?;
+        }
+        let held = match self.wanting(&open)? {
+            Wanting::Nothing => Held::Over(None),
+            Wanting::Runs if self.now() > due.1 + open.is.late_ms => {
+                Held::Over(Some("the process that was to hold it died, and now it is too late".to_owned()))
+            }
+            Wanting::Runs | Wanting::WayBack => self.holds(due, |server| server.hold(&open))?,
+        };
+        self.judge(&open, held)
+    }
+
+    /// Does something that takes long, and shows so.
+    fn holds<T>(&mut self, due: &schedules::Due, work: impl FnOnce(&Self) -> T) -> T {
+        self.show(|shown| shown.holding = Some(due.0.clone()));
+        let done = work(self);
+        self.show(|shown| shown.holding = None);
+        done
+    }
+
+    /// Whether a run goes on without anybody's word: its process died, or was told to stop. What a person has to decide stays, until
+    /// that person said something.
+    fn goes_on(&self, state: &RunState) -> Result<bool, CliError> {
+        let run = &state.created.run;
+        let records = self.store.read(run)?;
+        let read =
+            |record: &Record| serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| event.what);
+        let events: Vec<What> = records.iter().rev().filter_map(read).collect();
+        let let_go = events.first().is_some_and(|last| matches!(last, What::Halted { .. }));
+        // What is said to a run that nobody drives is written by a process of its own, which halts it again.
+        let this_process = events.iter().take_while(|what| !matches!(what, What::EpochTaken { .. }));
+        let said = this_process.into_iter().any(|what| person_of(what).is_some());
+        if !let_go || said || !self.store.letters(run)?.is_empty() {
+            return Ok(true);
+        }
+        let why = |what: &What| match what {
+            What::Paused { why } => Some(why.clone()),
+            _ => None,
+        };
+        if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(STOPPED) {
+            return Ok(false);
+        }
+        post((&self.context, &self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
+    }
+
+    /// The runs of a drill that are there, and of a live one those that took users back, or tried.
+    fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, CliError> {
+        let mut states = Vec::new();
+        for run in &open.runs {
+            match self.store.read(run) {
+                Err(StoreError::NoRun(_)) => {}
+                Err(e) => return Err(e.into()),
+                Ok(_) => states.push(runs::read(&self.store, run)?),
+            }
+        }
+        if open.is.drill == Drill::Live && !states.is_empty() {
+            let back = |state: &RunState| {
+                state.created.returns.as_ref().is_some_and(|there| open.runs.contains(there))
+            };
+            states.extend(status::states(&self.store)?.into_iter().filter(back));
+        }
+        let foreign = states.iter().find(|state| state.created.plan != open.is.plan);
+        match foreign {
+            Some(state) => Err(CliError::usage(format!("run {} is of another plan", state.created.run))),
+            None => Ok(states),
+        }
+    }
+
+    /// What is left to be done of it.
+    fn wanting(&self, open: &Open<'_>) -> Result<Wanting, CliError> {
+        let states = self.states(open)?;
+        if states.iter().any(|state| !state.finished()) {
+            return Ok(Wanting::Nothing);
+        }
+        let there = |run: &RunId| states.iter().any(|state| state.created.run == *run);
+        if !open.runs.iter().all(there) {
+            return Ok(Wanting::Runs);
+        }
+        Ok(if owes(&states) { Wanting::WayBack } else { Wanting::Nothing })
+    }
+
+    /// Holds what is left of it.
+    fn hold(&self, open: &Open<'_>) -> Result<Held, CliError> {
+        let (name, due) = open.due;
+        let args = arguments(name, &open.is, *due);
+        let asked = Some(Due { schedule: name, is: &open.is, at: *due, runs: &open.runs });
+        let told = match drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked)) {
+            Err(e) if e.exit == exit::HELD => return Ok(Held::Later(e.message)),
+            Err(e) => return Ok(Held::Over(Some(e.message))),
+            Ok(told) => told,
+        };
+        delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
+        // Whatever has a run is judged by it.
+        let without =
+            told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
+        Ok(match without {
+            Some(ending) if ending.code == exit::HELD => Held::Later(refusal(ending)),
+            Some(ending) if outcome_of(ending) == Some("nothing_to_do") => Held::Nothing,
+            Some(ending) => Held::Over(Some(refusal(ending))),
+            None => Held::Over(None),
+        })
+    }
+
+    /// Writes how it ended, if it did. What waits for a person is left to that person, and users who are away are never left.
+    fn judge(&mut self, open: &Open<'_>, held: Held) -> Result<(), CliError> {
+        let (refused, already) = match held {
+            Held::Later(why) => {
+                self.waits(open.due, &why);
+                return Ok(());
+            }
+            Held::Over(why) => (why, false),
+            Held::Nothing => (Some("nothing had to be moved: users are there already".to_owned()), true),
+        };
+        let states = self.states(open)?;
+        if let Clock::Rehearsed(now) = &mut self.clock {
+            *now = states.iter().map(|state| state.last_at).fold(*now, Timestamp::max);
+        }
+        if let Some(state) = states.iter().find(|state| !state.finished()) {
+            let run = &state.created.run;
+            self.waits(open.due, &format!("run {run} waits for a person: drctl runs show {run}"));
+            return Ok(());
+        }
+        if let Some(there) =
+            states.iter().find(|state| stays_away(state)).filter(|_| owes(&states) && !already)
+        {
+            let why = refused.unwrap_or_else(|| "they could not be taken back".to_owned());
+            let words = format!("USERS ARE NOT BACK from {}: {why}; it is tried again", there.runbook.to);
+            self.waits(open.due, &words);
+            return Ok(());
+        }
+        let missing: Vec<_> =
+            open.runs.iter().filter(|run| !states.iter().any(|state| state.created.run == **run)).collect();
+        if !missing.is_empty() && refused.is_none() && self.interrupts.count() > 0 {
+            // The next server holds the rest.
+            return Ok(());
+        }
+        let good = |state: &RunState| {
+            outcome::code_of(state, &Stop::Finished) == exit::DONE && gave_up(state).is_none()
+        };
+        let passed = missing.is_empty() && refused.is_none() && states.iter().all(good);
+        let of_runs = states.iter().map(|state| match (&state.mode, gave_up(state)) {
+            (_, Some(why)) => format!("{} {why}", state.created.run),
+            (Mode::Finished(outcome), None) if good(state) => {
+                format!("{} {}", state.created.run, word(*outcome))
+            }
+            (Mode::Finished(outcome), None) => {
+                format!("{} {}, and not as it should", state.created.run, word(*outcome))
+            }
+            _ => state.created.run.to_string(),
+        });
+        let untried = missing.iter().map(|run| format!("{run} was not tried"));
+        let words = of_runs.chain(untried).chain(refused).collect::<Vec<_>>().join("; ");
+        self.ended(&open.due.0, open.due.1, passed, &words)
+    }
+}
+
+/// What of a drill is left to be done.
+enum Wanting {
+    /// Nothing, or nothing before something else ended.
+    Nothing,
+    /// Some of it never began.
+    Runs,
+    /// Users are where they are only for it.
+    WayBack,
+}
+
+/// Whether users are away, and no run has taken them back.
+fn owes(states: &[RunState]) -> bool {
+    let back = |there: &RunState| {
+        states.iter().any(|state| {
+            state.created.returns.as_ref() == Some(&there.created.run)
+                && state.mode == Mode::Finished(Outcome::Recovered)
+        })
+    };
+    states.iter().any(|state| stays_away(state) && !back(state))
+}
+
+const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Recovered => "recovered",
+        Outcome::Read => "was read",
+        Outcome::Failed => "found that the recovery would not have worked",
+        Outcome::Cancelled => "was taken back",
+        Outcome::Abandoned => "was abandoned",
+    }
+}
+
+fn outcome_of(ending: &Ending) -> Option<&str> {
+    ending.document.as_ref()?.get("outcome")?.as_str()
+}
+
+/// Why something did not begin, by its document.
+fn refusal(ending: &Ending) -> String {
+    let document = ending.document.as_ref();
+    let of = |pointer: &str| document.and_then(|d| d.pointer(pointer)).and_then(serde_json::Value::as_str);
+    let said = of("/error/message").or_else(|| of("/refusals/0/facts")).or_else(|| of("/outcome"));
+    said.unwrap_or("it did not begin").to_owned()
+}
+
+fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillArgs {
+    DrillArgs {
+        plan: is.plan.to_string(),
+        mode: match is.drill {
+            Drill::Tabletop => DrillMode::Tabletop,
+            Drill::Rehearsal => DrillMode::Rehearsal,
+            Drill::Isolated => DrillMode::Isolated,
+            Drill::Live => DrillMode::Live,
+        },
+        to: is.to.as_ref().map(ToString::to_string),
+        scenario: None,
+        hold: is.hold_ms.map(|hold| format!("{}ms", hold.millis())),
+        component: is.component.as_ref().map(ToString::to_string),
+        point: PointArgs::default(),
+        how: HowArgs {
+            dry_run: false,
+            yes: true,
+            severity: None,
+            incident: None,
+            take_over: false,
+            waive: WaiveArgs { reason: Some(format!("schedule {name}, due {due}")), ..WaiveArgs::default() },
+        },
+    }
+}
