@@ -98,7 +98,7 @@ fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() 
         let mut text = String::new();
         said.read_line(&mut text).unwrap();
         let ahead = held * 200 > (killed + 8) * 56;
-        std::thread::sleep(Duration::from_millis(dice.up_to(if ahead { 60 } else { 400 })));
+        std::thread::sleep(Duration::from_millis(dice.up_to(if ahead { 8 } else { 400 })));
         assert!(child.try_wait().unwrap().is_none(), "the year was over after {killed} deaths");
         child.kill().unwrap();
         child.wait().unwrap();
