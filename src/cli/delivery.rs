@@ -69,12 +69,10 @@ pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt>
     let bytes = read_bounded(&receipt_file(context, bundle, sink), RECEIPT).ok()?;
     let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
     let name = bundle.file_name()?.to_str()?;
-    let (bucket, key) = sink.object(name);
-    let scheme = sink.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
     let same = receipt.schema_version == Receipt::VERSION
         && receipt.bundle == name
         && receipt.sink == sink.name
-        && receipt.url == format!("{scheme}://{bucket}/{key}")
+        && receipt.url == sink.url(name)
         && receipt.lock >= sink.lock;
     same.then_some(receipt)
 }
@@ -94,20 +92,19 @@ pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
-/// How many bundles are not yet everywhere. Of a rehearsal none has to be anywhere.
+/// The bundles that are not yet everywhere, the newest run's last. Of a rehearsal none has to be anywhere.
 ///
 /// # Errors
 /// If the folder cannot be read.
-pub fn owed(context: &Context) -> Result<usize, CliError> {
-    let Some(keeping) = keeping(context) else { return Ok(0) };
-    let files = bundles(&evidence::folder(&context.store_file()))?;
-    Ok(files
-        .iter()
-        .filter(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()))
-        .count())
+pub fn owing(context: &Context) -> Result<Vec<PathBuf>, CliError> {
+    let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
+    let mut files = bundles(&evidence::folder(&context.store_file()))?;
+    files.retain(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()));
+    Ok(files)
 }
 
-fn keeping(context: &Context) -> Option<&Keeping> {
+/// Where bundles have to be, if anywhere.
+pub fn keeping(context: &Context) -> Option<&Keeping> {
     context.settings.evidence.as_ref().filter(|_| !context.is_rehearsal())
 }
 
@@ -133,10 +130,8 @@ pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
 /// Delivers what is not delivered yet, after a command did what it was for: that is told first, and nothing of it depends on this.
 pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interrupts: &Interrupts) {
     let Some(keeping) = keeping(context) else { return };
-    let folder = evidence::folder(store.path());
-    let missing = |file: &PathBuf| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none());
-    let files: Vec<_> = match bundles(&folder) {
-        Ok(files) => files.into_iter().filter(missing).rev().collect(),
+    let files: Vec<_> = match owing(context) {
+        Ok(files) => files.into_iter().rev().collect(),
         Err(e) => return printer.note(&format!("evidence: {}", e.message)),
     };
     if files.is_empty() {
@@ -151,11 +146,9 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
             Err(e) => printer.note(&format!("evidence: nothing was delivered: {}", e.message)),
         }
     }
-    match owed(context) {
-        Ok(0) | Err(_) => {}
-        Ok(left) => {
-            printer.note(&format!("evidence: {left} bundles are not everywhere yet: drctl evidence push"));
-        }
+    let left = owing(context).unwrap_or_default().len();
+    if left > 0 {
+        printer.note(&format!("evidence: {left} bundles are not everywhere yet: drctl evidence push"));
     }
 }
 
@@ -309,14 +302,12 @@ impl Courier<'_> {
         let (Some(lock), Some(retained_until)) = (held.lock, held.until) else {
             return Err(Trouble::Differs("no lock was seen".to_owned()));
         };
-        let (bucket, key) = sink.object(name);
-        let scheme = sink.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
         let receipt = Receipt {
             schema_version: Receipt::VERSION,
             bundle: name.to_owned(),
             sha256: held.sha256,
             sink: sink.name.clone(),
-            url: format!("{scheme}://{bucket}/{key}"),
+            url: sink.url(name),
             region: sink.place.region.clone(),
             account: sink.place.account.clone(),
             endpoint: endpoint(self.context, sink),

@@ -21,6 +21,8 @@ use crate::run::outcome::{CallOutcome, after_call};
 use crate::run::state::Status;
 use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
 
+/// Why a run was paused whose process was told to stop.
+pub const INTERRUPTED: &str = "interrupted at the terminal";
 /// How often people's signals are looked for while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
 /// How long after one look for signals the next is made at the earliest: a busy run does not read its store at every step.
@@ -138,7 +140,7 @@ impl<'a> Driver<'a> {
         let asked = (self.session.interrupts)();
         if asked > self.paused_for && !self.state().finished() {
             self.paused_for = asked;
-            self.push(What::Paused { why: "interrupted at the terminal".to_owned() })?;
+            self.push(What::Paused { why: INTERRUPTED.to_owned() })?;
         }
         if let Some((forward_ms, backward_ms)) = self.session.world.jump() {
             self.push(What::ClockJumped { forward_ms, backward_ms })?;

@@ -30,15 +30,16 @@ pub struct Place {
 impl Place {
     /// Bucket and key of a component's guard, where the place's name is `s3://bucket/prefix`.
     pub fn guard_object(&self, component: &ComponentName) -> Option<(String, String)> {
-        let rest = self.name.strip_prefix("s3://")?;
+        self.name.starts_with("s3://").then(|| self.object(&format!("{component}.json")))
+    }
+
+    /// Bucket and key of a file, where the place's name is a bucket's URL, `scheme://bucket/prefix`.
+    pub fn object(&self, file: &str) -> (String, String) {
+        let rest = self.name.split_once("://").map_or(self.name.as_str(), |(_, rest)| rest);
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_matches('/');
-        let key = if prefix.is_empty() {
-            format!("{component}.json")
-        } else {
-            format!("{prefix}/{component}.json")
-        };
-        Some((bucket.to_owned(), key))
+        let key = if prefix.is_empty() { file.to_owned() } else { format!("{prefix}/{file}") };
+        (bucket.to_owned(), key)
     }
 }
 

@@ -33,12 +33,14 @@ pub struct Sink {
 impl Sink {
     /// Bucket and key of a bundle.
     pub fn object(&self, bundle: &str) -> (String, String) {
-        let url = &self.place.name;
-        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let prefix = prefix.trim_matches('/');
-        let key = if prefix.is_empty() { bundle.to_owned() } else { format!("{prefix}/{bundle}") };
-        (bucket.to_owned(), key)
+        self.place.object(bundle)
+    }
+
+    /// Where a bundle is.
+    pub fn url(&self, bundle: &str) -> String {
+        let (bucket, key) = self.object(bundle);
+        let scheme = self.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
+        format!("{scheme}://{bucket}/{key}")
     }
 }
 

@@ -319,7 +319,7 @@ pub const FINDINGS: &[Explanation] = &[
     e(
         "schedule-of-no-plan",
         "A schedule of drills names a plan that nobody has.",
-        "Each of its drills fails when it is due: perhaps the plan was renamed.",
+        "Each of its drills is missed: perhaps the plan was renamed.",
         "Name plans as they are named in their own files; drctl check lists them.",
     ),
     e(

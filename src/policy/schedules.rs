@@ -9,8 +9,8 @@ use super::windows;
 use crate::model::calendar::Calendar;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::Entry;
-use crate::model::policy::{Policy, Severity};
-use crate::model::runbook::Drill;
+use crate::model::policy::Policy;
+use crate::model::runbook::{Drill, Intent};
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
@@ -62,19 +62,29 @@ impl Known {
         of.map(|((_, due), fate)| (*due, fate)).collect()
     }
 
+    /// How many drills of a schedule there were, by what became of them.
+    pub fn tally(&self, name: &str) -> Tally {
+        let mut tally = Tally::default();
+        for (_, fate) in self.of_schedule(name) {
+            match fate {
+                Fate::Begun { .. } => tally.open += 1,
+                Fate::Missed { .. } => tally.missed += 1,
+                Fate::Ended { passed: true, .. } => tally.passed += 1,
+                Fate::Ended { passed: false, .. } => tally.failed += 1,
+            }
+        }
+        tally
+    }
+
     /// Drills that were begun and are not over, the oldest first.
     pub fn open(&self) -> Vec<(&Due, &[RunId])> {
-        let begun = |(due, fate): (&'_ Due, &'_ Fate)| match fate {
-            Fate::Begun { .. } => Some(due.clone()),
+        let begun = self.fates.iter().filter_map(|(due, fate)| match fate {
+            Fate::Begun { runs, .. } => Some((due, runs.as_slice())),
             _ => None,
-        };
-        let mut open: Vec<Due> = self.fates.iter().filter_map(begun).collect();
-        open.sort_by_key(|(_, due)| *due);
-        let of = |due: &Due| match self.fates.get_key_value(due) {
-            Some((due, Fate::Begun { runs, .. })) => Some((due, runs.as_slice())),
-            _ => None,
-        };
-        open.iter().filter_map(of).collect()
+        });
+        let mut open: Vec<_> = begun.collect();
+        open.sort_by_key(|((_, due), _)| *due);
+        open
     }
 
     /// Instants of a calendar up to now of which nothing is known, since the schedule was first seen.
@@ -88,6 +98,19 @@ impl Known {
         let next = |at: &Timestamp| calendar.after(*at).filter(|due| *due <= now);
         std::iter::successors(next(&from), next).collect()
     }
+}
+
+/// How many drills there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// That showed what they were held for.
+    pub passed: usize,
+    /// That did not.
+    pub failed: usize,
+    /// That were not held.
+    pub missed: usize,
+    /// That are not over.
+    pub open: usize,
 }
 
 /// What is to be done.
@@ -125,7 +148,7 @@ pub fn next(
         let last = due.pop();
         // Of several that were due while nobody served the last is held.
         let held = last.filter(|last| schedule.begins(*last) <= now);
-        if let (Some(missed), Some(_)) = (due.first(), held.or(last)) {
+        if let Some(missed) = due.first() {
             let why = "the next was due before anybody could begin it".to_owned();
             return Next::Enter(missed_drill(&schedule.name, *missed, now, why));
         }
@@ -160,7 +183,7 @@ pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, file: &str) -
             format!("schedule {} is for plan {}, which nobody has", schedule.name, schedule.is.plan);
         let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
         Finding::warning("schedule-of-no-plan", file, None, message)
-            .because("each of its drills fails when it is due")
+            .because("each of its drills is missed")
             .fix(format!("one of: {}", known.join(", ")))
     };
     nobodys.map(finding).collect()
@@ -201,7 +224,7 @@ fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entr
 
 /// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows, too.
 fn against(policy: &Policy, is: &Definition, now: Timestamp) -> Option<String> {
-    let severity: Severity = policy.severity(None, crate::model::runbook::Intent::Drill, true);
+    let severity = policy.severity(None, Intent::Drill, true);
     let closed = windows::closed(policy, &is.plan, severity, now);
     let binds = |rule: Rule| match is.drill {
         Drill::Live => true,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::ids::PlanName;
 use crate::model::time::{Dur, Timestamp};
+use crate::policy::schedules::Tally;
 use crate::report::verified::Status;
 
 /// A server that has not looked at its schedules for so long, and holds no drill, is not well.
@@ -35,14 +36,8 @@ pub struct Row {
     pub drill: &'static str,
     /// When it is due next.
     pub next_due: Option<Timestamp>,
-    /// Drills that showed what they were held for.
-    pub passed: usize,
-    /// Drills that did not.
-    pub failed: usize,
-    /// Drills that were not held.
-    pub missed: usize,
-    /// Drills that are not over.
-    pub open: usize,
+    /// What became of its drills.
+    pub drills: Tally,
 }
 
 impl Snapshot {
@@ -79,7 +74,9 @@ impl Snapshot {
         text.sample("drctl_evidence_bundles_owed", &[], count(self.evidence_owed));
         text.head("drctl_drills_total", "counter", "Drills of each schedule, by what became of them.");
         for row in &self.schedules {
-            for (fate, n) in [("passed", row.passed), ("failed", row.failed), ("missed", row.missed)] {
+            for (fate, n) in
+                [("passed", row.drills.passed), ("failed", row.drills.failed), ("missed", row.drills.missed)]
+            {
                 text.sample("drctl_drills_total", &[&row.labels()[..], &[("fate", fate)]].concat(), count(n));
             }
         }
@@ -89,7 +86,7 @@ impl Snapshot {
             "Drills that began and are not over: they run, or wait for a person.",
         );
         for row in &self.schedules {
-            text.sample("drctl_drills_open", &row.labels(), count(row.open));
+            text.sample("drctl_drills_open", &row.labels(), count(row.drills.open));
         }
         text.head("drctl_drill_next_due_timestamp_seconds", "gauge", "When a schedule is due next.");
         for (row, due) in self.schedules.iter().filter_map(|row| Some((row, row.next_due?))) {

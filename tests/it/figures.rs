@@ -2,6 +2,7 @@
 
 use drctl::model::ids::PlanName;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::policy::schedules::Tally;
 use drctl::report::verified::Status;
 use drctl::server::metrics::{Row, STALE, Snapshot};
 
@@ -28,10 +29,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         plan: PlanName::new("shop"),
         drill: "live",
         next_due: Some(at("2026-03-01T00:00:01Z")),
-        passed: 3,
-        failed: 1,
-        missed: 2,
-        open: 0,
+        drills: Tally { passed: 3, failed: 1, missed: 2, open: 0 },
     };
     let snapshot = Snapshot {
         looked_at: Some(at("1970-01-01T00:01:00Z")),

@@ -77,9 +77,7 @@ struct Kept {
 impl Kept {
     fn of(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
         let mut kept = Self::default();
-        let Some(keeping) = context.settings.evidence.as_ref().filter(|_| !context.is_rehearsal()) else {
-            return kept;
-        };
+        let Some(keeping) = delivery::keeping(context) else { return kept };
         for sink in &keeping.sinks {
             match delivery::receipt(context, file, sink).filter(|r| sha256.is_none_or(|sha| r.sha256 == *sha))
             {
@@ -214,8 +212,10 @@ fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) 
     let errand = delivery::Errand { again, within: None, interrupts: &interrupts };
     let told = delivery::deliver(context, &store, &files, &errand)?;
     let unsealed = unsealed(&store, &folder, &delivery::bundles(&folder)?)?;
-    let failed: BTreeSet<_> = told.iter().filter(|told| told.held.is_err()).map(|told| &told.file).collect();
-    let left = delivery::owed(context)?.max(failed.len()) + unsealed.len();
+    // What has a receipt, and was not found there, is not there either.
+    let mut not_there: BTreeSet<_> = delivery::owing(context)?.into_iter().collect();
+    not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
+    let left = not_there.len() + unsealed.len();
     if printer.format == Format::Human {
         delivery::tell(printer, &told);
         printer.line(&match left {

@@ -10,7 +10,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{exit, now};
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
-use crate::policy::schedules::Known;
+use crate::policy::schedules::{Known, Tally};
 
 /// How many drills of each schedule are listed; all are in JSON.
 const SHOWN: usize = 5;
@@ -92,10 +92,7 @@ fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
 /// How many there were, and the last of them, with all that are open.
 fn drills(printer: &Printer, known: &Known, name: &str, shown: &dyn Fn(Timestamp) -> String) {
     let drills = known.of_schedule(name);
-    let count = |fits: fn(&Fate) -> bool| drills.iter().filter(|(_, fate)| fits(fate)).count();
-    let passed = count(|fate| matches!(fate, Fate::Ended { passed: true, .. }));
-    let failed = count(|fate| matches!(fate, Fate::Ended { passed: false, .. }));
-    let missed = count(|fate| matches!(fate, Fate::Missed { .. }));
+    let Tally { passed, failed, missed, .. } = known.tally(name);
     if !drills.is_empty() {
         printer.line(&format!(
             "  {passed} passed, {failed} failed, {missed} missed; the last, and what is open:"

@@ -1,4 +1,6 @@
-//! `drctl serve` and `drctl schedules`
+//! `drctl serve`
+
+mod holding;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +43,6 @@ enum Clock {
     /// In a rehearsal it is as late as was last done, and goes by as fast as drills are held.
     Rehearsed(Timestamp),
 }
-
-mod holding;
 
 struct Server<'a> {
     context: Context,
@@ -214,19 +214,12 @@ impl Server<'_> {
     fn figures(&mut self) -> Result<(), CliError> {
         let (known, now) = (known(&self.store)?, self.now());
         let states = super::status::states(&self.store)?;
-        let rows = self.context.settings.schedules.iter().map(|schedule| {
-            let drills = known.of_schedule(&schedule.name);
-            let of = |fits: fn(&Fate) -> bool| drills.iter().filter(|(_, fate)| fits(fate)).count();
-            Row {
-                schedule: schedule.name.clone(),
-                plan: schedule.is.plan.clone(),
-                drill: schedule.is.drill.id(),
-                next_due: schedule.calendar.after(now),
-                passed: of(|fate| matches!(fate, Fate::Ended { passed: true, .. })),
-                failed: of(|fate| matches!(fate, Fate::Ended { passed: false, .. })),
-                missed: of(|fate| matches!(fate, Fate::Missed { .. })),
-                open: of(|fate| matches!(fate, Fate::Begun { .. })),
-            }
+        let rows = self.context.settings.schedules.iter().map(|schedule| Row {
+            schedule: schedule.name.clone(),
+            plan: schedule.is.plan.clone(),
+            drill: schedule.is.drill.id(),
+            next_due: schedule.calendar.after(now),
+            drills: known.tally(&schedule.name),
         });
         let rows = rows.collect();
         // A plan that cannot be read shows nothing; drctl check says why.
@@ -236,7 +229,7 @@ impl Server<'_> {
             Ok((plan.name.clone(), found.status, found.until))
         });
         let judged = judged.collect::<Result<_, CliError>>()?;
-        let owed = delivery::owed(&self.context)?;
+        let owed = delivery::owing(&self.context)?.len();
         self.show(|shown| (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed));
         Ok(())
     }

@@ -40,7 +40,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     for plan in &plans {
         documents.push(one(&context, printer, &store, plan, &runs)?);
     }
-    let owed = delivery::owed(&context)?;
+    let owed = delivery::owing(&context)?.len();
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
         if owed > 0 {

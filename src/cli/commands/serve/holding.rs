@@ -12,6 +12,7 @@ use crate::cli::commands::{outcome, runs, status};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::{delivery, exit, keys};
+use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
 use crate::journal::{Journal as _, Record, StoreError};
 use crate::model::event::{Event, Outcome, Signal, What};
@@ -26,9 +27,6 @@ use crate::run::RunState;
 use crate::run::Stop;
 use crate::run::apply::person_of;
 use crate::run::state::Mode;
-
-/// Why a run was paused whose process was told to stop, as `executor::drive` says it.
-const STOPPED: &str = "interrupted at the terminal";
 
 /// A drill that began.
 struct Open<'a> {
@@ -90,6 +88,10 @@ impl Server<'_> {
             }
             self.say("carried_on", &json!({"run": run}), &format!("{}: run {run} is carried on", due.0));
             self.holds(due, |server| runs::carry_on(&server.context, &server.quiet(), &server.store, run))?;
+            if self.interrupts.count() > 0 {
+                // The next server goes on from here.
+                return Ok(());
+            }
         }
         let held = match self.wanting(&open)? {
             Wanting::Nothing => Held::Over(None),
@@ -128,7 +130,7 @@ impl Server<'_> {
             What::Paused { why } => Some(why.clone()),
             _ => None,
         };
-        if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(STOPPED) {
+        if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(INTERRUPTED) {
             return Ok(false);
         }
         post((&self.context, &self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
@@ -208,7 +210,11 @@ impl Server<'_> {
         }
         if let Some(state) = states.iter().find(|state| !state.finished()) {
             let run = &state.created.run;
-            self.waits(open.due, &format!("run {run} waits for a person: drctl runs show {run}"));
+            let words = match self.interrupts.count() {
+                0 => format!("run {run} waits for a person: drctl runs show {run}"),
+                _ => format!("run {run} was stopped, and the next server carries it on"),
+            };
+            self.waits(open.due, &words);
             return Ok(());
         }
         if let Some(there) =
@@ -231,12 +237,10 @@ impl Server<'_> {
         let passed = missing.is_empty() && refused.is_none() && states.iter().all(good);
         let of_runs = states.iter().map(|state| match (&state.mode, gave_up(state)) {
             (_, Some(why)) => format!("{} {why}", state.created.run),
-            (Mode::Finished(outcome), None) if good(state) => {
-                format!("{} {}", state.created.run, word(*outcome))
+            (Mode::Finished(outcome @ (Outcome::Recovered | Outcome::Read)), None) if !good(state) => {
+                format!("{} {}, and not as it promised", state.created.run, word(*outcome))
             }
-            (Mode::Finished(outcome), None) => {
-                format!("{} {}, and not as it should", state.created.run, word(*outcome))
-            }
+            (Mode::Finished(outcome), None) => format!("{} {}", state.created.run, word(*outcome)),
             _ => state.created.run.to_string(),
         });
         let untried = missing.iter().map(|run| format!("{run} was not tried"));
