@@ -126,6 +126,7 @@ fn created(runbook: &Runbook) -> RunCreated {
         continues: None,
         returns: None,
         authority: Default::default(),
+        duties: None,
     }
 }
 

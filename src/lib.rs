@@ -32,6 +32,7 @@ pub mod executor;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod planner;
 pub mod policy;

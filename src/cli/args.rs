@@ -1,8 +1,10 @@
 //! What can be typed. Doc comments here are the help texts.
 
 mod proving;
+mod reporting;
 mod serving;
 mod starting;
+mod telling;
 
 use std::path::PathBuf;
 
@@ -11,8 +13,10 @@ use clap_complete::Shell;
 
 use super::printer::Format;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
+pub use reporting::{ReportArgs, ReportCommand, ReportFormat};
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
+pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
 use crate::model::policy::Severity;
 use crate::model::runbook::Intent;
@@ -133,6 +137,16 @@ pub enum Command {
     Drill(Box<DrillArgs>),
     /// List, show and steer runs
     Runs(RunsArgs),
+    /// Say that you have seen what is going on: nobody else is called then; of a stop, what you make of it
+    #[command(
+        after_help = "Examples:\n  drctl ack 20261122-truststream-failover-1c2d --reason \"on it\"\n  drctl ack 20261122-truststream-failover-1c2d --decide fix-forward --reason \"grew the node group by hand\""
+    )]
+    Ack(AckArgs),
+    /// What is owed after incidents, and say that it was done
+    Duties(DutiesArgs),
+    /// Whom drctl tells what: try it, or show it
+    #[command(after_help = NOTIFY_HELP)]
+    Notify(NotifyArgs),
     /// Say yes to a run's question
     #[command(
         after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d\n  drctl approve 20261122-truststream-failover-1c2d approve.go --for 10m"
@@ -429,41 +443,6 @@ pub enum RunsCommand {
         /// The file
         file: PathBuf,
     },
-}
-
-/// For `report`.
-#[derive(Args, Debug)]
-pub struct ReportArgs {
-    /// Which report.
-    #[command(subcommand)]
-    pub command: ReportCommand,
-}
-
-/// Reports.
-#[derive(Debug, Subcommand)]
-pub enum ReportCommand {
-    /// Of one run
-    Run {
-        /// The run
-        run: String,
-        /// How it is written
-        #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
-        format: ReportFormat,
-        /// The file, which must not be there yet [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-}
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ReportFormat {
-    /// Markdown.
-    Md,
-    /// One HTML file with the timeline as a picture; it needs nothing else, and prints.
-    Html,
-    /// JSON.
-    Json,
 }
 
 /// For `policy`.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::secret::Secret;
+
 /// `DRCTL_*` variables that are no settings: what commands of plans are given, and what tests and servers read.
 const NOT_SETTINGS: &[&str] = &["DRCTL_IDEMPOTENCY_KEY", "DRCTL_TEST_", "DRCTL_LOCALSTACK_"];
 
@@ -29,6 +31,12 @@ pub fn no_color() -> bool {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| !value.is_empty())
+}
+
+/// A secret that the environment holds.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn secret(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| Secret::new(&text))
 }
 
 /// What follows `--output` on a command line that could not be parsed.

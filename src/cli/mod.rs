@@ -10,6 +10,7 @@ pub mod estate;
 pub mod evidence;
 pub mod exit;
 pub mod files;
+pub mod herald;
 pub mod interrupt;
 pub mod keys;
 pub mod ledger;
@@ -85,6 +86,9 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Approve { run, step, good_for } => {
             c::approve::approve(global, printer, run, step, good_for.as_deref())
         }
+        Command::Ack(args) => c::duties::ack(global, printer, args),
+        Command::Duties(args) => c::duties::run(global, printer, args),
+        Command::Notify(args) => c::notify::run(global, printer, args),
         Command::Reject { run, step, reason } => c::approve::reject(global, printer, run, step, reason),
         Command::Serve(args) => c::serve::run(global, printer, args),
         Command::Schedules => c::schedules::run(global, printer),

@@ -181,6 +181,11 @@ fn approval_words(p: &Printer, what: &What) -> Option<String> {
         What::RatificationRefused { step, who, reason } => {
             p.paint(YELLOW, &format!("{step} refused afterwards by {who}: {reason}; nothing is undone"))
         }
+        What::Acknowledged { who, decision: Some(decision), reason } => {
+            format!("{who} decided to {decision}: {reason}")
+        }
+        What::Acknowledged { who, decision: None, reason } => format!("{who} has seen it: {reason}"),
+        What::Fulfilled { duty, who, reference, .. } => format!("{duty} done, says {who}: {reference}"),
         What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
         _ => return None,
     })

@@ -200,7 +200,12 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     {
         let fault = |why: String| Fault { run: LEDGER.to_owned(), seq: record.seq, why };
         match serde_json::from_slice::<Entry>(&record.bytes) {
-            Ok(Entry::Configuration { .. } | Entry::Schedule { .. } | Entry::Drill { .. }) => {}
+            Ok(
+                Entry::Configuration { .. }
+                | Entry::Schedule { .. }
+                | Entry::Drill { .. }
+                | Entry::Notice { .. },
+            ) => {}
             Ok(Entry::Key { public, .. }) => match PublicKey::from_openssh(&public) {
                 Ok(key) => {
                     named.push(key.clone());

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::authority::Authority;
+use super::duty::{Decision, Duties, Duty};
 use super::facts::Fact;
 use super::ids::{ComponentName, Digest, PlanName, RunId, StepId};
 use super::time::{Dur, Timestamp};
@@ -97,6 +98,9 @@ pub struct RunCreated {
     /// Who may say something to this run, by whose keys. Empty where no operators were named: words are only claimed then.
     #[serde(default, skip_serializing_if = "Authority::is_empty")]
     pub authority: Authority,
+    /// What people owe after it, if it is an incident; as it was promised when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duties: Option<Duties>,
 }
 
 impl RunCreated {
@@ -178,6 +182,24 @@ pub enum Signal {
         step: StepId,
         /// Why.
         reason: String,
+    },
+    /// Somebody has seen what is going on, and perhaps decided what is made of it.
+    Acknowledge {
+        /// What is made of a stop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
+        /// In words.
+        reason: String,
+    },
+    /// Somebody did what is owed after an incident.
+    Fulfil {
+        /// What.
+        duty: Duty,
+        /// Where it is kept.
+        reference: String,
+        /// What was kept there, if it was a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Digest>,
     },
     /// A person did a step by hand; drctl believes what it then observes.
     Done {
@@ -434,6 +456,28 @@ pub enum What {
         who: Person,
         /// Why.
         reason: String,
+    },
+    /// A named person has seen what is going on. Where the run came to a stop, this is what they decided.
+    Acknowledged {
+        /// Who.
+        who: Person,
+        /// What is made of the stop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
+        /// In words.
+        reason: String,
+    },
+    /// A person says that something was done that is owed after an incident.
+    Fulfilled {
+        /// What.
+        duty: Duty,
+        /// Who.
+        who: Person,
+        /// Where it is kept.
+        reference: String,
+        /// What was kept there, if it was a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Digest>,
     },
     /// A person says that a step was done by hand; observation decides.
     ClaimedDone {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Digest, RunId};
+use super::notice::Kind;
 use super::schedule::{Definition, Fate};
 use super::time::Timestamp;
 
@@ -54,6 +55,28 @@ pub enum Entry {
         due: Timestamp,
         /// What.
         fate: Fate,
+    },
+    /// What became of a piece of news at one channel: that it was taken there, or that it was not and another one was told.
+    Notice {
+        /// When.
+        at: Timestamp,
+        /// Its key: the run, or the schedule, and what of it.
+        notice: String,
+        /// What it is.
+        kind: Kind,
+        /// The run that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// What it belongs together with.
+        thread: String,
+        /// When it was to be told.
+        due: Timestamp,
+        /// The channel, as `drctl.yaml` names it.
+        channel: String,
+        /// Whether it was taken.
+        delivered: bool,
+        /// What the other side said, or why it was not taken.
+        said: String,
     },
     /// Somebody can be shown what stood here then.
     Checkpoint(Signed),

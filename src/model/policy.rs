@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::Authority;
 use super::calendar::{Freeze, Window};
+use super::duty::{Duties, Rung};
 use super::runbook::Intent;
 use super::time::Dur;
 
@@ -184,6 +185,10 @@ pub struct Policy {
     pub blackouts: Vec<Window>,
     /// Whether they may at all.
     pub freeze: Option<Freeze>,
+    /// What is owed after an incident.
+    pub duties: Duties,
+    /// Who is called when nobody answers.
+    pub escalation: Vec<Rung>,
 }
 
 impl Policy {
@@ -243,6 +248,8 @@ impl Default for Policy {
             windows: Vec::new(),
             blackouts: Vec::new(),
             freeze: None,
+            duties: Duties::default(),
+            escalation: Rung::ladder(),
         }
     }
 }

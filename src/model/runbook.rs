@@ -32,6 +32,13 @@ pub enum Intent {
     Drill,
 }
 
+impl Intent {
+    /// Whether something is wrong when somebody asks for it.
+    pub const fn is_incident(self) -> bool {
+        matches!(self, Self::Failover | Self::Restore)
+    }
+}
+
 impl fmt::Display for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

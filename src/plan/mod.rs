@@ -10,6 +10,7 @@ pub mod finding;
 pub mod graph;
 mod keeping;
 pub mod lint;
+mod notify;
 pub mod policy;
 mod schedules;
 pub mod schema;

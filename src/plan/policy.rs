@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::shape::{Field, Record, Shape, opt};
+use super::shape::{Field, Record, Shape, opt, req};
 use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
+use crate::model::duty::{Duties, Rung};
 use crate::model::policy::{Change, Policy, Severity};
 use crate::model::runbook::Intent;
 use crate::model::time::Dur;
+
+/// Nobody is told more often, and nothing is due sooner.
+const SHORTEST: Dur = Dur::secs(10);
 
 const SEATS: Shape = Shape::List(&Shape::Text);
 const SEVERITY: Record = Record {
@@ -68,6 +72,32 @@ const SEVERITY_OF: Record = Record {
         opt("drill", NAMED, "of a drill that moves users; P3 if absent"),
     ],
 };
+const DUTIES: Record = Record {
+    name: "duties",
+    fields: &[
+        opt("update_every", Shape::Duration, "how often people are told where it stands; 15m if absent"),
+        opt("monitor", Shape::Duration, "how long it is watched afterwards; 2h if absent"),
+        opt("report_within", Shape::Duration, "how soon the incident report is there; 24h if absent"),
+        opt("review_within", Shape::Duration, "how soon the post-mortem was held; 48h if absent"),
+        opt(
+            "at",
+            Shape::List(&NAMED),
+            "severities of incidents that owe it; P0 and P1 if absent, none: none do",
+        ),
+    ],
+};
+const RUNG: Record = Record {
+    name: "rung",
+    fields: &[
+        req("after", Shape::Duration, "how long nobody answered"),
+        req("role", Shape::Name, "the role that is called then"),
+        opt(
+            "tell",
+            Shape::List(&Shape::Name),
+            "channels that reach it; all that escalations go to if absent",
+        ),
+    ],
+};
 const WINDOWS: Shape = Shape::List(&Shape::Record(&WINDOW));
 /// `policy:`.
 pub const POLICY: Record = Record {
@@ -83,6 +113,12 @@ pub const POLICY: Record = Record {
         opt("windows", WINDOWS, "when those may begin; always if absent"),
         opt("blackouts", WINDOWS, "when those may not begin"),
         opt("freeze", Shape::Record(&FREEZE), "while it is there, those do not begin at all"),
+        opt("duties", Shape::Record(&DUTIES), "what is owed after an incident"),
+        opt(
+            "escalation",
+            Shape::List(&Shape::Record(&RUNG)),
+            "who is called when nobody answers; the first rung first",
+        ),
     ],
 };
 
@@ -107,6 +143,9 @@ pub struct RawPolicy {
     #[serde(default)]
     blackouts: Vec<RawWindow>,
     freeze: Option<RawFreeze>,
+    #[serde(default)]
+    duties: RawDuties,
+    escalation: Option<Vec<RawRung>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,6 +212,10 @@ impl RawPolicy {
         if let Some(within) = duration(self.overriding.approve_within)? {
             policy.overriding.approve_within = within;
         }
+        self.duties.over(&mut policy.duties)?;
+        if let Some(rungs) = self.escalation {
+            policy.escalation = ladder(rungs)?;
+        }
         policy.expires_after = duration(self.expires_after)?.unwrap_or(policy.expires_after);
         Ok(policy)
     }
@@ -196,6 +239,60 @@ fn all_below(
         whole.insert(role.clone(), below);
     }
     Ok(whole)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDuties {
+    update_every: Option<String>,
+    monitor: Option<String>,
+    report_within: Option<String>,
+    review_within: Option<String>,
+    at: Option<Vec<String>>,
+}
+
+impl RawDuties {
+    fn over(self, duties: &mut Duties) -> Result<(), String> {
+        let places = [
+            ("update_every", self.update_every, &mut duties.update_every_ms),
+            ("monitor", self.monitor, &mut duties.monitor_ms),
+            ("report_within", self.report_within, &mut duties.report_within_ms),
+            ("review_within", self.review_within, &mut duties.review_within_ms),
+        ];
+        for (key, text, place) in places {
+            let Some(text) = text else { continue };
+            *place = Dur::parse(&text)?;
+            if *place < SHORTEST {
+                return Err(format!("policy.duties.{key} is {text}; it is {SHORTEST} at least"));
+            }
+        }
+        if let Some(at) = self.at {
+            duties.at = at.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRung {
+    after: String,
+    role: String,
+    #[serde(default)]
+    tell: Vec<String>,
+}
+
+/// Nobody is called before whoever stands below.
+fn ladder(rungs: Vec<RawRung>) -> Result<Vec<Rung>, String> {
+    let rung = |raw: RawRung| Ok(Rung { after: Dur::parse(&raw.after)?, role: raw.role, tell: raw.tell });
+    let rungs = rungs.into_iter().map(rung).collect::<Result<Vec<Rung>, String>>()?;
+    match rungs.windows(2).find(|pair| pair[0].after >= pair[1].after) {
+        Some(pair) => Err(format!(
+            "policy.escalation: {} is called after {} and {} after {}: each rung is later than the one before",
+            pair[0].role, pair[0].after, pair[1].role, pair[1].after
+        )),
+        None => Ok(rungs),
+    }
 }
 
 fn put(place: &mut Vec<String>, written: Option<Vec<String>>) {

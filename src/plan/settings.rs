@@ -7,12 +7,14 @@ use serde::Deserialize;
 
 use super::finding::Finding;
 use super::keeping::RawEvidence;
+use super::notify::RawNotify;
 use super::policy::RawPolicy;
 use super::schedules::RawSchedule;
 use super::shape;
 use super::shapes::SETTINGS;
 use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
+use crate::model::notice::Notify;
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub schedules: Vec<Schedule>,
     /// How long evidence is kept, and where.
     pub evidence: Option<Keeping>,
+    /// Whom drctl tells what.
+    pub notify: Notify,
     /// Other addresses of services.
     pub endpoints: BTreeMap<String, String>,
     /// Calls that services take.
@@ -116,6 +120,7 @@ struct Raw {
     probe_consecutive: Option<u32>,
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
+    notify: Option<RawNotify>,
     #[serde(default)]
     schedules: BTreeMap<String, RawSchedule>,
     #[serde(default)]
@@ -175,6 +180,7 @@ impl Default for Settings {
             probe_consecutive: 3,
             guard: None,
             evidence: None,
+            notify: Notify::default(),
             schedules: Vec::new(),
             endpoints: BTreeMap::new(),
             limits: default_limits(),
@@ -246,12 +252,12 @@ impl Settings {
             ]
         };
         // Whoever starts a process does not thereby say who may approve what it does.
-        let reserved =
-            |name: &&String| ["DRCTL_OPERATORS", "DRCTL_POLICY"].iter().any(|p| name.starts_with(p));
+        let reserved = |name: &&String| {
+            ["DRCTL_OPERATORS", "DRCTL_POLICY", "DRCTL_NOTIFY"].iter().any(|p| name.starts_with(p))
+        };
         if let Some(name) = variables.keys().find(reserved) {
-            return Err(bad(format!(
-                "{name} is set, and operators and the policy are read from the file only"
-            )));
+            let what = if name.starts_with("DRCTL_NOTIFY") { "channels" } else { "operators and the policy" };
+            return Err(bad(format!("{name} is set, and {what} are read from the file only")));
         }
         let variables = variables.into_iter().collect();
         builder = builder.add_source(
@@ -279,6 +285,8 @@ impl Settings {
         let mut limits = defaults.limits;
         limits.extend(raw.limits);
         let policy = raw.policy.over(defaults.policy)?;
+        let notify = raw.notify.map(RawNotify::read).transpose()?.unwrap_or_default();
+        reachable(&policy, &notify)?;
         let schedules = raw.schedules.into_iter().map(|(name, raw)| raw.read(&name));
         Ok(Self {
             schedules: schedules.collect::<Result<_, _>>()?,
@@ -310,7 +318,17 @@ impl Settings {
                 external_id: g.external_id,
             }),
             evidence: raw.evidence.map(RawEvidence::read).transpose()?,
+            notify,
         })
+    }
+}
+
+/// Rungs name channels that are there.
+fn reachable(policy: &Policy, notify: &Notify) -> Result<(), String> {
+    let named = policy.escalation.iter().flat_map(|rung| &rung.tell);
+    match named.into_iter().find(|name| notify.channel(name).is_none()) {
+        Some(name) => Err(format!("policy.escalation: notify.channels has no `{name}`")),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
 use super::keeping::EVIDENCE;
+use super::notify::NOTIFY;
 use super::policy::POLICY;
 use super::schedules::SCHEDULE;
 use super::shape::{Field, Record, Shape, opt, req};
@@ -572,6 +573,7 @@ pub const SETTINGS: Record = Record {
             Shape::Record(&EVIDENCE),
             "how long evidence is kept, and where; on this machine alone if absent",
         ),
+        opt("notify", Shape::Record(&NOTIFY), "whom drctl tells what, and how; nobody if absent"),
         opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` holds, by name"),
         opt(
             "endpoints",

@@ -11,7 +11,7 @@ use crate::plan::{Finding, Plan, Settings};
 /// What a run of a plan needs. What was planned is no emergency, whatever it is called: it waits for those who have to agree.
 pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severity) -> Demand {
     let mut demand = demand(policy, severity, &changes(plan, intent));
-    demand.override_by = demand.override_by.filter(|_| matches!(intent, Intent::Failover | Intent::Restore));
+    demand.override_by = demand.override_by.filter(|_| intent.is_incident());
     demand
 }
 

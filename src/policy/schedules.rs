@@ -50,7 +50,10 @@ impl Known {
                     known.fates.insert((schedule, due), fate);
                     known.last = known.last.max(Some(at));
                 }
-                Entry::Key { .. } | Entry::Configuration { .. } | Entry::Checkpoint(_) => {}
+                Entry::Key { .. }
+                | Entry::Configuration { .. }
+                | Entry::Notice { .. }
+                | Entry::Checkpoint(_) => {}
             }
         }
         known

@@ -140,6 +140,8 @@ fn words(signal: Option<&Signal>) -> String {
         Some(Signal::Done { step }) => format!("{step}, done by hand"),
         Some(Signal::Waive { waiver }) => format!("accepting {}", waiver.rule),
         Some(Signal::Cancel { .. }) => "ending the run".to_owned(),
+        Some(Signal::Acknowledge { .. }) => "that it is seen".to_owned(),
+        Some(Signal::Fulfil { duty, .. }) => format!("{duty}, done"),
         Some(Signal::Pause) => "a pause".to_owned(),
         Some(Signal::Resume) => "going on".to_owned(),
     }
@@ -175,6 +177,13 @@ fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Opti
         What::Waived { waiver } => Some((&waiver.who, Some(Signal::Waive { waiver: waiver.clone() }))),
         What::StepSkipped { step, reason, who: Some(who) } => {
             Some((who, Some(Signal::Skip { step: step.clone(), reason: reason.clone() })))
+        }
+        What::Acknowledged { who, decision, reason } => {
+            Some((who, Some(Signal::Acknowledge { decision: *decision, reason: reason.clone() })))
+        }
+        What::Fulfilled { duty, who, reference, sha256 } => {
+            let (duty, reference, sha256) = (*duty, reference.clone(), sha256.clone());
+            Some((who, Some(Signal::Fulfil { duty, reference, sha256 })))
         }
         What::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
         What::DebtSettled { component: _, why, who: Some(who) } => {

@@ -83,7 +83,17 @@ Removed: `{{ x.destroyed.folder }}`{% if x.destroyed.files %}, {{ x.destroyed.fi
 - **Override**: {{ o.text }}{% endfor %}{% if not r.waivers and not r.approvals and not r.overrides %}
 None.{% endif %}
 
-## Steps
+{% if r.stops %}## Stops
+{% for s in r.stops %}
+- {{ s.at }}: `{{ s.step }}` failed: {{ s.reason | cell }}. {% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why | cell }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
+
+{% endif %}{% if r.duties %}## Owed afterwards
+
+| what | due | done | by | where |
+|---|---|---|---|---|
+{% for d in r.duties %}| {{ d.what }} | {{ d.due_at }} | {{ d.done_at or 'not yet' }}{% if d.late_by_s %} **{{ d.late_by_s | round | int }} s LATE**{% endif %} | {{ d.by.who if d.by else '' }} | {{ d.detail or '' | cell }} |
+{% endfor %}
+{% endif %}## Steps
 
 | step | state | attempts | started | ended | what |
 |---|---|---|---|---|---|

@@ -2,11 +2,14 @@
 
 pub mod attainment;
 pub mod changes;
+pub mod duties;
 pub mod evidence;
 pub mod gantt;
 pub mod history;
 pub mod html;
+pub mod letters;
 pub mod markdown;
+pub mod notices;
 pub mod overrides;
 pub mod restore;
 pub mod summary;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
 use super::changes::{Change, changes};
-use super::overrides;
 use super::restore::{Restored, restored};
+use super::{duties, overrides};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
@@ -71,6 +71,10 @@ pub struct RunReport {
     pub approvals: Vec<Approval>,
     /// Approvals that somebody let the run go on without.
     pub overrides: Vec<overrides::Override>,
+    /// Steps that brought the run to a stop, and what somebody made of each.
+    pub stops: Vec<duties::Stop>,
+    /// What people owe after it.
+    pub duties: Vec<duties::Obligation>,
     /// Who asked for the run.
     pub requester: Person,
     /// How bad it was said to be: `P0` to `P3`.
@@ -271,6 +275,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         waivers: state.waivers.clone(),
         approvals: approvals(state),
         overrides: overrides::of(state, now),
+        stops: duties::stops(state),
+        duties: duties::of_people(state, now),
         requester: state.created.requester.clone(),
         severity: state.created.severity.clone(),
         incident: state.created.incident.clone(),

@@ -90,10 +90,8 @@ pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timesta
     }
     let until = every.map(|every| last.last_at + every);
     if let (Some(every), Some(_)) = (every, until.filter(|until| *until < now)) {
-        return needs(format!(
-            "the last was {what} of {}, and its tier asks for one every {every}",
-            last.last_at
-        ));
+        let why = format!("the last was {what} of {}, and its tier asks for one every {every}", last.last_at);
+        return Verified { until, ..needs(why) };
     }
     Verified { status: Status::Verified, why: format!("{what} of {}", last.last_at), run, until }
 }

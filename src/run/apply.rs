@@ -116,7 +116,7 @@ impl RunState {
                 }
             }
             What::Waived { waiver } => self.waivers.push(waiver.clone()),
-            What::SignalRefused { .. } => {}
+            What::SignalRefused { .. } | What::Acknowledged { .. } | What::Fulfilled { .. } => {}
             What::ClockJumped { forward_ms, backward_ms } => {
                 self.clock_jumped(*forward_ms, *backward_ms, at);
             }
@@ -146,6 +146,7 @@ impl RunState {
             }
             other => self.apply_step(other, at)?,
         }
+        self.note_stop(&event.what, at);
         self.last_at = at;
         self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
         Ok(())
@@ -512,6 +513,8 @@ pub const fn person_of(what: &What) -> Option<&Person> {
         | What::Ratified { who, .. }
         | What::RatificationRefused { who, .. }
         | What::ClaimedDone { who, .. }
+        | What::Acknowledged { who, .. }
+        | What::Fulfilled { who, .. }
         | What::CancelRequested { who, .. }
         | What::StepSkipped { who: Some(who), .. }
         | What::DebtSettled { who: Some(who), .. } => Some(who),

@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod parts;
 pub mod signal;
 pub mod state;
+pub mod stopped;
 
 pub use decide::{Effect, Stop, decide};
 pub use judge::{Ruling, Sight, judge};

@@ -3,8 +3,9 @@
 use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate};
+use crate::model::duty::Duty;
 use crate::model::event::{Outcome, Signal, What};
-use crate::model::ids::StepId;
+use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver, one_line};
 use crate::policy::signed;
@@ -55,7 +56,7 @@ fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> R
 fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
     let about_approval = matches!(signal, Signal::Approve { .. } | Signal::Reject { .. });
     if state.finished() && !about_approval {
-        return settle(state, signal, who);
+        return settle(state, signal, who, now);
     }
     match signal {
         Signal::Approve { step, runbook } => {
@@ -70,6 +71,16 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         }
         Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
         Signal::Override { step, reason } => approval::overrule(state, step, who, reason, now),
+        Signal::Acknowledge { decision, reason } => {
+            let (decision, reason) = (*decision, reason.clone());
+            Ok(vec![What::Acknowledged { who: who.clone(), decision, reason }])
+        }
+        Signal::Fulfil { .. } => {
+            Err("it is not over yet: what is owed afterwards is done afterwards".to_owned())
+        }
+        Signal::Resume if !state.created.authority.is_empty() && state.stopped().is_some() => {
+            Err(unanswered(state))
+        }
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
@@ -100,9 +111,41 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
+/// Whoever goes on after a stop says first what they make of it, by name.
+fn unanswered(state: &RunState) -> String {
+    let stop = state
+        .stopped()
+        .map_or_else(String::new, |stop| format!("{} at {}: {}; ", stop.step, stop.at, stop.reason));
+    let more = " --decide fix-forward --reason \"what was put right\"";
+    format!("it was stopped by {stop}a named person decides first: {}", state.created.command("ack", more))
+}
+
+fn fulfil(
+    state: &RunState,
+    duty: Duty,
+    (reference, sha256): (&str, Option<&Digest>),
+    (who, now): (&Person, Timestamp),
+) -> Result<Vec<What>, String> {
+    let ended = state.finished_at.filter(|_| duty == Duty::Monitoring);
+    let monitor = state.created.duties.as_ref().map(|duties| duties.monitor_ms);
+    if let Some(until) =
+        ended.zip(monitor).map(|(ended, monitor)| ended + monitor).filter(|until| now < *until)
+    {
+        return Err(format!("it is to be watched until {until}: nobody can say before that it was"));
+    }
+    if let Some(before) = state.attention.fulfilled.iter().find(|done| done.duty == duty) {
+        return Err(format!("{} said at {} that it was done: {}", before.who, before.at, before.reference));
+    }
+    let (reference, sha256, who) = (reference.to_owned(), sha256.cloned(), who.clone());
+    Ok(vec![What::Fulfilled { duty, who, reference, sha256 }])
+}
+
 /// Beside what is said of an override a finished run takes one word: that what it owes was seen to by other means.
-fn settle(state: &RunState, signal: &Signal, who: &Person) -> Result<Vec<What>, String> {
+fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
     let over = || "the run is over".to_owned();
+    if let Signal::Fulfil { duty, reference, sha256 } = signal {
+        return fulfil(state, *duty, (reference, sha256.as_ref()), (who, now));
+    }
     let Signal::Skip { step, reason } = signal else { return Err(over()) };
     let i = find(state, step)?;
     match &state.step(i).action {

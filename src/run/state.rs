@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::Overridden;
 use super::parts::Parts;
+use super::stopped::Attention;
 use crate::model::action::{Action, Check, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated, What};
 use crate::model::facts::{Exposure, Fact};
@@ -306,6 +307,8 @@ pub struct RunState {
     pub halted: Option<String>,
     /// When the run was finished.
     pub finished_at: Option<Timestamp>,
+    /// What called for a person, and what people said to that.
+    pub attention: Attention,
     index: BTreeMap<StepId, usize>,
     /// Positions of fence steps, by component.
     rungs: BTreeMap<ComponentName, Vec<usize>>,
@@ -383,6 +386,7 @@ impl RunState {
             displaced: false,
             halted: None,
             finished_at: None,
+            attention: Attention::default(),
             index,
             needs,
         };

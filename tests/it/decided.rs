@@ -202,6 +202,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
         continues: None,
         returns: None,
         authority: Authority::default(),
+        duties: None,
     };
     RunState::new(created, runbook, BEGAN)
 }

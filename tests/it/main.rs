@@ -34,10 +34,14 @@ mod golden;
 mod groups;
 mod handed_on;
 mod hard_cases;
+#[cfg(all(feature = "http", feature = "mail"))]
+mod herald;
 mod history;
 mod hostile_journals;
 mod hostile_yaml;
 mod house_rules;
+#[cfg(all(feature = "http", feature = "mail"))]
+mod inboxes;
 mod journals;
 mod judged;
 mod judged_things;
@@ -45,9 +49,12 @@ mod kills;
 mod left_behind;
 #[cfg(feature = "aws")]
 mod live;
+#[cfg(all(feature = "http", feature = "mail"))]
+mod lived;
 mod loss;
 mod managed;
 mod moves;
+mod notices;
 mod objects;
 mod owed;
 mod pages;

@@ -404,6 +404,7 @@ impl Rig {
             continues: self.continues.as_ref().map(|c| c.run.clone()),
             returns: self.returns.then(|| RunId::new("first")),
             authority: Default::default(),
+            duties: None,
         }
     }
 

@@ -86,6 +86,8 @@ fn own_for_a_word(
                 | What::Overridden { .. }
                 | What::Ratified { .. }
                 | What::RatificationRefused { .. }
+                | What::Acknowledged { .. }
+                | What::Fulfilled { .. }
                 | What::Resumed { .. }
         )
     };

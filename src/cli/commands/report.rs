@@ -3,14 +3,14 @@
 use crate::cli::args::{Global, ReportArgs, ReportCommand, ReportFormat};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
+use crate::cli::{exit, herald};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::WorldKind;
 use crate::model::ids::RunId;
-use crate::report::{html, markdown, overrides, summary};
+use crate::report::{duties, html, markdown, overrides, summary};
 use crate::world::World;
 
 /// Writes the report of one run.
@@ -26,7 +26,10 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     // What is owed goes on being late after the run was over.
     if state.created.world == WorldKind::Live {
         let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        report.overrides = overrides::of(&state, clock.now().max(state.last_at));
+        let now = clock.now().max(state.last_at);
+        report.overrides = overrides::of(&state, now);
+        report.duties = duties::of_run(&state, &herald::told_of_runs(&store)?, now);
+        report.duties.retain(|owed| !owed.what.starts_with("approval:"));
     }
     let text = match format {
         ReportFormat::Md => markdown::render(&report),

@@ -15,7 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{delivery, evidence, exit, keys, ledger, now, render};
+use crate::cli::{delivery, evidence, exit, herald, keys, ledger, now, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
@@ -251,7 +251,8 @@ fn cancel(
         return send(context, printer, store, run, signal);
     }
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
-    carry_on(context, printer, store, run)
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    herald::beside(context, (printer, &interrupts), || carry_on(context, printer, store, run))
 }
 
 fn cancellation(

@@ -9,23 +9,29 @@ use serde_json::{Value, json};
 use crate::cli::args::{Global, ServeArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
+use crate::cli::herald::{Herald, Scope};
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{delivery, exit, ledger};
 use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::ids::RunId;
+use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
+use crate::model::notice::Notice;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::{self, Known, Next};
+use crate::report::notices;
+use crate::report::verified::{self, Verified};
 use crate::server::Board;
 use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
 
 /// How often a server looks at its settings, at the clock and at what people said.
 const LOOK: Dur = Dur::secs(1);
+/// How often it looks for news that is not of a run, where nobody reads figures.
+const NEWS: Dur = Dur::mins(5);
 /// How often it delivers what is owed to sinks.
 const DELIVER: Dur = Dur::mins(15);
 /// How often settings are read, and drills that wait are looked at.
@@ -60,6 +66,8 @@ struct Server<'a> {
     /// Whether a drill failed or was missed.
     failed: bool,
     board: Option<Board>,
+    /// Who tells people.
+    herald: Option<Herald>,
     shown: Snapshot,
 }
 
@@ -106,6 +114,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         pending: None,
         failed: false,
         board: None,
+        herald: None,
         shown: Snapshot::default(),
     };
     if let Some(address) = args.listen {
@@ -113,7 +122,25 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         let board = Board::listen(address, server.shown.clone());
         server.board = Some(board.map_err(|why| CliError::usage(format!("nobody can listen at {why}")))?);
     }
-    server.serve(global)
+    server.herald = Herald::begin(&server.context, printer, Scope::Everything);
+    let code = server.serve(global);
+    if let Some(herald) = server.herald.take() {
+        herald.end(printer, &server.interrupts);
+    }
+    code
+}
+
+/// What nobody did: plans that were not tried for longer than their tier allows, and drills that were not held.
+fn news(plans: &[(PlanName, Verified)], known: &Known) -> Vec<Notice> {
+    let late = |(plan, found): &(PlanName, Verified)| {
+        let until = found.until.filter(|_| found.status == verified::Status::NeedsVerification)?;
+        Some(notices::untried(plan.as_str(), until, &found.why))
+    };
+    let missed = known.fates.iter().filter_map(|((schedule, due), fate)| match fate {
+        Fate::Missed { why } => Some(notices::missed(schedule, *due, why)),
+        _ => None,
+    });
+    plans.iter().filter_map(late).chain(missed).collect()
 }
 
 /// What the ledger of a store knows of schedules and drills.
@@ -168,7 +195,9 @@ impl Server<'_> {
                 self.reload(global);
                 self.left.clear();
             }
-            if self.board.is_some() && now.since(figured) >= FIGURES {
+            let often = if self.board.is_some() { FIGURES } else { NEWS };
+            let watched = self.board.is_some() || self.herald.is_some();
+            if watched && now.since(figured) >= often {
                 figured = now;
                 if let Err(e) = self.figures() {
                     self.printer.note(&format!("no figures: {}", e.message));
@@ -226,9 +255,14 @@ impl Server<'_> {
         let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
         let judged = plans.iter().map(|plan| {
             let found = super::status::verification(&self.context, plan, &states)?;
-            Ok((plan.name.clone(), found.status, found.until))
+            Ok((plan.name.clone(), found))
         });
-        let judged = judged.collect::<Result<_, CliError>>()?;
+        let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
+        if let Some(herald) = &self.herald {
+            herald.tell(self.printer);
+            herald.also(news(&judged, &known));
+        }
+        let judged = judged.into_iter().map(|(plan, found)| (plan, found.status, found.until)).collect();
         let owed = delivery::owing(&self.context)?.len();
         self.show(|shown| (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed));
         Ok(())
@@ -275,6 +309,7 @@ impl Server<'_> {
         match followed {
             Ok(context) => {
                 self.context = context;
+                self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
                 self.pending = None;
                 self.say("settings", &json!({}), "drctl.yaml changed, and is followed from now on");
             }
@@ -322,7 +357,8 @@ impl Server<'_> {
                 let more = json!({"schedule": schedule, "due": due, "fate": fate});
                 self.say("drill", &more, &format!("{schedule}, due {}: {words}", self.shown(schedule, *due)));
             }
-            Entry::Key { .. } | Entry::Configuration { .. } | Entry::Checkpoint(_) => {}
+            Entry::Key { .. } | Entry::Configuration { .. } | Entry::Notice { .. } | Entry::Checkpoint(_) => {
+            }
         }
         Ok(())
     }

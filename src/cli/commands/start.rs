@@ -16,12 +16,13 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{delivery, estate, evidence, exit, keys, ledger, render};
+use crate::cli::{delivery, estate, evidence, exit, herald, keys, ledger, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
+use crate::model::duty::Duties;
 use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
@@ -115,8 +116,14 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     }
     // Rehearsals take no real time, and a dry run is read from top to bottom.
     let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
-    let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
-    let code = ending::tell(starting.printer, told);
+    let work = || {
+        let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
+        Ok(ending::tell(starting.printer, told))
+    };
+    let code = match args.how.dry_run {
+        true => work()?,
+        false => herald::beside(context, (starting.printer, &starting.interrupts), work)?,
+    };
     delivery::rest(context, starting.printer, starting.store, &starting.interrupts);
     Ok(code)
 }
@@ -524,7 +531,17 @@ impl Starting<'_> {
             continues: None,
             returns: self.drill.returns.map(|first| first.created.run.clone()),
             authority: self.context.authority(),
+            duties: self.duties(stage),
         }
+    }
+
+    /// What people owe afterwards, where something is really wrong.
+    fn duties(&self, stage: &Stage) -> Option<Duties> {
+        let policy = &self.context.settings.policy;
+        let drill = self.drill.class.is_some();
+        let severity = policy.severity(self.args.how.severity, self.intent, drill);
+        let owes = stage.sandbox.is_none() && !drill && self.intent.is_incident();
+        (owes && policy.duties.at.contains(&severity)).then(|| policy.duties.clone())
     }
 
     /// The same, asked for by somebody who signed it where runs are signed.

@@ -5,7 +5,7 @@ use super::stage::Stage;
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{delivery, estate, exit};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, targets};
@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::plan::types::{Database, Spec};
 use crate::planner::Debt;
 use crate::probe::Recorder;
+use crate::report::duties::{Obligation, Standing};
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};
 use crate::report::summary;
@@ -41,12 +42,16 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         documents.push(one(&context, printer, &store, plan, &runs)?);
     }
     let owed = delivery::owing(&context)?.len();
+    let overdue = overdue(&store, &runs)?;
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
         if owed > 0 {
             let words =
                 format!("EVIDENCE  {owed} bundles are not everywhere they have to be: drctl evidence push");
             printer.line(&printer.paint(YELLOW, &words));
+        }
+        for owed in &overdue {
+            printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));
         }
         for fault in &faults {
             let words = format!(
@@ -60,7 +65,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
             faults.iter().map(|f| serde_json::json!({"run": f.run, "event": f.seq, "why": f.why})).collect();
         let rows: Vec<_> = runs.iter().map(row_json).collect();
         printer.document(&serde_json::json!({
-            "schema_version": 1, "plans": documents, "runs": rows, "faults": broken, "evidence_owed": owed,
+            "schema_version": 1, "plans": documents, "runs": rows, "faults": broken, "evidence_owed": owed, "overdue": overdue,
         }));
     }
     Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
@@ -70,6 +75,13 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
 pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
     let rows = store.runs()?.into_iter();
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
+}
+
+/// What people owe, and have not done in time. Approvals are told with their plan.
+fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
+    let owed = super::duties::of_runs(store, runs)?.into_iter();
+    let late = |owed: &Obligation| owed.standing == Standing::Overdue && !owed.what.starts_with("approval:");
+    Ok(owed.filter(late).collect())
 }
 
 /// How many of the last runs of a plan say what is usual.
@@ -173,7 +185,10 @@ fn shown(p: &Printer, verified: &Verified) {
         verified::Status::NeedsVerification => YELLOW,
         verified::Status::Failed => RED,
     };
-    let until = verified.until.map_or_else(String::new, |until| format!(", until {until}"));
+    let until = verified
+        .until
+        .filter(|_| verified.status == verified::Status::Verified)
+        .map_or_else(String::new, |until| format!(", until {until}"));
     p.line(&format!(
         "  plan        {}: {}{until}",
         p.paint(colour, &verified.status.to_string()),

@@ -1,0 +1,105 @@
+//! `drctl duties` and `drctl ack`
+
+use serde_json::json;
+
+use super::{runs, status};
+use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
+use crate::cli::context::{Context, one_line};
+use crate::cli::error::CliError;
+use crate::cli::files::read_bounded;
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
+use crate::cli::{exit, herald, now};
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::duty::Decision;
+use crate::model::event::{Signal, WorldKind};
+use crate::model::ids::{Digest, RunId};
+use crate::report::duties::{self, Obligation, Standing};
+use crate::run::RunState;
+
+/// No document that is owed is longer.
+const DOCUMENT: u64 = 64 << 20;
+
+/// Lists what is owed, or says that it was done.
+pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    match &args.command {
+        None => list(printer, &store, false),
+        Some(DutiesCommand::List { all }) => list(printer, &store, *all),
+        Some(DutiesCommand::Done { run, duty, reference, file }) => {
+            let sha256 = match file {
+                Some(path) => Some(Digest::of(&read_bounded(path, DOCUMENT)?)),
+                None => None,
+            };
+            let name = || file.as_ref().map(|path| path.display().to_string());
+            let reference = one_line(&reference.clone().or_else(name).unwrap_or_default());
+            if reference.trim().is_empty() {
+                return Err(CliError::usage_fix("where is it?", "--reference URL, or --file FILE"));
+            }
+            let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
+            runs::send(&context, printer, &store, &RunId::new(run.as_str()), signal)
+        }
+    }
+}
+
+/// Everything that is owed after runs of a store, or was.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
+    let (told, at) = (herald::told_of_runs(store)?, now()?);
+    let live = runs.iter().filter(|state| state.created.world == WorldKind::Live);
+    Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
+}
+
+fn list(printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
+    let mut owed = of_runs(store, &status::states(store)?)?;
+    owed.sort_by_key(|owed| owed.due_at);
+    let overdue = owed.iter().filter(|owed| owed.standing == Standing::Overdue).count();
+    let code = if overdue > 0 { exit::RECOVERED_BUT } else { exit::DONE };
+    let shown: Vec<&Obligation> = owed
+        .iter()
+        .filter(|owed| all || matches!(owed.standing, Standing::Open | Standing::Overdue))
+        .collect();
+    if printer.format != Format::Human {
+        printer
+            .document(&json!({"schema_version": 1, "overdue": overdue, "duties": shown, "exit_code": code}));
+        return Ok(code);
+    }
+    for owed in &shown {
+        let colour = match owed.standing {
+            Standing::Done => GREEN,
+            Standing::Open | Standing::Unknown => YELLOW,
+            Standing::Overdue | Standing::DoneLate => RED,
+        };
+        printer.line(&printer.paint(colour, &harmless(&owed.words())));
+    }
+    if shown.is_empty() {
+        printer.line("nothing is owed");
+    }
+    Ok(code)
+}
+
+/// Says that a named person has seen it, and what they make of it.
+pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let run = RunId::new(args.run.as_str());
+    let state = runs::read(&store, &run)?;
+    if args.decide.is_some() && state.stopped().is_none() && !state.finished() {
+        printer.note("it is not stopped: what you decided is written down, and changes nothing");
+    }
+    let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
+    let code = runs::send(&context, printer, &store, &run, signal)?;
+    let to = &state.runbook.to;
+    let plan = &state.created.plan;
+    let next = match args.decide {
+        None => return Ok(code),
+        Some(Decision::FixForward) => state.created.command("runs resume", ""),
+        Some(Decision::TakeBack) => state.created.command("runs cancel", " --reason \"...\""),
+        Some(Decision::Failover) => format!("drctl failover {plan} --to {to}"),
+        Some(Decision::Restore) => format!("drctl restore {plan} --component NAME --to-time TIME"),
+    };
+    printer.note(&format!("next: {next}"));
+    Ok(code)
+}

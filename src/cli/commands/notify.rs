@@ -1,0 +1,168 @@
+//! `drctl notify`
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{runs, status};
+use crate::cli::args::{Global, NotifyArgs, NotifyCommand};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
+use crate::cli::{exit, herald, now};
+use crate::model::event::WorldKind;
+use crate::model::ids::RunId;
+use crate::model::ledger::Entry;
+use crate::model::notice::{Channel, Kind, Notice, Public};
+use crate::notify::{self, Message};
+use crate::report::notices;
+use crate::world::World;
+
+/// Tells people, or shows what they are told.
+pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    match &args.command {
+        NotifyCommand::Test { channels } => test(&context, printer, channels),
+        NotifyCommand::Show { run } => show(&context, printer, &RunId::new(run.as_str())),
+    }
+}
+
+fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, CliError> {
+    let all = &context.settings.notify.channels;
+    if all.is_empty() {
+        return Err(CliError::usage_fix(
+            "drctl.yaml has no channels",
+            "notify: {channels: ...}; drctl notify --help shows some",
+        ));
+    }
+    if let Some(unknown) = names.iter().find(|name| context.settings.notify.channel(name).is_none()) {
+        let there: Vec<&str> = all.iter().map(|channel| channel.name.as_str()).collect();
+        return Err(CliError::usage_fix(format!("there is no channel `{unknown}`"), there.join(", ")));
+    }
+    if context.is_rehearsal() {
+        return Err(CliError::usage_fix("a rehearsal tells nobody", "leave out --sandbox"));
+    }
+    let chosen: Vec<&Channel> =
+        all.iter().filter(|channel| names.is_empty() || names.contains(&channel.name)).collect();
+    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let notice = test_notice(context, &world);
+    let (base, at) = (&context.base, world.shown());
+    let reveal = |secret: &_| herald::reveal(base, secret);
+    printer.note(&format!("notify: asking {} channels, for 10s at most", chosen.len()));
+    let sent = chosen.iter().map(|channel| {
+        let (world, notice, reveal) = (&world, &notice, &reveal);
+        async move { notify::send(world, channel, Message { notice, closes: &[], at }, reveal).await }
+    });
+    let sent = world.block_on(join_all(sent));
+    let failed = sent.iter().any(Result::is_err);
+    let code = if failed { exit::NOT_RECOVERED } else { exit::DONE };
+    if printer.format == Format::Human {
+        for (channel, sent) in chosen.iter().zip(&sent) {
+            let (word, said) = match sent {
+                Ok(said) => (printer.paint(GREEN, "taken"), said),
+                Err(failure) => (printer.paint(RED, "NOT TAKEN"), &failure.why),
+            };
+            printer.line(&format!(
+                "{:<16} {:<12} {word}: {}",
+                channel.name,
+                channel.way.id(),
+                harmless(said)
+            ));
+        }
+        return Ok(code);
+    }
+    let told = chosen.iter().zip(&sent).map(|(channel, sent)| {
+        let said = sent.as_ref().unwrap_or_else(|failure| &failure.why);
+        json!({"channel": channel.name, "way": channel.way.id(), "taken": sent.is_ok(), "said": said})
+    });
+    let told: Vec<_> = told.collect();
+    printer.document(&json!({"schema_version": 1, "outcome": if failed { "failed" } else { "told" }, "channels": told, "exit_code": code}));
+    Ok(code)
+}
+
+fn test_notice(context: &Context, world: &World) -> Notice {
+    let at = world.shown();
+    let field = |label: &str, text: String| (label.to_owned(), text);
+    Notice {
+        key: format!("test/{at}-{:04x}", world.random() & 0xffff),
+        kind: Kind::Test,
+        run: None,
+        thread: "test".to_owned(),
+        due: at,
+        severity: None,
+        tell: Vec::new(),
+        subject: "[TEST] drctl reaches you here".to_owned(),
+        fields: vec![
+            field("WHAT", "somebody tries whether messages of drctl arrive; nothing is wrong".to_owned()),
+            field("ASKED FOR BY", context.person().to_string()),
+            field("AT", at.to_string()),
+        ],
+        public: Some(Public {
+            service: "drctl".to_owned(),
+            incident: "test".to_owned(),
+            status: "resolved",
+            text: "This is a test. Nothing is wrong.".to_owned(),
+        }),
+    }
+}
+
+fn show(context: &Context, printer: &Printer, run: &RunId) -> Result<u8, CliError> {
+    let store = context.store()?;
+    let state = runs::read(&store, run)?;
+    let history = status::history(&store, &state.created.plan)?;
+    let real = state.created.world == WorldKind::Live;
+    let at = if real { now()?.max(state.last_at) } else { state.last_at };
+    let news = notices::of_run(&state, &context.settings.policy, &history, at);
+    let told = herald::told(&store)?;
+    let of = |notice: &Notice| -> Vec<_> {
+        let same = |entry: &&Entry| matches!(entry, Entry::Notice { notice: key, .. } if *key == notice.key);
+        told.iter().filter(same).collect()
+    };
+    // What was told and is no news any more is shown by its entry alone.
+    let past: Vec<&Entry> = told
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Notice { run: Some(about), notice: key, .. } if about == run && !news.iter().any(|n| n.key == *key)))
+        .collect();
+    if printer.format != Format::Human {
+        let news: Vec<_> = news
+            .iter()
+            .map(|notice| {
+                let to: Vec<&str> = herald::recipients(&context.settings.notify, notice)
+                    .iter()
+                    .map(|c| c.name.as_str())
+                    .collect();
+                json!({"notice": notice, "to": to, "told": of(notice)})
+            })
+            .collect();
+        printer.document(&json!({"schema_version": 1, "run_id": run, "news": news, "past": past}));
+        return Ok(exit::DONE);
+    }
+    if !real {
+        printer.line(&printer.paint(YELLOW, "A rehearsal tells nobody of anything."));
+        return Ok(exit::DONE);
+    }
+    for entry in past {
+        printer.line(&words(printer, entry));
+    }
+    for notice in &news {
+        printer.line(&format!("{}  {}", notice.due, harmless(&notice.subject)));
+        notice.text().lines().for_each(|line| printer.line(&format!("    {}", harmless(line))));
+        let to = herald::recipients(&context.settings.notify, notice);
+        let entries = of(notice);
+        if to.is_empty() {
+            printer.line("    nobody is told: no channel of drctl.yaml gets it");
+        }
+        for entry in &entries {
+            printer.line(&format!("    {}", words(printer, entry)));
+        }
+    }
+    if news.is_empty() {
+        printer.line("nobody is told of this run: it is only read");
+    }
+    Ok(exit::DONE)
+}
+
+fn words(printer: &Printer, entry: &Entry) -> String {
+    let Entry::Notice { at, notice, channel, delivered, said, .. } = entry else { return String::new() };
+    let word = if *delivered { printer.paint(GREEN, "taken") } else { printer.paint(RED, "NOT TAKEN") };
+    format!("{at}  {notice}: {word} by {channel}: {}", harmless(said))
+}

@@ -1,0 +1,576 @@
+//! Tells people: beside the runs that this process drives, on a thread of its own, so that nothing of a recovery waits for a message.
+//!
+//! What is to be told follows from the journal and the clock (`report::notices`); that it was told stands in the ledger. One process of a
+//! store tells at a time. Whoever is killed between sending and writing that down leaves a message that is sent again: with the same key,
+//! by which whoever receives it knows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::commands::status;
+use super::context::Context;
+use super::environment;
+use super::error::CliError;
+use super::interrupt::Interrupts;
+use super::printer::{Printer, harmless};
+use crate::executor::create;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::journal::{Journal as _, StoreError};
+use crate::model::ids::{PlanName, RunId};
+use crate::model::ledger::Entry;
+use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Way};
+use crate::model::policy::Policy;
+use crate::model::schedule::Schedule;
+use crate::model::secret::Secret;
+use crate::model::time::{Dur, Timestamp};
+use crate::notify::{self, Failure, Message};
+use crate::report::history::History;
+use crate::report::notices;
+use crate::run::RunState;
+use crate::world::World;
+
+/// How often somebody looks whether there is news.
+const LOOK: Dur = Dur::secs(2);
+/// How often it is asked whether to end.
+const POLL: Dur = Dur(100);
+/// Older news is none: nobody is woken for what was over days ago.
+const FRESH: Dur = Dur::secs(3 * 24 * 60 * 60);
+/// How long the end of a command waits for its last messages.
+const AFTERWARDS: Dur = Dur::secs(30);
+/// Waits between tries; then the channel that is told otherwise is told, and this one again for as long as there is none.
+const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
+const LATER: Dur = Dur::mins(1);
+/// Of the thread, in bytes: calls of TLS are deep.
+const STACK: usize = 8 << 20;
+/// The ledger's entries about news begin so.
+const ENTRIES: &[u8; 14] = b"{\"ledger\":\"not";
+
+/// The store's name of whoever tells.
+fn name() -> RunId {
+    RunId::new("notify")
+}
+
+/// A thread that tells people.
+pub struct Herald {
+    halt: Arc<AtomicBool>,
+    said: Arc<Mutex<Vec<String>>>,
+    more: Arc<Mutex<Vec<Notice>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Herald {
+    fn drop(&mut self) {
+        self.halt.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Runs that are not over when this begins.
+    Running,
+    /// All of the store, and schedules.
+    Everything,
+}
+
+impl Herald {
+    /// Begins to tell, if there is anybody to be told and something real to be told of.
+    pub fn begin(context: &Context, printer: &Printer, scope: Scope) -> Option<Self> {
+        if context.is_rehearsal() || context.settings.notify.channels.is_empty() {
+            return None;
+        }
+        let mut herald =
+            Self { halt: Arc::default(), said: Arc::default(), more: Arc::default(), thread: None };
+        let desk = Desk {
+            notify: context.settings.notify.clone(),
+            policy: context.settings.policy.clone(),
+            schedules: context.settings.schedules.clone(),
+            base: context.base.clone(),
+            store: context.store_file(),
+            scope,
+            halt: Arc::clone(&herald.halt),
+            said: Arc::clone(&herald.said),
+            more: Arc::clone(&herald.more),
+        };
+        let thread = std::thread::Builder::new().name("herald".to_owned()).stack_size(STACK);
+        match thread.spawn(move || desk.work()) {
+            Ok(thread) => {
+                herald.thread = Some(thread);
+                Some(herald)
+            }
+            Err(e) => {
+                printer.note(&format!("notify: nobody is told: no thread for it: {e}"));
+                None
+            }
+        }
+    }
+
+    /// News that is not of a run.
+    pub fn also(&self, news: Vec<Notice>) {
+        if let Ok(mut more) = self.more.lock() {
+            *more = news;
+        }
+    }
+
+    /// Says what could not be told since it was last asked.
+    pub fn tell(&self, printer: &Printer) {
+        let said = self.said.lock().map(|mut said| std::mem::take(&mut *said)).unwrap_or_default();
+        said.iter().for_each(|line| printer.note(&format!("notify: {}", harmless(line))));
+    }
+
+    /// Tells what is left, and ends. Nothing of what was done depends on it.
+    pub fn end(mut self, printer: &Printer, interrupts: &Interrupts) {
+        self.halt.store(true, Ordering::SeqCst);
+        let Some(thread) = self.thread.take() else { return };
+        let Ok(world) = World::live() else { return };
+        let late = world.now() + AFTERWARDS;
+        let pressed = interrupts.count();
+        while !thread.is_finished() && world.now() < late && interrupts.count() == pressed {
+            world.block_on(world.sleep_until(world.now() + POLL));
+        }
+        if !thread.is_finished() {
+            printer.note("notify: not everybody was told yet; drctl serve goes on with it, and so does the next command");
+        }
+        self.tell(printer);
+    }
+}
+
+/// Does something while people are told of it.
+///
+/// # Errors
+/// What it answers.
+pub fn beside<T>(
+    context: &Context,
+    (printer, interrupts): (&Printer, &Interrupts),
+    work: impl FnOnce() -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let herald = Herald::begin(context, printer, Scope::Running);
+    let done = work();
+    if let Some(herald) = herald {
+        herald.end(printer, interrupts);
+    }
+    done
+}
+
+/// What a secret is, by where it is.
+///
+/// # Errors
+/// If it is not there. What is there is not in the error.
+pub fn reveal(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
+    match at {
+        SecretAt::Env(name) => environment::secret(name).ok_or_else(|| format!("{name} is not set")),
+        SecretAt::File(path) => {
+            let path = base.join(environment::expand(path));
+            let bytes = super::files::read_bounded(&path, 64 << 10).map_err(|e| e.message)?;
+            let text = String::from_utf8(bytes).map_err(|_| format!("{} is no text", path.display()))?;
+            Ok(Secret::new(&text))
+        }
+    }
+}
+
+/// What became of a piece of news at a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Delivered,
+    /// So often it was not taken, and when it is tried again, if that is any use.
+    Failed(usize, Option<Timestamp>),
+}
+
+/// A message that was answered, or never will be.
+struct Landed {
+    notice: Notice,
+    channel: Channel,
+    sent: Result<String, Failure>,
+}
+
+type Flights = FuturesUnordered<LocalBoxFuture<'static, Landed>>;
+
+fn fly(
+    world: World,
+    base: PathBuf,
+    (notice, channel): (Notice, Channel),
+    closes: Vec<String>,
+) -> LocalBoxFuture<'static, Landed> {
+    Box::pin(async move {
+        let reveal = |at: &SecretAt| reveal(&base, at);
+        let message = Message { notice: &notice, closes: &closes, at: world.shown() };
+        let sent = notify::send(&world, &channel, message, &reveal).await;
+        Landed { notice, channel, sent }
+    })
+}
+
+/// What the thread works with.
+struct Desk {
+    notify: Notify,
+    policy: Policy,
+    schedules: Vec<Schedule>,
+    base: PathBuf,
+    store: PathBuf,
+    scope: Scope,
+    halt: Arc<AtomicBool>,
+    said: Arc<Mutex<Vec<String>>>,
+    more: Arc<Mutex<Vec<Notice>>>,
+}
+
+/// What is known from one look to the next.
+#[derive(Default)]
+struct Known {
+    told: BTreeMap<(String, String), Fate>,
+    /// What is on its way.
+    flying: BTreeSet<(String, String)>,
+    /// Threads of news that a channel took, by run.
+    threads: BTreeMap<(String, RunId), BTreeSet<String>>,
+    runs: BTreeMap<RunId, (u64, RunState)>,
+    histories: BTreeMap<PlanName, History>,
+    /// Runs of which there is no news any more.
+    over: BTreeSet<RunId>,
+    lock: Option<RunLock>,
+}
+
+impl Desk {
+    fn say(&self, line: String) {
+        if let Ok(mut said) = self.said.lock() {
+            said.push(line);
+        }
+    }
+
+    fn work(&self) {
+        let Ok(world) = World::live() else { return };
+        let store = match SqliteJournal::open(&self.store, Durability::Full) {
+            Ok(store) => store,
+            Err(e) => return self.say(format!("nobody is told: {e}")),
+        };
+        let mut known = Known::default();
+        if self.scope == Scope::Running {
+            let rows = store.runs().unwrap_or_default();
+            known.over.extend(rows.into_iter().filter(|row| row.finished).map(|row| row.run));
+        }
+        let mut failed = None;
+        let mut flights = FuturesUnordered::new();
+        loop {
+            // Asked before the look: what is there when somebody asks to end is told.
+            let ends = self.halt.load(Ordering::SeqCst);
+            let left = match self.look(&world, &store, &mut known, &flights) {
+                Ok(left) => left,
+                Err(e) => {
+                    if failed.replace(e.to_string()) != Some(e.to_string()) {
+                        self.say(format!("the store cannot be read: {e}"));
+                    }
+                    false
+                }
+            };
+            if ends && !left && flights.is_empty() {
+                return;
+            }
+            self.wait(&world, &store, &mut known, &mut flights);
+        }
+    }
+
+    /// Waits for answers, and until it is time to look again.
+    fn wait(&self, world: &World, store: &SqliteJournal, known: &mut Known, flights: &mut Flights) {
+        let next = world.now() + LOOK;
+        while world.now() < next {
+            let ends = self.halt.load(Ordering::SeqCst);
+            let slice = next.min(world.now() + POLL);
+            let landed = world.block_on(async {
+                match select(flights.next(), pin!(world.sleep_until(slice))).await {
+                    Either::Left((landed, _)) => landed,
+                    Either::Right(_) => None,
+                }
+            });
+            if let Some(Landed { notice, channel, sent }) = landed {
+                known.flying.remove(&(notice.key.clone(), channel.name.clone()));
+                self.enter(store, known, (&notice, &channel), sent, world.shown());
+            } else if flights.is_empty() {
+                // An empty stream is over at once.
+                world.block_on(world.sleep_until(slice));
+            }
+            if ends || self.halt.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// Sends what is due: a channel that does not answer keeps no other waiting. Answers whether something is left that a few more tries
+    /// may help.
+    fn look(
+        &self,
+        world: &World,
+        store: &SqliteJournal,
+        known: &mut Known,
+        flights: &Flights,
+    ) -> Result<bool, StoreError> {
+        if known.lock.is_none() {
+            match RunLock::take(&Context::lock_folder(store), &name()) {
+                Ok(lock) => known.lock = Some(lock),
+                // Whoever holds it tells of every run that is open, and is waited for when this one ends.
+                Err(StoreError::Owned(_)) => return self.left_to_others(world, store, known),
+                Err(e) => return Err(e),
+            }
+            known.remember(store)?;
+        }
+        let now = world.shown();
+        let news = self.news(store, known, now)?;
+        for notice in &news {
+            for channel in known.recipients(&self.notify, notice) {
+                let key = (notice.key.clone(), channel.name.clone());
+                if known.is_due(&self.notify, (notice, channel), now) && known.flying.insert(key) {
+                    let closes = known.closes(notice, channel);
+                    flights.push(fly(
+                        world.clone(),
+                        self.base.clone(),
+                        (notice.clone(), channel.clone()),
+                        closes,
+                    ));
+                }
+            }
+        }
+        let hope =
+            |fate: Option<&Fate>| matches!(fate, Some(Fate::Failed(tries, Some(_))) if *tries <= AGAIN.len());
+        Ok(news.iter().any(|notice| {
+            let to = known.recipients(&self.notify, notice);
+            to.iter().any(|channel| {
+                let fate = known.fate(notice, channel);
+                fate.is_none() || hope(fate)
+            })
+        }))
+    }
+
+    fn left_to_others(
+        &self,
+        world: &World,
+        store: &SqliteJournal,
+        known: &mut Known,
+    ) -> Result<bool, StoreError> {
+        if !self.halt.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
+        known.remember(store)?;
+        let news = self.news(store, known, world.shown())?;
+        let untold = |notice: &Notice| {
+            known.recipients(&self.notify, notice).iter().any(|channel| known.fate(notice, channel).is_none())
+        };
+        Ok(news.iter().any(untold))
+    }
+
+    /// Everything that is news now.
+    fn news(
+        &self,
+        store: &SqliteJournal,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let mut news = Vec::new();
+        let fresh = |notice: &Notice| now.since(notice.due) < FRESH;
+        for row in store.runs()? {
+            if known.over.contains(&row.run) {
+                continue;
+            }
+            if known.runs.get(&row.run).is_none_or(|(events, _)| *events != row.events) {
+                let records = store.read(&row.run)?;
+                let Ok(state) = create::replay(&row.run, &records) else {
+                    known.over.insert(row.run);
+                    continue;
+                };
+                known.runs.insert(row.run.clone(), (row.events, state));
+            }
+            let Some((_, state)) = known.runs.get(&row.run) else { continue };
+            let plan = &state.created.plan;
+            if !known.histories.contains_key(plan) {
+                let history = status::history(store, plan).unwrap_or_default();
+                known.histories.insert(plan.clone(), history);
+            }
+            let history = &known.histories[plan];
+            let of_run = notices::of_run(state, &self.policy, history, now);
+            let owes = state
+                .finished_at
+                .is_none_or(|ended| now.since(ended) < FRESH.plus(self.policy.duties.review_within_ms));
+            if of_run.is_empty() || !owes {
+                known.over.insert(row.run.clone());
+            }
+            // Of what goes on everything is news.
+            let open = known.runs.get(&row.run).is_some_and(|(_, state)| !state.finished());
+            news.extend(of_run.into_iter().filter(|notice| open || fresh(notice)));
+        }
+        if self.scope == Scope::Everything {
+            let invite = |schedule| notices::invitation(schedule, self.notify.invite, now);
+            news.extend(self.schedules.iter().filter_map(invite));
+            let more = self.more.lock().map(|more| more.clone()).unwrap_or_default();
+            news.extend(more.into_iter().filter(fresh));
+        }
+        Ok(news)
+    }
+
+    /// Writes down what became of it.
+    fn enter(
+        &self,
+        store: &SqliteJournal,
+        known: &mut Known,
+        (notice, channel): (&Notice, &Channel),
+        sent: Result<String, Failure>,
+        at: Timestamp,
+    ) {
+        let key = (notice.key.clone(), channel.name.clone());
+        let before = match known.told.get(&key) {
+            Some(Fate::Failed(tries, _)) => *tries,
+            _ => 0,
+        };
+        let (fate, said) = match sent {
+            Ok(said) => (Fate::Delivered, said),
+            Err(Failure { why, again }) => {
+                let wait = AGAIN.get(before).copied().unwrap_or(LATER);
+                (Fate::Failed(before + 1, again.then(|| at + wait)), why)
+            }
+        };
+        let delivered = fate == Fate::Delivered;
+        let gives_up = matches!(&fate, Fate::Failed(tries, next) if *tries == AGAIN.len() + 1 || (next.is_none() && *tries == 1));
+        known.told.insert(key, fate);
+        if delivered {
+            known.took(notice, channel);
+        }
+        if !delivered && !gives_up {
+            return;
+        }
+        if gives_up {
+            let then = channel.otherwise.as_ref().map_or_else(
+                || "and there is no `otherwise`".to_owned(),
+                |otherwise| format!("{otherwise} is told in its place"),
+            );
+            self.say(format!("{} did not take {}: {said}; {then}", channel.name, notice.key));
+        }
+        let entry = Entry::Notice {
+            at,
+            notice: notice.key.clone(),
+            kind: notice.kind,
+            run: notice.run.clone(),
+            thread: notice.thread.clone(),
+            due: notice.due,
+            channel: channel.name.clone(),
+            delivered,
+            said,
+        };
+        if let Err(e) = store.enter(&entry) {
+            self.say(format!("what {} was told is not in the ledger: {e}", channel.name));
+        }
+    }
+}
+
+impl Known {
+    /// What the ledger has.
+    fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
+        for record in store.entries(ENTRIES)? {
+            let Ok(Entry::Notice { notice, channel, delivered, run, thread, .. }) =
+                serde_json::from_slice(&record.bytes)
+            else {
+                continue;
+            };
+            if delivered && let Some(run) = run {
+                self.threads.entry((channel.clone(), run)).or_default().insert(thread);
+            }
+            // Whoever could not be reached an hour ago may be now; but that is not said again.
+            let again = Some(Timestamp::from_millis(0));
+            let fate = if delivered { Fate::Delivered } else { Fate::Failed(AGAIN.len() + 1, again) };
+            let known = self.told.entry((notice, channel)).or_insert_with(|| fate.clone());
+            if delivered {
+                *known = fate;
+            }
+        }
+        Ok(())
+    }
+
+    fn fate(&self, notice: &Notice, channel: &Channel) -> Option<&Fate> {
+        self.told.get(&(notice.key.clone(), channel.name.clone()))
+    }
+
+    fn took(&mut self, notice: &Notice, channel: &Channel) {
+        if let Some(run) = &notice.run {
+            let threads = self.threads.entry((channel.name.clone(), run.clone())).or_default();
+            threads.insert(notice.thread.clone());
+        }
+    }
+
+    /// Threads of a pager that end when the run does.
+    fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
+        let Some(run) = notice.run.as_ref().filter(|_| notice.kind == Kind::Resolved) else {
+            return Vec::new();
+        };
+        self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
+    }
+
+    /// Who is told, and who in the place of whoever was not reached.
+    fn recipients<'n>(&self, notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
+        let mut to: Vec<&Channel> = recipients(notify, notice);
+        let mut i = 0;
+        while let Some(channel) = to.get(i).copied() {
+            i += 1;
+            let given_up = matches!(self.fate(notice, channel), Some(Fate::Failed(tries, next)) if *tries > AGAIN.len() || next.is_none());
+            let otherwise =
+                channel.otherwise.as_deref().filter(|_| given_up).and_then(|name| notify.channel(name));
+            to.extend(otherwise.filter(|other| !to.iter().any(|there| there.name == other.name)));
+        }
+        to
+    }
+
+    fn is_due(&self, notify: &Notify, (notice, channel): (&Notice, &Channel), now: Timestamp) -> bool {
+        match self.fate(notice, channel) {
+            None => true,
+            Some(Fate::Failed(tries, next)) => {
+                let in_its_place = *tries > AGAIN.len() && self.told_otherwise(notify, (notice, channel));
+                next.is_some_and(|next| next <= now) && !in_its_place
+            }
+            Some(Fate::Delivered) => false,
+        }
+    }
+
+    /// Whether somebody was told in the place of whoever was not reached.
+    fn told_otherwise(&self, notify: &Notify, (notice, channel): (&Notice, &Channel)) -> bool {
+        let Some(other) = channel.otherwise.as_deref().and_then(|name| notify.channel(name)) else {
+            return false;
+        };
+        self.fate(notice, other) == Some(&Fate::Delivered) || self.told_otherwise(notify, (notice, other))
+    }
+}
+
+/// The channels that a piece of news goes to.
+pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
+    let wanted = |channel: &&Channel| {
+        let named = notice.tell.contains(&channel.name);
+        let fits = if notice.tell.is_empty() { channel.gets.contains(&notice.kind) } else { named };
+        fits && (notice.public.is_some() || !matches!(channel.way, Way::StatusPage { .. }))
+    };
+    notify.channels.iter().filter(wanted).collect()
+}
+
+/// What the ledger has of news, in its order.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
+    let entries = store.entries(ENTRIES)?;
+    Ok(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect())
+}
+
+/// When people were told of each run.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn told_of_runs(store: &SqliteJournal) -> Result<BTreeMap<RunId, Vec<Timestamp>>, CliError> {
+    let mut all: BTreeMap<RunId, Vec<Timestamp>> = BTreeMap::new();
+    for entry in told(store)? {
+        if let Entry::Notice { at, run: Some(run), delivered: true, kind, .. } = entry
+            && matches!(kind, Kind::Alert | Kind::Update | Kind::Resolved)
+        {
+            all.entry(run).or_default().push(at);
+        }
+    }
+    all.values_mut().for_each(|at| at.sort_unstable());
+    Ok(all)
+}

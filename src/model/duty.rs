@@ -1,0 +1,158 @@
+//! What is owed after something went wrong: updates while it lasts, then monitoring, a report and a review, each within its time; and
+//! who is told next when nobody answers.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::policy::Severity;
+use super::time::Dur;
+
+/// What people owe after an incident. A run keeps what held when it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Duties {
+    /// How often those who wait are told where it stands.
+    pub update_every_ms: Dur,
+    /// How long it is watched after it was resolved.
+    pub monitor_ms: Dur,
+    /// How soon the incident report is there, counted from the end.
+    pub report_within_ms: Dur,
+    /// How soon the post-mortem was held, counted from the end.
+    pub review_within_ms: Dur,
+    /// Severities of incidents that owe it.
+    pub at: BTreeSet<Severity>,
+}
+
+impl Default for Duties {
+    fn default() -> Self {
+        Self {
+            update_every_ms: Dur::mins(15),
+            monitor_ms: Dur::mins(2 * 60),
+            report_within_ms: Dur::mins(24 * 60),
+            review_within_ms: Dur::mins(48 * 60),
+            at: BTreeSet::from([Severity::P0, Severity::P1]),
+        }
+    }
+}
+
+/// One of those that a person says were done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Duty {
+    /// It was watched for a while after it was resolved.
+    Monitoring,
+    /// The incident report is written.
+    IncidentReport,
+    /// The post-mortem was held.
+    PostMortem,
+}
+
+impl Duty {
+    /// All of them, in the order in which they are due.
+    pub const ALL: [Self; 3] = [Self::Monitoring, Self::IncidentReport, Self::PostMortem];
+
+    /// Its name.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Monitoring => "monitoring",
+            Self::IncidentReport => "incident-report",
+            Self::PostMortem => "post-mortem",
+        }
+    }
+
+    /// How long after the end it is due.
+    pub const fn within(self, duties: &Duties) -> Dur {
+        match self {
+            Self::Monitoring => duties.monitor_ms,
+            Self::IncidentReport => duties.report_within_ms,
+            Self::PostMortem => duties.review_within_ms,
+        }
+    }
+}
+
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+impl FromStr for Duty {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|duty| duty.id() == text);
+        found.ok_or_else(|| format!("`{text}` is no duty: {}", Self::ALL.map(Self::id).join(", ")))
+    }
+}
+
+/// What somebody decided about a run that came to a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// What failed is put right, and the run goes on.
+    FixForward,
+    /// Data are brought back to a point in time.
+    Restore,
+    /// Users are moved to another site.
+    Failover,
+    /// What was done is taken back.
+    TakeBack,
+}
+
+impl Decision {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::FixForward, Self::Restore, Self::Failover, Self::TakeBack];
+
+    /// Its name on the command line.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::FixForward => "fix-forward",
+            Self::Restore => "restore",
+            Self::Failover => "failover",
+            Self::TakeBack => "take-back",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+impl FromStr for Decision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|decision| decision.id() == text);
+        found.ok_or_else(|| format!("`{text}` is no decision: {}", Self::ALL.map(Self::id).join(", ")))
+    }
+}
+
+/// A rung of the ladder: who is told when nobody answered for so long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// How long after whatever calls for somebody.
+    pub after: Dur,
+    /// The role that is called.
+    pub role: String,
+    /// The channels that reach it; all that escalations go to if there are none.
+    pub tell: Vec<String>,
+}
+
+impl Rung {
+    /// The ladder that holds unless another is written.
+    pub fn ladder() -> Vec<Self> {
+        let rung =
+            |minutes, role: &str| Self { after: Dur::mins(minutes), role: role.to_owned(), tell: Vec::new() };
+        vec![
+            rung(0, "on-call-engineer"),
+            rung(5, "incident-commander"),
+            rung(15, "team-lead"),
+            rung(30, "engineering-manager"),
+        ]
+    }
+}

@@ -1,0 +1,37 @@
+//! What must not be seen.
+
+use std::fmt;
+
+/// A secret in memory. It cannot be printed, and is nowhere but where [`Self::expose`] is called.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes it in; the end of a line at its end is not part of it.
+    pub fn new(text: &str) -> Self {
+        Self(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = Secret::new("hunter2\n");
+        assert_eq!(secret.expose(), "hunter2");
+        assert!(!format!("{secret:?} {:?}", Some(&secret)).contains("hunter2"));
+    }
+}

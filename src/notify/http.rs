@@ -1,0 +1,221 @@
+//! Slack, PagerDuty, signed webhooks and status pages: one JSON document each.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Failure, Message, Reveal};
+use crate::model::ids::Digest;
+use crate::model::notice::{Kind, Notice, Way};
+use crate::model::secret::Secret;
+
+const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
+const CONNECT: Duration = Duration::from_secs(3);
+/// The longest summary (PagerDuty, Events API v2, «PD-CEF»).
+const SUMMARY: usize = 1_024;
+/// The longest text of a block (Slack, Block Kit, «section»), in characters.
+const BLOCK: usize = 3_000;
+/// How much of an answer is read.
+const ANSWER: usize = 4 << 10;
+/// The longest code that a provider may answer with to be repeated.
+const CODE: usize = 48;
+
+/// Sends it.
+pub async fn send(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
+    let secret = |at| reveal(at).map_err(Failure::never);
+    match way {
+        Way::Slack { url } => post(secret(url)?, &slack(message.notice), None).await,
+        Way::PagerDuty { key, url } => {
+            let address = Secret::new(url.as_deref().unwrap_or(PAGERDUTY));
+            let key = secret(key)?;
+            let mut said = post(address.clone(), &pagerduty(&key, message.notice), None).await?;
+            for thread in message.closes.iter().filter(|thread| **thread != message.notice.thread) {
+                let resolve = json!({"routing_key": key.expose(), "event_action": "resolve", "dedup_key": dedup(thread)});
+                said = post(address.clone(), &resolve, None).await?;
+            }
+            Ok(said)
+        }
+        Way::Webhook { url, secret: key } => {
+            let document = json!({"schema_version": 1, "notice": message.notice});
+            post(secret(url)?, &document, Some((secret(key)?, message))).await
+        }
+        Way::StatusPage { url, secret: key } => {
+            let Some(public) = &message.notice.public else {
+                return Err(Failure::never("it is nothing for the public"));
+            };
+            let document = json!({"schema_version": 1, "incident": public, "at": message.at});
+            post(secret(url)?, &document, Some((secret(key)?, message))).await
+        }
+        Way::Smtp(_) => Err(Failure::never("it is no HTTP")),
+    }
+}
+
+/// What a person wrote mentions nobody, and links nowhere (Slack, «Formatting text», escaping).
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn slack(notice: &Notice) -> Value {
+    let lines = notice.fields.iter().map(|(label, text)| format!("*{}*: {}", plain(label), plain(text)));
+    let text: String = lines.collect::<Vec<_>>().join("\n").chars().take(BLOCK).collect();
+    let header: String = notice.subject.chars().take(150).collect();
+    json!({
+        "text": plain(&notice.subject),
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}},
+        ],
+    })
+}
+
+/// A key of 255 characters at most (PagerDuty, Events API v2).
+fn dedup(thread: &str) -> String {
+    if thread.len() <= 200 {
+        format!("drctl/{thread}")
+    } else {
+        format!("drctl/{}", Digest::of(thread.as_bytes()))
+    }
+}
+
+fn pagerduty(key: &Secret, notice: &Notice) -> Value {
+    let action = if notice.kind == Kind::Resolved { "resolve" } else { "trigger" };
+    let severity = match (notice.kind, notice.severity.as_deref()) {
+        (Kind::Test, _) => "info",
+        (Kind::Overdue, _) => "warning",
+        (_, Some("P2")) => "warning",
+        (_, Some("P3")) => "info",
+        (_, Some("P1")) => "error",
+        _ => "critical",
+    };
+    let summary: String = notice.subject.chars().take(SUMMARY).collect();
+    let details: serde_json::Map<String, Value> =
+        notice.fields.iter().map(|(label, text)| (label.clone(), Value::String(text.clone()))).collect();
+    json!({
+        "routing_key": key.expose(),
+        "event_action": action,
+        "dedup_key": dedup(&notice.thread),
+        "payload": {
+            "summary": summary, "source": "drctl", "severity": severity, "timestamp": notice.due,
+            "class": notice.kind, "custom_details": details,
+        },
+    })
+}
+
+/// The signature of Standard Webhooks 1.0: HMAC-SHA256 of `id.timestamp.body`. A secret that begins with `whsec_` is Base64, as there.
+fn signature(secret: &Secret, id: &str, seconds: i64, body: &str) -> Result<String, Failure> {
+    let key = match secret.expose().strip_prefix("whsec_") {
+        Some(coded) => {
+            STANDARD.decode(coded).map_err(|_| Failure::never("the secret is no Base64 after whsec_"))?
+        }
+        None => secret.expose().as_bytes().to_vec(),
+    };
+    if key.is_empty() {
+        return Err(Failure::never("the secret is empty"));
+    }
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Failure::never("the secret is no key"))?;
+    mac.update(format!("{id}.{seconds}.{body}").as_bytes());
+    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+async fn post(
+    address: Secret,
+    document: &Value,
+    signed: Option<(Secret, Message<'_>)>,
+) -> Result<String, Failure> {
+    #[cfg(feature = "tls")]
+    crate::adapters::install_tls();
+    // A redirect would carry a secret to somebody else.
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .build()
+        .map_err(|e| Failure::later(e.without_url().to_string()))?;
+    let body = document.to_string();
+    let url = reqwest::Url::parse(address.expose()).map_err(|_| Failure::never("its address is none"))?;
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if url.scheme() != "https" && !local {
+        return Err(Failure::never("its address is not https, and a secret is not sent in the clear"));
+    }
+    let mut request = client.post(url).header("content-type", "application/json");
+    if let Some((secret, message)) = signed {
+        let (id, seconds) = (&message.notice.key, message.at.millis() / 1_000);
+        request = request
+            .header("webhook-id", header(id))
+            .header("webhook-timestamp", seconds.to_string())
+            .header("webhook-signature", signature(&secret, &header(id), seconds, &body)?);
+    }
+    // What reqwest says of an error may hold the address, which is a secret.
+    let answer = request.body(body).send().await.map_err(|e| Failure::later(cause(e)))?;
+    let status = answer.status();
+    let said = code(answer).await;
+    match status.as_u16() {
+        200..=299 => Ok(said.unwrap_or_else(|| status.as_u16().to_string())),
+        408 | 425 | 429 | 500..=599 => Err(Failure::later(words(status.as_u16(), said))),
+        other => Err(Failure::never(words(other, said))),
+    }
+}
+
+fn words(status: u16, said: Option<String>) -> String {
+    said.map_or_else(|| format!("HTTP {status}"), |said| format!("HTTP {status}, {said}"))
+}
+
+/// What a header may hold.
+fn header(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
+}
+
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text
+}
+
+/// The code in an answer, if it looks like one: nothing else of it is repeated.
+async fn code(mut answer: reqwest::Response) -> Option<String> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER {
+            return None;
+        }
+    }
+    let text = String::from_utf8(body).ok()?;
+    let is_code = |text: &str| {
+        (1..=CODE).contains(&text.len()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let whole = text.trim();
+    if is_code(whole) {
+        return Some(whole.to_owned());
+    }
+    let document: Value = serde_json::from_str(whole).ok()?;
+    document["status"].as_str().filter(|text| is_code(text)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification (Standard Webhooks 1.0, «Verifying webhooks»; as its reference libraries test it).
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let body = r#"{"test": 2432232314}"#;
+        let made = signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+        assert_eq!(made.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn what_people_wrote_mentions_nobody() {
+        assert_eq!(plain("<!channel> & <http://x|y>"), "&lt;!channel&gt; &amp; &lt;http://x|y&gt;");
+    }
+}

@@ -1,0 +1,87 @@
+//! Ways to reach people: one message by one way, and what became of it. What is said to whom, and how often it is tried, is not decided
+//! here. Nothing that a provider answers is repeated but its code: what it says back may hold what it was sent.
+
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "mail")]
+mod mail;
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+
+use crate::model::notice::{Channel, Notice, SecretAt, Way};
+use crate::model::secret::Secret;
+use crate::model::time::{Dur, Timestamp};
+use crate::world::World;
+
+/// How long one message may take.
+const PATIENCE: Dur = Dur::secs(10);
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In words, without any secret.
+    pub why: String,
+    /// Whether trying again may help.
+    pub again: bool,
+}
+
+impl Failure {
+    /// It may be taken later.
+    pub fn later(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: true }
+    }
+
+    /// It never will be.
+    pub fn never(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: false }
+    }
+}
+
+/// Where secrets are read from.
+pub type Reveal<'a> = &'a dyn Fn(&SecretAt) -> Result<Secret, String>;
+
+/// A message on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// What it says.
+    pub notice: &'a Notice,
+    /// Threads of a pager that end with it.
+    pub closes: &'a [String],
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
+/// Sends a message by a channel. Answers what the other side calls it, where it said so.
+///
+/// # Errors
+/// If nobody took it.
+pub async fn send(
+    world: &World,
+    channel: &Channel,
+    message: Message<'_>,
+    reveal: Reveal<'_>,
+) -> Result<String, Failure> {
+    let work = by(&channel.way, message, reveal);
+    match select(pin!(work), pin!(world.sleep_until(world.now() + PATIENCE))).await {
+        Either::Left((sent, _)) => sent,
+        Either::Right(_) => Err(Failure::later(format!("no answer within {PATIENCE}"))),
+    }
+}
+
+async fn by(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
+    match way {
+        #[cfg(feature = "mail")]
+        Way::Smtp(server) => mail::send(server, message, reveal).await,
+        #[cfg(not(feature = "mail"))]
+        Way::Smtp(_) => Err(Failure::never("built without mail")),
+        #[cfg(feature = "http")]
+        way => http::send(way, message, reveal).await,
+        #[cfg(not(feature = "http"))]
+        _ => {
+            let _ = (message, reveal);
+            Err(Failure::never("built without http"))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `notify:` in `drctl.yaml`: the channels, what goes there, and where their secrets are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::shape::{Field, Record, Shape, opt, req};
+use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Way};
+use crate::model::time::Dur;
+
+/// How long before a live drill people are told, unless it is written.
+const INVITE: Dur = Dur::secs(24 * 60 * 60);
+
+const SECRET: &str = "env:NAME or file:PATH, where the secret is";
+const fn secret(key: &'static str) -> Field {
+    req(key, Shape::Text, SECRET)
+}
+const SLACK: Record = Record { name: "slack", fields: &[secret("url")] };
+const PAGERDUTY: Record = Record {
+    name: "pagerduty",
+    fields: &[secret("key"), opt("url", Shape::Text, "https://events.pagerduty.com/v2/enqueue if absent")],
+};
+const WEBHOOK: Record = Record { name: "webhook", fields: &[secret("url"), secret("secret")] };
+const SMTP: Record = Record {
+    name: "smtp",
+    fields: &[
+        req("host", Shape::Text, "the mail server"),
+        opt("port", Shape::Int(1, 65_535), "587 if absent, 465 with tls, 25 without"),
+        opt(
+            "tls",
+            Shape::OneOf(&["starttls", "tls", "off"]),
+            "starttls if absent; off for a relay on this machine only",
+        ),
+        req("from", Shape::Text, "whom mails are from"),
+        req("to", Shape::List(&Shape::Text), "whom they are to"),
+        opt("user", Shape::Text, "who signs in there"),
+        opt("password", Shape::Text, SECRET),
+        opt("ca_file", Shape::Text, "a certificate to trust beside the system's"),
+    ],
+};
+const KINDS: Shape =
+    Shape::OneOf(&["alert", "update", "resolved", "escalation", "drill", "reminder", "overdue"]);
+const CHANNEL: Record = Record {
+    name: "channel",
+    fields: &[
+        opt("slack", Shape::Record(&SLACK), "an incoming webhook of Slack"),
+        opt("pagerduty", Shape::Record(&PAGERDUTY), "a service of PagerDuty, by Events API v2"),
+        opt("smtp", Shape::Record(&SMTP), "mail"),
+        opt("webhook", Shape::Record(&WEBHOOK), "JSON, signed as Standard Webhooks has it"),
+        opt("status_page", Shape::Record(&WEBHOOK), "what the public may know, as JSON, signed likewise"),
+        opt(
+            "gets",
+            Shape::List(&KINDS),
+            "what goes there; a pager and a status page get less than all if absent",
+        ),
+        opt("otherwise", Shape::Name, "the channel that is told in its place when it is not reached"),
+    ],
+};
+/// `notify:`.
+pub const NOTIFY: Record = Record {
+    name: "notify",
+    fields: &[
+        req("channels", Shape::Map(&Shape::Record(&CHANNEL)), "how people are reached"),
+        opt("invite", Shape::Duration, "how long before a live drill people are told; 24h if absent"),
+    ],
+};
+
+/// As written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNotify {
+    channels: BTreeMap<String, RawChannel>,
+    invite: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawChannel {
+    slack: Option<RawSlack>,
+    pagerduty: Option<RawPagerDuty>,
+    smtp: Option<RawSmtp>,
+    webhook: Option<RawWebhook>,
+    status_page: Option<RawWebhook>,
+    gets: Option<BTreeSet<Kind>>,
+    otherwise: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSlack {
+    url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPagerDuty {
+    key: String,
+    url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWebhook {
+    url: String,
+    secret: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSmtp {
+    host: String,
+    port: Option<u16>,
+    #[serde(default)]
+    tls: MailTls,
+    from: String,
+    to: Vec<String>,
+    user: Option<String>,
+    password: Option<String>,
+    ca_file: Option<String>,
+}
+
+impl RawNotify {
+    /// What it says.
+    ///
+    /// # Errors
+    /// If a channel has no way or two, names one that is not there, or a secret stands in the file.
+    pub fn read(self) -> Result<Notify, String> {
+        let invite = self.invite.as_deref().map(Dur::parse).transpose()?.unwrap_or(INVITE);
+        let channels = self.channels.into_iter().map(|(name, raw)| raw.read(name));
+        let notify = Notify { channels: channels.collect::<Result<_, _>>()?, invite };
+        for channel in &notify.channels {
+            let mut seen = vec![channel.name.as_str()];
+            let mut next = channel.otherwise.as_deref();
+            while let Some(name) = next {
+                let otherwise = notify.channel(name).ok_or_else(|| {
+                    format!("notify.channels.{}.otherwise: there is no channel `{name}`", channel.name)
+                })?;
+                if seen.contains(&name) {
+                    return Err(format!("notify.channels.{}.otherwise leads back to {name}", channel.name));
+                }
+                if matches!(otherwise.way, Way::StatusPage { .. }) {
+                    return Err(format!("notify.channels.{}.otherwise: {name} is public", channel.name));
+                }
+                seen.push(name);
+                next = otherwise.otherwise.as_deref();
+            }
+        }
+        Ok(notify)
+    }
+}
+
+impl RawChannel {
+    fn read(self, name: String) -> Result<Channel, String> {
+        let bad = |why: &str| format!("notify.channels.{name}: {why}");
+        let mut ways = Vec::new();
+        if let Some(raw) = self.slack {
+            ways.push(Way::Slack { url: secret_at(&raw.url).map_err(|e| bad(&e))? });
+        }
+        if let Some(raw) = self.pagerduty {
+            let url = raw.url.map(|url| plain(&url)).transpose().map_err(|e| bad(&e))?;
+            ways.push(Way::PagerDuty { key: secret_at(&raw.key).map_err(|e| bad(&e))?, url });
+        }
+        if let Some(raw) = self.smtp {
+            ways.push(Way::Smtp(raw.read().map_err(|e| bad(&e))?));
+        }
+        for (raw, public) in [(self.webhook, false), (self.status_page, true)] {
+            let Some(raw) = raw else { continue };
+            let url = secret_at(&raw.url).map_err(|e| bad(&e))?;
+            let secret = secret_at(&raw.secret).map_err(|e| bad(&e))?;
+            ways.push(if public { Way::StatusPage { url, secret } } else { Way::Webhook { url, secret } });
+        }
+        let (Some(way), None) = (ways.pop(), ways.pop()) else {
+            return Err(bad("it is one of slack, pagerduty, smtp, webhook and status_page"));
+        };
+        let gets = self.gets.unwrap_or_else(|| way.usually());
+        let public = BTreeSet::from([Kind::Alert, Kind::Update, Kind::Resolved]);
+        if matches!(way, Way::StatusPage { .. }) && !gets.is_subset(&public) {
+            return Err(bad(
+                "a status page gets alert, update and resolved: the rest is nobody else's business",
+            ));
+        }
+        Ok(Channel { gets, way, otherwise: self.otherwise, name })
+    }
+}
+
+impl RawSmtp {
+    fn read(self) -> Result<Mail, String> {
+        let local = matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        if self.tls == MailTls::Off && (!local || self.user.is_some()) {
+            return Err(
+                "without tls only a relay on this machine is spoken to, and nobody signs in there".to_owned()
+            );
+        }
+        let login = match (self.user, self.password) {
+            (Some(user), Some(password)) => Some((user, secret_at(&password)?)),
+            (None, None) => None,
+            _ => return Err("user and password go together".to_owned()),
+        };
+        if self.to.is_empty() {
+            return Err("`to` names nobody".to_owned());
+        }
+        let usual = match self.tls {
+            MailTls::Starttls => 587,
+            MailTls::Tls => 465,
+            MailTls::Off => 25,
+        };
+        let (tls, port) = (self.tls, self.port.unwrap_or(usual));
+        Ok(Mail { host: self.host, port, tls, from: self.from, to: self.to, login, ca_file: self.ca_file })
+    }
+}
+
+/// A secret is never in the file itself; what stands there is not repeated.
+fn secret_at(text: &str) -> Result<SecretAt, String> {
+    match text.split_once(':') {
+        Some(("env", name)) if !name.is_empty() => Ok(SecretAt::Env(name.to_owned())),
+        Some(("file", path)) if !path.is_empty() => Ok(SecretAt::File(path.to_owned())),
+        _ => Err(format!("a secret does not stand here: write {SECRET}")),
+    }
+}
+
+/// An address that holds no secret.
+fn plain(url: &str) -> Result<String, String> {
+    let fine = (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(['@', '?', '#']);
+    if fine {
+        Ok(url.to_owned())
+    } else {
+        Err("the url is http(s)://host/path, without a user or a query".to_owned())
+    }
+}

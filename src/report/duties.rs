@@ -1,0 +1,245 @@
+//! What is owed after a run, and whether it was done in time.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::overrides;
+use crate::model::duty::{Decision, Duties, Duty};
+use crate::model::ids::RunId;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Person;
+use crate::run::RunState;
+use crate::run::stopped::Stopped;
+
+/// How long somebody has to say that it was watched for as long as it has to be.
+const SAY_SO: Dur = Dur::mins(60);
+/// By how much an update may be late without being called so: it takes a moment to be delivered.
+const GRACE: Dur = Dur::mins(1);
+
+/// What people are told while it lasts.
+pub const UPDATES: &str = "updates";
+
+/// How something stands that is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// There is time left.
+    Open,
+    /// There is none, and it is not done.
+    Overdue,
+    /// It was done in time.
+    Done,
+    /// It was done, and too late: that stays so.
+    DoneLate,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Standing {
+    /// Whether it is a finding.
+    pub const fn is_missed(self) -> bool {
+        matches!(self, Self::Overdue | Self::DoneLate)
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Overdue => "OVERDUE",
+            Self::Done => "done",
+            Self::DoneLate => "done LATE",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Something that is owed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Obligation {
+    /// The run.
+    pub run: RunId,
+    /// `updates`, `monitoring`, `incident-report`, `post-mortem`, or `approval:` and the step that was overridden.
+    pub what: String,
+    /// From when on it can be done.
+    pub from: Timestamp,
+    /// When it has to be done.
+    pub due_at: Timestamp,
+    /// When it was.
+    pub done_at: Option<Timestamp>,
+    /// Who says so.
+    pub by: Option<Person>,
+    /// Where it is kept, or what is wrong.
+    pub detail: Option<String>,
+    /// How it stands.
+    pub standing: Standing,
+    /// By how much it is or was late, in seconds.
+    pub late_by_s: Option<f64>,
+}
+
+impl Obligation {
+    /// For people.
+    pub fn words(&self) -> String {
+        let late = self.late_by_s.map_or_else(String::new, |late| format!(" by {}", seconds(late)));
+        let (what, run, due) = (&self.what, &self.run, self.due_at);
+        let more = self.detail.as_deref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        format!("{what} of {run}: {}{late}, due {due}{more}", self.standing.words())
+    }
+}
+
+fn seconds(s: f64) -> Dur {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of days")]
+    Dur::secs(s.max(0.0).round() as u64)
+}
+
+/// What a run owes, as it is at `now`. `told` are the instants at which people were told of each run, as far as drctl did it.
+pub fn of_run(state: &RunState, told: &BTreeMap<RunId, Vec<Timestamp>>, now: Timestamp) -> Vec<Obligation> {
+    let mut all = Vec::new();
+    if let Some(duties) = &state.created.duties {
+        all.push(updates(state, duties, told.get(&state.created.run), now));
+        if let Some(ended) = state.finished_at {
+            all.extend(Duty::ALL.into_iter().map(|duty| of_duty(state, (duty, duties), ended, now)));
+        }
+    }
+    all.extend(overrides::of(state, now).iter().filter_map(|over| approval(state, over)));
+    all
+}
+
+fn of_duty(
+    state: &RunState,
+    (duty, duties): (Duty, &Duties),
+    ended: Timestamp,
+    now: Timestamp,
+) -> Obligation {
+    let done = state.attention.fulfilled.iter().find(|done| done.duty == duty);
+    let (from, more) = match duty {
+        Duty::Monitoring => (ended + duties.monitor_ms, SAY_SO),
+        Duty::IncidentReport | Duty::PostMortem => (ended, Dur::ZERO),
+    };
+    let due = ended + duty.within(duties) + more;
+    let base = Obligation {
+        run: state.created.run.clone(),
+        what: duty.id().to_owned(),
+        from,
+        due_at: due,
+        done_at: done.map(|done| done.at),
+        by: done.map(|done| done.who.clone()),
+        detail: done.map(|done| done.reference.clone()),
+        standing: Standing::Open,
+        late_by_s: None,
+    };
+    judged(base, now)
+}
+
+fn judged(base: Obligation, now: Timestamp) -> Obligation {
+    let at = base.done_at.unwrap_or(now);
+    let late = (at > base.due_at).then(|| at.since(base.due_at).as_secs_f64());
+    let standing = match (base.done_at, late) {
+        (Some(_), None) => Standing::Done,
+        (Some(_), Some(_)) => Standing::DoneLate,
+        (None, None) => Standing::Open,
+        (None, Some(_)) => Standing::Overdue,
+    };
+    Obligation { standing, late_by_s: late, ..base }
+}
+
+/// Whether those who wait were told often enough. The first silence that was too long counts, and the longest is told.
+fn updates(state: &RunState, duties: &Duties, told: Option<&Vec<Timestamp>>, now: Timestamp) -> Obligation {
+    let began = state.created_at;
+    let ended = state.finished_at.unwrap_or(now);
+    let most = duties.update_every_ms.plus(GRACE);
+    let during = told.into_iter().flatten().copied().filter(|at| *at >= began && *at <= ended);
+    let marks: Vec<Timestamp> = std::iter::once(began).chain(during).chain([ended]).collect();
+    let silences = || marks.windows(2).map(|pair| (pair[0], pair[1].since(pair[0])));
+    let first = silences().find(|(_, silence)| *silence > most);
+    let longest = silences().map(|(_, silence)| silence).max().unwrap_or_default();
+    let open = state.finished_at.is_none();
+    let (standing, detail) = match (told, first) {
+        (_, None) if open => (Standing::Open, None),
+        (_, None) => (Standing::Done, None),
+        (None, Some(_)) => (Standing::Unknown, Some("drctl told nobody of it".to_owned())),
+        (Some(_), Some(_)) => {
+            let words =
+                format!("nothing was told for {longest}, and it was to be every {}", duties.update_every_ms);
+            (if open { Standing::Overdue } else { Standing::DoneLate }, Some(words))
+        }
+    };
+    let from = first.map_or_else(|| marks.iter().rev().nth(1).copied().unwrap_or(began), |(from, _)| from);
+    Obligation {
+        run: state.created.run.clone(),
+        what: UPDATES.to_owned(),
+        from: began,
+        due_at: from + duties.update_every_ms,
+        done_at: state.finished_at.filter(|_| standing == Standing::Done),
+        by: None,
+        detail,
+        standing,
+        late_by_s: first
+            .filter(|_| standing.is_missed())
+            .map(|(_, silence)| silence.as_secs_f64() - duties.update_every_ms.as_secs_f64()),
+    }
+}
+
+fn approval(state: &RunState, over: &overrides::Override) -> Option<Obligation> {
+    let standing = match over.state.as_str() {
+        "approved" => Standing::Done,
+        "approved_late" => Standing::DoneLate,
+        "owed" => Standing::Open,
+        "overdue" => Standing::Overdue,
+        _ => return None,
+    };
+    Some(Obligation {
+        run: state.created.run.clone(),
+        what: format!("approval:{}", over.step),
+        from: over.at,
+        due_at: over.due_at,
+        done_at: over.approved_at,
+        by: over.approved_by.last().cloned(),
+        detail: Some(format!("overridden by {}: {}", over.by.who, over.reason)),
+        standing,
+        late_by_s: over.late_by_s,
+    })
+}
+
+/// A stop, and what somebody made of it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Stop {
+    /// When.
+    pub at: Timestamp,
+    /// The step that failed.
+    pub step: String,
+    /// Why.
+    pub reason: String,
+    /// `fix_forward`, `restore`, `failover` or `take_back`; nothing while nobody has decided.
+    pub decision: Option<Decision>,
+    /// Who decided.
+    pub by: Option<Person>,
+    /// When.
+    pub decided_at: Option<Timestamp>,
+    /// Why, in their words.
+    pub why: Option<String>,
+}
+
+/// Those of a run.
+pub fn stops(state: &RunState) -> Vec<Stop> {
+    let stop = |stop: &Stopped| {
+        let answer = stop.answer.as_ref();
+        Stop {
+            at: stop.at,
+            step: stop.step.to_string(),
+            reason: stop.reason.clone(),
+            decision: answer.map(|answer| answer.decision),
+            by: answer.map(|answer| answer.who.clone()),
+            decided_at: answer.map(|answer| answer.at),
+            why: answer.and_then(|answer| answer.reason.clone()),
+        }
+    };
+    state.attention.stops.iter().map(stop).collect()
+}
+
+/// What is owed by people after a run, without what only the ledger knows.
+pub fn of_people(state: &RunState, now: Timestamp) -> Vec<Obligation> {
+    let own = |owed: &Obligation| owed.what != UPDATES && !owed.what.starts_with("approval:");
+    of_run(state, &BTreeMap::new(), now).into_iter().filter(own).collect()
+}

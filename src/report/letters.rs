@@ -1,0 +1,390 @@
+//! The words of notices: the fields that people look for, in the order in which they look.
+
+use super::duties::Obligation;
+use super::history::History;
+use super::notices::{Alarm, Matter};
+use super::summary;
+use crate::model::duty::{Duties, Rung};
+use crate::model::event::Outcome;
+use crate::model::notice::{Kind, Notice, Public};
+use crate::model::policy::Policy;
+use crate::model::runbook::Drill;
+use crate::model::schedule::Schedule;
+use crate::model::time::{Dur, Timestamp};
+use crate::run::RunState;
+use crate::run::state::{Mode, Status};
+
+/// How many steps are named in one message.
+const NAMED: usize = 8;
+
+/// What a message about a run is written from.
+pub struct Desk<'a> {
+    /// The run.
+    pub state: &'a RunState,
+    /// What it is to those who are told.
+    pub matter: Matter,
+    /// What is promised.
+    pub policy: &'a Policy,
+    /// How long things took before.
+    pub history: &'a History,
+    /// When.
+    pub now: Timestamp,
+}
+
+type Fields = Vec<(String, String)>;
+
+fn field(label: &str, text: impl Into<String>) -> (String, String) {
+    (label.to_owned(), text.into())
+}
+
+impl Desk<'_> {
+    fn duties(&self) -> &Duties {
+        self.state.created.duties.as_ref().unwrap_or(&self.policy.duties)
+    }
+
+    /// How often people are told where it stands.
+    pub fn every(&self) -> Dur {
+        self.duties().update_every_ms
+    }
+
+    fn service(&self) -> &str {
+        self.state.created.plan.as_str()
+    }
+
+    /// The incident's name, or the run's where it has none.
+    fn incident(&self) -> &str {
+        self.state.created.incident.as_deref().unwrap_or(self.state.created.run.as_str())
+    }
+
+    fn severity(&self) -> &str {
+        self.state.created.severity.as_deref().unwrap_or("severity not said")
+    }
+
+    fn where_to(&self) -> String {
+        let from = self.state.runbook.from.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
+        format!("{}{from} to {}", self.state.runbook.intent, self.state.runbook.to)
+    }
+
+    fn notice(&self, key: &str, kind: Kind, due: Timestamp, (subject, fields): (String, Fields)) -> Notice {
+        Notice {
+            key: format!("{}/{key}", self.state.created.run),
+            kind,
+            run: Some(self.state.created.run.clone()),
+            thread: self.state.created.run.to_string(),
+            due,
+            severity: self.state.created.severity.clone(),
+            tell: Vec::new(),
+            subject,
+            fields,
+            public: None,
+        }
+    }
+
+    /// What the public may know: nothing of drills and planned work, and no word that a person or a provider wrote.
+    fn public(&self, status: &'static str, text: String) -> Option<Public> {
+        let (service, incident) = (self.service().to_owned(), self.state.created.run.to_string());
+        (self.matter == Matter::Incident).then_some(Public { service, incident, status, text })
+    }
+
+    fn common(&self) -> Fields {
+        let watch = self.state.created.command("runs watch", "");
+        vec![
+            field("INCIDENT ID", self.incident()),
+            field("RUN", self.state.created.run.as_str()),
+            field("FOLLOW IT", watch),
+        ]
+    }
+
+    fn impact(&self) -> String {
+        let down = self.state.turns.iter().filter(|(_, turns)| turns.last().is_some_and(|turn| !turn.good));
+        let failing: Vec<&str> = down.map(|(probe, _)| probe.as_str()).take(NAMED).collect();
+        let probes = match failing.is_empty() {
+            true => "no probe of drctl fails".to_owned(),
+            false => format!("probes fail: {}", failing.join(", ")),
+        };
+        self.state.created.reason.as_ref().map_or(probes.clone(), |reason| format!("{reason}; {probes}"))
+    }
+
+    fn eta(&self) -> String {
+        let expected = self.history.predict(&self.state.runbook);
+        let at = |took: Dur| self.state.created_at + took;
+        let basis = match expected.runs {
+            0 => "estimated".to_owned(),
+            n => format!("from {n} earlier runs and estimates"),
+        };
+        format!(
+            "{}, and by {} in nineteen of twenty cases; {basis}",
+            at(expected.p50_ms),
+            at(expected.p95_ms)
+        )
+    }
+
+    /// Where it stands, in a sentence.
+    fn standing(&self) -> String {
+        let done =
+            self.state.steps.iter().filter(|s| matches!(s.work.status, Status::Done(_) | Status::Skipped));
+        let (done, all) = (done.count(), self.state.steps.len());
+        let under_way = self.state.runbook.steps.iter().zip(&self.state.steps);
+        let under_way = under_way
+            .filter(|(_, at)| !at.work.status.settled() && !matches!(at.work.status, Status::Pending));
+        let named: Vec<String> = under_way
+            .take(NAMED)
+            .map(|(step, at)| format!("{} ({})", step.id, at.work.status.word()))
+            .collect();
+        let mode = match (self.state.stopped(), &self.state.mode) {
+            (Some(stop), _) => format!("STOPPED at {}: {}; ", stop.step, stop.reason),
+            (None, Mode::Paused) => "PAUSED; ".to_owned(),
+            (None, Mode::Cancelling) => "being taken back; ".to_owned(),
+            _ => String::new(),
+        };
+        format!("{mode}{done} of {all} steps are done; under way: {}", or_nothing(&named))
+    }
+
+    /// That it began.
+    pub fn alert(&self) -> Notice {
+        let (service, severity, to) = (self.service(), self.severity(), self.where_to());
+        let due = self.state.created_at;
+        let next = due + self.every();
+        let mut fields = vec![field("STATUS", "Mitigating"), field("WHAT", to.clone())];
+        let (kind, subject) = match self.matter {
+            Matter::Incident => {
+                fields.push(field("IMPACT", self.impact()));
+                fields.push(field("ETA", self.eta()));
+                fields.push(field("UPDATES", format!("every {}", self.every())));
+                fields.push(field("NEXT UPDATE", next.to_string()));
+                (Kind::Alert, format!("[URGENT] {service} Service Incident - {severity}"))
+            }
+            Matter::Planned => (Kind::Alert, format!("[PLANNED] {service}: {to}")),
+            Matter::Drill => {
+                let class = self.state.runbook.drill.map_or("", Drill::id);
+                (Kind::Drill, format!("[DRILL] {service}: {class} drill, {to}, begins"))
+            }
+        };
+        fields.push(field("ASKED FOR BY", self.state.created.requester.to_string()));
+        fields.extend(self.common());
+        let text = format!(
+            "{service} does not work as it should, and is being moved to another location. Next update by {next}."
+        );
+        Notice {
+            public: self.public("identified", text),
+            ..self.notice("alert", kind, due, (subject, fields))
+        }
+    }
+
+    /// Where it stands.
+    pub fn update(&self, number: u64, due: Timestamp) -> Notice {
+        let (service, incident) = (self.service(), self.incident());
+        let status = if self.state.stopped().is_some() { "Mitigating, STOPPED" } else { "Mitigating" };
+        let report = summary::report(self.state, self.now);
+        let next = due + self.every();
+        let mut fields = vec![
+            field("STATUS", status),
+            field("WHERE IT STANDS", self.standing()),
+            field("IMPACT", self.impact()),
+            field("RECOVERY TIME SO FAR", report.rto.text),
+            field("ETA", self.eta()),
+            field("NEXT UPDATE", next.to_string()),
+        ];
+        fields.extend(self.common());
+        let subject = format!("[UPDATE {number}] {service} Service Incident - {incident}");
+        let text = format!("{service} does not work as it should yet. We are at it. Next update by {next}.");
+        let key = format!("update/{number}");
+        Notice {
+            public: self.public("identified", text),
+            ..self.notice(&key, Kind::Update, due, (subject, fields))
+        }
+    }
+
+    /// That it is over.
+    pub fn resolved(&self, ended: Timestamp) -> Notice {
+        let (service, incident) = (self.service(), self.incident());
+        let good = matches!(self.state.mode, Mode::Finished(Outcome::Recovered));
+        let report = summary::report(self.state, self.state.last_at);
+        let mut fields = vec![
+            field("STATUS", if good { "Resolved" } else { "NOT RESOLVED BY THIS RUN" }),
+            field("OUTCOME", report.outcome.clone()),
+            field(
+                "RESOLUTION TIME",
+                format!("{ended}, {} after it was declared", ended.since(self.state.created_at)),
+            ),
+            field("RTO", report.rto.text.clone()),
+            field("RPO", report.rpo.text.clone()),
+        ];
+        if self.matter == Matter::Incident {
+            fields.push(field("ROOT CAUSE", "for a person to write into the incident report"));
+        }
+        let performed = self.state.runbook.steps.iter().zip(&self.state.steps);
+        let performed =
+            performed.filter(|(step, at)| step.action.mutates() && matches!(at.work.status, Status::Done(_)));
+        let named: Vec<String> = performed.take(NAMED).map(|(step, _)| step.action.to_string()).collect();
+        fields.push(field("ACTIONS TAKEN", or_nothing(&named)));
+        let owed: Vec<String> = self.state.owed().map(ToString::to_string).collect();
+        if !owed.is_empty() {
+            fields.push(field("STILL OWED", format!("the fence of {}", owed.join(", "))));
+        }
+        if self.state.created.duties.is_some() {
+            let duties = self.duties();
+            fields.push(field(
+                "AFTERWARDS",
+                format!(
+                    "monitoring for the next {}; incident report within {}, post-mortem within {}",
+                    duties.monitor_ms, duties.report_within_ms, duties.review_within_ms
+                ),
+            ));
+        }
+        fields.extend(self.common());
+        let (kind, subject) = match (self.matter, good) {
+            (Matter::Incident, true) => {
+                (Kind::Resolved, format!("[RESOLVED] {service} Service Incident - {incident}"))
+            }
+            (Matter::Incident, false) => {
+                (Kind::Resolved, format!("[ENDED, NOT RESOLVED] {service} Service Incident - {incident}"))
+            }
+            (Matter::Planned, _) => (
+                Kind::Resolved,
+                format!("[{}] {service}: {}", report.outcome.to_uppercase(), self.where_to()),
+            ),
+            (Matter::Drill, _) => (
+                Kind::Drill,
+                format!("[DRILL {}] {service}: {}", report.outcome.to_uppercase(), self.where_to()),
+            ),
+        };
+        let public = match good {
+            true => self.public("monitoring", format!("{service} works again. We go on watching it.")),
+            false => self
+                .public("investigating", format!("{service} does not work as it should yet. We are at it.")),
+        };
+        Notice { public, ..self.notice("resolved", kind, ended, (subject, fields)) }
+    }
+
+    /// That nobody answered, or nobody can go on without somebody.
+    pub fn escalation(&self, alarm: &Alarm, reached: usize, rungs: &[Rung]) -> Notice {
+        let due = rungs.last().map_or(alarm.at, |rung| alarm.at + rung.after);
+        let called: Vec<String> = rungs.iter().map(|rung| self.called(&rung.role)).collect();
+        let mut fields = vec![
+            field("WHY", alarm.why.clone()),
+            field("SINCE", format!("{}, {} ago", alarm.at, self.now.since(alarm.at))),
+            field("CALLED", called.join("; ")),
+            field("WHAT TO DO", alarm.fix.clone()),
+            field("SAY THAT YOU HAVE SEEN IT", self.state.created.command("ack", " --reason \"...\"")),
+        ];
+        fields.extend(self.common());
+        let role = rungs.last().map_or("", |rung| rung.role.as_str());
+        let subject = format!("[ESCALATION {reached}: {role}] {} - {}", self.service(), self.incident());
+        let everywhere = rungs.iter().any(|rung| rung.tell.is_empty());
+        let mut tell: Vec<String> = rungs.iter().flat_map(|rung| rung.tell.iter().cloned()).collect();
+        tell.sort();
+        tell.dedup();
+        let tell = if everywhere { Vec::new() } else { tell };
+        let key = format!("escalation/{}/{reached}", alarm.id);
+        let notice = self.notice(&key, Kind::Escalation, due, (subject, fields));
+        Notice { tell, thread: format!("{}/{}", self.state.created.run, alarm.id), ..notice }
+    }
+
+    /// A role, and who has it.
+    fn called(&self, role: &str) -> String {
+        let authority = &self.state.created.authority;
+        let seat = [role.to_owned()];
+        let people: Vec<&str> = authority
+            .operators
+            .keys()
+            .map(String::as_str)
+            .filter(|name| authority.has(name, &seat))
+            .collect();
+        if people.is_empty() { role.to_owned() } else { format!("{role} ({})", people.join(", ")) }
+    }
+
+    /// That something is owed, or was not done.
+    pub fn owed(&self, owed: &Obligation, kind: Kind, due: Timestamp) -> Notice {
+        let word = if kind == Kind::Overdue { "OVERDUE" } else { "DUE SOON" };
+        let fix = match owed.what.strip_prefix("approval:") {
+            Some(step) => self.state.created.command("approve", &format!(" {step}")),
+            None => self.state.created.command("duties done", &format!(" {} --reference URL", owed.what)),
+        };
+        let mut fields = vec![
+            field("OWED", owed.what.clone()),
+            field("DUE", owed.due_at.to_string()),
+            field("WHAT TO DO", fix),
+        ];
+        fields.extend(owed.detail.iter().map(|detail| field("ABOUT", detail.clone())));
+        fields.extend(self.common());
+        let subject = format!("[{word}] {} of {} - {}", owed.what, self.service(), self.incident());
+        let notice = self.notice(&format!("duty/{}/{}", owed.what, kind.id()), kind, due, (subject, fields));
+        Notice { thread: format!("{}/{}", self.state.created.run, owed.what), ..notice }
+    }
+}
+
+fn or_nothing(named: &[String]) -> String {
+    if named.is_empty() { "nothing".to_owned() } else { named.join("; ") }
+}
+
+/// That users will be moved for practice.
+pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), when: Timestamp) -> Notice {
+    let (name, is) = (&schedule.name, &schedule.is);
+    let hold = is.hold_ms.map_or_else(|| "until it is seen to work".to_owned(), |hold| format!("for {hold}"));
+    let to = is.to.as_ref().map_or_else(|| "its other site".to_owned(), ToString::to_string);
+    let local = schedule.calendar.shown(begins);
+    let fields = vec![
+        field("WHAT", format!("a live drill: users of {} are moved to {to} {hold}, and back", is.plan)),
+        field("WHEN", format!("{begins} ({local})")),
+        field("AT THE LATEST", (due + is.late_ms).to_string()),
+        field(
+            "TO HAVE IT NOT HELD",
+            "policy.freeze or policy.blackouts in drctl.yaml; once it runs: drctl runs cancel RUN --reason \"...\"",
+        ),
+        field("SCHEDULE", name.clone()),
+    ];
+    Notice {
+        key: format!("{name}@{due}/invitation"),
+        kind: Kind::Drill,
+        run: None,
+        thread: format!("{name}@{due}"),
+        due: when,
+        severity: None,
+        tell: Vec::new(),
+        subject: format!("[DRILL INVITATION] {}: users are moved for practice at {begins}", is.plan),
+        fields,
+        public: None,
+    }
+}
+
+/// That a drill was not held.
+pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
+    Notice {
+        key: format!("{schedule}@{due}/missed"),
+        kind: Kind::Overdue,
+        run: None,
+        thread: format!("{schedule}@{due}"),
+        due,
+        severity: None,
+        tell: Vec::new(),
+        subject: format!("[MISSED] the drill of schedule {schedule}, due {due}"),
+        fields: vec![
+            field("WHY", why),
+            field("DUE", due.to_string()),
+            field("WHAT TO DO", "drctl schedules; drctl drill PLAN holds one by hand"),
+        ],
+        public: None,
+    }
+}
+
+/// That a plan was not tried for too long.
+pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
+    Notice {
+        key: format!("{plan}/untried/{until}"),
+        kind: Kind::Overdue,
+        run: None,
+        thread: format!("{plan}/untried"),
+        due: until,
+        severity: None,
+        tell: Vec::new(),
+        subject: format!("[OVERDUE] drill of {plan}"),
+        fields: vec![
+            field("OWED", "a drill that touches something"),
+            field("WHY", why),
+            field("DUE", until.to_string()),
+            field("WHAT TO DO", format!("drctl drill {plan} --mode isolated, or --mode live")),
+        ],
+        public: None,
+    }
+}

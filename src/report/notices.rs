@@ -1,0 +1,179 @@
+//! What people are told of a run, and when: by what stands in its journal and by the clock alone. Whoever asks again gets the same keys.
+
+use std::collections::BTreeMap;
+
+use super::attainment::attainment;
+use super::duties::{self, Obligation, Standing};
+use super::history::{History, Late};
+use super::letters;
+use crate::model::duty::Rung;
+use crate::model::event::WorldKind;
+use crate::model::ids::StepId;
+use crate::model::notice::{Kind, Notice};
+use crate::model::policy::Policy;
+use crate::model::runbook::Drill;
+use crate::model::schedule::Schedule;
+use crate::model::time::{Dur, Timestamp};
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// What a run is to those who are told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// Something is wrong.
+    Incident,
+    /// Something is done as planned.
+    Planned,
+    /// Somebody practises.
+    Drill,
+}
+
+/// What it is; nothing where nobody is told.
+pub fn matter(state: &RunState) -> Option<Matter> {
+    if state.created.world != WorldKind::Live {
+        return None;
+    }
+    match (state.runbook.drill, state.runbook.intent) {
+        (Some(Drill::Tabletop | Drill::Rehearsal), _) => None,
+        (Some(_), _) => Some(Matter::Drill),
+        (None, intent) if intent.is_incident() => Some(Matter::Incident),
+        (None, _) => Some(Matter::Planned),
+    }
+}
+
+/// Everything that is due by `now`.
+pub fn of_run(state: &RunState, policy: &Policy, history: &History, now: Timestamp) -> Vec<Notice> {
+    let Some(matter) = matter(state) else { return Vec::new() };
+    let desk = letters::Desk { state, matter, policy, history, now };
+    let mut all = vec![desk.alert()];
+    match state.finished_at {
+        Some(ended) => all.push(desk.resolved(ended)),
+        None => {
+            all.extend(update(&desk));
+            all.extend(alarms(&desk).iter().filter_map(|alarm| rung(&desk, alarm)));
+        }
+    }
+    let owed = duties::of_run(state, &BTreeMap::new(), now);
+    all.extend(owed.iter().filter_map(|owed| reminded(&desk, owed)));
+    all
+}
+
+/// The last one that is due: what an older one would have said is not news.
+fn update(desk: &letters::Desk<'_>) -> Option<Notice> {
+    let every = desk.every();
+    let since = desk.now.since(desk.state.created_at);
+    let number = since.millis() / every.millis().max(1);
+    let due = desk.state.created_at + Dur(every.millis() * number);
+    (desk.matter == Matter::Incident && number > 0).then(|| desk.update(number, due))
+}
+
+/// Something that calls for a person.
+pub struct Alarm {
+    /// Names it within the run.
+    pub id: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// What.
+    pub why: String,
+    /// What the person can do.
+    pub fix: String,
+}
+
+fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
+    let (state, command) = (desk.state, |verb: &str, more: &str| desk.state.created.command(verb, more));
+    let mut all = Vec::new();
+    // A drill of copies harms nobody: that it failed is told when it is over.
+    if desk.matter == Matter::Drill && state.runbook.drill != Some(Drill::Live) {
+        return all;
+    }
+    if desk.matter == Matter::Incident {
+        let declared = state.created.outage_began.into_iter().chain(attainment(state, desk.now).detected);
+        let at = declared.min().unwrap_or(state.created_at).min(state.created_at);
+        let why = "the incident goes on, and nobody said that they have seen it".to_owned();
+        all.push(Alarm { id: "incident".to_owned(), at, why, fix: command("ack", " --reason \"...\"") });
+    }
+    if let Some(stop) = state.stopped() {
+        let number = state.attention.stops.len();
+        let why = format!("it STOPPED: {} failed: {}", stop.step, stop.reason);
+        let fix = command("ack", " --decide fix-forward|restore|failover|take-back --reason \"...\"");
+        all.push(Alarm { id: format!("stop{number}"), at: stop.at, why, fix });
+    }
+    for (step, work) in state.runbook.steps.iter().zip(&state.steps) {
+        let Some(began) = work.work.started_at else { continue };
+        if let Status::Blocked { why, .. } = &work.work.status {
+            let why = format!("{} waits for a person: {why}", step.id);
+            all.push(Alarm {
+                id: format!("question-{}", step.id),
+                at: began,
+                why,
+                fix: command("runs show", ""),
+            });
+        }
+        if let Some((at, usual)) = stalled(desk, &step.id, began) {
+            let why = format!("{} takes longer than nineteen of twenty did before ({usual})", step.id);
+            all.push(Alarm { id: format!("stall-{}", step.id), at, why, fix: command("runs show", "") });
+        }
+    }
+    all
+}
+
+fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<(Timestamp, Dur)> {
+    let i = desk.state.position(step)?;
+    if desk.state.work(i).status.settled() || desk.state.direction(i) != crate::model::event::Direction::Do {
+        return None;
+    }
+    let (late, usual) = desk.history.late(desk.state, step, desk.now)?;
+    (late == Late::Stalled).then_some((began + usual, usual))
+}
+
+/// The highest rung that is due. Whoever stands below it is called with it, where nobody called them before.
+fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
+    if desk.state.attention.acknowledged.iter().any(|seen| seen.at >= alarm.at) {
+        return None;
+    }
+    let rungs: &[Rung] = &desk.policy.escalation;
+    let due = |rung: &&Rung| alarm.at + rung.after <= desk.now;
+    let reached = rungs.iter().filter(due).count();
+    let top = rungs.get(reached.checked_sub(1)?)?;
+    // That it began was told.
+    if alarm.id == "incident" && top.after == Dur::ZERO {
+        return None;
+    }
+    Some(desk.escalation(alarm, reached, &rungs[..reached]))
+}
+
+/// Once before it is due, and once when it was not done.
+fn reminded(desk: &letters::Desk<'_>, owed: &Obligation) -> Option<Notice> {
+    if owed.what == duties::UPDATES || owed.done_at.is_some() {
+        return None;
+    }
+    let whole = owed.due_at.since(owed.from);
+    let remind = owed.due_at - Dur(whole.millis() / 4);
+    match owed.standing {
+        Standing::Overdue => Some(desk.owed(owed, Kind::Overdue, owed.due_at)),
+        Standing::Open if desk.now >= remind.max(owed.from) => {
+            Some(desk.owed(owed, Kind::Reminder, remind.max(owed.from)))
+        }
+        _ => None,
+    }
+}
+
+/// Whoever is to be there when users are moved for practice is told before.
+pub fn invitation(schedule: &Schedule, before: Dur, now: Timestamp) -> Option<Notice> {
+    if schedule.is.drill != Drill::Live {
+        return None;
+    }
+    let due = schedule.calendar.after(now)?;
+    let begins = schedule.begins(due);
+    (begins - before <= now).then(|| letters::invitation(schedule, (due, begins), begins - before))
+}
+
+/// A drill that was due, and not held.
+pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
+    letters::missed(schedule, due, why)
+}
+
+/// A plan that nobody tried for longer than its tier allows.
+pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
+    letters::untried(plan, until, why)
+}

@@ -1,0 +1,51 @@
+//! Rehearsals told as if they had been real, at another time: what a year of real runs leaves, without the year.
+
+use drctl::executor::create;
+use drctl::journal::Journal as _;
+use drctl::journal::sqlite::SqliteJournal;
+use drctl::model::event::{Event, RunCreated, What, WorldKind};
+use drctl::model::ids::RunId;
+use drctl::model::time::{Dur, Timestamp};
+use serde_json::Value;
+
+/// The events of a run as they would have been had it begun then. What people agreed to, the runbook, stays what it was.
+pub fn lived(
+    events: &[Event],
+    run: &str,
+    began: Timestamp,
+    change: impl FnOnce(&mut RunCreated),
+) -> Vec<Event> {
+    let (earlier, later) = (events[0].at.since(began), began.since(events[0].at));
+    let mut all: Vec<Event> = events
+        .iter()
+        .map(|event| {
+            let mut value = serde_json::to_value(event).unwrap();
+            shift(&mut value, (earlier, later));
+            serde_json::from_value(value).unwrap()
+        })
+        .collect();
+    let What::RunCreated(created) = &mut all[0].what else { panic!("no run begins so") };
+    created.run = RunId::new(run);
+    created.world = WorldKind::Live;
+    change(created);
+    all
+}
+
+fn shift(value: &mut Value, by: (Dur, Dur)) {
+    match value {
+        Value::String(text) if text.len() == 24 && text.ends_with('Z') => {
+            if let Ok(at) = Timestamp::parse(text) {
+                *text = (at - by.0 + by.1).to_string();
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(|v| shift(v, by)),
+        Value::Object(all) => all.values_mut().for_each(|v| shift(v, by)),
+        _ => {}
+    }
+}
+
+/// Writes a run into a store.
+pub fn keep(store: &SqliteJournal, run: &str, events: &[Event]) {
+    let bytes: Vec<_> = events.iter().map(create::encode).collect();
+    store.create(&RunId::new(run), &[], &bytes, None).unwrap();
+}

@@ -1,0 +1,262 @@
+//! What people are told of a run, when, and what is owed after it: asked of runs made by hand, at any time.
+
+use std::collections::BTreeMap;
+
+use drctl::model::duty::{Decision, Duties, Duty, Rung};
+use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
+use drctl::model::ids::StepId;
+use drctl::model::notice::{Kind, Notice};
+use drctl::model::policy::Policy;
+use drctl::model::runbook::Intent;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+use drctl::report::duties::{self, Standing};
+use drctl::report::history::History;
+use drctl::report::notices;
+use drctl::run::{RunState, signal};
+
+use crate::decided::{minutes, run, say, scale, step};
+use crate::rig::BEGAN;
+
+fn incident() -> RunState {
+    let mut state = run(vec![step("grow", scale())]);
+    state.created.duties = Some(Duties::default());
+    state.created.severity = Some("P0".to_owned());
+    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    state
+}
+
+fn news(state: &RunState, at: Timestamp) -> Vec<Notice> {
+    notices::of_run(state, &Policy::default(), &History::default(), at)
+}
+
+/// Without the run's name.
+fn keys(state: &RunState, at: Timestamp) -> Vec<String> {
+    let run = format!("{}/", state.created.run);
+    news(state, at).into_iter().map(|n| n.key.strip_prefix(&run).unwrap().to_owned()).collect()
+}
+
+fn ann() -> Person {
+    Person::claimed("ann")
+}
+
+fn seen(state: &mut RunState, at: Timestamp, decision: Option<Decision>) {
+    say(state, at, What::Acknowledged { who: ann(), decision, reason: "on it".to_owned() });
+}
+
+fn failed(state: &mut RunState, at: Timestamp) {
+    let step = StepId::new("grow");
+    say(state, at, What::StepStarted { step: step.clone() });
+    say(state, at, What::StepFailed { step, reason: "AccessDenied".to_owned() });
+}
+
+#[test]
+fn the_ladder_is_climbed_from_detection_until_somebody_has_seen_it() {
+    let mut state = incident();
+    // Users began to fail seven minutes before anybody asked for a run.
+    state.created.outage_began = Some(BEGAN - Dur::mins(7));
+    assert_eq!(keys(&state, BEGAN), ["alert", "escalation/incident/2"]);
+    assert_eq!(keys(&state, minutes(8)), ["alert", "escalation/incident/3"]);
+    assert_eq!(keys(&state, minutes(16)), ["alert", "update/1", "escalation/incident/3"]);
+    assert_eq!(keys(&state, minutes(31)), ["alert", "update/2", "escalation/incident/4"]);
+    let told = &news(&state, minutes(31))[2];
+    assert_eq!(told.due, minutes(23));
+    assert!(
+        told.text().contains("CALLED: on-call-engineer; incident-commander; team-lead; engineering-manager"),
+        "{}",
+        told.text()
+    );
+    seen(&mut state, minutes(32), None);
+    assert_eq!(keys(&state, minutes(46)), ["alert", "update/3"]);
+}
+
+#[test]
+fn a_stop_calls_for_somebody_again_and_a_decision_ends_that() {
+    let mut state = incident();
+    seen(&mut state, minutes(1), None);
+    failed(&mut state, minutes(2));
+    assert_eq!(keys(&state, minutes(2)), ["alert", "escalation/stop1/1"]);
+    assert_eq!(keys(&state, minutes(9)), ["alert", "escalation/stop1/2"]);
+    let told = news(&state, minutes(9))[1].text();
+    assert!(
+        told.contains("it STOPPED: grow failed: AccessDenied") && told.contains("drctl ack run --decide"),
+        "{told}"
+    );
+    // Seen is not decided: the ladder is still, the run is not.
+    seen(&mut state, minutes(9), None);
+    assert_eq!(keys(&state, minutes(14)), ["alert"]);
+    assert!(state.stopped().is_some());
+    seen(&mut state, minutes(10), Some(Decision::FixForward));
+    assert!(state.stopped().is_none());
+    say(&mut state, minutes(11), What::Resumed { who: ann() });
+    failed(&mut state, minutes(12));
+    assert_eq!(keys(&state, minutes(12)), ["alert", "escalation/stop2/1"]);
+    let stops = duties::stops(&state);
+    assert_eq!(stops.iter().map(|s| s.decision).collect::<Vec<_>>(), [Some(Decision::FixForward), None]);
+}
+
+#[test]
+fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
+    let mut state = incident();
+    failed(&mut state, minutes(2));
+    let resume = |state: &RunState| signal::take(state, Signal::Resume, ann(), minutes(3));
+    assert!(matches!(&resume(&state)[..], [What::Resumed { .. }]));
+    let operator = drctl::model::authority::Operator { key: String::new(), roles: Default::default() };
+    state.created.authority.operators.insert("ann".to_owned(), operator);
+    let refused = resume(&state);
+    let [What::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
+    assert!(
+        reason.contains("stopped by grow at") && reason.contains("drctl ack run --decide fix-forward"),
+        "{reason}"
+    );
+    seen(&mut state, minutes(4), Some(Decision::FixForward));
+    assert!(matches!(&resume(&state)[..], [What::Resumed { .. }]));
+    // Ending it is an answer, and asks nobody first.
+    failed_again(&mut state);
+    say(
+        &mut state,
+        minutes(7),
+        What::CancelRequested { who: ann(), reason: "enough".to_owned(), displaced_by: None },
+    );
+    assert_eq!(duties::stops(&state)[1].decision, Some(Decision::TakeBack));
+}
+
+fn failed_again(state: &mut RunState) {
+    say(state, minutes(5), What::Resumed { who: ann() });
+    failed(state, minutes(6));
+}
+
+#[test]
+fn rungs_reach_the_channels_that_they_name() {
+    let state = incident();
+    let rung = |after, role: &str, tell: &[&str]| Rung {
+        after: Dur::mins(after),
+        role: role.to_owned(),
+        tell: tell.iter().map(|t| (*t).to_owned()).collect(),
+    };
+    let policy = Policy {
+        escalation: vec![rung(0, "sre", &["chat"]), rung(5, "lead", &["pager", "chat"]), rung(9, "cto", &[])],
+        ..Policy::default()
+    };
+    let tell = |at| {
+        let all = notices::of_run(&state, &policy, &History::default(), at);
+        all.into_iter().find(|n| n.kind == Kind::Escalation).map(|n| n.tell)
+    };
+    assert_eq!(tell(minutes(4)), None);
+    assert_eq!(tell(minutes(6)), Some(vec!["chat".to_owned(), "pager".to_owned()]));
+    // Who is on no channel of their own is reached by all that escalations go to.
+    assert_eq!(tell(minutes(9)), Some(Vec::new()));
+}
+
+#[test]
+fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
+    let mut state = incident();
+    say(&mut state, minutes(10), What::RunFinished { outcome: Outcome::Recovered });
+    let hours = |n: u64| minutes(10 + 60 * n);
+    assert_eq!(keys(&state, minutes(10)), ["alert", "resolved"]);
+    assert_eq!(keys(&state, hours(2)), ["alert", "resolved"]);
+    let some = |at, kind| keys(&state, at).iter().filter(|k| k.ends_with(kind)).cloned().collect::<Vec<_>>();
+    assert_eq!(some(minutes(10 + 60 * 2 + 45), "reminder"), ["duty/monitoring/reminder"]);
+    assert_eq!(some(hours(4), "overdue"), ["duty/monitoring/overdue"]);
+    assert_eq!(some(hours(18), "reminder"), ["duty/incident-report/reminder"]);
+    assert_eq!(some(hours(25), "overdue"), ["duty/monitoring/overdue", "duty/incident-report/overdue"]);
+    // Nobody says that it was watched before it was.
+    let say_so = |duty| Signal::Fulfil { duty, reference: "wiki/412".to_owned(), sha256: None };
+    let early = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(1));
+    assert!(
+        matches!(&early[..], [What::SignalRefused { reason, .. }] if reason.contains("to be watched until")),
+        "{early:?}"
+    );
+    for (duty, at) in [(Duty::Monitoring, hours(2)), (Duty::IncidentReport, hours(25))] {
+        let [done] = signal::take(&state, say_so(duty), ann(), at).try_into().unwrap();
+        say(&mut state, at, done);
+    }
+    let twice = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(26));
+    assert!(
+        matches!(&twice[..], [What::SignalRefused { reason, .. }] if reason.contains("said at")),
+        "{twice:?}"
+    );
+    let standing = |at| {
+        let owed = duties::of_people(&state, at);
+        owed.into_iter().map(|o| (o.what, o.standing, o.late_by_s)).collect::<Vec<_>>()
+    };
+    let expected = |last, late| {
+        vec![
+            ("monitoring".to_owned(), Standing::Done, None),
+            ("incident-report".to_owned(), Standing::DoneLate, Some(3_600.0)),
+            ("post-mortem".to_owned(), last, late),
+        ]
+    };
+    assert_eq!(standing(hours(26)), expected(Standing::Open, None));
+    assert_eq!(standing(hours(50)), expected(Standing::Overdue, Some(7_200.0)));
+}
+
+#[test]
+fn silence_that_was_too_long_is_found() {
+    let mut state = incident();
+    say(&mut state, minutes(40), What::RunFinished { outcome: Outcome::Recovered });
+    let updates = |told: &[u64]| {
+        let told = BTreeMap::from([(state.created.run.clone(), told.iter().map(|n| minutes(*n)).collect())]);
+        let owed = duties::of_run(&state, &told, minutes(50)).remove(0);
+        (owed.what.clone(), owed.standing, owed.late_by_s)
+    };
+    assert_eq!(updates(&[0, 15, 30, 40]), ("updates".to_owned(), Standing::Done, None));
+    assert_eq!(updates(&[0, 15, 40]), ("updates".to_owned(), Standing::DoneLate, Some(600.0)));
+    let nobody = duties::of_run(&state, &BTreeMap::new(), minutes(50)).remove(0);
+    assert_eq!(nobody.standing, Standing::Unknown);
+    state.created.duties = None;
+    assert!(duties::of_run(&state, &BTreeMap::new(), minutes(50)).is_empty());
+}
+
+#[test]
+fn the_public_reads_no_word_that_a_person_or_a_provider_wrote() {
+    let mut state = incident();
+    state.created.reason = Some("the intern dropped prod".to_owned());
+    failed(&mut state, minutes(2));
+    for at in [minutes(2), minutes(15)] {
+        for notice in news(&state, at) {
+            let public = serde_json::to_string(&notice.public).unwrap();
+            assert!(!public.contains("intern") && !public.contains("AccessDenied"), "{public}");
+            assert_eq!(
+                notice.public.is_some(),
+                matches!(notice.kind, Kind::Alert | Kind::Update),
+                "{notice:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn planned_work_and_drills_are_told_as_such_and_rehearsals_not_at_all() {
+    let told = |intent, drill, world: WorldKind| {
+        let mut state = incident();
+        (state.created.duties, state.created.world) = (None, world);
+        (state.runbook.intent, state.runbook.drill) = (intent, drill);
+        let all = news(&state, minutes(40));
+        assert!(all.iter().all(|n| n.public.is_none()), "{all:?}");
+        all.into_iter().map(|n| (n.kind, n.subject)).collect::<Vec<_>>()
+    };
+    use drctl::model::runbook::Drill;
+    assert_eq!(
+        told(Intent::Switchover, None, WorldKind::Live),
+        [(Kind::Alert, "[PLANNED] shop: switchover from west to east".to_owned())]
+    );
+    let live = told(Intent::Switchover, Some(Drill::Live), WorldKind::Live);
+    assert_eq!(
+        live,
+        [(Kind::Drill, "[DRILL] shop: live drill, switchover from west to east, begins".to_owned())]
+    );
+    let sandbox = WorldKind::Sandbox { scenario: "region-lost".to_owned(), seed: 1, began: BEGAN };
+    assert!(told(Intent::Failover, None, sandbox).is_empty());
+    assert!(told(Intent::Failover, Some(Drill::Tabletop), WorldKind::Live).is_empty());
+}
+
+/// What a stop was is the same for whoever reads the journal.
+#[test]
+fn journals_hold_what_was_decided() {
+    let decided =
+        What::Acknowledged { who: ann(), decision: Some(Decision::Restore), reason: "x".to_owned() };
+    let text = serde_json::to_string(&Event { at: BEGAN, what: decided.clone() }).unwrap();
+    assert!(text.contains(r#""kind":"acknowledged""#) && text.contains(r#""decision":"restore""#), "{text}");
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap().what, decided);
+}
