@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use super::printer::Format;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
-pub use reporting::{ReportArgs, ReportCommand, ReportFormat};
+pub use reporting::{ComplianceArgs, ComplianceFormat, ReportArgs, ReportCommand, ReportFormat};
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
@@ -234,6 +234,8 @@ pub enum SchemaOf {
     Event,
     /// Run reports.
     Report,
+    /// Compliance reports.
+    Compliance,
     /// Manifests of evidence bundles.
     Evidence,
 }

@@ -4,7 +4,9 @@
 //! store tells at a time. Whoever is killed between sending and writing that down leaves a message that is sent again: with the same key,
 //! by which whoever receives it knows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod told;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,8 @@ use std::thread::JoinHandle;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use told::{AGAIN, ENTRIES, Fate, Known};
 
 use super::commands::status;
 use super::context::Context;
@@ -24,7 +28,7 @@ use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::journal::{Journal as _, StoreError};
-use crate::model::ids::{PlanName, RunId};
+use crate::model::ids::RunId;
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Way};
 use crate::model::policy::Policy;
@@ -32,9 +36,7 @@ use crate::model::schedule::Schedule;
 use crate::model::secret::Secret;
 use crate::model::time::{Dur, Timestamp};
 use crate::notify::{self, Failure, Message};
-use crate::report::history::History;
 use crate::report::notices;
-use crate::run::RunState;
 use crate::world::World;
 
 /// How often somebody looks whether there is news.
@@ -45,13 +47,10 @@ const POLL: Dur = Dur(100);
 const FRESH: Dur = Dur::secs(3 * 24 * 60 * 60);
 /// How long the end of a command waits for its last messages.
 const AFTERWARDS: Dur = Dur::secs(30);
-/// Waits between tries; then the channel that is told otherwise is told, and this one again for as long as there is none.
-const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
+/// After the last of its first tries a channel is asked again so often.
 const LATER: Dur = Dur::mins(1);
 /// Of the thread, in bytes: calls of TLS are deep.
 const STACK: usize = 8 << 20;
-/// The ledger's entries about news begin so.
-const ENTRIES: &[u8; 14] = b"{\"ledger\":\"not";
 
 /// The store's name of whoever tells.
 fn name() -> RunId {
@@ -73,10 +72,10 @@ impl Drop for Herald {
 }
 
 /// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Runs that are not over when this begins.
-    Running,
+    /// Runs that are not over when this begins, or whose end was not told, and this one.
+    Running(Option<RunId>),
     /// All of the store, and schedules.
     Everything,
 }
@@ -113,6 +112,11 @@ impl Herald {
         }
     }
 
+    /// Whether it ended without being asked to.
+    pub fn is_gone(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// News that is not of a run.
     pub fn also(&self, news: Vec<Notice>) {
         if let Ok(mut more) = self.more.lock() {
@@ -137,7 +141,7 @@ impl Herald {
             world.block_on(world.sleep_until(world.now() + POLL));
         }
         if !thread.is_finished() {
-            printer.note("notify: not everybody was told yet; drctl serve goes on with it, and so does the next command");
+            printer.note("notify: not everybody was told yet; drctl serve goes on with it");
         }
         self.tell(printer);
     }
@@ -149,10 +153,10 @@ impl Herald {
 /// What it answers.
 pub fn beside<T>(
     context: &Context,
-    (printer, interrupts): (&Printer, &Interrupts),
+    (printer, interrupts, run): (&Printer, &Interrupts, Option<&RunId>),
     work: impl FnOnce() -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    let herald = Herald::begin(context, printer, Scope::Running);
+    let herald = Herald::begin(context, printer, Scope::Running(run.cloned()));
     let done = work();
     if let Some(herald) = herald {
         herald.end(printer, interrupts);
@@ -174,14 +178,6 @@ pub fn reveal(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
             Ok(Secret::new(&text))
         }
     }
-}
-
-/// What became of a piece of news at a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
-    Delivered,
-    /// So often it was not taken, and when it is tried again, if that is any use.
-    Failed(usize, Option<Timestamp>),
 }
 
 /// A message that was answered, or never will be.
@@ -220,21 +216,6 @@ struct Desk {
     more: Arc<Mutex<Vec<Notice>>>,
 }
 
-/// What is known from one look to the next.
-#[derive(Default)]
-struct Known {
-    told: BTreeMap<(String, String), Fate>,
-    /// What is on its way.
-    flying: BTreeSet<(String, String)>,
-    /// Threads of news that a channel took, by run.
-    threads: BTreeMap<(String, RunId), BTreeSet<String>>,
-    runs: BTreeMap<RunId, (u64, RunState)>,
-    histories: BTreeMap<PlanName, History>,
-    /// Runs of which there is no news any more.
-    over: BTreeSet<RunId>,
-    lock: Option<RunLock>,
-}
-
 impl Desk {
     fn say(&self, line: String) {
         if let Ok(mut said) = self.said.lock() {
@@ -242,17 +223,27 @@ impl Desk {
         }
     }
 
+    /// A store that is busy is free a moment later.
+    fn open(&self, world: &World) -> Option<SqliteJournal> {
+        let mut said = false;
+        loop {
+            match SqliteJournal::open(&self.store, Durability::Full) {
+                Ok(store) => return Some(store),
+                Err(e) if !said => self.say(format!("nobody is told yet: {e}")),
+                Err(_) => {}
+            }
+            said = true;
+            if self.halt.load(Ordering::SeqCst) {
+                return None;
+            }
+            world.block_on(world.sleep_until(world.now() + LOOK));
+        }
+    }
+
     fn work(&self) {
         let Ok(world) = World::live() else { return };
-        let store = match SqliteJournal::open(&self.store, Durability::Full) {
-            Ok(store) => store,
-            Err(e) => return self.say(format!("nobody is told: {e}")),
-        };
+        let Some(store) = self.open(&world) else { return };
         let mut known = Known::default();
-        if self.scope == Scope::Running {
-            let rows = store.runs().unwrap_or_default();
-            known.over.extend(rows.into_iter().filter(|row| row.finished).map(|row| row.run));
-        }
         let mut failed = None;
         let mut flights = FuturesUnordered::new();
         loop {
@@ -316,32 +307,16 @@ impl Desk {
                 Err(e) => return Err(e),
             }
             known.remember(store)?;
+            known.leave_out(store, &self.scope)?;
         }
         let now = world.shown();
         let news = self.news(store, known, now)?;
-        for notice in &news {
-            for channel in known.recipients(&self.notify, notice) {
-                let key = (notice.key.clone(), channel.name.clone());
-                if known.is_due(&self.notify, (notice, channel), now) && known.flying.insert(key) {
-                    let closes = known.closes(notice, channel);
-                    flights.push(fly(
-                        world.clone(),
-                        self.base.clone(),
-                        (notice.clone(), channel.clone()),
-                        closes,
-                    ));
-                }
-            }
+        for (notice, channel) in known.next(&self.notify, &news, now) {
+            known.flying.insert((notice.key.clone(), channel.name.clone()));
+            let closes = known.closes(notice, channel);
+            flights.push(fly(world.clone(), self.base.clone(), (notice.clone(), channel.clone()), closes));
         }
-        let hope =
-            |fate: Option<&Fate>| matches!(fate, Some(Fate::Failed(tries, Some(_))) if *tries <= AGAIN.len());
-        Ok(news.iter().any(|notice| {
-            let to = known.recipients(&self.notify, notice);
-            to.iter().any(|channel| {
-                let fate = known.fate(notice, channel);
-                fate.is_none() || hope(fate)
-            })
-        }))
+        Ok(known.is_left(&self.notify, &news))
     }
 
     fn left_to_others(
@@ -354,11 +329,9 @@ impl Desk {
             return Ok(false);
         }
         known.remember(store)?;
+        known.leave_out(store, &self.scope)?;
         let news = self.news(store, known, world.shown())?;
-        let untold = |notice: &Notice| {
-            known.recipients(&self.notify, notice).iter().any(|channel| known.fate(notice, channel).is_none())
-        };
-        Ok(news.iter().any(untold))
+        Ok(known.is_left(&self.notify, &news))
     }
 
     /// Everything that is news now.
@@ -375,10 +348,19 @@ impl Desk {
                 continue;
             }
             if known.runs.get(&row.run).is_none_or(|(events, _)| *events != row.events) {
-                let records = store.read(&row.run)?;
-                let Ok(state) = create::replay(&row.run, &records) else {
-                    known.over.insert(row.run);
-                    continue;
+                // A run that is broken hides no other: drctl status says so.
+                let read = match store.read(&row.run) {
+                    Ok(records) => create::replay(&row.run, &records).map_err(|e| e.to_string()),
+                    Err(e @ (StoreError::Corrupt { .. } | StoreError::NoRun(_))) => Err(e.to_string()),
+                    Err(e) => return Err(e),
+                };
+                let state = match read {
+                    Ok(state) => state,
+                    Err(why) => {
+                        self.say(format!("nobody is told of run {}: {why}", row.run));
+                        known.over.insert(row.run);
+                        continue;
+                    }
                 };
                 known.runs.insert(row.run.clone(), (row.events, state));
             }
@@ -463,82 +445,6 @@ impl Desk {
     }
 }
 
-impl Known {
-    /// What the ledger has.
-    fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
-        for record in store.entries(ENTRIES)? {
-            let Ok(Entry::Notice { notice, channel, delivered, run, thread, .. }) =
-                serde_json::from_slice(&record.bytes)
-            else {
-                continue;
-            };
-            if delivered && let Some(run) = run {
-                self.threads.entry((channel.clone(), run)).or_default().insert(thread);
-            }
-            // Whoever could not be reached an hour ago may be now; but that is not said again.
-            let again = Some(Timestamp::from_millis(0));
-            let fate = if delivered { Fate::Delivered } else { Fate::Failed(AGAIN.len() + 1, again) };
-            let known = self.told.entry((notice, channel)).or_insert_with(|| fate.clone());
-            if delivered {
-                *known = fate;
-            }
-        }
-        Ok(())
-    }
-
-    fn fate(&self, notice: &Notice, channel: &Channel) -> Option<&Fate> {
-        self.told.get(&(notice.key.clone(), channel.name.clone()))
-    }
-
-    fn took(&mut self, notice: &Notice, channel: &Channel) {
-        if let Some(run) = &notice.run {
-            let threads = self.threads.entry((channel.name.clone(), run.clone())).or_default();
-            threads.insert(notice.thread.clone());
-        }
-    }
-
-    /// Threads of a pager that end when the run does.
-    fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
-        let Some(run) = notice.run.as_ref().filter(|_| notice.kind == Kind::Resolved) else {
-            return Vec::new();
-        };
-        self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
-    }
-
-    /// Who is told, and who in the place of whoever was not reached.
-    fn recipients<'n>(&self, notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
-        let mut to: Vec<&Channel> = recipients(notify, notice);
-        let mut i = 0;
-        while let Some(channel) = to.get(i).copied() {
-            i += 1;
-            let given_up = matches!(self.fate(notice, channel), Some(Fate::Failed(tries, next)) if *tries > AGAIN.len() || next.is_none());
-            let otherwise =
-                channel.otherwise.as_deref().filter(|_| given_up).and_then(|name| notify.channel(name));
-            to.extend(otherwise.filter(|other| !to.iter().any(|there| there.name == other.name)));
-        }
-        to
-    }
-
-    fn is_due(&self, notify: &Notify, (notice, channel): (&Notice, &Channel), now: Timestamp) -> bool {
-        match self.fate(notice, channel) {
-            None => true,
-            Some(Fate::Failed(tries, next)) => {
-                let in_its_place = *tries > AGAIN.len() && self.told_otherwise(notify, (notice, channel));
-                next.is_some_and(|next| next <= now) && !in_its_place
-            }
-            Some(Fate::Delivered) => false,
-        }
-    }
-
-    /// Whether somebody was told in the place of whoever was not reached.
-    fn told_otherwise(&self, notify: &Notify, (notice, channel): (&Notice, &Channel)) -> bool {
-        let Some(other) = channel.otherwise.as_deref().and_then(|name| notify.channel(name)) else {
-            return false;
-        };
-        self.fate(notice, other) == Some(&Fate::Delivered) || self.told_otherwise(notify, (notice, other))
-    }
-}
-
 /// The channels that a piece of news goes to.
 pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
     let wanted = |channel: &&Channel| {
@@ -565,10 +471,11 @@ pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
 pub fn told_of_runs(store: &SqliteJournal) -> Result<BTreeMap<RunId, Vec<Timestamp>>, CliError> {
     let mut all: BTreeMap<RunId, Vec<Timestamp>> = BTreeMap::new();
     for entry in told(store)? {
-        if let Entry::Notice { at, run: Some(run), delivered: true, kind, .. } = entry
+        if let Entry::Notice { at, run: Some(run), delivered, kind, .. } = entry
             && matches!(kind, Kind::Alert | Kind::Update | Kind::Resolved)
         {
-            all.entry(run).or_default().push(at);
+            // That nobody took any of it is a silence, too.
+            all.entry(run).or_default().extend(delivered.then_some(at));
         }
     }
     all.values_mut().for_each(|at| at.sort_unstable());

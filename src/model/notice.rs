@@ -220,6 +220,8 @@ pub struct Notice {
     /// Channels that get it and no others, if they are named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tell: Vec<String>,
+    /// Whether all of its thread is over with it.
+    pub ends: bool,
     /// One line.
     pub subject: String,
     /// Its fields, in order: a label and a text.

@@ -198,3 +198,12 @@ impl fmt::Display for Person {
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+/// Text from a file that anybody may have written: nothing in it moves the cursor, hides what follows or turns it around.
+pub fn harmless(text: &str) -> String {
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
+}

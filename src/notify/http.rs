@@ -60,14 +60,14 @@ fn plain(text: &str) -> String {
 }
 
 fn slack(notice: &Notice) -> Value {
-    let lines = notice.fields.iter().map(|(label, text)| format!("*{}*: {}", plain(label), plain(text)));
-    let text: String = lines.collect::<Vec<_>>().join("\n").chars().take(BLOCK).collect();
+    // Words of people and providers format nothing there.
+    let text: String = notice.text().trim_end().chars().take(BLOCK).collect();
     let header: String = notice.subject.chars().take(150).collect();
     json!({
         "text": plain(&notice.subject),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}},
+            {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": false}},
         ],
     })
 }
@@ -82,7 +82,7 @@ fn dedup(thread: &str) -> String {
 }
 
 fn pagerduty(key: &Secret, notice: &Notice) -> Value {
-    let action = if notice.kind == Kind::Resolved { "resolve" } else { "trigger" };
+    let action = if notice.kind == Kind::Resolved && notice.ends { "resolve" } else { "trigger" };
     let severity = match (notice.kind, notice.severity.as_deref()) {
         (Kind::Test, _) => "info",
         (Kind::Overdue, _) => "warning",
@@ -128,19 +128,22 @@ async fn post(
 ) -> Result<String, Failure> {
     #[cfg(feature = "tls")]
     crate::adapters::install_tls();
+    let url = reqwest::Url::parse(address.expose()).map_err(|_| Failure::never("its address is none"))?;
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if url.scheme() != "https" && !local {
+        return Err(Failure::never("its address is not https, and a secret is not sent in the clear"));
+    }
+    let client = reqwest::Client::builder();
+    // What is not encrypted goes to this machine alone, and by nobody's hands.
+    let client = if url.scheme() == "https" { client } else { client.no_proxy() };
     // A redirect would carry a secret to somebody else.
-    let client = reqwest::Client::builder()
+    let client = client
         .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
         .build()
         .map_err(|e| Failure::later(e.without_url().to_string()))?;
     let body = document.to_string();
-    let url = reqwest::Url::parse(address.expose()).map_err(|_| Failure::never("its address is none"))?;
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    if url.scheme() != "https" && !local {
-        return Err(Failure::never("its address is not https, and a secret is not sent in the clear"));
-    }
     let mut request = client.post(url).header("content-type", "application/json");
     if let Some((secret, message)) = signed {
         let (id, seconds) = (&message.notice.key, message.at.millis() / 1_000);

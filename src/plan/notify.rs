@@ -212,10 +212,18 @@ impl RawSmtp {
 /// A secret is never in the file itself; what stands there is not repeated.
 fn secret_at(text: &str) -> Result<SecretAt, String> {
     match text.split_once(':') {
-        Some(("env", name)) if !name.is_empty() => Ok(SecretAt::Env(name.to_owned())),
-        Some(("file", path)) if !path.is_empty() => Ok(SecretAt::File(path.to_owned())),
+        Some(("env", name)) if is_variable(name) => Ok(SecretAt::Env(name.to_owned())),
+        Some(("file", path)) if !path.is_empty() && !path.contains("://") => {
+            Ok(SecretAt::File(path.to_owned()))
+        }
         _ => Err(format!("a secret does not stand here: write {SECRET}")),
     }
+}
+
+/// What a variable may be called: a secret in the place of its name is none.
+fn is_variable(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.chars().all(fits) && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
 }
 
 /// An address that holds no secret.

@@ -14,7 +14,7 @@ use super::shape;
 use super::shapes::SETTINGS;
 use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
-use crate::model::notice::Notify;
+use crate::model::notice::{Notify, Way};
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
@@ -325,11 +325,16 @@ impl Settings {
 
 /// Rungs name channels that are there.
 fn reachable(policy: &Policy, notify: &Notify) -> Result<(), String> {
-    let named = policy.escalation.iter().flat_map(|rung| &rung.tell);
-    match named.into_iter().find(|name| notify.channel(name).is_none()) {
-        Some(name) => Err(format!("policy.escalation: notify.channels has no `{name}`")),
-        None => Ok(()),
+    for name in policy.escalation.iter().flat_map(|rung| &rung.tell) {
+        match notify.channel(name).map(|channel| &channel.way) {
+            None => return Err(format!("policy.escalation: notify.channels has no `{name}`")),
+            Some(Way::StatusPage { .. }) => {
+                return Err(format!("policy.escalation: {name} is public, and calls nobody"));
+            }
+            Some(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// The plan files' own YAML reader as a format of `config`, so that there is one YAML parser.

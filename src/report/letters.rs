@@ -1,5 +1,6 @@
 //! The words of notices: the fields that people look for, in the order in which they look.
 
+use super::attainment::attainment;
 use super::duties::Obligation;
 use super::history::History;
 use super::notices::{Alarm, Matter};
@@ -11,6 +12,7 @@ use crate::model::policy::Policy;
 use crate::model::runbook::Drill;
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{harmless, one_line};
 use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 
@@ -33,8 +35,9 @@ pub struct Desk<'a> {
 
 type Fields = Vec<(String, String)>;
 
+/// Whatever people or providers wrote stays in its line.
 fn field(label: &str, text: impl Into<String>) -> (String, String) {
-    (label.to_owned(), text.into())
+    (label.to_owned(), harmless(&one_line(&text.into())))
 }
 
 impl Desk<'_> {
@@ -45,6 +48,18 @@ impl Desk<'_> {
     /// How often people are told where it stands.
     pub fn every(&self) -> Dur {
         self.duties().update_every_ms
+    }
+
+    /// Whether users are served again, as far as anybody saw.
+    pub fn served(&self) -> bool {
+        attainment(self.state, self.now).validated.is_some()
+    }
+
+    /// When people are told again.
+    fn next(&self) -> Timestamp {
+        let every = self.every().millis().max(1);
+        let number = self.now.since(self.state.created_at).millis() / every + 1;
+        self.state.created_at + Dur(every * number)
     }
 
     fn service(&self) -> &str {
@@ -74,7 +89,8 @@ impl Desk<'_> {
             due,
             severity: self.state.created.severity.clone(),
             tell: Vec::new(),
-            subject,
+            ends: false,
+            subject: harmless(&one_line(&subject)),
             fields,
             public: None,
         }
@@ -82,7 +98,9 @@ impl Desk<'_> {
 
     /// What the public may know: nothing of drills and planned work, and no word that a person or a provider wrote.
     fn public(&self, status: &'static str, text: String) -> Option<Public> {
-        let (service, incident) = (self.service().to_owned(), self.state.created.run.to_string());
+        // Whoever goes on with a run goes on with its incident.
+        let run = self.state.created.continues.as_ref().unwrap_or(&self.state.created.run);
+        let (service, incident) = (self.service().to_owned(), run.to_string());
         (self.matter == Matter::Incident).then_some(Public { service, incident, status, text })
     }
 
@@ -144,7 +162,7 @@ impl Desk<'_> {
     pub fn alert(&self) -> Notice {
         let (service, severity, to) = (self.service(), self.severity(), self.where_to());
         let due = self.state.created_at;
-        let next = due + self.every();
+        let next = self.next();
         let mut fields = vec![field("STATUS", "Mitigating"), field("WHAT", to.clone())];
         let (kind, subject) = match self.matter {
             Matter::Incident => {
@@ -162,9 +180,8 @@ impl Desk<'_> {
         };
         fields.push(field("ASKED FOR BY", self.state.created.requester.to_string()));
         fields.extend(self.common());
-        let text = format!(
-            "{service} does not work as it should, and is being moved to another location. Next update by {next}."
-        );
+        let text =
+            format!("{service} does not work as it should, and is being recovered. Next update by {next}.");
         Notice {
             public: self.public("identified", text),
             ..self.notice("alert", kind, due, (subject, fields))
@@ -176,7 +193,7 @@ impl Desk<'_> {
         let (service, incident) = (self.service(), self.incident());
         let status = if self.state.stopped().is_some() { "Mitigating, STOPPED" } else { "Mitigating" };
         let report = summary::report(self.state, self.now);
-        let next = due + self.every();
+        let next = self.next();
         let mut fields = vec![
             field("STATUS", status),
             field("WHERE IT STANDS", self.standing()),
@@ -187,12 +204,18 @@ impl Desk<'_> {
         ];
         fields.extend(self.common());
         let subject = format!("[UPDATE {number}] {service} Service Incident - {incident}");
-        let text = format!("{service} does not work as it should yet. We are at it. Next update by {next}.");
+        let public = match self.served() {
+            true => self.public(
+                "monitoring",
+                format!("{service} works again. We go on watching it. Next update by {next}."),
+            ),
+            false => self.public(
+                "identified",
+                format!("{service} does not work as it should yet. We are at it. Next update by {next}."),
+            ),
+        };
         let key = format!("update/{number}");
-        Notice {
-            public: self.public("identified", text),
-            ..self.notice(&key, Kind::Update, due, (subject, fields))
-        }
+        Notice { public, ..self.notice(&key, Kind::Update, due, (subject, fields)) }
     }
 
     /// That it is over.
@@ -254,7 +277,31 @@ impl Desk<'_> {
             false => self
                 .public("investigating", format!("{service} does not work as it should yet. We are at it.")),
         };
-        Notice { public, ..self.notice("resolved", kind, ended, (subject, fields)) }
+        // Nobody stops looking after something that goes on.
+        let ends = good || self.matter != Matter::Incident;
+        Notice { public, ends, ..self.notice("resolved", kind, ended, (subject, fields)) }
+    }
+
+    /// That it was watched for long enough, and stayed as it was.
+    pub fn closed(&self, ended: Timestamp) -> Option<Notice> {
+        let good = matches!(self.state.mode, Mode::Finished(Outcome::Recovered));
+        let due = ended + self.state.created.duties.as_ref()?.monitor_ms;
+        if !good || self.matter != Matter::Incident || self.now < due {
+            return None;
+        }
+        let (service, incident) = (self.service(), self.incident());
+        let mut fields = vec![
+            field("STATUS", "Closed"),
+            field("WHAT", format!("{} of monitoring are over", self.duties().monitor_ms)),
+            field(
+                "WHAT TO DO",
+                self.state.created.command("duties done", " monitoring --reference \"what was seen\""),
+            ),
+        ];
+        fields.extend(self.common());
+        let subject = format!("[CLOSED] {service} Service Incident - {incident}");
+        let public = self.public("resolved", format!("{service} works."));
+        Some(Notice { public, ends: true, ..self.notice("closed", Kind::Resolved, due, (subject, fields)) })
     }
 
     /// That nobody answered, or nobody can go on without somebody.
@@ -296,7 +343,11 @@ impl Desk<'_> {
 
     /// That something is owed, or was not done.
     pub fn owed(&self, owed: &Obligation, kind: Kind, due: Timestamp) -> Notice {
-        let word = if kind == Kind::Overdue { "OVERDUE" } else { "DUE SOON" };
+        let word = match kind {
+            Kind::Overdue => "OVERDUE",
+            Kind::Resolved => "DONE, LATE",
+            _ => "DUE SOON",
+        };
         let fix = match owed.what.strip_prefix("approval:") {
             Some(step) => self.state.created.command("approve", &format!(" {step}")),
             None => self.state.created.command("duties done", &format!(" {} --reference URL", owed.what)),
@@ -310,7 +361,11 @@ impl Desk<'_> {
         fields.extend(self.common());
         let subject = format!("[{word}] {} of {} - {}", owed.what, self.service(), self.incident());
         let notice = self.notice(&format!("duty/{}/{}", owed.what, kind.id()), kind, due, (subject, fields));
-        Notice { thread: format!("{}/{}", self.state.created.run, owed.what), ..notice }
+        Notice {
+            thread: format!("{}/{}", self.state.created.run, owed.what),
+            ends: kind == Kind::Resolved,
+            ..notice
+        }
     }
 }
 
@@ -342,6 +397,7 @@ pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), wh
         due: when,
         severity: None,
         tell: Vec::new(),
+        ends: false,
         subject: format!("[DRILL INVITATION] {}: users are moved for practice at {begins}", is.plan),
         fields,
         public: None,
@@ -358,6 +414,7 @@ pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
         due,
         severity: None,
         tell: Vec::new(),
+        ends: false,
         subject: format!("[MISSED] the drill of schedule {schedule}, due {due}"),
         fields: vec![
             field("WHY", why),
@@ -378,6 +435,7 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
         due: until,
         severity: None,
         tell: Vec::new(),
+        ends: false,
         subject: format!("[OVERDUE] drill of {plan}"),
         fields: vec![
             field("OWED", "a drill that touches something"),

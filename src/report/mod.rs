@@ -2,6 +2,7 @@
 
 pub mod attainment;
 pub mod changes;
+pub mod compliance;
 pub mod duties;
 pub mod evidence;
 pub mod gantt;

@@ -47,7 +47,10 @@ pub fn of_run(state: &RunState, policy: &Policy, history: &History, now: Timesta
     let desk = letters::Desk { state, matter, policy, history, now };
     let mut all = vec![desk.alert()];
     match state.finished_at {
-        Some(ended) => all.push(desk.resolved(ended)),
+        Some(ended) => {
+            all.push(desk.resolved(ended));
+            all.extend(desk.closed(ended));
+        }
         None => {
             all.extend(update(&desk));
             all.extend(alarms(&desk).iter().filter_map(|alarm| rung(&desk, alarm)));
@@ -77,6 +80,8 @@ pub struct Alarm {
     pub why: String,
     /// What the person can do.
     pub fix: String,
+    /// Whether somebody has seen it.
+    pub seen: bool,
 }
 
 fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
@@ -86,32 +91,35 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
     if desk.matter == Matter::Drill && state.runbook.drill != Some(Drill::Live) {
         return all;
     }
-    if desk.matter == Matter::Incident {
+    if desk.matter == Matter::Incident && !desk.served() {
         let declared = state.created.outage_began.into_iter().chain(attainment(state, desk.now).detected);
         let at = declared.min().unwrap_or(state.created_at).min(state.created_at);
         let why = "the incident goes on, and nobody said that they have seen it".to_owned();
-        all.push(Alarm { id: "incident".to_owned(), at, why, fix: command("ack", " --reason \"...\"") });
+        let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
+        let fix = command("ack", " --reason \"...\"");
+        all.push(Alarm { id: "incident".to_owned(), at, why, fix, seen });
     }
     if let Some(stop) = state.stopped() {
         let number = state.attention.stops.len();
         let why = format!("it STOPPED: {} failed: {}", stop.step, stop.reason);
         let fix = command("ack", " --decide fix-forward|restore|failover|take-back --reason \"...\"");
-        all.push(Alarm { id: format!("stop{number}"), at: stop.at, why, fix });
+        all.push(Alarm { id: format!("stop{number}"), at: stop.at, why, fix, seen: stop.seen });
     }
     for (step, work) in state.runbook.steps.iter().zip(&state.steps) {
-        let Some(began) = work.work.started_at else { continue };
-        if let Status::Blocked { why, .. } = &work.work.status {
+        let (fix, question) = (command("runs show", ""), state.attention.questions.get(&step.id));
+        let asked = question.and_then(|question| Some((question, question.since?)));
+        if let (Status::Blocked { why, .. }, Some((question, at))) = (&work.work.status, asked) {
             let why = format!("{} waits for a person: {why}", step.id);
-            all.push(Alarm {
-                id: format!("question-{}", step.id),
-                at: began,
-                why,
-                fix: command("runs show", ""),
-            });
+            let id = format!("question{}-{}", question.number, step.id);
+            all.push(Alarm { id, at, why, fix, seen: question.seen });
+            continue;
         }
+        let Some(began) = work.work.started_at else { continue };
         if let Some((at, usual)) = stalled(desk, &step.id, began) {
             let why = format!("{} takes longer than nineteen of twenty did before ({usual})", step.id);
-            all.push(Alarm { id: format!("stall-{}", step.id), at, why, fix: command("runs show", "") });
+            let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
+            let id = format!("stall{}-{}", state.attention.stops.len(), step.id);
+            all.push(Alarm { id, at, why, fix, seen });
         }
     }
     all
@@ -128,15 +136,15 @@ fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<
 
 /// The highest rung that is due. Whoever stands below it is called with it, where nobody called them before.
 fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
-    if desk.state.attention.acknowledged.iter().any(|seen| seen.at >= alarm.at) {
+    if alarm.seen {
         return None;
     }
     let rungs: &[Rung] = &desk.policy.escalation;
     let due = |rung: &&Rung| alarm.at + rung.after <= desk.now;
     let reached = rungs.iter().filter(due).count();
     let top = rungs.get(reached.checked_sub(1)?)?;
-    // That it began was told.
-    if alarm.id == "incident" && top.after == Dur::ZERO {
+    // That it began was told, to all whom nothing else reaches.
+    if alarm.id == "incident" && top.after == Dur::ZERO && top.tell.is_empty() {
         return None;
     }
     Some(desk.escalation(alarm, reached, &rungs[..reached]))
@@ -144,8 +152,12 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
 
 /// Once before it is due, and once when it was not done.
 fn reminded(desk: &letters::Desk<'_>, owed: &Obligation) -> Option<Notice> {
-    if owed.what == duties::UPDATES || owed.done_at.is_some() {
+    if owed.what == duties::UPDATES {
         return None;
+    }
+    // Whoever was told that it is overdue is told that it is not.
+    if let (Some(done), Standing::DoneLate) = (owed.done_at, owed.standing) {
+        return Some(desk.owed(owed, Kind::Resolved, done));
     }
     let whole = owed.due_at.since(owed.from);
     let remind = owed.due_at - Dur(whole.millis() / 4);

@@ -114,6 +114,11 @@ fn says(run: &RunState) -> bool {
     real && meant && over
 }
 
+/// Whether a run shows that its plan works, or that it does not; nothing if it says neither.
+pub fn proof(run: &RunState) -> Option<bool> {
+    says(run).then(|| failure(run).is_none())
+}
+
 /// The database that an isolated drill copied.
 fn copied(run: &RunState) -> Option<&ComponentName> {
     let mut restored = run.runbook.steps.iter().filter_map(|step: &Step| match &step.action {

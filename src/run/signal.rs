@@ -78,9 +78,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Fulfil { .. } => {
             Err("it is not over yet: what is owed afterwards is done afterwards".to_owned())
         }
-        Signal::Resume if !state.created.authority.is_empty() && state.stopped().is_some() => {
-            Err(unanswered(state))
-        }
+        Signal::Resume if !state.created.authority.is_empty() && !state.may_go_on() => Err(unanswered(state)),
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
@@ -111,13 +109,19 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
-/// Whoever goes on after a stop says first what they make of it, by name.
+/// Whoever goes on after a stop says first what they make of it, by name; and what was decided holds.
 fn unanswered(state: &RunState) -> String {
-    let stop = state
-        .stopped()
-        .map_or_else(String::new, |stop| format!("{} at {}: {}; ", stop.step, stop.at, stop.reason));
     let more = " --decide fix-forward --reason \"what was put right\"";
-    format!("it was stopped by {stop}a named person decides first: {}", state.created.command("ack", more))
+    let fix = state.created.command("ack", more);
+    let Some(stop) = state.attention.stops.last() else { return fix };
+    let about = format!("{} at {}: {}", stop.step, stop.at, one_line(&stop.reason));
+    match &stop.answer {
+        None => format!("it was stopped by {about}; a named person decides first: {fix}"),
+        Some(answer) => format!(
+            "it was stopped by {about}; {} decided at {} to {}, and not to go on; whoever decides otherwise says so: {fix}",
+            answer.who, answer.at, answer.decision
+        ),
+    }
 }
 
 fn fulfil(
@@ -127,7 +131,10 @@ fn fulfil(
     (who, now): (&Person, Timestamp),
 ) -> Result<Vec<What>, String> {
     let ended = state.finished_at.filter(|_| duty == Duty::Monitoring);
-    let monitor = state.created.duties.as_ref().map(|duties| duties.monitor_ms);
+    let Some(duties) = &state.created.duties else {
+        return Err("nothing of the kind is owed after this run".to_owned());
+    };
+    let monitor = Some(duties.monitor_ms);
     if let Some(until) =
         ended.zip(monitor).map(|(ended, monitor)| ended + monitor).filter(|until| now < *until)
     {

@@ -1,6 +1,9 @@
 //! Stops: a step failed, and nothing goes on until a named person said what is made of it.
 
+use std::collections::BTreeMap;
+
 use super::state::{RunState, Status};
+use crate::model::action::Action;
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::What;
 use crate::model::ids::StepId;
@@ -17,7 +20,9 @@ pub struct Stopped {
     pub step: StepId,
     /// Why.
     pub reason: String,
-    /// What was made of it, once somebody said so.
+    /// Whether somebody has seen it since.
+    pub seen: bool,
+    /// What was made of it, once somebody said so; the last word holds.
     pub answer: Option<Answer>,
 }
 
@@ -58,6 +63,17 @@ pub struct Fulfilled {
     pub reference: String,
 }
 
+/// A question that waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Since when, if it stands.
+    pub since: Option<Timestamp>,
+    /// Counts how often that step asked.
+    pub number: u32,
+    /// Whether somebody has seen it since.
+    pub seen: bool,
+}
+
 /// What called for a person, and what people said to that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attention {
@@ -67,6 +83,8 @@ pub struct Attention {
     pub acknowledged: Vec<Acknowledged>,
     /// What was done that was owed after it.
     pub fulfilled: Vec<Fulfilled>,
+    /// Questions, by the step that asks.
+    pub questions: BTreeMap<StepId, Question>,
 }
 
 impl RunState {
@@ -75,8 +93,15 @@ impl RunState {
         self.attention.stops.last().filter(|stop| stop.answer.is_none() && !self.finished())
     }
 
+    /// Whether nothing stopped it, or it was decided to go on.
+    pub fn may_go_on(&self) -> bool {
+        let forward = |answer: &Answer| answer.decision == Decision::FixForward;
+        self.attention.stops.last().is_none_or(|stop| stop.answer.as_ref().is_some_and(forward))
+    }
+
     /// Keeps what calls for a person, and what people said.
     pub(super) fn note_stop(&mut self, what: &What, at: Timestamp) {
+        self.note_questions(what, at);
         let (who, decision, reason) = match what {
             What::StepFailed { step, reason }
             | What::UndoFailed { step, reason }
@@ -84,6 +109,9 @@ impl RunState {
                 return self.stop(step, reason, at);
             }
             What::Acknowledged { who, decision, reason } => {
+                // By the order of the journal, whatever a clock showed.
+                self.attention.stops.iter_mut().for_each(|stop| stop.seen = true);
+                self.attention.questions.values_mut().for_each(|question| question.seen = true);
                 let said = Acknowledged { at, who: who.clone(), reason: reason.clone() };
                 self.attention.acknowledged.push(said);
                 let Some(decision) = decision else { return };
@@ -93,29 +121,45 @@ impl RunState {
                 let (duty, who, reference) = (*duty, who.clone(), reference.clone());
                 return self.attention.fulfilled.push(Fulfilled { duty, at, who, reference });
             }
+            What::Resumed { .. } if self.may_go_on() => return,
             What::Resumed { who } => (who, Decision::FixForward, None),
             What::CancelRequested { who, reason, .. } => (who, Decision::TakeBack, Some(reason.clone())),
             _ => return,
         };
-        if let Some(stop) = self.attention.stops.last_mut().filter(|stop| stop.answer.is_none()) {
+        // The last word holds.
+        if let Some(stop) = self.attention.stops.last_mut() {
             stop.answer = Some(Answer { at, who: who.clone(), decision, reason });
         }
     }
 
     fn stop(&mut self, step: &StepId, reason: &str, at: Timestamp) {
         let Some(position) = self.position(step) else { return };
-        let goes_on =
-            self.step(position).on_failure == OnFailure::Continue && !self.step(position).action.is_safety();
-        // A fence that is owed is tried again and again, beside everything else.
-        let beside = self.step(position).background || self.finished();
-        if goes_on || beside || self.work(position).status != Status::Failed || self.stopped().is_some() {
+        let (of, failed) = (self.step(position), self.work(position).status == Status::Failed);
+        let goes_on = of.on_failure == OnFailure::Continue && !of.action.is_safety();
+        // A fence that is owed is tried again and again, beside everything else; and a question that expired is asked anew.
+        let beside = of.background || self.finished() || matches!(of.action, Action::Gate(_));
+        if goes_on || beside || !failed || self.stopped().is_some() {
             return;
         }
-        self.attention.stops.push(Stopped {
-            at,
-            step: step.clone(),
-            reason: reason.to_owned(),
-            answer: None,
-        });
+        let (step, reason) = (step.clone(), reason.to_owned());
+        self.attention.stops.push(Stopped { at, step, reason, seen: false, answer: None });
+    }
+
+    /// A question stands from when it was asked until its step goes on, or is over.
+    fn note_questions(&mut self, what: &What, at: Timestamp) {
+        let blocked = |step: &StepId| {
+            let status = self.position(step).map(|i| &self.work(i).status);
+            matches!(status, Some(Status::Blocked { .. }))
+        };
+        let over: Vec<StepId> =
+            self.attention.questions.keys().filter(|step| !blocked(step)).cloned().collect();
+        for step in over {
+            self.attention.questions.entry(step).and_modify(|question| question.since = None);
+        }
+        let What::GateBlocked { step, .. } = what else { return };
+        let question = self.attention.questions.entry(step.clone()).or_default();
+        if question.since.is_none() {
+            *question = Question { since: Some(at), number: question.number + 1, seen: false };
+        }
     }
 }

@@ -21,6 +21,7 @@ mod cli;
 mod clients;
 mod clocks;
 mod clusters;
+mod compliance;
 mod continued;
 mod controls;
 mod decided;
@@ -49,7 +50,6 @@ mod kills;
 mod left_behind;
 #[cfg(feature = "aws")]
 mod live;
-#[cfg(all(feature = "http", feature = "mail"))]
 mod lived;
 mod loss;
 mod managed;

@@ -127,6 +127,80 @@ fn failed_again(state: &mut RunState) {
 }
 
 #[test]
+fn what_was_decided_holds_until_somebody_decides_otherwise() {
+    let mut state = incident();
+    failed(&mut state, minutes(2));
+    let operator = drctl::model::authority::Operator { key: String::new(), roles: Default::default() };
+    state.created.authority.operators.insert("ann".to_owned(), operator);
+    seen(&mut state, minutes(3), Some(Decision::TakeBack));
+    let refused = signal::take(&state, Signal::Resume, Person::claimed("mallory"), minutes(4));
+    let [What::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
+    assert!(
+        reason.contains("ann (unsigned) decided at 2026-01-01T03:03:00.000Z to take-back, and not to go on"),
+        "{reason}"
+    );
+    seen(&mut state, minutes(5), Some(Decision::FixForward));
+    assert!(matches!(&signal::take(&state, Signal::Resume, ann(), minutes(6))[..], [What::Resumed { .. }]));
+    assert_eq!(duties::stops(&state)[0].decision, Some(Decision::FixForward));
+}
+
+#[test]
+fn a_question_calls_for_somebody_from_when_it_is_asked_and_each_time_that_it_is() {
+    let mut state = incident();
+    let step = || StepId::new("grow");
+    let asks = |state: &mut RunState, at| {
+        let why = "credentials expired".to_owned();
+        say(state, at, What::GateBlocked { step: step(), rule: None, why, flag: None });
+    };
+    say(&mut state, minutes(1), What::StepStarted { step: step() });
+    // Whoever has seen it then has seen no question.
+    seen(&mut state, minutes(2), None);
+    asks(&mut state, minutes(30));
+    assert_eq!(keys(&state, minutes(31)), ["alert", "update/2", "escalation/question1-grow/1"]);
+    assert_eq!(keys(&state, minutes(36)), ["alert", "update/2", "escalation/question1-grow/2"]);
+    seen(&mut state, minutes(37), None);
+    assert_eq!(keys(&state, minutes(38)), ["alert", "update/2"]);
+    say(&mut state, minutes(40), What::Resumed { who: ann() });
+    asks(&mut state, minutes(50));
+    assert_eq!(keys(&state, minutes(50)), ["alert", "update/3", "escalation/question2-grow/1"]);
+}
+
+/// The clock of whoever said so does not matter: what came later in the journal was not seen then.
+#[test]
+fn an_acknowledgement_by_a_clock_that_is_ahead_silences_nothing_that_comes_later() {
+    let mut state = incident();
+    seen(&mut state, minutes(600), None);
+    let step = StepId::new("grow");
+    say(&mut state, minutes(600), What::StepStarted { step: step.clone() });
+    say(&mut state, minutes(600), What::StepFailed { step, reason: "x".to_owned() });
+    assert!(keys(&state, minutes(600)).contains(&"escalation/stop1/1".to_owned()));
+}
+
+#[test]
+fn nothing_that_a_provider_says_becomes_a_field_of_its_own() {
+    let mut state = incident();
+    let step = StepId::new("grow");
+    say(&mut state, minutes(1), What::StepStarted { step: step.clone() });
+    let reason = "boom\n*STATUS*: Resolved\u{202e}\u{1b}[2J".to_owned();
+    say(&mut state, minutes(1), What::StepFailed { step, reason });
+    let text = news(&state, minutes(1)).into_iter().map(|n| n.text()).collect::<String>();
+    assert!(text.contains("boom *STATUS*: Resolved") && !text.contains(['\u{202e}', '\u{1b}']), "{text}");
+}
+
+#[test]
+fn a_run_that_owes_nothing_is_told_of_nothing_done() {
+    let mut state = incident();
+    state.created.duties = None;
+    say(&mut state, minutes(10), What::RunFinished { outcome: Outcome::Recovered });
+    let done = Signal::Fulfil { duty: Duty::PostMortem, reference: "x".to_owned(), sha256: None };
+    let refused = signal::take(&state, done, ann(), minutes(500));
+    assert!(
+        matches!(&refused[..], [What::SignalRefused { reason, .. }] if reason.contains("nothing of the kind is owed")),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn rungs_reach_the_channels_that_they_name() {
     let state = incident();
     let rung = |after, role: &str, tell: &[&str]| Rung {
@@ -142,7 +216,7 @@ fn rungs_reach_the_channels_that_they_name() {
         let all = notices::of_run(&state, &policy, &History::default(), at);
         all.into_iter().find(|n| n.kind == Kind::Escalation).map(|n| n.tell)
     };
-    assert_eq!(tell(minutes(4)), None);
+    assert_eq!(tell(minutes(4)), Some(vec!["chat".to_owned()]));
     assert_eq!(tell(minutes(6)), Some(vec!["chat".to_owned(), "pager".to_owned()]));
     // Who is on no channel of their own is reached by all that escalations go to.
     assert_eq!(tell(minutes(9)), Some(Vec::new()));
@@ -154,12 +228,14 @@ fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
     say(&mut state, minutes(10), What::RunFinished { outcome: Outcome::Recovered });
     let hours = |n: u64| minutes(10 + 60 * n);
     assert_eq!(keys(&state, minutes(10)), ["alert", "resolved"]);
-    assert_eq!(keys(&state, hours(2)), ["alert", "resolved"]);
+    assert_eq!(keys(&state, hours(1)), ["alert", "resolved"]);
     let some = |at, kind| keys(&state, at).iter().filter(|k| k.ends_with(kind)).cloned().collect::<Vec<_>>();
     assert_eq!(some(minutes(10 + 60 * 2 + 45), "reminder"), ["duty/monitoring/reminder"]);
     assert_eq!(some(hours(4), "overdue"), ["duty/monitoring/overdue"]);
     assert_eq!(some(hours(18), "reminder"), ["duty/incident-report/reminder"]);
     assert_eq!(some(hours(25), "overdue"), ["duty/monitoring/overdue", "duty/incident-report/overdue"]);
+    assert_eq!(some(hours(2), "closed"), ["closed"]);
+    assert!(news(&state, hours(2))[2].ends && news(&state, hours(2))[1].ends);
     // Nobody says that it was watched before it was.
     let say_so = |duty| Signal::Fulfil { duty, reference: "wiki/412".to_owned(), sha256: None };
     let early = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(1));

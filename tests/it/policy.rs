@@ -299,6 +299,20 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     let text = folder.ok(&["report", "run", &run, "--sandbox"]);
     assert!(text.contains("**Override**") && text.contains("1m LATE: it was due by "), "{text}");
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "the chain still holds");
+    // An auditor reads of it in the report of the year.
+    let year = ["report", "compliance", "--sandbox", "--profile", "soc2", "--format", "json"];
+    let year = json(&folder.ok(&year));
+    assert_eq!(
+        (&year["totals"]["overrides"], &year["totals"]["overrides_late"]),
+        (&1.into(), &1.into()),
+        "{year:#}"
+    );
+    let found = year["findings"].as_array().unwrap().iter().find(|f| f["section"] == "approvals").unwrap();
+    assert!(
+        found["text"].as_str().unwrap().contains("1m LATE: it was due by ") && found["run"] == *run,
+        "{found:#}"
+    );
+    assert_eq!(found["controls"], serde_json::json!(["CC8.1"]));
 }
 
 /// A clock that a yes was signed by may be ahead of the one that wrote it down: of a run in the real world the later one counts,

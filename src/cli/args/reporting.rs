@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::report::compliance::controls::Profile;
+
 /// For `report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
@@ -26,6 +28,46 @@ pub enum ReportCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Of a time: objectives and what was achieved, drills, incidents, overrides, what was owed, and the controls that it speaks to
+    #[command(
+        after_help = "Examples:\n  drctl report compliance --since 2026-01-01 --until 2027-01-01 --profile soc2 --format pdf --out 2026.pdf\n  drctl report compliance --format html --out quarter.html\n  drctl report compliance --format csv > runs.csv\n\nA day begins at midnight UTC. The end is not included."
+    )]
+    Compliance(ComplianceArgs),
+}
+
+/// For `report compliance`.
+#[derive(Args, Debug)]
+pub struct ComplianceArgs {
+    /// From when on: a day, or RFC 3339 with a zone [default: 92 days before the end]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to when, that instant not included [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Whose controls: own, soc2, iso27001, iso22301, hipaa, dora or pci [default: as evidence is kept]
+    #[arg(long)]
+    pub profile: Option<Profile>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = ComplianceFormat::Md)]
+    pub format: ComplianceFormat,
+    /// The file, which must not be there yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// How a compliance report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ComplianceFormat {
+    /// Markdown.
+    Md,
+    /// One HTML file with pictures; it needs nothing else, and prints.
+    Html,
+    /// PDF/A-2b.
+    Pdf,
+    /// A line a run, for a spreadsheet.
+    Csv,
+    /// JSON.
+    Json,
 }
 
 /// How a report is written.

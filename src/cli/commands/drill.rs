@@ -57,7 +57,7 @@ pub struct Ground<'a> {
 pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let code = herald::beside(&context, (printer, &interrupts), || {
+    let code = herald::beside(&context, (printer, &interrupts, None), || {
         Ok(ending::tell(printer, hold(&context, printer, args, (&interrupts, None))?))
     })?;
     delivery::rest(&context, printer, &context.store()?, &interrupts);

@@ -59,7 +59,7 @@ fn list(printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliEr
     let code = if overdue > 0 { exit::RECOVERED_BUT } else { exit::DONE };
     let shown: Vec<&Obligation> = owed
         .iter()
-        .filter(|owed| all || matches!(owed.standing, Standing::Open | Standing::Overdue))
+        .filter(|owed| all || !matches!(owed.standing, Standing::Done | Standing::DoneLate))
         .collect();
     if printer.format != Format::Human {
         printer

@@ -4,6 +4,7 @@ pub mod approve;
 pub mod assess;
 pub mod audit;
 pub mod check;
+pub mod compliance;
 mod consent;
 pub mod doctor;
 pub mod drill;

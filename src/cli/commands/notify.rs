@@ -90,6 +90,7 @@ fn test_notice(context: &Context, world: &World) -> Notice {
         due: at,
         severity: None,
         tell: Vec::new(),
+        ends: true,
         subject: "[TEST] drctl reaches you here".to_owned(),
         fields: vec![
             field("WHAT", "somebody tries whether messages of drctl arrive; nothing is wrong".to_owned()),

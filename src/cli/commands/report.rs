@@ -15,7 +15,10 @@ use crate::world::World;
 
 /// Writes the report of one run.
 pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
-    let ReportCommand::Run { run, format, out } = &args.command;
+    let (run, format, out) = match &args.command {
+        ReportCommand::Run { run, format, out } => (run, format, out),
+        ReportCommand::Compliance(args) => return super::compliance::run(global, printer, args),
+    };
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = RunId::new(run.as_str());

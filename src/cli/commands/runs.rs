@@ -251,8 +251,7 @@ fn cancel(
         return send(context, printer, store, run, signal);
     }
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    herald::beside(context, (printer, &interrupts), || carry_on(context, printer, store, run))
+    carry_on_aloud(context, printer, store, run)
 }
 
 fn cancellation(
@@ -339,7 +338,19 @@ fn resume(
     if !state.finished() {
         post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
     }
-    carry_on(context, printer, store, run)
+    carry_on_aloud(context, printer, store, run)
+}
+
+/// The same, and people are told of it.
+fn carry_on_aloud(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+) -> Result<u8, CliError> {
+    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let told = (printer, &interrupts, Some(run));
+    herald::beside(context, told, || carry_on(context, printer, store, run))
 }
 
 /// Carries a run on to where it stops. Answers the exit code.

@@ -11,6 +11,7 @@ use crate::model::event::Event;
 use crate::model::evidence::Manifest;
 use crate::plan::{schema, shapes};
 use crate::report::RunReport;
+use crate::report::compliance::Compliance;
 
 /// Prints a JSON Schema.
 pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
@@ -19,6 +20,7 @@ pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
         SchemaOf::Settings => schema::schema(&shapes::SETTINGS, "drctl.yaml"),
         SchemaOf::Event => schemars::schema_for!(Event).to_value(),
         SchemaOf::Report => schemars::schema_for!(RunReport).to_value(),
+        SchemaOf::Compliance => schemars::schema_for!(Compliance).to_value(),
         SchemaOf::Evidence => schemars::schema_for!(Manifest).to_value(),
     };
     printer.line(&format!("{schema:#}"));

@@ -192,6 +192,7 @@ impl Server<'_> {
             }
             if now.since(looked) >= FOLLOW {
                 looked = now;
+                self.keep_telling();
                 self.reload(global);
                 self.left.clear();
             }
@@ -207,6 +208,16 @@ impl Server<'_> {
                 delivered = now;
                 delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
             }
+        }
+    }
+
+    /// Says what could not be told, and has somebody tell again where nobody does any more.
+    fn keep_telling(&mut self) {
+        let Some(herald) = &self.herald else { return };
+        herald.tell(self.printer);
+        if herald.is_gone() {
+            self.printer.note("notify: whoever told people is gone, and somebody else begins");
+            self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
         }
     }
 
@@ -259,7 +270,6 @@ impl Server<'_> {
         });
         let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
         if let Some(herald) = &self.herald {
-            herald.tell(self.printer);
             herald.also(news(&judged, &known));
         }
         let judged = judged.into_iter().map(|(plan, found)| (plan, found.status, found.until)).collect();

@@ -122,7 +122,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     };
     let code = match args.how.dry_run {
         true => work()?,
-        false => herald::beside(context, (starting.printer, &starting.interrupts), work)?,
+        false => herald::beside(context, (starting.printer, &starting.interrupts, None), work)?,
     };
     delivery::rest(context, starting.printer, starting.store, &starting.interrupts);
     Ok(code)

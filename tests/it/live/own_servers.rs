@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::postgres::Pair;
 use super::until;
+use crate::inboxes::Inbox;
 
 pub struct World {
     pub pair: Pair,
@@ -67,6 +68,20 @@ impl World {
         std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
         std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
         Self { pair, folder, app, stop: AtomicBool::new(false), sick: AtomicBool::new(false) }
+    }
+
+    /// Names two channels: one that takes everything, and one where nobody is.
+    fn tells(&self) -> Inbox {
+        let (hooks, folder) = (Inbox::new(), self.folder.path());
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for (name, text) in
+            [("hook", hooks.url("/")), ("nobody", format!("http://{nobody}/")), ("key", "k".to_owned())]
+        {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let notify = "notify:\n  channels:\n    hooks: {webhook: {url: \"file:hook\", secret: \"file:key\"}, gets: [alert, resolved]}\n    nobody: {slack: {url: \"file:nobody\"}, gets: [alert]}\n";
+        std::fs::write(folder.join("drctl.yaml"), format!("sql: {{tls: \"off\"}}\n{notify}")).unwrap();
+        hooks
     }
 
     pub fn run(&self, args: &[&str]) -> (i32, Value, String) {
@@ -174,6 +189,7 @@ fn a_server_that_is_fenced_first_loses_no_row() {
 #[test]
 fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_when_it_returns() {
     let world = World::new();
+    let hooks = world.tells();
     let ((refused, waived, killed), truth) = world.under_load(|| {
         assert_eq!(world.run(&["observe"]).0, 0);
         world.pair.kill_primary();
@@ -206,6 +222,14 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
         (rto - seen).abs() <= 1.0 + 3.0,
         "{rto} s were reported, the client could not write for {seen} s"
     );
+
+    // People were told while it ran, by the channel that was reached.
+    let told: Vec<_> = hooks.came().iter().map(|came| came.json()["notice"]["kind"].clone()).collect();
+    assert_eq!(told, ["alert", "resolved"].map(Value::from), "{words}");
+    assert!(words.contains("notify: nobody did not take"), "{words}");
+    let sent: i64 = hooks.came()[0].header("webhook-timestamp").parse().unwrap();
+    let ended: jiff::Timestamp = report["ended_at"].as_str().unwrap().parse().unwrap();
+    assert!(sent <= ended.as_second(), "{sent} {ended}");
 
     // It returns, and takes writes until the debt is paid.
     world.pair.start_primary();

@@ -1,0 +1,160 @@
+//! `drctl report compliance`
+
+use std::collections::BTreeMap;
+
+use super::{serve, status};
+use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
+use crate::cli::context::{Context, SANDBOX_BEGAN};
+use crate::cli::error::CliError;
+use crate::cli::files::write_new;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{delivery, evidence, exit, herald, ledger, now};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::verify;
+use crate::model::ids::{Digest, RunId};
+use crate::model::time::{Dur, Timestamp};
+use crate::report::compliance::controls::Profile;
+use crate::report::compliance::{self, Asked, Books, Compliance, LedgerLine, PlanLine, page};
+
+/// How far back a report goes, if nothing is said.
+const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
+
+/// Writes it.
+pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let store = context.store()?;
+    let asked = asked(&context, args)?;
+    printer.note(&format!("reading every run, and every bundle of {} to {}", asked.since, asked.until));
+    let report = written(&context, printer, &store, &asked)?;
+    let failed = |e: String| CliError {
+        exit: exit::BUG,
+        ..CliError::usage(format!("the report cannot be rendered: {e}"))
+    };
+    let bytes = match args.format {
+        ComplianceFormat::Md => page::markdown(&report).map(String::into_bytes),
+        ComplianceFormat::Html => page::html(&report).map(String::into_bytes),
+        ComplianceFormat::Csv => Ok(page::csv(&report).into_bytes()),
+        ComplianceFormat::Json => serde_json::to_vec_pretty(&report).map_err(|e| e.to_string()),
+        ComplianceFormat::Pdf => pdf(&report)?,
+    };
+    let bytes = bytes.map_err(failed)?;
+    let whole = report.ledger.faults.is_empty();
+    match &args.out {
+        Some(path) => {
+            write_new(path, &bytes, 0o600)?;
+            printer.note(&format!("wrote {} (SHA-256 {})", path.display(), Digest::of(&bytes)));
+        }
+        None if args.format == ComplianceFormat::Pdf => {
+            return Err(CliError::usage_fix("a PDF is nothing for a terminal", "--out report.pdf"));
+        }
+        // Programs read one document, whatever people would have read.
+        None if printer.format != Format::Human => {
+            printer.document(&serde_json::to_value(&report).unwrap_or_default());
+        }
+        None => printer.text(&String::from_utf8_lossy(&bytes)),
+    }
+    if !whole {
+        printer.note("THE JOURNAL IS BROKEN: what the report says may not be what happened; drctl audit verify tells where");
+    }
+    Ok(if whole { exit::DONE } else { exit::NOT_RECOVERED })
+}
+
+#[cfg(feature = "pdf")]
+fn pdf(report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
+    Ok(compliance::pdf::pdf(report))
+}
+
+#[cfg(not(feature = "pdf"))]
+fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
+    Err(CliError::usage_fix(
+        "this drctl was built without pdf",
+        "--format html, which prints; or build it with --features pdf",
+    ))
+}
+
+/// An instant, or the beginning of a day in UTC.
+fn instant(text: &str) -> Result<Timestamp, CliError> {
+    let day = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
+    let text = if day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::parse(&text).map_err(CliError::usage)
+}
+
+fn asked(context: &Context, args: &ComplianceArgs) -> Result<Asked, CliError> {
+    let rehearsal = context.is_rehearsal();
+    let given = args.until.as_deref().map(instant).transpose()?;
+    // Rehearsals have a time of their own.
+    let now = match (rehearsal, given) {
+        (true, until) => until.unwrap_or(SANDBOX_BEGAN + Dur::secs(366 * 24 * 60 * 60)),
+        (false, _) => now()?,
+    };
+    let until = given.unwrap_or(now);
+    let since = match args.since.as_deref() {
+        Some(text) => instant(text)?,
+        None if rehearsal => SANDBOX_BEGAN,
+        None => until - QUARTER,
+    };
+    if since >= until {
+        return Err(CliError::usage_fix(
+            format!("{since} is not before {until}"),
+            "--since 2026-01-01 --until 2027-01-01; the end is not included",
+        ));
+    }
+    let usual = context.settings.evidence.as_ref().and_then(|keeping| keeping.profile.parse().ok());
+    let profile = args.profile.or(usual).unwrap_or(Profile::Own);
+    Ok(Asked { since, until, now, profile, rehearsal })
+}
+
+fn written(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    asked: &Asked,
+) -> Result<Compliance, CliError> {
+    let runs = status::states(store)?;
+    // A plan that cannot be read is no plan; drctl check says why.
+    let plans = context.plans(&[], printer).unwrap_or_default();
+    let plans = plans.iter().map(|plan| {
+        Ok(PlanLine {
+            plan: plan.name.clone(),
+            tier: plan.tier.as_ref().map(|tier| tier.value.clone()),
+            verified: status::verification(context, plan, &runs)?,
+        })
+    });
+    let plans = plans.collect::<Result<Vec<_>, CliError>>()?;
+    let tiers = context.settings.tiers.iter();
+    let drill_every = tiers.filter_map(|(name, tier)| Some((name.clone(), tier.drill_every?))).collect();
+    let drills: Vec<_> =
+        serve::known(store)?.fates.into_iter().map(|((schedule, due), fate)| (schedule, due, fate)).collect();
+    let contents = store.contents()?;
+    let faults = verify::audit(&contents, &verify::Trust::default()).faults;
+    let ledger = LedgerLine {
+        entries: contents.ledger.len() as u64,
+        head: contents.ledger.last().map(|record| record.hash.to_string()),
+        faults: faults.iter().map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why)).collect(),
+    };
+    let books = Books {
+        runs: &runs,
+        plans: &plans,
+        drill_every: &drill_every,
+        drills: &drills,
+        told: &herald::told_of_runs(store)?,
+        bundles: &bundles(context, store)?,
+        ledger: &ledger,
+    };
+    Ok(compliance::compliance(books, asked))
+}
+
+/// The newest bundle of each run that is whole.
+fn bundles(context: &Context, store: &SqliteJournal) -> Result<BTreeMap<RunId, (String, String)>, CliError> {
+    let keys = ledger::announced(store)?;
+    let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
+    for file in delivery::bundles(&evidence::folder(&context.store_file()))? {
+        let Ok((bytes, verdict)) = evidence::sealed(&file, &keys) else { continue };
+        let (Some(manifest), Some(name)) = (verdict.manifest, file.file_name()) else { continue };
+        let (run, events) = (manifest.drctl.run_id, manifest.drctl.chain.entries);
+        if newest.get(&run).is_none_or(|(known, ..)| *known < events) {
+            newest.insert(run, (events, name.to_string_lossy().into_owned(), Digest::of(&bytes).to_string()));
+        }
+    }
+    Ok(newest.into_iter().map(|(run, (_, name, sha256))| (run, (name, sha256))).collect())
+}

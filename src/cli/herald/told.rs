@@ -1,0 +1,210 @@
+//! What became of news: which channel took what, and what it is told next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Scope, recipients};
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
+use crate::model::ids::{PlanName, RunId};
+use crate::model::ledger::Entry;
+use crate::model::notice::{Channel, Kind, Notice, Notify};
+use crate::model::time::{Dur, Timestamp};
+use crate::report::history::History;
+use crate::run::RunState;
+
+/// Waits between tries; then the channel that is told otherwise is told, and this one again for as long as there is none.
+pub(super) const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
+/// The ledger's entries about news begin so.
+pub(super) const ENTRIES: &[u8; 14] = b"{\"ledger\":\"not";
+
+/// What became of a piece of news at a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Delivered,
+    /// So often it was not taken, and when it is tried again, if that is any use.
+    Failed(usize, Option<Timestamp>),
+}
+
+/// What is known from one look to the next.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) told: BTreeMap<(String, String), Fate>,
+    /// What is on its way.
+    pub(super) flying: BTreeSet<(String, String)>,
+    /// Threads of news that a channel took, by run.
+    pub(super) threads: BTreeMap<(String, RunId), BTreeSet<String>>,
+    pub(super) runs: BTreeMap<RunId, (u64, RunState)>,
+    pub(super) histories: BTreeMap<PlanName, History>,
+    /// Runs of which there is no news any more.
+    pub(super) over: BTreeSet<RunId>,
+    /// Whether it was looked which runs were over before.
+    pub(super) left_out: bool,
+    pub(super) lock: Option<RunLock>,
+}
+
+impl Known {
+    /// What the ledger has.
+    pub(super) fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
+        for record in store.entries(ENTRIES)? {
+            let Ok(Entry::Notice { notice, channel, delivered, run, thread, .. }) =
+                serde_json::from_slice(&record.bytes)
+            else {
+                continue;
+            };
+            if delivered && let Some(run) = run {
+                self.threads.entry((channel.clone(), run)).or_default().insert(thread);
+            }
+            // Whoever could not be reached an hour ago may be now; but that is not said again.
+            let again = Some(Timestamp::from_millis(0));
+            let fate = if delivered { Fate::Delivered } else { Fate::Failed(AGAIN.len() + 1, again) };
+            let known = self.told.entry((notice, channel)).or_insert_with(|| fate.clone());
+            if delivered {
+                *known = fate;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs that were over before, and that nobody waits to hear the end of.
+    pub(super) fn leave_out(&mut self, store: &SqliteJournal, scope: &Scope) -> Result<(), StoreError> {
+        let Scope::Running(own) = scope else { return Ok(()) };
+        if std::mem::replace(&mut self.left_out, true) {
+            return Ok(());
+        }
+        let begun = |run: &RunId| self.told.keys().any(|(key, _)| *key == format!("{run}/alert"));
+        let ended = |run: &RunId| self.told.keys().any(|(key, _)| *key == format!("{run}/resolved"));
+        let waits = |run: &RunId| own.as_ref() == Some(run) || (begun(run) && !ended(run));
+        let over = store.runs()?.into_iter().filter(|row| row.finished && !waits(&row.run));
+        let over: Vec<RunId> = over.map(|row| row.run).collect();
+        self.over.extend(over);
+        Ok(())
+    }
+
+    /// What is sent now: to each channel one message of a run at a time, in the order in which they were due. What was refused a moment ago
+    /// holds up what came after it, or an end would be told before its beginning.
+    pub(super) fn next<'n>(
+        &self,
+        notify: &'n Notify,
+        news: &'n [Notice],
+        now: Timestamp,
+    ) -> Vec<(&'n Notice, &'n Channel)> {
+        let queues = self.queues(notify, news).into_iter();
+        queues.filter_map(|queue| self.head(notify, &queue, now)).collect()
+    }
+
+    /// Whether something was not tried yet, or may be taken within a few more tries.
+    pub(super) fn is_left(&self, notify: &Notify, news: &[Notice]) -> bool {
+        let hope = |(notice, channel): &(&Notice, &Channel)| match self.fate(notice, channel) {
+            None => true,
+            Some(Fate::Failed(tries, next)) => *tries <= AGAIN.len() && next.is_some(),
+            Some(Fate::Delivered) => false,
+        };
+        self.queues(notify, news).iter().flatten().any(hope)
+    }
+
+    /// What each channel is to hear of a run, in the order in which it was due. Whoever knows that it is over need not hear that it began.
+    pub(super) fn queues<'n>(
+        &self,
+        notify: &'n Notify,
+        news: &'n [Notice],
+    ) -> Vec<Vec<(&'n Notice, &'n Channel)>> {
+        let about =
+            |notice: &Notice| notice.run.as_ref().map_or_else(|| notice.key.clone(), ToString::to_string);
+        let mut queues: BTreeMap<(String, &str), Vec<(&Notice, &Channel)>> = BTreeMap::new();
+        for notice in news {
+            for channel in self.recipients(notify, notice) {
+                queues.entry((about(notice), channel.name.as_str())).or_default().push((notice, channel));
+            }
+        }
+        let is_end = |notice: &Notice| notice.kind == Kind::Resolved && notice.key.ends_with("/resolved");
+        for queue in queues.values_mut() {
+            queue.sort_by_key(|(notice, _)| (notice.due, notice.kind));
+            let told = |(notice, channel): &(&Notice, &Channel)| {
+                self.fate(notice, channel) == Some(&Fate::Delivered)
+            };
+            if queue.iter().any(|at| is_end(at.0) && told(at)) {
+                queue.retain(|at| !matches!(at.0.kind, Kind::Alert | Kind::Update | Kind::Escalation));
+            }
+        }
+        queues.into_values().collect()
+    }
+
+    pub(super) fn head<'n>(
+        &self,
+        notify: &Notify,
+        queue: &[(&'n Notice, &'n Channel)],
+        now: Timestamp,
+    ) -> Option<(&'n Notice, &'n Channel)> {
+        for at in queue.iter().copied() {
+            let fate = self.fate(at.0, at.1);
+            if self.flying.contains(&(at.0.key.clone(), at.1.name.clone())) {
+                return None;
+            }
+            if self.is_due(notify, at, now) {
+                return Some(at);
+            }
+            if matches!(fate, Some(Fate::Failed(tries, Some(_))) if *tries <= AGAIN.len()) {
+                return None;
+            }
+        }
+        None
+    }
+
+    pub(super) fn fate(&self, notice: &Notice, channel: &Channel) -> Option<&Fate> {
+        self.told.get(&(notice.key.clone(), channel.name.clone()))
+    }
+
+    pub(super) fn took(&mut self, notice: &Notice, channel: &Channel) {
+        if let Some(run) = &notice.run {
+            let threads = self.threads.entry((channel.name.clone(), run.clone())).or_default();
+            threads.insert(notice.thread.clone());
+        }
+    }
+
+    /// Threads of a pager that end when the run does.
+    pub(super) fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
+        let Some(run) = notice.run.as_ref().filter(|_| notice.kind == Kind::Resolved && notice.ends) else {
+            return Vec::new();
+        };
+        self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
+    }
+
+    /// Who is told, and who in the place of whoever was not reached.
+    pub(super) fn recipients<'n>(&self, notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
+        let mut to: Vec<&Channel> = recipients(notify, notice);
+        let mut i = 0;
+        while let Some(channel) = to.get(i).copied() {
+            i += 1;
+            let given_up = matches!(self.fate(notice, channel), Some(Fate::Failed(tries, next)) if *tries > AGAIN.len() || next.is_none());
+            let otherwise =
+                channel.otherwise.as_deref().filter(|_| given_up).and_then(|name| notify.channel(name));
+            to.extend(otherwise.filter(|other| !to.iter().any(|there| there.name == other.name)));
+        }
+        to
+    }
+
+    pub(super) fn is_due(
+        &self,
+        notify: &Notify,
+        (notice, channel): (&Notice, &Channel),
+        now: Timestamp,
+    ) -> bool {
+        match self.fate(notice, channel) {
+            None => true,
+            Some(Fate::Failed(tries, next)) => {
+                let in_its_place = *tries > AGAIN.len() && self.told_otherwise(notify, (notice, channel));
+                next.is_some_and(|next| next <= now) && !in_its_place
+            }
+            Some(Fate::Delivered) => false,
+        }
+    }
+
+    /// Whether somebody was told in the place of whoever was not reached.
+    pub(super) fn told_otherwise(&self, notify: &Notify, (notice, channel): (&Notice, &Channel)) -> bool {
+        let Some(other) = channel.otherwise.as_deref().and_then(|name| notify.channel(name)) else {
+            return false;
+        };
+        self.fate(notice, other) == Some(&Fate::Delivered) || self.told_otherwise(notify, (notice, other))
+    }
+}

@@ -1,0 +1,535 @@
+//! The compliance report: what was promised, what was tried, what was achieved and what was missed, over a time. Everything in it comes
+//! from journals and the ledger; figures keep their basis, and what nobody measured is not called met.
+
+pub mod charts;
+pub mod controls;
+mod findings;
+pub mod history;
+pub mod page;
+#[cfg(feature = "pdf")]
+pub mod pdf;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::duties::{self, Obligation};
+use super::overrides;
+use super::summary::{self, Measured};
+use super::verified::{self, Verified};
+use crate::model::event::WorldKind;
+use crate::model::ids::{PlanName, RunId};
+use crate::model::measure::Basis;
+use crate::model::runbook::{Drill, Intent};
+use crate::model::schedule::Fate;
+use crate::model::time::{Dur, Timestamp};
+use crate::run::RunState;
+use controls::{Control, Profile, Section};
+use history::{Gap, Month, Statistics};
+
+/// A plan as it stands in its file.
+#[derive(Clone, Debug)]
+pub struct PlanLine {
+    /// Its name.
+    pub plan: PlanName,
+    /// Its tier.
+    pub tier: Option<String>,
+    /// What is known of it.
+    pub verified: Verified,
+}
+
+/// What a report is written from.
+#[derive(Clone, Copy, Debug)]
+pub struct Books<'a> {
+    /// Every run of the store.
+    pub runs: &'a [RunState],
+    /// The plans there are.
+    pub plans: &'a [PlanLine],
+    /// How often each tier has to be proven.
+    pub drill_every: &'a BTreeMap<String, Dur>,
+    /// What became of drills on schedule: the schedule, the instant, the plan if it is known, and the fate.
+    pub drills: &'a [(String, Timestamp, Fate)],
+    /// When people were told of each run.
+    pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
+    /// The bundle of each run, with its SHA-256.
+    pub bundles: &'a BTreeMap<RunId, (String, String)>,
+    /// What the ledger has, and what is wrong with it.
+    pub ledger: &'a LedgerLine,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// From when on.
+    pub since: Timestamp,
+    /// Up to when, that instant not included.
+    pub until: Timestamp,
+    /// When it is asked.
+    pub now: Timestamp,
+    /// By whose controls.
+    pub profile: Profile,
+    /// Whether rehearsals are reported, which prove nothing.
+    pub rehearsal: bool,
+}
+
+/// The report. Seconds are decimal, times RFC 3339 in UTC.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Compliance {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// `live`, or `sandbox`, which proves nothing.
+    pub world: String,
+    /// From when on.
+    pub since: Timestamp,
+    /// Up to when, that instant not included.
+    pub until: Timestamp,
+    /// When it was written.
+    pub generated_at: Timestamp,
+    /// The version of drctl.
+    pub tool: String,
+    /// By whose controls.
+    pub profile: Profile,
+    /// Its full name.
+    pub profile_title: String,
+    /// All of it in figures.
+    pub totals: Totals,
+    /// The same by tier.
+    pub tiers: Vec<Group>,
+    /// The same by application.
+    pub applications: Vec<Application>,
+    /// Every run.
+    pub runs: Vec<Line>,
+    /// What somebody has to answer for.
+    pub findings: Vec<Finding>,
+    /// What was owed by people.
+    pub obligations: Vec<Obligation>,
+    /// Controls, and which sections speak to each.
+    pub controls: Vec<Control>,
+    /// The ledger that all of it stands in.
+    pub ledger: LedgerLine,
+}
+
+/// The ledger of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LedgerLine {
+    /// How many entries it has.
+    pub entries: u64,
+    /// The hash of the last.
+    pub head: Option<String>,
+    /// What is wrong with it or with a run.
+    pub faults: Vec<String>,
+}
+
+/// Figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Totals {
+    /// Runs.
+    pub runs: usize,
+    /// Of them failovers and restores that were no drill.
+    pub incidents: usize,
+    /// Moves as planned.
+    pub planned: usize,
+    /// Drills that touched something.
+    pub drills: usize,
+    /// Drills that were only read or rehearsed.
+    pub read: usize,
+    /// Those that ended as they should.
+    pub good: usize,
+    /// Recovery times within what was promised, and known to be.
+    pub rto: Tally,
+    /// The same of recovery points.
+    pub rpo: Tally,
+    /// Overrides.
+    pub overrides: usize,
+    /// Of them those whose approvals were late or are.
+    pub overrides_late: usize,
+    /// What people owed and did not do in time.
+    pub obligations_missed: usize,
+    /// Drills on schedule that were not held.
+    pub drills_missed: usize,
+    /// Applications that nobody proved for longer than their tier allows, at the end.
+    pub unproven: usize,
+    /// How long stores had no standby after a run, added up, in seconds.
+    pub unprotected_s: f64,
+    /// Runs without a bundle of evidence.
+    pub without_evidence: usize,
+}
+
+/// How objectives fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Tally {
+    /// Met, and known to be.
+    pub met: usize,
+    /// Missed.
+    pub missed: usize,
+    /// Nobody knows.
+    pub not_proven: usize,
+}
+
+impl Tally {
+    fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Met => self.met += 1,
+            Verdict::Missed => self.missed += 1,
+            Verdict::NotProven => self.not_proven += 1,
+        }
+    }
+}
+
+/// How an objective fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The figure proves it.
+    Met,
+    /// The figure is beyond it.
+    Missed,
+    /// The figure says neither.
+    NotProven,
+}
+
+impl Verdict {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::NotProven => "not proven",
+        }
+    }
+
+    fn of(figure: &Measured) -> Self {
+        // What may be longer is missed as soon as it is beyond; what may be shorter is not.
+        let beyond = figure.achieved_s.is_some_and(|s| s > figure.objective_s)
+            && matches!(figure.basis, Basis::Measured | Basis::LowerBound);
+        match (figure.met, beyond) {
+            (true, _) => Self::Met,
+            (false, true) => Self::Missed,
+            (false, false) => Self::NotProven,
+        }
+    }
+}
+
+/// What kind of run it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Something was wrong.
+    Incident,
+    /// Users were moved, or a standby made, as planned.
+    Planned,
+    /// A drill that touched something.
+    Drill,
+    /// A drill that was only read or rehearsed.
+    Read,
+}
+
+/// An objective of a run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Objective {
+    /// The figure.
+    #[serde(flatten)]
+    pub figure: Measured,
+    /// How it fared.
+    pub verdict: Verdict,
+}
+
+/// A run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Line {
+    /// Its name.
+    pub run: RunId,
+    /// The application.
+    pub plan: PlanName,
+    /// Its tier, as the plan had it then.
+    pub tier: String,
+    /// What kind it was.
+    pub class: Class,
+    /// In words: `failover`, `restore`, `live drill` and so on.
+    pub what: String,
+    /// When it was declared.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended, or where it is.
+    pub outcome: String,
+    /// Whether it ended as it should.
+    pub good: bool,
+    /// Recovery time, where users were moved or brought back.
+    pub rto: Option<Objective>,
+    /// Recovery point, likewise.
+    pub rpo: Option<Objective>,
+    /// How bad it was said to be.
+    pub severity: Option<String>,
+    /// The incident.
+    pub incident: Option<String>,
+    /// Who asked for it, and whether they signed for it.
+    pub requester: String,
+    /// Whether they signed for it.
+    pub signed: bool,
+    /// How many stops it came to.
+    pub stops: usize,
+    /// Overrides, in words.
+    pub overrides: Vec<String>,
+    /// How many of them were approved too late, or are not.
+    pub late: usize,
+    /// The file of its bundle.
+    pub bundle: Option<String>,
+    /// The SHA-256 of that file.
+    pub sha256: Option<String>,
+}
+
+/// An application.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Application {
+    /// Its name.
+    pub plan: PlanName,
+    /// Its tier.
+    pub tier: String,
+    /// What is promised, in seconds, as its last run had it.
+    pub rto_s: Option<f64>,
+    /// Likewise.
+    pub rpo_s: Option<f64>,
+    /// `verified`, `needs_verification`, `failed`, or `gone` where there is no plan any more.
+    pub status: String,
+    /// Why.
+    pub why: String,
+    /// Its runs in figures.
+    pub figures: Figures,
+    /// When nobody had proven it for longer than its tier allows.
+    pub unproven: Vec<Gap>,
+    /// When a store of it had no standby after a run.
+    pub unprotected: Vec<Gap>,
+    /// How it stood at the end of each month.
+    pub months: Vec<Month>,
+}
+
+/// A tier.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Group {
+    /// Its name.
+    pub tier: String,
+    /// How often it has to be proven, in seconds.
+    pub drill_every_s: Option<f64>,
+    /// How many applications are of it.
+    pub applications: usize,
+    /// Their runs in figures.
+    pub figures: Figures,
+}
+
+/// Runs in figures.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct Figures {
+    /// How many.
+    pub runs: usize,
+    /// Of them incidents.
+    pub incidents: usize,
+    /// Of them drills that touched something.
+    pub drills: usize,
+    /// Recovery times.
+    pub rto: Tally,
+    /// Recovery points.
+    pub rpo: Tally,
+    /// Recovery times that are known, in seconds.
+    pub rto_s: Statistics,
+    /// Recovery points that are known, in seconds.
+    pub rpo_s: Statistics,
+}
+
+/// Something that somebody has to answer for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Finding {
+    /// What it belongs to.
+    pub section: Section,
+    /// The application, if it is of one.
+    pub plan: Option<PlanName>,
+    /// The run, if it is of one.
+    pub run: Option<RunId>,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// In words.
+    pub text: String,
+    /// The controls that it speaks to.
+    pub controls: Vec<String>,
+}
+
+/// Writes the report.
+pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
+    let mut all: Vec<&RunState> =
+        books.runs.iter().filter(|run| (run.created.world != WorldKind::Live) == asked.rehearsal).collect();
+    all.sort_by_key(|run| run.created_at);
+    let within = |run: &&&RunState| (asked.since..asked.until).contains(&run.created_at);
+    let runs: Vec<&RunState> = all.iter().filter(within).copied().collect();
+    let lines: Vec<Line> = runs.iter().map(|run| line(run, books, asked)).collect();
+    let owed = |run: &&RunState| duties::of_run(run, books.told, asked.now.max(run.last_at));
+    let mut obligations: Vec<Obligation> = runs.iter().flat_map(owed).collect();
+    obligations.sort_by_key(|owed| owed.due_at);
+    let applications = applications(books, &all, &lines, asked);
+    let tiers = tiers(books, &applications, &lines);
+    let findings = findings::findings((books, asked), &applications, &lines, &obligations);
+    Compliance {
+        schema_version: 1,
+        world: if asked.rehearsal { "sandbox" } else { "live" }.to_owned(),
+        since: asked.since,
+        until: asked.until,
+        generated_at: asked.now,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: asked.profile,
+        profile_title: asked.profile.title().to_owned(),
+        totals: totals(books, &applications, &lines, &obligations, asked),
+        tiers,
+        applications,
+        runs: lines,
+        findings,
+        obligations,
+        controls: controls::of(asked.profile),
+        ledger: books.ledger.clone(),
+    }
+}
+
+fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
+    let report = summary::report(run, asked.now.max(run.last_at));
+    let class = match (run.runbook.drill, run.runbook.intent) {
+        (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
+        (Some(_), _) => Class::Drill,
+        (None, intent) if intent.is_incident() => Class::Incident,
+        (None, _) => Class::Planned,
+    };
+    let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
+    let over = run.finished() && moves;
+    let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
+    let overrides = overrides::of(run, asked.now.max(run.last_at));
+    let bundle = books.bundles.get(&run.created.run);
+    Line {
+        run: run.created.run.clone(),
+        plan: run.created.plan.clone(),
+        tier: history::tier_of(run),
+        class,
+        what: run
+            .runbook
+            .drill
+            .map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id())),
+        started_at: run.created_at,
+        ended_at: run.finished_at,
+        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read"),
+        outcome: report.outcome,
+        rto: objective(report.rto),
+        rpo: objective(report.rpo),
+        severity: run.created.severity.clone(),
+        incident: run.created.incident.clone(),
+        requester: run.created.requester.who.clone(),
+        signed: run.created.requester.signature.is_some(),
+        stops: run.attention.stops.len(),
+        late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
+        overrides: overrides.into_iter().map(|over| over.text).collect(),
+        bundle: bundle.map(|(file, _)| file.clone()),
+        sha256: bundle.map(|(_, sha256)| sha256.clone()),
+    }
+}
+
+fn figures<'l>(lines: impl Iterator<Item = &'l Line>) -> Figures {
+    let mut figures = Figures::default();
+    let (mut rto, mut rpo) = (Vec::new(), Vec::new());
+    for line in lines {
+        figures.runs += 1;
+        figures.incidents += usize::from(line.class == Class::Incident);
+        figures.drills += usize::from(line.class == Class::Drill);
+        for (objective, tally, known) in
+            [(&line.rto, &mut figures.rto, &mut rto), (&line.rpo, &mut figures.rpo, &mut rpo)]
+        {
+            let Some(objective) = objective else { continue };
+            tally.add(objective.verdict);
+            // What is only known to be no shorter says little of how long it takes.
+            let of_use = matches!(objective.figure.basis, Basis::Measured | Basis::UpperBound);
+            known.extend(objective.figure.achieved_s.filter(|_| of_use));
+        }
+    }
+    figures.rto_s = Statistics::of(&rto);
+    figures.rpo_s = Statistics::of(&rpo);
+    figures
+}
+
+fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Asked) -> Vec<Application> {
+    let of_plans = books.plans.iter().map(|plan| &plan.plan).filter(|_| !asked.rehearsal);
+    let names: BTreeSet<&PlanName> = of_plans.chain(lines.iter().map(|line| &line.plan)).collect();
+    let one = |plan: &PlanName| {
+        let known = books.plans.iter().find(|there| there.plan == *plan);
+        let runs: Vec<&RunState> = all.iter().filter(|run| run.created.plan == *plan).copied().collect();
+        let last = runs.iter().rev().find(|run| run.created_at < asked.until);
+        let tier = known.and_then(|plan| plan.tier.clone()).or_else(|| last.map(|run| history::tier_of(run)));
+        let tier = tier.unwrap_or_else(|| history::NO_TIER.to_owned());
+        let every = books.drill_every.get(&tier).copied();
+        let proofs: Vec<(Timestamp, bool)> =
+            runs.iter().filter_map(|run| Some((run.last_at, verified::proof(run)?))).collect();
+        let objectives = last.map(|run| run.runbook.objectives);
+        let first = runs.first().map(|run| run.created_at);
+        Application {
+            plan: plan.clone(),
+            rto_s: objectives.map(|o| o.rto_ms.as_secs_f64()),
+            rpo_s: objectives.map(|o| o.rpo_ms.as_secs_f64()),
+            status: known.map_or_else(|| "gone".to_owned(), |plan| word(plan.verified.status).to_owned()),
+            why: known.map_or_else(
+                || "there is no plan of this name any more".to_owned(),
+                |plan| plan.verified.why.clone(),
+            ),
+            figures: figures(lines.iter().filter(|line| line.plan == *plan)),
+            unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
+            unprotected: history::unprotected(&runs, asked),
+            months: history::months(&proofs, every, asked),
+            tier,
+        }
+    };
+    names.into_iter().map(one).collect()
+}
+
+const fn word(status: verified::Status) -> &'static str {
+    match status {
+        verified::Status::Verified => "verified",
+        verified::Status::NeedsVerification => "needs_verification",
+        verified::Status::Failed => "failed",
+    }
+}
+
+fn tiers(books: Books<'_>, applications: &[Application], lines: &[Line]) -> Vec<Group> {
+    let of_lines = lines.iter().map(|line| &line.tier);
+    let names: BTreeSet<&String> = applications.iter().map(|a| &a.tier).chain(of_lines).collect();
+    let group = |tier: &String| Group {
+        tier: tier.clone(),
+        drill_every_s: books.drill_every.get(tier).map(|every| every.as_secs_f64()),
+        applications: applications.iter().filter(|a| a.tier == *tier).count(),
+        figures: figures(lines.iter().filter(|line| line.tier == *tier)),
+    };
+    names.into_iter().map(group).collect()
+}
+
+fn totals(
+    books: Books<'_>,
+    applications: &[Application],
+    lines: &[Line],
+    obligations: &[Obligation],
+    asked: &Asked,
+) -> Totals {
+    let of = |class| lines.iter().filter(|line| line.class == class).count();
+    let all = figures(lines.iter());
+    Totals {
+        runs: lines.len(),
+        incidents: of(Class::Incident),
+        planned: of(Class::Planned),
+        drills: of(Class::Drill),
+        read: of(Class::Read),
+        good: lines.iter().filter(|line| line.good).count(),
+        rto: all.rto,
+        rpo: all.rpo,
+        overrides: lines.iter().map(|line| line.overrides.len()).sum(),
+        overrides_late: lines.iter().map(|line| line.late).sum(),
+        obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
+        drills_missed: findings::missed(books, asked).count(),
+        unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
+        unprotected_s: applications.iter().flat_map(|a| &a.unprotected).map(|gap| gap.seconds).sum(),
+        without_evidence: lines
+            .iter()
+            .filter(|line| line.ended_at.is_some() && line.bundle.is_none())
+            .count(),
+    }
+}

@@ -1,0 +1,327 @@
+//! Pictures of the report: drawn once, as rectangles, lines, dots and words, and shown in HTML and in PDF alike.
+
+use std::fmt::Write as _;
+
+use super::{Class, Compliance, Line, Verdict};
+use crate::model::time::Timestamp;
+
+/// What something is drawn in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// Words.
+    Ink,
+    /// Words that matter less.
+    Soft,
+    /// Lines that lead the eye.
+    Line,
+    /// As it should be.
+    Good,
+    /// Not as it should be.
+    Bad,
+    /// Nobody knows.
+    Warn,
+    /// Neither.
+    Plain,
+    /// Ground.
+    Pale,
+}
+
+impl Ink {
+    /// Red, green and blue.
+    pub const fn rgb(self) -> (u8, u8, u8) {
+        match self {
+            Self::Ink => (0x1b, 0x24, 0x30),
+            Self::Soft => (0x5b, 0x66, 0x75),
+            Self::Line => (0xd8, 0xde, 0xe6),
+            Self::Good => (0x1a, 0x7f, 0x4b),
+            Self::Bad => (0xb3, 0x26, 0x1e),
+            Self::Warn => (0xc9, 0x8a, 0x00),
+            Self::Plain => (0x2f, 0x7d, 0xd1),
+            Self::Pale => (0xf0, 0xf3, 0xf7),
+        }
+    }
+
+    fn css(self) -> String {
+        let (r, g, b) = self.rgb();
+        format!("#{r:02x}{g:02x}{b:02x}")
+    }
+}
+
+/// Where words stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// They begin there.
+    Start,
+    /// They are in the middle of it.
+    Middle,
+    /// They end there.
+    End,
+}
+
+/// A part of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A box: left, top, width, height.
+    Box(f32, f32, f32, f32, Ink),
+    /// A line between two points.
+    Line(f32, f32, f32, f32, Ink),
+    /// A dot: its middle and its radius.
+    Dot(f32, f32, f32, Ink),
+    /// Words: where, how, how large.
+    Words(f32, f32, Anchor, f32, Ink, String),
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// What it shows.
+    pub title: String,
+    /// How to read it.
+    pub legend: Vec<(Ink, String)>,
+    /// How wide.
+    pub width: f32,
+    /// How high.
+    pub height: f32,
+    /// Its parts, the lowest first.
+    pub items: Vec<Item>,
+}
+
+const WIDTH: f32 = 1_000.0;
+/// What names stand in.
+const LEFT: f32 = 170.0;
+const ROW: f32 = 20.0;
+
+impl Picture {
+    fn new(title: &str, height: f32, legend: &[(Ink, &str)]) -> Self {
+        let legend = legend.iter().map(|(ink, text)| (*ink, (*text).to_owned())).collect();
+        Self { title: title.to_owned(), legend, width: WIDTH, height, items: Vec::new() }
+    }
+
+    fn words(
+        &mut self,
+        (x, y): (f32, f32),
+        anchor: Anchor,
+        (size, ink): (f32, Ink),
+        text: impl Into<String>,
+    ) {
+        self.items.push(Item::Words(x, y, anchor, size, ink, text.into()));
+    }
+
+    /// As SVG.
+    pub fn svg(&self) -> String {
+        let (width, height) = (self.width, self.height);
+        let mut out = format!(
+            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
+            escaped(&self.title)
+        );
+        for item in &self.items {
+            // Writing to a string cannot fail.
+            let _ = match item {
+                Item::Box(x, y, w, h, ink) => {
+                    write!(
+                        out,
+                        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{}\"/>",
+                        ink.css()
+                    )
+                }
+                Item::Line(x, y, x2, y2, ink) => {
+                    write!(
+                        out,
+                        "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{}\"/>",
+                        ink.css()
+                    )
+                }
+                Item::Dot(x, y, r, ink) => {
+                    write!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\" fill=\"{}\"/>", ink.css())
+                }
+                Item::Words(x, y, anchor, size, ink, text) => {
+                    let anchor = match anchor {
+                        Anchor::Start => "start",
+                        Anchor::Middle => "middle",
+                        Anchor::End => "end",
+                    };
+                    write!(
+                        out,
+                        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size:.0}\" fill=\"{}\">{}</text>",
+                        ink.css(),
+                        escaped(text)
+                    )
+                }
+            };
+        }
+        out + "</svg>"
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// All of them.
+pub fn pictures(report: &Compliance) -> Vec<Picture> {
+    vec![objectives(report), timeline(report), readiness(report)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a picture has a thousand places")]
+fn place(report: &Compliance, at: Timestamp) -> f32 {
+    let last = report.until.min(report.generated_at).max(at);
+    let whole = last.since(report.since).millis().max(1) as f32;
+    LEFT + (WIDTH - LEFT - 20.0) * (at.since(report.since).millis() as f32 / whole).clamp(0.0, 1.0)
+}
+
+/// Where each month begins, for as many as can be read.
+fn months(report: &Compliance, picture: &mut Picture, bottom: f32) {
+    let all = report.applications.first().map_or(&[][..], |a| a.months.as_slice());
+    let every = all.len().div_ceil(14).max(1);
+    for month in all.iter().step_by(every) {
+        let Ok(at) = Timestamp::parse(&format!("{}-01T00:00:00Z", month.month)) else { continue };
+        let x = place(report, at.max(report.since));
+        picture.items.push(Item::Line(x, 10.0, x, bottom, Ink::Line));
+        picture.words((x, bottom + 14.0), Anchor::Middle, (10.0, Ink::Soft), month.month.clone());
+    }
+}
+
+const fn ink(verdict: Verdict) -> Ink {
+    match verdict {
+        Verdict::Met => Ink::Good,
+        Verdict::Missed => Ink::Bad,
+        Verdict::NotProven => Ink::Warn,
+    }
+}
+
+/// Recovery time in per cent of what was promised, over time.
+fn objectives(report: &Compliance) -> Picture {
+    let legend =
+        [(Ink::Good, "met"), (Ink::Bad, "missed"), (Ink::Warn, "not proven"), (Ink::Ink, "promised (100 %)")];
+    let mut picture = Picture::new("Recovery time against its objective", 260.0, &legend);
+    let bottom = 225.0;
+    let y = |share: f32| bottom - 200.0 * (share / 2.0).clamp(0.0, 1.0);
+    months(report, &mut picture, bottom);
+    for (share, text) in
+        [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"), (1.5, "150 %"), (2.0, "200 % and more")]
+    {
+        let strong = (share - 1.0_f32).abs() < f32::EPSILON;
+        picture.items.push(Item::Line(
+            LEFT,
+            y(share),
+            WIDTH - 20.0,
+            y(share),
+            if strong { Ink::Ink } else { Ink::Line },
+        ));
+        picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (11.0, Ink::Soft), text);
+    }
+    for line in &report.runs {
+        let Some(objective) = &line.rto else { continue };
+        let figure = &objective.figure;
+        let Some(achieved) = figure.achieved_s.filter(|_| figure.objective_s > 0.0) else { continue };
+        #[expect(clippy::cast_possible_truncation, reason = "a picture has a thousand places")]
+        let share = (achieved / figure.objective_s) as f32;
+        let (x, at) = (place(report, line.started_at), y(share));
+        let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
+        picture.items.push(Item::Dot(x, at, radius, ink(objective.verdict)));
+        if objective.verdict == Verdict::Missed {
+            let anchor = if x > WIDTH * 0.85 { (x - 9.0, Anchor::End) } else { (x + 9.0, Anchor::Start) };
+            picture.words((anchor.0, at + 4.0), anchor.1, (10.0, Ink::Bad), line.plan.as_str());
+        }
+    }
+    picture
+}
+
+/// What ran when, by application, and when it had no standby.
+fn timeline(report: &Compliance) -> Picture {
+    let legend = [
+        (Ink::Good, "ended as it should"),
+        (Ink::Bad, "did not; a bar: UNPROTECTED"),
+        (Ink::Warn, "not over"),
+        (Ink::Soft, "large: incident, small: drill or move"),
+    ];
+    let rows = report.applications.len();
+    let bottom = 10.0 + ROW * count(rows);
+    let mut picture = Picture::new("What ran, and when there was no standby", bottom + 25.0, &legend);
+    months(report, &mut picture, bottom);
+    for (i, application) in report.applications.iter().enumerate() {
+        let middle = 10.0 + ROW * count(i) + ROW / 2.0;
+        picture.words(
+            (LEFT - 8.0, middle + 4.0),
+            Anchor::End,
+            (11.0, Ink::Ink),
+            short(application.plan.as_str()),
+        );
+        picture.items.push(Item::Line(LEFT, middle, WIDTH - 20.0, middle, Ink::Line));
+        for gap in &application.unprotected {
+            let (from, to) = (place(report, gap.from), place(report, gap.to));
+            picture.items.push(Item::Box(from, middle - 3.0, (to - from).max(2.0), 6.0, Ink::Bad));
+        }
+        for line in report.runs.iter().filter(|line| line.plan == application.plan) {
+            let x = place(report, line.started_at);
+            let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
+            picture.items.push(Item::Dot(x, middle, radius, ended(line)));
+        }
+    }
+    picture
+}
+
+const fn ended(line: &Line) -> Ink {
+    match (line.ended_at.is_some(), line.good) {
+        (false, _) => Ink::Warn,
+        (true, true) => Ink::Good,
+        (true, false) => Ink::Bad,
+    }
+}
+
+/// How each application stood at the end of each month.
+fn readiness(report: &Compliance) -> Picture {
+    let legend = [
+        (Ink::Good, "proven"),
+        (Ink::Warn, "the last proof is older than its tier allows"),
+        (Ink::Bad, "the last one failed"),
+        (Ink::Line, "never proven"),
+    ];
+    let months = report.applications.first().map_or(0, |a| a.months.len());
+    let bottom = 10.0 + ROW * count(report.applications.len());
+    let mut picture = Picture::new("Readiness at the end of each month", bottom + 25.0, &legend);
+    let width = (WIDTH - LEFT - 20.0) / count(months.max(1));
+    for (i, application) in report.applications.iter().enumerate() {
+        let top = 10.0 + ROW * count(i);
+        picture.words(
+            (LEFT - 8.0, top + ROW / 2.0 + 4.0),
+            Anchor::End,
+            (11.0, Ink::Ink),
+            short(application.plan.as_str()),
+        );
+        for (m, month) in application.months.iter().enumerate() {
+            let ink = match month.state.as_str() {
+                "proven" => Ink::Good,
+                "overdue" => Ink::Warn,
+                "failed" => Ink::Bad,
+                _ => Ink::Line,
+            };
+            picture.items.push(Item::Box(
+                LEFT + width * count(m) + 1.0,
+                top + 1.0,
+                width - 2.0,
+                ROW - 2.0,
+                ink,
+            ));
+            if i == 0 && m % months.div_ceil(14).max(1) == 0 {
+                let middle = LEFT + width * (count(m) + 0.5);
+                picture.words(
+                    (middle, bottom + 14.0),
+                    Anchor::Middle,
+                    (10.0, Ink::Soft),
+                    month.month.clone(),
+                );
+            }
+        }
+    }
+    picture
+}
+
+fn short(name: &str) -> String {
+    if name.chars().count() <= 24 { name.to_owned() } else { name.chars().take(23).chain(['…']).collect() }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody draws so many")]
+const fn count(n: usize) -> f32 {
+    n as f32
+}

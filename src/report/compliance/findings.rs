@@ -1,0 +1,104 @@
+//! What somebody has to answer for: every miss, with the controls that it speaks to.
+
+use super::controls::{self, Section};
+use super::{Application, Asked, Books, Class, Finding, Line, Verdict};
+use crate::model::ids::{PlanName, RunId};
+use crate::model::schedule::Fate;
+use crate::model::time::Timestamp;
+use crate::report::duties::Obligation;
+
+/// Drills of the time that were not held.
+pub(super) fn missed<'a>(
+    books: Books<'a>,
+    asked: &'a Asked,
+) -> impl Iterator<Item = (&'a String, Timestamp, &'a String)> {
+    let within = |due: &Timestamp| (asked.since..asked.until).contains(due);
+    books.drills.iter().filter_map(move |(schedule, due, fate)| match fate {
+        Fate::Missed { why } if within(due) => Some((schedule, *due, why)),
+        _ => None,
+    })
+}
+
+/// What it is about: an application, a run.
+type About<'a> = (Option<&'a PlanName>, Option<&'a RunId>);
+
+/// All of them, by the part of the report and by when.
+pub(super) fn findings(
+    (books, asked): (Books<'_>, &Asked),
+    applications: &[Application],
+    lines: &[Line],
+    obligations: &[Obligation],
+) -> Vec<Finding> {
+    let finding = |section: Section, (plan, run): About<'_>, at: Option<Timestamp>, text: String| Finding {
+        section,
+        plan: plan.cloned(),
+        run: run.cloned(),
+        at,
+        text,
+        controls: controls::speaking(asked.profile, section),
+    };
+    let mut all = Vec::new();
+    for line in lines {
+        let of_line = of_run(line).into_iter();
+        let about = (Some(&line.plan), Some(&line.run));
+        all.extend(of_line.map(|(section, at, text)| finding(section, about, at, text)));
+    }
+    for owed in
+        obligations.iter().filter(|owed| owed.standing.is_missed() && !owed.what.starts_with("approval:"))
+    {
+        let plan = lines.iter().find(|line| line.run == owed.run).map(|line| &line.plan);
+        all.push(finding(Section::Obligations, (plan, Some(&owed.run)), Some(owed.due_at), owed.words()));
+    }
+    for (schedule, due, why) in missed(books, asked) {
+        let text = format!("the drill of schedule {schedule} was not held: {why}");
+        all.push(finding(Section::Drills, (None, None), Some(due), text));
+    }
+    for application in applications {
+        let about = (Some(&application.plan), None);
+        let of_time = of_time(application).into_iter();
+        all.extend(of_time.map(|(section, at, text)| finding(section, about, Some(at), text)));
+    }
+    let faults = books.ledger.faults.iter();
+    all.extend(faults.map(|fault| finding(Section::Trail, (None, None), None, fault.clone())));
+    all.sort_by_key(|finding| (finding.section, finding.at));
+    all
+}
+
+fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
+    let section = if line.class == Class::Incident { Section::Incidents } else { Section::Drills };
+    let (began, ended) = (Some(line.started_at), line.ended_at);
+    let mut all = Vec::new();
+    for (name, objective) in [("RTO", &line.rto), ("RPO", &line.rpo)] {
+        let Some(objective) = objective.as_ref().filter(|o| o.verdict != Verdict::Met) else { continue };
+        let (verdict, text) = (objective.verdict.words(), &objective.figure.text);
+        let promised = super::page::span(objective.figure.objective_s);
+        all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, promised {promised}")));
+    }
+    match ended {
+        None => all.push((section, began, format!("the {} is not over: {}", line.what, line.outcome))),
+        Some(_) if !line.good => {
+            all.push((section, ended, format!("the {} ended: {}", line.what, line.outcome)))
+        }
+        Some(_) => {}
+    }
+    all.extend(line.overrides.iter().map(|text| (Section::Approvals, began, format!("override: {text}"))));
+    if ended.is_some() && line.bundle.is_none() {
+        all.push((Section::Evidence, ended, "no bundle of evidence is here".to_owned()));
+    }
+    all
+}
+
+fn of_time(application: &Application) -> Vec<(Section, Timestamp, String)> {
+    let tier = &application.tier;
+    let unproven = application.unproven.iter().map(|gap| {
+        let since = if gap.open { ", and nobody has since" } else { "" };
+        let text =
+            format!("nobody had proven it for longer than tier {tier} allows, for {}{since}", gap.words());
+        (Section::Drills, gap.from, text)
+    });
+    let unprotected = application.unprotected.iter().map(|gap| {
+        let still = if gap.open { ", and it is still" } else { "" };
+        (Section::Protection, gap.from, format!("UNPROTECTED for {}{still}", gap.words()))
+    });
+    unproven.chain(unprotected).collect()
+}

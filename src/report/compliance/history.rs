@@ -1,0 +1,181 @@
+//! What a time adds up to: how long nobody had proven an application, or it had no standby; months; and what figures have in common.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Asked;
+use crate::model::ids::ComponentName;
+use crate::model::time::{Dur, Timestamp};
+use crate::run::RunState;
+
+/// Where a plan names no tier.
+pub const NO_TIER: &str = "none";
+
+/// The tier that a plan had when a run of it began.
+pub fn tier_of(run: &RunState) -> String {
+    let read = crate::plan::text::parse("plan", run.created.plan_text.as_bytes());
+    let tier = read.ok().and_then(|tree| match &tree.get("tier")?.value {
+        crate::plan::text::Value::Text(tier) => Some(tier.clone()),
+        _ => None,
+    });
+    tier.unwrap_or_else(|| NO_TIER.to_owned())
+}
+
+/// A time in which something was not as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Gap {
+    /// From when, but not before the report begins.
+    pub from: Timestamp,
+    /// Until when, but not after it ends.
+    pub to: Timestamp,
+    /// How long, in seconds.
+    pub seconds: f64,
+    /// Whether it went on when the report ends.
+    pub open: bool,
+    /// What, if it was of a part of the application.
+    pub what: Option<String>,
+}
+
+impl Gap {
+    fn between(from: Timestamp, to: Option<Timestamp>, what: Option<String>, asked: &Asked) -> Option<Self> {
+        let last = asked.until.min(asked.now);
+        let (from, open) = (from.max(asked.since), to.is_none_or(|to| to > last));
+        let to = to.unwrap_or(last).min(last);
+        (from < to).then(|| Self { from, to, seconds: to.since(from).as_secs_f64(), open, what })
+    }
+
+    /// For people.
+    pub fn words(&self) -> String {
+        let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
+        format!("{} from {}{what}", super::page::span(self.seconds), self.from)
+    }
+}
+
+/// When the last proof was older than it may be, or there was none. Nobody asks for one before the application was first seen.
+pub fn unproven(
+    proofs: &[(Timestamp, bool)],
+    first: Option<Timestamp>,
+    every: Dur,
+    asked: &Asked,
+) -> Vec<Gap> {
+    let good = proofs.iter().filter(|(_, good)| *good).map(|(at, _)| *at);
+    let from = first.map_or(asked.since, |first| first.max(asked.since).min(asked.until));
+    // Up to the first proof, and from each until the next, it is allowed to be as old as that.
+    let marks: Vec<Timestamp> = std::iter::once(from).chain(good.filter(|at| *at < asked.until)).collect();
+    let mut marks: Vec<Timestamp> = marks.into_iter().collect();
+    marks.sort_unstable();
+    let next = |i: usize| marks.get(i + 1).copied();
+    let gaps = marks.iter().enumerate().filter_map(|(i, at)| Gap::between(*at + every, next(i), None, asked));
+    gaps.filter(|gap| gap.seconds > 0.0).collect()
+}
+
+/// When a store that a run promoted had no standby, until a later run made one or moved it again.
+pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
+    let mut since: BTreeMap<ComponentName, Timestamp> = BTreeMap::new();
+    let mut gaps = Vec::new();
+    for run in runs {
+        let stores = run.runbook.stores.iter().chain(run.promoted_at.keys());
+        for component in stores.collect::<std::collections::BTreeSet<_>>() {
+            let over = run.finished_at.unwrap_or(run.last_at);
+            if run.rejoined(component) {
+                if let Some(from) =
+                    since.remove(component).or_else(|| run.promoted_at.get(component).copied())
+                {
+                    gaps.extend(Gap::between(from, Some(over), Some(component.to_string()), asked));
+                }
+            } else if let Some(promoted) = run.promoted_at.get(component) {
+                since.entry(component.clone()).or_insert(*promoted);
+            }
+        }
+    }
+    gaps.extend(
+        since
+            .into_iter()
+            .filter_map(|(component, from)| Gap::between(from, None, Some(component.to_string()), asked)),
+    );
+    gaps.sort_by_key(|gap| gap.from);
+    gaps
+}
+
+/// How an application stood at the end of a month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Month {
+    /// `2026-11`.
+    pub month: String,
+    /// `proven`, `overdue`, `failed` or `never`.
+    pub state: String,
+}
+
+/// Each month of the time, by what was known at its end.
+pub fn months(proofs: &[(Timestamp, bool)], every: Option<Dur>, asked: &Asked) -> Vec<Month> {
+    let last = asked.until.min(asked.now);
+    let mut all = Vec::new();
+    let mut at = asked.since;
+    while at < last && all.len() < 60 {
+        let name: String = at.to_string().chars().take(7).collect();
+        let end = next_month(at).min(last);
+        let latest = proofs.iter().filter(|(proof, _)| *proof <= end).max_by_key(|(proof, _)| *proof);
+        let state = match latest {
+            None => "never",
+            Some((_, false)) => "failed",
+            Some((proof, true)) if every.is_some_and(|every| *proof + every < end) => "overdue",
+            Some((_, true)) => "proven",
+        };
+        all.push(Month { month: name, state: state.to_owned() });
+        at = end;
+    }
+    all
+}
+
+/// When the next month begins, in UTC.
+fn next_month(at: Timestamp) -> Timestamp {
+    let text = at.to_string();
+    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
+    let (Some(year), Some(month)) = (number(0..4), number(5..7)) else { return at + Dur::secs(30 * 86_400) };
+    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    Timestamp::parse(&format!("{year:04}-{month:02}-01T00:00:00Z")).unwrap_or(at + Dur::secs(30 * 86_400))
+}
+
+/// What figures have in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Statistics {
+    /// How many there are.
+    pub known: usize,
+    /// Half of them are no longer, by nearest rank.
+    pub p50: Option<f64>,
+    /// Nineteen of twenty are no longer, by nearest rank.
+    pub p95: Option<f64>,
+    /// None is longer.
+    pub max: Option<f64>,
+    /// By how much the median of the later half is above that of the earlier one. Below zero it became better. From four on.
+    pub trend: Option<f64>,
+}
+
+impl Statistics {
+    /// Of figures in the order in which they came.
+    pub fn of(figures: &[f64]) -> Self {
+        let rank = |figures: &[f64], share: f64| {
+            let mut sorted = figures.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "nobody counts to 2^53 here"
+            )]
+            let at = (sorted.len() as f64 * share).ceil() as usize;
+            sorted.get(at.saturating_sub(1)).copied()
+        };
+        let (early, late) = figures.split_at(figures.len() / 2);
+        let trend = rank(late, 0.5).zip(rank(early, 0.5)).map(|(late, early)| late - early);
+        Self {
+            known: figures.len(),
+            p50: rank(figures, 0.5),
+            p95: rank(figures, 0.95),
+            max: rank(figures, 1.0),
+            trend: trend.filter(|_| figures.len() >= 4),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The report as a page, as Markdown, and as lines for a spreadsheet.
+
+use minijinja::{Environment, context};
+
+use super::{Compliance, Objective, charts};
+use crate::model::time::Dur;
+
+const HTML: &str = include_str!("page.html");
+const MARKDOWN: &str = include_str!("page.md");
+
+fn render(name: &str, template: &str, report: &Compliance) -> Result<String, String> {
+    let mut environment = Environment::new();
+    environment.add_filter("words", |text: String| text.replace('_', " "));
+    environment.add_filter("cell", |text: String| {
+        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+    });
+    environment.add_filter("took", |seconds: f64| span(seconds));
+    let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    let pictures: Vec<_> = charts::pictures(report)
+        .iter()
+        .map(|picture| {
+            let legend: Vec<_> = picture
+                .legend
+                .iter()
+                .map(|(ink, text)| {
+                    let (r, g, b) = ink.rgb();
+                    serde_json::json!({"colour": format!("#{r:02x}{g:02x}{b:02x}"), "text": text})
+                })
+                .collect();
+            serde_json::json!({"title": picture.title, "svg": picture.svg(), "legend": legend})
+        })
+        .collect();
+    let pictures = serde_json::Value::Array(pictures);
+    let serde = |value| minijinja::Value::from(minijinja::value::Serde(value));
+    let rendered = environment.render_named_str(
+        name,
+        template,
+        context! { r => serde(&value), pictures => serde(&pictures) },
+    );
+    rendered.map_err(|e| format!("{e:#}"))
+}
+
+/// Seconds for people: of days nobody reads the seconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of years")]
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.abs();
+    let words = match whole {
+        short if short < 600.0 => Dur(((short * 10.0).round() * 100.0) as u64).to_string(),
+        hours if hours < 172_800.0 => Dur::secs(hours.round() as u64).to_string(),
+        days => format!("{}d{:02}h", (days / 86_400.0) as u64, (days % 86_400.0 / 3_600.0) as u64),
+    };
+    if seconds < 0.0 { format!("-{words}") } else { words }
+}
+
+/// One HTML file that needs nothing else.
+///
+/// # Errors
+/// Only if the template does not fit the report, which a test excludes.
+pub fn html(report: &Compliance) -> Result<String, String> {
+    // By its name everything that is put in is escaped.
+    render("page.html", HTML, report)
+}
+
+/// Markdown.
+///
+/// # Errors
+/// As [`html`].
+pub fn markdown(report: &Compliance) -> Result<String, String> {
+    render("page.md", MARKDOWN, report)
+}
+
+/// A line a run (RFC 4180).
+pub fn csv(report: &Compliance) -> String {
+    let head = [
+        "run",
+        "application",
+        "tier",
+        "class",
+        "what",
+        "started_at",
+        "ended_at",
+        "outcome",
+        "rto_objective_s",
+        "rto_achieved_s",
+        "rto_basis",
+        "rto_verdict",
+        "rpo_objective_s",
+        "rpo_achieved_s",
+        "rpo_basis",
+        "rpo_verdict",
+        "severity",
+        "incident",
+        "requester",
+        "signed",
+        "overrides",
+        "overrides_late",
+        "stops",
+        "bundle",
+        "sha256",
+    ];
+    let mut out = head.join(",") + "\r\n";
+    for line in &report.runs {
+        let mut cells = vec![
+            line.run.to_string(),
+            line.plan.to_string(),
+            line.tier.clone(),
+            word(&line.class),
+            line.what.clone(),
+            line.started_at.to_string(),
+            line.ended_at.map(|at| at.to_string()).unwrap_or_default(),
+            line.outcome.clone(),
+        ];
+        cells.extend(objective(line.rto.as_ref()));
+        cells.extend(objective(line.rpo.as_ref()));
+        cells.extend([
+            line.severity.clone().unwrap_or_default(),
+            line.incident.clone().unwrap_or_default(),
+            line.requester.clone(),
+            line.signed.to_string(),
+            line.overrides.len().to_string(),
+            line.late.to_string(),
+            line.stops.to_string(),
+            line.bundle.clone().unwrap_or_default(),
+            line.sha256.clone().unwrap_or_default(),
+        ]);
+        out += &(cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n");
+    }
+    out
+}
+
+fn objective(objective: Option<&Objective>) -> [String; 4] {
+    objective.map_or_else(Default::default, |o| {
+        let achieved = o.figure.achieved_s.map(|s| s.to_string()).unwrap_or_default();
+        [o.figure.objective_s.to_string(), achieved, word(&o.figure.basis), word(&o.verdict)]
+    })
+}
+
+/// As JSON has it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A spreadsheet takes what begins so for a formula (OWASP, «CSV injection»).
+fn quoted(cell: &str) -> String {
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains([',', '"', '\n', '\r', '\'']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
+    }
+}

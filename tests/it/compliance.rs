@@ -1,0 +1,209 @@
+//! A year of twelve applications in three tiers, sixty runs: its report in every form, and its figures computed again by another program.
+
+use std::path::Path;
+use std::process::Command;
+
+use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::model::duty::{Duties, Duty};
+use drctl::model::event::{Event, What};
+use drctl::model::runbook::{Drill, Intent};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule};
+use serde_json::Value;
+
+use crate::cli::{Folder, json};
+use crate::hard_cases::waiver;
+use crate::lived::{keep, lived};
+use crate::moves::two_stores;
+use crate::resume::events;
+use crate::rig::{Rig, plan};
+
+const TIERS: [&str; 3] = ["critical", "important", "standard"];
+const YEAR: [&str; 2] = ["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"];
+const DAY: u64 = 86_400;
+
+fn text(app: usize) -> String {
+    let server = |name: &str, site: &str| {
+        format!(
+            "{{endpoint: \"{name}-{site}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}"
+        )
+    };
+    let orders = two_stores("postgres", server).text;
+    let named = orders.replace("plan: orders\n", &format!("plan: app-{app:02}\n"));
+    let tiered = named.replace("objectives: {rto: 20m, rpo: 5m}\n", &format!("tier: {}\n", TIERS[app % 3]));
+    assert!(tiered.contains("tier: ") && tiered.contains("plan: app-"));
+    tiered
+}
+
+/// Five rounds through the twelve: what goes wrong, drills, and moves as planned.
+fn one(n: usize) -> (String, Vec<Event>) {
+    let (app, round) = (n % 12, n / 12);
+    let incident = round == 0 || round == 3;
+    let (intent, scenario, drill) = match round {
+        0 => (Intent::Failover, "region-lost", None),
+        1 => (Intent::Switchover, "calm", None),
+        3 => (Intent::Failover, "api-throttled", None),
+        _ => (Intent::Switchover, "calm", Some(Drill::Live)),
+    };
+    let waivers = if incident { vec![waiver(Rule::UnfencedPromotion, Dur::mins(5))] } else { Vec::new() };
+    let rig = Rig { intent, drill, waivers, ..Rig::new(plan(&text(app)), scenario, n as u64 + 1) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{n}: {r:#?}"));
+    let began = Timestamp::parse("2026-01-04T08:00:00Z").unwrap() + Dur::secs(n as u64 * 6 * DAY);
+    let run = format!(
+        "{}-app-{app:02}-{intent}-{n:04x}",
+        began.to_string().replace(['-', ':'], "").get(..15).unwrap()
+    );
+    let mut all = lived(&events(&done), &run, began, |created| {
+        created.severity = Some(if incident { "P0" } else { "P2" }.to_owned());
+        created.duties = incident.then(Duties::default);
+        // Now and then it took somebody long to notice.
+        created.outage_began = (incident && n.is_multiple_of(5)).then(|| began - Dur::mins(40));
+    });
+    if incident {
+        let ended = all.last().unwrap().at;
+        let said = |duty| What::Fulfilled {
+            duty,
+            who: Person::claimed("ann"),
+            reference: "=wiki|412".to_owned(),
+            sha256: None,
+        };
+        let after = |hours: u64| ended + Dur::mins(60 * hours);
+        let mut done = vec![(Duty::Monitoring, after(2)), (Duty::IncidentReport, after(20))];
+        // The review is late in every fourth, and the report in another one.
+        match n % 4 {
+            0 => done.push((Duty::PostMortem, after(60))),
+            1 => done[1].1 = after(30),
+            _ => done.push((Duty::PostMortem, after(40))),
+        }
+        done.sort_by_key(|(_, at)| *at);
+        all.extend(done.into_iter().map(|(duty, at)| Event { at, what: said(duty) }));
+    }
+    (run, all)
+}
+
+fn year() -> Folder {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    for app in 0..12 {
+        std::fs::write(folder.path().join(format!("plans/app-{app:02}.yaml")), text(app)).unwrap();
+    }
+    let settings = "evidence: {retain: {own: 30d}, sinks: {nowhere: {url: \"gs://x/y\", region: z}}}\nendpoints: {gcs: \"http://127.0.0.1:9\"}\n";
+    std::fs::write(folder.path().join("drctl.yaml"), settings).unwrap();
+    folder.run(&["runs", "list"]);
+    let store = SqliteJournal::open(&folder.path().join(".drctl/drctl.db"), Durability::Process).unwrap();
+    for n in 0..60 {
+        let (run, events) = one(n);
+        keep(&store, &run, &events);
+    }
+    drop(store);
+    folder
+}
+
+fn reported(folder: &Folder, format: &str, more: &[&str]) -> String {
+    let out = folder.path().join(format!("report.{format}"));
+    let args = [
+        "report",
+        "compliance",
+        "--since",
+        "2026-01-01",
+        "--until",
+        YEAR[1],
+        "--profile",
+        "soc2",
+        "--format",
+        format,
+        "--out",
+    ];
+    folder.ok(&[&args[..], &[out.to_str().unwrap()], more].concat());
+    out.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
+    let folder = year();
+    // It seals what has no bundle yet; that nobody takes it is another matter.
+    folder.run(&["evidence", "push"]);
+    let report = json(&std::fs::read_to_string(reported(&folder, "json", &[])).unwrap());
+    folder.ok(&["audit", "export", "--out", "audit.jsonl"]);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compliance/recompute.py");
+    let mut python = Command::new("python3");
+    let computed = python.arg(program).arg(folder.path().join("audit.jsonl")).args(YEAR).output().unwrap();
+    assert!(computed.status.success(), "{}", String::from_utf8_lossy(&computed.stderr));
+    let computed = json(&String::from_utf8(computed.stdout).unwrap());
+    let totals = &report["totals"];
+    for key in ["runs", "incidents", "drills", "planned", "overrides", "good"] {
+        assert_eq!(totals[key], computed["total"][key], "{key}\n{totals:#}\n{computed:#}");
+    }
+    assert_eq!(
+        (&totals["runs"], &totals["incidents"], &totals["drills"]),
+        (&60.into(), &24.into(), &24.into())
+    );
+    let groups = computed["groups"].as_array().unwrap();
+    let find = |by: &str, name: &Value| groups.iter().find(|g| g["by"] == by && g["name"] == *name).unwrap();
+    let mut compared = 0;
+    for (by, key, all) in [("tier", "tier", &report["tiers"]), ("plan", "plan", &report["applications"])] {
+        for group in all.as_array().unwrap() {
+            let (figures, other) = (&group["figures"], find(by, &group[key]));
+            assert_eq!(figures["runs"], other["runs"], "{group:#}");
+            assert_eq!(
+                (&figures["rto"]["met"], &figures["rto"]["missed"]),
+                (&other["met"], &other["missed"]),
+                "{group:#}\n{other:#}"
+            );
+            for figure in ["known", "p50", "p95", "max"] {
+                assert_eq!(
+                    figures["rto_s"][figure].as_f64(),
+                    other[figure].as_f64(),
+                    "{figure} {group:#}\n{other:#}"
+                );
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 15);
+    let all = find("all", &"".into());
+    assert_eq!((&totals["rto"]["met"], &totals["rto"]["missed"]), (&all["met"], &all["missed"]));
+    assert!(all["missed"].as_u64() > Some(0) && all["met"].as_u64() > Some(20), "{all:#}");
+    // 24 incidents with four obligations each; drctl told nobody, which is unknown; six reviews late and six never, six reports late.
+    assert_eq!(report["obligations"].as_array().unwrap().len(), 24 * 4);
+    assert_eq!(totals["obligations_missed"], 6 + 6 + 6, "{totals:#}");
+    assert_eq!((&totals["without_evidence"], &totals["overrides"]), (&0.into(), &0.into()), "{totals:#}");
+    let sha = report["runs"][7]["sha256"].as_str().unwrap();
+    let file =
+        folder.path().join(".drctl/drctl.evidence").join(report["runs"][7]["bundle"].as_str().unwrap());
+    let summed = Command::new("sha256sum").arg(file).output().unwrap();
+    assert!(String::from_utf8(summed.stdout).unwrap().starts_with(sha));
+    // Every miss is a finding, with the controls that it speaks to.
+    let missed: Vec<_> =
+        report["findings"].as_array().unwrap().iter().filter(|f| f["section"] == "objectives").collect();
+    assert!(missed.iter().all(|f| f["controls"] == serde_json::json!(["A1.2", "CC7.5"])), "{missed:#?}");
+    assert!(
+        missed.iter().filter(|f| f["text"].as_str().unwrap().starts_with("RTO MISSED")).count() as u64
+            == all["missed"].as_u64().unwrap()
+    );
+    forms(&folder);
+}
+
+/// The same in every form.
+fn forms(folder: &Folder) {
+    let csv = std::fs::read_to_string(reported(folder, "csv", &[])).unwrap();
+    assert_eq!(csv.lines().count(), 61);
+    let html = std::fs::read_to_string(reported(folder, "html", &[])).unwrap();
+    assert_eq!(html.matches("<svg").count(), 3);
+    assert!(
+        !html.contains("<script") && !html.contains("http://") && html.contains("CC7.5"),
+        "it needs nothing else"
+    );
+    let md = std::fs::read_to_string(reported(folder, "md", &[])).unwrap();
+    assert!(md.contains("=wiki\\|412") || !md.contains("=wiki|412"), "a table keeps its cells");
+    let again = folder.run(&["report", "compliance", "--format", "md", "--out", "report.md"]);
+    assert!(again.0 == 2 && again.2.contains("never written over"), "{again:?}");
+    if cfg!(feature = "pdf") {
+        let pdf = std::fs::read(reported(folder, "pdf", &[])).unwrap();
+        assert!(pdf.starts_with(b"%PDF-1.7") && pdf.len() < 2 << 20, "{}", pdf.len());
+    }
+    for wrong in [["--since", "2027-01-01"], ["--profile", "sox"], ["--since", "yesterday"]] {
+        let args = [&["report", "compliance", "--until", YEAR[1]][..], &wrong].concat();
+        assert_eq!(folder.run(&args).0, 2, "{args:?}");
+    }
+}
