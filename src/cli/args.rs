@@ -13,7 +13,9 @@ use clap_complete::Shell;
 
 use super::printer::Format;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
-pub use reporting::{ComplianceArgs, ComplianceFormat, ReportArgs, ReportCommand, ReportFormat};
+pub use reporting::{
+    ComplianceArgs, ComplianceFormat, DocumentFormat, DocumentKind, ReportArgs, ReportCommand, ReportFormat,
+};
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};

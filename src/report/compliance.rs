@@ -397,7 +397,9 @@ fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         (None, _) => Class::Planned,
     };
     let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
-    let over = run.finished() && moves;
+    // What was taken back before anybody felt it promised nothing.
+    let called_off = class != Class::Incident && report.outcome == "cancelled";
+    let over = run.finished() && moves && !called_off;
     let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
     let overrides = overrides::of(run, asked.now.max(run.last_at));
     let bundle = books.bundles.get(&run.created.run);
@@ -461,7 +463,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
         let tier = tier.unwrap_or_else(|| history::NO_TIER.to_owned());
         let every = books.drill_every.get(&tier).copied();
         let proofs: Vec<(Timestamp, bool)> =
-            runs.iter().filter_map(|run| Some((run.last_at, verified::proof(run)?))).collect();
+            runs.iter().filter_map(|run| Some((verified::over_at(run), verified::proof(run)?))).collect();
         let objectives = last.map(|run| run.runbook.objectives);
         let first = runs.first().map(|run| run.created_at);
         Application {

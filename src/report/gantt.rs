@@ -102,7 +102,8 @@ fn round(number: f64) -> f64 {
 pub fn draw(state: &RunState) -> Gantt {
     let told = super::attainment::attainment(state, state.last_at);
     let from = told.detected.map_or(state.created_at, |detected| detected.min(state.created_at));
-    let until = told.validated.map_or(state.last_at, |served| shown_until(from, served).min(state.last_at));
+    let end = end(state);
+    let until = told.validated.map_or(end, |served| shown_until(from, served).min(end));
     let scale = Scale { from, span: until.since(from) };
     let began = |i: &usize| state.steps[*i].work.started_at;
     let mut begun: Vec<usize> = (0..state.steps.len()).filter(|i| began(i).is_some()).collect();
@@ -137,6 +138,12 @@ pub fn draw(state: &RunState) -> Gantt {
     }
 }
 
+/// When the last thing was done, or seen: what people write down days later is not drawn.
+fn end(state: &RunState) -> Timestamp {
+    let done = state.steps.iter().filter_map(|step| step.work.ended_at).max();
+    state.finished_at.map_or(state.last_at, |finished| done.map_or(finished, |done| done.max(finished)))
+}
+
 /// A little longer than until users were served.
 fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
     served + Dur(served.since(from).millis() / 8)
@@ -145,7 +152,7 @@ fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
     let (step, work) = (state.step(i), &state.steps[i].work);
     let began = work.started_at.unwrap_or(state.created_at);
-    let ended = work.ended_at.unwrap_or(state.last_at).max(began);
+    let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
     // What took no time is seen all the same.
     let width = round((scale.x(ended) - x).max(2.0));
@@ -204,7 +211,7 @@ fn outages(state: &RunState, scale: &Scale) -> Vec<Bar> {
     for probe in state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public) {
         let turns = state.turns.get(&probe.key()).map_or(&[][..], Vec::as_slice);
         for (n, turn) in turns.iter().enumerate().filter(|(_, turn)| !turn.good) {
-            let until = turns.get(n + 1).map_or(state.last_at, |next| next.since);
+            let until = turns.get(n + 1).map_or_else(|| end(state), |next| next.since);
             let (x, to) = (scale.x(turn.since), scale.x(until));
             let title =
                 format!("probe {} failed from {} to {}", probe.name, turn.since.clock(), until.clock());

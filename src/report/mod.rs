@@ -3,6 +3,7 @@
 pub mod attainment;
 pub mod changes;
 pub mod compliance;
+pub mod documents;
 pub mod duties;
 pub mod evidence;
 pub mod gantt;

@@ -62,15 +62,15 @@ pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timesta
         .map(|c| &c.name)
         .collect();
     // A copy that was good today does not make up for users who could not be moved yesterday, nor for the copy of another database.
-    let copy_of = |store| of_plan().filter(|run| copied(run) == Some(store)).max_by_key(|run| run.last_at);
+    let copy_of = |store| of_plan().filter(|run| copied(run) == Some(store)).max_by_key(|run| over_at(run));
     let copies: Vec<_> = stores.iter().map(|store| copy_of(*store)).collect();
-    let moved = of_plan().filter(|run| run.runbook.intent != Intent::Drill).max_by_key(|run| run.last_at);
+    let moved = of_plan().filter(|run| run.runbook.intent != Intent::Drill).max_by_key(|run| over_at(run));
     let all = || copies.iter().flatten().copied().chain(moved);
-    let failed = all().filter(|run| failure(run).is_some()).max_by_key(|run| run.last_at);
+    let failed = all().filter(|run| failure(run).is_some()).max_by_key(|run| over_at(run));
     // Copies prove a plan when all of its databases were copied: it is as old as the oldest of them.
     let every_copy = copies.iter().copied().collect::<Option<Vec<_>>>();
-    let oldest = every_copy.and_then(|copies| copies.into_iter().min_by_key(|run| run.last_at));
-    let Some(last) = failed.or_else(|| oldest.into_iter().chain(moved).max_by_key(|run| run.last_at)) else {
+    let oldest = every_copy.and_then(|copies| copies.into_iter().min_by_key(|run| over_at(run)));
+    let Some(last) = failed.or_else(|| oldest.into_iter().chain(moved).max_by_key(|run| over_at(run))) else {
         let untried = stores.iter().zip(&copies).find(|(_, copy)| copy.is_none()).map(|(store, _)| *store);
         let why = match (untried, copies.iter().any(Option::is_some)) {
             (Some(store), true) => format!("{store} was never copied in a drill, and users were never moved"),
@@ -80,20 +80,26 @@ pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timesta
     };
     let (run, what) = (Some(last.created.run.clone()), what(last));
     if let Some(why) = failure(last) {
-        let why = format!("{what} of {}: {why}", last.last_at);
+        let why = format!("{what} of {}: {why}", over_at(last));
         return Verified { status: Status::Failed, why, run, until: None };
     }
     let needs =
         |why: String| Verified { status: Status::NeedsVerification, why, run: run.clone(), until: None };
     if last.created.plan_text != plan.text {
-        return needs(format!("the plan was changed since {what} of {}", last.last_at));
+        return needs(format!("the plan was changed since {what} of {}", over_at(last)));
     }
-    let until = every.map(|every| last.last_at + every);
+    let until = every.map(|every| over_at(last) + every);
     if let (Some(every), Some(_)) = (every, until.filter(|until| *until < now)) {
-        let why = format!("the last was {what} of {}, and its tier asks for one every {every}", last.last_at);
+        let why =
+            format!("the last was {what} of {}, and its tier asks for one every {every}", over_at(last));
         return Verified { until, ..needs(why) };
     }
-    Verified { status: Status::Verified, why: format!("{what} of {}", last.last_at), run, until }
+    Verified { status: Status::Verified, why: format!("{what} of {}", over_at(last)), run, until }
+}
+
+/// When it was over. What people write down afterwards makes no proof younger.
+pub fn over_at(run: &RunState) -> Timestamp {
+    run.finished_at.unwrap_or(run.last_at)
 }
 
 /// Whether a run touched something real, and is over. One that was taken back says nothing, unless it is a live drill: that should have

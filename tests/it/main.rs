@@ -26,6 +26,7 @@ mod continued;
 mod controls;
 mod decided;
 mod doctor;
+mod documents;
 mod doubts;
 mod drills;
 mod ended_badly;

@@ -28,11 +28,48 @@ pub enum ReportCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// A document about one run that people finish: filled in as far as the journal knows
+    #[command(
+        after_help = "Examples:\n  drctl report document RUN --kind post-incident --out INC-412.md\n  drctl report document RUN --kind rollback --format json\n\nWhat the journal does not know is marked as for a person to write. Then: drctl duties done RUN incident-report --file INC-412.md"
+    )]
+    Document {
+        /// The run
+        run: String,
+        /// Which document
+        #[arg(long, value_enum)]
+        kind: DocumentKind,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = DocumentFormat::Md)]
+        format: DocumentFormat,
+        /// The file, which must not be there yet [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Of a time: objectives and what was achieved, drills, incidents, overrides, what was owed, and the controls that it speaks to
     #[command(
         after_help = "Examples:\n  drctl report compliance --since 2026-01-01 --until 2027-01-01 --profile soc2 --format pdf --out 2026.pdf\n  drctl report compliance --format html --out quarter.html\n  drctl report compliance --format csv > runs.csv\n\nA day begins at midnight UTC. The end is not included."
     )]
     Compliance(ComplianceArgs),
+}
+
+/// Documents about a run.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DocumentKind {
+    /// Trigger, execution, validation, what came after, lessons.
+    Rollback,
+    /// The record of an incident.
+    Incident,
+    /// Summary, timeline, causes, actions, prevention.
+    PostIncident,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DocumentFormat {
+    /// Markdown.
+    Md,
+    /// JSON.
+    Json,
 }
 
 /// For `report compliance`.

@@ -1,46 +1,89 @@
 //! `drctl report`
 
-use crate::cli::args::{Global, ReportArgs, ReportCommand, ReportFormat};
+use std::path::Path;
+
+use crate::cli::args::{DocumentFormat, DocumentKind, Global, ReportArgs, ReportCommand, ReportFormat};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, herald};
+use crate::cli::{exit, herald, now};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::WorldKind;
 use crate::model::ids::RunId;
-use crate::report::{duties, html, markdown, overrides, summary};
-use crate::world::World;
+use crate::model::time::Timestamp;
+use crate::report::{RunReport, documents, duties, html, markdown, overrides, summary};
+use crate::run::RunState;
 
-/// Writes the report of one run.
+/// Writes a report.
 pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
-    let (run, format, out) = match &args.command {
-        ReportCommand::Run { run, format, out } => (run, format, out),
-        ReportCommand::Compliance(args) => return super::compliance::run(global, printer, args),
-    };
+    match &args.command {
+        ReportCommand::Run { run, format, out } => {
+            let asked = read(global, printer, run)?;
+            let text = match format {
+                ReportFormat::Md => markdown::render(&asked.report),
+                ReportFormat::Html => html::render(&asked.report, &asked.state),
+                ReportFormat::Json => pretty(&asked.report),
+            };
+            written(printer, text, out.as_deref(), &asked.report)
+        }
+        ReportCommand::Document { run, kind, format, out } => {
+            let asked = read(global, printer, run)?;
+            let kind = match kind {
+                DocumentKind::Rollback => documents::Kind::Rollback,
+                DocumentKind::Incident => documents::Kind::Incident,
+                DocumentKind::PostIncident => documents::Kind::PostIncident,
+            };
+            let told = asked.told.as_deref();
+            let document = documents::document(kind, &asked.report, &asked.state, told);
+            let text = match format {
+                DocumentFormat::Md => Ok(documents::markdown(&document)),
+                DocumentFormat::Json => pretty(&document),
+            };
+            written(printer, text, out.as_deref(), &document)
+        }
+        ReportCommand::Compliance(args) => super::compliance::run(global, printer, args),
+    }
+}
+
+/// A run, and what is told of it.
+struct Asked {
+    report: RunReport,
+    state: RunState,
+    /// When people were told, if they were.
+    told: Option<Vec<Timestamp>>,
+}
+
+fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = RunId::new(run.as_str());
+    let run = RunId::new(run);
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     let state = create::replay(&run, &records)?;
     let mut report = summary::report(&state, state.last_at);
+    let told = herald::told_of_runs(&store)?;
     // What is owed goes on being late after the run was over.
     if state.created.world == WorldKind::Live {
-        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        let now = clock.now().max(state.last_at);
+        let now = now()?.max(state.last_at);
         report.overrides = overrides::of(&state, now);
-        report.duties = duties::of_run(&state, &herald::told_of_runs(&store)?, now);
+        report.duties = duties::of_run(&state, &told, now);
         report.duties.retain(|owed| !owed.what.starts_with("approval:"));
     }
-    let text = match format {
-        ReportFormat::Md => markdown::render(&report),
-        ReportFormat::Html => html::render(&report, &state),
-        ReportFormat::Json => {
-            serde_json::to_string_pretty(&report).map(|text| text + "\n").map_err(|e| e.to_string())
-        }
-    };
+    Ok(Asked { report, state, told: told.get(&run).cloned() })
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String, String> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string())
+}
+
+fn written(
+    printer: &Printer,
+    text: Result<String, String>,
+    out: Option<&Path>,
+    document: &impl serde::Serialize,
+) -> Result<u8, CliError> {
     let text = text.map_err(|e| CliError {
         exit: exit::BUG,
         ..CliError::usage(format!("the report cannot be rendered: {e}"))
@@ -52,7 +95,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
         }
         // Programs read one document, whatever people would have read.
         None if printer.format != Format::Human => {
-            printer.document(&serde_json::to_value(&report).unwrap_or_default());
+            printer.document(&serde_json::to_value(document).unwrap_or_default());
         }
         None => printer.text(&text),
     }

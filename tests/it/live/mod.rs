@@ -47,9 +47,12 @@ use crate::support::{Call, Proxy};
 /// Estates that are seeded at once: starting Python and reading its service models takes longer than building one.
 const BATCH: usize = 4;
 
+/// What drctl signs calls of AWS with.
+const IN_THE_ENVIRONMENT: &str = "planted-in-the-environment";
+
 /// What drctl logs in with in these tests, and has to keep to itself.
-#[cfg(feature = "postgres")]
-const SECRETS: [&str; 4] = ["-of-world-", "not-a-secret-here", "it's \\ a secret", "it's \\\\ a secret"];
+const SECRETS: [&str; 5] =
+    ["-of-world-", "not-a-secret-here", "it's \\ a secret", "it's \\\\ a secret", IN_THE_ENVIRONMENT];
 
 /// Runs drctl in a folder. Answers its exit code, its document, and its words.
 #[cfg(feature = "postgres")]
@@ -58,10 +61,8 @@ fn drctl(folder: &Path, args: &[&str]) -> (i32, Value, String) {
     finished(folder, command.args(args).args(["--output", "json"]).current_dir(folder))
 }
 
-/// The same of any command. No secret is in what it says, nor in anything that it keeps: journals, evidence, reports.
-#[cfg(feature = "postgres")]
-fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
-    let output = command.output().unwrap();
+/// No secret is in what a command said, nor in anything that it keeps: journals, evidence, reports.
+fn keeps_its_secrets(folder: &Path, output: &std::process::Output) {
     let told = |of: &str, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let found = SECRETS.iter().find(|secret| text.contains(**secret));
@@ -82,6 +83,13 @@ fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
             }
         }
     }
+}
+
+/// The same of any command.
+#[cfg(feature = "postgres")]
+fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
+    let output = command.output().unwrap();
+    keeps_its_secrets(folder, &output);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     (output.status.code().unwrap_or(-1), value, words)
@@ -250,7 +258,7 @@ watch: {{for: {watch}}}
             .env_clear()
             .env("AWS_ENDPOINT_URL", self.proxy.url())
             .env("AWS_ACCESS_KEY_ID", self.account())
-            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_SECRET_ACCESS_KEY", IN_THE_ENVIRONMENT)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null());
         command
@@ -258,6 +266,7 @@ watch: {{for: {watch}}}
 
     pub fn run(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.command(args).output().unwrap();
+        keeps_its_secrets(&self.path(), &output);
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }

@@ -187,7 +187,7 @@ impl World {
             .args(args)
             .env("SSL_CERT_FILE", self.made["ca"].as_str().unwrap())
             .env("AWS_ACCESS_KEY_ID", self.aws["account"].as_str().unwrap())
-            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_SECRET_ACCESS_KEY", super::IN_THE_ENVIRONMENT)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_ENDPOINT_URL")
             .current_dir(self.folder.path())

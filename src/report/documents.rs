@@ -1,0 +1,398 @@
+//! The documents that people keep of an incident, filled in as far as the journal knows. What it does not is left to a person, and says so:
+//! nothing here is guessed.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::summary::RunReport;
+use crate::model::runbook::Phase;
+use crate::model::time::Timestamp;
+use crate::model::waiver::{harmless, one_line};
+use crate::run::RunState;
+use crate::run::state::Status;
+
+/// Which document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// How something was taken back to where it worked.
+    Rollback,
+    /// The record of an incident.
+    Incident,
+    /// What is read when it is over.
+    PostIncident,
+}
+
+/// A document.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Document {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// Its title.
+    pub title: String,
+    /// The run that it was filled from.
+    pub run: String,
+    /// Whether that was a rehearsal, which nobody was harmed by.
+    pub rehearsal: bool,
+    /// Its parts.
+    pub sections: Vec<Part>,
+    /// How many fields a person has to write.
+    pub open: usize,
+}
+
+/// A part of a document.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Part {
+    /// Its heading.
+    pub heading: String,
+    /// Its fields, in order.
+    pub fields: Vec<Field>,
+}
+
+/// A field.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Field {
+    /// What is asked.
+    pub label: String,
+    /// What the journal says; nothing where only a person can.
+    pub text: Option<String>,
+    /// What a person has to write, where it says nothing or not all.
+    pub person: Option<String>,
+}
+
+fn known(label: &str, text: impl Into<String>) -> Field {
+    Field { label: label.to_owned(), text: Some(harmless(&one_line(&text.into()))), person: None }
+}
+
+fn person(label: &str, hint: &str) -> Field {
+    Field { label: label.to_owned(), text: None, person: Some(hint.to_owned()) }
+}
+
+/// What is known, and what else there may be.
+fn both(label: &str, text: impl Into<String>, hint: &str) -> Field {
+    Field { person: Some(hint.to_owned()), ..known(label, text) }
+}
+
+/// What the journal may know.
+fn perhaps(label: &str, text: Option<String>, hint: &str) -> Field {
+    text.map_or_else(|| person(label, hint), |text| known(label, text))
+}
+
+fn part(heading: &str, fields: Vec<Field>) -> Part {
+    Part { heading: heading.to_owned(), fields }
+}
+
+/// Fills a document in.
+pub fn document(kind: Kind, report: &RunReport, state: &RunState, told: Option<&[Timestamp]>) -> Document {
+    let desk = Desk { report, state, told };
+    let (title, sections) = match kind {
+        Kind::Rollback => (format!("Rollback Report - {}", report.started_at), desk.rollback()),
+        Kind::Incident => (format!("Incident Record: {}", desk.incident()), desk.record()),
+        Kind::PostIncident => (format!("Incident Report: {}", desk.incident()), desk.post_incident()),
+    };
+    let open = sections.iter().flat_map(|part| &part.fields).filter(|field| field.person.is_some()).count();
+    let rehearsal = report.world.id() != "live";
+    Document {
+        schema_version: 1,
+        title: one_line(&title),
+        run: report.run_id.to_string(),
+        rehearsal,
+        sections,
+        open,
+    }
+}
+
+struct Desk<'a> {
+    report: &'a RunReport,
+    state: &'a RunState,
+    told: Option<&'a [Timestamp]>,
+}
+
+impl Desk<'_> {
+    fn incident(&self) -> String {
+        self.report.incident.clone().unwrap_or_else(|| self.report.run_id.to_string())
+    }
+
+    /// When it began for users, as far as anybody knows.
+    fn began(&self) -> Option<Timestamp> {
+        self.state.created.outage_began.into_iter().chain(self.report.clocks.detected).min()
+    }
+
+    fn detection(&self) -> Field {
+        match (self.report.clocks.detected, self.state.created.outage_began) {
+            (Some(at), None) => known("Detection Method", format!("Monitoring: a probe of drctl, at {at}")),
+            (None, Some(at)) => {
+                known("Detection Method", format!("User Report or Other: declared to have begun at {at}"))
+            }
+            (Some(seen), Some(said)) => known(
+                "Detection Method",
+                format!("declared to have begun at {said}; a probe of drctl saw it at {seen}"),
+            ),
+            (None, None) => person("Detection Method", "Monitoring, User Report or Other"),
+        }
+    }
+
+    fn impact(&self) -> Field {
+        let failing: Vec<&str> = self
+            .state
+            .turns
+            .iter()
+            .filter(|(_, turns)| turns.iter().any(|turn| !turn.good))
+            .map(|(probe, _)| probe.as_str())
+            .collect();
+        let reason = self.report.reason.clone();
+        let probes = (!failing.is_empty()).then(|| format!("probes failed: {}", failing.join(", ")));
+        let text: Vec<String> = reason.into_iter().chain(probes).collect();
+        let hint = "users affected, and what it cost";
+        if text.is_empty() { person("Impact", hint) } else { both("Impact", text.join("; "), hint) }
+    }
+
+    /// High, Medium and Low, as some scales have it, beside ours.
+    fn severity(&self) -> Field {
+        let word = |severity: &String| {
+            let word = match severity.as_str() {
+                "P0" | "P1" => "High",
+                "P2" => "Medium",
+                _ => "Low",
+            };
+            format!("{word} ({severity})")
+        };
+        perhaps("Severity", self.report.severity.as_ref().map(word), "High, Medium or Low")
+    }
+
+    fn duration(&self) -> Option<String> {
+        let ended = self.report.clocks.validated.or(self.report.ended_at)?;
+        let began = self.began().unwrap_or(self.report.started_at);
+        let minutes = ended.since(began).millis() / 60_000;
+        Some(format!("{} hours {} minutes, from {began} to {ended}", minutes / 60, minutes % 60))
+    }
+
+    fn actions(&self) -> String {
+        let done = self.state.runbook.steps.iter().zip(&self.state.steps);
+        let done =
+            done.filter(|(step, at)| step.action.mutates() && matches!(at.work.status, Status::Done(_)));
+        let named: Vec<String> = done
+            .map(|(step, at)| match (at.work.ended_at, at.taken_back()) {
+                (_, true) => format!("{} (taken back)", step.action),
+                (Some(when), false) => format!("{} at {when}", step.action),
+                (None, false) => step.action.to_string(),
+            })
+            .collect();
+        if named.is_empty() { "none".to_owned() } else { named.join("; ") }
+    }
+
+    /// What the checks of a phase found: only what was really run passes.
+    fn checks(&self, phases: &[Phase]) -> String {
+        let of =
+            self.state.runbook.steps.iter().zip(&self.state.steps).filter(|(s, _)| phases.contains(&s.phase));
+        let (mut passed, mut failed) = (Vec::new(), Vec::new());
+        for (step, at) in of {
+            match at.work.status {
+                Status::Done(_) => passed.push(step.id.to_string()),
+                Status::Failed => failed.push(step.id.to_string()),
+                _ => {}
+            }
+        }
+        match (failed.is_empty(), passed.is_empty()) {
+            (false, _) => format!("FAIL: {}", failed.join(", ")),
+            (true, false) => format!("PASS: {}", passed.join(", ")),
+            (true, true) => "NOT RUN".to_owned(),
+        }
+    }
+
+    fn duty(&self, label: &str, what: &str, hint: &str) -> Field {
+        let owed = self.report.duties.iter().find(|owed| owed.what == what);
+        perhaps(label, owed.map(crate::report::duties::Obligation::words), hint)
+    }
+
+    fn notified(&self, label: &str) -> Field {
+        let first = self.told.and_then(|told| told.first());
+        perhaps(label, first.map(|at| format!("{at}, by drctl")), "when, and by whom: drctl told nobody")
+    }
+
+    fn rollback(&self) -> Vec<Part> {
+        let r = self.report;
+        let planned = !self.state.runbook.intent.is_incident();
+        let decided = self.began().map(|began| format!("{} after it began", r.clocks.decided.since(began)));
+        vec![
+            part(
+                "Trigger",
+                vec![
+                    both(
+                        "Issue",
+                        r.reason.clone().unwrap_or_else(|| format!("{} to {}", r.intent, r.to)),
+                        "what was wrong",
+                    ),
+                    self.severity(),
+                    self.impact(),
+                    perhaps("Decision Time", decided, "from detection to decision"),
+                ],
+            ),
+            part(
+                "Execution",
+                vec![
+                    known("Start Time", r.started_at.to_string()),
+                    perhaps("Completion Time", r.ended_at.map(|at| at.to_string()), "it is not over"),
+                    known("Downtime", r.rto.text.clone()),
+                    known("Method Used", if planned { "Planned" } else { "Emergency" }),
+                    known("Steps", self.actions()),
+                ],
+            ),
+            part(
+                "Validation",
+                vec![
+                    known("System Health", self.checks(&[Phase::Verify])),
+                    known("Functionality", self.checks(&[Phase::Confirm])),
+                    person("Performance", "PASS or FAIL: drctl measures none"),
+                    known("Monitoring", self.checks(&[Phase::Watch])),
+                ],
+            ),
+            part(
+                "Post-Rollback",
+                vec![
+                    self.notified("Team notification completed"),
+                    person("Documentation updated", "yes or no, and where"),
+                    self.duty("Issue investigation initiated", "post-mortem", "yes or no, and by whom"),
+                    person("Re-migration plan developed", "yes or no, and where"),
+                ],
+            ),
+            part("Lessons", lessons()),
+        ]
+    }
+
+    fn record(&self) -> Vec<Part> {
+        let r = self.report;
+        let began = self.began().map(|at| at.to_string());
+        let assessed = r.severity.as_ref().map(|severity| format!("{severity}, {} to {}", r.intent, r.to));
+        vec![part(
+            "Incident",
+            vec![
+                perhaps("Incident Start Time", began, "when users began to fail"),
+                self.detection(),
+                perhaps("Initial Assessment", assessed, "severity and impact"),
+                self.impact(),
+                person("Root Cause", "why it happened"),
+                known("Recovery Actions", self.actions()),
+                perhaps("Resolution Time", self.duration(), "it is not over"),
+                person("Lessons Learned", "what went well, what could be improved"),
+            ],
+        )]
+    }
+
+    fn post_incident(&self) -> Vec<Part> {
+        let r = self.report;
+        let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let first = self.state.steps.iter().filter_map(|step| step.work.started_at).min();
+        let findings = r.overrides.iter().map(|over| known("Override", over.text.clone()));
+        let waived =
+            r.waivers.iter().map(|w| known("Waived", format!("{} by {}: {}", w.rule, w.who, w.reason)));
+        let stops = r.stops.iter().map(|stop| {
+            let decided = stop.decision.map_or("nobody decided".to_owned(), |d| format!("decided to {d}"));
+            known("Stop", format!("{} at {}: {}; {decided}", stop.step, stop.at, stop.reason))
+        });
+        vec![
+            part(
+                "Executive Summary",
+                vec![
+                    perhaps("Duration", self.duration(), "it is not over"),
+                    self.impact(),
+                    person("Root Cause", "in a sentence"),
+                    known("Resolution", format!("{}: {}", r.outcome, self.actions())),
+                    known(
+                        "Recovery time",
+                        format!("{}, promised {} s: {}", r.rto.text, r.rto.objective_s, proven(r.rto.met)),
+                    ),
+                    known(
+                        "Recovery point",
+                        format!("{}, promised {} s: {}", r.rpo.text, r.rpo.objective_s, proven(r.rpo.met)),
+                    ),
+                ],
+            ),
+            part(
+                "Timeline",
+                vec![
+                    perhaps("Detected", at(self.began()), "when users began to fail"),
+                    self.notified("Response team notified"),
+                    perhaps("Recovery initiated", at(first), "nothing was begun"),
+                    perhaps("Service restored", at(r.clocks.validated), "nobody saw that it was"),
+                    self.duty("Full resolution confirmed", "monitoring", "when, and by whom"),
+                ],
+            ),
+            part(
+                "What people decided",
+                findings
+                    .chain(waived)
+                    .chain(stops)
+                    .chain([known("Asked for by", r.requester.to_string())])
+                    .collect(),
+            ),
+            part("Root Cause Analysis", vec![person("Root Cause Analysis", "what happened, and why")]),
+            part(
+                "Action Items",
+                vec![
+                    person("Immediate fixes", "each with an owner and a day"),
+                    person("Process improvements", "each with an owner and a day"),
+                    person("Monitoring enhancements", "each with an owner and a day"),
+                    person("Training requirements", "each with an owner and a day"),
+                ],
+            ),
+            part(
+                "Prevention Measures",
+                vec![person("Prevention Measures", "what keeps it from happening again")],
+            ),
+        ]
+    }
+}
+
+const fn proven(met: bool) -> &'static str {
+    if met { "met" } else { "NOT PROVEN" }
+}
+
+fn lessons() -> Vec<Field> {
+    vec![
+        person("What went well", "in your words"),
+        person("What could be improved", "in your words"),
+        person("Action items", "each with an owner and a day"),
+    ]
+}
+
+/// As Markdown, to be finished in an editor.
+pub fn markdown(document: &Document) -> String {
+    let mut out = format!("# {}\n\n", escaped(&document.title));
+    if document.rehearsal {
+        out.push_str("> **Rehearsal.** Nothing real was touched.\n\n");
+    }
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "Filled from run `{}` by drctl; {} fields are for a person to write. All times UTC.",
+        document.run, document.open
+    );
+    for part in &document.sections {
+        let _ = write!(out, "\n## {}\n\n", part.heading);
+        for field in &part.fields {
+            let text = field.text.as_deref().map(escaped).unwrap_or_default();
+            let person = field.person.as_ref().map(|hint| format!("_[for a person to write: {hint}]_"));
+            let gap = if field.text.is_some() && person.is_some() { " " } else { "" };
+            let _ = writeln!(out, "- **{}**: {text}{gap}{}", field.label, person.unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// What people and providers wrote formats nothing.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '|' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

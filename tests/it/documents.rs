@@ -1,0 +1,121 @@
+//! The documents that people keep of an incident: every field is there, filled from the journal or marked as for a person.
+
+use serde_json::Value;
+
+use crate::cli::{Folder, json};
+
+/// What each document asks for, as the organisations whose runbooks these are have it.
+const ROLLBACK: [&str; 20] = [
+    "Issue",
+    "Severity",
+    "Impact",
+    "Decision Time",
+    "Start Time",
+    "Completion Time",
+    "Downtime",
+    "Method Used",
+    "Steps",
+    "System Health",
+    "Functionality",
+    "Performance",
+    "Monitoring",
+    "Team notification completed",
+    "Documentation updated",
+    "Issue investigation initiated",
+    "Re-migration plan developed",
+    "What went well",
+    "What could be improved",
+    "Action items",
+];
+const INCIDENT: [&str; 8] = [
+    "Incident Start Time",
+    "Detection Method",
+    "Initial Assessment",
+    "Impact",
+    "Root Cause",
+    "Recovery Actions",
+    "Resolution Time",
+    "Lessons Learned",
+];
+const POST: [&str; 18] = [
+    "Duration",
+    "Impact",
+    "Root Cause",
+    "Resolution",
+    "Recovery time",
+    "Recovery point",
+    "Detected",
+    "Response team notified",
+    "Recovery initiated",
+    "Service restored",
+    "Full resolution confirmed",
+    "Asked for by",
+    "Root Cause Analysis",
+    "Immediate fixes",
+    "Process improvements",
+    "Monitoring enhancements",
+    "Training requirements",
+    "Prevention Measures",
+];
+
+fn fields(document: &Value) -> Vec<&Value> {
+    document["sections"].as_array().unwrap().iter().flat_map(|s| s["fields"].as_array().unwrap()).collect()
+}
+
+#[test]
+fn every_field_is_filled_from_the_journal_or_marked_as_for_a_person() {
+    let folder = Folder::with_plans();
+    let reason = "<b>boom</b> *x* [a](http://evil)";
+    let run = [
+        "failover",
+        "truststream",
+        "--sandbox",
+        "region-lost",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let more = ["--reason", reason, "--severity", "P0", "--incident", "INC-412"];
+    let report = json(&folder.run(&[&run[..], &more].concat()).1);
+    let run = report["run_id"].as_str().unwrap();
+    for (kind, labels) in [("rollback", &ROLLBACK[..]), ("incident", &INCIDENT), ("post-incident", &POST)] {
+        let ask =
+            |format| folder.ok(&["report", "document", run, "--kind", kind, "--format", format, "--sandbox"]);
+        let document = json(&ask("json"));
+        let there = fields(&document);
+        let mut wanted = labels.to_vec();
+        wanted.retain(|label| !there.iter().any(|f| f["label"] == *label));
+        assert!(wanted.is_empty(), "{kind} lacks {wanted:?}");
+        for field in &there {
+            assert!(field["text"].is_string() || field["person"].is_string(), "{field:#}");
+        }
+        let open = there.iter().filter(|f| f["person"].is_string()).count();
+        assert!(open > 0 && document["open"] == open, "{document:#}");
+        let text = ask("md");
+        assert!(
+            text.contains("> **Rehearsal.**") && text.matches("for a person to write: ").count() == open,
+            "{text}"
+        );
+        assert!(!text.contains("<b>") && !text.contains("*x*"), "{text}");
+    }
+    let incident =
+        json(&folder.ok(&["report", "document", run, "--kind", "incident", "--format", "json", "--sandbox"]));
+    let of =
+        |label: &str| fields(&incident).into_iter().find(|f| f["label"] == label).unwrap()["text"].clone();
+    assert!(
+        of("Detection Method").as_str().unwrap().starts_with("Monitoring: a probe of drctl"),
+        "{incident:#}"
+    );
+    assert_eq!(incident["title"], "Incident Record: INC-412");
+    // Its beginning and its end are those of the report.
+    let began = report["clocks"]["detected"].as_str().unwrap();
+    assert_eq!(of("Incident Start Time"), began);
+    assert!(
+        of("Resolution Time")
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("from {began} to {}", report["clocks"]["validated"].as_str().unwrap()))
+    );
+}
