@@ -54,6 +54,8 @@ pub struct Books<'a> {
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
     /// The bundle of each run, with its SHA-256.
     pub bundles: &'a BTreeMap<RunId, (String, String)>,
+    /// Bundles that are not whole, and why.
+    pub damaged: &'a [(String, String)],
     /// What the ledger has, and what is wrong with it.
     pub ledger: &'a LedgerLine,
 }
@@ -140,6 +142,10 @@ pub struct Totals {
     pub rto: Tally,
     /// The same of recovery points.
     pub rpo: Tally,
+    /// Recovery times of incidents alone.
+    pub rto_of_incidents: Tally,
+    /// Recovery points of incidents alone.
+    pub rpo_of_incidents: Tally,
     /// Overrides.
     pub overrides: usize,
     /// Of them those whose approvals were late or are.
@@ -268,6 +274,10 @@ pub struct Line {
     pub requester: String,
     /// Whether they signed for it.
     pub signed: bool,
+    /// Whether it is the way back of a live drill.
+    pub returns: bool,
+    /// Refusals that people accepted, in words.
+    pub waivers: Vec<String>,
     /// How many stops it came to.
     pub stops: usize,
     /// Overrides, in words.
@@ -399,7 +409,8 @@ fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
     // What was taken back before anybody felt it promised nothing.
     let called_off = class != Class::Incident && report.outcome == "cancelled";
-    let over = run.finished() && moves && !called_off;
+    // An incident that goes on is measured up to now.
+    let over = (run.finished() || class == Class::Incident) && moves && !called_off;
     let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
     let overrides = overrides::of(run, asked.now.max(run.last_at));
     let bundle = books.bundles.get(&run.created.run);
@@ -414,7 +425,8 @@ fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
             .map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id())),
         started_at: run.created_at,
         ended_at: run.finished_at,
-        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read"),
+        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
+            && crate::run::drill::called_off(run).is_none(),
         outcome: report.outcome,
         rto: objective(report.rto),
         rpo: objective(report.rpo),
@@ -422,6 +434,8 @@ fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),
+        returns: run.created.returns.is_some(),
+        waivers: run.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
         stops: run.attention.stops.len(),
         late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
         overrides: overrides.into_iter().map(|over| over.text).collect(),
@@ -454,7 +468,8 @@ fn figures<'l>(lines: impl Iterator<Item = &'l Line>) -> Figures {
 
 fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Asked) -> Vec<Application> {
     let of_plans = books.plans.iter().map(|plan| &plan.plan).filter(|_| !asked.rehearsal);
-    let names: BTreeSet<&PlanName> = of_plans.chain(lines.iter().map(|line| &line.plan)).collect();
+    let before = all.iter().filter(|run| run.created_at < asked.until).map(|run| &run.created.plan);
+    let names: BTreeSet<&PlanName> = of_plans.chain(before).collect();
     let one = |plan: &PlanName| {
         let known = books.plans.iter().find(|there| there.plan == *plan);
         let runs: Vec<&RunState> = all.iter().filter(|run| run.created.plan == *plan).copied().collect();
@@ -462,8 +477,11 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
         let tier = known.and_then(|plan| plan.tier.clone()).or_else(|| last.map(|run| history::tier_of(run)));
         let tier = tier.unwrap_or_else(|| history::NO_TIER.to_owned());
         let every = books.drill_every.get(&tier).copied();
-        let proofs: Vec<(Timestamp, bool)> =
-            runs.iter().filter_map(|run| Some((verified::over_at(run), verified::proof(run)?))).collect();
+        let proofs: Vec<(Timestamp, bool)> = runs
+            .iter()
+            .filter(|run| !verified::makes_up(run, books.runs))
+            .filter_map(|run| Some((verified::over_at(run), verified::proof(run)?)))
+            .collect();
         let objectives = last.map(|run| run.runbook.objectives);
         let first = runs.first().map(|run| run.created_at);
         Application {
@@ -512,8 +530,10 @@ fn totals(
     obligations: &[Obligation],
     asked: &Asked,
 ) -> Totals {
-    let of = |class| lines.iter().filter(|line| line.class == class).count();
+    // The way back of a live drill is no drill of its own.
+    let of = |class| lines.iter().filter(|line| line.class == class && !line.returns).count();
     let all = figures(lines.iter());
+    let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
     Totals {
         runs: lines.len(),
         incidents: of(Class::Incident),
@@ -523,6 +543,8 @@ fn totals(
         good: lines.iter().filter(|line| line.good).count(),
         rto: all.rto,
         rpo: all.rpo,
+        rto_of_incidents: incidents.rto,
+        rpo_of_incidents: incidents.rpo,
         overrides: lines.iter().map(|line| line.overrides.len()).sum(),
         overrides_late: lines.iter().map(|line| line.late).sum(),
         obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),

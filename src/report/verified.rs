@@ -54,7 +54,8 @@ pub struct Verified {
 /// What the runs of a store say of a plan. Tabletop drills and rehearsals do nothing, and prove nothing; what somebody called off says
 /// nothing either way.
 pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timestamp) -> Verified {
-    let of_plan = || runs.iter().filter(|run| run.created.plan == plan.name && says(run));
+    let of_plan =
+        || runs.iter().filter(|run| run.created.plan == plan.name && says(run) && !makes_up(run, runs));
     let stores: Vec<_> = plan
         .components
         .values()
@@ -95,6 +96,13 @@ pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timesta
         return Verified { until, ..needs(why) };
     }
     Verified { status: Status::Verified, why: format!("{what} of {}", over_at(last)), run, until }
+}
+
+/// Whether it is the way back of a live drill whose way there failed: that users are back does not make up for it.
+pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
+    let first =
+        run.created.returns.as_ref().and_then(|first| runs.iter().find(|run| run.created.run == *first));
+    first.is_some_and(|first| proof(first) == Some(false))
 }
 
 /// When it was over. What people write down afterwards makes no proof younger.

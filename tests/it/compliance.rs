@@ -202,8 +202,43 @@ fn forms(folder: &Folder) {
         let pdf = std::fs::read(reported(folder, "pdf", &[])).unwrap();
         assert!(pdf.starts_with(b"%PDF-1.7") && pdf.len() < 2 << 20, "{}", pdf.len());
     }
+    hides_nothing(folder);
     for wrong in [["--since", "2027-01-01"], ["--profile", "sox"], ["--since", "yesterday"]] {
         let args = [&["report", "compliance", "--until", YEAR[1]][..], &wrong].concat();
         assert_eq!(folder.run(&args).0, 2, "{args:?}");
     }
+}
+
+/// What somebody may do who wants it to look better.
+fn hides_nothing(folder: &Folder) {
+    let ask = |since: &str, until: &str| {
+        let args = ["report", "compliance", "--since", since, "--until", until, "--format", "json"];
+        json(&folder.ok(&args))
+    };
+    // The last proofs were months before it: a short time does not begin with everything proven.
+    let short = ask("2026-09-01", "2026-11-20");
+    assert!(short["totals"]["unproven"].as_u64() > Some(0), "{:#}", short["totals"]);
+    assert_eq!(ask("2026-11-19", "2026-11-20")["applications"].as_array().unwrap().len(), 12);
+    let evidence = folder.path().join(".drctl/drctl.evidence");
+    let bundle = std::fs::read_dir(evidence)
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .find(|p| p.extension().is_some_and(|e| e == "tar"))
+        .unwrap();
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    bytes[2_000] ^= 1;
+    std::fs::write(&bundle, bytes).unwrap();
+    let found = ask("2026-01-01", "2026-01-02")["findings"].to_string();
+    let name = bundle.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(found.contains(&format!("bundle {name} is NOT WHOLE")), "{found}");
+    let plan = folder.path().join("plans/app-06.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::remove_file(&plan).unwrap();
+    let gone = ask("2026-01-01", "2026-12-01");
+    let gone = gone["applications"].as_array().unwrap().iter().find(|a| a["plan"] == "app-06").unwrap();
+    assert_eq!(gone["status"], "gone");
+    std::fs::write(&plan, "plan: [").unwrap();
+    assert_eq!(folder.run(&["report", "compliance"]).0, 2);
+    std::fs::write(&plan, text).unwrap();
 }

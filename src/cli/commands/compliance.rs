@@ -111,8 +111,16 @@ fn written(
     asked: &Asked,
 ) -> Result<Compliance, CliError> {
     let runs = status::states(store)?;
-    // A plan that cannot be read is no plan; drctl check says why.
-    let plans = context.plans(&[], printer).unwrap_or_default();
+    // Without one of them the report would look better than it is. That there are none any more is shown by their runs.
+    let files = context.plan_files(&[]).unwrap_or_default().len();
+    let plans = if files == 0 { Vec::new() } else { context.plans(&[], printer)? };
+    if plans.len() != files {
+        let broken = files - plans.len().min(files);
+        return Err(CliError::usage_fix(
+            format!("{broken} of {files} plans cannot be read, and nothing is reported without them"),
+            "correct the findings above, or move what is no plan out of the folder",
+        ));
+    }
     let plans = plans.iter().map(|plan| {
         Ok(PlanLine {
             plan: plan.name.clone(),
@@ -132,29 +140,43 @@ fn written(
         head: contents.ledger.last().map(|record| record.hash.to_string()),
         faults: faults.iter().map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why)).collect(),
     };
+    let (bundles, damaged) = bundles(context, store)?;
     let books = Books {
         runs: &runs,
         plans: &plans,
         drill_every: &drill_every,
         drills: &drills,
         told: &herald::told_of_runs(store)?,
-        bundles: &bundles(context, store)?,
+        bundles: &bundles,
+        damaged: &damaged,
         ledger: &ledger,
     };
     Ok(compliance::compliance(books, asked))
 }
 
-/// The newest bundle of each run that is whole.
-fn bundles(context: &Context, store: &SqliteJournal) -> Result<BTreeMap<RunId, (String, String)>, CliError> {
+/// By run: the name and the SHA-256 of its bundle.
+type Bundles = BTreeMap<RunId, (String, String)>;
+
+/// The newest bundle of each run that is whole, and those that are not.
+fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), CliError> {
     let keys = ledger::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
+    let mut damaged = Vec::new();
     for file in delivery::bundles(&evidence::folder(&context.store_file()))? {
-        let Ok((bytes, verdict)) = evidence::sealed(&file, &keys) else { continue };
-        let (Some(manifest), Some(name)) = (verdict.manifest, file.file_name()) else { continue };
+        let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let (bytes, manifest) = match evidence::sealed(&file, &keys) {
+            Ok((bytes, verdict)) => (bytes, verdict.manifest),
+            Err(why) => {
+                damaged.push((name, why));
+                continue;
+            }
+        };
+        let Some(manifest) = manifest else { continue };
         let (run, events) = (manifest.drctl.run_id, manifest.drctl.chain.entries);
         if newest.get(&run).is_none_or(|(known, ..)| *known < events) {
-            newest.insert(run, (events, name.to_string_lossy().into_owned(), Digest::of(&bytes).to_string()));
+            newest.insert(run, (events, name, Digest::of(&bytes).to_string()));
         }
     }
-    Ok(newest.into_iter().map(|(run, (_, name, sha256))| (run, (name, sha256))).collect())
+    let whole = newest.into_iter().map(|(run, (_, name, sha256))| (run, (name, sha256))).collect();
+    Ok((whole, damaged))
 }

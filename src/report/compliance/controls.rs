@@ -22,7 +22,7 @@ pub enum Profile {
     Hipaa,
     /// Regulation (EU) 2022/2554.
     Dora,
-    /// PCI DSS 4.0.
+    /// PCI DSS 4.0.1.
     Pci,
 }
 
@@ -53,7 +53,7 @@ impl Profile {
             Self::Iso22301 => "ISO 22301:2019",
             Self::Hipaa => "HIPAA Security Rule, 45 CFR Part 164 Subpart C",
             Self::Dora => "DORA, Regulation (EU) 2022/2554",
-            Self::Pci => "PCI DSS 4.0",
+            Self::Pci => "PCI DSS 4.0.1",
         }
     }
 }
@@ -148,7 +148,6 @@ const SOC2: &[Row] = &[
     ("CC7.4", "incidents are responded to by a defined program", &[S::Incidents, S::Obligations]),
     ("CC7.5", "recovery from incidents is identified and carried out", &[S::Incidents, S::Objectives]),
     ("CC8.1", "changes are authorised and approved", &[S::Approvals]),
-    ("CC7.2", "anomalies are recorded and analysed", &[S::Trail, S::Evidence]),
 ];
 const ISO27001: &[Row] = &[
     ("A.5.29", "information security during disruption", &[S::Incidents, S::Protection]),
@@ -174,7 +173,7 @@ const HIPAA: &[Row] = &[
     ("164.308(a)(7)(ii)(D)", "testing and revision procedures", &[S::Drills]),
     ("164.308(a)(6)(ii)", "response and reporting of incidents", &[S::Incidents, S::Obligations]),
     ("164.312(b)", "audit controls", &[S::Trail]),
-    ("164.316(b)(1)", "documentation, kept for six years", &[S::Evidence]),
+    ("164.316(b)(2)(i)", "documentation is kept for six years", &[S::Evidence]),
 ];
 const DORA: &[Row] = &[
     ("Art. 11", "response and recovery", &[S::Objectives, S::Incidents]),
@@ -187,7 +186,7 @@ const DORA: &[Row] = &[
     ("Art. 13", "learning and evolving: reviews after incidents", &[S::Obligations]),
     ("Art. 17", "incident management process", &[S::Incidents, S::Trail]),
     ("Art. 9(4)(e)", "change management, approved", &[S::Approvals]),
-    ("Art. 17(3)", "records of incidents", &[S::Evidence]),
+    ("Art. 17(2)", "records of incidents", &[S::Evidence]),
 ];
 const PCI: &[Row] = &[
     (
@@ -195,7 +194,11 @@ const PCI: &[Row] = &[
         "incident response plan with recovery and continuity procedures",
         &[S::Incidents, S::Objectives, S::Protection],
     ),
-    ("12.10.2", "the plan is tested at least every 12 months", &[S::Drills]),
+    (
+        "12.10.2",
+        "the incident response plan is tested at least every 12 months; recovery is a part of it",
+        &[S::Drills],
+    ),
     ("12.10.6", "the plan follows lessons learned", &[S::Obligations]),
     ("10.3", "audit logs are protected from change", &[S::Trail]),
     ("10.5.1", "audit log history is kept for 12 months", &[S::Evidence]),

@@ -5,7 +5,7 @@ use super::{Application, Asked, Books, Class, Finding, Line, Verdict};
 use crate::model::ids::{PlanName, RunId};
 use crate::model::schedule::Fate;
 use crate::model::time::Timestamp;
-use crate::report::duties::Obligation;
+use crate::report::duties::{Obligation, Standing};
 
 /// Drills of the time that were not held.
 pub(super) fn missed<'a>(
@@ -43,9 +43,10 @@ pub(super) fn findings(
         let about = (Some(&line.plan), Some(&line.run));
         all.extend(of_line.map(|(section, at, text)| finding(section, about, at, text)));
     }
-    for owed in
-        obligations.iter().filter(|owed| owed.standing.is_missed() && !owed.what.starts_with("approval:"))
-    {
+    for owed in obligations.iter().filter(|owed| {
+        (owed.standing.is_missed() || owed.standing == Standing::Unknown)
+            && !owed.what.starts_with("approval:")
+    }) {
         let plan = lines.iter().find(|line| line.run == owed.run).map(|line| &line.plan);
         all.push(finding(Section::Obligations, (plan, Some(&owed.run)), Some(owed.due_at), owed.words()));
     }
@@ -57,6 +58,22 @@ pub(super) fn findings(
         let about = (Some(&application.plan), None);
         let of_time = of_time(application).into_iter();
         all.extend(of_time.map(|(section, at, text)| finding(section, about, Some(at), text)));
+    }
+    for (file, why) in books.damaged {
+        all.push(finding(
+            Section::Evidence,
+            (None, None),
+            None,
+            format!("bundle {file} is NOT WHOLE: {why}"),
+        ));
+    }
+    for (schedule, due, fate) in
+        books.drills.iter().filter(|(_, due, _)| (asked.since..asked.until).contains(due))
+    {
+        if let Fate::Ended { passed: false, why } = fate {
+            let text = format!("the drill of schedule {schedule} failed: {why}");
+            all.push(finding(Section::Drills, (None, None), Some(*due), text));
+        }
     }
     let faults = books.ledger.faults.iter();
     all.extend(faults.map(|fault| finding(Section::Trail, (None, None), None, fault.clone())));
@@ -81,6 +98,7 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         }
         Some(_) => {}
     }
+    all.extend(line.waivers.iter().map(|text| (Section::Approvals, began, format!("accepted: {text}"))));
     all.extend(line.overrides.iter().map(|text| (Section::Approvals, began, format!("override: {text}"))));
     if ended.is_some() && line.bundle.is_none() {
         all.push((Section::Evidence, ended, "no bundle of evidence is here".to_owned()));

@@ -53,18 +53,16 @@ impl Gap {
     }
 }
 
-/// When the last proof was older than it may be, or there was none. Nobody asks for one before the application was first seen.
+/// When the last proof was older than it may be, or there was none since its first run. Nobody asks for one before that.
 pub fn unproven(
     proofs: &[(Timestamp, bool)],
     first: Option<Timestamp>,
     every: Dur,
     asked: &Asked,
 ) -> Vec<Gap> {
+    // Proofs from before the report count, and so does it that there were none: a short report hides nothing.
     let good = proofs.iter().filter(|(_, good)| *good).map(|(at, _)| *at);
-    let from = first.map_or(asked.since, |first| first.max(asked.since).min(asked.until));
-    // Up to the first proof, and from each until the next, it is allowed to be as old as that.
-    let marks: Vec<Timestamp> = std::iter::once(from).chain(good.filter(|at| *at < asked.until)).collect();
-    let mut marks: Vec<Timestamp> = marks.into_iter().collect();
+    let mut marks: Vec<Timestamp> = first.into_iter().chain(good).filter(|at| *at < asked.until).collect();
     marks.sort_unstable();
     let next = |i: usize| marks.get(i + 1).copied();
     let gaps = marks.iter().enumerate().filter_map(|(i, at)| Gap::between(*at + every, next(i), None, asked));

@@ -4,6 +4,7 @@ use minijinja::{Environment, context};
 
 use super::{Compliance, Objective, charts};
 use crate::model::time::Dur;
+use crate::model::waiver::harmless;
 
 const HTML: &str = include_str!("page.html");
 const MARKDOWN: &str = include_str!("page.md");
@@ -12,10 +13,11 @@ fn render(name: &str, template: &str, report: &Compliance) -> Result<String, Str
     let mut environment = Environment::new();
     environment.add_filter("words", |text: String| text.replace('_', " "));
     environment.add_filter("cell", |text: String| {
-        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;").replace('[', "\\[")
     });
     environment.add_filter("took", |seconds: f64| span(seconds));
-    let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    clean(&mut value);
     let pictures: Vec<_> = charts::pictures(report)
         .iter()
         .map(|picture| {
@@ -38,6 +40,16 @@ fn render(name: &str, template: &str, report: &Compliance) -> Result<String, Str
         context! { r => serde(&value), pictures => serde(&pictures) },
     );
     rendered.map_err(|e| format!("{e:#}"))
+}
+
+/// Nothing that people wrote turns the text around, or hides a part of it.
+fn clean(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = harmless(text),
+        serde_json::Value::Array(all) => all.iter_mut().for_each(clean),
+        serde_json::Value::Object(all) => all.values_mut().for_each(clean),
+        _ => {}
+    }
 }
 
 /// Seconds for people: of days nobody reads the seconds.
@@ -72,6 +84,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 /// A line a run (RFC 4180).
 pub fn csv(report: &Compliance) -> String {
     let head = [
+        "world",
         "run",
         "application",
         "tier",
@@ -101,6 +114,7 @@ pub fn csv(report: &Compliance) -> String {
     let mut out = head.join(",") + "\r\n";
     for line in &report.runs {
         let mut cells = vec![
+            report.world.clone(),
             line.run.to_string(),
             line.plan.to_string(),
             line.tier.clone(),
@@ -123,7 +137,7 @@ pub fn csv(report: &Compliance) -> String {
             line.bundle.clone().unwrap_or_default(),
             line.sha256.clone().unwrap_or_default(),
         ]);
-        out += &(cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n");
+        out += &(cells.iter().map(|cell| quoted(&harmless(cell))).collect::<Vec<_>>().join(",") + "\r\n");
     }
     out
 }

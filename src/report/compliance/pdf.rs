@@ -64,7 +64,9 @@ fn front(press: &mut Press, report: &Compliance) {
             Ink::Ink,
         ),
         ("RTO", tally(t.rto), fared(t.rto)),
+        ("RTO of incidents alone", tally(t.rto_of_incidents), fared(t.rto_of_incidents)),
         ("RPO", tally(t.rpo), fared(t.rpo)),
+        ("RPO of incidents alone", tally(t.rpo_of_incidents), fared(t.rpo_of_incidents)),
         (
             "Overrides",
             format!("{}, {} of them approved late or not at all", t.overrides, t.overrides_late),
@@ -240,7 +242,12 @@ fn runs(press: &mut Press, report: &Compliance) {
             objective(l.rto.as_ref()),
             objective(l.rpo.as_ref()),
             plain(asked.join(", ")),
-            plain(l.sha256.clone().unwrap_or_else(|| "none".to_owned())),
+            plain(
+                l.bundle
+                    .clone()
+                    .zip(l.sha256.clone())
+                    .map_or_else(|| "none".to_owned(), |(file, sha)| format!("{file} {sha}")),
+            ),
         ]
     };
     let rows: Vec<_> = report.runs.iter().map(row).collect();

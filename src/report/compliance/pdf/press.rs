@@ -15,6 +15,7 @@ use skrifa::instance::{LocationRef, Size};
 use super::super::Compliance;
 use super::super::charts::{Anchor, Ink, Item, Picture};
 use crate::model::time::Timestamp;
+use crate::model::waiver::harmless;
 
 /// A4, lying, in points.
 const PAGE: (f32, f32) = (842.0, 595.0);
@@ -57,7 +58,7 @@ impl Face {
     fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
         let mut lines = vec![String::new()];
         let mut used = 0.0;
-        for word in text.split_whitespace() {
+        for word in harmless(text).split_whitespace() {
             let long = self.width(word, size);
             let gap = if used > 0.0 { self.width(" ", size) } else { 0.0 };
             if used + gap + long <= width {
