@@ -371,7 +371,9 @@ impl Desk {
                 known.histories.insert(plan.clone(), history);
             }
             let history = &known.histories[plan];
-            let of_run = notices::of_run(state, &self.policy, history, now);
+            let expected =
+                known.expected.entry(row.run.clone()).or_insert_with(|| history.predict(&state.runbook));
+            let of_run = notices::of_run(state, &self.policy, (history, expected), now);
             let owes = state
                 .finished_at
                 .is_none_or(|ended| now.since(ended) < FRESH.plus(self.policy.duties.review_within_ms));

@@ -48,7 +48,7 @@ pub struct Books<'a> {
     pub plans: &'a [PlanLine],
     /// How often each tier has to be proven.
     pub drill_every: &'a BTreeMap<String, Dur>,
-    /// What became of drills on schedule: the schedule, the instant, the plan if it is known, and the fate.
+    /// What became of drills on schedule: the schedule, the instant that it was due at, and the fate.
     pub drills: &'a [(String, Timestamp, Fate)],
     /// When people were told of each run.
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,

@@ -2,7 +2,7 @@
 
 use super::attainment::attainment;
 use super::duties::Obligation;
-use super::history::History;
+use super::history::{History, Prediction};
 use super::notices::{Alarm, Matter};
 use super::summary;
 use crate::model::duty::{Duties, Rung};
@@ -29,6 +29,8 @@ pub struct Desk<'a> {
     pub policy: &'a Policy,
     /// How long things took before.
     pub history: &'a History,
+    /// How long this was expected to take.
+    pub expected: &'a Prediction,
     /// When.
     pub now: Timestamp,
 }
@@ -124,7 +126,7 @@ impl Desk<'_> {
     }
 
     fn eta(&self) -> String {
-        let expected = self.history.predict(&self.state.runbook);
+        let expected = self.expected;
         let at = |took: Dur| self.state.created_at + took;
         let basis = match expected.runs {
             0 => "estimated".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attainment::attainment;
 use super::duties::{self, Obligation, Standing};
-use super::history::{History, Late};
+use super::history::{History, Late, Prediction};
 use super::letters;
 use crate::model::duty::Rung;
 use crate::model::event::WorldKind;
@@ -41,10 +41,15 @@ pub fn matter(state: &RunState) -> Option<Matter> {
     }
 }
 
-/// Everything that is due by `now`.
-pub fn of_run(state: &RunState, policy: &Policy, history: &History, now: Timestamp) -> Vec<Notice> {
+/// Everything that is due by `now`. What was expected of the run is asked for once, and not with each look.
+pub fn of_run(
+    state: &RunState,
+    policy: &Policy,
+    (history, expected): (&History, &Prediction),
+    now: Timestamp,
+) -> Vec<Notice> {
     let Some(matter) = matter(state) else { return Vec::new() };
-    let desk = letters::Desk { state, matter, policy, history, now };
+    let desk = letters::Desk { state, matter, policy, history, expected, now };
     let mut all = vec![desk.alert()];
     match state.finished_at {
         Some(ended) => {

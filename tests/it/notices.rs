@@ -26,8 +26,13 @@ fn incident() -> RunState {
     state
 }
 
+fn told(state: &RunState, policy: &Policy, at: Timestamp) -> Vec<Notice> {
+    let history = History::default();
+    notices::of_run(state, policy, (&history, &history.predict(&state.runbook)), at)
+}
+
 fn news(state: &RunState, at: Timestamp) -> Vec<Notice> {
-    notices::of_run(state, &Policy::default(), &History::default(), at)
+    told(state, &Policy::default(), at)
 }
 
 /// Without the run's name.
@@ -213,7 +218,7 @@ fn rungs_reach_the_channels_that_they_name() {
         ..Policy::default()
     };
     let tell = |at| {
-        let all = notices::of_run(&state, &policy, &History::default(), at);
+        let all = told(&state, &policy, at);
         all.into_iter().find(|n| n.kind == Kind::Escalation).map(|n| n.tell)
     };
     assert_eq!(tell(minutes(4)), Some(vec!["chat".to_owned()]));

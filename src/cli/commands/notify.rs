@@ -112,7 +112,8 @@ fn show(context: &Context, printer: &Printer, run: &RunId) -> Result<u8, CliErro
     let history = status::history(&store, &state.created.plan)?;
     let real = state.created.world == WorldKind::Live;
     let at = if real { now()?.max(state.last_at) } else { state.last_at };
-    let news = notices::of_run(&state, &context.settings.policy, &history, at);
+    let expected = history.predict(&state.runbook);
+    let news = notices::of_run(&state, &context.settings.policy, (&history, &expected), at);
     let told = herald::told(&store)?;
     let of = |notice: &Notice| -> Vec<_> {
         let same = |entry: &&Entry| matches!(entry, Entry::Notice { notice: key, .. } if *key == notice.key);

@@ -10,7 +10,7 @@ use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Notify};
 use crate::model::time::{Dur, Timestamp};
-use crate::report::history::History;
+use crate::report::history::{History, Prediction};
 use crate::run::RunState;
 
 /// Waits between tries; then the channel that is told otherwise is told, and this one again for as long as there is none.
@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) threads: BTreeMap<(String, RunId), BTreeSet<String>>,
     pub(super) runs: BTreeMap<RunId, (u64, RunState)>,
     pub(super) histories: BTreeMap<PlanName, History>,
+    /// How long each run was expected to take: that does not change while it runs.
+    pub(super) expected: BTreeMap<RunId, Prediction>,
     /// Runs of which there is no news any more.
     pub(super) over: BTreeSet<RunId>,
     /// Whether it was looked which runs were over before.
@@ -43,16 +45,21 @@ pub(super) struct Known {
     pub(super) lock: Option<RunLock>,
 }
 
+/// Whether a pager's thread of this is over when the run is.
+const fn ends_with_run(kind: Kind) -> bool {
+    matches!(kind, Kind::Alert | Kind::Update | Kind::Escalation | Kind::Drill)
+}
+
 impl Known {
     /// What the ledger has.
     pub(super) fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
         for record in store.entries(ENTRIES)? {
-            let Ok(Entry::Notice { notice, channel, delivered, run, thread, .. }) =
+            let Ok(Entry::Notice { notice, channel, delivered, run, thread, kind, .. }) =
                 serde_json::from_slice(&record.bytes)
             else {
                 continue;
             };
-            if delivered && let Some(run) = run {
+            if delivered && let Some(run) = run.filter(|_| ends_with_run(kind)) {
                 self.threads.entry((channel.clone(), run)).or_default().insert(thread);
             }
             // Whoever could not be reached an hour ago may be now; but that is not said again.
@@ -156,7 +163,7 @@ impl Known {
     }
 
     pub(super) fn took(&mut self, notice: &Notice, channel: &Channel) {
-        if let Some(run) = &notice.run {
+        if let Some(run) = notice.run.as_ref().filter(|_| ends_with_run(notice.kind)) {
             let threads = self.threads.entry((channel.name.clone(), run.clone())).or_default();
             threads.insert(notice.thread.clone());
         }
@@ -164,9 +171,9 @@ impl Known {
 
     /// Threads of a pager that end when the run does.
     pub(super) fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
-        let Some(run) = notice.run.as_ref().filter(|_| notice.kind == Kind::Resolved && notice.ends) else {
-            return Vec::new();
-        };
+        // Of what is owed each has an end of its own.
+        let ends = |run: &&RunId| notice.ends && notice.thread == run.as_str();
+        let Some(run) = notice.run.as_ref().filter(ends) else { return Vec::new() };
         self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
     }
 
@@ -206,5 +213,43 @@ impl Known {
             return false;
         };
         self.fate(notice, other) == Some(&Fate::Delivered) || self.told_otherwise(notify, (notice, other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::notice::{SecretAt, Way};
+
+    fn notice(kind: Kind, thread: &str, ends: bool) -> Notice {
+        Notice {
+            key: format!("{thread}/{}", kind.id()),
+            kind,
+            run: Some(RunId::new("run")),
+            thread: thread.to_owned(),
+            due: Timestamp::from_millis(0),
+            severity: None,
+            tell: Vec::new(),
+            ends,
+            subject: String::new(),
+            fields: Vec::new(),
+            public: None,
+        }
+    }
+
+    #[test]
+    fn a_pager_is_told_the_end_of_what_ended_and_of_nothing_else() {
+        let way = Way::PagerDuty { key: SecretAt::Env("KEY".to_owned()), url: None };
+        let channel = Channel { name: "pager".to_owned(), gets: way.usually(), way, otherwise: None };
+        let mut known = Known::default();
+        for (kind, thread) in
+            [(Kind::Alert, "run"), (Kind::Escalation, "run/stop1"), (Kind::Overdue, "run/post-mortem")]
+        {
+            known.took(&notice(kind, thread, false), &channel);
+        }
+        let closes = |thread, ends| known.closes(&notice(Kind::Resolved, thread, ends), &channel);
+        assert_eq!(closes("run", true), ["run", "run/stop1"]);
+        assert!(closes("run", false).is_empty(), "nothing was resolved");
+        assert!(closes("run/incident-report", true).is_empty(), "the review is still owed");
     }
 }

@@ -69,7 +69,7 @@ pub fn unproven(
     gaps.filter(|gap| gap.seconds > 0.0).collect()
 }
 
-/// When a store that a run promoted had no standby, until a later run made one or moved it again.
+/// When a store that a run promoted had no standby, until the end of the run that made one.
 pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
     let mut since: BTreeMap<ComponentName, Timestamp> = BTreeMap::new();
     let mut gaps = Vec::new();

@@ -164,3 +164,21 @@ fn quoted(cell: &str) -> String {
         cell
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_or_two_cells() {
+        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
+        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(quoted("plain"), "plain");
+    }
+
+    #[test]
+    fn of_days_nobody_reads_the_seconds() {
+        assert_eq!((span(42.25).as_str(), span(-90_000.0).as_str()), ("42.3s", "-25h"));
+        assert_eq!(span(3.5 * 86_400.0), "3d12h");
+    }
+}
