@@ -15,6 +15,7 @@ use crate::model::state::{DatabaseRole, DatabaseState, State};
 use crate::model::target::{DatabaseRef, Engine, Target, endpoint_parts};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
+use crate::probe::Alarms;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
@@ -373,6 +374,16 @@ enum Replayed {
 
 fn refused(code: &str, why: String) -> CallOutcome {
     CallOutcome::Refused { code: code.to_owned(), why, again: Again::Never }
+}
+
+impl Alarms for Live {
+    fn alarm<'a>(
+        &'a self,
+        place: &'a Place,
+        name: &'a str,
+    ) -> LocalBoxFuture<'a, Result<(bool, String), String>> {
+        Box::pin(self.aws.alarm(place, name))
+    }
 }
 
 impl Cloud for Live {

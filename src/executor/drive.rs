@@ -326,7 +326,7 @@ impl<'a> Driver<'a> {
             return;
         }
         let runbook = &self.state().runbook;
-        for probe in survey::relevant(&runbook.probes, &runbook.to) {
+        for probe in survey::relevant(&runbook.probes, &runbook.to, runbook.drill) {
             self.ask(probe);
         }
     }

@@ -9,7 +9,7 @@ use super::Session;
 use crate::inventory::Observation;
 use crate::model::event::What;
 use crate::model::ids::SiteName;
-use crate::model::runbook::{Probe, ProbeRole};
+use crate::model::runbook::{Drill, Probe, ProbeRole};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
@@ -40,9 +40,15 @@ pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> V
     join_all(looks).await.into_iter().flatten().collect()
 }
 
-/// The probes that a run to `to` asks. Those of other sites are not asked: nothing may wait for a lost site.
-pub fn relevant(probes: &[Probe], to: &SiteName) -> Vec<Probe> {
-    probes.iter().filter(|p| p.role != ProbeRole::Site || p.site.as_ref() == Some(to)).cloned().collect()
+/// The probes that a run to `to` asks. Those of other sites are not asked: nothing may wait for a lost site; and alarms, which may be in
+/// one, only by live drills.
+pub fn relevant(probes: &[Probe], to: &SiteName, drill: Option<Drill>) -> Vec<Probe> {
+    let asked = |probe: &&Probe| match probe.role {
+        ProbeRole::Site => probe.site.as_ref() == Some(to),
+        ProbeRole::Alarm => drill == Some(Drill::Live),
+        ProbeRole::Public | ProbeRole::Write => true,
+    };
+    probes.iter().filter(asked).cloned().collect()
 }
 
 /// Asks probes on their grid until `until`, and answers with the turns.

@@ -43,6 +43,9 @@ pub struct ProbeHealth {
     pub since: Option<Timestamp>,
     /// When the last good one was sent.
     pub last_good: Option<Timestamp>,
+    /// Why nobody could be asked when it was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<String>,
 }
 
 /// What is known of a target, and how fresh it is.

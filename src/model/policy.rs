@@ -185,6 +185,8 @@ pub struct Policy {
     pub blackouts: Vec<Window>,
     /// Whether they may at all.
     pub freeze: Option<Freeze>,
+    /// How long nothing moves an application by itself after it was moved, by whomever: what comes back at once moves users to and fro.
+    pub apart: Dur,
     /// What is owed after an incident.
     pub duties: Duties,
     /// Who is called when nobody answers.
@@ -248,6 +250,7 @@ impl Default for Policy {
             windows: Vec::new(),
             blackouts: Vec::new(),
             freeze: None,
+            apart: Dur::mins(60),
             duties: Duties::default(),
             escalation: Rung::ladder(),
         }

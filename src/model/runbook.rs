@@ -263,6 +263,8 @@ pub enum ProbeRole {
     Site,
     /// A real write by the public path.
     Write,
+    /// Somebody else's alarm. A live drill begins while it is silent, and is taken back when it goes off; nothing else asks it.
+    Alarm,
 }
 
 /// How a probe asks.
@@ -280,6 +282,13 @@ pub enum ProbeVia {
     Tcp {
         /// `host:port`.
         address: String,
+    },
+    /// The state of a CloudWatch alarm.
+    Alarm {
+        /// The account and region that it is in.
+        place: Place,
+        /// Its name.
+        alarm: String,
     },
 }
 

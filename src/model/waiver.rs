@@ -48,11 +48,13 @@ pub enum Rule {
     BlackoutWindow,
     /// What can wait begins in a maintenance window.
     OutsideWindow,
+    /// A drill that moves users begins only while they are served and every alarm of the plan is silent.
+    DrillBlocked,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are explained.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
         Self::HealthySource,
@@ -71,6 +73,7 @@ impl Rule {
         Self::ChangeFreeze,
         Self::BlackoutWindow,
         Self::OutsideWindow,
+        Self::DrillBlocked,
     ];
 
     /// The id used in flags, output and journals.
@@ -94,6 +97,7 @@ impl Rule {
             Self::ChangeFreeze => "change-freeze",
             Self::BlackoutWindow => "blackout-window",
             Self::OutsideWindow => "outside-window",
+            Self::DrillBlocked => "drill-blocked",
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a tree to types. What the shape already refused is left out here, so that lint can look at the rest.
 
 mod clients;
+mod probes;
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use super::types::{
     Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
 use crate::model::action::FenceMethod;
-use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, SiteName};
+use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::place::Place;
 use crate::model::restore::{Backups, Expect, Invariant};
-use crate::model::runbook::{Objectives, OnFailure, Phase, Probe, ProbeRole, ProbeVia};
+use crate::model::runbook::{Objectives, OnFailure, Phase};
 use crate::model::state::RecordAnswer;
 use crate::model::target::{Engine, Host};
 use crate::model::time::Dur;
@@ -64,7 +65,7 @@ pub fn plan(
             .map(|(k, _)| ComponentName::new(&*k.text))
             .collect(),
         components,
-        probes: tree.get("probes").map(Node::items).unwrap_or_default().iter().flat_map(probes).collect(),
+        probes: probes::probes(file, tree, findings),
         groups: map(tree, "groups", |key, node| {
             Some((key.to_owned(), node.get("components").map(names).unwrap_or_default()))
         }),
@@ -367,42 +368,6 @@ fn record_at(node: &Node, ttl_s: u64) -> Option<RecordAt> {
         primary: node.get("role").and_then(Node::text) == Some("primary"),
         health_check: node.get("health_check").and_then(Node::text).map(str::to_owned),
     })
-}
-
-fn probes(node: &Node) -> Vec<Spanned<Probe>> {
-    let build = |at: &Node, site: Option<SiteName>| {
-        let status = node
-            .get("expect")
-            .and_then(|e| e.get("status"))
-            .and_then(Node::int)
-            .and_then(|n| u16::try_from(n).ok());
-        let via = match (at.get("http").and_then(Node::text), at.get("tcp").and_then(Node::text)) {
-            (Some(url), _) => ProbeVia::Http { url: url.to_owned(), status: status.unwrap_or(200) },
-            (None, Some(address)) => ProbeVia::Tcp { address: address.to_owned() },
-            (None, None) => return None,
-        };
-        let role = match node.get("role")?.text()? {
-            "public" => ProbeRole::Public,
-            "site" => ProbeRole::Site,
-            "write" => ProbeRole::Write,
-            _ => return None,
-        };
-        let probe = Probe {
-            name: ProbeName::new(node.get("name")?.text()?),
-            role,
-            site,
-            via,
-            every_ms: node.get("every").and_then(dur).unwrap_or(Dur::secs(5)),
-            timeout_ms: node.get("timeout").and_then(dur).unwrap_or(Dur::secs(3)),
-        };
-        Some(Spanned { value: probe, span: node.get("name")?.span })
-    };
-    match node.get("at") {
-        Some(at) => {
-            at.entries().iter().filter_map(|(key, n)| build(n, Some(SiteName::new(&*key.text)))).collect()
-        }
-        None => build(node, None).into_iter().collect(),
-    }
 }
 
 fn gate(node: &Node) -> Option<GateSpec> {

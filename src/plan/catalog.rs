@@ -285,6 +285,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Add `set:`.",
     ),
     e("no-weight", "Every weight is 0.", "Route 53 then answers with all of them.", "Give home a weight."),
+    e(
+        "probe-asks-nothing",
+        "A probe has no address, two of them, or is an alarm without a name or a site.",
+        "What is never asked is never good, and never bad.",
+        "`http:` or `tcp:`; of an alarm `at: {SITE or CONNECTION: {cloudwatch: NAME}}`.",
+    ),
     e("no-public-probe", "No probe sees what users see.", "The RTO is read from public probes.", "Add one."),
     e(
         "roles-not-checked",
@@ -343,7 +349,7 @@ pub const FINDINGS: &[Explanation] = &[
 ];
 
 /// What is said of each rule: what it says no to, why, and what to do.
-const RULES: [(Rule, [&str; 3]); 18] = [
+const RULES: [(Rule, [&str; 3]); 19] = [
     (
         Rule::UnfencedPromotion,
         [
@@ -478,6 +484,14 @@ const RULES: [(Rule, [&str; 3]); 18] = [
             "No maintenance window is open.",
             "drctl.yaml says when runs begin that can wait: those whose severity is one of `keep_to_windows`.",
             "Wait until the next window opens (drctl policy explain PLAN). What cannot wait has another severity, or is let through by name: --waive outside-window --reason TEXT.",
+        ],
+    ),
+    (
+        Rule::DrillBlocked,
+        [
+            "A drill that moves users would begin while they fail, or while an alarm is on.",
+            "It is called off when they fail or an alarm goes off: so they have to be served, and alarms silent, before it begins.",
+            "Wait until they are. An alarm that means nothing any more is taken out of the plan. It cannot be waived.",
         ],
     ),
     (

@@ -14,7 +14,7 @@ use super::types::{
 };
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Expect;
-use crate::model::runbook::{ProbeRole, ProbeVia};
+use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
 use crate::model::target::Engine;
 use crate::model::time::Dur;
@@ -426,7 +426,8 @@ impl Lint<'_> {
     }
 
     fn probes(&mut self) {
-        for probe in &self.plan.probes {
+        let alarm = |probe: &&Spanned<Probe>| probe.value.role == ProbeRole::Alarm;
+        for probe in self.plan.probes.iter().filter(|probe| !alarm(probe)) {
             let site_names = probe.value.site.iter().filter(|s| !self.plan.sites.contains_key(*s));
             for site in site_names.cloned().collect::<Vec<_>>() {
                 self.unknown_site(&site, probe.span, probe.value.name.as_str());
@@ -434,6 +435,7 @@ impl Lint<'_> {
             let address = match &probe.value.via {
                 ProbeVia::Http { url, .. } => url,
                 ProbeVia::Tcp { address } => address,
+                ProbeVia::Alarm { alarm, .. } => alarm,
             };
             let in_site = self
                 .plan

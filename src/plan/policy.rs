@@ -113,6 +113,11 @@ pub const POLICY: Record = Record {
         opt("windows", WINDOWS, "when those may begin; always if absent"),
         opt("blackouts", WINDOWS, "when those may not begin"),
         opt("freeze", Shape::Record(&FREEZE), "while it is there, those do not begin at all"),
+        opt(
+            "apart",
+            Shape::Duration,
+            "how long nothing moves an application by itself after it was moved; 1h if absent",
+        ),
         opt("duties", Shape::Record(&DUTIES), "what is owed after an incident"),
         opt(
             "escalation",
@@ -143,6 +148,7 @@ pub struct RawPolicy {
     #[serde(default)]
     blackouts: Vec<RawWindow>,
     freeze: Option<RawFreeze>,
+    apart: Option<String>,
     #[serde(default)]
     duties: RawDuties,
     escalation: Option<Vec<RawRung>>,
@@ -208,6 +214,9 @@ impl RawPolicy {
         };
         policy.windows = all(self.windows, "windows")?;
         policy.blackouts = all(self.blackouts, "blackouts")?;
+        if let Some(apart) = self.apart {
+            policy.apart = Dur::parse(&apart)?;
+        }
         policy.freeze = self.freeze.map(RawFreeze::freeze).transpose()?;
         if let Some(within) = duration(self.overriding.approve_within)? {
             policy.overriding.approve_within = within;

@@ -395,15 +395,19 @@ const PROBE: Record = Record {
         req("name", Shape::Name, "its name"),
         req(
             "role",
-            Shape::OneOf(&["public", "site", "write"]),
-            "public: what users see; site: one site before traffic; write: a real write",
+            Shape::OneOf(&["public", "site", "write", "alarm"]),
+            "public: what users see; site: one site before traffic; write: a real write; alarm: stops live drills",
         ),
         opt("http", Shape::Text, "the address that is asked"),
         opt("tcp", Shape::Text, "host:port that is connected to"),
         opt("expect", Shape::Record(&EXPECT), "what is good"),
         opt("every", Shape::Duration, "interval; 5s if absent"),
         opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
-        opt("at", Shape::Map(&Shape::Record(&PROBE_AT)), "for role site: the address in each site"),
+        opt(
+            "at",
+            Shape::Map(&Shape::Record(&PROBE_AT)),
+            "for roles site and alarm: what is asked in each site",
+        ),
     ],
 };
 const EXPECT: Record =
@@ -413,6 +417,7 @@ const PROBE_AT: Record = Record {
     fields: &[
         opt("http", Shape::Text, "the address that is asked"),
         opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("cloudwatch", Shape::Text, "the name of an alarm, for role alarm"),
     ],
 };
 

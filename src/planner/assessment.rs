@@ -111,7 +111,8 @@ impl Question<'_> {
                 None => line("users", key.clone(), Reads::Unknown, "no samples in a row agree"),
             }
         };
-        self.plan.probes.iter().map(|p| said(&p.value)).collect()
+        let asked = self.plan.probes.iter().filter(|p| p.value.role != ProbeRole::Alarm);
+        asked.map(|p| said(&p.value)).collect()
     }
 
     /// The services of the source's region, or its databases by their own protocol.

@@ -300,10 +300,14 @@ impl Assumed<'_> {
 
     /// What a run waits for at its end, and before it sends traffic.
     fn probe(&self, probe: &Probe) -> Option<Finding> {
-        let (ProbeVia::Http { url: address, .. } | ProbeVia::Tcp { address }) = &probe.via;
+        let (ProbeVia::Http { url: address, .. } | ProbeVia::Tcp { address }) = &probe.via else {
+            // Nothing but a drill asks it.
+            return None;
+        };
         let waited = match probe.role {
             ProbeRole::Site => probe.site.as_ref() == Some(self.to),
             ProbeRole::Public | ProbeRole::Write => true,
+            ProbeRole::Alarm => false,
         };
         if !waited {
             return None;

@@ -8,7 +8,9 @@ use crate::model::action::{Action, Check, Fence, Gate, Write};
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::Place;
-use crate::model::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
+use crate::model::runbook::{
+    Drill, Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless,
+};
 use crate::model::state::{RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::Dur;
@@ -253,6 +255,13 @@ impl<'a> Draft<'a> {
         self.push(step)
     }
 
+    /// The probes that the run asks. Alarms stand beside what a person decided to do, except in a drill, which is not worth one.
+    fn asked(&self) -> Vec<Probe> {
+        let live = self.input.request.drill == Some(Drill::Live);
+        let asked = |p: &Probe| live || p.role != ProbeRole::Alarm;
+        self.input.plan.probes.iter().map(|p| p.value.clone()).filter(asked).collect()
+    }
+
     /// Probes of a role.
     pub fn probes(&self, role: ProbeRole) -> Vec<Probe> {
         self.input.plan.probes.iter().map(|p| p.value.clone()).filter(|p| p.role == role).collect()
@@ -337,6 +346,7 @@ impl<'a> Draft<'a> {
         }
         let plan = self.input.plan;
         let own = plan.components.values().filter_map(|c| c.objectives.map(|o| (c.name.clone(), o)));
+        let probes = self.asked();
         Ok(Runbook {
             schema_version: 1,
             plan: plan.name.clone(),
@@ -349,7 +359,7 @@ impl<'a> Draft<'a> {
             component_objectives: own.collect(),
             stores: plan.components.values().filter(|c| c.is_store()).map(|c| c.name.clone()).collect(),
             waivers: self.input.request.waivers.clone(),
-            probes: plan.probes.iter().map(|p| p.value.clone()).collect(),
+            probes,
             probe_consecutive: self.input.probe_consecutive,
             steps: self.steps,
             notes: self.notes,

@@ -98,11 +98,12 @@ fn watched(draft: &mut Draft<'_>) {
     let users: Vec<_> =
         [ProbeRole::Public, ProbeRole::Write].into_iter().flat_map(|role| draft.probes(role)).collect();
     let refuse = |draft: &mut Draft<'_>, facts: String, what: &str| {
-        draft.refuse(Refusal::new(Rule::NotRecoverable, None, facts, what.to_owned()));
+        draft.refuse(Refusal::new(Rule::DrillBlocked, None, facts, what.to_owned()));
     };
     if users.is_empty() {
-        let facts = "no probe sees what users see, so nothing would call the drill off".to_owned();
-        return refuse(draft, facts, "a probe of role `public` in the plan");
+        let facts = "no probe sees what users see, so nothing would call the drill off";
+        let what = "a probe of role `public` in the plan";
+        return draft.refuse(Refusal::new(Rule::NotRecoverable, None, facts.to_owned(), what.to_owned()));
     }
     for probe in users {
         let key = probe.key();
@@ -112,6 +113,17 @@ fn watched(draft: &mut Draft<'_>) {
             None => format!("{key} says nothing yet"),
         };
         refuse(draft, facts, "users that are served before they are moved for practice");
+    }
+    for alarm in draft.probes(ProbeRole::Alarm) {
+        let key = alarm.key();
+        let health = draft.input.estate.probes.get(&key);
+        let unasked = health.and_then(|h| h.unasked.as_deref()).unwrap_or("it was not asked often enough");
+        let facts = match health.and_then(|h| h.good) {
+            Some(true) => continue,
+            Some(false) => format!("alarm {key} is on"),
+            None => format!("nobody knows whether alarm {key} is on: {unasked}"),
+        };
+        refuse(draft, facts, "an alarm that is there, that drctl may read, and that is silent");
     }
 }
 

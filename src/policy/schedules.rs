@@ -129,14 +129,18 @@ pub enum Next {
     Wait(Timestamp),
 }
 
-/// What is to be done now. `left` are open drills that wait for a person: they are not looked at.
-pub fn next(
-    schedules: &[Schedule],
-    known: &Known,
-    policy: &Policy,
-    left: &BTreeSet<Due>,
-    now: Timestamp,
-) -> Next {
+/// What keeps drills from being held that the ledger knows nothing of.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Drills that wait for a person, or for something else to end: they are not looked at.
+    pub left: BTreeSet<Due>,
+    /// When applications were last moved.
+    pub moved: BTreeMap<PlanName, Timestamp>,
+}
+
+/// What is to be done now.
+pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept, now: Timestamp) -> Next {
+    let left = &kept.left;
     if let Some(entry) = changed(schedules, known, now) {
         return Next::Enter(entry);
     }
@@ -150,16 +154,16 @@ pub fn next(
         let mut due = known.unknown(&schedule.name, &schedule.calendar, *since, now);
         let last = due.pop();
         // Of several that were due while nobody served the last is held.
-        let held = last.filter(|last| schedule.begins(*last) <= now);
+        let ripe = last.filter(|last| schedule.begins(*last) <= now);
         if let Some(missed) = due.first() {
             let why = "the next was due before anybody could begin it".to_owned();
             return Next::Enter(missed_drill(&schedule.name, *missed, now, why));
         }
-        let coming = last.filter(|_| held.is_none()).or_else(|| schedule.calendar.after(now));
+        let coming = last.filter(|_| ripe.is_none()).or_else(|| schedule.calendar.after(now));
         wait = coming.map_or(wait, |due| wait.min(schedule.begins(due)));
-        let Some(due) = held else { continue };
+        let Some(due) = ripe else { continue };
         let (begins, over) = (schedule.begins(due), due + schedule.is.late_ms);
-        let closed = against(policy, &schedule.is, now);
+        let closed = against(policy, &schedule.is, kept, now);
         if now > over {
             let why = closed.unwrap_or_else(|| "nobody served it in time".to_owned());
             let why = format!("it may begin up to {} late: {why}", schedule.is.late_ms);
@@ -168,6 +172,9 @@ pub fn next(
         let due = (schedule.name.clone(), due);
         if closed.is_some() || left.contains(&due) {
             wait = wait.min(over + Dur(1));
+            if let Some((quiet, _)) = quiet(policy, &schedule.is, kept, now) {
+                wait = wait.min(quiet);
+            }
             continue;
         }
         let first = ready.as_ref().is_none_or(|(at, _)| begins < *at);
@@ -225,13 +232,28 @@ fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entr
     Entry::Drill { at: now, schedule: name.to_owned(), due, fate: Fate::Missed { why } }
 }
 
-/// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows, too.
-fn against(policy: &Policy, is: &Definition, now: Timestamp) -> Option<String> {
+/// Until when an application is not moved by itself, because it was moved shortly before; and when that was.
+fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let moved = *kept.moved.get(&is.plan).filter(|_| is.drill == Drill::Live)?;
+    let until = moved + policy.apart;
+    (now < until).then_some((until, moved))
+}
+
+/// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows and what was moved lately, too.
+fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<String> {
     let severity = policy.severity(None, Intent::Drill, true);
     let closed = windows::closed(policy, &is.plan, severity, now);
     let binds = |rule: Rule| match is.drill {
         Drill::Live => true,
         _ => rule != Rule::OutsideWindow,
     };
-    closed.into_iter().find(|closed| !closed.lifted && binds(closed.rule)).map(|closed| closed.facts)
+    let closed = closed.into_iter().find(|closed| !closed.lifted && binds(closed.rule));
+    let flaps = || {
+        let (until, moved) = quiet(policy, is, kept, now)?;
+        let (plan, apart) = (&is.plan, policy.apart);
+        Some(format!(
+            "{plan} was moved at {moved}, and nothing moves it by itself before {until} (`apart: {apart}`)"
+        ))
+    };
+    closed.map(|closed| closed.facts).or_else(flaps)
 }

@@ -1,15 +1,18 @@
 //! Probes over the network. Each sample resolves the name anew and opens a new connection: a kept one would go on talking to
 //! the site that users have left.
 
+use std::rc::Rc;
+
 use futures_util::future::{Either, LocalBoxFuture, select};
 
-use super::{Prober, Sample};
+use super::{Alarms, Prober, Sample};
 use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::world::World;
 
 /// Asks real addresses.
 pub struct LiveProber {
     world: World,
+    alarms: Option<Rc<dyn Alarms>>,
 }
 
 impl LiveProber {
@@ -17,17 +20,29 @@ impl LiveProber {
     pub const CAN_ASK: bool = cfg!(feature = "http");
 
     /// Nothing is asked yet.
-    pub const fn new(world: World) -> Self {
-        Self { world }
+    pub fn new(world: World, alarms: Option<Rc<dyn Alarms>>) -> Self {
+        Self { world, alarms }
     }
 
-    async fn ask(&self, probe: &Probe) -> Result<String, String> {
-        match &probe.via {
+    async fn ask(&self, probe: &Probe) -> (Option<bool>, String) {
+        let asked = match &probe.via {
             ProbeVia::Tcp { address } => {
                 let connected = tokio::net::TcpStream::connect(address.as_str()).await;
                 connected.map(|_| "connected".to_owned()).map_err(|e| format!("{address}: {e}"))
             }
             ProbeVia::Http { url, status } => http(url, *status, probe.role).await,
+            // That the alarm cannot be asked says nothing of users, who may be served all the same.
+            ProbeVia::Alarm { place, alarm } => {
+                let Some(alarms) = &self.alarms else { return (None, "nobody knows of alarms".to_owned()) };
+                return match alarms.alarm(place, alarm).await {
+                    Ok((silent, says)) => (Some(silent), says),
+                    Err(why) => (None, why),
+                };
+            }
+        };
+        match asked {
+            Ok(detail) => (Some(true), detail),
+            Err(detail) => (Some(false), detail),
         }
     }
 }
@@ -69,13 +84,12 @@ impl Prober for LiveProber {
         Box::pin(async move {
             let sent_at = self.world.now();
             let late = self.world.sleep_until(sent_at + probe.timeout_ms);
-            let asked = match select(std::pin::pin!(self.ask(probe)), std::pin::pin!(late)).await {
+            let (good, detail) = match select(std::pin::pin!(self.ask(probe)), std::pin::pin!(late)).await {
                 Either::Left((answer, _)) => answer,
-                Either::Right(_) => Err(format!("no answer within {}", probe.timeout_ms)),
-            };
-            let (good, detail) = match asked {
-                Ok(detail) => (true, detail),
-                Err(detail) => (false, detail),
+                Either::Right(_) => {
+                    let fails = (probe.role != ProbeRole::Alarm).then_some(false);
+                    (fails, format!("no answer within {}", probe.timeout_ms))
+                }
             };
             Sample { sent_at, good, detail: detail.chars().take(200).collect() }
         })

@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 pub use recorder::Recorder;
 
+use crate::model::place::Place;
 use crate::model::runbook::Probe;
 use crate::model::time::Timestamp;
 
@@ -15,10 +16,20 @@ use crate::model::time::Timestamp;
 pub struct Sample {
     /// When it was sent: the time of a sample is when it was asked, not when it was answered.
     pub sent_at: Timestamp,
-    /// Whether it was good.
-    pub good: bool,
+    /// Whether it was good; nothing if nobody could be asked.
+    pub good: Option<bool>,
     /// What was answered, or why nothing was.
     pub detail: String,
+}
+
+/// Who knows of alarms.
+pub trait Alarms {
+    /// Whether an alarm is silent, and what it says of itself; or why nobody knows.
+    fn alarm<'a>(
+        &'a self,
+        place: &'a Place,
+        name: &'a str,
+    ) -> LocalBoxFuture<'a, Result<(bool, String), String>>;
 }
 
 /// Asks probes. Each sample resolves anew and opens a new connection.

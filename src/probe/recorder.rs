@@ -25,6 +25,8 @@ struct Series {
     row: Option<(bool, u32, Timestamp)>,
     last_good: Option<Timestamp>,
     last_bad: Option<Timestamp>,
+    /// When it was last asked in vain, and why nobody answered.
+    unasked: Option<(Timestamp, String)>,
     /// When the last good samples in a row were sent, at most `consecutive` of them.
     window: VecDeque<Timestamp>,
 }
@@ -52,13 +54,18 @@ impl Recorder {
     pub fn take(&mut self, key: &str, sample: &Sample) -> Option<What> {
         let consecutive = self.consecutive;
         let series = self.probes.entry(key.to_owned()).or_default();
+        let Some(good) = sample.good else {
+            series.unasked = Some((sample.sent_at, sample.detail.clone()));
+            return None;
+        };
+        series.unasked = None;
         let (count, first) = match series.row {
-            Some((kind, count, first)) if kind == sample.good => (count + 1, first),
+            Some((kind, count, first)) if kind == good => (count + 1, first),
             _ => (1, sample.sent_at),
         };
-        series.row = Some((sample.good, count, first));
-        let last_other = if sample.good { series.last_bad } else { series.last_good };
-        if sample.good {
+        series.row = Some((good, count, first));
+        let last_other = if good { series.last_bad } else { series.last_good };
+        if good {
             series.last_good = Some(sample.sent_at);
             series.window.push_back(sample.sent_at);
             while series.window.len() > consecutive as usize {
@@ -68,14 +75,14 @@ impl Recorder {
             series.last_bad = Some(sample.sent_at);
             series.window.clear();
         }
-        if count < consecutive || series.current == Some(sample.good) {
+        if count < consecutive || series.current == Some(good) {
             return None;
         }
-        series.current = Some(sample.good);
+        series.current = Some(good);
         series.since = Some(first);
         Some(What::ProbeTurned {
             probe: key.to_owned(),
-            good: sample.good,
+            good,
             since: first,
             last_other,
             detail: sample.detail.clone(),
@@ -100,7 +107,8 @@ impl Recorder {
 
     /// When a probe is due next: on the grid that its first sample began.
     pub fn next_due(&self, key: &str, every: Dur, now: Timestamp) -> Timestamp {
-        let last = self.probes.get(key).and_then(|s| s.last_good.max(s.last_bad));
+        let unasked = |s: &Series| s.unasked.as_ref().map(|(at, _)| *at);
+        let last = self.probes.get(key).and_then(|s| s.last_good.max(s.last_bad).max(unasked(s)));
         let Some(last) = last else { return now };
         let every = every.millis().max(1);
         last + Dur(every * now.since(last).millis().div_ceil(every).max(1))
@@ -108,7 +116,12 @@ impl Recorder {
 
     /// How every probe stands, for the inventory.
     pub fn health(&self) -> BTreeMap<String, ProbeHealth> {
-        let of = |s: &Series| ProbeHealth { good: s.current, since: s.since, last_good: s.last_good };
+        let of = |s: &Series| ProbeHealth {
+            good: s.current,
+            since: s.since,
+            last_good: s.last_good,
+            unasked: s.unasked.as_ref().map(|(_, why)| why.clone()),
+        };
         self.probes.iter().map(|(k, s)| (k.clone(), of(s))).collect()
     }
 }
@@ -118,7 +131,8 @@ mod tests {
     use super::*;
 
     fn sample(at_s: u64, good: bool) -> Sample {
-        Sample { sent_at: Timestamp::from_millis(0) + Dur::secs(at_s), good, detail: String::new() }
+        let sent_at = Timestamp::from_millis(0) + Dur::secs(at_s);
+        Sample { sent_at, good: Some(good), detail: String::new() }
     }
 
     #[test]

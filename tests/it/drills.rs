@@ -1,10 +1,12 @@
 //! Drills: what only is read stays undone, what moves users is called off when they fail, and every one says what it is.
 
+use std::collections::BTreeSet;
+
 use drctl::adapters::sandbox::Feed;
 use drctl::inventory::{Estate, targets};
 use drctl::model::event::{Event, Outcome, What, WorldKind};
-use drctl::model::ids::SiteName;
-use drctl::model::runbook::{Drill, Intent};
+use drctl::model::ids::{ProbeName, SiteName};
+use drctl::model::runbook::{Drill, Intent, Probe, ProbeRole, ProbeVia};
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::run::state::Mode;
@@ -158,14 +160,64 @@ fn a_live_drill_stays_no_longer_where_users_fail() {
 fn a_live_drill_needs_users_that_are_served() {
     let facts = |rig: &Rig| {
         let refusals = rig.rehearse().map(|_| ()).unwrap_err();
-        assert!(refusals.iter().all(|r| r.rule == Rule::NotRecoverable), "{refusals:#?}");
-        refusals.into_iter().map(|r| r.facts).collect::<Vec<_>>().join("; ")
+        let rules: BTreeSet<Rule> = refusals.iter().map(|r| r.rule).collect();
+        let facts = refusals.into_iter().map(|r| r.facts).collect::<Vec<_>>().join("; ");
+        (rules.into_iter().collect::<Vec<_>>(), facts)
     };
     let mut unwatched = live();
     unwatched.plan.probes.clear();
-    assert!(facts(&unwatched).contains("nothing would call the drill off"));
-    let lost = Rig { scenario: Rig::new(truststream(), "region-slow", 1).scenario, ..live() };
-    assert!(facts(&lost).contains("public is bad: users fail already"), "{}", facts(&lost));
+    let (rules, said) = facts(&unwatched);
+    assert!(rules == [Rule::NotRecoverable] && said.contains("nothing would call the drill off"), "{said}");
+    let lost = Rig { scenario: Rig::new(truststream(), "region-slow", 1).scenario, ..with_an_alarm() };
+    let (rules, said) = facts(&lost);
+    assert_eq!(rules, [Rule::DrillBlocked]);
+    let alarm = format!("alarm {ALARM} is on");
+    assert!(said.contains("public is bad: users fail already") && said.contains(&alarm), "{said}");
+}
+
+const ALARM: &str = "errors@us-west-2";
+
+fn with_an_alarm() -> Rig {
+    let mut rig = live();
+    let site = SiteName::new("us-west-2");
+    let place = rig.plan.sites[&site].place.clone();
+    let mut probe = rig.plan.probes[0].clone();
+    probe.value = Probe {
+        name: ProbeName::new("errors"),
+        role: ProbeRole::Alarm,
+        site: Some(site),
+        via: ProbeVia::Alarm { place, alarm: "orders-5xx".to_owned() },
+        ..probe.value
+    };
+    rig.plan.probes.push(probe);
+    rig
+}
+
+/// An alarm calls a live drill off as users do, and is nobody's business in a failover.
+#[test]
+fn an_alarm_calls_a_live_drill_off_and_is_not_asked_by_anything_else() {
+    let whole = rehearsed(&with_an_alarm());
+    let bad = |since| What::ProbeTurned {
+        probe: ALARM.to_owned(),
+        good: false,
+        since,
+        last_other: None,
+        detail: "ALARM".to_owned(),
+    };
+    let (n, _) =
+        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    let state = after(&events(&whole)[..n], vec![(Dur::secs(1), bad(BEGAN + Dur::mins(5)))]);
+    let why = called_off(&state).unwrap();
+    assert!(why.contains(&format!("{ALARM} fails since")), "{why}");
+    let (n, _) = until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "watch"));
+    let there = &events(&whole)[..n];
+    let state = after(there, vec![(Dur::secs(1), bad(there[n - 1].at))]);
+    let skipped = |effect: &Effect| matches!(effect, Effect::Record(all) if all.iter().any(|what| matches!(what, What::StepSkipped { .. })));
+    assert!(decide(&state, state.last_at).iter().any(skipped));
+    for drill in [None, Some(Drill::Tabletop)] {
+        let runbook = Rig { drill, ..with_an_alarm() }.rehearse().unwrap().ended.state.runbook.clone();
+        assert!(!runbook.probes.is_empty() && runbook.probes.iter().all(|p| p.role != ProbeRole::Alarm));
+    }
 }
 
 #[test]

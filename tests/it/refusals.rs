@@ -242,7 +242,7 @@ fn without_a_public_probe_that_of_the_source_counts_and_no_other() {
     case.request.outage_declared = false;
     // The control plane answers: then it is for probes to say.
     case.see("west", server(None));
-    let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None };
+    let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None, unasked: None };
     let keys: BTreeMap<_, _> =
         case.plan.probes.iter().map(|p| (p.value.site.clone(), p.value.key())).collect();
     let say = |case: &mut Case, at: &str, good: bool| {

@@ -319,7 +319,7 @@ impl Rig {
             None => survey::look(session, &all, Dur::secs(15)).await,
         };
         let probes: Vec<_> = self.plan.probes.iter().map(|p| p.value.clone()).collect();
-        let probes = survey::relevant(&probes, &self.to());
+        let probes = survey::relevant(&probes, &self.to(), self.drill);
         let until = (BEGAN + Dur::secs(100)).max(session.world.now() + Dur::secs(20));
         let turns = survey::sample(session, &probes, recorder, until).await;
         for deed in &self.deeds {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use drctl::model::ids::RunId;
+use drctl::model::ids::{PlanName, RunId};
 use drctl::model::ledger::Entry;
 use drctl::model::schedule::{Fate, Schedule};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::plan::Settings;
-use drctl::policy::schedules::{Due, Known, Next, next};
+use drctl::policy::schedules::{Kept, Known, Next, next};
 
 const DAILY: &str =
     "schedules:\n  daily: {plan: shop, drill: isolated, at: \"0 3 * * *\", zone: UTC, late: 6h}\n";
@@ -23,12 +23,12 @@ fn settings(text: &str) -> Settings {
 /// The ledger, and what is done about what is next.
 struct Ledger {
     entries: Vec<Entry>,
-    left: BTreeSet<Due>,
+    kept: Kept,
 }
 
 impl Ledger {
     fn new() -> Self {
-        Self { entries: Vec::new(), left: BTreeSet::new() }
+        Self { entries: Vec::new(), kept: Kept::default() }
     }
 
     fn known(&self) -> Known {
@@ -40,7 +40,7 @@ impl Ledger {
         let now = at(now);
         for _ in 0..1_000 {
             let Settings { schedules, policy, .. } = settings;
-            let (name, due) = match next(schedules, &self.known(), policy, &self.left, now) {
+            let (name, due) = match next(schedules, &self.known(), policy, &self.kept, now) {
                 Next::Enter(entry) => {
                     self.entries.push(entry);
                     continue;
@@ -131,9 +131,9 @@ fn what_was_begun_goes_on_before_anything_else_and_what_waits_for_a_person_holds
     ledger.fate("daily", due, due, Fate::Begun { is, runs: vec![RunId::new("r")] });
     let open = ("daily".to_owned(), due);
     let then =
-        |ledger: &Ledger| next(&settings.schedules, &ledger.known(), &settings.policy, &ledger.left, now);
+        |ledger: &Ledger| next(&settings.schedules, &ledger.known(), &settings.policy, &ledger.kept, now);
     assert_eq!(then(&ledger), Next::Carry(open.clone()));
-    ledger.left.insert(open);
+    ledger.kept.left.insert(open);
     assert_eq!(then(&ledger), Next::Begin(("daily".to_owned(), now)));
 }
 
@@ -162,6 +162,50 @@ fn a_blackout_or_a_freeze_is_waited_out_and_windows_are_for_drills_that_move_use
         ledger.why("2026-03-02").contains("no maintenance window is open"),
         "{}",
         ledger.why("2026-03-02")
+    );
+}
+
+/// What comes back at once moves users to and fro: after whatever moved them, nothing does so by itself for a while.
+#[test]
+fn an_application_that_was_just_moved_is_not_moved_by_itself() {
+    let live = DAILY.replace("isolated", "live");
+    let plan = PlanName::new("shop");
+    let moved = at("2026-03-02T02:30:00Z");
+    for (policy, until) in [
+        ("", "2026-03-02T03:30:00Z"),
+        ("policy: {apart: 3h}\n", "2026-03-02T05:30:00Z"),
+        ("policy: {apart: 0s}\n", "2026-03-02T03:00:00Z"),
+    ] {
+        let settings = settings(&format!("{live}{policy}"));
+        let mut ledger = Ledger::new();
+        ledger.served(&settings, "2026-03-01T12:00:00Z");
+        ledger.kept.moved.insert(plan.clone(), moved);
+        if at(until) > at("2026-03-02T03:00:00Z") {
+            let then = ledger.served(&settings, "2026-03-02T03:00:00Z");
+            assert!(ledger.told().is_empty() && then <= at(until), "{policy}: {then} {:?}", ledger.told());
+        }
+        ledger.served(&settings, until);
+        assert_eq!(ledger.told(), told(&[("2026-03-02T03", "held")]), "{policy}");
+    }
+    // A copy moves nobody, and another application is another one.
+    for (text, plan) in [(DAILY, plan.clone()), (&live, PlanName::new("another"))] {
+        let settings = settings(text);
+        let mut ledger = Ledger::new();
+        ledger.served(&settings, "2026-03-01T12:00:00Z");
+        ledger.kept.moved.insert(plan, moved);
+        ledger.served(&settings, "2026-03-02T03:00:00Z");
+        assert_eq!(ledger.told(), told(&[("2026-03-02T03", "held")]));
+    }
+    let long = settings(&format!("{live}policy: {{apart: 12h}}\n"));
+    let mut ledger = Ledger::new();
+    ledger.served(&long, "2026-03-01T12:00:00Z");
+    ledger.kept.moved.insert(plan, moved);
+    ledger.served(&long, "2026-03-02T09:00:01Z");
+    assert_eq!(ledger.told(), told(&[("2026-03-02T03", "missed")]));
+    let why = ledger.why("2026-03-02");
+    assert!(
+        why.contains("shop was moved at 2026-03-02T02:30:00.000Z") && why.contains("`apart: 12h`"),
+        "{why}"
     );
 }
 

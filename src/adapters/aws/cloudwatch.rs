@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat};
+use aws_sdk_cloudwatch::types::{
+    AlarmType, Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, StateValue,
+};
 
 use super::Aws;
 use crate::adapters::Lagging;
@@ -28,6 +30,37 @@ impl Aws {
             found.extend(self.some_lags(place, some).await);
         }
         found
+    }
+
+    /// Whether an alarm is silent, and what it says of itself. One without data is silent: users who were moved away leave such behind
+    /// them. One that is not there says nothing, because whoever named it meant something by it.
+    ///
+    /// # Errors
+    /// Why nobody knows.
+    pub async fn alarm(&self, place: &Place, name: &str) -> Result<(bool, String), String> {
+        let site = self.site(place).await;
+        let call = || {
+            site.cloudwatch()
+                .describe_alarms()
+                .alarm_names(name)
+                .alarm_types(AlarmType::MetricAlarm)
+                .alarm_types(AlarmType::CompositeAlarm)
+                .send()
+        };
+        let answer = self.look("cloudwatch", place, call).await.map_err(|failure| failure.to_string())?;
+        let metric =
+            answer.metric_alarms().iter().map(|a| (a.alarm_name(), a.state_value(), a.state_reason()));
+        let composite =
+            answer.composite_alarms().iter().map(|a| (a.alarm_name(), a.state_value(), a.state_reason()));
+        let found = metric.chain(composite).find(|(of, ..)| *of == Some(name));
+        match found {
+            None => Err(format!("{} has no alarm {name}", place.name)),
+            Some((_, Some(state), reason)) => {
+                let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                Ok((*state != StateValue::Alarm, format!("{state}{reason}")))
+            }
+            Some((_, None, _)) => Err(format!("CloudWatch says nothing of the state of {name}")),
+        }
     }
 
     async fn some_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {

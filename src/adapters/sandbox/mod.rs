@@ -222,7 +222,7 @@ impl Prober for Sandbox {
             self.pause(if good { 40 } else { probe.timeout_ms.millis() }).await;
             let detail =
                 if good { "200".to_owned() } else { format!("no answer within {}", probe.timeout_ms) };
-            Sample { sent_at, good, detail }
+            Sample { sent_at, good: Some(good), detail }
         })
     }
 }

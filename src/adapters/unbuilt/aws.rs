@@ -86,6 +86,14 @@ impl Aws {
         Err(WHY.to_owned())
     }
 
+    /// No alarms.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn alarm(&self, _place: &Place, _name: &str) -> Result<(bool, String), String> {
+        Err(WHY.to_owned())
+    }
+
     /// No metrics.
     pub async fn replica_lags(&self, _place: &Place, _of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         BTreeMap::new()

@@ -14,7 +14,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{PlanName, SiteName};
 use crate::model::runbook::{Drill, Intent};
-use crate::model::time::Dur;
+use crate::model::time::{Dur, Timestamp};
 use crate::report::summary;
 use crate::run::RunState;
 use crate::run::drill::{called_off, felt, is_way_there, moved};
@@ -31,6 +31,15 @@ pub fn halfway<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState
         live && moves && moved(s) && s.mode != Mode::Finished(Outcome::Cancelled)
     };
     runs.iter().filter(moves).max_by_key(|s| s.created_at).filter(|last| is_way_there(last))
+}
+
+/// When an application was last moved, or brought back after an attempt to. A run that is not over moves it now.
+pub fn last_moved(plan: &PlanName, runs: &[RunState]) -> Option<Timestamp> {
+    let moves = |s: &&RunState| {
+        let moves = matches!(s.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
+        s.created.plan == *plan && moves && (moved(s) || felt(s))
+    };
+    runs.iter().filter(moves).map(|s| s.finished_at.unwrap_or(s.last_at)).max()
 }
 
 /// A half of a live drill that nobody has ended.

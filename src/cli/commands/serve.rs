@@ -2,7 +2,7 @@
 
 mod holding;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -19,9 +19,10 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
 use crate::model::notice::Notice;
+use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::schedules::{self, Known, Next};
+use crate::policy::schedules::{self, Kept, Known, Next};
 use crate::report::notices;
 use crate::report::verified::{self, Verified};
 use crate::server::Board;
@@ -57,8 +58,8 @@ struct Server<'a> {
     interrupts: Interrupts,
     clock: Clock,
     until: Option<Timestamp>,
-    /// Drills that wait for a person: nobody looks at them for a while.
-    left: BTreeSet<schedules::Due>,
+    /// What keeps drills from being held, for a while.
+    kept: Kept,
     /// What was last said of them.
     waiting: BTreeMap<schedules::Due, String>,
     /// Settings that were read once and are not followed yet.
@@ -109,7 +110,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         interrupts,
         clock,
         until,
-        left: BTreeSet::new(),
+        kept: Kept::default(),
         waiting: BTreeMap::new(),
         pending: None,
         failed: false,
@@ -181,8 +182,9 @@ impl Server<'_> {
             let known = known(&self.store)?;
             self.show(|shown| shown.looked_at = Some(now));
             let (schedules, policy) = (&self.context.settings.schedules, &self.context.settings.policy);
-            match schedules::next(schedules, &known, policy, &self.left, now) {
+            match schedules::next(schedules, &known, policy, &self.kept, now) {
                 Next::Enter(entry) => self.enter(&entry)?,
+                Next::Begin(due) if self.moved_lately(&due) => {}
                 Next::Begin(due) => self.contained(&due, |server, due| server.begin(due)),
                 Next::Carry(due) => self.contained(&due, |server, due| server.carry(due)),
                 Next::Wait(then) => self.wait(then),
@@ -194,7 +196,7 @@ impl Server<'_> {
                 looked = now;
                 self.keep_telling();
                 self.reload(global);
-                self.left.clear();
+                self.kept.left.clear();
             }
             let often = if self.board.is_some() { FIGURES } else { NEWS };
             let watched = self.board.is_some() || self.herald.is_some();
@@ -373,6 +375,24 @@ impl Server<'_> {
         Ok(())
     }
 
+    /// Whether the application of a live drill was moved so lately that it is not moved by itself yet. Asked when a drill is about to
+    /// begin: to know it, runs are read.
+    fn moved_lately(&mut self, due: &schedules::Due) -> bool {
+        let of = self.schedule(&due.0).filter(|schedule| schedule.is.drill == Drill::Live);
+        let Some(plan) = of.map(|schedule| schedule.is.plan.clone()) else { return false };
+        let runs = match super::status::states(&self.store) {
+            Ok(runs) => runs,
+            Err(e) => {
+                self.waits(due, &e.message);
+                return true;
+            }
+        };
+        let Some(moved) = super::live_drill::last_moved(&plan, &runs) else { return false };
+        // The next look knows it, and waits, or says that it was missed for it.
+        self.kept.moved.insert(plan, moved);
+        self.now() < moved + self.context.settings.policy.apart
+    }
+
     fn schedule(&self, name: &str) -> Option<&Schedule> {
         self.context.settings.schedules.iter().find(|schedule| schedule.name == name)
     }
@@ -389,7 +409,7 @@ impl Server<'_> {
 
     /// A drill waits: for a person, or for another process.
     fn waits(&mut self, due: &schedules::Due, words: &str) {
-        self.left.insert(due.clone());
+        self.kept.left.insert(due.clone());
         // Said once, for as long as it is the same.
         if self.waiting.insert(due.clone(), words.to_owned()).as_deref() != Some(words) {
             let shown = format!("{}, due {}: {words}", due.0, self.shown(&due.0, due.1));
@@ -400,6 +420,11 @@ impl Server<'_> {
     fn ended(&mut self, name: &str, due: Timestamp, passed: bool, why: &str) -> Result<(), CliError> {
         let fate = Fate::Ended { passed, why: why.to_owned() };
         self.enter(&Entry::Drill { at: self.now(), schedule: name.to_owned(), due, fate })
+    }
+
+    fn missed(&mut self, (name, due): &schedules::Due, why: String) -> Result<(), CliError> {
+        let fate = Fate::Missed { why };
+        self.enter(&Entry::Drill { at: self.now(), schedule: name.clone(), due: *due, fate })
     }
 
     /// Somebody vouches for how drills ended, and that they were missed.

@@ -1,5 +1,7 @@
 //! What a command acts on: the live providers, or a simulated estate, with a world to go with it.
 
+use std::rc::Rc;
+
 use crate::adapters::Cloud;
 use crate::adapters::live::Live;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
@@ -13,8 +15,8 @@ use crate::model::place::Place;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::Settings;
-use crate::probe::Prober;
 use crate::probe::live::LiveProber;
+use crate::probe::{Alarms, Prober};
 use crate::world::World;
 
 /// A world and its providers.
@@ -25,7 +27,7 @@ pub struct Stage {
     pub kind: WorldKind,
     /// The simulated estate, in a rehearsal.
     pub sandbox: Option<Sandbox>,
-    live: Option<Live>,
+    live: Option<Rc<Live>>,
     prober: LiveProber,
 }
 
@@ -41,7 +43,7 @@ impl Stage {
         let world = World::simulated(began, seed, pace);
         let sandbox = Sandbox::fed(plan, scenario.clone(), seed, began, world.clone(), feed);
         let kind = WorldKind::Sandbox { scenario: scenario.name.to_owned(), seed, began };
-        let prober = LiveProber::new(world.clone());
+        let prober = LiveProber::new(world.clone(), None);
         Self { world, kind, sandbox: Some(sandbox), live: None, prober }
     }
 
@@ -51,9 +53,10 @@ impl Stage {
     /// If the operating system gives no timers.
     pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, CliError> {
         let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        let live = Some(Live::new(world.clone(), settings, recovery.cloned()));
-        let prober = LiveProber::new(world.clone());
-        Ok(Self { world, kind: WorldKind::Live, sandbox: None, live, prober })
+        let live = Rc::new(Live::new(world.clone(), settings, recovery.cloned()));
+        let alarms: Rc<dyn Alarms> = Rc::<Live>::clone(&live);
+        let prober = LiveProber::new(world.clone(), Some(alarms));
+        Ok(Self { world, kind: WorldKind::Live, sandbox: None, live: Some(live), prober })
     }
 
     /// Either.
@@ -73,7 +76,7 @@ impl Stage {
     pub fn cloud(&self) -> &dyn Cloud {
         match (&self.sandbox, &self.live) {
             (Some(sandbox), _) => sandbox,
-            (None, Some(live)) => live,
+            (None, Some(live)) => live.as_ref(),
             (None, None) => unreachable!("a stage is a rehearsal or live"),
         }
     }

@@ -376,7 +376,7 @@ impl Starting<'_> {
         (recorder, scope): (&mut Recorder, &str),
     ) -> Result<Vec<What>, CliError> {
         let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
-        let probes = survey::relevant(&all, &SiteName::new(&*self.args.to));
+        let probes = survey::relevant(&all, &SiteName::new(&*self.args.to), self.drill.class);
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();
         let world = session.world;

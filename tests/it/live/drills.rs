@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Users were moved, the old primary follows the new one, and the drill waits.
-    fn stays_there(&self) -> bool {
+    pub fn stays_there(&self) -> bool {
         self.step("rejoin.db.west") == "done" && self.step("watch") == "started"
     }
 

@@ -3,6 +3,8 @@
 //! `tests/run` starts LocalStack and names it in `DRCTL_TEST_LOCALSTACK`; a plain `cargo test` starts one of its own, and stops
 //! it. Each test has accounts of its own.
 
+#[cfg(feature = "postgres")]
+mod alarms;
 mod aurora;
 mod clients;
 mod controls;

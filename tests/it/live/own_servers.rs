@@ -29,6 +29,17 @@ pub struct Truth {
     pub outage: Duration,
 }
 
+/// Ends the client and the application, however the test ends.
+struct Stop<'a>(&'a World);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::SeqCst);
+        // The application waits for a request: the last one.
+        drop(std::net::TcpStream::connect(self.0.app.local_addr().unwrap()));
+    }
+}
+
 const FAILOVER: &[&str] = &["failover", "--to", "east", "--yes", "--outage-began"];
 
 impl World {
@@ -93,12 +104,11 @@ impl World {
         std::thread::scope(|scope| {
             let client = scope.spawn(|| self.client());
             scope.spawn(|| self.serve());
+            let stop = Stop(self);
             std::thread::sleep(Duration::from_secs(2));
             let done = work();
             std::thread::sleep(Duration::from_secs(1));
-            self.stop.store(true, Ordering::SeqCst);
-            // The application waits for a request: the last one.
-            drop(std::net::TcpStream::connect(self.app.local_addr().unwrap()));
+            drop(stop);
             (done, client.join().unwrap())
         })
     }

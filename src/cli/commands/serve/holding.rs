@@ -21,6 +21,7 @@ use crate::model::ledger::Entry;
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::Timestamp;
+use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::policy::schedules;
 use crate::run::RunState;
@@ -39,8 +40,10 @@ struct Open<'a> {
 enum Held {
     /// It did, or said why not.
     Over(Option<String>),
-    /// Somebody else holds what it needs.
+    /// Somebody else holds what it needs, or users fail.
     Later(String),
+    /// It did not begin in time.
+    Late,
     /// Users are where they were to be taken, and nothing had to be moved.
     Nothing,
 }
@@ -95,9 +98,7 @@ impl Server<'_> {
         }
         let held = match self.wanting(&open)? {
             Wanting::Nothing => Held::Over(None),
-            Wanting::Runs if self.now() > due.1 + open.is.late_ms => {
-                Held::Over(Some("the process that was to hold it died, and now it is too late".to_owned()))
-            }
+            Wanting::Runs if self.now() > due.1 + open.is.late_ms => Held::Late,
             Wanting::Runs | Wanting::WayBack => self.holds(due, |server| server.hold(&open))?,
         };
         self.judge(&open, held)
@@ -186,8 +187,11 @@ impl Server<'_> {
         // Whatever has a run is judged by it.
         let without =
             told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
+        // In a rehearsal what stands against it now does so for ever.
+        let later =
+            |ending: &Ending| ending.code == exit::HELD || is_blocked(ending) && !self.context.is_rehearsal();
         Ok(match without {
-            Some(ending) if ending.code == exit::HELD => Held::Later(refusal(ending)),
+            Some(ending) if later(ending) => Held::Later(refusal(ending)),
             Some(ending) if outcome_of(ending) == Some("nothing_to_do") => Held::Nothing,
             Some(ending) => Held::Over(Some(refusal(ending))),
             None => Held::Over(None),
@@ -200,6 +204,15 @@ impl Server<'_> {
             Held::Later(why) => {
                 self.waits(open.due, &why);
                 return Ok(());
+            }
+            Held::Late => {
+                let died = || "the process that was to hold it died".to_owned();
+                let why = self.waiting.get(open.due).cloned().unwrap_or_else(died);
+                let why = format!("it may begin up to {} late: {why}", open.is.late_ms);
+                if self.states(open)?.is_empty() {
+                    return self.missed(open.due, why);
+                }
+                (Some(why), false)
             }
             Held::Over(why) => (why, false),
             Held::Nothing => (Some("nothing had to be moved: users are there already".to_owned()), true),
@@ -282,6 +295,13 @@ const fn word(outcome: Outcome) -> &'static str {
 
 fn outcome_of(ending: &Ending) -> Option<&str> {
     ending.document.as_ref()?.get("outcome")?.as_str()
+}
+
+/// Whether it is not the day for it: what it is held for was not tried, and so did not fail.
+fn is_blocked(ending: &Ending) -> bool {
+    let refusals = ending.document.as_ref().and_then(|d| d.get("refusals")).and_then(|r| r.as_array());
+    let blocked = |refusal: &serde_json::Value| refusal["rule"] == Rule::DrillBlocked.id();
+    refusals.is_some_and(|all| all.iter().any(blocked))
 }
 
 /// Why something did not begin, by its document.

@@ -1,0 +1,103 @@
+//! `probes:`
+
+use super::dur;
+use crate::model::ids::{ProbeName, SiteName};
+use crate::model::place::Place;
+use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
+use crate::model::time::Dur;
+use crate::plan::Finding;
+use crate::plan::text::Node;
+use crate::plan::types::Spanned;
+
+const ALARM: &str = "at: {SITE or CONNECTION: {cloudwatch: NAME}}";
+
+/// Every probe of a plan; those with `at:` once for each site.
+pub fn probes(file: &str, tree: &Node, findings: &mut Vec<Finding>) -> Vec<Spanned<Probe>> {
+    let mut found = Vec::new();
+    for node in tree.get("probes").map(Node::items).unwrap_or_default() {
+        let asked: Vec<(&Node, Option<(&str, &Node)>)> = match node.get("at") {
+            Some(at) => at.entries().iter().map(|(site, at)| (at, Some((&*site.text, node)))).collect(),
+            None => vec![(node, None)],
+        };
+        for (at, of) in asked {
+            match probe(tree, node, at, of.map(|(site, _)| site)) {
+                Ok(probe) => found.extend(probe),
+                Err((why, fix)) => {
+                    let name = node.get("name").and_then(Node::text).unwrap_or_default();
+                    let finding = Finding::error(
+                        "probe-asks-nothing",
+                        file,
+                        Some(at.span),
+                        format!("probe {name} {why}"),
+                    );
+                    findings.push(finding.because("nobody would know that it was never asked").fix(fix));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Where an alarm is: those of users may be in an account that is no site.
+fn place_of(tree: &Node, name: &str) -> Option<Place> {
+    let of = |key: &str| tree.get(key)?.get(name);
+    let site = of("sites").map(|node| super::site(name, node).place);
+    site.or_else(|| of("connections").map(|node| super::place(name, node, "global")))
+}
+
+/// One probe; nothing where the shape of it was found to be wrong already.
+fn probe(
+    tree: &Node,
+    node: &Node,
+    at: &Node,
+    site: Option<&str>,
+) -> Result<Option<Spanned<Probe>>, (String, &'static str)> {
+    let (Some(name), Some(role)) = (node.get("name"), node.get("role").and_then(Node::text)) else {
+        return Ok(None);
+    };
+    let role = match role {
+        "public" => ProbeRole::Public,
+        "site" => ProbeRole::Site,
+        "write" => ProbeRole::Write,
+        "alarm" => ProbeRole::Alarm,
+        _ => return Ok(None),
+    };
+    let asks = |key: &str| at.get(key).and_then(Node::text).map(str::to_owned);
+    let via = match (role, asks("http"), asks("tcp"), asks("cloudwatch")) {
+        (ProbeRole::Alarm, None, None, Some(alarm)) => {
+            let place = site.and_then(|name| place_of(tree, name)).filter(|place| place.cloud == "aws");
+            let Some(place) = place else {
+                return Err(("is an alarm of no site or connection in AWS".to_owned(), ALARM));
+            };
+            ProbeVia::Alarm { place, alarm }
+        }
+        (ProbeRole::Alarm, ..) => {
+            return Err(("is an alarm that has no name".to_owned(), ALARM));
+        }
+        (_, _, _, Some(_)) => {
+            return Err(("asks for an alarm, and is none".to_owned(), "role: alarm"));
+        }
+        (_, Some(url), None, None) => {
+            let status = node.get("expect").and_then(|e| e.get("status")).and_then(Node::int);
+            let status = status.and_then(|n| u16::try_from(n).ok()).unwrap_or(200);
+            ProbeVia::Http { url, status }
+        }
+        (_, None, Some(address), None) => ProbeVia::Tcp { address },
+        (_, Some(_), Some(_), None) => {
+            return Err(("asks two addresses".to_owned(), "`http:` or `tcp:`"));
+        }
+        (_, None, None, None) => {
+            let fix = "`http:` or `tcp:`, of the probe itself or under `at:` for each site";
+            return Err(("asks no address".to_owned(), fix));
+        }
+    };
+    let probe = Probe {
+        name: ProbeName::new(name.text().unwrap_or_default()),
+        role,
+        site: site.map(SiteName::new),
+        via,
+        every_ms: node.get("every").and_then(dur).unwrap_or(Dur::secs(5)),
+        timeout_ms: node.get("timeout").and_then(dur).unwrap_or(Dur::secs(3)),
+    };
+    Ok(Some(Spanned { value: probe, span: name.span }))
+}
