@@ -64,3 +64,19 @@ def members(server: Server) -> None:
     equal((listed["Endpoint"]["Address"], listed["Endpoint"]["Port"]), ("127.0.0.1", 15432), "endpoint as set")
     plain = show(server, database(server, "nameless").split(":")[-1], WEST)
     equal(plain.get("DBName"), None, "a database name nobody gave")
+
+
+@check
+def quotas(server: Server) -> None:
+    """an account has its quotas of instances and storage, with how much of each there is, by region"""
+    rds = server.client("rds", WEST)
+
+    def held() -> dict:
+        answer = rds.describe_account_attributes()["AccountQuotas"]
+        return {quota["AccountQuotaName"]: (quota["Used"], quota["Max"]) for quota in answer}
+
+    before = held()
+    database(server, "quota")
+    after = held()
+    equal(after["DBInstances"], (before["DBInstances"][0] + 1, 40), "one instance more")
+    assert after["AllocatedStorage"][0] > before["AllocatedStorage"][0], f"{before} {after}"

@@ -35,7 +35,9 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         | Target::Signal(_)
         | Target::Controls(_)
         | Target::Secret(_)
-        | Target::Identity { .. } => (500, 5_000),
+        | Target::Identity { .. }
+        | Target::Granted { .. }
+        | Target::Quotas { .. } => (500, 5_000),
         Target::Command { .. } => (200, 2_000),
     };
     let factor = 1.3_f64.powi(i32::try_from(n.saturating_sub(QUICK_LOOKS).min(20)).unwrap_or(20));

@@ -105,6 +105,9 @@ pub enum Command {
     Observe(ObserveArgs),
     /// One screen: active sites, protection, debts, guards, last runs
     Status(PlansArg),
+    /// Whether a recovery would work today: replicas, backups, capacity, quotas, permissions, TTLs, parity, drift; exit 3 if not, 5 if nobody knows
+    #[command(after_help = "Examples:\n  drctl ready\n  drctl ready truststream --output json")]
+    Ready(PlansArg),
     /// One table for grey failures: what users see, what of the source answers, what stands ready, what a failover would do and cost
     #[command(after_help = "Example:\n  drctl assess truststream --from us-west-2")]
     Assess(AssessArgs),

@@ -67,6 +67,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Observe(args) => c::observe::run(global, printer, args),
         Command::Assess(args) => c::assess::run(global, printer, args),
         Command::Doctor(args) => c::doctor::run(global, printer, args),
+        Command::Ready(args) => c::ready::run(global, printer, args),
         Command::Status(args) => c::status::run(global, printer, args),
         Command::Failover(args) => {
             c::start::run(global, printer, crate::model::runbook::Intent::Failover, args)

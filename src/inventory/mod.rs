@@ -4,8 +4,10 @@
 
 pub mod active;
 pub mod clients;
+pub mod drift;
 pub mod estate;
 pub mod observation;
+pub mod permissions;
 pub mod targets;
 
 pub use active::ActiveSite;

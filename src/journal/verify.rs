@@ -204,6 +204,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 Entry::Configuration { .. }
                 | Entry::Schedule { .. }
                 | Entry::Drill { .. }
+                | Entry::Readiness { .. }
                 | Entry::Notice { .. },
             ) => {}
             Ok(Entry::Key { public, .. }) => match PublicKey::from_openssh(&public) {

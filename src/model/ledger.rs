@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Digest, RunId};
+use super::ids::{Digest, PlanName, RunId};
 use super::notice::Kind;
+use super::readiness::{Check, Standing};
 use super::schedule::{Definition, Fate};
 use super::time::Timestamp;
 
@@ -55,6 +56,17 @@ pub enum Entry {
         due: Timestamp,
         /// What.
         fate: Fate,
+    },
+    /// How a plan stands ready from here on, where that is another way than before.
+    Readiness {
+        /// When it was looked at.
+        at: Timestamp,
+        /// The plan.
+        plan: PlanName,
+        /// The worst of it.
+        standing: Standing,
+        /// Everything that was looked at.
+        checks: Vec<Check>,
     },
     /// What became of a piece of news at one channel: that it was taken there, or that it was not and another one was told.
     Notice {

@@ -18,6 +18,7 @@ pub mod measure;
 pub mod notice;
 pub mod place;
 pub mod policy;
+pub mod readiness;
 pub mod restore;
 pub mod runbook;
 pub mod schedule;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ComponentName, Digest, SiteName};
 use super::place::Place;
+use super::readiness::Need;
 use super::restore::{Part, Restore};
 
 /// Who runs a database, and so how it is promoted.
@@ -279,6 +280,18 @@ pub enum Target {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         copy: Option<String>,
     },
+    /// Whether the credentials of a place may do what a recovery does there.
+    Granted {
+        /// The place.
+        place: Place,
+        /// What that is.
+        needs: Vec<Need>,
+    },
+    /// What the account of a place may have of databases, and has.
+    Quotas {
+        /// The place.
+        place: Place,
+    },
     /// A command that was started under a key.
     Command {
         /// The key.
@@ -303,7 +316,10 @@ impl Target {
             Self::Controls(of) => Some(&of.place),
             Self::Secret(of) => Some(&of.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
-            Self::Identity { place } | Self::Guard { place, .. } => Some(place),
+            Self::Identity { place }
+            | Self::Guard { place, .. }
+            | Self::Granted { place, .. }
+            | Self::Quotas { place } => Some(place),
             Self::Command { .. } | Self::Answers { .. } => None,
         }
     }
@@ -329,6 +345,9 @@ impl Target {
             Self::Backups(of) if of.db.engine == Engine::Rds => "rds",
             Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
             Self::Answers { .. } => "dns",
+            Self::Granted { .. } => "iam",
+            // Beside the databases, and not among them: one describe answers for those.
+            Self::Quotas { .. } => "rds-quotas",
             Self::Command { .. } => "command",
         }
     }
@@ -356,7 +375,11 @@ impl Target {
             Self::Secret(of) => Some(&of.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
             Self::Guard { component, .. } => Some(component),
-            Self::Identity { .. } | Self::Answers { .. } | Self::Command { .. } => None,
+            Self::Identity { .. }
+            | Self::Answers { .. }
+            | Self::Granted { .. }
+            | Self::Quotas { .. }
+            | Self::Command { .. } => None,
         }
     }
 
@@ -387,6 +410,8 @@ impl Target {
                 let text = serde_json::to_vec(names).unwrap_or_default();
                 format!("answers/{}", &Digest::of(&text).as_str()[..16])
             }
+            Self::Granted { place, .. } => format!("granted/{}", place.name),
+            Self::Quotas { place } => format!("quotas/{}", place.name),
             Self::Command { key, .. } => format!("command/{key}"),
         }
     }

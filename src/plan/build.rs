@@ -1,7 +1,7 @@
 //! From a tree to types. What the shape already refused is left out here, so that lint can look at the rest.
 
 mod clients;
-mod probes;
+pub mod probes;
 
 use std::collections::BTreeMap;
 

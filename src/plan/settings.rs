@@ -43,6 +43,8 @@ pub struct Settings {
     pub key_passphrase_file: Option<String>,
     /// How old an observation of a site that answers may be.
     pub observation_max_age: Dur,
+    /// How often `drctl serve` looks whether recoveries would work; never if it is nothing.
+    pub readiness_every: Dur,
     /// How many probes in a row make a turn.
     pub probe_consecutive: u32,
     /// Where guards are kept.
@@ -117,6 +119,7 @@ struct Raw {
     key: Option<String>,
     key_passphrase_file: Option<String>,
     observation_max_age: Option<String>,
+    readiness_every: Option<String>,
     probe_consecutive: Option<u32>,
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
@@ -177,6 +180,7 @@ impl Default for Settings {
             key: None,
             key_passphrase_file: None,
             observation_max_age: Dur::mins(5),
+            readiness_every: Dur::mins(60),
             probe_consecutive: 3,
             guard: None,
             evidence: None,
@@ -302,6 +306,11 @@ impl Settings {
             policy,
             key: raw.key,
             key_passphrase_file: raw.key_passphrase_file,
+            readiness_every: raw
+                .readiness_every
+                .map(|every| Dur::parse(&every))
+                .transpose()?
+                .unwrap_or(defaults.readiness_every),
             observation_max_age: raw
                 .observation_max_age
                 .as_deref()

@@ -1,5 +1,6 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
+use super::build::probes::PROBE;
 use super::keeping::EVIDENCE;
 use super::notify::NOTIFY;
 use super::policy::POLICY;
@@ -389,38 +390,6 @@ const SITE: Record = Record {
     ],
 };
 
-const PROBE: Record = Record {
-    name: "probe",
-    fields: &[
-        req("name", Shape::Name, "its name"),
-        req(
-            "role",
-            Shape::OneOf(&["public", "site", "write", "alarm"]),
-            "public: what users see; site: one site before traffic; write: a real write; alarm: stops live drills",
-        ),
-        opt("http", Shape::Text, "the address that is asked"),
-        opt("tcp", Shape::Text, "host:port that is connected to"),
-        opt("expect", Shape::Record(&EXPECT), "what is good"),
-        opt("every", Shape::Duration, "interval; 5s if absent"),
-        opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
-        opt(
-            "at",
-            Shape::Map(&Shape::Record(&PROBE_AT)),
-            "for roles site and alarm: what is asked in each site",
-        ),
-    ],
-};
-const EXPECT: Record =
-    Record { name: "expect", fields: &[opt("status", Shape::Int(100, 599), "HTTP status")] };
-const PROBE_AT: Record = Record {
-    name: "address",
-    fields: &[
-        opt("http", Shape::Text, "the address that is asked"),
-        opt("tcp", Shape::Text, "host:port that is connected to"),
-        opt("cloudwatch", Shape::Text, "the name of an alarm, for role alarm"),
-    ],
-};
-
 const HOOK: Record = Record {
     name: "hook",
     fields: &[
@@ -570,6 +539,11 @@ pub const SETTINGS: Record = Record {
             "observation_max_age",
             Shape::Duration,
             "how old an observation of a site that answers may be; 5m if absent",
+        ),
+        opt(
+            "readiness_every",
+            Shape::Duration,
+            "how often `drctl serve` looks ahead; 1h if absent, 0s: never",
         ),
         opt("probe_consecutive", Shape::Int(1, 100), "how many probes in a row make a turn; 3 if absent"),
         opt("guard", Shape::Record(&GUARD), "keeps two operators from running on one component"),

@@ -53,6 +53,7 @@ impl Known {
                 Entry::Key { .. }
                 | Entry::Configuration { .. }
                 | Entry::Notice { .. }
+                | Entry::Readiness { .. }
                 | Entry::Checkpoint(_) => {}
             }
         }

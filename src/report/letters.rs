@@ -448,3 +448,25 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
         public: None,
     }
 }
+
+/// That a recovery of a plan would not work as it was promised.
+pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
+    Notice {
+        key: format!("{plan}/unready/{since}"),
+        kind: Kind::Overdue,
+        run: None,
+        thread: format!("{plan}/unready"),
+        due: since,
+        severity: None,
+        tell: Vec::new(),
+        ends: false,
+        subject: format!("[NOT READY] a recovery of {plan}"),
+        fields: vec![
+            field("WHAT", "a recovery would fail, or miss its objectives"),
+            field("WHY", why),
+            field("SINCE", since.to_string()),
+            field("WHAT TO DO", format!("drctl ready {plan} names what helps")),
+        ],
+        public: None,
+    }
+}

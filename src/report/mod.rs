@@ -13,6 +13,7 @@ pub mod letters;
 pub mod markdown;
 pub mod notices;
 pub mod overrides;
+pub mod readiness;
 pub mod restore;
 pub mod summary;
 pub mod verified;

@@ -8,7 +8,7 @@ use super::history::{History, Late, Prediction};
 use super::letters;
 use crate::model::duty::Rung;
 use crate::model::event::WorldKind;
-use crate::model::ids::StepId;
+use crate::model::ids::{PlanName, StepId};
 use crate::model::notice::{Kind, Notice};
 use crate::model::policy::Policy;
 use crate::model::runbook::Drill;
@@ -188,6 +188,11 @@ pub fn invitation(schedule: &Schedule, before: Dur, now: Timestamp) -> Option<No
 /// A drill that was due, and not held.
 pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
     letters::missed(schedule, due, why)
+}
+
+/// A plan of which something is missing that a recovery needs.
+pub fn unready(plan: &PlanName, since: Timestamp, why: &str) -> Notice {
+    letters::unready(plan.as_str(), since, why)
 }
 
 /// A plan that nobody tried for longer than its tier allows.

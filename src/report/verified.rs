@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::summary;
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
+use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::runbook::{Drill, Intent, Step};
+use crate::model::state::State;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::run::RunState;
@@ -103,6 +105,32 @@ pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
     let first =
         run.created.returns.as_ref().and_then(|first| runs.iter().find(|run| run.created.run == *first));
     first.is_some_and(|first| proof(first) == Some(false))
+}
+
+/// What a run saw before it changed anything; nothing if it looked at nothing, as those do that only make a copy.
+pub fn seen_before(run: &RunId, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
+    let state = runs.iter().find(|state| state.created.run == *run)?;
+    let facts = state.steps.iter().flat_map(|step| &step.facts);
+    let seen = facts.filter_map(|fact| match fact {
+        Fact::Seen { target, state } => Some((target.clone(), state.clone())),
+        _ => None,
+    });
+    let seen: Vec<_> = seen.collect();
+    (!seen.is_empty()).then(|| (run.clone(), seen))
+}
+
+impl Verified {
+    /// The same, if nothing of the estate changed since. What changed may not stand in the way of a recovery; nobody has tried.
+    #[must_use]
+    pub fn unless(self, drifted: Option<&str>) -> Self {
+        match drifted.filter(|_| self.status == Status::Verified) {
+            Some(why) => {
+                let why = format!("{}, and the estate changed: {why}", self.why);
+                Self { status: Status::NeedsVerification, why, until: None, ..self }
+            }
+            None => self,
+        }
+    }
 }
 
 /// When it was over. What people write down afterwards makes no proof younger.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::ids::PlanName;
+use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::Tally;
 use crate::report::verified::Status;
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub schedules: Vec<Row>,
     /// Plans, and whether they are verified, with until when.
     pub plans: Vec<(PlanName, Status, Option<Timestamp>)>,
+    /// What was last found of each plan.
+    pub readiness: Vec<(PlanName, Vec<Check>)>,
     /// Bundles of evidence that are not everywhere yet.
     pub evidence_owed: usize,
 }
@@ -105,6 +108,20 @@ impl Snapshot {
             ] {
                 let labels = [("plan", plan.as_str()), ("status", word)];
                 text.sample("drctl_plan_verification", &labels, i64::from(of == *status));
+            }
+        }
+        text.head(
+            "drctl_plan_readiness",
+            "gauge",
+            "How an area of a plan stands: 0 ready, 1 degraded, 2 unknown, 3 not ready.",
+        );
+        for (plan, checks) in &self.readiness {
+            for area in Area::ALL {
+                let of_area = checks.iter().filter(|check| check.area == area).map(|check| check.standing);
+                let Some(worst) = of_area.max() else { continue };
+                let rank = Standing::ALL.iter().position(|standing| *standing == worst).unwrap_or_default();
+                let labels = [("plan", plan.as_str()), ("area", area.id())];
+                text.sample("drctl_plan_readiness", &labels, count(rank));
             }
         }
         text.head(

@@ -288,7 +288,7 @@ fn the_other_kinds_say_what_they_are() {
 }
 
 /// What was observed of an estate in which nothing is wrong but what the scenario says.
-fn observed(scenario: &str) -> (Estate, SiteName) {
+pub fn observed(scenario: &str) -> (Estate, SiteName) {
     let rig = Rig::new(truststream(), scenario, 7);
     let mut estate = Estate::default();
     let targets = targets::of_plan(&rig.plan, None);

@@ -1,6 +1,7 @@
 //! What a server shows to those who watch it.
 
 use drctl::model::ids::PlanName;
+use drctl::model::readiness::{Area, Check, Standing};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::policy::schedules::Tally;
 use drctl::report::verified::Status;
@@ -22,6 +23,10 @@ fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
     assert_eq!(holding.ill(now), None);
 }
 
+fn stands(area: Area, standing: Standing) -> Check {
+    Check { area, about: "db".to_owned(), standing, facts: String::new(), fix: None }
+}
+
 #[test]
 fn the_figures_are_prometheus_text_whatever_the_names_are() {
     let row = Row {
@@ -36,6 +41,10 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         holding: Some("x".to_owned()),
         schedules: vec![row],
         plans: vec![(PlanName::new("shop"), Status::Failed, Some(at("1970-01-01T00:00:09.999Z")))],
+        readiness: vec![(
+            PlanName::new("shop"),
+            vec![stands(Area::Lag, Standing::Ready), stands(Area::Lag, Standing::NotReady)],
+        )],
         evidence_owed: 4,
     };
     let text = snapshot.text();
@@ -50,6 +59,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         format!("drctl_drill_next_due_timestamp_seconds{{{labels}}} 1772323201"),
         r#"drctl_plan_verification{plan="shop",status="failed"} 1"#.to_owned(),
         r#"drctl_plan_verification{plan="shop",status="verified"} 0"#.to_owned(),
+        r#"drctl_plan_readiness{plan="shop",area="lag"} 3"#.to_owned(),
         r#"drctl_plan_verified_until_timestamp_seconds{plan="shop"} 9"#.to_owned(),
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");

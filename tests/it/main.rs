@@ -61,6 +61,7 @@ mod owed;
 mod pages;
 mod policy;
 mod random;
+mod readiness;
 mod refusals;
 mod restored;
 mod resume;

@@ -104,6 +104,17 @@ def delete(context: RequestContext, request: dict) -> dict:
     return response
 
 
+# The defaults of an account and region: Amazon RDS User Guide, «Quotas and constraints».
+MAX_INSTANCES, MAX_STORAGE_GIB = 40, 100_000
+
+
+def quotas(context: RequestContext, request: dict) -> dict:
+    databases = list(rds_backends[context.account_id][context.region].databases.values())
+    storage = sum(int(db.allocated_storage or 0) for db in databases)
+    held = (("DBInstances", len(databases), MAX_INSTANCES), ("AllocatedStorage", storage, MAX_STORAGE_GIB))
+    return {"AccountQuotas": [{"AccountQuotaName": name, "Used": used, "Max": most} for name, used, most in held]}
+
+
 def forward(context: RequestContext, request: dict) -> dict:
     return call_moto(context)
 
@@ -115,6 +126,7 @@ CUSTOM = {
     "CreateDBSnapshot": rds_snapshots.create,
     "DeleteDBInstance": delete,
     "DeleteDBSnapshot": rds_snapshots.delete,
+    "DescribeAccountAttributes": quotas,
     "DescribeDBInstanceAutomatedBackups": rds_snapshots.automated,
     "DescribeDBSnapshots": rds_snapshots.describe,
     "DescribeEvents": rds_events.describe,

@@ -49,6 +49,7 @@ pub struct Site {
     rds: OnceCell<aws_sdk_rds::Client>,
     autoscaling: OnceCell<aws_sdk_autoscaling::Client>,
     route53: OnceCell<aws_sdk_route53::Client>,
+    iam: OnceCell<aws_sdk_iam::Client>,
     s3: OnceCell<aws_sdk_s3::Client>,
     sts: OnceCell<aws_sdk_sts::Client>,
     cloudwatch: OnceCell<aws_sdk_cloudwatch::Client>,
@@ -117,6 +118,7 @@ impl Clients {
             rds: OnceCell::new(),
             autoscaling: OnceCell::new(),
             route53: OnceCell::new(),
+            iam: OnceCell::new(),
             s3: OnceCell::new(),
             sts: OnceCell::new(),
             cloudwatch: OnceCell::new(),
@@ -154,6 +156,7 @@ impl Site {
     client!(rds, aws_sdk_rds);
     client!(autoscaling, aws_sdk_autoscaling);
     client!(route53, aws_sdk_route53);
+    client!(iam, aws_sdk_iam);
     client!(cloudwatch, aws_sdk_cloudwatch);
 
     /// The client of one endpoint of a cluster of routing controls. Others take the same calls: nobody waits long for one.

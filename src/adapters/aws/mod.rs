@@ -10,6 +10,7 @@ mod clients;
 mod cloudwatch;
 mod error;
 mod guard;
+mod iam;
 mod identity;
 mod rds;
 mod restore;
@@ -190,12 +191,17 @@ impl Aws {
                 let who = self.identity(place).await;
                 targets.iter().map(|_| who.clone()).collect()
             }
+            Some(Target::Quotas { .. }) => {
+                let of = self.quotas(place).await;
+                targets.iter().map(|_| of.clone()).collect()
+            }
             _ => {
                 let objects = targets.iter().map(|t| async move {
                     match t {
                         Target::Signal(object) => self.watched(object).await,
                         Target::Controls(of) => self.controls(of).await,
                         Target::Secret(of) => self.leads(of).await,
+                        Target::Granted { place, needs } => Box::pin(self.granted(place, needs)).await,
                         other => self.guard(other).await,
                     }
                 });
@@ -270,7 +276,7 @@ impl Aws {
 fn scope(service: &str, place: &Place) -> String {
     let account = place.account.as_deref().or(place.role.as_deref()).unwrap_or("-");
     match service {
-        "route53" => account.to_owned(),
+        "route53" | "iam" => account.to_owned(),
         _ => format!("{account}/{}", place.region),
     }
 }

@@ -348,6 +348,7 @@ fn settings(db: &DbInstance) -> InstanceSettings {
     InstanceSettings {
         arn: db.db_instance_arn().unwrap_or_default().to_owned(),
         engine: db.engine().unwrap_or_default().to_owned(),
+        version: db.engine_version().unwrap_or_default().to_owned(),
         class: db.db_instance_class().unwrap_or_default().to_owned(),
         subnet_group: text(db.db_subnet_group().and_then(|g| g.db_subnet_group_name())),
         parameter_group: text(parameters.and_then(|g| g.db_parameter_group_name())),

@@ -9,6 +9,7 @@ use crate::inventory::{Observation, active};
 use crate::model::action::{Action, FenceMethod};
 use crate::model::cluster::{ClusterInstance, Handover};
 use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
     State, WroteState,
@@ -541,6 +542,15 @@ impl Estate {
             Target::Backups(of) => self.find(&of.db).ok().map(|_| State::Backups(Box::new(self.backups(of)))),
             Target::Restore { db, part, .. } => {
                 self.restoring(db, *part).map(|job| State::Restore(Box::new(job)))
+            }
+            Target::Granted { place, .. } => {
+                let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
+                Some(State::Granted(GrantedState { principal, ..GrantedState::default() }))
+            }
+            Target::Quotas { place } => {
+                let here = self.dbs.iter().filter(|db| db.reference.place == *place).count();
+                let of = Quota { used: i64::try_from(here).unwrap_or(i64::MAX), max: 40 };
+                Some(State::Quotas(QuotasState { of: BTreeMap::from([("DBInstances".to_owned(), of)]) }))
             }
             Target::Command { .. } => Some(State::Command(CommandState {
                 exit: Some(0),

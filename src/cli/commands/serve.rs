@@ -1,6 +1,7 @@
 //! `drctl serve`
 
 mod holding;
+mod readiness;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
 use crate::model::notice::Notice;
+use crate::model::readiness::{Check, Standing};
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
@@ -132,7 +134,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
 }
 
 /// What nobody did: plans that were not tried for longer than their tier allows, and drills that were not held.
-fn news(plans: &[(PlanName, Verified)], known: &Known) -> Vec<Notice> {
+fn news(plans: &[(PlanName, Verified)], known: &Known, ahead: &readiness::Last) -> Vec<Notice> {
     let late = |(plan, found): &(PlanName, Verified)| {
         let until = found.until.filter(|_| found.status == verified::Status::NeedsVerification)?;
         Some(notices::untried(plan.as_str(), until, &found.why))
@@ -141,7 +143,13 @@ fn news(plans: &[(PlanName, Verified)], known: &Known) -> Vec<Notice> {
         Fate::Missed { why } => Some(notices::missed(schedule, *due, why)),
         _ => None,
     });
-    plans.iter().filter_map(late).chain(missed).collect()
+    let fails = |check: &&Check| check.standing == Standing::NotReady;
+    let unready = ahead.iter().filter(|(_, (_, checks))| checks.iter().any(|check| fails(&check)));
+    let unready = unready.map(|(plan, (at, checks))| {
+        let why: Vec<_> = checks.iter().filter(fails).map(|c| format!("{}: {}", c.about, c.facts)).collect();
+        notices::unready(plan, *at, &why.join("; "))
+    });
+    plans.iter().filter_map(late).chain(missed).chain(unready).collect()
 }
 
 /// What the ledger of a store knows of schedules and drills.
@@ -174,6 +182,7 @@ impl Server<'_> {
             self.say("clock", &json!({"ledger": last}), &self.printer.paint(RED, &words));
         }
         let (mut looked, mut delivered, mut figured) = (self.now(), self.now(), self.now());
+        let mut ahead: Option<Timestamp> = None;
         loop {
             let now = self.now();
             if self.interrupts.count() > 0 || self.until.is_some_and(|until| now >= until) {
@@ -197,6 +206,13 @@ impl Server<'_> {
                 self.keep_telling();
                 self.reload(global);
                 self.kept.left.clear();
+            }
+            let every = self.context.settings.readiness_every;
+            if every > Dur::ZERO && ahead.is_none_or(|at| now.since(at) >= every) {
+                ahead = Some(now);
+                if let Err(e) = self.look_ahead() {
+                    self.printer.note(&format!("nobody looked ahead: {}", e.message));
+                }
             }
             let often = if self.board.is_some() { FIGURES } else { NEWS };
             let watched = self.board.is_some() || self.herald.is_some();
@@ -266,17 +282,21 @@ impl Server<'_> {
         let rows = rows.collect();
         // A plan that cannot be read shows nothing; drctl check says why.
         let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
+        let ahead = readiness::last(&self.store)?;
         let judged = plans.iter().map(|plan| {
             let found = super::status::verification(&self.context, plan, &states)?;
-            Ok((plan.name.clone(), found))
+            Ok((plan.name.clone(), found.unless(readiness::drifted(&ahead, &plan.name))))
         });
         let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
         if let Some(herald) = &self.herald {
-            herald.also(news(&judged, &known));
+            herald.also(news(&judged, &known, &ahead));
         }
         let judged = judged.into_iter().map(|(plan, found)| (plan, found.status, found.until)).collect();
         let owed = delivery::owing(&self.context)?.len();
-        self.show(|shown| (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed));
+        self.show(|shown| {
+            (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed);
+            shown.readiness = ahead.into_iter().map(|(plan, (_, checks))| (plan, checks)).collect();
+        });
         Ok(())
     }
 
@@ -369,6 +389,7 @@ impl Server<'_> {
                 let more = json!({"schedule": schedule, "due": due, "fate": fate});
                 self.say("drill", &more, &format!("{schedule}, due {}: {words}", self.shown(schedule, *due)));
             }
+            Entry::Readiness { plan, standing, checks, .. } => self.said_of(plan, *standing, checks),
             Entry::Key { .. } | Entry::Configuration { .. } | Entry::Notice { .. } | Entry::Checkpoint(_) => {
             }
         }

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{delivery, estate, exit};
 use crate::executor::{Patience, Silent, create};
-use crate::inventory::{Estate, Known, Observation, active, clients, targets};
+use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
@@ -151,6 +151,10 @@ fn one(
         .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
     let verified = verification(context, plan, runs)?;
+    let proven = verified.run.as_ref().and_then(|run| verified::seen_before(run, runs));
+    let changes = proven.map(|(_, then)| drift::since(&then, &seen)).unwrap_or_default();
+    let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
         shown(p, &verified);

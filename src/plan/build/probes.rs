@@ -6,8 +6,42 @@ use crate::model::place::Place;
 use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::model::time::Dur;
 use crate::plan::Finding;
+use crate::plan::shape::{Record, Shape, opt, req};
 use crate::plan::text::Node;
 use crate::plan::types::Spanned;
+
+/// One probe.
+pub const PROBE: Record = Record {
+    name: "probe",
+    fields: &[
+        req("name", Shape::Name, "its name"),
+        req(
+            "role",
+            Shape::OneOf(&["public", "site", "write", "alarm"]),
+            "public: what users see; site: one site before traffic; write: a real write; alarm: stops live drills",
+        ),
+        opt("http", Shape::Text, "the address that is asked"),
+        opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("expect", Shape::Record(&EXPECT), "what is good"),
+        opt("every", Shape::Duration, "interval; 5s if absent"),
+        opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
+        opt(
+            "at",
+            Shape::Map(&Shape::Record(&PROBE_AT)),
+            "for roles site and alarm: what is asked in each site",
+        ),
+    ],
+};
+const EXPECT: Record =
+    Record { name: "expect", fields: &[opt("status", Shape::Int(100, 599), "HTTP status")] };
+const PROBE_AT: Record = Record {
+    name: "address",
+    fields: &[
+        opt("http", Shape::Text, "the address that is asked"),
+        opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("cloudwatch", Shape::Text, "the name of an alarm, for role alarm"),
+    ],
+};
 
 const ALARM: &str = "at: {SITE or CONNECTION: {cloudwatch: NAME}}";
 

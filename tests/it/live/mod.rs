@@ -24,6 +24,7 @@ mod operators;
 mod own_servers;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod ready;
 #[cfg(feature = "postgres")]
 mod restored;
 mod serve;

@@ -39,6 +39,16 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     let before = ask("/metrics");
     let unverified = "drctl_plan_verification{plan=\"truststream\",status=\"needs_verification\"} 1";
     assert!(before.contains(&passed(0)) && before.contains(unverified), "{before}");
+    // It looks ahead while nothing is due: once the roles may nothing, and nobody has to be told twice.
+    until("it looked ahead", || {
+        ask("/metrics").contains("drctl_plan_readiness{plan=\"truststream\",area=\"permissions\"} 3\n")
+    });
+    let ahead = |area: &str, standing: u8| {
+        let line = format!("drctl_plan_readiness{{plan=\"truststream\",area=\"{area}\"}} {standing}\n");
+        assert!(ask("/metrics").contains(&line), "{line}{}", ask("/metrics"));
+    };
+    ahead("replica", 0);
+    ahead("drift", 2);
     let fate = || schedules(&estate)["schedules"][0]["drills"][0]["is"].clone();
     until("the drill is over", || fate()["fate"] == "ended");
     assert!(fate()["passed"] == true, "{:#}\n{}", fate(), estate.words());
@@ -52,6 +62,9 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     assert!(code == 0 && list["bundles"][0]["whole"] == true, "{list:#}");
     let (code, out, err) = estate.run(&["audit", "verify"]);
     assert!(code == 0 && !out.contains("NOBODY VOUCHES"), "{out}{err}");
+    let exported = estate.run(&["audit", "export"]).1;
+    let looks = exported.lines().filter(|line| line.contains("{\\\"ledger\\\":\\\"readiness\\\"")).count();
+    assert_eq!(looks, 1, "two servers looked, and found the same: {exported}");
     // A look at a table proves nothing of the plan.
     let (_, status) = estate.json(&["status"]);
     assert_eq!(status["plans"][0]["verification"]["status"], "needs_verification", "{status:#}");

@@ -1,0 +1,98 @@
+//! IAM: whether the credentials may do what a recovery does, and RDS: whether the account may have what it makes.
+//!
+//! Sources: IAM API Reference, `SimulatePrincipalPolicy`; Amazon RDS API Reference, `DescribeAccountAttributes`. A simulation knows the policies and
+//! the boundary of a principal, and what its organization allows; it does not know the policies of buckets, keys and secrets.
+
+use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType};
+
+use super::Aws;
+use super::error::Failure;
+use crate::inventory::Observation;
+use crate::model::place::Place;
+use crate::model::readiness::{GrantedState, Need, Quota, QuotasState};
+use crate::model::state::State;
+
+/// IAM is asked in one region (AWS General Reference, «IAM endpoints and quotas»): that is looked into beforehand, and no recovery needs it.
+const SERVICE: &str = "iam";
+
+impl Aws {
+    /// What of some calls the credentials of a place may not make.
+    pub(super) async fn granted(&self, place: &Place, needs: &[Need]) -> Observation {
+        match self.simulated(place, needs).await {
+            Ok(state) => self.seen(State::Granted(state), "iam:SimulatePrincipalPolicy"),
+            Err(failure) => failure.observation(self.now()),
+        }
+    }
+
+    async fn simulated(&self, place: &Place, needs: &[Need]) -> Result<GrantedState, Failure> {
+        let site = self.site(place).await;
+        let who = self.look("sts", place, || site.sts().get_caller_identity().send()).await?;
+        let (account, caller) = (who.account().unwrap_or_default(), who.arn().unwrap_or_default());
+        let principal = self.principal(place, caller).await?;
+        let mut state = GrantedState { principal: principal.clone(), ..GrantedState::default() };
+        for need in needs {
+            let resource = need.resource.replace("{account}", account);
+            let asked = |marker: Option<String>| {
+                site.iam()
+                    .simulate_principal_policy()
+                    .policy_source_arn(&principal)
+                    .set_action_names(Some(need.actions.iter().cloned().collect()))
+                    .resource_arns(&resource)
+                    .set_marker(marker)
+                    .send()
+            };
+            let pages = self.pages(SERVICE, place, asked, |page| page.marker()).await?;
+            for result in pages.iter().flat_map(|page| page.evaluation_results()) {
+                judge(result, &resource, &mut state);
+            }
+        }
+        Ok(state)
+    }
+
+    /// Whose policies count: a session has those of its role, whose path only IAM knows.
+    async fn principal(&self, place: &Place, caller: &str) -> Result<String, Failure> {
+        let parts: Vec<&str> = caller.split(':').collect();
+        let session = parts.get(5).and_then(|rest| rest.strip_prefix("assumed-role/"));
+        let Some(role) = session.and_then(|rest| rest.split('/').next()) else {
+            return match parts.get(5) {
+                Some(&"root") => Err(Failure::never(
+                    "Root",
+                    "the root user of an account is asked about by nobody: use a role",
+                )),
+                _ => Ok(caller.to_owned()),
+            };
+        };
+        let site = self.site(place).await;
+        let found = self.look(SERVICE, place, || site.iam().get_role().role_name(role).send()).await?;
+        Ok(found.role().map_or_else(|| caller.to_owned(), |role| role.arn().to_owned()))
+    }
+
+    /// What the account of a place may have of databases.
+    pub(super) async fn quotas(&self, place: &Place) -> Observation {
+        let site = self.site(place).await;
+        match self.look("rds", place, || site.rds().describe_account_attributes().send()).await {
+            Ok(answer) => {
+                let of = answer.account_quotas().iter().filter_map(|quota| {
+                    let name = quota.account_quota_name()?.to_owned();
+                    Some((name, Quota { used: quota.used()?, max: quota.max()? }))
+                });
+                self.seen(State::Quotas(QuotasState { of: of.collect() }), "rds:DescribeAccountAttributes")
+            }
+            Err(failure) => failure.observation(self.now()),
+        }
+    }
+}
+
+/// What depends on something that only a real call has is neither allowed nor denied.
+fn judge(result: &EvaluationResult, resource: &str, state: &mut GrantedState) {
+    if *result.eval_decision() == PolicyEvaluationDecisionType::Allowed {
+        return;
+    }
+    let call = format!("{} on {resource}", result.eval_action_name());
+    match result.missing_context_values().is_empty() {
+        true => state.denied.push(call),
+        false => state
+            .unclear
+            .push(format!("{call} (it depends on {})", result.missing_context_values().join(", "))),
+    }
+}

@@ -1,0 +1,116 @@
+//! `drctl ready`
+
+use serde_json::json;
+
+use super::stage::Stage;
+use super::status;
+use crate::cli::args::{Global, PlansArg};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
+use crate::cli::{estate, exit};
+use crate::executor::{Patience, Silent, survey};
+use crate::inventory::permissions;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::readiness::{Area, Check, Standing};
+use crate::model::target::{Engine, Target};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::plan::types::Spec;
+use crate::probe::Recorder;
+use crate::report::{readiness, verified};
+use crate::run::RunState;
+
+/// How long IAM and quotas may take: many resources are asked about, one after the other.
+const DEADLINE: Dur = Dur::secs(60);
+
+/// Says whether a recovery would work today.
+pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
+    let context = Context::load(global, printer)?;
+    let plans = context.plans(&args.plans, printer)?;
+    let store = context.store()?;
+    let runs = status::states(&store)?;
+    let (mut documents, mut worst) = (Vec::new(), Standing::Ready);
+    for plan in &plans {
+        let (at, checks) = evaluate(&context, &store, plan, &runs)?;
+        let standing = readiness::worst(&checks);
+        worst = worst.max(standing);
+        if printer.format == Format::Human {
+            show(printer, plan, &checks);
+        } else {
+            documents.push(json!({"schema_version": 1, "plan": plan.name, "at": at, "standing": standing, "checks": checks}));
+        }
+    }
+    match (printer.format, documents.as_slice()) {
+        (Format::Human, _) => {}
+        (_, [one]) => printer.document(one),
+        (_, many) => printer.document(&json!({"schema_version": 1, "plans": many})),
+    }
+    Ok(match worst {
+        Standing::Ready => exit::DONE,
+        Standing::Degraded | Standing::Unknown => exit::RECOVERED_BUT,
+        Standing::NotReady => exit::REFUSED,
+    })
+}
+
+/// Looks at everything of a plan, and judges it.
+///
+/// # Errors
+/// If there is no clock, or the store cannot be read or written.
+pub fn evaluate(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    runs: &[RunState],
+) -> Result<(Timestamp, Vec<Check>), CliError> {
+    let stage = Stage::of(context, plan, None)?;
+    let (view, none) = (Silent, || 0);
+    let session = stage.session(store, &view, &none, Patience::Stop);
+    let recorder = Recorder::new(context.settings.probe_consecutive);
+    let guard = context.guard_of(plan);
+    let guard = guard.as_ref();
+    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let managed = |spec: &Spec| matches!(spec, Spec::Database(of) if of.engine != Engine::Postgres);
+    let mut asked = permissions::of_plan(plan, guard);
+    if plan.components.values().any(|c| managed(&c.spec)) {
+        let sites = plan.sites.values().map(|site| &site.place).filter(|place| place.cloud == "aws");
+        asked.extend(sites.map(|place| Target::Quotas { place: place.clone() }));
+    }
+    let looks = async {
+        let estate = estate::look(&session, (store, scope), plan, guard, &recorder).await?;
+        Ok::<_, CliError>((estate, survey::look(&session, &asked, DEADLINE).await))
+    };
+    let (mut seen, of_accounts) = stage.world.block_on(looks)?;
+    for (target, observation) in of_accounts {
+        seen.add(&target, observation, None);
+    }
+    let found = status::verification(context, plan, runs)?;
+    let proven = found.run.as_ref().and_then(|run| verified::seen_before(run, runs));
+    let now = stage.world.now();
+    Ok((now, readiness::evaluate(plan, &readiness::Seen { estate: &seen, now, guard, proven })))
+}
+
+/// What is worst comes first within each area.
+fn show(p: &Printer, plan: &Plan, checks: &[Check]) {
+    let worst = readiness::worst(checks);
+    p.line(&format!("{}: {}", plan.name, coloured(p, worst)));
+    for area in Area::ALL {
+        for check in checks.iter().filter(|check| check.area == area) {
+            let word = coloured(p, check.standing);
+            let pad = " ".repeat(9_usize.saturating_sub(check.standing.to_string().len()));
+            p.line(&format!("  {word}{pad}  {area:<11} {}: {}", check.about, harmless(&check.facts)));
+            if let Some(fix) = check.fix.as_ref().filter(|_| check.standing != Standing::Ready) {
+                p.line(&format!("             {:<11} {}", "", p.paint(DIM, fix)));
+            }
+        }
+    }
+}
+
+fn coloured(p: &Printer, standing: Standing) -> String {
+    let colour = match standing {
+        Standing::Ready => GREEN,
+        Standing::Degraded | Standing::Unknown => YELLOW,
+        Standing::NotReady => RED,
+    };
+    p.paint(colour, &standing.to_string())
+}

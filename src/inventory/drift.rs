@@ -1,0 +1,92 @@
+//! What of an estate is not as it was when its plan was last shown to work.
+
+use std::collections::BTreeMap;
+
+use super::Estate;
+use crate::model::state::{DatabaseState, GroupState, InstanceSettings, State};
+
+const VERSION: &str = "engine version";
+
+/// One thing that is another one now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The target's key.
+    pub target: String,
+    /// What of it.
+    pub what: String,
+    /// How it was; nothing if it was not there.
+    pub was: Option<String>,
+    /// How it is; nothing if it is not there.
+    pub is: Option<String>,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        write!(f, "{} of {}: {} -> {}", self.what, self.target, word(&self.was), word(&self.is))
+    }
+}
+
+/// What changed of those that are seen now. Of what is not seen nothing is known, and nothing said.
+pub fn since(then: &[(String, State)], now: &Estate) -> Vec<Change> {
+    let mut found = Vec::new();
+    for (target, was) in then {
+        let Some(is) = now.entries.get(target).and_then(|entry| entry.now.state()) else { continue };
+        let (was, is) = (shape(was), shape(is));
+        for what in was.keys().chain(is.keys().filter(|key| !was.contains_key(*key))) {
+            let (was, is) = (was.get(what).cloned(), is.get(what).cloned());
+            // What an earlier version did not look at is no change.
+            let looked_at = was.is_some() || what != VERSION;
+            if was != is && looked_at {
+                found.push(Change { target: target.clone(), what: what.clone(), was, is });
+            }
+        }
+    }
+    found
+}
+
+/// What of a state stays as it is whoever is recovered where: roles, sizes and statuses do not. Record sets stand in the plan.
+fn shape(state: &State) -> BTreeMap<String, String> {
+    match state {
+        State::Database(db) => database(db),
+        State::Group(group) => self::group(group),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn database(db: &DatabaseState) -> BTreeMap<String, String> {
+    let mut shape = db.instance.as_deref().map(instance).unwrap_or_default();
+    if let Some(cluster) = &db.cluster {
+        shape.insert(VERSION.to_owned(), cluster.version.clone());
+        if let Some(class) = cluster.class() {
+            shape.insert("class".to_owned(), class.to_owned());
+        }
+    }
+    shape
+}
+
+fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
+    let InstanceSettings { engine, version, class, multi_az, public, iam_logins, .. } = of;
+    let flags = [("multi-AZ", multi_az), ("public", public), ("IAM logins", iam_logins)];
+    let flags = flags.into_iter().map(|(what, is)| (what, Some(is.to_string())));
+    let named = [
+        ("engine", Some(engine.clone())),
+        (VERSION, Some(version.clone())),
+        ("class", Some(class.clone())),
+        ("subnet group", of.subnet_group.clone()),
+        ("parameter group", of.parameter_group.clone()),
+        ("key", of.kms_key.clone()),
+        ("storage", of.storage.clone()),
+        ("IOPS", of.iops.map(|n| n.to_string())),
+        ("port", of.port.map(|n| n.to_string())),
+    ];
+    let known = named.into_iter().chain(flags).filter_map(|(what, is)| Some((what.to_owned(), is?)));
+    known.filter(|(_, is)| !is.is_empty()).collect()
+}
+
+fn group(group: &GroupState) -> BTreeMap<String, String> {
+    let suspended = group.suspended.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let max = ("maximum".to_owned(), group.size.max.to_string());
+    let suspended = ("suspended processes".to_owned(), suspended);
+    [max, suspended].into_iter().filter(|(_, is)| !is.is_empty()).collect()
+}

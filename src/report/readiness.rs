@@ -1,0 +1,369 @@
+//! Whether a recovery would work today: what was seen of an estate, held against what its plan needs.
+//!
+//! Nothing here looks. What was not seen is unknown, and never ready.
+
+use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::model::ids::{RunId, SiteName};
+use crate::model::place::Place;
+use crate::model::readiness::{Area, Check, Quota, Standing};
+use crate::model::state::{DatabaseState, RecordSet, SERVING, State};
+use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::plan::types::{Autoscaling, Component, Database, Record, Route53, Spec};
+
+/// What a plan is held against.
+pub struct Seen<'a> {
+    /// Everything that was looked at, with what is granted and allowed.
+    pub estate: &'a Estate,
+    /// When.
+    pub now: Timestamp,
+    /// Where guards are kept.
+    pub guard: Option<&'a Place>,
+    /// The run that showed that the plan works, and what it had seen before it began.
+    pub proven: Option<(RunId, Vec<(String, State)>)>,
+}
+
+/// Everything that is known, in the order of areas.
+pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
+    let active = active::active_site(plan, seen.estate, seen.now);
+    let of = Evaluation { plan, seen, active };
+    let mut checks = Vec::new();
+    for component in plan.components.values() {
+        match &component.spec {
+            Spec::Database(spec) => checks.extend(of.database(component, spec)),
+            Spec::Autoscaling(spec) => checks.extend(of.capacity(component, spec)),
+            Spec::Route53(spec) => checks.extend(of.ttl(component, spec)),
+            Spec::Clients(_) | Spec::External(_) => {}
+        }
+    }
+    checks.extend(
+        targets::places(plan)
+            .chain(seen.guard)
+            .filter(|p| p.cloud == "aws")
+            .flat_map(|place| of.account(place)),
+    );
+    checks.push(of.drift());
+    checks.sort_by(|a, b| (a.area, &a.about).cmp(&(b.area, &b.about)));
+    checks
+}
+
+/// The worst of them.
+pub fn worst(checks: &[Check]) -> Standing {
+    checks.iter().map(|check| check.standing).max().unwrap_or(Standing::Unknown)
+}
+
+/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»): twice that is late.
+const UPLOADED: Dur = Dur::mins(10);
+
+struct Evaluation<'a> {
+    plan: &'a Plan,
+    seen: &'a Seen<'a>,
+    active: ActiveSite,
+}
+
+type Told = (Standing, String, Option<String>);
+
+fn ready(facts: impl Into<String>) -> Told {
+    (Standing::Ready, facts.into(), None)
+}
+
+fn not(standing: Standing, facts: impl Into<String>, fix: &str) -> Told {
+    (standing, facts.into(), Some(fix.to_owned()))
+}
+
+fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Told) -> Check {
+    Check { area, about: about.into(), standing, facts, fix }
+}
+
+impl Evaluation<'_> {
+    fn why_not(&self, target: &Target) -> String {
+        let seen = self.seen.estate.now(target);
+        let why =
+            seen.map_or_else(|| "it was not looked at".to_owned(), crate::inventory::Observation::why_not);
+        format!("{target}: {why}")
+    }
+
+    fn unseen(&self, target: &Target) -> Told {
+        not(
+            Standing::Unknown,
+            self.why_not(target),
+            "drctl observe says what is seen, and doctor what is needed",
+        )
+    }
+
+    /// The writer, and the servers that would take over.
+    fn database(&self, component: &Component, spec: &Database) -> Vec<Check> {
+        let name = component.name.as_str();
+        let at = |site: &SiteName| targets::database(self.plan, &component.name, spec, site);
+        let writers = active::live_writers(self.plan, self.seen.estate, component);
+        let [writer] = writers.as_slice() else {
+            let facts = match writers.len() {
+                0 => "nobody sees what takes the writes".to_owned(),
+                _ => format!("it takes writes in {} sites", writers.len()),
+            };
+            let standing = if writers.is_empty() { Standing::Unknown } else { Standing::NotReady };
+            return vec![check(Area::Replica, name, not(standing, facts, "drctl status"))];
+        };
+        let Some(primary) = at(writer) else { return Vec::new() };
+        let mut checks = vec![check(Area::Backups, format!("{name} in {writer}"), self.backups(&primary))];
+        for standby in spec.at.keys().filter(|site| *site != writer).filter_map(at) {
+            let about = format!("{name} in {}", standby.place.name);
+            let target = Target::Database(standby.clone());
+            let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
+                checks.push(check(Area::Replica, about, self.unseen(&target)));
+                continue;
+            };
+            checks.push(check(Area::Replica, about.clone(), replica(state, spec.engine, &primary)));
+            checks.push(check(Area::Lag, about.clone(), self.lag(component, state)));
+            checks.extend(self.parity(state, &primary).map(|told| check(Area::Parity, about, told)));
+        }
+        checks
+    }
+
+    fn lag(&self, component: &Component, state: &DatabaseState) -> Told {
+        let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
+        let Some(commit) = state.last_commit else {
+            let facts = "nobody knows how far it is behind";
+            return not(Standing::Unknown, facts, "an `admin` login, or cloudwatch:GetMetricData");
+        };
+        let lag = self.seen.now.since(commit);
+        let by = state.last_commit_source.as_deref().unwrap_or("the provider");
+        let facts = format!("its last commit is {lag} old (by {by}); the RPO is {most}");
+        let fix = "what keeps it from keeping up: long queries on it, its size, the network";
+        match () {
+            () if lag > most => not(Standing::NotReady, facts, fix),
+            // A lag of half the objective leaves the other half to detection and the fence.
+            () if lag.millis() * 2 > most.millis() => not(Standing::Degraded, facts, fix),
+            () => ready(facts),
+        }
+    }
+
+    /// A replica copies damage at once: then only backups help.
+    fn backups(&self, primary: &DatabaseRef) -> Told {
+        let target = Target::Database(primary.clone());
+        let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
+            return self.unseen(&target);
+        };
+        if state.instance.as_ref().is_some_and(|i| i.backup_days == 0) {
+            let facts = format!("{} keeps no backups: nothing brings back what is damaged", primary.id);
+            return not(Standing::NotReady, facts, "a backup retention of a day or more");
+        }
+        let own = primary.host.is_some() || primary.engine == Engine::Postgres;
+        match state.backup_age_ms {
+            Some(age) => {
+                let most = self.plan.objectives.rpo_ms;
+                let facts = format!("it can be restored to {age} ago; the RPO is {most}");
+                match age > most.max(UPLOADED) {
+                    true => not(
+                        Standing::Degraded,
+                        facts,
+                        "a restore would lose more than was promised: look at its log backups",
+                    ),
+                    false => ready(facts),
+                }
+            }
+            None if own => {
+                let fix = "a schedule of isolated drills: each finds the backups, and restores one";
+                not(Standing::Unknown, "a look does not read the backups of servers of one's own", fix)
+            }
+            None => {
+                not(Standing::Unknown, "the provider does not say to when it can be restored", "its backups")
+            }
+        }
+    }
+
+    /// Alike enough to carry the same load, and to be a standby of each other.
+    fn parity(&self, standby: &DatabaseState, primary: &DatabaseRef) -> Option<Told> {
+        let target = Target::Database(primary.clone());
+        let writer = self.seen.estate.database(&target, self.seen.now).fresh()?;
+        let mut differs = Vec::new();
+        let mut held = |what: &str, here: Option<&str>, there: Option<&str>| {
+            if let (Some(here), Some(there)) = (here, there)
+                && here != there
+            {
+                differs.push(format!("{what} {here}, the writer's is {there}"));
+            }
+        };
+        match (&standby.instance, &writer.instance, &standby.cluster, &writer.cluster) {
+            (Some(here), Some(there), ..) => {
+                held("class", Some(&here.class), Some(&there.class));
+                held("engine version", Some(&here.version), Some(&there.version));
+                held("storage", here.storage.as_deref(), there.storage.as_deref());
+            }
+            (_, _, Some(here), Some(there)) => {
+                held("class", here.class(), there.class());
+                held("engine version", Some(&here.version), Some(&there.version));
+            }
+            _ => return None,
+        }
+        Some(match differs.is_empty() {
+            true => ready("class and engine version are those of the writer"),
+            false => not(
+                Standing::Degraded,
+                differs.join("; "),
+                "the same on both sides, or a drill that shows that it is enough",
+            ),
+        })
+    }
+
+    /// Whether groups of the other sites may grow to what the active one has.
+    fn capacity(&self, component: &Component, spec: &Autoscaling) -> Vec<Check> {
+        let group =
+            |site: &SiteName| targets::group(self.plan, &component.name, spec, site).map(Target::Group);
+        let fresh = |target: &Target| self.seen.estate.group(target, self.seen.now).fresh().cloned();
+        let source = self.active.site().and_then(group).and_then(|target| fresh(&target));
+        let others = spec.at.iter().filter(|(site, _)| Some(*site) != self.active.site());
+        let of = |(site, at): (&SiteName, &crate::plan::types::GroupAt)| {
+            let target = group(site)?;
+            let about = format!("{} in {site}", component.name);
+            let Some(there) = fresh(&target) else {
+                return Some(check(Area::Capacity, about, self.unseen(&target)));
+            };
+            let percent =
+                |n: u32| u32::try_from((u64::from(n) * u64::from(at.capacity_percent)).div_ceil(100));
+            let wanted = source.as_ref().and_then(|source| percent(source.in_service).ok());
+            let told = match wanted.max(at.capacity_floor) {
+                None => {
+                    let facts = "nobody sees how many instances are in service in the active site";
+                    not(Standing::Unknown, facts, "a `capacity_floor`")
+                }
+                Some(wanted) if wanted > there.size.max => {
+                    let facts = format!("it needs {wanted} instances, and its maximum is {}", there.size.max);
+                    not(Standing::NotReady, facts, "a greater maximum")
+                }
+                Some(wanted) => match &there.last_failure {
+                    Some(why) => {
+                        let facts =
+                            format!("it may have {wanted} instances, and its last scaling failed: {why}");
+                        not(Standing::Degraded, facts, "what the scaling activity names")
+                    }
+                    None => ready(format!("it may have {wanted} instances of {}", there.size.max)),
+                },
+            };
+            Some(check(Area::Capacity, about, told))
+        };
+        others.filter_map(of).collect()
+    }
+
+    /// Resolvers keep the old answer for as long as the sets say that are there, not those of the plan.
+    fn ttl(&self, component: &Component, spec: &Route53) -> Option<Check> {
+        let target = targets::records(self.plan, &component.name, spec)?;
+        let Known::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
+            return Some(check(Area::Ttl, component.name.as_str(), self.unseen(&target)));
+        };
+        let most = self.plan.objectives.rto_ms;
+        let differs = |set: &&RecordSet| {
+            let declared = |record: &&Record| record.name == set.name && record.rtype == set.rtype;
+            let ttl = spec
+                .records
+                .iter()
+                .find(declared)
+                .and_then(|record| Some(record.ttl.as_ref()?.value.millis() / 1_000));
+            set.ttl_s().is_some_and(|is| ttl.is_some_and(|ttl| ttl != is))
+        };
+        let kept = crate::model::state::kept(sets);
+        let longest = format!("resolvers keep an answer for up to {kept}; the RTO is {most}");
+        let told = match sets.iter().find(differs) {
+            _ if kept > most => not(Standing::NotReady, longest, "a lower TTL"),
+            Some(set) => {
+                let is = set.ttl_s().unwrap_or_default();
+                let facts = format!("{} has a TTL of {is}s, and the plan says another one", set.name);
+                not(Standing::Degraded, facts, "the TTL of the plan, or the plan")
+            }
+            None if kept.millis() * 4 > most.millis() => not(Standing::Degraded, longest, "a lower TTL"),
+            None => ready(longest),
+        };
+        Some(check(Area::Ttl, component.name.as_str(), told))
+    }
+
+    /// What the credentials may do, and what the account may have.
+    fn account(&self, place: &Place) -> Vec<Check> {
+        let state = |key: &str| self.seen.estate.entries.get(key).map(|entry| &entry.now);
+        let told = |target: &Target, judge: &dyn Fn(&State) -> Option<Told>| {
+            let seen = state(&target.key())?;
+            Some(seen.state().and_then(judge).unwrap_or_else(|| self.unseen(target)))
+        };
+        let granted = Target::Granted { place: place.clone(), needs: Vec::new() };
+        let quotas = Target::Quotas { place: place.clone() };
+        let granted = told(&granted, &|state| match state {
+            State::Granted(of) if !of.denied.is_empty() => {
+                let facts = format!("{} may not {}", of.principal, of.denied.join(", "));
+                Some(not(Standing::NotReady, facts, "the permissions that the README lists"))
+            }
+            State::Granted(of) if !of.unclear.is_empty() => {
+                let facts = format!("whether {} may {}", of.principal, of.unclear.join(", "));
+                Some(not(Standing::Unknown, facts, "a drill, which makes the calls"))
+            }
+            State::Granted(of) => {
+                Some(ready(format!("{} may do everything by its own policies", of.principal)))
+            }
+            _ => None,
+        });
+        let databases = self
+            .plan
+            .components
+            .values()
+            .any(|c| matches!(&c.spec, Spec::Database(spec) if spec.engine != Engine::Postgres));
+        let quotas = told(&quotas, &|state| match state {
+            State::Quotas(of) => Some(room(&of.of)),
+            _ => None,
+        });
+        let quotas = quotas.filter(|_| databases);
+        let all = [(Area::Permissions, granted), (Area::Quotas, quotas)];
+        all.into_iter().filter_map(|(area, told)| Some(check(area, place.name.as_str(), told?))).collect()
+    }
+
+    fn drift(&self) -> Check {
+        let plan = self.plan.name.as_str();
+        let fix = "a live drill: it looks at everything before it begins";
+        let Some((run, then)) = &self.seen.proven else {
+            let facts =
+                "no run that moved anything has shown that the plan works: there is nothing to compare with";
+            return check(Area::Drift, plan, not(Standing::Unknown, facts, fix));
+        };
+        let changes = drift::since(then, self.seen.estate);
+        let told = match changes.is_empty() {
+            true => ready(format!("as it was before run {run}, as far as it is seen")),
+            false => {
+                let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                not(Standing::Degraded, format!("since run {run}: {}", changes.join("; ")), fix)
+            }
+        };
+        check(Area::Drift, plan, told)
+    }
+}
+
+fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Told {
+    if !active::follows(state, engine, primary) {
+        let facts = format!("it does not follow {} in {}", primary.id, primary.place.name);
+        return not(Standing::NotReady, facts, "drctl reprotect PLAN --to that site");
+    }
+    match engine == Engine::Postgres || SERVING.contains(&state.status.as_str()) {
+        true => ready(format!("it follows {} in {}", primary.id, primary.place.name)),
+        false => not(
+            Standing::Degraded,
+            format!("it follows, and is {}", state.status),
+            "waiting until it is available",
+        ),
+    }
+}
+
+/// A recovery makes an instance where a replica or a copy is made; quotas of which RDS tells nothing are nobody's guess.
+const ROOM: [&str; 2] = ["DBInstances", "AllocatedStorage"];
+
+fn room(of: &std::collections::BTreeMap<String, Quota>) -> Told {
+    let known = ROOM.iter().filter_map(|name| Some((*name, of.get(*name)?))).collect::<Vec<_>>();
+    if known.is_empty() {
+        return not(Standing::Unknown, "RDS tells no quota", "aws rds describe-account-attributes");
+    }
+    let full = known.iter().find(|(_, quota)| quota.used >= quota.max);
+    let words = |(name, quota): &(&str, &Quota)| format!("{name} {} of {}", quota.used, quota.max);
+    match full {
+        Some(full) => {
+            let facts = format!("{}: no copy and no replica can be made", words(full));
+            not(Standing::NotReady, facts, "a greater quota (Service Quotas), or fewer instances")
+        }
+        None => ready(known.iter().map(words).collect::<Vec<_>>().join(", ")),
+    }
+}

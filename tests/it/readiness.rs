@@ -1,0 +1,235 @@
+//! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
+
+use drctl::inventory::{Estate, Observation};
+use drctl::model::ids::{RunId, SiteName};
+use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
+use drctl::model::state::{DatabaseState, GroupState, RecordAnswer, State};
+use drctl::model::target::Target;
+use drctl::model::time::Dur;
+use drctl::plan::Plan;
+use drctl::report::readiness::{Seen, evaluate, worst};
+
+use crate::drills::observed;
+use crate::rig::{BEGAN, truststream};
+
+const EAST: &str = "db in us-east-1";
+
+struct Case {
+    plan: Plan,
+    estate: Estate,
+    proven: Option<(RunId, Vec<(String, State)>)>,
+}
+
+impl Case {
+    fn new() -> Self {
+        let (estate, _) = observed("calm");
+        let mut case = Self { plan: truststream(), estate, proven: None };
+        for site in ["us-west-2", "us-east-1"] {
+            let place = case.plan.sites[&SiteName::new(site)].place.clone();
+            case.see(
+                &Target::Granted { place: place.clone(), needs: Vec::new() },
+                State::Granted(GrantedState::default()),
+            );
+            let of = [("DBInstances", 2, 40), ("AllocatedStorage", 100, 100_000)];
+            let of = of.map(|(name, used, max)| (name.to_owned(), Quota { used, max })).into();
+            case.see(&Target::Quotas { place }, State::Quotas(QuotasState { of }));
+        }
+        case
+    }
+
+    fn see(&mut self, target: &Target, state: State) {
+        let seen = Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
+        self.estate.add(target, seen, None);
+    }
+
+    /// Changes what was seen under a key.
+    fn alter(&mut self, key: &str, change: impl FnOnce(&mut State)) {
+        let entry = self.estate.entries.get_mut(key).unwrap_or_else(|| panic!("nothing is seen of {key}"));
+        let Observation::Value { state, .. } = &mut entry.now else { panic!("{key} is not seen") };
+        change(state);
+    }
+
+    fn database(&mut self, site: &str, change: impl FnOnce(&mut DatabaseState)) {
+        let key = self.keys("database/").into_iter().find(|key| key.contains(site)).unwrap();
+        self.alter(&key, |state| match state {
+            State::Database(db) => change(db),
+            other => panic!("{other:?}"),
+        });
+    }
+
+    fn group(&mut self, site: &str, change: impl FnOnce(&mut GroupState)) {
+        let key = self.keys("group/").into_iter().find(|key| key.contains(site)).unwrap();
+        self.alter(&key, |state| match state {
+            State::Group(group) => change(group),
+            other => panic!("{other:?}"),
+        });
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        self.estate.entries.keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let seen = Seen { estate: &self.estate, now: BEGAN, guard: None, proven: self.proven.clone() };
+        evaluate(&self.plan, &seen)
+    }
+
+    fn of(&self, area: Area, about: &str) -> (Standing, String) {
+        let all = self.checks();
+        let found = all.iter().find(|c| c.area == area && c.about == about);
+        let check = found.unwrap_or_else(|| panic!("{area} {about}: {all:#?}"));
+        assert!(check.fix.is_some() || check.standing == Standing::Ready, "{check:?}: and now?");
+        (check.standing, check.facts.clone())
+    }
+}
+
+fn is(found: (Standing, String), standing: Standing, words: &str) {
+    assert!(found.0 == standing && found.1.contains(words), "{found:?}, not {standing} `{words}`");
+}
+
+#[test]
+fn what_is_well_is_ready_but_for_what_nobody_has_tried() {
+    let case = Case::new();
+    let others: Vec<_> = case.checks().into_iter().filter(|c| c.standing != Standing::Ready).collect();
+    assert!(others.len() == 1 && others[0].area == Area::Drift, "{others:#?}");
+    assert_eq!(worst(&case.checks()), Standing::Unknown);
+    assert_eq!(worst(&[]), Standing::Unknown, "nothing was looked at");
+}
+
+#[test]
+fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough() {
+    let mut case = Case::new();
+    case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(151)));
+    is(case.of(Area::Lag, EAST), Standing::Degraded, "2m31s old (by sql); the RPO is 5m");
+    case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(301)));
+    is(case.of(Area::Lag, EAST), Standing::NotReady, "5m01s");
+    case.database("us-east-1", |db| db.last_commit = None);
+    is(case.of(Area::Lag, EAST), Standing::Unknown, "nobody knows how far");
+    case.database("us-east-1", |db| db.status = "modifying".to_owned());
+    is(case.of(Area::Replica, EAST), Standing::Degraded, "is modifying");
+    case.database("us-west-2", |db| db.backup_age_ms = Some(Dur::mins(11)));
+    is(case.of(Area::Backups, "db in us-west-2"), Standing::Degraded, "11m ago; the RPO is 5m");
+    case.database("us-west-2", |db| db.instance.as_mut().unwrap().backup_days = 0);
+    is(case.of(Area::Backups, "db in us-west-2"), Standing::NotReady, "keeps no backups");
+    case.database("us-east-1", |db| db.role = drctl::model::state::DatabaseRole::Writer);
+    let twice = case.checks().into_iter().find(|c| c.area == Area::Replica).unwrap();
+    assert!(twice.standing == Standing::NotReady && twice.facts.contains("2 sites"), "{twice:?}");
+}
+
+#[test]
+fn what_is_not_seen_is_unknown() {
+    let mut case = Case::new();
+    let why = "no answer within 15s".to_owned();
+    for key in case.estate.entries.keys().cloned().collect::<Vec<_>>() {
+        if key.contains("us-east-1") || key.starts_with("records/") {
+            let entry = case.estate.entries.get_mut(&key).unwrap();
+            entry.now = Observation::Unobservable { since: BEGAN, why: why.clone() };
+        }
+    }
+    let www = case.plan.components.keys().find(|name| name.as_str() == "www").unwrap().to_string();
+    for (area, about) in [
+        (Area::Replica, EAST),
+        (Area::Capacity, "nodes in us-east-1"),
+        (Area::Permissions, "us-east-1"),
+        (Area::Quotas, "us-east-1"),
+        (Area::Ttl, www.as_str()),
+    ] {
+        is(case.of(area, about), Standing::Unknown, &why);
+    }
+    assert!(case.checks().iter().all(|c| c.standing != Standing::NotReady));
+}
+
+#[test]
+fn the_standby_site_may_grow_and_answers_are_forgotten_in_time() {
+    let mut case = Case::new();
+    case.group("us-east-1", |group| group.size.max = 3);
+    is(
+        case.of(Area::Capacity, "nodes in us-east-1"),
+        Standing::NotReady,
+        "needs 4 instances, and its maximum is 3",
+    );
+    case.group("us-east-1", |group| {
+        group.size.max = 12;
+        group.last_failure = Some("no capacity".to_owned());
+    });
+    is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::Degraded, "no capacity");
+    case.group("us-west-2", |group| group.in_service = 13);
+    is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "needs 13 instances");
+    let ttl = |case: &mut Case, to: u64| {
+        let key = case.keys("records/").remove(0);
+        case.alter(&key, |state| {
+            let State::Records(records) = state else { panic!("{state:?}") };
+            for set in &mut records.sets {
+                if let RecordAnswer::Values { ttl_s, .. } = &mut set.answer {
+                    *ttl_s = to;
+                }
+            }
+        });
+        case.checks().into_iter().find(|c| c.area == Area::Ttl).map(|c| (c.standing, c.facts)).unwrap()
+    };
+    is(ttl(&mut case, 901), Standing::NotReady, "up to 15m01s; the RTO is 15m");
+    is(ttl(&mut case, 61), Standing::Degraded, "the plan says another one");
+}
+
+#[test]
+fn what_the_account_may_not_do_or_have_no_more_of_is_named() {
+    let mut case = Case::new();
+    case.alter("granted/us-east-1", |state| {
+        let denied = vec!["rds:PromoteReadReplica on arn:x".to_owned()];
+        *state = State::Granted(GrantedState { principal: "role/r".to_owned(), denied, unclear: Vec::new() });
+    });
+    is(
+        case.of(Area::Permissions, "us-east-1"),
+        Standing::NotReady,
+        "role/r may not rds:PromoteReadReplica on arn:x",
+    );
+    case.alter("granted/us-east-1", |state| {
+        let unclear = vec!["s3:GetObject on x (it depends on aws:SourceIp)".to_owned()];
+        *state = State::Granted(GrantedState { unclear, ..GrantedState::default() });
+    });
+    is(case.of(Area::Permissions, "us-east-1"), Standing::Unknown, "aws:SourceIp");
+    for (name, words) in
+        [("DBInstances", "DBInstances 40 of 40"), ("AllocatedStorage", "AllocatedStorage 40 of 40")]
+    {
+        let mut case = Case::new();
+        case.alter("quotas/us-east-1", |state| {
+            let State::Quotas(of) = state else { panic!("{state:?}") };
+            of.of.insert(name.to_owned(), Quota { used: 40, max: 40 });
+        });
+        is(case.of(Area::Quotas, "us-east-1"), Standing::NotReady, words);
+    }
+    case.alter("quotas/us-east-1", |state| *state = State::Quotas(QuotasState::default()));
+    is(case.of(Area::Quotas, "us-east-1"), Standing::Unknown, "RDS tells no quota");
+}
+
+#[test]
+fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
+    let mut case = Case::new();
+    let before: Vec<_> = ["database/", "group/"]
+        .iter()
+        .flat_map(|prefix| case.keys(prefix))
+        .filter_map(|key| Some((key.clone(), case.estate.entries[&key].now.state()?.clone())))
+        .collect();
+    case.proven = Some((RunId::new("r1"), before));
+    let about = case.plan.name.to_string();
+    is(case.of(Area::Drift, &about), Standing::Ready, "as it was before run r1");
+    // Roles, sizes and statuses change with every move.
+    case.database("us-east-1", |db| db.status = "backing-up".to_owned());
+    case.group("us-east-1", |group| group.size.desired = 9);
+    is(case.of(Area::Drift, &about), Standing::Ready, "r1");
+    case.database("us-east-1", |db| db.instance.as_mut().unwrap().class = "db.t3.micro".to_owned());
+    is(case.of(Area::Parity, EAST), Standing::Degraded, "class db.t3.micro, the writer's is db.r6g.large");
+    is(case.of(Area::Drift, &about), Standing::Degraded, "since run r1: class of database/us-east-1/");
+    // An earlier version did not look at that.
+    let mut case = Case { proven: case.proven, ..Case::new() };
+    case.database("us-east-1", |db| db.instance.as_mut().unwrap().version = "16.3".to_owned());
+    is(case.of(Area::Drift, &about), Standing::Ready, "r1");
+    case.group("us-east-1", |group| {
+        group.suspended.insert("Launch".to_owned());
+    });
+    is(
+        case.of(Area::Drift, &about),
+        Standing::Degraded,
+        "suspended processes of group/us-east-1/truststream-nodes-dr: none -> Launch",
+    );
+}
