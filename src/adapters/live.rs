@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::secrets::{Login, scheme};
-use super::{Cloud, Lagging, aws, dns, local, postgres};
+use super::{Cloud, Lagging, aws, dns, local, postgres, secrets};
 use crate::inventory::Observation;
 use crate::model::action::{Action, ClientWay, Fence, FenceMethod, Write};
 use crate::model::place::Place;
@@ -382,14 +382,17 @@ impl Alarms for Live {
         place: &'a Place,
         name: &'a str,
     ) -> LocalBoxFuture<'a, Result<(bool, String), String>> {
-        Box::pin(self.aws.alarm(place, name))
+        Box::pin(async move {
+            let told = self.aws.alarm(place, name).await;
+            told.map(|(silent, says)| (silent, secrets::scrubbed(says))).map_err(secrets::scrubbed)
+        })
     }
 }
 
 impl Cloud for Live {
     fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
         Box::pin(async move {
-            match targets.first().map(Target::service) {
+            let seen: Vec<Observation> = match targets.first().map(Target::service) {
                 Some("command") => targets
                     .iter()
                     .map(|t| match t {
@@ -411,13 +414,14 @@ impl Cloud for Live {
                     let seen = self.aws.observe(targets).await;
                     self.with_last_commits(targets, seen).await
                 }
-            }
+            };
+            seen.into_iter().map(secrets::clean).collect()
         })
     }
 
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
         Box::pin(async move {
-            match action {
+            let outcome = match action {
                 Action::Run(command) => self.local.start(command, key).await,
                 Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
                     self.sql(action, key).await
@@ -436,7 +440,8 @@ impl Cloud for Live {
                 Action::Write(Write::Through { db, table, way }) => self.through(db, table, way, key).await,
                 Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,
-            }
+            };
+            secrets::told(outcome)
         })
     }
 }

@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
+use super::secrets::scrubbed;
 use super::{aws, gcp};
 use crate::model::ids::Digest;
 use crate::model::sink::{Held, Lock, Sink};
@@ -48,6 +49,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What a sink said, without secrets that this process knows.
+    fn scrubbed(self) -> Self {
+        match self {
+            Self::Down(why) => Self::Down(scrubbed(why)),
+            Self::Later(why) => Self::Later(scrubbed(why)),
+            Self::Differs(why) => Self::Differs(scrubbed(why)),
+        }
+    }
+
     /// In words.
     pub fn why(&self) -> &str {
         match self {
@@ -149,7 +159,7 @@ impl Sinks {
         let patience = PATIENCE.plus(Dur::secs(parcel.bytes.len() as u64 / BYTES_A_SECOND));
         let late = late.min(self.world.now() + patience);
         match select(pin!(work), pin!(self.world.sleep_until(late))).await {
-            Either::Left((done, _)) => done,
+            Either::Left((done, _)) => done.map_err(Trouble::scrubbed),
             Either::Right(_) => Err(Trouble::Down("no answer in time".to_owned())),
         }
     }

@@ -10,6 +10,7 @@ use super::keys::Signer;
 use super::printer::Printer;
 use super::render;
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
+use crate::adapters::secrets;
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::authority::Authority;
 use crate::model::event::Signal;
@@ -53,6 +54,11 @@ impl Context {
     /// # Errors
     /// With every finding printed.
     pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
+        for secret in
+            ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].into_iter().filter_map(environment::secret)
+        {
+            secrets::learn(secret.expose());
+        }
         let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         if let Some(kit) = &global.kit {
             base = super::commands::kit::unpack(kit, printer)?;

@@ -64,6 +64,12 @@ pub fn refused_batch(format: Format, name: &str) -> Message {
     error(format, "400 Bad Request", "InvalidChangeBatch", &message)
 }
 
+/// What a service answers that takes nothing of it, and repeats what it was given.
+pub fn saying(format: Format, text: &str) -> Message {
+    let message = format!("the request, signed with {text}, is not valid");
+    error(format, "400 Bad Request", "InvalidParameterValue", &message)
+}
+
 /// A success whose body is no XML, JSON, CBOR or UTF-8.
 pub fn garbage() -> Message {
     // 0xFF is "break" in CBOR, which stands nowhere by itself.

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Aws;
 use super::error::Failure;
-use crate::adapters::secrets::Login;
+use crate::adapters::secrets::{Login, learn};
 use crate::inventory::Observation;
 use crate::model::action::Point;
 use crate::model::ids::Digest;
@@ -180,7 +180,16 @@ impl<'de> Deserialize<'de> for Contents {
 /// What stands in it is in no error.
 fn contents(of: &ClientSecret, text: &str) -> Result<Contents, Failure> {
     let why = || format!("secret {} is no JSON object, so no field of it names a server", of.id);
-    serde_json::from_str(text).map_err(|_| Failure::never("SecretNotJson", why()))
+    let contents: Contents =
+        serde_json::from_str(text).map_err(|_| Failure::never("SecretNotJson", why()))?;
+    for (name, value) in &contents.0 {
+        let name = name.to_lowercase();
+        let tells = ["pass", "pwd", "secret", "token", "key"].iter().any(|word| name.contains(word));
+        if let (true, Ok(value)) = (tells, serde_json::from_str::<String>(value.get())) {
+            learn(&value);
+        }
+    }
+    Ok(contents)
 }
 
 /// The fields that name a server, and nothing else: what is no name and no port is not taken from it.

@@ -127,3 +127,38 @@ fn a_third_of_all_calls_goes_wrong() {
         }
     });
 }
+
+/// Every service repeats once, in its refusal, what the call was signed with: nothing that drctl keeps or says has it.
+#[test]
+fn what_services_say_back_of_secrets_is_kept_nowhere() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let said = Fault::Say(super::IN_THE_ENVIRONMENT);
+    for operation in
+        [MUTATING, &["DescribeDBInstances", "DescribeAutoScalingGroups", "ListResourceRecordSets"]].concat()
+    {
+        estate.proxy.rule(Rule::new(said).operation(operation).times(1));
+    }
+    // Each verb looks at everything that it keeps, and at what it says.
+    estate.run(&["ready"]);
+    estate.run(&["observe"]);
+    let (code, report) = estate.json(FAILOVER);
+    let mut outcome = (code, report["outcome"].clone());
+    for _ in 0..8 {
+        if outcome.1 == "recovered" {
+            break;
+        }
+        let run = estate.only_run().unwrap_or_default();
+        let (code, report) = match run.is_empty() {
+            true => estate.json(FAILOVER),
+            false => estate.json(&["runs", "resume", &run]),
+        };
+        outcome = (code, report["outcome"].clone());
+    }
+    assert_eq!(outcome, (5, serde_json::json!("recovered")));
+    let run = estate.only_run().unwrap();
+    let (_, exported, _) = estate.run(&["audit", "export"]);
+    let said = exported.matches("signed with [a secret], is not valid").count();
+    assert!(said >= MUTATING.len(), "{said} of {} were said: {exported}", MUTATING.len());
+    estate.run(&["report", "run", &run]);
+}
