@@ -84,9 +84,7 @@ fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
     known.filter(|(_, is)| !is.is_empty()).collect()
 }
 
+/// Suspended processes are resumed by a recovery.
 fn group(group: &GroupState) -> BTreeMap<String, String> {
-    let suspended = group.suspended.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let max = ("maximum".to_owned(), group.size.max.to_string());
-    let suspended = ("suspended processes".to_owned(), suspended);
-    [max, suspended].into_iter().filter(|(_, is)| !is.is_empty()).collect()
+    BTreeMap::from([("maximum".to_owned(), group.size.max.to_string())])
 }

@@ -22,6 +22,7 @@ const INSTANCE: &[&str] = &[
     "rds:AddTagsToResource",
 ];
 const COPIES: &[&str] = &["rds:RestoreDBInstanceToPointInTime", "rds:RestoreDBInstanceFromDBSnapshot"];
+const BACKUPS: &[&str] = &["rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBSnapshots"];
 const OBJECT: &[&str] = &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
 const SECRET: &[&str] = &[
     "secretsmanager:GetSecretValue",
@@ -60,15 +61,10 @@ fn need(needs: &mut Needs, place: &Place, resource: String, actions: &[&str]) {
     of.extend(actions.iter().map(|action| (*action).to_owned()));
 }
 
-/// GovCloud and China have partitions of their own (IAM User Guide, «Identify AWS resources with ARNs»).
+/// GovCloud and China have partitions of their own (IAM User Guide, «Identify AWS resources with ARNs»): which one the credentials tell.
 fn arn(place: &Place, service: &str, regional: bool, rest: &str) -> String {
-    let partition = match place.region.as_str() {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
     let region = if regional { place.region.as_str() } else { "" };
-    format!("arn:{partition}:{service}:{region}:{{account}}:{rest}")
+    format!("arn:{{partition}}:{service}:{region}:{{account}}:{rest}")
 }
 
 fn of_component(plan: &Plan, component: &Component, needs: &mut Needs) {
@@ -119,16 +115,21 @@ fn database(
             need(needs, place, instance.clone(), INSTANCE);
             if db.admin_secret.is_some() {
                 need(needs, place, instance, COPIES);
+                need(needs, place, "*".to_owned(), BACKUPS);
             }
         }
         Engine::Aurora => {
             let look = ["rds:DescribeGlobalClusters", "rds:DescribeDBClusters", "cloudwatch:GetMetricData"];
             need(needs, place, "*".to_owned(), &look);
             let cluster = arn(place, "rds", true, &format!("cluster:{}", db.id));
-            need(needs, place, cluster, &["rds:ModifyDBCluster"]);
+            let moves = ["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"];
+            need(needs, place, cluster.clone(), &["rds:ModifyDBCluster"]);
+            need(needs, place, cluster, &moves);
+            // Instances of a cluster have names that nobody knows beforehand.
+            let instances = arn(place, "rds", true, "db:*");
+            need(needs, place, instances, &["rds:RebootDBInstance", "rds:CreateDBInstance"]);
             if let Some(global) = &db.global {
-                let global = arn(place, "rds", false, &format!("global-cluster:{global}"));
-                need(needs, place, global, &["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"]);
+                need(needs, place, arn(place, "rds", false, &format!("global-cluster:{global}")), &moves);
             }
         }
         Engine::Postgres => {}

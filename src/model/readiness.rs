@@ -20,6 +20,9 @@ pub struct Need {
 pub struct GrantedState {
     /// Whose policies were simulated.
     pub principal: String,
+    /// How many calls were asked about.
+    #[serde(default)]
+    pub asked: usize,
     /// Calls that are denied, each with its resource.
     pub denied: Vec<String>,
     /// Calls of which the simulation knows no answer, because it depends on what only a real call has.

@@ -135,6 +135,8 @@ pub enum Next {
 pub struct Kept {
     /// Drills that wait for a person, or for something else to end: they are not looked at.
     pub left: BTreeSet<Due>,
+    /// Of those the ones that are let be at least until then.
+    pub until: BTreeMap<Due, Timestamp>,
     /// When applications were last moved.
     pub moved: BTreeMap<PlanName, Timestamp>,
 }
@@ -241,7 +243,7 @@ fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Optio
 }
 
 /// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows and what was moved lately, too.
-fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<String> {
+pub fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<String> {
     let severity = policy.severity(None, Intent::Drill, true);
     let closed = windows::closed(policy, &is.plan, severity, now);
     let binds = |rule: Rule| match is.drill {

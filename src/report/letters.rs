@@ -470,3 +470,17 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
         public: None,
     }
 }
+
+/// That what stood against a recovery of a plan is mended.
+pub fn ready_again(plan: &str, since: Timestamp) -> Notice {
+    let fields =
+        vec![field("WHAT", "what stood against a recovery is mended"), field("SINCE", since.to_string())];
+    Notice {
+        key: format!("{plan}/ready/{since}"),
+        kind: Kind::Resolved,
+        ends: true,
+        subject: format!("[READY AGAIN] a recovery of {plan}"),
+        fields,
+        ..unready(plan, since, "")
+    }
+}

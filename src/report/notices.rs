@@ -195,6 +195,11 @@ pub fn unready(plan: &PlanName, since: Timestamp, why: &str) -> Notice {
     letters::unready(plan.as_str(), since, why)
 }
 
+/// A plan of which nothing is missing any more.
+pub fn ready_again(plan: &PlanName, since: Timestamp) -> Notice {
+    letters::ready_again(plan.as_str(), since)
+}
+
 /// A plan that nobody tried for longer than its tier allows.
 pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
     letters::untried(plan, until, why)

@@ -56,6 +56,10 @@ pub fn worst(checks: &[Check]) -> Standing {
 /// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»): twice that is late.
 const UPLOADED: Dur = Dur::mins(10);
 
+/// The lag that CloudWatch shows of a replica of an idle PostgreSQL grows so far (AWS, Amazon RDS User Guide, «Monitoring read replication»),
+/// and a minute passes until it is shown.
+const IDLE: Dur = Dur::mins(6);
+
 struct Evaluation<'a> {
     plan: &'a Plan,
     seen: &'a Seen<'a>,
@@ -85,6 +89,10 @@ impl Evaluation<'_> {
     }
 
     fn unseen(&self, target: &Target) -> Told {
+        if matches!(self.seen.estate.now(target), Some(crate::inventory::Observation::NotFound { .. })) {
+            let facts = format!("{target} is not there");
+            return not(Standing::NotReady, facts, "what the plan names, or another name in the plan");
+        }
         not(
             Standing::Unknown,
             self.why_not(target),
@@ -115,13 +123,13 @@ impl Evaluation<'_> {
                 continue;
             };
             checks.push(check(Area::Replica, about.clone(), replica(state, spec.engine, &primary)));
-            checks.push(check(Area::Lag, about.clone(), self.lag(component, state)));
+            checks.push(check(Area::Lag, about.clone(), self.lag(component, state, &primary)));
             checks.extend(self.parity(state, &primary).map(|told| check(Area::Parity, about, told)));
         }
         checks
     }
 
-    fn lag(&self, component: &Component, state: &DatabaseState) -> Told {
+    fn lag(&self, component: &Component, state: &DatabaseState, primary: &DatabaseRef) -> Told {
         let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
         let Some(commit) = state.last_commit else {
             let facts = "nobody knows how far it is behind";
@@ -129,6 +137,26 @@ impl Evaluation<'_> {
         };
         let lag = self.seen.now.since(commit);
         let by = state.last_commit_source.as_deref().unwrap_or("the provider");
+        // Nothing was committed for long: it is not behind for that.
+        let writer = Target::Database(primary.clone());
+        let writer = self.seen.estate.database(&writer, self.seen.now).fresh().and_then(|db| db.wal);
+        if let (Some(here), Some(there)) = (state.wal, writer)
+            && here.timeline == there.timeline
+            && here.position >= there.position
+        {
+            return ready(format!("it has the writer's log up to its end; its last commit is {lag} old"));
+        }
+        let idle = by == "sql" || lag <= IDLE && state.instance.as_ref().is_some_and(|i| i.is_postgres());
+        if idle && lag.millis() * 2 > most.millis() && (state.wal.is_none() || writer.is_none()) {
+            let facts = format!(
+                "its last commit is {lag} old (by {by}), and nobody knows whether there was another; the RPO is {most}"
+            );
+            return not(
+                Standing::Unknown,
+                facts,
+                "an `admin` login on both sides, which tells how far their logs are",
+            );
+        }
         let facts = format!("its last commit is {lag} old (by {by}); the RPO is {most}");
         let fix = "what keeps it from keeping up: long queries on it, its size, the network";
         match () {
@@ -295,9 +323,10 @@ impl Evaluation<'_> {
                 let facts = format!("whether {} may {}", of.principal, of.unclear.join(", "));
                 Some(not(Standing::Unknown, facts, "a drill, which makes the calls"))
             }
-            State::Granted(of) => {
-                Some(ready(format!("{} may do everything by its own policies", of.principal)))
-            }
+            State::Granted(of) => Some(ready(format!(
+                "the policies of {} allow the {} calls that were asked about",
+                of.principal, of.asked
+            ))),
             _ => None,
         });
         let databases = self

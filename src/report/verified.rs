@@ -8,9 +8,10 @@ use super::summary;
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
-use crate::model::ids::{ComponentName, RunId};
+use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::runbook::{Drill, Intent, Step};
 use crate::model::state::State;
+use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::run::RunState;
@@ -107,16 +108,28 @@ pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
     first.is_some_and(|first| proof(first) == Some(false))
 }
 
-/// What a run saw before it changed anything; nothing if it looked at nothing, as those do that only make a copy.
-pub fn seen_before(run: &RunId, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
-    let state = runs.iter().find(|state| state.created.run == *run)?;
-    let facts = state.steps.iter().flat_map(|step| &step.facts);
-    let seen = facts.filter_map(|fact| match fact {
-        Fact::Seen { target, state } => Some((target.clone(), state.clone())),
-        _ => None,
-    });
-    let seen: Vec<_> = seen.collect();
-    (!seen.is_empty()).then(|| (run.clone(), seen))
+/// What the last run that showed that a plan works had seen before it changed anything, and which run that was. Those that only make a copy
+/// look at nothing. Servers that it made anew itself are left out: a service gives them what it has.
+pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
+    let seen = |run: &RunState| -> Vec<(String, State)> {
+        let anew = |step: &Step| match &step.action {
+            Action::Rejoin { db, .. } => Some(Target::Database(db.clone()).key()),
+            _ => None,
+        };
+        let anew: Vec<String> = run.runbook.steps.iter().filter_map(anew).collect();
+        let facts = run.steps.iter().flat_map(|step| &step.facts);
+        let seen = facts.filter_map(|fact| match fact {
+            Fact::Seen { target, state } => Some((target.clone(), state.clone())),
+            _ => None,
+        });
+        seen.filter(|(target, _)| !anew.contains(target)).collect()
+    };
+    // One that took longer than was promised looked all the same.
+    let recovered = |run: &&RunState| says(run) && run.mode == Mode::Finished(Outcome::Recovered);
+    let proofs = runs.iter().filter(|run| run.created.plan == *plan).filter(recovered);
+    let of = |run: &RunState| Some((over_at(run), run.created.run.clone(), seen(run)));
+    let all = proofs.filter_map(of).filter(|(.., seen)| !seen.is_empty());
+    all.max_by_key(|(at, ..)| *at).map(|(_, run, seen)| (run, seen))
 }
 
 impl Verified {

@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub schedules: Vec<Row>,
     /// Plans, and whether they are verified, with until when.
     pub plans: Vec<(PlanName, Status, Option<Timestamp>)>,
+    /// When somebody last looked whether a recovery would work; nobody did if absent.
+    pub looked_ahead_at: Option<Timestamp>,
     /// What was last found of each plan.
     pub readiness: Vec<(PlanName, Vec<Check>)>,
     /// Bundles of evidence that are not everywhere yet.
@@ -95,6 +97,12 @@ impl Snapshot {
         for (row, due) in self.schedules.iter().filter_map(|row| Some((row, row.next_due?))) {
             text.sample("drctl_drill_next_due_timestamp_seconds", &row.labels(), seconds(due));
         }
+        self.of_plans(&mut text);
+        text.0
+    }
+
+    /// Whether plans were shown to work, and would.
+    fn of_plans(&self, text: &mut Text) {
         text.head(
             "drctl_plan_verification",
             "gauge",
@@ -109,6 +117,14 @@ impl Snapshot {
                 let labels = [("plan", plan.as_str()), ("status", word)];
                 text.sample("drctl_plan_verification", &labels, i64::from(of == *status));
             }
+        }
+        if let Some(at) = self.looked_ahead_at {
+            text.head(
+                "drctl_readiness_looked_timestamp_seconds",
+                "gauge",
+                "When this server last looked whether a recovery would work.",
+            );
+            text.sample("drctl_readiness_looked_timestamp_seconds", &[], seconds(at));
         }
         text.head(
             "drctl_plan_readiness",
@@ -136,7 +152,6 @@ impl Snapshot {
                 seconds(until),
             );
         }
-        text.0
     }
 }
 

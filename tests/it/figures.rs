@@ -41,6 +41,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         holding: Some("x".to_owned()),
         schedules: vec![row],
         plans: vec![(PlanName::new("shop"), Status::Failed, Some(at("1970-01-01T00:00:09.999Z")))],
+        looked_ahead_at: Some(at("1970-01-01T00:02:00Z")),
         readiness: vec![(
             PlanName::new("shop"),
             vec![stands(Area::Lag, Standing::Ready), stands(Area::Lag, Standing::NotReady)],
@@ -59,6 +60,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         format!("drctl_drill_next_due_timestamp_seconds{{{labels}}} 1772323201"),
         r#"drctl_plan_verification{plan="shop",status="failed"} 1"#.to_owned(),
         r#"drctl_plan_verification{plan="shop",status="verified"} 0"#.to_owned(),
+        "drctl_readiness_looked_timestamp_seconds 120".to_owned(),
         r#"drctl_plan_readiness{plan="shop",area="lag"} 3"#.to_owned(),
         r#"drctl_plan_verified_until_timestamp_seconds{plan="shop"} 9"#.to_owned(),
     ] {

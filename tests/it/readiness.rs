@@ -6,6 +6,7 @@ use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Sta
 use drctl::model::state::{DatabaseState, GroupState, RecordAnswer, State};
 use drctl::model::target::Target;
 use drctl::model::time::Dur;
+use drctl::model::wal::Lsn;
 use drctl::plan::Plan;
 use drctl::report::readiness::{Seen, evaluate, worst};
 
@@ -99,10 +100,31 @@ fn what_is_well_is_ready_but_for_what_nobody_has_tried() {
 #[test]
 fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough() {
     let mut case = Case::new();
-    case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(151)));
-    is(case.of(Area::Lag, EAST), Standing::Degraded, "2m31s old (by sql); the RPO is 5m");
-    case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(301)));
-    is(case.of(Area::Lag, EAST), Standing::NotReady, "5m01s");
+    for site in ["us-west-2", "us-east-1"] {
+        case.database(site, |db| db.wal.as_mut().unwrap().position = Lsn(7));
+    }
+    case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::mins(600)));
+    is(case.of(Area::Lag, EAST), Standing::Ready, "it has the writer's log up to its end");
+    let behind = |db: &mut DatabaseState| db.wal.as_mut().unwrap().position = Lsn(0);
+    case.database("us-west-2", |db| db.wal.as_mut().unwrap().position = Lsn(1));
+    case.database("us-east-1", behind);
+    let aged = |case: &mut Case, seconds: u64| {
+        case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(seconds)));
+        case.of(Area::Lag, EAST)
+    };
+    is(aged(&mut case, 150), Standing::Ready, "2m30s old (by sql); the RPO is 5m");
+    is(aged(&mut case, 151), Standing::Degraded, "2m31s");
+    is(aged(&mut case, 301), Standing::NotReady, "5m01s");
+    // Nobody knows whether there was another commit, on a server that nobody may have written to.
+    case.database("us-west-2", |db| db.wal = None);
+    is(aged(&mut case, 301), Standing::Unknown, "nobody knows whether there was another");
+    case.database("us-east-1", |db| {
+        db.wal = None;
+        db.last_commit_source = Some("replica_lag".to_owned());
+    });
+    is(aged(&mut case, 301), Standing::Unknown, "by replica_lag");
+    is(aged(&mut case, 361), Standing::NotReady, "6m01s old (by replica_lag)");
+    is(aged(&mut case, 10), Standing::Ready, "10s old");
     case.database("us-east-1", |db| db.last_commit = None);
     is(case.of(Area::Lag, EAST), Standing::Unknown, "nobody knows how far");
     case.database("us-east-1", |db| db.status = "modifying".to_owned());
@@ -137,6 +159,10 @@ fn what_is_not_seen_is_unknown() {
         is(case.of(area, about), Standing::Unknown, &why);
     }
     assert!(case.checks().iter().all(|c| c.standing != Standing::NotReady));
+    // What the provider says is not there is another thing than what nobody could ask for.
+    let key = case.keys("group/us-east-1/").remove(0);
+    case.estate.entries.get_mut(&key).unwrap().now = Observation::NotFound { observed_at: BEGAN };
+    is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "is not there");
 }
 
 #[test]
@@ -176,7 +202,8 @@ fn what_the_account_may_not_do_or_have_no_more_of_is_named() {
     let mut case = Case::new();
     case.alter("granted/us-east-1", |state| {
         let denied = vec!["rds:PromoteReadReplica on arn:x".to_owned()];
-        *state = State::Granted(GrantedState { principal: "role/r".to_owned(), denied, unclear: Vec::new() });
+        let principal = "role/r".to_owned();
+        *state = State::Granted(GrantedState { principal, denied, ..GrantedState::default() });
     });
     is(
         case.of(Area::Permissions, "us-east-1"),
@@ -224,12 +251,12 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     let mut case = Case { proven: case.proven, ..Case::new() };
     case.database("us-east-1", |db| db.instance.as_mut().unwrap().version = "16.3".to_owned());
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
+    // A recovery resumes what is suspended.
     case.group("us-east-1", |group| {
         group.suspended.insert("Launch".to_owned());
     });
-    is(
-        case.of(Area::Drift, &about),
-        Standing::Degraded,
-        "suspended processes of group/us-east-1/truststream-nodes-dr: none -> Launch",
-    );
+    is(case.of(Area::Drift, &about), Standing::Ready, "r1");
+    case.group("us-east-1", |group| group.size.max = 4);
+    let changed = "maximum of group/us-east-1/truststream-nodes-dr: 12 -> 4";
+    is(case.of(Area::Drift, &about), Standing::Degraded, changed);
 }

@@ -28,10 +28,11 @@ impl Aws {
         let site = self.site(place).await;
         let who = self.look("sts", place, || site.sts().get_caller_identity().send()).await?;
         let (account, caller) = (who.account().unwrap_or_default(), who.arn().unwrap_or_default());
+        let partition = caller.split(':').nth(1).unwrap_or("aws");
         let principal = self.principal(place, caller).await?;
         let mut state = GrantedState { principal: principal.clone(), ..GrantedState::default() };
         for need in needs {
-            let resource = need.resource.replace("{account}", account);
+            let resource = need.resource.replace("{account}", account).replace("{partition}", partition);
             let asked = |marker: Option<String>| {
                 site.iam()
                     .simulate_principal_policy()
@@ -83,16 +84,21 @@ impl Aws {
     }
 }
 
-/// What depends on something that only a real call has is neither allowed nor denied.
+/// What depends on something that only a real call has is neither allowed nor denied. A resource that is a pattern is compared letter by
+/// letter: that no policy names it so says nothing of the real one.
 fn judge(result: &EvaluationResult, resource: &str, state: &mut GrantedState) {
-    if *result.eval_decision() == PolicyEvaluationDecisionType::Allowed {
-        return;
-    }
+    state.asked += 1;
     let call = format!("{} on {resource}", result.eval_action_name());
-    match result.missing_context_values().is_empty() {
-        true => state.denied.push(call),
-        false => state
-            .unclear
-            .push(format!("{call} (it depends on {})", result.missing_context_values().join(", "))),
+    let (decision, missing) = (result.eval_decision(), result.missing_context_values());
+    let pattern = resource.contains(['*', '?']);
+    match decision {
+        _ if !missing.is_empty() => {
+            state.unclear.push(format!("{call} (it depends on {})", missing.join(", ")))
+        }
+        PolicyEvaluationDecisionType::Allowed => {}
+        PolicyEvaluationDecisionType::ImplicitDeny if pattern => {
+            state.unclear.push(format!("{call} (no policy names it so)"));
+        }
+        _ => state.denied.push(call),
     }
 }

@@ -9,6 +9,7 @@ use crate::inventory::{Observation, active};
 use crate::model::action::{Action, FenceMethod};
 use crate::model::cluster::{ClusterInstance, Handover};
 use crate::model::ids::{ComponentName, SiteName};
+use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::state::{
     ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
@@ -543,15 +544,8 @@ impl Estate {
             Target::Restore { db, part, .. } => {
                 self.restoring(db, *part).map(|job| State::Restore(Box::new(job)))
             }
-            Target::Granted { place, .. } => {
-                let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
-                Some(State::Granted(GrantedState { principal, ..GrantedState::default() }))
-            }
-            Target::Quotas { place } => {
-                let here = self.dbs.iter().filter(|db| db.reference.place == *place).count();
-                let of = Quota { used: i64::try_from(here).unwrap_or(i64::MAX), max: 40 };
-                Some(State::Quotas(QuotasState { of: BTreeMap::from([("DBInstances".to_owned(), of)]) }))
-            }
+            Target::Granted { place, .. } => Some(State::Granted(granted(place))),
+            Target::Quotas { place } => Some(State::Quotas(self.quotas(place))),
             Target::Command { .. } => Some(State::Command(CommandState {
                 exit: Some(0),
                 tail: "not run in the sandbox".to_owned(),
@@ -564,7 +558,19 @@ impl Estate {
         })
     }
 
+    fn quotas(&self, place: &Place) -> QuotasState {
+        let here = self.dbs.iter().filter(|db| db.reference.place == *place).count();
+        let of = Quota { used: i64::try_from(here).unwrap_or(i64::MAX), max: 40 };
+        QuotasState { of: BTreeMap::from([("DBInstances".to_owned(), of)]) }
+    }
+
     fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
         self.find_zone(zone).ok().map(|i| &self.zones[i])
     }
+}
+
+/// Everybody may do everything here.
+fn granted(place: &Place) -> GrantedState {
+    let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
+    GrantedState { principal, ..GrantedState::default() }
 }

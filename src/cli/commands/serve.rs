@@ -20,7 +20,6 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
 use crate::model::notice::Notice;
-use crate::model::readiness::{Check, Standing};
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
@@ -143,12 +142,7 @@ fn news(plans: &[(PlanName, Verified)], known: &Known, ahead: &readiness::Last) 
         Fate::Missed { why } => Some(notices::missed(schedule, *due, why)),
         _ => None,
     });
-    let fails = |check: &&Check| check.standing == Standing::NotReady;
-    let unready = ahead.iter().filter(|(_, (_, checks))| checks.iter().any(|check| fails(&check)));
-    let unready = unready.map(|(plan, (at, checks))| {
-        let why: Vec<_> = checks.iter().filter(fails).map(|c| format!("{}: {}", c.about, c.facts)).collect();
-        notices::unready(plan, *at, &why.join("; "))
-    });
+    let unready = ahead.iter().filter_map(|(plan, found)| found.news(plan));
     plans.iter().filter_map(late).chain(missed).chain(unready).collect()
 }
 
@@ -182,7 +176,7 @@ impl Server<'_> {
             self.say("clock", &json!({"ledger": last}), &self.printer.paint(RED, &words));
         }
         let (mut looked, mut delivered, mut figured) = (self.now(), self.now(), self.now());
-        let mut ahead: Option<Timestamp> = None;
+        let (mut ahead, mut began): (Vec<PlanName>, Option<Timestamp>) = (Vec::new(), None);
         loop {
             let now = self.now();
             if self.interrupts.count() > 0 || self.until.is_some_and(|until| now >= until) {
@@ -196,7 +190,15 @@ impl Server<'_> {
                 Next::Begin(due) if self.moved_lately(&due) => {}
                 Next::Begin(due) => self.contained(&due, |server, due| server.begin(due)),
                 Next::Carry(due) => self.contained(&due, |server, due| server.carry(due)),
-                Next::Wait(then) => self.wait(then),
+                Next::Wait(then) => {
+                    if let Some(plan) = self.to_look_at(&mut ahead, &mut began) {
+                        if let Err(e) = self.look_ahead(&plan) {
+                            self.printer.note(&format!("nobody looked ahead for {plan}: {}", e.message));
+                        }
+                    } else {
+                        self.wait(then);
+                    }
+                }
             }
             if matches!(self.clock, Clock::Rehearsed(_)) {
                 continue;
@@ -205,14 +207,8 @@ impl Server<'_> {
                 looked = now;
                 self.keep_telling();
                 self.reload(global);
-                self.kept.left.clear();
-            }
-            let every = self.context.settings.readiness_every;
-            if every > Dur::ZERO && ahead.is_none_or(|at| now.since(at) >= every) {
-                ahead = Some(now);
-                if let Err(e) = self.look_ahead() {
-                    self.printer.note(&format!("nobody looked ahead: {}", e.message));
-                }
+                self.kept.until.retain(|_, until| *until > now);
+                self.kept.left = self.kept.until.keys().cloned().collect();
             }
             let often = if self.board.is_some() { FIGURES } else { NEWS };
             let watched = self.board.is_some() || self.herald.is_some();
@@ -227,6 +223,20 @@ impl Server<'_> {
                 delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
             }
         }
+    }
+
+    /// The plan that is looked at now, if it is time: all of them, one after the other, as often as the settings say.
+    fn to_look_at(&self, ahead: &mut Vec<PlanName>, began: &mut Option<Timestamp>) -> Option<PlanName> {
+        let (every, now) = (self.context.settings.readiness_every, self.now());
+        if self.context.is_rehearsal() || every == Dur::ZERO {
+            return None;
+        }
+        if ahead.is_empty() && began.is_none_or(|at| now.since(at) >= every) {
+            *began = Some(now);
+            let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
+            ahead.extend(plans.into_iter().rev().map(|plan| plan.name));
+        }
+        ahead.pop()
     }
 
     /// Says what could not be told, and has somebody tell again where nobody does any more.
@@ -282,10 +292,13 @@ impl Server<'_> {
         let rows = rows.collect();
         // A plan that cannot be read shows nothing; drctl check says why.
         let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
-        let ahead = readiness::last(&self.store)?;
+        let ahead = match self.context.settings.readiness_every {
+            Dur::ZERO => readiness::Last::new(),
+            _ => readiness::last(&self.store, &plans.iter().map(|plan| plan.name.clone()).collect())?,
+        };
         let judged = plans.iter().map(|plan| {
             let found = super::status::verification(&self.context, plan, &states)?;
-            Ok((plan.name.clone(), found.unless(readiness::drifted(&ahead, &plan.name))))
+            Ok((plan.name.clone(), found.unless(ahead.get(&plan.name).and_then(readiness::Found::drifted))))
         });
         let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
         if let Some(herald) = &self.herald {
@@ -295,7 +308,8 @@ impl Server<'_> {
         let owed = delivery::owing(&self.context)?.len();
         self.show(|shown| {
             (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed);
-            shown.readiness = ahead.into_iter().map(|(plan, (_, checks))| (plan, checks)).collect();
+            shown.readiness =
+                ahead.into_iter().map(|(plan, found)| (plan, found.checks().to_vec())).collect();
         });
         Ok(())
     }
@@ -400,7 +414,13 @@ impl Server<'_> {
     /// begin: to know it, runs are read.
     fn moved_lately(&mut self, due: &schedules::Due) -> bool {
         let of = self.schedule(&due.0).filter(|schedule| schedule.is.drill == Drill::Live);
-        let Some(plan) = of.map(|schedule| schedule.is.plan.clone()) else { return false };
+        match of.map(|schedule| schedule.is.plan.clone()) {
+            Some(plan) => self.plan_moved_lately(due, plan),
+            None => false,
+        }
+    }
+
+    fn plan_moved_lately(&mut self, due: &schedules::Due, plan: PlanName) -> bool {
         let runs = match super::status::states(&self.store) {
             Ok(runs) => runs,
             Err(e) => {

@@ -151,7 +151,7 @@ fn one(
         .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
     let verified = verification(context, plan, runs)?;
-    let proven = verified.run.as_ref().and_then(|run| verified::seen_before(run, runs));
+    let proven = verified::seen_before(&plan.name, runs);
     let changes = proven.map(|(_, then)| drift::since(&then, &seen)).unwrap_or_default();
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());

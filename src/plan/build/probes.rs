@@ -43,6 +43,9 @@ const PROBE_AT: Record = Record {
     ],
 };
 
+/// A run that waits for a probe that is asked more seldom waits for hours.
+const SELDOM: Dur = Dur::mins(10);
+
 const ALARM: &str = "at: {SITE or CONNECTION: {cloudwatch: NAME}}";
 
 /// Every probe of a plan; those with `at:` once for each site.
@@ -125,13 +128,23 @@ fn probe(
             return Err(("asks no address".to_owned(), fix));
         }
     };
+    let of = |key: &str, otherwise: u64| node.get(key).and_then(dur).unwrap_or(Dur::secs(otherwise));
+    let (every_ms, timeout_ms) = (of("every", 5), of("timeout", 3));
+    if every_ms == Dur::ZERO || timeout_ms == Dur::ZERO {
+        return Err(("has no time to be asked, or to answer".to_owned(), "`every: 5s`, `timeout: 3s`"));
+    }
+    if every_ms > SELDOM || timeout_ms > SELDOM {
+        let why =
+            format!("is asked every {every_ms} and waited for {timeout_ms}: three in a row have to agree");
+        return Err((why, "ten minutes at most"));
+    }
     let probe = Probe {
         name: ProbeName::new(name.text().unwrap_or_default()),
         role,
         site: site.map(SiteName::new),
         via,
-        every_ms: node.get("every").and_then(dur).unwrap_or(Dur::secs(5)),
-        timeout_ms: node.get("timeout").and_then(dur).unwrap_or(Dur::secs(3)),
+        every_ms,
+        timeout_ms,
     };
     Ok(Some(Spanned { value: probe, span: name.span }))
 }

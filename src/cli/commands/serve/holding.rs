@@ -20,7 +20,7 @@ use crate::model::ids::{ComponentName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Definition, Fate, Schedule};
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::policy::schedules;
@@ -28,6 +28,9 @@ use crate::run::RunState;
 use crate::run::Stop;
 use crate::run::apply::person_of;
 use crate::run::state::Mode;
+
+/// How long a drill that is blocked is let be: each look asks everything of a production that may be ill.
+const BLOCKED: Dur = Dur::mins(1);
 
 /// A drill that began.
 struct Open<'a> {
@@ -40,8 +43,10 @@ struct Open<'a> {
 enum Held {
     /// It did, or said why not.
     Over(Option<String>),
-    /// Somebody else holds what it needs, or users fail.
+    /// Somebody else holds what it needs.
     Later(String),
+    /// Users fail, or an alarm is on: they are asked again, and not all the time.
+    Blocked(String),
     /// It did not begin in time.
     Late,
     /// Users are where they were to be taken, and nothing had to be moved.
@@ -99,9 +104,23 @@ impl Server<'_> {
         let held = match self.wanting(&open)? {
             Wanting::Nothing => Held::Over(None),
             Wanting::Runs if self.now() > due.1 + open.is.late_ms => Held::Late,
-            Wanting::Runs | Wanting::WayBack => self.holds(due, |server| server.hold(&open))?,
+            Wanting::Runs | Wanting::WayBack => match self.stands_against(&open)? {
+                Some(why) => Held::Later(why),
+                None => self.holds(due, |server| server.hold(&open))?,
+            },
         };
         self.judge(&open, held)
+    }
+
+    /// What stands against a drill that was to begin, waited, and has no run yet: since then a window closed, or somebody moved users.
+    fn stands_against(&mut self, open: &Open<'_>) -> Result<Option<String>, CliError> {
+        if self.context.is_rehearsal() || !self.states(open)?.is_empty() {
+            return Ok(None);
+        }
+        if open.is.drill == Drill::Live {
+            self.plan_moved_lately(open.due, open.is.plan.clone());
+        }
+        Ok(schedules::against(&self.context.settings.policy, &open.is, &self.kept, self.now()))
     }
 
     /// Does something that takes long, and shows so.
@@ -191,6 +210,7 @@ impl Server<'_> {
         let later =
             |ending: &Ending| ending.code == exit::HELD || is_blocked(ending) && !self.context.is_rehearsal();
         Ok(match without {
+            Some(ending) if ending.code != exit::HELD && later(ending) => Held::Blocked(refusal(ending)),
             Some(ending) if later(ending) => Held::Later(refusal(ending)),
             Some(ending) if outcome_of(ending) == Some("nothing_to_do") => Held::Nothing,
             Some(ending) => Held::Over(Some(refusal(ending))),
@@ -202,6 +222,12 @@ impl Server<'_> {
     fn judge(&mut self, open: &Open<'_>, held: Held) -> Result<(), CliError> {
         let (refused, already) = match held {
             Held::Later(why) => {
+                self.waits(open.due, &why);
+                return Ok(());
+            }
+            Held::Blocked(why) => {
+                let again = (self.now() + BLOCKED).min(open.due.1 + open.is.late_ms + Dur(1));
+                self.kept.until.insert(open.due.clone(), again);
                 self.waits(open.due, &why);
                 return Ok(());
             }
@@ -301,7 +327,7 @@ fn outcome_of(ending: &Ending) -> Option<&str> {
 fn is_blocked(ending: &Ending) -> bool {
     let refusals = ending.document.as_ref().and_then(|d| d.get("refusals")).and_then(|r| r.as_array());
     let blocked = |refusal: &serde_json::Value| refusal["rule"] == Rule::DrillBlocked.id();
-    refusals.is_some_and(|all| all.iter().any(blocked))
+    refusals.is_some_and(|all| !all.is_empty() && all.iter().all(blocked))
 }
 
 /// Why something did not begin, by its document.

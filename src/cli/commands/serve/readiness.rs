@@ -11,56 +11,95 @@ use crate::cli::printer::{GREEN, RED, YELLOW};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::ledger::Entry;
+use crate::model::notice::Notice;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::Timestamp;
-use crate::report::readiness;
+use crate::report::{notices, readiness};
 
-/// What was last entered of each plan, and since when it stands so.
-pub type Last = BTreeMap<PlanName, (Timestamp, Vec<Check>)>;
+/// What the ledger knows of a plan.
+pub struct Found {
+    /// Since when exactly that is not ready which is not.
+    since: Timestamp,
+    /// Whether something was not ready before, and nothing is now.
+    mended: bool,
+    /// What was last entered.
+    checks: Vec<Check>,
+}
 
-/// What the ledger knows of the readiness of plans.
-pub fn last(store: &SqliteJournal) -> Result<Last, CliError> {
+/// The same of plans.
+pub type Last = BTreeMap<PlanName, Found>;
+
+/// What the ledger knows of the readiness of some plans. Those that are there no more stand no way at all.
+pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, CliError> {
     let mut last = Last::new();
     for record in store.entries(b"{\"ledger\":\"rea")? {
-        if let Ok(Entry::Readiness { at, plan, standing, checks }) = serde_json::from_slice(&record.bytes) {
-            let as_before = |(_, before): &&(Timestamp, Vec<Check>)| readiness::worst(before) == standing;
-            let since = last.get(&plan).filter(as_before).map_or(at, |(since, _)| *since);
-            last.insert(plan, (since, checks));
+        let Ok(Entry::Readiness { at, plan, checks, .. }) = serde_json::from_slice(&record.bytes) else {
+            continue;
+        };
+        if !plans.contains(&plan) {
+            continue;
         }
+        let (mut since, mut mended) = (at, false);
+        if let Some(before) = last.get(&plan) {
+            let (was, is) = (unready(&before.checks), unready(&checks));
+            mended = is.is_empty() && (before.mended || !was.is_empty());
+            if was == is {
+                since = before.since;
+            }
+        }
+        last.insert(plan, Found { since, mended, checks });
     }
     Ok(last)
 }
 
-/// What changed of the estate of a plan since it was shown to work, as it was last looked at.
-pub fn drifted<'a>(last: &'a Last, plan: &PlanName) -> Option<&'a str> {
-    let (_, checks) = last.get(plan)?;
-    let drift = |check: &&Check| check.area == Area::Drift && check.standing == Standing::Degraded;
-    checks.iter().find(drift).map(|check| check.facts.as_str())
+impl Found {
+    /// Everything that was looked at.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// What changed of the estate since the plan was shown to work, as it was last looked at.
+    pub fn drifted(&self) -> Option<&str> {
+        let drift = |check: &&Check| check.area == Area::Drift && check.standing == Standing::Degraded;
+        self.checks.iter().find(drift).map(|check| check.facts.as_str())
+    }
+
+    /// What people are told: what is not ready, each time that it is something else, and that all of it is mended.
+    pub fn news(&self, plan: &PlanName) -> Option<Notice> {
+        let fails = self.checks.iter().filter(|check| check.standing == Standing::NotReady);
+        let why: Vec<_> = fails.map(|check| format!("{}: {}", check.about, check.facts)).collect();
+        match (why.is_empty(), self.mended) {
+            (false, _) => Some(notices::unready(plan, self.since, &why.join("; "))),
+            (true, true) => Some(notices::ready_again(plan, self.since)),
+            (true, false) => None,
+        }
+    }
 }
 
-/// What makes a look another one: figures in words change with every look.
-fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing)> {
-    checks.iter().map(|check| (check.area, check.about.as_str(), check.standing)).collect()
+fn unready(checks: &[Check]) -> BTreeSet<(Area, &str)> {
+    let fails = checks.iter().filter(|check| check.standing == Standing::NotReady);
+    fails.map(|check| (check.area, check.about.as_str())).collect()
+}
+
+/// What makes a look another one. Figures in words change with every look; what changed, and what is denied, has none.
+fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
+    let words = |check: &Check| matches!(check.area, Area::Drift | Area::Permissions | Area::Parity);
+    let told = checks.iter().map(|check| (check, if words(check) { check.facts.as_str() } else { "" }));
+    told.map(|(check, words)| (check.area, check.about.as_str(), check.standing, words)).collect()
 }
 
 impl Server<'_> {
-    /// Looks at every plan, and enters those of which something is another way than before.
-    pub(super) fn look_ahead(&mut self) -> Result<(), CliError> {
-        let before = last(&self.store)?;
+    /// Looks at one plan, and enters how it stands if that is another way than before. One at a time: what is due does not wait for all.
+    pub(super) fn look_ahead(&mut self, plan: &PlanName) -> Result<(), CliError> {
+        let plan = self.context.plan(plan.as_str(), &self.quiet().silent())?;
+        let before = last(&self.store, &BTreeSet::from([plan.name.clone()]))?;
         let runs = status::states(&self.store)?;
-        for plan in self.context.plans(&[], &self.quiet().silent())? {
-            if self.interrupts.count() > 0 {
-                break;
-            }
-            // A look at a dark region takes as long as nobody answers, and is no illness of the server.
-            let now = self.now();
-            self.show(|shown| shown.looked_at = Some(now));
-            let (at, checks) = ready::evaluate(&self.context, &self.store, &plan, &runs)?;
-            let known = before.get(&plan.name).map(|(_, checks)| verdicts(checks));
-            if known.as_ref() != Some(&verdicts(&checks)) {
-                let standing = readiness::worst(&checks);
-                self.enter(&Entry::Readiness { at, plan: plan.name, standing, checks })?;
-            }
+        let (at, checks) = ready::evaluate(&self.context, &self.store, &plan, &runs)?;
+        self.show(|shown| shown.looked_ahead_at = Some(at));
+        let known = before.get(&plan.name).map(|found| verdicts(&found.checks));
+        if known.as_ref() != Some(&verdicts(&checks)) {
+            let standing = readiness::worst(&checks);
+            self.enter(&Entry::Readiness { at, plan: plan.name, standing, checks })?;
         }
         Ok(())
     }
