@@ -1,5 +1,7 @@
 //! What of a plan is looked at.
 
+use std::collections::BTreeSet;
+
 use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
@@ -12,7 +14,8 @@ use crate::plan::types::{
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
     let mut targets = Vec::new();
     // What belongs to no cloud has nobody who could say whose credentials are used.
-    for place in places(plan).filter(|p| p.cloud == "aws") {
+    let sites = plan.sites.values().map(|site| &site.place);
+    for place in sites.chain(connections(plan)).filter(|p| p.cloud == "aws") {
         targets.push(Target::Identity { place: place.clone() });
     }
     for component in plan.components.values() {
@@ -22,6 +25,17 @@ pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
         }
     }
     targets
+}
+
+/// The connections that components are reached by. One that only an alarm is in is nothing that a recovery waits for.
+pub fn connections(plan: &Plan) -> impl Iterator<Item = &Place> {
+    let mut used = BTreeSet::new();
+    for component in plan.components.values() {
+        if let Spec::Route53(zone) = &component.spec {
+            used.insert(zone.via.value.as_str());
+        }
+    }
+    plan.connections.values().filter(move |place| used.contains(place.name.as_str()))
 }
 
 /// Sites and connections.

@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
         let target = plan.sites.get(&self.input.request.to).map(|s| &s.place);
         let places: Vec<Place> = target
             .into_iter()
-            .chain(plan.connections.values())
+            .chain(targets::connections(plan))
             .filter(|p| p.account.is_some())
             .cloned()
             .collect();

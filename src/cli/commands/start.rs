@@ -18,7 +18,7 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
 use crate::cli::{delivery, estate, evidence, exit, herald, keys, ledger, render};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
-use crate::inventory::Estate;
+use crate::inventory::{Estate, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
@@ -304,7 +304,8 @@ impl Starting<'_> {
                 "--outage-began {future} is in the future; it is {now} now"
             )));
         }
-        for place in [self.args.to.as_str()].into_iter().chain(plan.connections.keys().map(String::as_str)) {
+        let used = targets::connections(plan).map(|place| place.name.as_str());
+        for place in [self.args.to.as_str()].into_iter().chain(used) {
             if let Some(why) = seen.unauthenticated(place) {
                 return Err(CliError::credentials(place, why));
             }

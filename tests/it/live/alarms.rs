@@ -114,6 +114,33 @@ fn an_alarm_that_goes_off_takes_users_back_from_a_live_drill() {
     assert!(lost.iter().all(Vec::is_empty), "{lost:?}");
 }
 
+impl Watched {
+    /// Live drills that are due in the next minute, and how late each may begin.
+    fn schedules(&self, of: &[(&str, &str)]) {
+        let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC) + jiff::Span::new().seconds(65);
+        let at = format!("{} {} * * *", due.minute(), due.hour());
+        let line = |(name, late): &(&str, &str)| {
+            format!(
+                "  {name}: {{plan: orders, drill: live, at: \"{at}\", zone: UTC, late: {late}, hold: 1s}}\n"
+            )
+        };
+        let path = self.world.folder.path().join("drctl.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}schedules:\n{}", of.iter().map(line).collect::<String>()))
+            .unwrap();
+    }
+
+    /// A server whose words are in `served`.
+    fn serve(&self) -> Killed {
+        let words = std::fs::File::create(self.world.folder.path().join("served")).unwrap();
+        Killed(self.drctl(&["serve"]).stdout(words).stderr(std::process::Stdio::null()).spawn().unwrap())
+    }
+
+    fn served(&self) -> String {
+        std::fs::read_to_string(self.world.folder.path().join("served")).unwrap_or_default()
+    }
+}
+
 struct Killed(std::process::Child);
 
 impl Drop for Killed {
@@ -129,21 +156,10 @@ fn a_server_waits_for_an_alarm_to_be_silent() {
     let watched = Watched::new("000000000873");
     watched.make();
     watched.set("ALARM");
-    let folder = watched.world.folder.path();
-    let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC) + jiff::Span::new().seconds(65);
-    let path = folder.join("drctl.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let schedule = |name: &str, late: &str| {
-        let at = format!("{} {} * * *", due.minute(), due.hour());
-        format!("  {name}: {{plan: orders, drill: live, at: \"{at}\", zone: UTC, late: {late}, hold: 1s}}\n")
-    };
-    let more = format!("schedules:\n{}{}", schedule("patient", "1h"), schedule("strict", "40s"));
-    std::fs::write(&path, text + &more).unwrap();
-    let words = std::fs::File::create(folder.join("served")).unwrap();
+    watched.schedules(&[("patient", "1h"), ("strict", "40s")]);
     let (_, truth) = watched.world.under_load(|| {
-        let mut serve = watched.drctl(&["serve"]);
-        let mut serve = Killed(serve.stdout(words).stderr(std::process::Stdio::null()).spawn().unwrap());
-        let said = || std::fs::read_to_string(folder.join("served")).unwrap();
+        let mut serve = watched.serve();
+        let said = || watched.served();
         let fate = |name: &str| {
             let told = watched.world.run(&["schedules"]).1;
             let all = told["schedules"].as_array().cloned().unwrap_or_default();
@@ -168,4 +184,27 @@ fn a_server_waits_for_an_alarm_to_be_silent() {
         assert!(serve.0.wait().unwrap().success(), "{}", said());
     });
     assert!(watched.world.missing(&truth, watched.world.pair.primary).is_empty());
+}
+
+/// Whoever moved users while the alarm was on: they are not moved again as soon as it is silent.
+#[test]
+fn a_drill_that_waited_for_an_alarm_moves_nobody_who_was_just_moved() {
+    let watched = Watched::new("000000000874");
+    let world = &watched.world;
+    watched.make();
+    watched.set("ALARM");
+    watched.schedules(&[("patient", "1h")]);
+    world.under_load(|| {
+        let _serve = watched.serve();
+        until("it waits for the alarm", || watched.served().contains("alarm errors@users is on"));
+        let (code, told, words) = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        assert_eq!((code, &told["outcome"]), (0, &Value::from("recovered")), "{told:#}\n{words}");
+        watched.set("OK");
+        until("it leaves them where they are", || {
+            watched.served().contains("and nothing moves it by itself before")
+        });
+    });
+    assert_eq!(world.roles(), ["t", "f"], "{}", watched.served());
+    let runs = world.run(&["runs", "list"]).1["runs"].as_array().unwrap().len();
+    assert_eq!(runs, 1, "{}", watched.served());
 }

@@ -11,7 +11,7 @@ use super::own_servers::World;
 const LIVE: &[&str] = &["drill", "orders", "--mode", "live", "--yes"];
 
 impl World {
-    fn roles(&self) -> [String; 2] {
+    pub fn roles(&self) -> [String; 2] {
         [self.pair.primary, self.pair.standby].map(|port| self.pair.query(port, "SELECT pg_is_in_recovery()"))
     }
 

@@ -117,10 +117,9 @@ impl Server<'_> {
         if self.context.is_rehearsal() || !self.states(open)?.is_empty() {
             return Ok(None);
         }
-        if open.is.drill == Drill::Live {
-            self.plan_moved_lately(open.due, open.is.plan.clone());
-        }
-        Ok(schedules::against(&self.context.settings.policy, &open.is, &self.kept, self.now()))
+        let lately = open.is.drill == Drill::Live && self.plan_moved_lately(open.due, open.is.plan.clone());
+        let against = schedules::against(&self.context.settings.policy, &open.is, &self.kept, self.now());
+        Ok(against.or_else(|| lately.then(|| "nobody can read whether it was moved lately".to_owned())))
     }
 
     /// Does something that takes long, and shows so.
@@ -207,11 +206,10 @@ impl Server<'_> {
         let without =
             told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
         // In a rehearsal what stands against it now does so for ever.
-        let later =
-            |ending: &Ending| ending.code == exit::HELD || is_blocked(ending) && !self.context.is_rehearsal();
+        let blocked = |ending: &Ending| is_blocked(ending) && !self.context.is_rehearsal();
         Ok(match without {
-            Some(ending) if ending.code != exit::HELD && later(ending) => Held::Blocked(refusal(ending)),
-            Some(ending) if later(ending) => Held::Later(refusal(ending)),
+            Some(ending) if ending.code == exit::HELD => Held::Later(refusal(ending)),
+            Some(ending) if blocked(ending) => Held::Blocked(refusal(ending)),
             Some(ending) if outcome_of(ending) == Some("nothing_to_do") => Held::Nothing,
             Some(ending) => Held::Over(Some(refusal(ending))),
             None => Held::Over(None),
