@@ -7,7 +7,7 @@ use drctl::model::event::{Outcome, WorldKind};
 use drctl::model::ids::ComponentName;
 use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
-use drctl::report::verified::{Status, verified};
+use drctl::report::verified::{Status, Verified, verified};
 use drctl::run::RunState;
 use drctl::run::state::Mode;
 
@@ -137,4 +137,17 @@ fn copies_verify_a_plan_when_every_database_was_copied() {
     let mut later = db.clone();
     later.last_at = db.last_at + Dur::mins(10);
     assert_eq!(said(&[zdb, later]).status, Status::Failed);
+}
+
+/// What changed may not stand in the way; but nobody has tried. A plan that failed is not better for it, nor one that nobody tried.
+#[test]
+fn an_estate_that_changed_needs_verification_and_mends_nothing() {
+    let of = |status| Verified { status, why: "the live drill".to_owned(), run: None, until: None };
+    let found = of(Status::Verified).unless(Some("class of db"));
+    assert_eq!(found.status, Status::NeedsVerification);
+    assert!(found.why.contains("the live drill, and the estate changed: class of db"), "{}", found.why);
+    assert_eq!(of(Status::Verified).unless(None), of(Status::Verified));
+    for status in [Status::Failed, Status::NeedsVerification] {
+        assert_eq!(of(status).unless(Some("class of db")), of(status));
+    }
 }

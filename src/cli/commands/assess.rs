@@ -59,7 +59,7 @@ fn assess(
     let mut recorder = Recorder::new(consecutive);
     let probes: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
     let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
-    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let scope = stage.scope(plan);
     let guard = context.guard_of(plan);
     let nothing = Recorder::new(consecutive);
     // A rehearsal is assessed when its outage has begun, if it has one.

@@ -62,7 +62,7 @@ fn examine(
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let guard = context.guard_of(plan);
-    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let scope = stage.scope(plan);
     let seen =
         stage.world.block_on(estate::look(&session, (store, scope), plan, guard.as_ref(), &recorder))?;
     let held = match stage.sandbox {

@@ -27,7 +27,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
             let recorder = Recorder::new(context.settings.probe_consecutive);
             let guard = context.guard_of(plan);
             let guard = guard.as_ref();
-            let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+            let scope = stage.scope(plan);
             let seen =
                 stage.world.block_on(estate::look(&session, (&store, scope), plan, guard, &recorder))?;
             let active = active::active_site(plan, &seen, stage.world.now());

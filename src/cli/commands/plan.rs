@@ -31,7 +31,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let guard = context.guard_of(&plan);
     let guard = guard.as_ref();
     let recorder = Recorder::new(context.settings.probe_consecutive);
-    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let scope = stage.scope(&plan);
     let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;
     let request = request(&context, args)?;
     let held = if scenario.is_some() {

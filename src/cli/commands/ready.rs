@@ -69,7 +69,7 @@ pub fn evaluate(
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let guard = context.guard_of(plan);
     let guard = guard.as_ref();
-    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let scope = stage.scope(plan);
     let managed = |spec: &Spec| matches!(spec, Spec::Database(of) if of.engine != Engine::Postgres);
     let mut asked = permissions::of_plan(plan, guard);
     if plan.components.values().any(|c| managed(&c.spec)) {

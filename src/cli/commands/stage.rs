@@ -81,6 +81,11 @@ impl Stage {
         }
     }
 
+    /// Whose memory a look goes into: the plan's, or a rehearsal's own.
+    pub fn scope<'a>(&self, plan: &'a Plan) -> &'a str {
+        if self.sandbox.is_some() { "sandbox" } else { plan.name.as_str() }
+    }
+
     /// The probes.
     pub fn prober(&self) -> &dyn Prober {
         match &self.sandbox {

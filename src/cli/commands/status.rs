@@ -126,7 +126,7 @@ fn one(
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let guard = context.guard_of(plan);
     let guard = guard.as_ref();
-    let scope = if stage.sandbox.is_some() { "sandbox" } else { plan.name.as_str() };
+    let scope = stage.scope(plan);
     let seen = stage.world.block_on(estate::look(&session, (store, scope), plan, guard, &recorder))?;
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
