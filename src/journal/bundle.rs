@@ -14,8 +14,8 @@ pub use check::{Fault, Verdict, check};
 use super::chain::Record;
 use super::written;
 use crate::model::evidence::{File, Head, Manifest, PAYLOAD_TYPE};
-use crate::model::facts::Fact;
 use crate::model::ids::Digest;
+use crate::model::runbook::Phase;
 use crate::model::time::Timestamp;
 use crate::policy::dsse;
 use crate::report::evidence::{Sealing, manifest};
@@ -38,7 +38,7 @@ const TOOL: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of what is told of events: to be raised with every change of reports, of their words, or of the files below. Builds with
 /// another one do not hold a bundle's words against their own. A test holds it against `tests/fixtures/golden/renders.txt`.
-pub const RENDERS: u32 = 2;
+pub const RENDERS: u32 = 3;
 
 /// What was written down of a run.
 #[derive(Clone, Debug)]
@@ -154,18 +154,15 @@ fn told(state: &RunState, report: &RunReport) -> Result<Vec<Content>, String> {
     ])
 }
 
-/// What was seen before anything changed, what steps saw afterwards, and when the former was over.
+/// What was seen before anything changed, what was seen from then on, step by step, and when the former was over.
 fn observations(state: &RunState) -> (Vec<serde_json::Value>, Vec<serde_json::Value>, Option<Timestamp>) {
     let (mut before, mut after, mut seen_at) = (Vec::new(), Vec::new(), None);
-    for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-        let (seen, other): (Vec<&Fact>, Vec<&Fact>) =
-            at.facts.iter().partition(|f| matches!(f, Fact::Seen { .. }));
-        if !seen.is_empty() {
+    for (step, at) in state.runbook.steps.iter().zip(&state.steps).filter(|(_, at)| !at.facts.is_empty()) {
+        if step.phase == Phase::Evidence {
             seen_at = seen_at.max(at.work.ended_at);
-            before.extend(seen.iter().map(|fact| serde_json::json!(fact)));
-        }
-        if !other.is_empty() {
-            after.push(serde_json::json!({"step": step.id, "component": step.component, "at": at.work.ended_at, "facts": other}));
+            before.extend(at.facts.iter().map(|fact| serde_json::json!(fact)));
+        } else {
+            after.push(serde_json::json!({"step": step.id, "component": step.component, "at": at.work.ended_at, "facts": at.facts}));
         }
     }
     (before, after, seen_at)

@@ -130,7 +130,7 @@ pub enum Check {
         /// The replica.
         db: DatabaseRef,
     },
-    /// What was there before: looked at once and kept. Never blocks.
+    /// What is there, before anything changed or when all else is over: looked at once and kept. Never blocks.
     Evidence {
         /// What to look at.
         targets: Vec<Target>,

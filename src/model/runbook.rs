@@ -134,7 +134,7 @@ pub enum Phase {
     Protect,
     /// For a while.
     Watch,
-    /// The end.
+    /// The end: a last look, and guards given back.
     Seal,
 }
 

@@ -322,6 +322,24 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Looks once more, when everything else is settled, at what was kept before. Users are served by then; only the end waits for it.
+    fn evidence_after(&mut self) {
+        let before = self.steps.iter().find_map(|s| match (&s.phase, &s.action) {
+            (Phase::Evidence, Action::Check(Check::Evidence { targets })) => Some(targets.clone()),
+            _ => None,
+        });
+        let Some(targets) = before else { return };
+        let needed: BTreeSet<&StepId> =
+            self.steps.iter().filter(|s| !s.background).flat_map(|s| &s.needs).map(|n| &n.step).collect();
+        let last = self.steps.iter().filter(|s| !s.background && !needed.contains(&s.id));
+        let needs =
+            last.map(|s| Need { step: s.id.clone(), settled: s.on_failure == OnFailure::Continue }).collect();
+        let mut step = step("evidence.after", Phase::Seal, None, Action::Check(Check::Evidence { targets }));
+        step.on_failure = OnFailure::Continue;
+        step.needs = needs;
+        self.push(step);
+    }
+
     /// The runbook, or everything that stands against it.
     pub fn finish(mut self) -> Result<Runbook, Vec<Refusal>> {
         if !self.refusals.is_empty() {
@@ -335,6 +353,7 @@ impl<'a> Draft<'a> {
             self.steps.clear();
         }
         people::ask(self.input, &mut self.steps);
+        self.evidence_after();
         self.release_guards();
         hooks::insert(self.input.plan, &mut self.steps);
         // Two steps of one name would each wait for the other.

@@ -9,7 +9,7 @@ use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, PlanName, RunId};
-use crate::model::runbook::{Drill, Intent, Step};
+use crate::model::runbook::{Drill, Intent, Phase, Step};
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -117,7 +117,9 @@ pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(St
             _ => None,
         };
         let anew: Vec<String> = run.runbook.steps.iter().filter_map(anew).collect();
-        let facts = run.steps.iter().flat_map(|step| &step.facts);
+        // What was seen at the end has what the run itself changed.
+        let steps = run.runbook.steps.iter().zip(&run.steps);
+        let facts = steps.filter(|(step, _)| step.phase == Phase::Evidence).flat_map(|(_, at)| &at.facts);
         let seen = facts.filter_map(|fact| match fact {
             Fact::Seen { target, state } => Some((target.clone(), state.clone())),
             _ => None,

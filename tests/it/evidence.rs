@@ -97,6 +97,33 @@ fn forged(files: &Files, key: &PrivateKey, change: impl Fn(&mut Value)) -> Vec<u
     packed(&files)
 }
 
+/// The same things, looked at before anything changed and when all else was over, while nobody else could change them.
+#[test]
+fn what_was_there_is_in_a_bundle_as_it_was_before_and_after() {
+    let folder = Folder::with_plans();
+    let (code, bundle, _) = sealed(&folder, &["switchover", "truststream", "--to", "us-east-1", "--yes"]);
+    assert_eq!(code, 0);
+    let mut files = unpacked(&std::fs::read(bundle).unwrap());
+    let mut of = |name| serde_json::from_slice::<Value>(file(&mut files, name)).unwrap();
+    let (before, after, report) =
+        (of("observations/before.json"), of("observations/after.json"), of("report.json"));
+    let last = after.as_array().unwrap().iter().find(|step| step["step"] == "evidence.after").unwrap();
+    let writers = |facts: &Value| -> BTreeMap<String, bool> {
+        let facts = facts.as_array().unwrap().iter();
+        let role = |f: &Value| {
+            let role = f["state"]["role"].clone();
+            (!role.is_null()).then(|| (f["target"].to_string(), role == "writer"))
+        };
+        facts.filter_map(role).collect()
+    };
+    let (then, now) = (writers(&before), writers(&last["facts"]));
+    assert!(then.len() == 2 && then.keys().eq(now.keys()), "{then:?} {now:?}");
+    assert!(then.iter().all(|(target, writes)| now[target] != *writes), "{then:?} {now:?}");
+    let steps: Vec<_> = report["steps"].as_array().unwrap().iter().map(|s| &s["id"]).collect();
+    let at = |id: &str| steps.iter().position(|s| *s == id).unwrap_or_else(|| panic!("no {id}: {steps:?}"));
+    assert!(at("watch") < at("evidence.after") && at("evidence.after") < at("release.db"), "{steps:?}");
+}
+
 #[test]
 fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     let folder = Folder::with_plans();

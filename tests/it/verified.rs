@@ -4,10 +4,11 @@ use drctl::executor::create;
 use drctl::journal::written::parse_line;
 use drctl::model::action::Action;
 use drctl::model::event::{Outcome, WorldKind};
+use drctl::model::facts::Fact;
 use drctl::model::ids::ComponentName;
-use drctl::model::runbook::{Drill, Intent};
+use drctl::model::runbook::{Drill, Intent, Phase};
 use drctl::model::time::{Dur, Timestamp};
-use drctl::report::verified::{Status, Verified, verified};
+use drctl::report::verified::{Status, Verified, seen_before, verified};
 use drctl::run::RunState;
 use drctl::run::state::Mode;
 
@@ -150,4 +151,19 @@ fn an_estate_that_changed_needs_verification_and_mends_nothing() {
     for status in [Status::Failed, Status::NeedsVerification] {
         assert_eq!(of(status).unless(Some("class of db")), of(status));
     }
+}
+
+/// What a run changed on purpose is no change since it.
+#[test]
+fn changes_are_counted_from_what_was_there_before_the_recovery() {
+    let run = recovered();
+    let seen = |phase: Phase| -> Vec<_> {
+        let steps = run.runbook.steps.iter().zip(&run.steps);
+        steps.filter(|(step, _)| step.phase == phase).flat_map(|(_, at)| at.facts.clone()).collect()
+    };
+    let (before, after) = (seen(Phase::Evidence), seen(Phase::Seal));
+    assert!(!before.is_empty() && before.len() == after.len() && before != after, "{before:?}\n{after:?}");
+    let (_, baseline) = seen_before(&run.created.plan, std::slice::from_ref(&run)).unwrap();
+    let facts = baseline.into_iter().map(|(target, state)| Fact::Seen { target, state });
+    assert_eq!(facts.collect::<Vec<_>>(), before);
 }

@@ -313,7 +313,12 @@ impl World {
         );
         std::thread::scope(|scope| {
             let drill = scope.spawn(|| self.run(LIVE));
-            super::until("the fence is proven, and the hook runs", || self.step("hook.slow") == "calling");
+            super::until("the fence is proven, and the hook runs", || {
+                drill.is_finished() || self.step("hook.slow") == "calling"
+            });
+            if drill.is_finished() {
+                panic!("the drill ended before its hook ran: {:?}", drill.join());
+            }
             happens(self);
             drill.join().unwrap()
         })
