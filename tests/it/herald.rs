@@ -339,7 +339,7 @@ openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let mails = home.join("mails");
     std::fs::create_dir(&mails).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = crate::ports::free().to_string();
     let mut server = Command::new(python.trim());
     server
         .arg(tests.join("server.py"))

@@ -60,6 +60,8 @@ mod objects;
 mod owed;
 mod pages;
 mod policy;
+#[cfg(any(feature = "aws", all(feature = "http", feature = "mail")))]
+mod ports;
 mod random;
 mod readiness;
 mod refusals;

@@ -231,7 +231,7 @@ struct Pooler {
 impl Pooler {
     fn start(server: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::ports::free();
         let of = |name: &str| folder.path().join(name).display().to_string();
         let ini = format!(
             "[databases]\ntruststream = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = md5\nauth_file = {}\npool_mode = transaction\nserver_login_retry = 1\n",

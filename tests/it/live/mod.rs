@@ -119,7 +119,7 @@ fn state_folder() -> PathBuf {
 
 fn start_localstack() -> String {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("localstack");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::ports::free();
     let up = Command::new(scripts.join("up"))
         .arg(state_folder())
         .env("DRCTL_LOCALSTACK_PORT", port.to_string())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::until;
+use crate::ports;
 
 /// A primary, its standby, and an application role.
 pub struct Pair {
@@ -11,10 +12,6 @@ pub struct Pair {
     bin: PathBuf,
     pub primary: u16,
     pub standby: u16,
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Debian keeps the servers out of the path.
@@ -35,7 +32,7 @@ impl Pair {
     /// With these settings besides, on both.
     pub fn start_with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pair = Self { folder, bin: bin(), primary: free_port(), standby: free_port() };
+        let pair = Self { folder, bin: bin(), primary: ports::free(), standby: ports::free() };
         std::fs::create_dir(pair.data("")).ok();
         pair.give_away();
         pair.tool("initdb", &["-D", &pair.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);

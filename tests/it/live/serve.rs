@@ -23,7 +23,7 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     until("the schedule is seen", || estate.words().contains("tabletop drill of truststream"));
     first.kill().unwrap();
     first.wait().unwrap();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = format!("127.0.0.1:{}", crate::ports::free());
     let mut second = estate.spawn(&["serve", "--listen", &address]);
     let ask = |path: &str| {
         let asked =

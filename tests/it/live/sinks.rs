@@ -1,6 +1,5 @@
 //! Evidence in two clouds: S3 with Object Lock in LocalStack, and an emulator of Google Cloud Storage.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -18,7 +17,7 @@ struct Gcs {
 
 impl Gcs {
     fn later() -> Self {
-        Self { port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(), process: None }
+        Self { port: crate::ports::free(), process: None }
     }
 
     fn started() -> Self {
