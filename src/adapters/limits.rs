@@ -38,6 +38,8 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         | Target::Identity { .. }
         | Target::Granted { .. }
         | Target::Quotas { .. } => (500, 5_000),
+        // Each look at objects is as many calls as objects.
+        Target::Bucket(_) | Target::Compared(_) => (2_000, 15_000),
         Target::Command { .. } => (200, 2_000),
     };
     let factor = 1.3_f64.powi(i32::try_from(n.saturating_sub(QUICK_LOOKS).min(20)).unwrap_or(20));

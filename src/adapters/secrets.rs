@@ -99,6 +99,8 @@ const fn prints(state: &State) -> bool {
             | State::Group(_)
             | State::Fence(_)
             | State::Granted(_)
+            | State::Bucket(_)
+            | State::Compared(_)
     )
 }
 

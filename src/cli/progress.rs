@@ -296,6 +296,7 @@ fn fact(fact: &Fact) -> Option<String> {
         ),
         Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,
         Fact::Identity { arn, .. } => arn.clone(),
+        Fact::Compared { found, .. } => found.to_string(),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,
     })
 }

@@ -80,7 +80,8 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
                 Spec::Database(spec) => writer(plan, estate, now, &component.name, spec),
                 Spec::Autoscaling(group) => capacity(plan, estate, now, &component.name, group),
                 Spec::Route53(zone) => answers(plan, estate, now, &component.name, zone),
-                Spec::Clients(_) | Spec::External(_) => None,
+                // Buckets take writes in every site.
+                Spec::Clients(_) | Spec::Buckets(_) | Spec::External(_) => None,
             };
             vote.map(|v| (component.name.clone(), v))
         })

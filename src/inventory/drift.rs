@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Estate;
+use crate::model::bucket::BucketState;
 use crate::model::state::{DatabaseState, GroupState, InstanceSettings, State};
 
 const VERSION: &str = "engine version";
@@ -50,6 +51,7 @@ fn shape(state: &State) -> BTreeMap<String, String> {
     match state {
         State::Database(db) => database(db),
         State::Group(group) => self::group(group),
+        State::Bucket(bucket) => self::bucket(bucket),
         _ => BTreeMap::new(),
     }
 }
@@ -87,4 +89,10 @@ fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
 /// Suspended processes are resumed by a recovery.
 fn group(group: &GroupState) -> BTreeMap<String, String> {
     BTreeMap::from([("maximum".to_owned(), group.size.max.to_string())])
+}
+
+/// How it is copied; what is still to arrive is another thing each minute.
+fn bucket(bucket: &BucketState) -> BTreeMap<String, String> {
+    let rules = bucket.rules.iter().map(|rule| (format!("rule {}", rule.id), rule.to_string()));
+    rules.chain([("versioning".to_owned(), bucket.versioning.to_string())]).collect()
 }

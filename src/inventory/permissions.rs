@@ -96,6 +96,19 @@ fn of_component(plan: &Plan, component: &Component, needs: &mut Needs) {
                 }
             }
         }
+        Spec::Buckets(spec) => {
+            for of in spec.at.keys().filter_map(|site| targets::bucket(plan, component, spec, site)) {
+                let looks = ["s3:GetBucketVersioning", "s3:GetReplicationConfiguration", "s3:ListBucket"];
+                need(needs, &of.place, in_s3(&of.place, &of.bucket), &looks);
+                need(needs, &of.place, in_s3(&of.place, &format!("{}/*", of.bucket)), &["s3:GetObject"]);
+                need(
+                    needs,
+                    &of.place,
+                    "*".to_owned(),
+                    &["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
+                );
+            }
+        }
         Spec::External(_) => {}
     }
 }
@@ -171,9 +184,13 @@ fn names(plan: &Plan, name: &ComponentName, spec: &Route53, needs: &mut Needs) {
 
 /// An object, and its bucket: who may not list it is told «denied» of what is not there.
 fn object(place: &Place, (bucket, key): (&str, &str), needs: &mut Needs) {
-    let of = |rest: &str| arn(place, "s3", false, rest).replace(":{account}:", "::");
-    need(needs, place, of(&format!("{bucket}/{key}")), OBJECT);
-    need(needs, place, of(bucket), &["s3:ListBucket"]);
+    need(needs, place, in_s3(place, &format!("{bucket}/{key}")), OBJECT);
+    need(needs, place, in_s3(place, bucket), &["s3:ListBucket"]);
+}
+
+/// Names of buckets are everybody's: no account is in them.
+fn in_s3(place: &Place, rest: &str) -> String {
+    arn(place, "s3", false, rest).replace(":{account}:", "::")
 }
 
 /// Secrets Manager adds six characters to the name of a secret (User Guide, «IAM policy examples»).

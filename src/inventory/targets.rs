@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::model::action::FenceMethod;
+use crate::model::bucket::{BucketRef, Sample};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::plan::types::{
-    Autoscaling, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
+    Autoscaling, Buckets, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
 };
 
 /// Everything of the plan, in a stable order.
@@ -71,6 +72,9 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             .filter_map(|site| client_secret(plan, &component.name, of, site))
             .map(Target::Secret)
             .collect(),
+        Spec::Buckets(of) => {
+            of.at.keys().filter_map(|site| bucket(plan, component, of, site)).map(Target::Bucket).collect()
+        }
         Spec::External(_) => Vec::new(),
     }
 }
@@ -97,6 +101,31 @@ pub fn database(
         host: at.host.clone(),
         global: spec.global.clone(),
     })
+}
+
+/// The bucket of a component in a site.
+pub fn bucket(plan: &Plan, component: &Component, spec: &Buckets, site: &SiteName) -> Option<BucketRef> {
+    let own = &spec.at.get(site)?.value;
+    Some(BucketRef {
+        component: component.name.clone(),
+        place: plan.sites.get(site)?.place.clone(),
+        bucket: own.clone(),
+        prefix: spec.prefix.clone(),
+        others: spec.at.values().map(|b| b.value.clone()).filter(|name| name != own).collect(),
+    })
+}
+
+/// Objects of one site's bucket, held against their copies in another.
+pub fn sample(
+    plan: &Plan,
+    component: &Component,
+    spec: &Buckets,
+    (from, to): (&SiteName, &SiteName),
+    seed: &str,
+) -> Option<Sample> {
+    let source = bucket(plan, component, spec, from)?;
+    let copy = bucket(plan, component, spec, to).filter(|_| from != to)?;
+    Some(Sample { source, copy, most: spec.sample, seed: seed.to_owned() })
 }
 
 /// The proof of a fence on a database.

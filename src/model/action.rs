@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bucket::Sample;
 use super::cluster::{NewMember, Takeover};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
@@ -135,6 +136,8 @@ pub enum Check {
         /// What to look at.
         targets: Vec<Target>,
     },
+    /// Objects are as in their source, as far as a sample tells. Never blocks.
+    Compare(Box<Sample>),
     /// The guard is still this run's: nobody took it over since.
     Guard {
         /// The component.
@@ -516,6 +519,7 @@ impl Action {
             Self::Signal(s) => Some(&s.object.place),
             Self::Route(r) => Some(&r.controls.place),
             Self::Point(p) => Some(&p.secret.place),
+            Self::Check(Check::Compare(of)) => Some(&of.source.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
             | Self::Gate(_)
@@ -549,6 +553,7 @@ impl Action {
                 key: key.to_owned(),
                 copy: of.instance().map(|new| new.id.clone()),
             }),
+            Self::Check(Check::Compare(of)) => Some(Target::Compared(of.clone())),
             Self::Check(Check::Answers { names, .. }) => Some(Target::Answers { names: names.clone() }),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{
     Action, Check, Fence, FenceMethod, NewReplica, Route, Scale, Signal, Switch, Wanted, Write,
 };
+use super::bucket::BucketRef;
 use super::ids::{ComponentName, SiteName};
 use super::place::Place;
 use super::state::InstanceSettings;
@@ -343,6 +344,15 @@ fn check_calls(check: &Check) -> Vec<Call> {
                 call("dns", "query", "from here", false, text)
             };
             names.iter().map(ask).collect()
+        }
+        Check::Compare(of) => {
+            let call_at = |operation, command: &str, b: &BucketRef| {
+                let text =
+                    format!("aws s3api {command} --region {} --bucket {}", b.place.region, quoted(&b.bucket));
+                call("s3", operation, &b.place.name, false, text)
+            };
+            let head = |b| call_at("HeadObject", "head-object --key <each of the sample>", b);
+            vec![call_at("ListObjectsV2", "list-objects-v2", &of.source), head(&of.source), head(&of.copy)]
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {

@@ -64,6 +64,7 @@ impl Estimate {
     pub fn of(action: &Action) -> Self {
         match action {
             Action::Check(Check::Evidence { .. }) => Self::new(Dur::secs(3), Dur::secs(30)),
+            Action::Check(Check::Compare(_)) => Self::new(Dur::secs(5), Dur::mins(2)),
             Action::Check(Check::Probe { consecutive, .. }) => {
                 Self::new(Dur::secs(5 * u64::from(*consecutive)), Dur::mins(5))
             }

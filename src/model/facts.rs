@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::FenceMethod;
+use super::bucket::ComparedState;
 use super::ids::ComponentName;
 use super::measure::{Basis, ClockReading, Figure};
 use super::restore::{Found, Part};
@@ -108,6 +109,15 @@ pub enum Fact {
         part: Part,
         /// What it found.
         found: Box<Found>,
+    },
+    /// Objects were held against their copies.
+    Compared {
+        /// The component.
+        component: ComponentName,
+        /// The bucket of the copies.
+        copy: String,
+        /// What was found.
+        found: ComparedState,
     },
     /// A command's end.
     Ran {

@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod authority;
+pub mod bucket;
 pub mod calendar;
 pub mod calls;
 pub mod cluster;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{BucketState, ComparedState};
 use super::cluster::ClusterState;
 use super::ids::SiteName;
 use super::measure::ClockReading;
@@ -56,6 +57,10 @@ pub enum State {
     Granted(GrantedState),
     /// What the account may have.
     Quotas(QuotasState),
+    /// A bucket.
+    Bucket(BucketState),
+    /// Objects held against their copies.
+    Compared(ComparedState),
 }
 
 /// Which part a database server plays.

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{BucketRef, Sample};
 use super::ids::{ComponentName, Digest, SiteName};
 use super::place::Place;
 use super::readiness::Need;
@@ -292,6 +293,10 @@ pub enum Target {
         /// The place.
         place: Place,
     },
+    /// A bucket, what is copied from it, and what is still to arrive.
+    Bucket(BucketRef),
+    /// Objects held against their copies.
+    Compared(Box<Sample>),
     /// A command that was started under a key.
     Command {
         /// The key.
@@ -312,6 +317,8 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.place),
             Self::Backups(of) => Some(&of.db.place),
             Self::Group(group) => Some(&group.place),
+            Self::Bucket(of) => Some(&of.place),
+            Self::Compared(of) => Some(&of.source.place),
             Self::Signal(object) => Some(&object.place),
             Self::Controls(of) => Some(&of.place),
             Self::Secret(of) => Some(&of.place),
@@ -333,7 +340,7 @@ impl Target {
             Self::Records { .. } | Self::Change { .. } => "route53",
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
-            Self::Guard { .. } | Self::Signal(_) => "s3",
+            Self::Guard { .. } | Self::Signal(_) | Self::Bucket(_) | Self::Compared(_) => "s3",
             Self::Controls(_) => "route53-recovery-cluster",
             Self::Secret(_) => "secretsmanager",
             // Rows are read by whoever reads rows; instances are its service's.
@@ -370,6 +377,8 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.component),
             Self::Backups(of) => Some(&of.db.component),
             Self::Group(group) => Some(&group.component),
+            Self::Bucket(of) => Some(&of.component),
+            Self::Compared(of) => Some(&of.source.component),
             Self::Signal(object) => Some(&object.component),
             Self::Controls(of) => Some(&of.component),
             Self::Secret(of) => Some(&of.component),
@@ -412,6 +421,10 @@ impl Target {
             }
             Self::Granted { place, .. } => format!("granted/{}", place.name),
             Self::Quotas { place } => format!("quotas/{}", place.name),
+            Self::Bucket(of) => format!("bucket/{}/{}", of.place.name, of.bucket),
+            Self::Compared(of) => {
+                format!("compared/{}/{}/{}", of.source.place.name, of.source.bucket, of.copy.bucket)
+            }
             Self::Command { key, .. } => format!("command/{key}"),
         }
     }

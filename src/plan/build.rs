@@ -10,8 +10,8 @@ use super::settings::Settings;
 use super::shape::percent;
 use super::text::{Node, Value};
 use super::types::{
-    Autoscaling, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record, RecordAt,
-    Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
+    Autoscaling, Buckets, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record,
+    RecordAt, Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
 use crate::model::action::FenceMethod;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
@@ -158,6 +158,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
             switch: switch_by(node),
         }),
         "clients" => Spec::Clients(clients::clients(node)?),
+        "aws.s3" => Spec::Buckets(buckets(node)),
         "external" => Spec::External(node.get("describe").and_then(Node::text).map(str::to_owned)),
         _ => return None,
     };
@@ -168,6 +169,18 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
         objectives: node.get("objectives").and_then(objectives),
         spec,
     })
+}
+
+/// How many objects are compared where a plan does not say.
+const SAMPLE: u32 = 20;
+
+fn buckets(node: &Node) -> Buckets {
+    let sample = node.get("sample").and_then(Node::int).and_then(|n| u32::try_from(n).ok());
+    Buckets {
+        at: map(node, "at", |key, n| Some((SiteName::new(key), spanned_text(n.get("bucket")?)?))),
+        prefix: node.get("prefix").and_then(Node::text).unwrap_or_default().to_owned(),
+        sample: sample.unwrap_or(SAMPLE),
+    }
 }
 
 /// Whoever connects to a database cannot serve without it.

@@ -194,6 +194,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Name a database under `of:`, and under `at:` give each of its sites `secret`, `switch` or `restart`; two components may not change the same fields of one secret.",
     ),
     e(
+        "bucket-unusable",
+        "A bucket is named that cannot be meant.",
+        "With kind `aws.s3` each site has a bucket of its own, and S3 copies one to the other by replication rules; nothing copies a bucket to itself.",
+        "Name the bucket of each site under `at:`, as S3 has it: `west: {bucket: uploads-west}`.",
+    ),
+    e(
         "switch-object-unusable",
         "The object that is to move users cannot do so.",
         "With `switch: health_object` users are sent to a site for as long as an object in it is there; in the site that is left, or nowhere, it moves nobody.",

@@ -2,6 +2,7 @@
 //!
 //! References that lead nowhere and graphs that cannot run are errors; the rest are warnings.
 
+mod buckets;
 mod clients;
 mod followed;
 
@@ -153,6 +154,7 @@ impl Lint<'_> {
             Spec::Autoscaling(group) => self.autoscaling(component, group),
             Spec::Route53(zone) => self.route53(component, zone),
             Spec::Clients(clients) => self.clients(component, clients),
+            Spec::Buckets(spec) => self.buckets(component, spec),
             Spec::External(_) => {}
         }
     }

@@ -24,6 +24,7 @@ pub const KINDS: &[(&str, &Record)] = &[
     ("aws.autoscaling", &AUTOSCALING),
     ("aws.route53", &ROUTE53),
     ("clients", &CLIENTS),
+    ("aws.s3", &S3),
     ("external", &EXTERNAL),
 ];
 
@@ -317,6 +318,18 @@ const ALIAS: Record = Record {
     ],
 };
 
+const S3: Record = Record {
+    name: "aws.s3 component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("at", Shape::Map(&Shape::Record(&S3_AT)), "the bucket of each site"),
+        opt("prefix", Shape::Text, "only objects whose keys begin so; all if absent"),
+        opt("sample", Shape::Int(1, 200), "how many objects are compared with their copies; 20 if absent"),
+    ],
+};
+const S3_AT: Record = Record { name: "bucket", fields: &[req("bucket", Shape::Text, "its name")] };
 const CLIENTS: Record = Record {
     name: "clients component",
     fields: &[

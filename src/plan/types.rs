@@ -98,6 +98,7 @@ impl Component {
             Spec::Autoscaling(_) => "aws.autoscaling",
             Spec::Route53(_) => "aws.route53",
             Spec::Clients(_) => "clients",
+            Spec::Buckets(_) => "aws.s3",
             Spec::External(_) => "external",
         }
     }
@@ -114,6 +115,7 @@ impl Component {
             Spec::Autoscaling(group) => group.at.keys().cloned().collect(),
             Spec::Route53(zone) => zone.records.iter().flat_map(|r| r.at.keys().cloned()).collect(),
             Spec::Clients(clients) => clients.at.keys().cloned().collect(),
+            Spec::Buckets(buckets) => buckets.at.keys().cloned().collect(),
             Spec::External(_) => BTreeSet::new(),
         }
     }
@@ -130,8 +132,21 @@ pub enum Spec {
     Route53(Route53),
     /// Those who connect to a database, and how they find it.
     Clients(Clients),
+    /// A bucket in each site, copied by S3 itself.
+    Buckets(Buckets),
     /// Declared and shown, not recovered: what recovers it, for people.
     External(Option<String>),
+}
+
+/// A bucket in each site, copied by S3 itself.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    /// The name of each site's bucket.
+    pub at: BTreeMap<SiteName, Spanned<String>>,
+    /// What begins so is meant; everything if empty.
+    pub prefix: String,
+    /// How many objects are compared with their copies.
+    pub sample: u32,
 }
 
 /// A database with a replica in another site.

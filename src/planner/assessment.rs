@@ -78,7 +78,7 @@ pub fn table(of: &Question<'_>) -> Vec<Line> {
                 let group = targets::group(of.plan, &component.name, spec, of.to);
                 lines.extend(group.map(|g| of.capacity(component.name.as_str(), &Target::Group(g))));
             }
-            Spec::Route53(_) | Spec::Clients(_) | Spec::External(_) => {}
+            Spec::Route53(_) | Spec::Clients(_) | Spec::Buckets(_) | Spec::External(_) => {}
         }
     }
     lines.extend(of.failover());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::buckets::compare_all;
 use super::capacity::scale_all;
 use super::steps::Draft;
 use super::stores::promote_all;
@@ -17,14 +18,19 @@ pub fn derive(draft: &mut Draft<'_>) {
     draft.evidence();
     scale_all(draft, &guards);
     promote_all(draft, &guards);
+    compare_all(draft);
     debts(draft);
     redirect_all(draft, &guards);
 }
 
-/// Takes the guard of every component that drctl recovers, before the first change.
+/// Takes the guard of every component that drctl changes, before the first change.
 pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName, Vec<StepId>> {
     let plan = draft.input.plan;
-    let names = plan.components.values().filter(|c| !matches!(c.spec, Spec::External(_))).map(|c| &c.name);
+    let names = plan
+        .components
+        .values()
+        .filter(|c| !matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
+        .map(|c| &c.name);
     // The first guard decides between two operators; taken all at once, each might get some and neither all.
     let mut needs = needs.to_vec();
     let mut guards = BTreeMap::new();

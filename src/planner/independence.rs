@@ -214,6 +214,10 @@ impl Assumed<'_> {
                 .collect(),
             Spec::Autoscaling(_) => Vec::new(),
             Spec::Clients(clients) => self.clients(component, clients),
+            Spec::Buckets(_) => {
+                let why = "S3 copies it by itself, and nothing of it is changed";
+                vec![Self::finding("plan", component.name.as_str(), Needs::No, why)]
+            }
             Spec::External(_) => {
                 let why = "it is declared, and something else recovers it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::Unknown, why)]

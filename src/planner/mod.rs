@@ -3,6 +3,7 @@
 //! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
 
 pub mod assessment;
+pub mod buckets;
 pub mod capacity;
 pub mod clients;
 pub mod clocks;

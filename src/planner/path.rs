@@ -43,9 +43,10 @@ fn worst_of(step: &Step) -> Dur {
     }
 }
 
-/// Resolvers are asked beside everything else: what they still keep is not the run's to end.
+/// Resolvers are asked, and objects compared, beside everything else: what they still keep or lack is not the run's to end.
 const fn keeps_nobody(step: &Step) -> bool {
-    matches!(step.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }))
+    let Action::Check(check) = &step.action else { return false };
+    matches!(check, Check::Answers { resolvers_ttl_ms: Some(_), .. } | Check::Compare(_))
 }
 
 fn longest(

@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
         let targets: Vec<_> = targets::of_plan(self.input.plan, None)
             .into_iter()
             // Record sets are in the runbook, exactly as they were read; listing them again would only use up Route 53's bucket.
-            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_)))
+            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_) | Target::Bucket(_)))
             .filter(|t| t.place().is_some_and(|p| answering.contains(&p.name)))
             .collect();
         if !targets.is_empty() {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::buckets::compare_all;
 use super::capacity::scale_all;
 use super::failover::guards;
 use super::safety;
@@ -37,6 +38,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     ttl::lower_all(draft, &guards);
     scale_all(draft, &guards);
     move_all(draft, &guards);
+    compare_all(draft);
     redirect_all(draft, &guards);
     follow_all(draft);
 }

@@ -36,7 +36,8 @@ const fn change(spec: &Spec) -> Option<Change> {
         Spec::Database(_) => Some(Change::Database),
         Spec::Route53(_) => Some(Change::Dns),
         Spec::Clients(_) => Some(Change::Configuration),
-        Spec::Autoscaling(_) | Spec::External(_) => None,
+        // Nothing of a bucket is changed.
+        Spec::Autoscaling(_) | Spec::Buckets(_) | Spec::External(_) => None,
     }
 }
 

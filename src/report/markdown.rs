@@ -47,6 +47,13 @@ None was promoted.{% endfor %}
 {% for name, text in r.fence.components | items %}
 - Fence of **{{ name }}**: {{ text }}{% endfor %}
 
+{% for name, b in r.buckets | items %}
+## Copies of {{ name }}
+{% for line in b.text %}
+- Before: {{ line | cell }}{% else %}
+- Before: nobody knows how far they were behind.{% endfor %}{% for line in b.found %}
+- {{ line | cell }}{% endfor %}
+{% endfor %}
 {% for name, found in r.protection.diverged | items %}{% for d in found %}
 ## Only on the old primary of {{ name }}
 

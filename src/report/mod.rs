@@ -1,6 +1,7 @@
 //! Readers of a run's events. They compute nothing that decides anything, and every figure they print has its basis.
 
 pub mod attainment;
+pub mod buckets;
 pub mod changes;
 pub mod compliance;
 pub mod documents;

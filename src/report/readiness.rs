@@ -2,6 +2,8 @@
 //!
 //! Nothing here looks. What was not seen is unknown, and never ready.
 
+mod buckets;
+
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
@@ -34,6 +36,7 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
             Spec::Database(spec) => checks.extend(of.database(component, spec)),
             Spec::Autoscaling(spec) => checks.extend(of.capacity(component, spec)),
             Spec::Route53(spec) => checks.extend(of.ttl(component, spec)),
+            Spec::Buckets(spec) => checks.extend(of.buckets(component, spec)),
             Spec::Clients(_) | Spec::External(_) => {}
         }
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
+use super::buckets::BucketReport;
 use super::changes::{Change, changes};
 use super::restore::{Restored, restored};
 use super::{duties, overrides};
@@ -97,6 +98,8 @@ pub struct RunReport {
     pub notes: Vec<String>,
     /// What will revert this if nobody tells it.
     pub changed: Vec<Change>,
+    /// What is known of copies of buckets.
+    pub buckets: BTreeMap<ComponentName, BucketReport>,
     /// What was brought back to a point in time, or drilled.
     pub restored: Vec<Restored>,
     /// Why the run is not over, if it is not.
@@ -288,6 +291,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         steps: steps(state),
         notes: runbook.notes.clone(),
         changed: changes(state),
+        buckets: super::buckets::of(state),
         restored: restored(state),
         error: error(state),
     }

@@ -374,6 +374,10 @@ fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
     }
 }
 
+fn stands(as_asked: bool) -> Verdict {
+    if as_asked { Verdict::Done(Vec::new()) } else { Verdict::Before }
+}
+
 fn thing(
     state: &RunState,
     i: usize,
@@ -405,18 +409,14 @@ fn thing(
         }
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
-        (Action::Route(route), State::Controls(seen)) => match seen.on == route.wanted() {
-            true => Verdict::Done(Vec::new()),
-            false => Verdict::Before,
-        },
-        (Action::Signal(signal), State::Signal(seen)) => match seen.holder.is_some() == signal.present {
-            true => Verdict::Done(Vec::new()),
-            false => Verdict::Before,
-        },
-        (Action::Point(point), State::Secret(seen)) => match seen.fields == point.to {
-            true => Verdict::Done(Vec::new()),
-            false => Verdict::Before,
-        },
+        (Action::Route(route), State::Controls(seen)) => stands(seen.on == route.wanted()),
+        (Action::Signal(signal), State::Signal(seen)) => stands(seen.holder.is_some() == signal.present),
+        (Action::Check(Check::Compare(of)), State::Compared(found)) => Verdict::Done(vec![Fact::Compared {
+            component: of.source.component.clone(),
+            copy: of.copy.bucket.clone(),
+            found: found.clone(),
+        }]),
+        (Action::Point(point), State::Secret(seen)) => stands(seen.fields == point.to),
         (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
             answers::judge(state, i, *resolvers_ttl_ms, seen, now)
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::Feed;
-use drctl::inventory::{Estate, targets};
+use drctl::inventory::Estate;
 use drctl::model::event::{Event, Outcome, What, WorldKind};
 use drctl::model::ids::{ProbeName, SiteName};
 use drctl::model::runbook::{Drill, Intent, Probe, ProbeRole, ProbeVia};
@@ -289,12 +289,7 @@ fn the_other_kinds_say_what_they_are() {
 
 /// What was observed of an estate in which nothing is wrong but what the scenario says.
 pub fn observed(scenario: &str) -> (Estate, SiteName) {
-    let rig = Rig::new(truststream(), scenario, 7);
-    let mut estate = Estate::default();
-    let targets = targets::of_plan(&rig.plan, None);
-    for (target, seen) in rig.looked_at(&targets) {
-        estate.add(&target, seen, None);
-    }
+    let estate = Rig::new(truststream(), scenario, 7).observed();
     let away = scenario == "away";
     (estate, SiteName::new(if away { "us-east-1" } else { "us-west-2" }))
 }

@@ -16,6 +16,7 @@ mod audit;
 #[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]
 mod aws_stub;
 mod broken_plans;
+mod buckets;
 mod cancelled;
 mod cli;
 mod clients;

@@ -1,6 +1,7 @@
 //! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
 
-use drctl::inventory::{Estate, Observation};
+use drctl::inventory::{Estate, Observation, targets};
+use drctl::model::bucket::{BucketState, ComparedState, Difference, Gap, Versioning};
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
 use drctl::model::state::{DatabaseState, GroupState, RecordAnswer, State};
@@ -8,10 +9,11 @@ use drctl::model::target::Target;
 use drctl::model::time::Dur;
 use drctl::model::wal::Lsn;
 use drctl::plan::Plan;
+use drctl::plan::types::Spec;
 use drctl::report::readiness::{Seen, evaluate, worst};
 
-use crate::drills::observed;
-use crate::rig::{BEGAN, truststream};
+use crate::buckets;
+use crate::rig::{BEGAN, Rig, plan, truststream};
 
 const EAST: &str = "db in us-east-1";
 
@@ -23,8 +25,12 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let (estate, _) = observed("calm");
-        let mut case = Self { plan: truststream(), estate, proven: None };
+        Self::of_plan(truststream())
+    }
+
+    fn of_plan(plan: Plan) -> Self {
+        let estate = Rig::new(plan.clone(), "calm", 7).observed();
+        let mut case = Self { plan, estate, proven: None };
         for site in ["us-west-2", "us-east-1"] {
             let place = case.plan.sites[&SiteName::new(site)].place.clone();
             case.see(
@@ -259,4 +265,117 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     case.group("us-east-1", |group| group.size.max = 4);
     let changed = "maximum of group/us-east-1/truststream-nodes-dr: 12 -> 4";
     is(case.of(Area::Drift, &about), Standing::Degraded, changed);
+}
+
+const UPLOADS: &str = "uploads in us-east-1";
+
+/// truststream with a pair of buckets, of which some objects were compared.
+fn copied() -> Case {
+    let mut case = Case::of_plan(plan(&buckets::plan_text()));
+    case.see(
+        &sampled(&case.plan),
+        State::Compared(ComparedState { listed: 3, compared: 3, ..Default::default() }),
+    );
+    case
+}
+
+fn sampled(plan: &Plan) -> Target {
+    let component = plan.components.values().find(|c| c.name.as_str() == "uploads").unwrap();
+    let Spec::Buckets(spec) = &component.spec else { panic!("{component:?}") };
+    let sites = ("us-west-2", "us-east-1");
+    let sites = (&SiteName::new(sites.0), &SiteName::new(sites.1));
+    Target::Compared(Box::new(targets::sample(plan, component, spec, sites, "").unwrap()))
+}
+
+impl Case {
+    fn bucket(&mut self, site: &str, change: impl FnOnce(&mut BucketState)) {
+        let key = self.keys("bucket/").into_iter().find(|key| key.contains(site)).unwrap();
+        self.alter(&key, |state| match state {
+            State::Bucket(bucket) => change(bucket),
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+#[test]
+fn buckets_are_copied_by_rules_that_copy_everything_and_both_ways() {
+    let case = copied();
+    is(
+        case.of(Area::Replica, UPLOADS),
+        Standing::Ready,
+        "rule to-ts-uploads-east copies ts-uploads-west there",
+    );
+    let with = |site: &str, change: fn(&mut BucketState)| {
+        let mut case = copied();
+        case.bucket(site, change);
+        case.of(Area::Replica, UPLOADS)
+    };
+    let none = "no rule copies all of ts-uploads-west to ts-uploads-east";
+    is(with("us-west-2", |b| b.rules.clear()), Standing::NotReady, none);
+    is(with("us-west-2", |b| b.rules[0].on = false), Standing::NotReady, none);
+    is(with("us-west-2", |b| b.rules[0].tagged = true), Standing::NotReady, none);
+    is(with("us-west-2", |b| b.rules[0].prefix = "up/old/".to_owned()), Standing::NotReady, none);
+    is(with("us-west-2", |b| b.rules[0].deletes = false), Standing::Degraded, "what is deleted comes back");
+    is(with("us-east-1", |b| b.rules.clear()), Standing::Degraded, "nothing copies ts-uploads-east back");
+    let suspended = "versioning of ts-uploads-east is suspended";
+    is(with("us-east-1", |b| b.versioning = Versioning::Suspended), Standing::NotReady, suspended);
+    let mut case = copied();
+    let key = case.keys("bucket/us-west-2").remove(0);
+    case.estate.entries.get_mut(&key).unwrap().now =
+        Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() };
+    is(case.of(Area::Replica, UPLOADS), Standing::Unknown, "no answer");
+}
+
+#[test]
+fn how_far_a_copy_is_behind_is_what_was_published_lately() {
+    let with = |change: &dyn Fn(&mut BucketState)| {
+        let mut case = copied();
+        case.bucket("us-east-1", |bucket| change(bucket));
+        case.of(Area::Lag, UPLOADS)
+    };
+    let behind = |seconds: u64| with(&|b| b.arriving[0].behind_ms = Some(Dur::secs(seconds)));
+    is(behind(150), Standing::Ready, "2m30s behind at most");
+    is(behind(151), Standing::Degraded, "the RPO is 5m");
+    is(behind(301), Standing::NotReady, "5m01s behind at most");
+    is(with(&|b| b.arriving[0].behind_ms = None), Standing::Unknown, "nobody publishes");
+    is(with(&|b| b.arriving[0].from = "another".to_owned()), Standing::Unknown, "nobody publishes");
+    is(with(&|b| b.unread = Some("denied".to_owned())), Standing::Unknown, "denied");
+    let old = |minutes: u64| with(&|b| b.arriving[0].at = BEGAN - Dur::mins(minutes));
+    is(old(10), Standing::Ready, "behind at most");
+    is(old(11), Standing::Unknown, "that was 11m ago");
+}
+
+#[test]
+fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
+    let gap = |seconds: Option<u64>| Gap {
+        key: "up/a".to_owned(),
+        written_at: seconds.map(|s| BEGAN - Dur::secs(s)),
+        what: Difference::Missing,
+        status: Some("FAILED".to_owned()),
+    };
+    let with = |compared: u32, gaps: Vec<Gap>| {
+        let mut case = copied();
+        let found = ComparedState { listed: 9, compared, gaps, ..Default::default() };
+        case.see(&sampled(&case.plan), State::Compared(found));
+        case.of(Area::Replica, &format!("objects of {UPLOADS}"))
+    };
+    is(with(3, Vec::new()), Standing::Ready, "of 9 objects 3 were compared: 3 are the same");
+    is(with(3, vec![gap(Some(300))]), Standing::Ready, "1 missing; up/a: missing");
+    is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "FAILED");
+    is(with(3, vec![gap(None)]), Standing::NotReady, "1 missing");
+    is(with(0, Vec::new()), Standing::Unknown, "0 were compared");
+}
+
+#[test]
+fn a_rule_that_is_another_one_now_is_a_change_and_figures_are_none() {
+    let mut case = copied();
+    let before = case.keys("bucket/").into_iter();
+    let before =
+        before.map(|key| (key.clone(), case.estate.entries[&key].now.state().unwrap().clone())).collect();
+    case.proven = Some((RunId::new("r1"), before));
+    let about = case.plan.name.to_string();
+    case.bucket("us-east-1", |b| b.arriving.clear());
+    is(case.of(Area::Drift, &about), Standing::Ready, "as it was before run r1");
+    case.bucket("us-west-2", |b| b.rules[0].deletes = false);
+    is(case.of(Area::Drift, &about), Standing::Degraded, "rule to-ts-uploads-east of bucket/us-west-2/");
 }

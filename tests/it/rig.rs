@@ -223,6 +223,15 @@ impl Rig {
         world.block_on(survey::look(&session, targets, Dur::secs(15)))
     }
 
+    /// Everything of the plan, as it is seen at the beginning.
+    pub fn observed(&self) -> Estate {
+        let mut estate = Estate::default();
+        for (target, seen) in self.looked_at(&targets::of_plan(&self.plan, None)) {
+            estate.add(&target, seen, None);
+        }
+        estate
+    }
+
     pub fn to(&self) -> SiteName {
         if let Some(to) = &self.to {
             return to.clone();

@@ -5,6 +5,7 @@
 
 mod aurora;
 mod autoscaling;
+mod buckets;
 mod bundles;
 mod clients;
 mod cloudwatch;
@@ -201,6 +202,8 @@ impl Aws {
                         Target::Signal(object) => self.watched(object).await,
                         Target::Controls(of) => self.controls(of).await,
                         Target::Secret(of) => self.leads(of).await,
+                        Target::Bucket(of) => Box::pin(self.bucket(of)).await,
+                        Target::Compared(of) => Box::pin(self.compared(of)).await,
                         Target::Granted { place, needs } => Box::pin(self.granted(place, needs)).await,
                         other => self.guard(other).await,
                     }

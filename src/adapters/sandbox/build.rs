@@ -35,7 +35,7 @@ pub(super) fn estate(
             Spec::Autoscaling(_) => groups(&mut estate, plan, component),
             Spec::Route53(_) => zone(&mut estate, plan, component),
             Spec::Clients(_) => secrets(&mut estate, plan, component),
-            Spec::External(_) => {}
+            Spec::Buckets(_) | Spec::External(_) => {}
         }
     }
     estate.guard_names = plan.components.keys().cloned().collect();

@@ -526,13 +526,7 @@ impl Estate {
             Target::Change { zone, id } => {
                 self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))
             }
-            Target::Identity { place } => Some(State::Identity(IdentityState {
-                account: place.account.clone().unwrap_or_else(|| "000000000000".to_owned()),
-                arn: format!(
-                    "arn:aws:sts::sandbox:assumed-role/{}",
-                    place.role.as_deref().unwrap_or("drctl")
-                ),
-            })),
+            Target::Identity { place } => Some(State::Identity(identity(place))),
             Target::Guard { component, .. } => self
                 .guard_names
                 .contains(component)
@@ -546,6 +540,8 @@ impl Estate {
             }
             Target::Granted { place, .. } => Some(State::Granted(granted(place))),
             Target::Quotas { place } => Some(State::Quotas(self.quotas(place))),
+            Target::Bucket(of) => Some(State::Bucket(self.bucket(of))),
+            Target::Compared(of) => self.compared(of).map(State::Compared),
             Target::Command { .. } => Some(State::Command(CommandState {
                 exit: Some(0),
                 tail: "not run in the sandbox".to_owned(),
@@ -567,6 +563,11 @@ impl Estate {
     fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
         self.find_zone(zone).ok().map(|i| &self.zones[i])
     }
+}
+
+fn identity(place: &Place) -> IdentityState {
+    let arn = format!("arn:aws:sts::sandbox:assumed-role/{}", place.role.as_deref().unwrap_or("drctl"));
+    IdentityState { account: place.account.clone().unwrap_or_else(|| "000000000000".to_owned()), arn }
 }
 
 /// Everybody may do everything here.

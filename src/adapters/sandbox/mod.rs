@@ -3,6 +3,7 @@
 //! `estate` is the machinery, `scenario` what goes wrong, `truth` what really happened to users and writes. The truth is kept
 //! apart from everything that drctl can observe, so that reported figures can be held against it.
 
+mod buckets;
 mod build;
 mod clusters;
 mod effects;

@@ -10,18 +10,19 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
-use crate::inventory::permissions;
+use crate::inventory::{active, permissions, targets};
 use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::SiteName;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::target::{Engine, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
-use crate::plan::types::Spec;
+use crate::plan::types::{Component, Spec};
 use crate::probe::Recorder;
 use crate::report::{readiness, verified};
 use crate::run::RunState;
 
-/// How long IAM and quotas may take: many resources are asked about, one after the other.
+/// How long IAM, quotas and objects may take: many are asked about, one after the other.
 const DEADLINE: Dur = Dur::secs(30);
 
 /// Says whether a recovery would work today.
@@ -78,6 +79,8 @@ pub fn evaluate(
     }
     let looks = async {
         let estate = estate::look(&session, (store, scope), plan, guard, &recorder).await?;
+        let active = active::active_site(plan, &estate, stage.world.now());
+        asked.extend(samples(plan, active.site(), stage.world.now()));
         Ok::<_, CliError>((estate, survey::look(&session, &asked, DEADLINE).await))
     };
     let (mut seen, of_accounts) = stage.world.block_on(looks)?;
@@ -87,6 +90,20 @@ pub fn evaluate(
     let proven = verified::seen_before(&plan.name, runs);
     let now = stage.world.now();
     Ok((now, readiness::evaluate(plan, &readiness::Seen { estate: &seen, now, guard, proven })))
+}
+
+/// Objects of buckets, held against their copies in every other site.
+fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target> {
+    let Some(active) = active else { return Vec::new() };
+    let seed = now.millis().to_string();
+    let of = |component: &Component| match &component.spec {
+        Spec::Buckets(spec) => {
+            let sample = |site| targets::sample(plan, component, spec, (active, site), &seed);
+            spec.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
+        }
+        _ => Vec::new(),
+    };
+    plan.components.values().flat_map(of).collect()
 }
 
 /// What is worst comes first within each area.

@@ -113,6 +113,13 @@ fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Check::Evidence { targets } => {
             write!(f, "keep what is there now ({} things)", targets.len())
         }
+        Check::Compare(of) => {
+            write!(
+                f,
+                "compare objects of {} with their copies in {} (at most {})",
+                of.source.bucket, of.copy.bucket, of.most
+            )
+        }
         Check::Follows { db, source } => {
             write!(f, "wait until the service has made {} a secondary of {}", db.id, source.id)
         }

@@ -6,6 +6,7 @@
 #[cfg(feature = "postgres")]
 mod alarms;
 mod aurora;
+mod buckets;
 mod clients;
 mod controls;
 mod dark;

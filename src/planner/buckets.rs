@@ -1,0 +1,99 @@
+//! Buckets: S3 copies them by itself, so nothing of them is changed. What the copy may lack is said before, and compared.
+
+use super::steps::{Draft, step};
+use crate::inventory::{Observation, targets};
+use crate::model::action::{Action, Check, Fence};
+use crate::model::bucket::{BucketRef, BucketState, Versioning};
+use crate::model::ids::{SiteName, StepId};
+use crate::model::runbook::{Need, OnFailure, Phase};
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::plan::types::{Buckets, Component, Spec};
+
+/// Adds a comparison for each of them whose source answers, when nobody writes there any more. Nothing waits for it.
+pub fn compare_all(draft: &mut Draft<'_>) {
+    let plan = draft.input.plan;
+    let Some(from) = draft.from.clone() else { return };
+    for component in plan.components.values() {
+        if let Spec::Buckets(spec) = &component.spec {
+            compare(draft, component, spec, &from);
+        }
+    }
+}
+
+fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &SiteName) {
+    let (plan, to) = (draft.input.plan, &draft.input.request.to);
+    let seed = draft.input.request.run.as_str();
+    let Some(sample) = targets::sample(plan, component, spec, (from, to), seed) else { return };
+    let notes = notes(draft, (&sample.source, &sample.copy));
+    draft.notes.extend(notes);
+    if seen(draft, &sample.source).is_none() {
+        return;
+    }
+    let mut step = step(
+        &format!("compare.{}", component.name),
+        Phase::Measure,
+        Some(&component.name),
+        Action::Check(Check::Compare(Box::new(sample))),
+    );
+    step.on_failure = OnFailure::Continue;
+    step.needs = fences(draft);
+    draft.push(step);
+}
+
+/// Whoever writes rows writes objects, too: until a database is fenced there are new ones all the time.
+fn fences(draft: &Draft<'_>) -> Vec<Need> {
+    let fences =
+        draft.steps().iter().filter(|s| !s.background && matches!(s.action, Action::Fence(Fence { .. })));
+    let ids: Vec<StepId> = fences.map(|s| s.id.clone()).collect();
+    ids.into_iter().map(|step| Need { step, settled: true }).collect()
+}
+
+fn seen<'d>(draft: &'d Draft<'_>, of: &BucketRef) -> Option<&'d BucketState> {
+    match draft.input.estate.now(&Target::Bucket(of.clone()))?.state()? {
+        State::Bucket(state) => Some(state),
+        _ => None,
+    }
+}
+
+/// What a reader should know of a copy before users are sent to it.
+fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<String> {
+    let name = &copy.component;
+    let mut all = vec![format!("`{name}` is copied by S3: what {} may lack is not in the RPO", copy.bucket)];
+    let mut note = |text: String| all.push(format!("`{name}`: {text}"));
+    match seen(draft, copy) {
+        Some(state) => {
+            let arriving = state.arriving_from(&source.bucket);
+            for of in &arriving {
+                note(format!("to {} {of}", copy.bucket));
+            }
+            if arriving.is_empty() {
+                let why = state.unread.clone();
+                let why = why.unwrap_or_else(|| "no metrics of its replication are published".to_owned());
+                note(format!("nobody knows how far {} is behind: {why}", copy.bucket));
+            }
+            if state.versioning != Versioning::Enabled
+                || state.rule_to(&source.bucket, &source.prefix).is_none()
+            {
+                note(format!(
+                    "nothing copies {} back to {}: new objects are in one region only",
+                    copy.bucket, source.bucket
+                ));
+            }
+        }
+        None => {
+            let target = Target::Bucket(copy.clone());
+            let why = draft.input.estate.now(&target);
+            let why = why.map_or_else(|| "it was not looked at".to_owned(), Observation::why_not);
+            note(format!("{} in {}: {why}", copy.bucket, copy.place.name));
+        }
+    }
+    match seen(draft, source) {
+        Some(state)
+            if state.versioning == Versioning::Enabled
+                && state.rule_to(&copy.bucket, &copy.prefix).is_some() => {}
+        Some(_) => note(format!("no rule copies all of {} to {}", source.bucket, copy.bucket)),
+        None => note(format!("{} does not answer, and nothing is compared", source.bucket)),
+    }
+    all
+}

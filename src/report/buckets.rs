@@ -1,0 +1,76 @@
+//! What is known of copies of buckets, at the end of a run: what was still to arrive before it, and what a sample found.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::action::{Action, Check};
+use crate::model::bucket::{Arriving, ComparedState};
+use crate::model::facts::Fact;
+use crate::model::ids::ComponentName;
+use crate::model::runbook::Phase;
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::run::RunState;
+
+/// One pair of them. None of it is in the RPO: a sample proves what it found, and nothing of the rest.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct BucketReport {
+    /// What was still to arrive in the site that was recovered to, as it was published before the run changed anything.
+    pub arriving: Vec<Arriving>,
+    /// The same in words, a line for each rule.
+    pub text: Vec<String>,
+    /// What a comparison of some objects found, when nobody wrote any more where a fence held.
+    pub compared: Option<ComparedState>,
+    /// The same in words, and each object whose copy is not the same.
+    pub found: Vec<String>,
+}
+
+/// Of every pair that the run looked at.
+pub fn of(state: &RunState) -> BTreeMap<ComponentName, BucketReport> {
+    let mut all: BTreeMap<ComponentName, BucketReport> = BTreeMap::new();
+    for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+        let Action::Check(check) = &step.action else { continue };
+        match check {
+            Check::Evidence { targets } if step.phase == Phase::Evidence => {
+                for target in targets {
+                    let Target::Bucket(of) = target else { continue };
+                    let report = all.entry(of.component.clone()).or_default();
+                    let there = of.place.name == state.runbook.to.as_str();
+                    for one in arriving(target, &at.facts).into_iter().flatten().filter(|_| there) {
+                        report.text.push(format!("to {} {one}", of.bucket));
+                        report.arriving.push(one);
+                    }
+                }
+            }
+            Check::Compare(of) => {
+                let report = all.entry(of.source.component.clone()).or_default();
+                let found = at.facts.iter().find_map(|fact| match fact {
+                    Fact::Compared { found, .. } => Some(found.clone()),
+                    _ => None,
+                });
+                let why =
+                    || at.work.reason.clone().unwrap_or_else(|| "the run did not come to it".to_owned());
+                let text =
+                    found.as_ref().map_or_else(|| format!("not compared: {}", why()), ToString::to_string);
+                let gaps = found.iter().flat_map(|found| &found.gaps).map(ToString::to_string);
+                report.found = std::iter::once(text).chain(gaps).collect();
+                report.compared = found;
+            }
+            _ => {}
+        }
+    }
+    for report in all.values_mut().filter(|report| report.found.is_empty()) {
+        report.found.push("not compared: the source did not answer when the runbook was made".to_owned());
+    }
+    all
+}
+
+fn arriving(target: &Target, facts: &[Fact]) -> Option<Vec<Arriving>> {
+    let key = target.key();
+    facts.iter().find_map(|fact| match fact {
+        Fact::Seen { target, state: State::Bucket(state) } if *target == key => Some(state.arriving.clone()),
+        _ => None,
+    })
+}

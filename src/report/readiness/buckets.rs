@@ -1,0 +1,134 @@
+//! Whether buckets are copied to each other, and as they should be.
+
+use super::{Evaluation, Told, check, not, ready};
+use crate::inventory::targets;
+use crate::model::bucket::{BucketRef, BucketState, ComparedState, Sample, Versioning};
+use crate::model::ids::SiteName;
+use crate::model::readiness::{Area, Check, Standing};
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::Dur;
+use crate::plan::types::{Buckets, Component};
+
+/// S3 publishes its figures every minute, and they come later than that.
+const PUBLISHED: Dur = Dur::mins(10);
+
+impl Evaluation<'_> {
+    /// The copies in every site but the active one.
+    pub(super) fn buckets(&self, component: &Component, spec: &Buckets) -> Vec<Check> {
+        let name = component.name.as_str();
+        let Some(active) = self.active.site().filter(|site| spec.at.contains_key(*site)) else {
+            let facts = "nobody sees in which site it is used";
+            return vec![check(Area::Replica, name, not(Standing::Unknown, facts, "drctl status"))];
+        };
+        let others = spec.at.keys().filter(|site| *site != active);
+        others.flat_map(|site| self.copy(component, spec, (active, site))).collect()
+    }
+
+    fn copy(&self, component: &Component, spec: &Buckets, sites: (&SiteName, &SiteName)) -> Vec<Check> {
+        let Some(sample) = targets::sample(self.plan, component, spec, sites, "") else { return Vec::new() };
+        let (source, copy) = (&sample.source, &sample.copy);
+        let about = format!("{} in {}", component.name, sites.1);
+        let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
+        let seen = |of: &BucketRef| {
+            let target = Target::Bucket(of.clone());
+            match self.seen.estate.now(&target).and_then(|seen| seen.state()) {
+                Some(State::Bucket(state)) => Ok(state.clone()),
+                _ => Err(self.unseen(&target)),
+            }
+        };
+        let copied = match (seen(source), seen(copy)) {
+            (Ok(from), Ok(to)) => copied((source, &from), (copy, &to)),
+            (Err(told), _) | (_, Err(told)) => told,
+        };
+        let lag = seen(copy).map_or_else(|told| told, |state| self.behind(&state, source, most));
+        let mut checks =
+            vec![check(Area::Replica, about.clone(), copied), check(Area::Lag, about.clone(), lag)];
+        let objects = format!("objects of {about}");
+        checks.extend(self.sampled(&sample, most).map(|told| check(Area::Replica, objects, told)));
+        checks
+    }
+
+    fn behind(&self, copy: &BucketState, source: &BucketRef, most: Dur) -> Told {
+        let fix =
+            "replication metrics on the rule, and cloudwatch:ListMetrics, GetMetricData where the copy is";
+        if let Some(why) = &copy.unread {
+            return not(Standing::Unknown, why.clone(), fix);
+        }
+        let arriving = copy.arriving_from(&source.bucket);
+        let Some((furthest, behind)) = arriving.iter().find_map(|a| Some((a, a.behind_ms?))) else {
+            return not(Standing::Unknown, "nobody publishes how far it is behind", fix);
+        };
+        let age = self.seen.now.since(furthest.at);
+        let facts = format!("{furthest}; the RPO is {most}");
+        let slow = "what keeps S3 from copying: permissions of its role, keys, very many objects";
+        match () {
+            () if age > PUBLISHED => not(Standing::Unknown, format!("{facts}; that was {age} ago"), fix),
+            () if behind > most => not(Standing::NotReady, facts, slow),
+            () if behind.millis() * 2 > most.millis() => not(Standing::Degraded, facts, slow),
+            () => ready(facts),
+        }
+    }
+
+    /// What was written longer ago than may be lost has to be there.
+    fn sampled(&self, of: &Sample, most: Dur) -> Option<Told> {
+        let target = Target::Compared(Box::new(of.clone()));
+        let seen = self.seen.estate.entries.get(&target.key())?;
+        let Some(State::Compared(found)) = seen.now.state() else { return Some(self.unseen(&target)) };
+        Some(judged(found, |gap| self.seen.now.since(gap) > most))
+    }
+}
+
+fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) -> bool) -> Told {
+    let first = found.gaps.first().map_or_else(String::new, |gap| format!("; {gap}"));
+    let facts = format!("{found}{first}");
+    let fix = "S3 Batch Replication for what no rule copied, and the rule's failures (s3:Replication:OperationFailedReplication)";
+    match found.gaps.is_empty() {
+        true if found.compared == 0 => not(Standing::Unknown, facts, "objects under the plan's prefix"),
+        true => ready(facts),
+        // One without a time may be as old as any.
+        false if found.gaps.iter().any(|gap| gap.written_at.is_none_or(&late)) => {
+            not(Standing::NotReady, facts, fix)
+        }
+        false => ready(format!("{facts}: written since the RPO began")),
+    }
+}
+
+fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &BucketState)) -> Told {
+    for (bucket, state) in [(source, from), (copy, to)] {
+        if state.versioning != Versioning::Enabled {
+            let facts = format!(
+                "versioning of {} is {}: nothing is copied without it",
+                bucket.bucket, state.versioning
+            );
+            return not(
+                Standing::NotReady,
+                facts,
+                "aws s3api put-bucket-versioning --versioning-configuration Status=Enabled",
+            );
+        }
+    }
+    let Some(rule) = from.rule_to(&copy.bucket, &source.prefix) else {
+        let facts = format!("no rule copies all of {} to {}", source.bucket, copy.bucket);
+        return not(
+            Standing::NotReady,
+            facts,
+            "a replication rule without tags that is enabled and has the plan's prefix",
+        );
+    };
+    let mut short = Vec::new();
+    if !rule.deletes {
+        short.push(format!("rule {} copies no delete markers: what is deleted comes back", rule.id));
+    }
+    if to.rule_to(&source.bucket, &source.prefix).is_none() {
+        short.push(format!("nothing copies {} back to {}", copy.bucket, source.bucket));
+    }
+    match short.is_empty() {
+        true => ready(format!("rule {} copies {} there, and one copies back", rule.id, source.bucket)),
+        false => not(
+            Standing::Degraded,
+            short.join("; "),
+            "rules in both directions, with DeleteMarkerReplication",
+        ),
+    }
+}

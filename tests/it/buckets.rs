@@ -1,0 +1,124 @@
+//! Buckets that S3 copies: nothing of them is changed, nobody waits for them, and what is known of their copies is said.
+
+use serde_json::Value;
+
+use crate::cli::{Folder, json};
+
+const SECTION: &str = "## Copies of uploads";
+
+/// truststream with a pair of buckets.
+pub fn plan_text() -> String {
+    let plan = include_str!("../../plans/truststream.yaml");
+    let uploads = "  uploads:\n    kind: aws.s3\n    prefix: up/\n    sample: 10\n    at:\n      us-west-2: {bucket: ts-uploads-west}\n      us-east-1: {bucket: ts-uploads-east}\n  www:\n";
+    let text = plan.replace("  www:\n", uploads);
+    assert_ne!(text, plan);
+    text
+}
+
+fn folder() -> Folder {
+    let folder = Folder::with_plans();
+    std::fs::write(folder.path().join("plans/truststream.yaml"), plan_text()).unwrap();
+    folder
+}
+
+fn ran(folder: &Folder, verb: &str, scenario: &[&str]) -> (i32, Value) {
+    let to = ["truststream", "--to", "us-east-1", "--yes", "--seed", "3", "--output", "json", "--sandbox"];
+    let (code, out, err) = folder.run(&[&[verb], &to[..], scenario].concat());
+    assert!(!out.is_empty(), "{err}");
+    (code, json(&out))
+}
+
+fn rendered(folder: &Folder, report: &Value, format: &str) -> String {
+    folder.ok(&["report", "run", report["run_id"].as_str().unwrap(), "--sandbox", "--format", format])
+}
+
+fn step<'a>(report: &'a Value, id: &str) -> Option<&'a Value> {
+    report["steps"].as_array().unwrap().iter().find(|s| s["id"] == id)
+}
+
+#[test]
+fn a_move_compares_objects_after_the_fence_and_no_step_waits_for_that() {
+    let folder = folder();
+    let (code, report) = ran(&folder, "switchover", &["calm"]);
+    assert_eq!(code, 0, "{report:#}");
+    let found = &report["buckets"]["uploads"];
+    assert!(
+        found["compared"]["compared"] == 10 && found["compared"]["gaps"] == Value::Array(vec![]),
+        "{found:#}"
+    );
+    assert_eq!(found["found"][0], "of 1000 objects 10 were compared: 10 are the same", "{found:#}");
+    let behind = found["arriving"][0]["behind_ms"].as_u64().unwrap();
+    assert!(
+        behind < 2_000 && found["text"][0].as_str().unwrap().contains("from ts-uploads-west by rule"),
+        "{found:#}"
+    );
+    let shown = folder.ok(&["runs", "show", report["run_id"].as_str().unwrap(), "--sandbox"]);
+    assert!(shown.contains("compare.uploads"), "{shown}");
+    assert!(step(&report, "guard.uploads").is_none(), "nothing of it is changed, so nobody holds it");
+    let plan = json(&folder.ok(&[
+        "plan",
+        "show",
+        "truststream",
+        "--intent",
+        "switchover",
+        "--to",
+        "us-east-1",
+        "--sandbox",
+        "--output",
+        "json",
+    ]));
+    let steps = plan["runbook"]["steps"].as_array().unwrap();
+    let compare = steps.iter().find(|s| s["id"] == "compare.uploads").unwrap();
+    assert_eq!(
+        compare["needs"],
+        serde_json::json!([{"step": "fence.db.sql", "settled": true}]),
+        "{compare:#}"
+    );
+    let waits: Vec<_> = steps
+        .iter()
+        .filter(|s| s["needs"].to_string().contains("compare.uploads"))
+        .map(|s| &s["id"])
+        .collect();
+    assert!(
+        waits.iter().all(|id| *id == "evidence.after" || id.as_str().unwrap().starts_with("release.")),
+        "{waits:?}"
+    );
+    let (md, html) = (rendered(&folder, &report, "md"), rendered(&folder, &report, "html"));
+    assert!(md.contains(SECTION) && md.contains("- of 1000 objects 10 were compared"), "{md}");
+    assert!(html.contains("<h2>Copies of uploads</h2>") && html.contains("<li>of 1000 objects"), "{html}");
+}
+
+#[test]
+fn what_a_dark_region_left_to_copy_is_told_as_it_was_published_last() {
+    let folder = folder();
+    let waive =
+        ["region-dark", "--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"];
+    let (code, report) = ran(&folder, "failover", &waive);
+    assert_eq!((code, report["fence"]["state"].as_str()), (5, Some("pending")), "{report:#}");
+    let found = &report["buckets"]["uploads"];
+    assert!(found["compared"].is_null(), "nobody can compare with what is dark: {found:#}");
+    assert!(
+        found["found"][0].as_str().unwrap().starts_with("not compared: the source did not answer"),
+        "{found:#}"
+    );
+    let published: jiff::Timestamp = found["arriving"][0]["at"].as_str().unwrap().parse().unwrap();
+    let began: jiff::Timestamp = report["started_at"].as_str().unwrap().parse().unwrap();
+    assert!(published < began, "{published} {began}");
+    let rpo = report["rpo"].to_string();
+    assert!(!rpo.contains("uploads"), "a bucket has no part in the RPO: {rpo}");
+    let md = rendered(&folder, &report, "md");
+    assert!(md.contains(SECTION) && md.contains("as published for"), "{md}");
+    let notes = report["notes"].to_string();
+    for words in ["is not in the RPO", "ts-uploads-west does not answer, and nothing is compared"] {
+        assert!(notes.contains(words), "{notes}");
+    }
+}
+
+#[test]
+fn a_plan_with_buckets_fits_the_schema() {
+    let schema = drctl::plan::schema::schema(&drctl::plan::shapes::PLAN, "plan");
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let value: Value = serde_saphyr::from_str(&plan_text()).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
