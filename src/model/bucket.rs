@@ -184,6 +184,7 @@ impl fmt::Display for Arriving {
         write!(f, "from {} by rule {}: ", self.from, self.rule)?;
         match self.behind_ms {
             Some(behind) => write!(f, "{behind} behind at most")?,
+            None if self.operations == Some(0) => f.write_str("up to date")?,
             None => f.write_str("nobody knows how far behind")?,
         }
         match (self.operations, self.bytes) {

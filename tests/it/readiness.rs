@@ -337,7 +337,12 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
     is(behind(150), Standing::Ready, "2m30s behind at most");
     is(behind(151), Standing::Degraded, "the RPO is 5m");
     is(behind(301), Standing::NotReady, "5m01s behind at most");
-    is(with(&|b| b.arriving[0].behind_ms = None), Standing::Unknown, "nobody publishes");
+    let waits = |operations: Option<u64>| {
+        with(&|b| (b.arriving[0].behind_ms, b.arriving[0].operations) = (None, operations))
+    };
+    is(waits(Some(0)), Standing::Ready, "up to date, 0 operations wait");
+    is(waits(Some(3)), Standing::Degraded, "3 operations wait (0 bytes)");
+    is(waits(None), Standing::Unknown, "nobody publishes");
     is(with(&|b| b.arriving[0].from = "another".to_owned()), Standing::Unknown, "nobody publishes");
     is(with(&|b| b.unread = Some("denied".to_owned())), Standing::Unknown, "denied");
     let old = |minutes: u64| with(&|b| b.arriving[0].at = BEGAN - Dur::mins(minutes));

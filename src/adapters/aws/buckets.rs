@@ -27,6 +27,9 @@ const TOGETHER: usize = 8;
 /// How far back figures are looked for: while a source is dark nothing new is published.
 const WINDOW: Dur = Dur::mins(180);
 
+/// Figures of one rule come one after the other.
+const TOGETHER_PUBLISHED: Dur = Dur::mins(3);
+
 /// Rules in one call: three metrics each, and 500 are the most there are (CloudWatch API Reference, `GetMetricData`).
 const RULES: usize = 160;
 
@@ -77,12 +80,13 @@ impl Aws {
         Ok(BucketState { versioning, rules, ..BucketState::default() })
     }
 
-    /// By the metrics that are there: the source, which knows its rules, may be dark.
+    /// By the metrics that are there: the source, which knows its rules, may be dark. Operations that wait are published even if nothing
+    /// is copied, and how far it is behind is not (Amazon S3 User Guide, «Using S3 Replication metrics»).
     async fn arriving(&self, of: &BucketRef) -> Result<Vec<Arriving>, Failure> {
         let site = self.site(&of.place).await;
         let call = |from: Option<String>| {
             let to = DimensionFilter::builder().name("DestinationBucket").value(&of.bucket).build();
-            let asked = site.cloudwatch().list_metrics().namespace("AWS/S3").metric_name(BEHIND);
+            let asked = site.cloudwatch().list_metrics().namespace("AWS/S3").metric_name(OPERATIONS);
             asked.dimensions(to).set_next_token(from).send()
         };
         let pages = self.pages("cloudwatch", &of.place, call, |page| page.next_token()).await?;
@@ -129,8 +133,10 @@ impl Aws {
             let of = |metric| newest.get(&(n, metric)).copied();
             let (operations, bytes, behind) = (of(0), of(1), of(2));
             let at = [operations, bytes, behind].into_iter().flatten().map(|(at, _)| at).max()?;
-            // Of one minute: what was published earlier says nothing of now.
-            let then = |of: Option<(Timestamp, f64)>| of.filter(|(of, _)| *of == at).map(|(_, n)| whole(n));
+            // What was published much earlier than the rest says nothing of now.
+            let then = |of: Option<(Timestamp, f64)>| {
+                of.filter(|(of, _)| at.since(*of) <= TOGETHER_PUBLISHED).map(|(_, n)| whole(n))
+            };
             Some(Arriving {
                 from: from.clone(),
                 rule: rule.clone(),

@@ -154,6 +154,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if report.fence.state == "pending" {
         p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
     }
+    copies(p, &report);
     protection(p, &report, state);
     people(p, &report);
     truth(p, &report, told);
@@ -242,6 +243,16 @@ fn figures(p: &Printer, report: &RunReport) {
         objective(report.rpo.objective_s),
         verdict(report.rpo.met)
     ));
+}
+
+/// What a comparison of buckets found; the objects themselves are in the report.
+fn copies(p: &Printer, report: &RunReport) {
+    for (component, bucket) in &report.buckets {
+        let Some(words) = bucket.found.first() else { continue };
+        let same = bucket.compared.as_ref().is_some_and(|found| found.compared > 0 && found.gaps.is_empty());
+        let words = p.paint(if same { GREEN } else { YELLOW }, words);
+        p.line(&format!("  copies   {component}: {words}"));
+    }
 }
 
 fn protection(p: &Printer, report: &RunReport, state: &RunState) {

@@ -2,7 +2,7 @@
 
 use super::{Evaluation, Told, check, not, ready};
 use crate::inventory::targets;
-use crate::model::bucket::{BucketRef, BucketState, ComparedState, Sample, Versioning};
+use crate::model::bucket::{Arriving, BucketRef, BucketState, ComparedState, Sample, Versioning};
 use crate::model::ids::SiteName;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::state::State;
@@ -56,14 +56,21 @@ impl Evaluation<'_> {
             return not(Standing::Unknown, why.clone(), fix);
         }
         let arriving = copy.arriving_from(&source.bucket);
-        let Some((furthest, behind)) = arriving.iter().find_map(|a| Some((a, a.behind_ms?))) else {
+        let slow = "what keeps S3 from copying: permissions of its role, keys, very many objects";
+        // How far it is behind is published only while something is copied.
+        let stuck = |a: &Arriving| a.behind_ms.is_none() && a.operations.is_some_and(|n| n > 0);
+        let idle = |a: &Arriving| a.behind_ms.is_none() && a.operations == Some(0);
+        let furthest =
+            arriving.iter().find(|a| stuck(a)).or_else(|| arriving.iter().find(|a| a.behind_ms.is_some()));
+        let Some(furthest) = furthest.or_else(|| arriving.iter().find(|a| idle(a))) else {
             return not(Standing::Unknown, "nobody publishes how far it is behind", fix);
         };
         let age = self.seen.now.since(furthest.at);
         let facts = format!("{furthest}; the RPO is {most}");
-        let slow = "what keeps S3 from copying: permissions of its role, keys, very many objects";
+        let behind = furthest.behind_ms.unwrap_or(Dur(0));
         match () {
             () if age > PUBLISHED => not(Standing::Unknown, format!("{facts}; that was {age} ago"), fix),
+            () if stuck(furthest) => not(Standing::Degraded, format!("{facts}; nothing is copied"), slow),
             () if behind > most => not(Standing::NotReady, facts, slow),
             () if behind.millis() * 2 > most.millis() => not(Standing::Degraded, facts, slow),
             () => ready(facts),
