@@ -29,6 +29,8 @@ const INBOX_EVERY: Dur = Dur(300);
 const INBOX_PAUSE: Dur = Dur(50);
 /// How long a finished run goes on trying to pay a fence that it owes.
 const DEBT_PATIENCE: Dur = Dur::secs(60);
+/// How long one look may take. A step that ends after half a minute, come what may, has then heard of everything that did answer.
+const LOOK: Dur = Dur::secs(20);
 /// How long after its own deadline a call is given up by the loop: an adapter that hangs is an answer with a name.
 const CALL_DEADLINE: Dur = Dur::secs(60);
 
@@ -315,7 +317,7 @@ impl<'a> Driver<'a> {
             let session = self.session;
             self.under_way.push(Box::pin(async move {
                 let sent_at = session.world.now();
-                let things = survey::look(session, &look.targets, Dur::secs(30)).await;
+                let things = survey::look(session, &look.targets, LOOK).await;
                 Arrival::Seen { steps: look.steps, sent_at, things }
             }));
         }

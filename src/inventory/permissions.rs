@@ -100,7 +100,12 @@ fn of_component(plan: &Plan, component: &Component, needs: &mut Needs) {
             for of in spec.at.keys().filter_map(|site| targets::bucket(plan, component, spec, site)) {
                 let looks = ["s3:GetBucketVersioning", "s3:GetReplicationConfiguration", "s3:ListBucket"];
                 need(needs, &of.place, in_s3(&of.place, &of.bucket), &looks);
-                need(needs, &of.place, in_s3(&of.place, &format!("{}/*", of.bucket)), &["s3:GetObject"]);
+                need(
+                    needs,
+                    &of.place,
+                    in_s3(&of.place, &format!("{}/{}*", of.bucket, of.prefix)),
+                    &["s3:GetObject"],
+                );
                 need(
                     needs,
                     &of.place,

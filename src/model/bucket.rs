@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{ComponentName, Digest};
 use super::place::Place;
 use super::time::{Dur, Timestamp};
+use super::waiver::harmless;
 
 /// A bucket at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,8 @@ pub struct CopyRule {
     pub id: String,
     /// Whether it is on.
     pub on: bool,
+    /// Where several copy an object to the same bucket, the highest counts.
+    pub priority: i32,
     /// What begins so is copied; everything if empty.
     pub prefix: String,
     /// Only what has certain tags is copied.
@@ -112,6 +115,12 @@ pub struct ComparedState {
     pub compared: u32,
     /// Those whose copy is not the same.
     pub gaps: Vec<Gap>,
+    /// How many of the chosen could not be asked for.
+    #[serde(default)]
+    pub unread: u32,
+    /// Why the first of them could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// An object whose copy is not the same.
@@ -139,16 +148,40 @@ pub enum Difference {
 }
 
 impl BucketState {
-    /// The rule that copies everything of this prefix to a bucket.
+    /// The rule that copies everything of this prefix to a bucket. Of several the one of highest priority counts (Amazon S3 API
+    /// Reference, `ReplicationRule`).
     pub fn rule_to(&self, bucket: &str, prefix: &str) -> Option<&CopyRule> {
-        self.rules.iter().find(|r| r.on && !r.tagged && r.to == bucket && prefix.starts_with(&r.prefix))
+        let all = |r: &&CopyRule| !r.tagged && prefix.starts_with(&r.prefix);
+        self.rules_to(bucket, prefix).into_iter().filter(all).max_by_key(|r| r.priority)
     }
 
-    /// What arrives from a bucket, furthest behind first.
-    pub fn arriving_from(&self, bucket: &str) -> Vec<&Arriving> {
-        let mut all: Vec<_> = self.arriving.iter().filter(|a| a.from == bucket).collect();
+    /// Rules that copy something of this prefix to a bucket.
+    pub fn rules_to(&self, bucket: &str, prefix: &str) -> Vec<&CopyRule> {
+        let meets = |r: &&CopyRule| prefix.starts_with(&r.prefix) || r.prefix.starts_with(prefix);
+        self.rules.iter().filter(|r| r.on && r.to == bucket).filter(meets).collect()
+    }
+
+    /// What arrives in this one from another, furthest behind first: by the rules that count, where the other's rules are known. Figures
+    /// that stopped long before the others are of a rule that is no more.
+    pub fn arriving_from(&self, from: &BucketRef, of: Option<&Self>, copy: &str) -> Vec<&Arriving> {
+        let counts = |a: &&Arriving| {
+            of.is_none_or(|state| state.rules_to(copy, &from.prefix).iter().any(|rule| rule.id == a.rule))
+        };
+        let mut all: Vec<_> = self.arriving.iter().filter(|a| a.from == from.bucket).filter(counts).collect();
+        let newest = all.iter().map(|a| a.at).max();
+        all.retain(|a| newest.is_none_or(|newest| newest.since(a.at) <= STOPPED));
         all.sort_by_key(|a| std::cmp::Reverse(a.behind_ms));
         all
+    }
+}
+
+/// Figures are published every minute.
+const STOPPED: Dur = Dur::mins(10);
+
+impl Gap {
+    /// Whether S3 gave it up: it copies such an object never again by itself (Amazon S3 User Guide, «Getting replication status information»).
+    pub fn given_up(&self) -> bool {
+        self.status.as_deref() == Some("FAILED")
     }
 }
 
@@ -181,7 +214,7 @@ impl fmt::Display for CopyRule {
 
 impl fmt::Display for Arriving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "from {} by rule {}: ", self.from, self.rule)?;
+        write!(f, "from {} by rule {}: ", self.from, harmless(&self.rule))?;
         match self.behind_ms {
             Some(behind) => write!(f, "{behind} behind at most")?,
             None if self.operations == Some(0) => f.write_str("up to date")?,
@@ -208,14 +241,18 @@ impl fmt::Display for ComparedState {
                 write!(f, ", {n} {what}")?;
             }
         }
-        Ok(())
+        match &self.why {
+            Some(why) => write!(f, "; {} could not be asked for: {}", self.unread, harmless(why)),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.what == Difference::Missing { "missing" } else { "another one" };
-        write!(f, "{}: {what}", self.key)?;
+        // Whoever may write objects gives them names: no link, no picture, nothing that turns the text around.
+        write!(f, "`{}`: {what}", harmless(&self.key).replace('`', "'"))?;
         if let Some(at) = self.written_at {
             write!(f, ", written {at}")?;
         }

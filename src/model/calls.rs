@@ -347,12 +347,16 @@ fn check_calls(check: &Check) -> Vec<Call> {
         }
         Check::Compare(of) => {
             let call_at = |operation, command: &str, b: &BucketRef| {
+                let owner = b.place.account.as_deref().map(|of| format!(" --expected-bucket-owner {of}"));
+                let owner = owner.unwrap_or_default();
+                let bucket = quoted(&b.bucket);
                 let text =
-                    format!("aws s3api {command} --region {} --bucket {}", b.place.region, quoted(&b.bucket));
+                    format!("aws s3api {command} --region {} --bucket {bucket}{owner}", b.place.region);
                 call("s3", operation, &b.place.name, false, text)
             };
             let head = |b| call_at("HeadObject", "head-object --key <each of the sample>", b);
-            vec![call_at("ListObjectsV2", "list-objects-v2", &of.source), head(&of.source), head(&of.copy)]
+            let list = format!("list-objects-v2 --max-items 10000 --prefix {}", quoted(&of.source.prefix));
+            vec![call_at("ListObjectsV2", &list, &of.source), head(&of.source), head(&of.copy)]
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {

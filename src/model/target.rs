@@ -362,6 +362,8 @@ impl Target {
     /// One describe answers every target with the same poll group: service, account and region.
     pub fn poll_group(&self) -> String {
         match self.place() {
+            // Each takes several calls and maybe long: nothing that a recovery needs is asked for in one go with it.
+            Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_)) => self.key(),
             Some(p) => format!("{}/{}/{}", self.service(), p.account.as_deref().unwrap_or("-"), p.region),
             None => self.service().to_owned(),
         }
@@ -421,9 +423,11 @@ impl Target {
             }
             Self::Granted { place, .. } => format!("granted/{}", place.name),
             Self::Quotas { place } => format!("quotas/{}", place.name),
-            Self::Bucket(of) => format!("bucket/{}/{}", of.place.name, of.bucket),
+            // Components may share buckets, with prefixes of their own.
+            Self::Bucket(of) => format!("bucket/{}/{}/{}", of.place.name, of.component, of.bucket),
             Self::Compared(of) => {
-                format!("compared/{}/{}/{}", of.source.place.name, of.source.bucket, of.copy.bucket)
+                let (from, to) = (&of.source, &of.copy);
+                format!("compared/{}/{}/{}/{}", from.place.name, from.component, from.bucket, to.bucket)
             }
             Self::Command { key, .. } => format!("command/{key}"),
         }

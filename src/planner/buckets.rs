@@ -2,10 +2,10 @@
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
-use crate::model::action::{Action, Check, Fence};
+use crate::model::action::{Action, Check};
 use crate::model::bucket::{BucketRef, BucketState, Versioning};
 use crate::model::ids::{SiteName, StepId};
-use crate::model::runbook::{Need, OnFailure, Phase};
+use crate::model::runbook::{Need, OnFailure, Phase, Step};
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::plan::types::{Buckets, Component, Spec};
@@ -24,7 +24,11 @@ pub fn compare_all(draft: &mut Draft<'_>) {
 fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &SiteName) {
     let (plan, to) = (draft.input.plan, &draft.input.request.to);
     let seed = draft.input.request.run.as_str();
-    let Some(sample) = targets::sample(plan, component, spec, (from, to), seed) else { return };
+    let Some(sample) = targets::sample(plan, component, spec, (from, to), seed) else {
+        let without = [from, to].into_iter().find(|site| !spec.at.contains_key(*site));
+        draft.notes.extend(without.map(|site| format!("`{}` has no bucket in {site}", component.name)));
+        return;
+    };
     let notes = notes(draft, (&sample.source, &sample.copy));
     draft.notes.extend(notes);
     if seen(draft, &sample.source).is_none() {
@@ -37,15 +41,17 @@ fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &
         Action::Check(Check::Compare(Box::new(sample))),
     );
     step.on_failure = OnFailure::Continue;
-    step.needs = fences(draft);
+    step.needs = fenced(draft);
     draft.push(step);
 }
 
-/// Whoever writes rows writes objects, too: until a database is fenced there are new ones all the time.
-fn fences(draft: &Draft<'_>) -> Vec<Need> {
-    let fences =
-        draft.steps().iter().filter(|s| !s.background && matches!(s.action, Action::Fence(Fence { .. })));
-    let ids: Vec<StepId> = fences.map(|s| s.id.clone()).collect();
+/// Whoever writes rows writes objects, too: until a database is fenced there are new ones all the time. What was measured after
+/// that tells of the same moment.
+fn fenced(draft: &Draft<'_>) -> Vec<Need> {
+    let compares = |s: &Step| matches!(s.action, Action::Check(Check::Compare(_)));
+    let before =
+        |s: &&Step| matches!(s.phase, Phase::Fence | Phase::Measure) && !s.background && !compares(s);
+    let ids: Vec<StepId> = draft.steps().iter().filter(before).map(|s| s.id.clone()).collect();
     ids.into_iter().map(|step| Need { step, settled: true }).collect()
 }
 
@@ -63,7 +69,7 @@ fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<Str
     let mut note = |text: String| all.push(format!("`{name}`: {text}"));
     match seen(draft, copy) {
         Some(state) => {
-            let arriving = state.arriving_from(&source.bucket);
+            let arriving = state.arriving_from(source, seen(draft, source), &copy.bucket);
             for of in &arriving {
                 note(format!("to {} {of}", copy.bucket));
             }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::steps::step;
-use crate::model::action::Action;
+use crate::model::action::{Action, Check};
 use crate::model::ids::StepId;
 use crate::model::runbook::{Need, OnFailure, Step};
 use crate::plan::Plan;
@@ -25,6 +25,8 @@ pub fn insert(plan: &Plan, steps: &mut Vec<Step>) {
 fn stands_beside(hook: &Hook, step: &Step) -> bool {
     step.phase == hook.phase
         && !step.background
+        // Nothing waits for a comparison, hooks neither.
+        && !matches!(step.action, Action::Check(Check::Compare(_)))
         && (hook.component.is_none() || hook.component == step.component)
 }
 

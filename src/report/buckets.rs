@@ -9,7 +9,7 @@ use crate::model::action::{Action, Check};
 use crate::model::bucket::{Arriving, ComparedState};
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
-use crate::model::runbook::Phase;
+use crate::model::runbook::{Drill, Intent, Phase};
 use crate::model::state::State;
 use crate::model::target::Target;
 use crate::run::RunState;
@@ -27,9 +27,13 @@ pub struct BucketReport {
     pub found: Vec<String>,
 }
 
-/// Of every pair that the run looked at.
-pub fn of(state: &RunState) -> BTreeMap<ComponentName, BucketReport> {
+/// Of every pair that the run looked at, if it moved anything. `kept_out`: whether every fence was proven.
+pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketReport> {
     let mut all: BTreeMap<ComponentName, BucketReport> = BTreeMap::new();
+    let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
+    if !moves || state.runbook.drill == Some(Drill::Tabletop) {
+        return all;
+    }
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
         let Action::Check(check) = &step.action else { continue };
         match check {
@@ -54,6 +58,12 @@ pub fn of(state: &RunState) -> BTreeMap<ComponentName, BucketReport> {
                     || at.work.reason.clone().unwrap_or_else(|| "the run did not come to it".to_owned());
                 let text =
                     found.as_ref().map_or_else(|| format!("not compared: {}", why()), ToString::to_string);
+                let writers = if kept_out || found.is_none() {
+                    ""
+                } else {
+                    "; nothing shows that writers were kept out"
+                };
+                let text = text + writers;
                 let gaps = found.iter().flat_map(|found| &found.gaps).map(ToString::to_string);
                 report.found = std::iter::once(text).chain(gaps).collect();
                 report.compared = found;

@@ -235,6 +235,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let recovered = state.mode == Mode::Finished(Outcome::Recovered);
+    let fence = fence(state);
     RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
@@ -273,7 +274,6 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
             validated: attained.validated,
             rto_from_declaration: attained.rto_from_declaration.to_string(),
         },
-        fence: fence(state),
         protection: protection(state),
         waivers: state.waivers.clone(),
         approvals: approvals(state),
@@ -291,7 +291,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         steps: steps(state),
         notes: runbook.notes.clone(),
         changed: changes(state),
-        buckets: super::buckets::of(state),
+        buckets: super::buckets::of(state, fence.state == "proven"),
+        fence,
         restored: restored(state),
         error: error(state),
     }

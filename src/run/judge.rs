@@ -369,6 +369,10 @@ fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
             Verdict::Before
         }
         (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
+        // Nothing waits for a comparison, and it waits for nobody.
+        (Action::Check(Check::Compare(_)), Observation::Unauthenticated { why }) => {
+            Verdict::Wrong(format!("{target}: no credentials: {why}"))
+        }
         (_, Observation::Unauthenticated { why }) => Verdict::Locked(format!("{target}: {why}")),
         _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
     }

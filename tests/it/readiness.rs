@@ -1,7 +1,7 @@
 //! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
 
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::model::bucket::{BucketState, ComparedState, Difference, Gap, Versioning};
+use drctl::model::bucket::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
 use drctl::model::state::{DatabaseState, GroupState, RecordAnswer, State};
@@ -352,12 +352,13 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
 
 #[test]
 fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
-    let gap = |seconds: Option<u64>| Gap {
-        key: "up/a".to_owned(),
+    let of = |seconds: Option<u64>, status: &str| Gap {
+        key: "up/a`]\u{202e}".to_owned(),
         written_at: seconds.map(|s| BEGAN - Dur::secs(s)),
         what: Difference::Missing,
-        status: Some("FAILED".to_owned()),
+        status: Some(status.to_owned()),
     };
+    let gap = |seconds| of(seconds, "PENDING");
     let with = |compared: u32, gaps: Vec<Gap>| {
         let mut case = copied();
         let found = ComparedState { listed: 9, compared, gaps, ..Default::default() };
@@ -365,10 +366,74 @@ fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
         case.of(Area::Replica, &format!("objects of {UPLOADS}"))
     };
     is(with(3, Vec::new()), Standing::Ready, "of 9 objects 3 were compared: 3 are the same");
-    is(with(3, vec![gap(Some(300))]), Standing::Ready, "1 missing; up/a: missing");
-    is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "FAILED");
+    is(with(3, vec![gap(Some(300))]), Standing::Ready, "1 missing; `up/a']");
+    is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "PENDING");
+    // What S3 gave up it never copies by itself, and a copy without anything new is none.
+    is(with(3, vec![of(Some(1), "FAILED")]), Standing::NotReady, "FAILED");
+    is(with(2, vec![gap(Some(10)), gap(Some(20))]), Standing::Degraded, "nothing of it is there");
+    assert!(!with(3, vec![gap(None)]).1.contains('\u{202e}'));
     is(with(3, vec![gap(None)]), Standing::NotReady, "1 missing");
     is(with(0, Vec::new()), Standing::Unknown, "0 were compared");
+    let mut case = copied();
+    let why = Some("HTTP 403".to_owned());
+    let found = ComparedState { listed: 9, compared: 8, unread: 1, why, ..Default::default() };
+    case.see(&sampled(&case.plan), State::Compared(found));
+    let told = case.of(Area::Replica, &format!("objects of {UPLOADS}"));
+    is(told, Standing::Unknown, "8 are the same; 1 could not be asked for: HTTP 403");
+}
+
+#[test]
+fn of_several_rules_the_one_that_s3_follows_counts_and_figures_of_those_that_are_gone_do_not() {
+    let with = |area: Area, change: &dyn Fn(&mut BucketState, &mut BucketState)| {
+        let mut case = copied();
+        let (mut west, mut east) = (None, None);
+        case.bucket("us-west-2", |b| west = Some(b.clone()));
+        case.bucket("us-east-1", |b| east = Some(b.clone()));
+        let (mut west, mut east) = (west.unwrap(), east.unwrap());
+        change(&mut west, &mut east);
+        case.bucket("us-west-2", |b| *b = west);
+        case.bucket("us-east-1", |b| *b = east);
+        case.of(area, UPLOADS)
+    };
+    let narrow = |priority: i32| {
+        move |west: &mut BucketState, _: &mut BucketState| {
+            let first = CopyRule {
+                id: "old".to_owned(),
+                prefix: "up/old/".to_owned(),
+                priority,
+                ..west.rules[0].clone()
+            };
+            west.rules.push(CopyRule { deletes: false, ..first });
+        }
+    };
+    is(with(Area::Replica, &narrow(-1)), Standing::Ready, "rule to-ts-uploads-east copies");
+    is(with(Area::Replica, &narrow(1)), Standing::Degraded, "rule old copies no delete markers");
+    // The slower of two rules that copy counts, whatever a third one was behind that is no more.
+    let figures = |id: &'static str, minutes: u64, known: bool| {
+        move |west: &mut BucketState, east: &mut BucketState| {
+            if known {
+                west.rules.push(CopyRule { id: id.to_owned(), ..west.rules[0].clone() });
+            }
+            let slow = Some(Dur::secs(400));
+            let of = east.arriving[0].clone();
+            east.arriving.push(Arriving {
+                rule: id.to_owned(),
+                behind_ms: slow,
+                at: of.at - Dur::mins(minutes),
+                ..of
+            });
+        }
+    };
+    is(with(Area::Lag, &figures("slow", 0, true)), Standing::NotReady, "by rule slow: 6m40s behind");
+    is(with(Area::Lag, &figures("gone", 0, false)), Standing::Ready, "behind at most");
+    is(with(Area::Lag, &figures("slow", 11, true)), Standing::Ready, "behind at most");
+}
+
+#[test]
+fn a_site_without_a_bucket_is_not_ready() {
+    let text = buckets::plan_text().replace("      us-east-1: {bucket: ts-uploads-east}\n", "");
+    let case = Case::of_plan(plan(&text));
+    is(case.of(Area::Replica, UPLOADS), Standing::NotReady, "the plan names no bucket in us-east-1");
 }
 
 #[test]

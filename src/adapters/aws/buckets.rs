@@ -1,13 +1,16 @@
 //! S3: how buckets are copied to each other, what is still to arrive, and whether copies are what their source is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric, MetricDataQuery, MetricStat};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, DeleteMarkerReplicationStatus, ReplicationRule, ReplicationRuleStatus,
+    BucketVersioningStatus, DeleteMarkerReplicationStatus, EncodingType, ReplicationRule,
+    ReplicationRuleStatus,
 };
+use futures_util::future::{Either, join_all, select};
 
 use super::Aws;
 use super::error::Failure;
@@ -20,6 +23,9 @@ use crate::model::time::{Dur, Timestamp};
 
 /// Pages of 1,000 keys that are listed at most: a bucket may have billions.
 const PAGES: usize = 10;
+
+/// How long figures are waited for: rules and versioning are told without them.
+const ARRIVING: Dur = Dur::secs(8);
 
 /// Objects that are asked for at the same time.
 const TOGETHER: usize = 8;
@@ -45,9 +51,16 @@ impl Aws {
     pub(super) async fn bucket(&self, of: &BucketRef) -> Observation {
         match self.configuration(of).await {
             Ok(mut state) => {
-                match self.arriving(of).await {
-                    Ok(arriving) => state.arriving = arriving,
-                    Err(failure) => state.unread = Some(failure.to_string()),
+                let late = self.world.sleep_until(self.now() + ARRIVING);
+                match select(pin!(self.arriving(of)), pin!(late)).await {
+                    Either::Left((Ok(arriving), _)) => state.arriving = arriving,
+                    Either::Left((Err(failure), _)) => state.unread = Some(failure.to_string()),
+                    Either::Right(_) => {
+                        state.unread = Some(format!(
+                            "CloudWatch in {} did not answer within {ARRIVING}",
+                            of.place.region
+                        ));
+                    }
                 }
                 self.seen(State::Bucket(state), "s3:GetReplicationConfiguration, cloudwatch:GetMetricData")
             }
@@ -162,28 +175,38 @@ impl Aws {
         let keys = chosen(&listed, usize::try_from(of.most).unwrap_or(usize::MAX), &of.seed);
         let mut found = ComparedState { listed: listed.len() as u64, more, ..ComparedState::default() };
         for some in keys.chunks(TOGETHER) {
-            let pairs = some.iter().map(|key| async move {
-                let source = self.head(&of.source, key).await?;
-                Ok::<_, Failure>((key, source, self.head(&of.copy, key).await?))
-            });
-            for (key, source, copy) in futures_util::future::try_join_all(pairs).await? {
-                // What was deleted since it was listed needs no copy.
-                let Some(source) = source else { continue };
-                found.compared += 1;
-                let what = match copy {
-                    None => Difference::Missing,
-                    Some(copy) if same(&source, &copy) => continue,
-                    Some(_) => Difference::Other,
-                };
-                found.gaps.push(Gap {
-                    key: key.clone(),
-                    written_at: source.last_modified().and_then(instant),
-                    what,
-                    status: source.replication_status().map(|s| s.as_str().to_owned()),
-                });
+            let pairs = some.iter().map(|key| async move { (key, self.both(of, key).await) });
+            let before = found.unread;
+            for (key, pair) in join_all(pairs).await {
+                match pair {
+                    // What was deleted since it was listed needs no copy.
+                    Ok((None, _)) => {}
+                    Ok((Some(source), copy)) => {
+                        found.compared += 1;
+                        found.gaps.extend(gap(key, &source, copy.as_ref()));
+                    }
+                    Err(failure @ Failure::Unauthenticated(_)) => return Err(failure),
+                    Err(failure) => {
+                        found.unread += 1;
+                        found.why.get_or_insert_with(|| failure.to_string());
+                    }
+                }
+            }
+            // Where nobody answers or nothing may be read, the others would only cost time.
+            if found.unread - before == u32::try_from(some.len()).unwrap_or(u32::MAX) {
+                break;
             }
         }
         Ok(found)
+    }
+
+    /// An object and its copy.
+    async fn both(
+        &self,
+        of: &Sample,
+        key: &str,
+    ) -> Result<(Option<HeadObjectOutput>, Option<HeadObjectOutput>), Failure> {
+        Ok((self.head(&of.source, key).await?, self.head(&of.copy, key).await?))
     }
 
     /// The first keys, with when each was written, and whether there are more.
@@ -195,12 +218,14 @@ impl Aws {
                 let asked = site.s3().list_objects_v2().bucket(&of.bucket);
                 let asked = asked.set_prefix(Some(of.prefix.clone()).filter(|p| !p.is_empty()));
                 let asked = asked.set_expected_bucket_owner(of.place.account.clone());
+                // XML has no way to write every key that there may be.
+                let asked = asked.encoding_type(EncodingType::Url);
                 asked.set_continuation_token(from.clone()).send()
             };
             let page = self.look("s3", &of.place, call).await?;
             let keys = page.contents().iter();
             found.extend(
-                keys.filter_map(|o| Some((o.key()?.to_owned(), o.last_modified().and_then(instant)?))),
+                keys.filter_map(|o| Some((decoded(o.key()?)?, o.last_modified().and_then(instant)?))),
             );
             from = page.next_continuation_token().map(str::to_owned);
             if from.is_none() {
@@ -224,6 +249,20 @@ impl Aws {
     }
 }
 
+fn gap(key: &str, source: &HeadObjectOutput, copy: Option<&HeadObjectOutput>) -> Option<Gap> {
+    let what = match copy {
+        None => Difference::Missing,
+        Some(copy) if same(source, copy) => return None,
+        Some(_) => Difference::Other,
+    };
+    Some(Gap {
+        key: key.to_owned(),
+        written_at: source.last_modified().and_then(instant),
+        what,
+        status: source.replication_status().map(|s| s.as_str().to_owned()),
+    })
+}
+
 /// A copy that S3 made has its source's version (Amazon S3 User Guide, «What does Amazon S3 replicate?»); one that was made otherwise has at
 /// least its size and its ETag, unless keys of KMS make that another one.
 fn same(source: &HeadObjectOutput, copy: &HeadObjectOutput) -> bool {
@@ -242,6 +281,7 @@ fn rule(of: &ReplicationRule) -> CopyRule {
     CopyRule {
         id: of.id().unwrap_or_default().to_owned(),
         on: *of.status() == ReplicationRuleStatus::Enabled,
+        priority: of.priority().unwrap_or_default(),
         prefix: prefix.unwrap_or_default().to_owned(),
         tagged: filter.is_some_and(|f| f.tag().is_some()) || both.is_some_and(|b| !b.tags().is_empty()),
         to: to.rsplit(':').next().unwrap_or_default().to_owned(),
@@ -270,6 +310,12 @@ fn queries(n: usize, of: &BucketRef, (from, rule): &Way) -> Vec<MetricDataQuery>
 fn asked(id: &str) -> Option<(usize, u8)> {
     let (n, which) = id.strip_prefix('m')?.split_once('_')?;
     Some((n.parse().ok()?, which.parse().ok()?))
+}
+
+/// A key as it was before a listing encoded it; none if it is no text.
+fn decoded(key: &str) -> Option<String> {
+    let key = key.replace('+', " ");
+    percent_encoding::percent_decode_str(&key).decode_utf8().ok().map(Into::into)
 }
 
 fn instant(at: &aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {

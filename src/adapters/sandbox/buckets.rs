@@ -2,7 +2,9 @@
 
 use super::estate::Estate;
 use super::scenario::roll;
-use crate::model::bucket::{Arriving, BucketRef, BucketState, ComparedState, CopyRule, Sample, Versioning};
+use crate::model::bucket::{
+    Arriving, BucketRef, BucketState, ComparedState, CopyRule, Difference, Gap, Sample, Versioning,
+};
 use crate::model::time::Dur;
 
 /// How many objects there are.
@@ -37,10 +39,17 @@ impl Estate {
         }
     }
 
-    /// Nothing is ever damaged here.
+    /// Where replicas are a minute and more behind, so are copies: the newest object is not there yet.
     pub(super) fn compared(&self, of: &Sample) -> Option<ComparedState> {
         let reached = !self.is_lost(of.copy.place.name.as_str());
+        let newest = Gap {
+            key: format!("{}newest", of.source.prefix),
+            written_at: Some(self.now - Dur::secs(1)),
+            what: Difference::Missing,
+            status: Some("PENDING".to_owned()),
+        };
+        let gaps = if self.scenario.lag_ms >= 60_000 { vec![newest] } else { Vec::new() };
         let compared = of.most.min(OBJECTS);
-        reached.then(|| ComparedState { listed: OBJECTS.into(), compared, ..ComparedState::default() })
+        reached.then(|| ComparedState { listed: OBJECTS.into(), compared, gaps, ..ComparedState::default() })
     }
 }

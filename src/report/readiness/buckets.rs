@@ -21,14 +21,21 @@ impl Evaluation<'_> {
             let facts = "nobody sees in which site it is used";
             return vec![check(Area::Replica, name, not(Standing::Unknown, facts, "drctl status"))];
         };
-        let others = spec.at.keys().filter(|site| *site != active);
+        let others = self.plan.sites.keys().filter(|site| *site != active);
         others.flat_map(|site| self.copy(component, spec, (active, site))).collect()
     }
 
     fn copy(&self, component: &Component, spec: &Buckets, sites: (&SiteName, &SiteName)) -> Vec<Check> {
-        let Some(sample) = targets::sample(self.plan, component, spec, sites, "") else { return Vec::new() };
-        let (source, copy) = (&sample.source, &sample.copy);
         let about = format!("{} in {}", component.name, sites.1);
+        let Some(sample) = targets::sample(self.plan, component, spec, sites, "") else {
+            let facts = format!("the plan names no bucket in {}", sites.1);
+            return vec![check(
+                Area::Replica,
+                about,
+                not(Standing::NotReady, facts, "a bucket there, and rules to it"),
+            )];
+        };
+        let (source, copy) = (&sample.source, &sample.copy);
         let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
         let seen = |of: &BucketRef| {
             let target = Target::Bucket(of.clone());
@@ -41,7 +48,9 @@ impl Evaluation<'_> {
             (Ok(from), Ok(to)) => copied((source, &from), (copy, &to)),
             (Err(told), _) | (_, Err(told)) => told,
         };
-        let lag = seen(copy).map_or_else(|told| told, |state| self.behind(&state, source, most));
+        let from = seen(source).ok();
+        let lag = seen(copy)
+            .map_or_else(|told| told, |state| self.behind((copy, &state), (source, from.as_ref()), most));
         let mut checks =
             vec![check(Area::Replica, about.clone(), copied), check(Area::Lag, about.clone(), lag)];
         let objects = format!("objects of {about}");
@@ -49,13 +58,18 @@ impl Evaluation<'_> {
         checks
     }
 
-    fn behind(&self, copy: &BucketState, source: &BucketRef, most: Dur) -> Told {
+    fn behind(
+        &self,
+        (of, copy): (&BucketRef, &BucketState),
+        (source, from): (&BucketRef, Option<&BucketState>),
+        most: Dur,
+    ) -> Told {
         let fix =
             "replication metrics on the rule, and cloudwatch:ListMetrics, GetMetricData where the copy is";
         if let Some(why) = &copy.unread {
             return not(Standing::Unknown, why.clone(), fix);
         }
-        let arriving = copy.arriving_from(&source.bucket);
+        let arriving = copy.arriving_from(source, from, &of.bucket);
         let slow = "what keeps S3 from copying: permissions of its role, keys, very many objects";
         // How far it is behind is published only while something is copied.
         let stuck = |a: &Arriving| a.behind_ms.is_none() && a.operations.is_some_and(|n| n > 0);
@@ -91,11 +105,17 @@ fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) ->
     let facts = format!("{found}{first}");
     let fix = "S3 Batch Replication for what no rule copied, and the rule's failures (s3:Replication:OperationFailedReplication)";
     match found.gaps.is_empty() {
+        true if found.unread > 0 => {
+            not(Standing::Unknown, facts, "s3:GetObject on the objects of both buckets")
+        }
         true if found.compared == 0 => not(Standing::Unknown, facts, "objects under the plan's prefix"),
         true => ready(facts),
-        // One without a time may be as old as any.
-        false if found.gaps.iter().any(|gap| gap.written_at.is_none_or(&late)) => {
+        // One without a time may be as old as any, and one that S3 gave up grows old.
+        false if found.gaps.iter().any(|gap| gap.given_up() || gap.written_at.is_none_or(&late)) => {
             not(Standing::NotReady, facts, fix)
+        }
+        false if found.gaps.len() >= usize::try_from(found.compared).unwrap_or(usize::MAX) => {
+            not(Standing::Degraded, format!("{facts}: nothing of it is there"), fix)
         }
         false => ready(format!("{facts}: written since the RPO began")),
     }
@@ -124,7 +144,10 @@ fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &
         );
     };
     let mut short = Vec::new();
-    if !rule.deletes {
+    // A rule that is narrower or wants tags may come before the one that copies everything.
+    let first =
+        from.rules_to(&copy.bucket, &source.prefix).into_iter().filter(|r| r.priority >= rule.priority);
+    for rule in first.filter(|r| !r.deletes) {
         short.push(format!("rule {} copies no delete markers: what is deleted comes back", rule.id));
     }
     if to.rule_to(&source.bucket, &source.prefix).is_none() {

@@ -137,7 +137,10 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
 
     pair.west("up/same", "one");
     pair.east("up/same", "one");
-    is(pair.ready("replica", objects), "ready", "of 1 objects 1 were compared: 1 are the same");
+    // A key that a listing has to encode.
+    pair.west("up/a%20b%2Bc%25d", "zero");
+    pair.east("up/a%20b%2Bc%25d", "zero");
+    is(pair.ready("replica", objects), "ready", "of 2 objects 2 were compared: 2 are the same");
     pair.west("up/missing", "two");
     pair.west("up/other", "three");
     pair.east("up/other", "drei");
@@ -161,5 +164,5 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
         assert!(!format!("{call:?}").contains(&pair.east), "{call:?}: buckets are only looked at");
     }
     let md = estate.run(&["report", "run", report["run_id"].as_str().unwrap()]).1;
-    assert!(md.contains("## Copies of uploads") && md.contains("- up/missing: missing, written"), "{md}");
+    assert!(md.contains("## Copies of uploads") && md.contains("- `up/missing`: missing, written"), "{md}");
 }
