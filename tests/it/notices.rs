@@ -126,6 +126,38 @@ fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
     assert_eq!(duties::stops(&state)[1].decision, Some(Decision::TakeBack));
 }
 
+/// Going on without anybody's decision is one; once one stands, going on changes nothing of it.
+#[test]
+fn who_goes_on_after_a_stop_decided_to() {
+    let mut state = incident();
+    say(&mut state, minutes(1), What::Resumed { who: ann() });
+    assert!(state.may_go_on() && state.stopped().is_none());
+    failed(&mut state, minutes(2));
+    assert!(!state.may_go_on() && state.stopped().is_some());
+    say(&mut state, minutes(3), What::Resumed { who: ann() });
+    let answer = state.attention.stops[0].answer.clone().unwrap();
+    assert_eq!((answer.decision, answer.at, answer.reason), (Decision::FixForward, minutes(3), None));
+    assert!(state.may_go_on() && state.stopped().is_none());
+    say(&mut state, minutes(4), What::Resumed { who: Person::claimed("bob") });
+    let kept = state.attention.stops[0].answer.clone().unwrap();
+    assert_eq!((kept.who, kept.at), (ann(), minutes(3)));
+}
+
+/// A second failure is part of the stop that stands.
+#[test]
+fn one_stop_stands_at_a_time() {
+    let mut state = run(vec![step("grow", scale()), step("other", scale())]);
+    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    for id in ["grow", "other"] {
+        say(&mut state, minutes(1), What::StepStarted { step: StepId::new(id) });
+    }
+    for (id, at) in [("grow", 2), ("other", 3)] {
+        say(&mut state, minutes(at), What::StepFailed { step: StepId::new(id), reason: "x".to_owned() });
+    }
+    let stops: Vec<_> = state.attention.stops.iter().map(|s| (s.step.as_str(), s.at)).collect();
+    assert_eq!(stops, [("grow", minutes(2))]);
+}
+
 fn failed_again(state: &mut RunState) {
     say(state, minutes(5), What::Resumed { who: ann() });
     failed(state, minutes(6));
