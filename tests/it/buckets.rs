@@ -89,6 +89,35 @@ fn a_move_compares_objects_after_the_fence_and_no_step_waits_for_that() {
     assert!(html.contains("<h2>Copies of uploads</h2>") && html.contains("<li>of 1000 objects"), "{html}");
 }
 
+/// A comparison ends when it ends: what stands after measuring stands after what the RPO is made of.
+#[test]
+fn a_hook_after_measuring_waits_for_no_comparison() {
+    let hook =
+        "hooks:\n  - {at: after.measure, name: flush, step: {command: [\"true\"], idempotent: true}}\n";
+    let folder = folder();
+    std::fs::write(folder.path().join("plans/truststream.yaml"), plan_text() + hook).unwrap();
+    let show = ["plan", "show", "truststream", "--intent", "switchover", "--to", "us-east-1", "--sandbox"];
+    let plan = json(&folder.ok(&[&show[..], &["--output", "json"]].concat()));
+    let steps = plan["runbook"]["steps"].as_array().unwrap();
+    let needs = |id: &str| {
+        let step = steps.iter().find(|s| s["id"] == id).unwrap_or_else(|| panic!("no {id}: {plan:#}"));
+        step["needs"].as_array().unwrap().iter().map(|n| n["step"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(needs("hook.flush"), ["caught-up.db", "measure.db"]);
+    assert!(!needs("compare.uploads").contains(&"hook.flush".into()), "{plan:#}");
+}
+
+/// Where S3 copies everything, nothing can be moved: that is said, and where the copies are looked at.
+#[test]
+fn a_plan_of_buckets_alone_has_nothing_to_move() {
+    let folder = folder();
+    let text = "plan: files\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nhome: west\ncomponents:\n  uploads:\n    kind: aws.s3\n    at:\n      west: {bucket: f-west}\n      east: {bucket: f-east}\n";
+    std::fs::write(folder.path().join("plans/files.yaml"), text).unwrap();
+    let (code, _, said) = folder.run(&["switchover", "files", "--to", "east", "--yes", "--sandbox", "calm"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("copied by S3 alone") && said.contains("`drctl ready files`"), "{said}");
+}
+
 #[test]
 fn what_a_dark_region_left_to_copy_is_told_as_it_was_published_last() {
     let folder = folder();

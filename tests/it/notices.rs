@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use drctl::model::action::{Action, FenceMethod, Gate};
 use drctl::model::duty::{Decision, Duties, Duty, Rung};
 use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
 use drctl::model::ids::StepId;
 use drctl::model::notice::{Kind, Notice};
 use drctl::model::policy::Policy;
-use drctl::model::runbook::Intent;
+use drctl::model::runbook::{Intent, OnFailure, Step};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::report::duties::{self, Standing};
@@ -15,7 +16,7 @@ use drctl::report::history::History;
 use drctl::report::notices;
 use drctl::run::{RunState, signal};
 
-use crate::decided::{minutes, run, say, scale, step};
+use crate::decided::{fence, minutes, run, say, scale, step};
 use crate::rig::BEGAN;
 
 fn incident() -> RunState {
@@ -158,6 +159,33 @@ fn one_stop_stands_at_a_time() {
     assert_eq!(stops, [("grow", minutes(2))]);
 }
 
+/// What goes on beside everything else, what is passed over when it fails, and what is asked anew stop nothing. What keeps data safe
+/// does, whatever else is said of it.
+#[test]
+fn only_what_the_rest_waits_for_is_a_stop() {
+    let failure = |of: Step, finished: bool| {
+        let id = of.id.clone();
+        let mut state = run(vec![of]);
+        say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+        say(&mut state, minutes(1), What::StepStarted { step: id.clone() });
+        if finished {
+            say(&mut state, minutes(1), What::RunFinished { outcome: Outcome::Recovered });
+        }
+        say(&mut state, minutes(2), What::StepFailed { step: id, reason: "x".to_owned() });
+        state.attention.stops.len()
+    };
+    let passed_over = |of: Step| Step { on_failure: OnFailure::Continue, ..of };
+    let held = fence(FenceMethod::Sql);
+    let (ask, expires_after_ms) = ("go on?".to_owned(), Dur::mins(5));
+    let gate = Gate::Approval { ask, expires_after_ms, by: Vec::new(), override_by: None };
+    assert_eq!(failure(step("grow", scale()), false), 1);
+    assert_eq!(failure(passed_over(step("grow", scale())), false), 0);
+    assert_eq!(failure(passed_over(step("fence", held.clone())), false), 1);
+    assert_eq!(failure(Step { background: true, ..step("fence", held) }, false), 0);
+    assert_eq!(failure(step("ask", Action::Gate(gate)), false), 0);
+    assert_eq!(failure(step("grow", scale()), true), 0);
+}
+
 fn failed_again(state: &mut RunState) {
     say(state, minutes(5), What::Resumed { who: ann() });
     failed(state, minutes(6));
@@ -194,6 +222,9 @@ fn a_question_calls_for_somebody_from_when_it_is_asked_and_each_time_that_it_is(
     seen(&mut state, minutes(2), None);
     asks(&mut state, minutes(30));
     assert_eq!(keys(&state, minutes(31)), ["alert", "update/2", "escalation/question1-grow/1"]);
+    // It stands, whatever else happens: who takes the run over asks the same.
+    say(&mut state, minutes(32), What::EpochTaken { epoch: 2, owner: "other".to_owned() });
+    asks(&mut state, minutes(33));
     assert_eq!(keys(&state, minutes(36)), ["alert", "update/2", "escalation/question1-grow/2"]);
     seen(&mut state, minutes(37), None);
     assert_eq!(keys(&state, minutes(38)), ["alert", "update/2"]);

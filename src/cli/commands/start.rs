@@ -30,6 +30,7 @@ use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
+use crate::plan::types::Spec;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
 use crate::report::history::History;
@@ -195,11 +196,7 @@ impl Starting<'_> {
             Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),
             Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
-                let words = match self.intent {
-                    Intent::Reprotect => "a standby of every store is in",
-                    _ => "everything is in",
-                };
-                self.printer.note(&format!("{}: nothing to do: {words} {} already", plan.name, self.args.to));
+                self.printer.note(&self.idle(plan));
                 // Who was to be moved for practice was not.
                 let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
                 let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
@@ -215,6 +212,21 @@ impl Starting<'_> {
                 Ok(self.tell(*ended, &Told { truth: truth.as_ref(), phase, ..told }))
             }
         }
+    }
+
+    /// Why nothing is to be done.
+    fn idle(&self, plan: &Plan) -> String {
+        let (name, to) = (&plan.name, &self.args.to);
+        if nothing_moves(plan) {
+            return format!(
+                "{name}: nothing to do: what is in it is copied by S3 alone or moved by others; `drctl ready {name}` says how far copies are"
+            );
+        }
+        let words = match self.intent {
+            Intent::Reprotect => "a standby of every store is in",
+            _ => "everything is in",
+        };
+        format!("{name}: nothing to do: {words} {to} already")
     }
 
     fn tell(&self, ended: Ended, told: &Told<'_>) -> Ending {
@@ -252,6 +264,9 @@ impl Starting<'_> {
         // What is only read takes nobody's place.
         let only_read = self.drill.class == Some(Drill::Tabletop);
         let _old = if only_read { None } else { held.lock(self.store)? };
+        if nothing_moves(plan) {
+            return Ok(Before::Nothing);
+        }
         let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
             Ok(runbook) => runbook,
             Err(refusals) => {
@@ -572,4 +587,9 @@ pub fn owner(stage: &Stage) -> String {
         Some(_) => "sandbox".to_owned(),
         None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
     }
+}
+
+/// Whether S3, or somebody else, moves all of it.
+fn nothing_moves(plan: &Plan) -> bool {
+    plan.components.values().all(|c| matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
 }
