@@ -145,7 +145,7 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
     pair.west("up/other", "three");
     pair.east("up/other", "drei");
     pair.west("elsewhere", "four");
-    is(pair.ready("replica", objects), "ready", "1 are the same, 1 missing, 1 other than their source");
+    is(pair.ready("replica", objects), "ready", "2 are the same, 1 missing, 1 other than their source");
     pair.write_plan("1s");
     super::until("they were written longer ago than the RPO", || {
         pair.ready("replica", objects).0 == "not_ready"
