@@ -11,7 +11,7 @@ use crate::model::ids::RunId;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
 use crate::run::RunState;
-use crate::run::stopped::Stopped;
+use crate::run::stopped::{Answer, Stopped};
 
 /// How long somebody has to say that it was watched for as long as it has to be.
 const SAY_SO: Dur = Dur::mins(60);
@@ -219,13 +219,36 @@ pub struct Stop {
     pub decided_at: Option<Timestamp>,
     /// Why, in their words.
     pub why: Option<String>,
+    /// What others had made of it before; the last word holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Decided>,
+}
+
+/// What somebody made of a stop.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Decided {
+    /// What.
+    pub decision: Decision,
+    /// Who decided.
+    pub by: Person,
+    /// When.
+    pub decided_at: Timestamp,
+    /// Why, in their words.
+    pub why: Option<String>,
 }
 
 /// Those of a run.
 pub fn stops(state: &RunState) -> Vec<Stop> {
     let stop = |stop: &Stopped| {
-        let answer = stop.answer.as_ref();
+        let answer = stop.answer();
+        let decided = |answer: &Answer| Decided {
+            decision: answer.decision,
+            by: answer.who.clone(),
+            decided_at: answer.at,
+            why: answer.reason.clone(),
+        };
         Stop {
+            earlier: stop.answers.iter().rev().skip(1).rev().map(decided).collect(),
             at: stop.at,
             step: stop.step.to_string(),
             reason: stop.reason.clone(),

@@ -92,7 +92,7 @@ None.{% endif %}
 
 {% if r.stops %}## Stops
 {% for s in r.stops %}
-- {{ s.at }}: `{{ s.step }}` failed: {{ s.reason | cell }}. {% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why | cell }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
+- {{ s.at }}: `{{ s.step }}` failed: {{ s.reason | cell }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why | cell }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why | cell }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
 
 {% endif %}{% if r.duties %}## Owed afterwards
 

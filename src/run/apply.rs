@@ -187,8 +187,14 @@ impl RunState {
     }
 
     fn retry_failed(&mut self, at: Timestamp) {
-        for step in &mut self.steps {
-            if step.work.status == Status::Failed {
+        // What was kept when the run stopped is not how things stand when it is over.
+        let kept: Vec<usize> =
+            (0..self.steps.len()).filter(|i| self.captures(*i) && !self.needs_met(*i)).collect();
+        for (i, step) in self.steps.iter_mut().enumerate() {
+            if kept.contains(&i) {
+                step.facts.clear();
+            }
+            if step.work.status == Status::Failed || kept.contains(&i) {
                 step.work = step.work.again();
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::gate::{Says, pass};
+use super::signal::{must_be_answered, unanswered};
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
 use crate::model::event::{Event, What, WorldKind};
@@ -289,10 +290,13 @@ fn expired(state: &RunState, gate: usize) -> bool {
     !state.finished() && work.status == Status::Failed && nobody
 }
 
-/// The run as it is once its question is asked again, if it has to be.
+/// The run as it is once its question is asked again, if it has to be. That answers no stop.
 fn asked_anew(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<RunState, String> {
     let mut state = state.clone();
     if expired(&state, gate) {
+        if must_be_answered(&state) {
+            return Err(unanswered(&state));
+        }
         let event = Event { at: now.max(state.last_at), what: What::Resumed { who: who.clone() } };
         state.apply(&event).map_err(|why| why.to_string())?;
     }

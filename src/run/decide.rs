@@ -104,6 +104,7 @@ fn forward(state: &RunState, now: Timestamp, start_new: bool) -> Vec<Effect> {
 
 fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effect> {
     let id = &state.step(i).id;
+    let start_new = start_new && !state.held(i);
     match &state.work(i).status {
         Status::Pending if start_new && state.needs_met(i) => match state.not_needed(i) {
             Some(reason) => vec![record(What::StepSkipped { step: id.clone(), reason, who: None })],
@@ -270,16 +271,20 @@ fn end(state: &RunState) -> Vec<Effect> {
     if foreground().all(ok) {
         return vec![record(What::RunFinished { outcome: Outcome::Recovered })];
     }
-    let busy = |i: usize| {
-        !state.steps[i].work.status.settled()
-            && !matches!(state.steps[i].work.status, Status::Pending | Status::Blocked { .. })
+    let idle = |i: usize| {
+        let held = state.held(i) && !state.work(i).status.in_flight();
+        held || matches!(state.steps[i].work.status, Status::Pending | Status::Blocked { .. })
     };
+    let busy = |i: usize| !state.steps[i].work.status.settled() && !idle(i);
     let waiting = |i: usize| {
         matches!(state.steps[i].work.status, Status::Started)
             && matches!(state.step(i).action, Action::Gate(_))
     };
     if foreground().any(|i| busy(i) && !waiting(i)) {
         return Vec::new();
+    }
+    if let Some(i) = state.uncaptured() {
+        return vec![record(What::StepStarted { step: state.step(i).id.clone() })];
     }
     let failed = foreground().find(|&i| {
         state.steps[i].work.status == Status::Failed && state.step(i).on_failure == OnFailure::Halt

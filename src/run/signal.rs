@@ -78,7 +78,8 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Fulfil { .. } => {
             Err("it is not over yet: what is owed afterwards is done afterwards".to_owned())
         }
-        Signal::Resume if !state.created.authority.is_empty() && !state.may_go_on() => Err(unanswered(state)),
+        // Taking back goes on by itself, once somebody drives it.
+        Signal::Resume if must_be_answered(state) && !state.unwinds() => Err(unanswered(state)),
         Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
@@ -90,6 +91,10 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             }
             if state.step(i).action.watch(None, "", None).is_none() {
                 return Err(format!("step {step} is nothing that could be done by hand"));
+            }
+            // Doing it by hand is an answer, and takes the place of none.
+            if state.stopped().is_none() && must_be_answered(state) && !state.unwinds() {
+                return Err(unanswered(state));
             }
             let mut events = vec![What::ClaimedDone { step: step.clone(), who: who.clone() }];
             if state.steps[i].work.status == Status::Failed {
@@ -109,13 +114,18 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
+/// Whether nobody whose word counts decided to go on after a stop.
+pub(super) fn must_be_answered(state: &RunState) -> bool {
+    !state.created.authority.is_empty() && !state.may_go_on()
+}
+
 /// Whoever goes on after a stop says first what they make of it, by name; and what was decided holds.
-fn unanswered(state: &RunState) -> String {
+pub(super) fn unanswered(state: &RunState) -> String {
     let more = " --decide fix-forward --reason \"what was put right\"";
     let fix = state.created.command("ack", more);
     let Some(stop) = state.attention.stops.last() else { return fix };
     let about = format!("{} at {}: {}", stop.step, stop.at, one_line(&stop.reason));
-    match &stop.answer {
+    match stop.answer() {
         None => format!("it was stopped by {about}; a named person decides first: {fix}"),
         Some(answer) => format!(
             "it was stopped by {about}; {} decided at {} to {}, and not to go on; whoever decides otherwise says so: {fix}",

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{RunState, Status};
-use crate::model::action::Action;
+use super::state::{Mode, RunState, Status};
+use crate::model::action::{Action, Check};
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::What;
 use crate::model::ids::StepId;
-use crate::model::runbook::OnFailure;
+use crate::model::runbook::{Intent, OnFailure, Phase};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
@@ -22,8 +22,15 @@ pub struct Stopped {
     pub reason: String,
     /// Whether somebody has seen it since.
     pub seen: bool,
-    /// What was made of it, once somebody said so; the last word holds.
-    pub answer: Option<Answer>,
+    /// What was made of it, by everybody who said so; the last word holds.
+    pub answers: Vec<Answer>,
+}
+
+impl Stopped {
+    /// The word that holds.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answers.last()
+    }
 }
 
 /// What somebody made of a stop.
@@ -90,13 +97,43 @@ pub struct Attention {
 impl RunState {
     /// The stop that nobody answered.
     pub fn stopped(&self) -> Option<&Stopped> {
-        self.attention.stops.last().filter(|stop| stop.answer.is_none() && !self.finished())
+        self.attention.stops.last().filter(|stop| stop.answers.is_empty() && !self.finished())
+    }
+
+    /// Whether a step neither begins nor calls again before somebody said what is made of a stop. What is under way is seen to its end. The
+    /// fences of a failover and its capacity wait for nobody: they take nothing from users who are not served, and can be taken back. A drill
+    /// of copies goes on to remove its copy.
+    pub fn held(&self, i: usize) -> bool {
+        if self.mode != Mode::Running || self.runbook.intent == Intent::Drill || self.stopped().is_none() {
+            return false;
+        }
+        let step = self.step(i);
+        match &step.action {
+            _ if step.debt || self.captures(i) => false,
+            Action::Fence(_) | Action::Scale(_) => self.runbook.intent != Intent::Failover,
+            Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => {
+                self.work(i).status == Status::Pending
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a step keeps what there is when the run stops, or is over.
+    pub fn captures(&self, i: usize) -> bool {
+        let step = self.step(i);
+        step.phase == Phase::Seal && matches!(step.action, Action::Check(Check::Evidence { .. }))
+    }
+
+    /// What is to be kept of how things stand, where nobody looked since the run was brought to a stop.
+    pub fn uncaptured(&self) -> Option<usize> {
+        let open = |i: &usize| self.captures(*i) && self.work(*i).status == Status::Pending;
+        self.stopped().and_then(|_| (0..self.steps.len()).find(open))
     }
 
     /// Whether nothing stopped it, or it was decided to go on.
     pub fn may_go_on(&self) -> bool {
         let forward = |answer: &Answer| answer.decision == Decision::FixForward;
-        self.attention.stops.last().is_none_or(|stop| stop.answer.as_ref().is_some_and(forward))
+        self.attention.stops.last().is_none_or(|stop| stop.answer().is_some_and(forward))
     }
 
     /// Keeps what calls for a person, and what people said.
@@ -123,26 +160,32 @@ impl RunState {
             }
             What::Resumed { .. } if self.may_go_on() => return,
             What::Resumed { who } => (who, Decision::FixForward, None),
-            What::CancelRequested { who, reason, .. } => (who, Decision::TakeBack, Some(reason.clone())),
+            // Nothing is taken back of a run whose place another one takes.
+            What::CancelRequested { who, reason, displaced_by: Some(_) } => {
+                (who, Decision::Failover, Some(reason.clone()))
+            }
+            What::CancelRequested { who, reason, displaced_by: None } => {
+                (who, Decision::TakeBack, Some(reason.clone()))
+            }
             _ => return,
         };
-        // The last word holds.
         if let Some(stop) = self.attention.stops.last_mut() {
-            stop.answer = Some(Answer { at, who: who.clone(), decision, reason });
+            stop.answers.push(Answer { at, who: who.clone(), decision, reason });
         }
     }
 
     fn stop(&mut self, step: &StepId, reason: &str, at: Timestamp) {
         let Some(position) = self.position(step) else { return };
         let (of, failed) = (self.step(position), self.work(position).status == Status::Failed);
-        let goes_on = of.on_failure == OnFailure::Continue && !of.action.is_safety();
+        // What others make up for, as the next rung of a fence does, stops nothing by itself.
+        let goes_on = of.on_failure == OnFailure::Continue;
         // A fence that is owed is tried again and again, beside everything else; and a question that expired is asked anew.
         let beside = of.background || self.finished() || matches!(of.action, Action::Gate(_));
         if goes_on || beside || !failed || self.stopped().is_some() {
             return;
         }
         let (step, reason) = (step.clone(), reason.to_owned());
-        self.attention.stops.push(Stopped { at, step, reason, seen: false, answer: None });
+        self.attention.stops.push(Stopped { at, step, reason, seen: false, answers: Vec::new() });
     }
 
     /// A question stands from when it was asked until its step goes on, or is over.

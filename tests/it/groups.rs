@@ -105,7 +105,8 @@ fn a_promotion_that_failed_holds_back_the_others() {
         "{:?}",
         done.ended.stop
     );
-    assert_eq!(promoted(&done), ["promote.c"]);
+    // Nor does what is in no group with it go on: that is what somebody decides.
+    assert!(promoted(&done).is_empty(), "{:?}", promoted(&done));
     let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
 }

@@ -75,6 +75,7 @@ mod shop;
 mod signed;
 mod simulation;
 mod sinks;
+mod stops;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;

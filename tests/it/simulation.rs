@@ -417,6 +417,8 @@ fn assert_no_call_twice(done: &Rehearsed, context: &str) {
 pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
     safe_and_told(rig, done, context);
     rto_told(done, context);
+    let called = crate::stops::called_in_spite_of_a_stop(&events(done));
+    assert!(called.is_none(), "{}: {context}", called.unwrap_or_default());
 }
 
 fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {

@@ -97,8 +97,12 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
         None => return Ok(code),
         Some(Decision::FixForward) => state.created.command("runs resume", ""),
         Some(Decision::TakeBack) => state.created.command("runs cancel", " --reason \"...\""),
-        Some(Decision::Failover) => format!("drctl failover {plan} --to {to}"),
-        Some(Decision::Restore) => format!("drctl restore {plan} --component NAME --to-time TIME"),
+        Some(Decision::Failover) => format!("drctl failover {plan} --to {to}, which takes its place"),
+        // It holds its components: a restore of them begins when it is over.
+        Some(Decision::Restore) => format!(
+            "{}, and then drctl restore {plan} --component NAME --to-time TIME",
+            state.created.command("runs cancel", " --reason \"...\"")
+        ),
     };
     printer.note(&format!("next: {next}"));
     Ok(code)

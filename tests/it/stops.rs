@@ -1,0 +1,159 @@
+//! STOP: after a step failed nothing goes on until a named person said what is made of it, and how things stood then is kept.
+
+use drctl::model::action::Action;
+use drctl::model::duty::Decision;
+use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::ids::StepId;
+use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
+use drctl::report::duties;
+use drctl::run::state::Mode;
+use drctl::run::{RunState, Stop};
+
+use crate::cancelled::until;
+use crate::cli::{Folder, json};
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, truststream};
+
+/// The first call after a stop that nobody had answered, which is none of those that wait for nobody.
+pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
+    let mut state = RunState::fold(&all[..1]).ok()?;
+    for event in &all[1..] {
+        let stopped = state.stopped().is_some() && state.mode == Mode::Running;
+        if let What::CallIntended { step, direction: Direction::Do, .. } = &event.what
+            && stopped
+            && state.runbook.intent != Intent::Drill
+        {
+            let of = state.step(state.position(step)?);
+            let free = of.debt
+                || (state.runbook.intent == Intent::Failover
+                    && matches!(of.action, Action::Fence(_) | Action::Scale(_)));
+            if !free {
+                return Some(format!("{step} was called at {} although the run was stopped", event.at));
+            }
+        }
+        state.apply(event).ok()?;
+    }
+    None
+}
+
+fn failed(step: &str, reason: &str) -> What {
+    What::StepFailed { step: StepId::new(step), reason: reason.to_owned() }
+}
+
+/// A failover of which the groups could not be made larger, and what came of it.
+fn stopped() -> (Rig, Rehearsed) {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let first =
+        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes"));
+    let mut all = events(&first);
+    let last = all.last().unwrap().clone();
+    all.push(Event { what: failed("scale.nodes", "AccessDenied"), ..last });
+    let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+    (rig, done)
+}
+
+#[test]
+fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_from_being_set() {
+    let (rig, done) = stopped();
+    let state = &done.ended.state;
+    assert!(matches!(&done.ended.stop, Stop::Failed(why) if why.starts_with("scale.nodes: AccessDenied")));
+    let db = &state.runbook.stores[0];
+    assert!(state.fenced(db).is_some(), "{:?}", done.ended.stop);
+    assert!(state.promoted.is_empty() && state.stopped().is_some());
+    assert_eq!(called_in_spite_of_a_stop(&events(&done)), None);
+    let i = state.position(&StepId::new("evidence.after")).unwrap();
+    assert!(!state.steps[i].facts.is_empty(), "how things stood is kept: {:?}", state.work(i));
+    // Whoever goes on says so, and what was kept is looked at once more when it is over.
+    let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let looked =
+        |what: &What| matches!(what, What::StepFinished { step, .. } if step.as_str() == "evidence.after");
+    let all = events(&done);
+    let at: Vec<usize> = (0..all.len()).filter(|i| looked(&all[*i].what)).collect();
+    let promoted = all
+        .iter()
+        .position(|e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"));
+    assert!(at.len() == 2 && at[0] < promoted.unwrap() && at[1] > promoted.unwrap(), "{at:?}");
+    let facts = &done.ended.state.steps[i].facts;
+    assert_eq!(facts.len(), 4, "what was seen before is not told as how things stand now: {facts:#?}");
+}
+
+#[test]
+fn a_planned_move_that_stopped_keeps_nobody_out() {
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(truststream(), "calm", 1) };
+    let first =
+        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes"));
+    let mut all = events(&first);
+    let last = all.last().unwrap().clone();
+    all.push(Event { what: failed("scale.nodes", "AccessDenied"), ..last });
+    let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+    let fences =
+        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
+    assert!(!events(&done).iter().any(fences), "users would have been kept out of what still serves them");
+    assert_eq!(done.truth.outage_ms(), None);
+}
+
+/// The one who ends it answers, and what others had decided before is not forgotten; a run that another one takes the place of was left
+/// for that one.
+#[test]
+fn every_decision_is_kept() {
+    let (_, done) = stopped();
+    let mut state = done.ended.state.clone();
+    let at = state.last_at + Dur::mins(1);
+    let mut say = |what: What| {
+        state.apply(&Event { at, what }).unwrap();
+        duties::stops(&state).pop().unwrap()
+    };
+    let who = drctl::model::waiver::Person::claimed("eve");
+    let decision = Some(Decision::Restore);
+    say(What::Acknowledged { who: who.clone(), decision, reason: "data are damaged".to_owned() });
+    let displaced_by = Some("run other".to_owned());
+    let told =
+        say(What::CancelRequested { who, reason: "run other takes its place".to_owned(), displaced_by });
+    assert_eq!(told.decision, Some(Decision::Failover));
+    let earlier: Vec<_> = told.earlier.iter().map(|e| (e.decision, e.by.who.as_str())).collect();
+    assert_eq!(earlier, [(Decision::Restore, "eve")]);
+    let text = drctl::report::markdown::render(&drctl::report::summary::report(&state, at)).unwrap();
+    assert!(
+        text.contains("eve (unsigned) decided at") && text.contains("restore: data are damaged; then eve"),
+        "{text}"
+    );
+}
+
+/// What was kept at the stop is in its bundle.
+#[test]
+fn the_bundle_of_a_stop_has_how_things_stood() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replace("timeout: 10m", "timeout: 1s")).unwrap();
+    let args = [
+        "failover",
+        "truststream",
+        "--sandbox",
+        "region-lost",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let (code, out, err) = folder.run(&args);
+    let report = json(&out);
+    assert_eq!(code, 1, "{report:#}\n{err}");
+    let run = report["run_id"].as_str().unwrap();
+    let sealed = std::fs::read_dir(folder.path().join(".drctl/sandbox.evidence")).unwrap().flatten();
+    let bundle = sealed
+        .map(|e| e.path())
+        .find(|p| p.to_str().unwrap().contains(run) && p.extension().is_some_and(|e| e == "tar"));
+    let mut archive = tar::Archive::new(std::fs::File::open(bundle.unwrap()).unwrap());
+    let after =
+        archive.entries().unwrap().flatten().find(|e| e.path().unwrap().ends_with("observations/after.json"));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut after.unwrap(), &mut text).unwrap();
+    assert!(
+        text.contains("evidence.after") && text.contains("database/us-east-1/truststream-replica-1"),
+        "{text}"
+    );
+}
