@@ -450,7 +450,8 @@ fn figures<'l>(lines: impl Iterator<Item = &'l Line>) -> Figures {
     for line in lines {
         figures.runs += 1;
         figures.incidents += usize::from(line.class == Class::Incident);
-        figures.drills += usize::from(line.class == Class::Drill);
+        // The way back of a live drill is no drill of its own.
+        figures.drills += usize::from(line.class == Class::Drill && !line.returns);
         for (objective, tally, known) in
             [(&line.rto, &mut figures.rto, &mut rto), (&line.rpo, &mut figures.rpo, &mut rpo)]
         {
@@ -530,7 +531,6 @@ fn totals(
     obligations: &[Obligation],
     asked: &Asked,
 ) -> Totals {
-    // The way back of a live drill is no drill of its own.
     let of = |class| lines.iter().filter(|line| line.class == class && !line.returns).count();
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
@@ -550,7 +550,11 @@ fn totals(
         obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
         drills_missed: findings::missed(books, asked).count(),
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
-        unprotected_s: applications.iter().flat_map(|a| &a.unprotected).map(|gap| gap.seconds).sum(),
+        // The sum of no floats at all is below zero.
+        unprotected_s: applications
+            .iter()
+            .flat_map(|a| &a.unprotected)
+            .fold(0.0, |all, gap| all + gap.seconds),
         without_evidence: lines
             .iter()
             .filter(|line| line.ended_at.is_some() && line.bundle.is_none())

@@ -1,13 +1,18 @@
-"""Computes the figures of a compliance report anew, from what `drctl audit export` wrote and nothing else.
+"""Computes the figures of a compliance report anew, from what `drctl audit export` wrote, the bundles, and nothing else.
 
-It shares no code with drctl, and reads raw events. Usage: recompute.py AUDIT.jsonl SINCE UNTIL
+It shares no code with drctl, and reads raw events. Usage: recompute.py AUDIT.jsonl BUNDLES SINCE UNTIL NOW TIERS
+NOW is when the report was written; TIERS says in JSON how often each tier has to be proven, in seconds.
+What it does not know of (runs that continue others, promotions by hand, clocks that jump) ends it rather than being guessed.
 """
 import datetime
 import json
 import math
+import os
+import re
 import sys
 
-file, since, until = sys.argv[1:]
+file, bundles, since, until, now, tiers = sys.argv[1:]
+tiers = json.loads(tiers)
 
 
 def ms(text):
@@ -15,25 +20,40 @@ def ms(text):
     return round(at.timestamp() * 1000)
 
 
-since, until = ms(since), ms(until)
-runs = {}
-for line in open(file, encoding="utf-8"):
-    record = json.loads(line)
-    event = record.get("event") or record.get("bytes") or record
-    if isinstance(event, str):
-        event = json.loads(event)
-    if isinstance(event, dict) and "kind" in event:
-        runs.setdefault(record["run"], []).append(event)
+since, until, now = ms(since), ms(until), ms(now)
+last = min(until, now)
+
+
+def read():
+    """Events by run, and what the ledger says of drills and of what people were told."""
+    runs, drills, told = {}, [], {}
+    for line in open(file, encoding="utf-8"):
+        record = json.loads(line)
+        if "bytes" not in record:
+            continue
+        event = json.loads(record["bytes"])
+        if record["run"] != "ledger":
+            runs.setdefault(record["run"], []).append(event)
+        elif isinstance(event, dict) and event["ledger"] == "drill":
+            drills.append(event)
+        elif isinstance(event, dict) and event["ledger"] == "notice" and event["delivered"] and "run" in event:
+            told.setdefault(event["run"], []).append(ms(event["at"]))
+    return runs, drills, told
+
+
+def steps_of(runbook, verb):
+    return {s["id"]: s["action"]["db"]["component"] for s in runbook["steps"] if s["action"]["verb"] == verb}
 
 
 def rto(created, runbook, events):
-    """From the first failed public probe, or from when a person says that it began, to the last one that was good again."""
-    publics = {p.get("name") and p["name"]: p for p in runbook["probes"] if p["role"] == "public"}
-    began, known, restored = None, True, None
-    for name in publics:
-        turns = [e for e in events if e["kind"] == "probe_turned" and e["probe"].split("/")[-1] == name]
+    """From the first failed public probe, or from when a person says that it began, to the last one that was good again.
+
+    Returns seconds, what they are worth, and what the probe's interval hides."""
+    began, known, restored, hidden = None, True, 0, 0
+    for probe in (p for p in runbook["probes"] if p["role"] == "public"):
+        hidden = max(hidden, probe["every_ms"])
         kept = []
-        for turn in turns:
+        for turn in (e for e in events if e["kind"] == "probe_turned" and e["probe"].split("@")[0] == probe["name"]):
             if not kept or kept[-1]["good"] != turn["good"]:
                 kept.append(turn)
         bad = next((t for t in kept if not t["good"]), None)
@@ -41,14 +61,80 @@ def rto(created, runbook, events):
             continue
         began = ms(bad["since"]) if began is None else min(began, ms(bad["since"]))
         known = known and bad.get("last_other") is not None
-        if kept[-1]["good"]:
-            restored = max(restored or 0, ms(kept[-1]["since"]))
+        for turn in (bad, kept[-1]):
+            if turn.get("last_other"):
+                hidden = max(hidden, ms(turn["since"]) - ms(turn["last_other"]))
+        restored = max(restored, ms(kept[-1]["since"])) if kept[-1]["good"] else math.inf
     declared = created.get("outage_began")
     if declared and (began is None or ms(declared) <= began):
         began, known = ms(declared), True
-    if began is None or restored is None:
-        return None, False
-    return (restored - began) / 1000, known and not any(e["kind"] == "clock_jumped" for e in events)
+    if began is None or restored in (0, math.inf):
+        sys.exit(f"{created['run']}: an outage that nobody saw begin or end")
+    exact = known and not any(e["kind"] == "clock_jumped" for e in events)
+    return restored - began, "measured" if exact else "lower_bound", hidden
+
+
+def missing(before, fenced, taken):
+    """What lies between an old primary's last commit and the last one replayed: measured by one clock, else a bound."""
+    last, replayed = fenced.get("last_commit_there"), taken.get("last_replayed_there")
+    clock = fenced.get("clock")
+    one_clock = clock is None or before is None or abs(clock["ahead_ms"] - before) <= clock["within_ms"] + 2000
+    if last and replayed and one_clock and ms(last) >= ms(replayed):
+        return ms(last) - ms(replayed), "measured"
+    if not taken.get("last_replayed"):
+        return None, "unknown"
+    earliest = ms(taken["last_replayed"])
+    if replayed:
+        ahead = max([a for a in (before, clock and clock["ahead_ms"]) if a is not None], default=0)
+        earliest = min(earliest, ms(replayed) - max(0, ahead))
+    return ms(fenced.get("last_commit") or fenced["at"]) - earliest, "upper_bound"
+
+
+def rpo(runbook, events):
+    """The worst of what was taken of each store before it was promoted, reconciled where its old primary was fenced only after that."""
+    promotes, taken, promoted, owed, fenced, diverged = steps_of(runbook, "promote"), {}, {}, set(), {}, set()
+    for event in events:
+        if event["kind"] in ("found_promoted", "debt_settled", "clock_jumped"):
+            sys.exit(f"{event['kind']} is not recomputed here")
+        if event["kind"] == "fence_pending":
+            owed.add(event["component"])
+        if event["kind"] == "call_intended" and event["step"] in promotes:
+            promoted[promotes[event["step"]]] = ms(event["at"])
+        for fact in event.get("facts", []) if event["kind"] == "step_finished" else []:
+            if fact["fact"] == "exposure" and fact["component"] not in promoted:
+                taken[fact["component"]] = fact
+            if fact["fact"] == "fenced":
+                fenced[fact["component"]] = fact
+            if fact["fact"] == "rejoined" and fact.get("diverged"):
+                diverged.add(fact["component"])
+    figures = []
+    for component, at in promoted.items():
+        of = taken[component]
+        value, basis = of["figure"]["value_ms"], of["figure"]["basis"]
+        if component in owed and component in fenced:
+            checks = (s["action"] for s in runbook["steps"] if s["action"].get("what") == "exposure")
+            before = [a.get("ahead_ms") for a in checks if a["db"]["component"] == component and a.get("ahead_ms") is not None]
+            value, basis = missing(max(before, default=None), fenced[component], of)
+        elif of["grows"] and value is not None:
+            value += (now if component in owed else at) - ms(of["taken_at"])
+            basis = "lower_bound" if basis == "lower_bound" else "upper_bound"
+        if basis == "measured" and component in diverged:
+            value, basis = None, "unknown"
+        figures.append((value, basis))
+    if any(value is None for value, _ in figures):
+        return None, "unknown", 0
+    rank = ["measured", "upper_bound", "lower_bound"]
+    worst = max((basis for _, basis in figures), key=rank.index, default="measured")
+    return max((value for value, _ in figures), default=0), worst, 0
+
+
+def verdict(figure, objective):
+    value, basis, hidden = figure
+    if value is None:
+        return "not_proven"
+    if basis in ("measured", "upper_bound") and value + hidden <= objective:
+        return "met"
+    return "missed" if basis in ("measured", "lower_bound") and value > objective else "not_proven"
 
 
 def quantile(figures, share):
@@ -56,30 +142,109 @@ def quantile(figures, share):
     return figures[max(0, math.ceil(len(figures) * share) - 1)] if figures else None
 
 
-groups, total = {}, {"runs": 0, "incidents": 0, "drills": 0, "planned": 0, "overrides": 0, "good": 0}
-for run, events in runs.items():
-    created = events[0]
-    at = ms(created["at"])
-    if created["world"] != "live" or not since <= at < until:
+def duties_missed(run, created, events, told):
+    """What was to be done by then and was not, or was done later. Updates that nobody was to tell are unknown, which is no miss."""
+    duties, end = created.get("duties"), next((e for e in events if e["kind"] == "run_finished"), None)
+    if not duties:
+        return 0
+    began, ended = ms(created["at"]), ms(end["at"]) if end else now
+    missed = 0
+    if run in told:
+        marks = [began, *(at for at in told[run] if began <= at <= ended), ended]
+        missed += any(b - a > duties["update_every_ms"] + 60_000 for a, b in zip(marks, marks[1:]))
+    hour = 3_600_000
+    due = {
+        "monitoring": duties["monitor_ms"] + hour,
+        "incident_report": duties["report_within_ms"],
+        "post_mortem": duties["review_within_ms"],
+    }
+    for duty, within in due.items() if end else ():
+        done = next((ms(e["at"]) for e in events if e["kind"] == "fulfilled" and e["duty"] == duty), now)
+        missed += done > ended + within
+    return missed
+
+
+def open_gap(marks, every):
+    """Whether nobody proved it for longer than that when the report ends."""
+    marks = [mark for mark in marks if mark <= last]
+    return bool(marks) and max(max(marks) + every, since) < last
+
+
+def unprotected(runs):
+    """How long stores had no standby after they were promoted, in milliseconds. Runs are those of one application, by when they began."""
+    without, total = {}, 0
+    inside = lambda begin, end: max(0, min(end, last) - max(begin, since))
+    for created, runbook, events in runs:
+        promotes, over = steps_of(runbook, "promote"), ms(events[-1]["at"])
+        over = next((ms(e["at"]) for e in events if e["kind"] == "run_finished"), over)
+        promoted = {promotes[e["step"]]: ms(e["at"]) for e in events if e["kind"] == "call_intended" and e["step"] in promotes}
+        facts = [f for e in events if e["kind"] == "step_finished" for f in e.get("facts", [])]
+        rejoined = {f["component"] for f in facts if f["fact"] == "rejoined"}
+        for component in set(runbook.get("stores", [])) | set(promoted):
+            if component in rejoined:
+                begin = without.pop(component, promoted.get(component))
+                total += inside(begin, over) if begin is not None else 0
+            elif component in promoted:
+                without.setdefault(component, promoted[component])
+    return total + sum(inside(begin, last) for begin in without.values())
+
+
+runs, drills, told = read()
+groups, by_plan, proofs = {}, {}, {}
+names = ("runs", "incidents", "drills", "planned", "read", "good", "overrides", "obligations_missed", "without_evidence")
+total = dict.fromkeys(names, 0)
+tally = lambda: dict.fromkeys(("met", "missed", "not_proven"), 0)
+verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
+for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
+    created, at = events[0], ms(events[0]["at"])
+    if created["world"] != "live":
         continue
+    if created.get("continues"):
+        sys.exit("runs that go on with others are not recomputed here")
     runbook = json.loads(created["runbook"])
-    tier = next((l.split(":", 1)[1].strip() for l in created["plan_text"].splitlines() if l.startswith("tier:")), "none")
-    drill, intent = runbook.get("drill"), runbook["intent"]
-    kind = "drills" if drill else "incidents" if intent in ("failover", "restore") else "planned"
+    by_plan.setdefault(created["plan"], []).append((created, runbook, events))
+    tier = re.search(r"^tier: *(\S+)", created["plan_text"], re.M)
+    tier = tier.group(1) if tier else "none"
     end = next((e for e in events if e["kind"] == "run_finished"), None)
+    good = bool(end and end["outcome"] == "recovered")
+    figures = {"rto": rto(created, runbook, events), "rpo": rpo(runbook, events)}
+    judged = {name: verdict(figure, runbook["objectives"][f"{name}_ms"]) for name, figure in figures.items()}
+    marks = proofs.setdefault(created["plan"], (tier, [at]))[1]
+    if good and set(judged.values()) == {"met"}:
+        marks.append(ms(end["at"]))
+    if not since <= at < until:
+        continue
+    kind = "drills" if runbook.get("drill") else "incidents" if runbook["intent"] in ("failover", "restore") else "planned"
+    # The way back of a live drill is no drill of its own.
+    counts = kind != "drills" or not created.get("returns")
     total["runs"] += 1
-    total[kind] += 1
-    total["good"] += bool(end and end["outcome"] == "recovered")
+    total[kind] += counts
+    total["good"] += good
     total["overrides"] += sum(e["kind"] == "overridden" for e in events)
-    achieved, measured = rto(created, runbook, events)
-    objective = runbook["objectives"]["rto_ms"] / 1000
-    for key in (("tier", tier), ("plan", created["plan"]), ("all", "")):
-        group = groups.setdefault(key, {"runs": 0, "met": 0, "missed": 0, "known": []})
+    total["obligations_missed"] += duties_missed(run, created, events, told)
+    total["without_evidence"] += bool(end) and not any(re.fullmatch(re.escape(run) + r"-e\d+\.tar", f) for f in os.listdir(bundles))
+    for name, word in judged.items():
+        verdicts[name][word] += 1
+        if kind == "incidents":
+            verdicts[f"{name}_of_incidents"][word] += 1
+    for key in (("tier", tier), ("plan", created["plan"])):
+        group = groups.setdefault(key, {"runs": 0, "incidents": 0, "drills": 0, "rto": tally(), "rpo": tally(), "rto_s": [], "rpo_s": []})
         group["runs"] += 1
-        if measured:
-            group["known"].append(achieved)
-            group["met" if achieved <= objective else "missed"] += 1
+        if kind in group:
+            group[kind] += counts
+        for name, (value, basis, _) in figures.items():
+            group[name][judged[name]] += 1
+            if basis in ("measured", "upper_bound"):
+                group[f"{name}_s"].append(value / 1000)
 for group in groups.values():
-    known = group.pop("known")
-    group.update(known=len(known), p50=quantile(known, 0.5), p95=quantile(known, 0.95), max=max(known, default=None))
+    for name in ("rto_s", "rpo_s"):
+        known = group[name]
+        half = len(known) // 2
+        trend = quantile(known[half:], 0.5) - quantile(known[:half], 0.5) if len(known) >= 4 else None
+        ranks = {"p50": quantile(known, 0.5), "p95": quantile(known, 0.95), "max": max(known, default=None)}
+        group[name] = {"known": len(known), **ranks, "trend": trend}
+total |= verdicts
+total["drills_missed"] = sum(d["fate"]["fate"] == "missed" and since <= ms(d["due"]) < until for d in drills)
+total["unproven"] = sum(open_gap(marks, tiers[tier] * 1000) for tier, marks in proofs.values() if tiers.get(tier))
+total["unprotected_s"] = sum(unprotected(runs) for runs in by_plan.values()) / 1000
 print(json.dumps({"total": total, "groups": [{"by": k, "name": n, **g} for (k, n), g in groups.items()]}))

@@ -6,10 +6,14 @@ use std::process::Command;
 use drctl::journal::sqlite::{Durability, SqliteJournal};
 use drctl::model::duty::{Duties, Duty};
 use drctl::model::event::{Event, What};
+use drctl::model::ids::RunId;
+use drctl::model::ledger::Entry;
+use drctl::model::notice::Kind;
 use drctl::model::runbook::{Drill, Intent};
+use drctl::model::schedule::Fate;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::{Folder, json};
 use crate::hard_cases::waiver;
@@ -35,7 +39,16 @@ fn text(app: usize) -> String {
     tiered
 }
 
-/// Five rounds through the twelve: what goes wrong, drills, and moves as planned.
+fn began(n: usize) -> Timestamp {
+    Timestamp::parse("2026-01-04T08:00:00Z").unwrap() + Dur::secs(n as u64 * 6 * DAY)
+}
+
+fn named(n: usize, intent: Intent) -> String {
+    let at = began(n).to_string().replace(['-', ':'], "");
+    format!("{}-app-{:02}-{intent}-{n:04x}", &at[..15], n % 12)
+}
+
+/// Five rounds through the twelve: what goes wrong, drills there and back, and moves as planned.
 fn one(n: usize) -> (String, Vec<Event>) {
     let (app, round) = (n % 12, n / 12);
     let incident = round == 0 || round == 3;
@@ -46,16 +59,16 @@ fn one(n: usize) -> (String, Vec<Event>) {
         _ => (Intent::Switchover, "calm", Some(Drill::Live)),
     };
     let waivers = if incident { vec![waiver(Rule::UnfencedPromotion, Dur::mins(5))] } else { Vec::new() };
-    let rig = Rig { intent, drill, waivers, ..Rig::new(plan(&text(app)), scenario, n as u64 + 1) };
+    // Users of the second half are taken back from where the third round left them.
+    let returns = round == 4;
+    let rig = Rig { intent, drill, waivers, returns, ..Rig::new(plan(&text(app)), scenario, n as u64 + 1) };
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{n}: {r:#?}"));
-    let began = Timestamp::parse("2026-01-04T08:00:00Z").unwrap() + Dur::secs(n as u64 * 6 * DAY);
-    let run = format!(
-        "{}-app-{app:02}-{intent}-{n:04x}",
-        began.to_string().replace(['-', ':'], "").get(..15).unwrap()
-    );
+    let began = began(n);
+    let run = named(n, intent);
     let mut all = lived(&events(&done), &run, began, |created| {
+        created.returns = returns.then(|| RunId::new(named(n - 24, Intent::Switchover)));
         created.severity = Some(if incident { "P0" } else { "P2" }.to_owned());
-        created.duties = incident.then(Duties::default);
+        created.duties = incident.then(|| Duties { update_every_ms: Dur::mins(1), ..Duties::default() });
         // Now and then it took somebody long to notice.
         created.outage_began = (incident && n.is_multiple_of(5)).then(|| began - Dur::mins(40));
     });
@@ -94,9 +107,36 @@ fn year() -> Folder {
     for n in 0..60 {
         let (run, events) = one(n);
         keep(&store, &run, &events);
+        entries(&run, n, &events).iter().for_each(|entry| drop(store.enter(entry).unwrap()));
     }
     drop(store);
     folder
+}
+
+/// What the ledger has of it: now and then a drill was missed, and of some incidents people were told, in time or not often enough.
+fn entries(run: &str, n: usize, events: &[Event]) -> Vec<Entry> {
+    let (began, ended) = (events[0].at, events.last().unwrap().at);
+    if n.is_multiple_of(17) {
+        let fate = Fate::Missed { why: "nobody served".to_owned() };
+        return vec![Entry::Drill { at: began, schedule: "weekly".to_owned(), due: began, fate }];
+    }
+    if n >= 12 || n.is_multiple_of(2) {
+        return Vec::new();
+    }
+    let every = if n.is_multiple_of(3) { Dur::mins(40) } else { Dur::mins(1) };
+    let instants = (0..).map(|i| began + Dur(every.millis() * i)).take_while(|at| *at < ended).take(30);
+    let told = |at| Entry::Notice {
+        at,
+        notice: format!("{run}/{at}"),
+        kind: Kind::Update,
+        run: Some(RunId::new(run)),
+        thread: run.to_owned(),
+        due: at,
+        channel: "chat".to_owned(),
+        delivered: true,
+        said: "200".to_owned(),
+    };
+    instants.map(told).collect()
 }
 
 fn reported(folder: &Folder, format: &str, more: &[&str]) -> String {
@@ -125,49 +165,46 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     folder.run(&["evidence", "push"]);
     let report = json(&std::fs::read_to_string(reported(&folder, "json", &[])).unwrap());
     folder.ok(&["audit", "export", "--out", "audit.jsonl"]);
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compliance/recompute.py");
-    let mut python = Command::new("python3");
-    let computed = python.arg(program).arg(folder.path().join("audit.jsonl")).args(YEAR).output().unwrap();
-    assert!(computed.status.success(), "{}", String::from_utf8_lossy(&computed.stderr));
-    let computed = json(&String::from_utf8(computed.stdout).unwrap());
+    let computed = recomputed(&folder, &report);
     let totals = &report["totals"];
-    for key in ["runs", "incidents", "drills", "planned", "overrides", "good"] {
-        assert_eq!(totals[key], computed["total"][key], "{key}\n{totals:#}\n{computed:#}");
+    // All of them, but for overrides that were late, of which there are none without operators (`policy::` has one).
+    for (key, figure) in totals.as_object().unwrap() {
+        let other = if key == "overrides_late" { &Value::from(0) } else { &computed["total"][key] };
+        let near = |a: f64| other.as_f64().is_some_and(|b| (a - b).abs() < 1e-6);
+        let same = figure == other || figure.as_f64().is_some_and(near);
+        assert!(same, "{key}: {figure} here, {other} there\n{totals:#}\n{computed:#}");
     }
-    assert_eq!(
-        (&totals["runs"], &totals["incidents"], &totals["drills"]),
-        (&60.into(), &24.into(), &24.into())
-    );
+    let of = |key: &str| totals[key].as_u64().unwrap();
+    assert_eq!((of("runs"), of("incidents"), of("drills"), of("drills_missed")), (60, 24, 12, 4));
+    assert!(totals["unprotected_s"].as_f64() > Some(1e6) && of("unproven") > 0, "{totals:#}");
+    // 24 incidents with four obligations each. Six reviews late and six never, six reports late; of some people were told, of two
+    // of them too seldom, and of the others nobody was told by drctl, which is unknown.
+    assert_eq!(report["obligations"].as_array().unwrap().len(), 24 * 4);
+    assert_eq!(of("obligations_missed"), 6 + 6 + 6 + 2, "{totals:#}");
     let groups = computed["groups"].as_array().unwrap();
     let find = |by: &str, name: &Value| groups.iter().find(|g| g["by"] == by && g["name"] == *name).unwrap();
     let mut compared = 0;
     for (by, key, all) in [("tier", "tier", &report["tiers"]), ("plan", "plan", &report["applications"])] {
         for group in all.as_array().unwrap() {
             let (figures, other) = (&group["figures"], find(by, &group[key]));
-            assert_eq!(figures["runs"], other["runs"], "{group:#}");
-            assert_eq!(
-                (&figures["rto"]["met"], &figures["rto"]["missed"]),
-                (&other["met"], &other["missed"]),
-                "{group:#}\n{other:#}"
-            );
-            for figure in ["known", "p50", "p95", "max"] {
-                assert_eq!(
-                    figures["rto_s"][figure].as_f64(),
-                    other[figure].as_f64(),
-                    "{figure} {group:#}\n{other:#}"
-                );
+            for figure in ["runs", "incidents", "drills", "rto", "rpo"] {
+                assert_eq!(figures[figure], other[figure], "{figure} {group:#}\n{other:#}");
+            }
+            for (kind, figure) in ["rto_s", "rpo_s"]
+                .iter()
+                .flat_map(|kind| ["known", "p50", "p95", "max", "trend"].map(|f| (kind, f)))
+            {
+                let (here, there) = (figures[kind][figure].as_f64(), other[kind][figure].as_f64());
+                let same = here.zip(there).map_or(here == there, |(a, b)| (a - b).abs() < 1e-6);
+                assert!(same, "{kind} {figure} {group:#}\n{other:#}");
             }
             compared += 1;
         }
     }
     assert_eq!(compared, 15);
-    let all = find("all", &"".into());
-    assert_eq!((&totals["rto"]["met"], &totals["rto"]["missed"]), (&all["met"], &all["missed"]));
-    assert!(all["missed"].as_u64() > Some(0) && all["met"].as_u64() > Some(20), "{all:#}");
-    // 24 incidents with four obligations each; drctl told nobody, which is unknown; six reviews late and six never, six reports late.
-    assert_eq!(report["obligations"].as_array().unwrap().len(), 24 * 4);
-    assert_eq!(totals["obligations_missed"], 6 + 6 + 6, "{totals:#}");
-    assert_eq!((&totals["without_evidence"], &totals["overrides"]), (&0.into(), &0.into()), "{totals:#}");
+    let (rto, rpo) = (&totals["rto"], &totals["rpo"]);
+    assert!(rto["missed"].as_u64() > Some(0) && rto["met"].as_u64() > Some(20), "{totals:#}");
+    assert!(rpo["met"].as_u64() > Some(20), "{totals:#}");
     let sha = report["runs"][7]["sha256"].as_str().unwrap();
     let file =
         folder.path().join(".drctl/drctl.evidence").join(report["runs"][7]["bundle"].as_str().unwrap());
@@ -179,9 +216,25 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     assert!(missed.iter().all(|f| f["controls"] == serde_json::json!(["A1.2", "CC7.5"])), "{missed:#?}");
     assert!(
         missed.iter().filter(|f| f["text"].as_str().unwrap().starts_with("RTO MISSED")).count() as u64
-            == all["missed"].as_u64().unwrap()
+            == rto["missed"].as_u64().unwrap()
     );
     forms(&folder);
+}
+
+/// What another program makes of the exported journal.
+fn recomputed(folder: &Folder, report: &Value) -> Value {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compliance/recompute.py");
+    let every = |tier: &Value| Some((tier["tier"].as_str()?.to_owned(), tier["drill_every_s"].clone()));
+    let tiers: Map<String, Value> = report["tiers"].as_array().unwrap().iter().filter_map(every).collect();
+    let mut python = Command::new("python3");
+    python
+        .arg(program)
+        .arg(folder.path().join("audit.jsonl"))
+        .arg(folder.path().join(".drctl/drctl.evidence"));
+    python.args(YEAR).arg(report["generated_at"].as_str().unwrap()).arg(Value::Object(tiers).to_string());
+    let computed = python.output().unwrap();
+    assert!(computed.status.success(), "{}", String::from_utf8_lossy(&computed.stderr));
+    json(&String::from_utf8(computed.stdout).unwrap())
 }
 
 /// The same in every form.
