@@ -1,31 +1,25 @@
 //! Logins of databases. They exist in memory while they are used and are never printed.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use crate::inventory::Observation;
+use crate::model::secret::Secret;
 use crate::model::state::State;
 use crate::run::outcome::CallOutcome;
 
 /// A user's name and password.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Login {
     /// The user.
     pub username: String,
     /// The password.
-    pub password: String,
+    pub password: Secret,
     /// The database, if the secret names one.
     #[serde(default)]
     pub dbname: Option<String>,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
-    }
 }
 
 impl Login {
@@ -36,7 +30,7 @@ impl Login {
     pub fn parse(text: &str) -> Result<Self, String> {
         let login: Self = serde_json::from_str(text)
             .map_err(|_| "the secret is not JSON with `username` and `password`".to_owned())?;
-        learn(&login.password);
+        learn(login.password.expose());
         Ok(login)
     }
 }

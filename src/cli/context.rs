@@ -15,9 +15,11 @@ use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::model::authority::Authority;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, PlanName};
+use crate::model::notice::SecretAt;
 use crate::model::place::Place;
 use crate::model::policy;
 use crate::model::runbook::Intent;
+use crate::model::secret::Secret;
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
@@ -31,6 +33,13 @@ use crate::world::World;
 
 /// Rehearsals begin here: a fixed instant, so that one seed gives one journal.
 pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
+
+/// Variables that hold secrets of the provider.
+const KEYS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// A shorter secret may be a word that a plan has for reasons of its own.
+const LONG: usize = 16;
+/// The finding that a secret stands in a file.
+pub const SECRET: &str = "secret-in-plan";
 
 /// Settings and where they came from.
 #[derive(Clone)]
@@ -54,9 +63,7 @@ impl Context {
     /// # Errors
     /// With every finding printed.
     pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
-        for secret in
-            ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].into_iter().filter_map(environment::secret)
-        {
+        for secret in KEYS.into_iter().filter_map(environment::secret) {
             secrets::learn(secret.expose());
         }
         let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
@@ -95,14 +102,25 @@ impl Context {
             CliError::usage(format!("{name} cannot be used"))
         })?;
         let settings_text = bytes.map(|b| (path, b));
-        Ok(Self {
+        let context = Self {
             base,
             settings,
             settings_text,
             intent: Intent::Failover,
             global: global.clone(),
             signer: Arc::default(),
-        })
+        };
+        // A hook may say what its environment holds.
+        for secret in context.held() {
+            secrets::learn(secret.expose());
+        }
+        Ok(context)
+    }
+
+    /// Secrets that the environment holds for channels.
+    fn held(&self) -> impl Iterator<Item = Secret> {
+        let all = self.settings.notify.channels.iter().flat_map(|channel| channel.way.secrets());
+        all.filter_map(|at| if let SecretAt::Env(name) = at { environment::secret(name) } else { None })
     }
 
     /// For a run of this intent.
@@ -382,7 +400,17 @@ impl Context {
         let approvals =
             checked.plan.as_ref().and_then(|plan| matrix::nobody_can(plan, &self.settings, &name));
         checked.findings.extend(approvals);
-        Ok((checked, String::from_utf8_lossy(&bytes).into_owned()))
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let held = KEYS.into_iter().filter_map(environment::secret).chain(self.held());
+        if held.into_iter().any(|secret| secret.expose().len() >= LONG && text.contains(secret.expose())) {
+            let finding =
+                Finding::error(SECRET, &name, None, "a secret of this environment stands in the file")
+                    .because("plans are kept in journals, evidence and go-bags as they are written")
+                    .fix("take it out, and change it, since it was written down");
+            checked.findings.push(finding);
+            checked.plan = None;
+        }
+        Ok((checked, text))
     }
 
     /// The waivers that were typed.

@@ -26,7 +26,24 @@ pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()
     })
 }
 
-/// The same, and the whole file comes into its place at once: who finds it there finds all of it. Answers whether it was this one that came
+/// Writes a file that nobody else reads, over one that was there.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliError> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| {
+        // One that was there keeps the rights that it had.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        file.write_all(content.as_ref())?;
+        file.sync_all()
+    });
+    written.map_err(|e| CliError::file(path, &e))
+}
+
+/// Writes a file that is not there yet, and the whole file comes into its place at once: who finds it there finds all of it. Answers whether it was this one that came
 /// there, and not another that was there before.
 ///
 /// # Errors

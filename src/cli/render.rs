@@ -2,6 +2,7 @@
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
+use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW};
 use crate::plan::{Finding, Severity};
 use crate::planner::Refusal;
@@ -62,11 +63,14 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         return printer.note(&format!("and {more} more findings; --output json lists them all"));
     }
     for finding in findings {
-        let source = text_of(&finding.file).map(|text| NamedSource::new(&finding.file, text));
+        // A line that has a secret in it is not shown to whoever looks over a shoulder, or reads the log.
+        let shows = finding.id != SECRET;
+        let source =
+            text_of(&finding.file).filter(|_| shows).map(|text| NamedSource::new(&finding.file, text));
         let shown = Shown { finding, source };
         let mut text = String::new();
         // Writing to a String does not fail; if a span were off, the plain line below still says it all.
-        if handler.render_report(&mut text, &shown).is_err() {
+        if !shows || handler.render_report(&mut text, &shown).is_err() {
             let at = finding.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
             text = format!(
                 "{}{at}: {} [{}]\nwhy: {}\nfix: {}\n",

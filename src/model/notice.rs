@@ -159,6 +159,15 @@ impl Way {
         }
     }
 
+    /// Where its secrets are.
+    pub fn secrets(&self) -> Vec<&SecretAt> {
+        match self {
+            Self::Slack { url: at } | Self::PagerDuty { key: at, .. } => vec![at],
+            Self::Smtp(mail) => mail.login.iter().map(|(_, password)| password).collect(),
+            Self::Webhook { url, secret } | Self::StatusPage { url, secret } => vec![url, secret],
+        }
+    }
+
     /// What goes there unless something else is written.
     pub fn usually(&self) -> BTreeSet<Kind> {
         match self {

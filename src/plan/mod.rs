@@ -14,6 +14,7 @@ mod notify;
 pub mod policy;
 mod schedules;
 pub mod schema;
+mod secrets;
 pub mod settings;
 pub mod shape;
 pub mod shapes;
@@ -42,6 +43,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
         Err(finding) => return Checked { plan: None, findings: vec![finding] },
     };
     shape::validate(file, &tree, &shapes::PLAN, &mut findings);
+    secrets::find(file, &String::from_utf8_lossy(bytes), &tree, &mut findings);
     // A broken shape does not hide what else is wrong: lint what could be built.
     let plan = build::plan(file, bytes, &tree, settings, &mut findings);
     if let Some(plan) = &plan {

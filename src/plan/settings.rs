@@ -241,6 +241,7 @@ impl Settings {
             if tree.value != Value::Null {
                 shape::validate(name, &tree, &SETTINGS, &mut findings);
             }
+            super::secrets::find(name, &String::from_utf8_lossy(bytes), &tree, &mut findings);
             if !findings.is_empty() {
                 return Err(findings);
             }

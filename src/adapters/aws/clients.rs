@@ -13,9 +13,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::OnceCell as AsyncOnceCell;
 
+use crate::adapters::secrets::learn;
 use crate::model::place::Place;
 
 /// How long a connection may take to be made.
@@ -72,12 +74,16 @@ impl Clients {
                     .operation_attempt_timeout(READ)
                     .operation_timeout(OPERATION)
                     .build();
-                aws_config::defaults(BehaviorVersion::latest())
+                let config = aws_config::defaults(BehaviorVersion::latest())
                     .retry_config(RetryConfig::disabled())
                     .timeout_config(timeouts)
                     .region(Region::new(self.recovery.clone().unwrap_or_else(|| GLOBAL.to_owned())))
                     .load()
-                    .await
+                    .await;
+                match config.credentials_provider() {
+                    Some(own) => config.into_builder().credentials_provider(learned(own)).build(),
+                    None => config,
+                }
             })
             .await
     }
@@ -109,7 +115,7 @@ impl Clients {
             if let Some(id) = &place.external_id {
                 provider = provider.external_id(id);
             }
-            builder = builder.credentials_provider(SharedCredentialsProvider::new(provider.build().await));
+            builder = builder.credentials_provider(learned(provider.build().await));
         }
         Site {
             sdk: builder.build(),
@@ -125,6 +131,28 @@ impl Clients {
             secrets: OnceCell::new(),
             clusters: RefCell::default(),
         }
+    }
+}
+
+/// Credentials that are remembered when they are handed out: whatever a provider or a command says of them is not repeated.
+#[derive(Debug)]
+struct Learned<P>(P);
+
+fn learned(provider: impl ProvideCredentials + 'static) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Learned(provider))
+}
+
+impl<P: ProvideCredentials> ProvideCredentials for Learned<P> {
+    fn provide_credentials<'a>(&'a self) -> ProvidedCredentials<'a>
+    where
+        Self: 'a,
+    {
+        ProvidedCredentials::new(async {
+            let credentials = self.0.provide_credentials().await?;
+            learn(credentials.secret_access_key());
+            credentials.session_token().into_iter().for_each(learn);
+            Ok(credentials)
+        })
     }
 }
 

@@ -419,7 +419,7 @@ async fn connect_with(
         .host(host)
         .port(port)
         .user(&login.username)
-        .password(&login.password)
+        .password(login.password.expose())
         .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
         .application_name(APPLICATION)
         .connect_timeout(CONNECT)

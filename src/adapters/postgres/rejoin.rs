@@ -30,7 +30,7 @@ pub(super) fn job(
     let Asked { endpoint, login, tls, checkpointer } = *source;
     let way = way(endpoint, login, tls)?;
     // A standby keeps the password among its settings, where quotes and backslashes are doubled.
-    let password = super::host::value(&login.password);
+    let password = super::host::value(login.password.expose());
     let conninfo = format!("{way} password={password} application_name={}", slot(db));
     let fields = [
         ("SOURCE", format!("{way} dbname=postgres")),
@@ -47,7 +47,7 @@ pub(super) fn job(
                 .to_owned(),
         ),
         ("RECONCILE", reconcile.join("\n")),
-        ("PGPASSWORD", login.password.clone()),
+        ("PGPASSWORD", login.password.expose().to_owned()),
     ];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(format!("{}{JOB}", head(host, key, &fields)))

@@ -59,7 +59,7 @@ pub(super) fn job(
         ("DATABASE", database.to_owned()),
         ("CANARY", of.canary.clone().unwrap_or_default()),
         ("CHECKPOINTER", text(live.checkpointer.map(|pid| pid.to_string()))),
-        ("PGPASSWORD", live.login.password.clone()),
+        ("PGPASSWORD", live.login.password.expose().to_owned()),
         ("SECONDS_EACH", (CHECK.millis() / 1_000).to_string()),
         ("INLINE", if inline { "1" } else { "" }.to_owned()),
     ];

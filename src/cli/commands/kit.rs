@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{live_drill, runs};
 use crate::cli::args::{Global, KitArgs, KitCommand};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, SECRET};
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::files::write_private;
 use crate::cli::printer::Printer;
 use crate::inventory::estate::Remembered;
 use crate::journal::Journal as _;
@@ -45,7 +46,13 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     let store = context.store()?;
     let mut plans = Vec::new();
     for file in context.plan_files(&[])? {
-        let text = std::fs::read_to_string(&file).map_err(|e| CliError::file(&file, &e))?;
+        let (checked, text) = context.check_file(&file)?;
+        if let Some(found) = checked.findings.iter().find(|finding| finding.id == SECRET) {
+            return Err(CliError::usage_fix(
+                format!("{}: {}", file.display(), found.message),
+                found.fix.clone(),
+            ));
+        }
         let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         plans.push((name, text));
     }
@@ -69,8 +76,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         digest: Digest::of(text.as_bytes()),
         contents: text,
     };
-    std::fs::write(to, serde_json::to_vec_pretty(&kit).unwrap_or_default())
-        .map_err(|e| CliError::file(to, &e))?;
+    write_private(to, serde_json::to_vec_pretty(&kit).unwrap_or_default())?;
     let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
     let words = format!(
         "wrote {}: {plans} plans, {seen} observations, {runs} unfinished or owing runs, digest {} (unsigned)",

@@ -1,0 +1,194 @@
+//! Secrets that stand where everybody reads them: plans go into journals, evidence and go-bags as they are written, comments included.
+//!
+//! Only what is meant to be a secret by its form is found: a password in an address, in a flag or in a variable, a token in a query, a
+//! private key. What a variable or a file holds (`$PASSWORD`, `file:..`) stands nowhere.
+
+use super::finding::{Finding, Span};
+use super::text::Node;
+
+/// Names whose value is a secret, at the end of a word.
+const NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "access-key",
+    "secret_key",
+    "secret-key",
+    "client_secret",
+    "client-secret",
+    "sig",
+    "signature",
+];
+/// Beginnings by which providers mark what they issue.
+const MARKED: &[&str] =
+    &["ghp_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "hooks.slack.com/services/"];
+/// A shorter value is a switch or a number.
+const SHORTEST: usize = 6;
+
+/// Adds what is found in a file. What was found is not repeated.
+pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
+    let mut offset = 0;
+    for (i, line) in text.split_inclusive('\n').enumerate() {
+        if let Some((at, what)) = in_line(line) {
+            let column = line.get(..at).map_or(1, |before| before.chars().count() + 1);
+            findings.push(finding(file, Span { offset: offset + at, len: 1, line: i + 1, column }, what));
+        }
+        offset += line.len();
+    }
+    in_lists(tree, &mut |span, what| findings.push(finding(file, span, what)));
+}
+
+fn finding(file: &str, span: Span, what: &str) -> Finding {
+    Finding::error("secret-in-plan", file, Some(span), format!("{what} stands in the file"))
+        .because("plans and settings are kept in journals, evidence and go-bags as they are written, and shown to many")
+        .fix("put it where only the command reads it: a file, a variable of its environment, a secret store; and change it, since it was written down")
+}
+
+fn in_line(line: &str) -> Option<(usize, &'static str)> {
+    if let Some(at) = line.find("-----BEGIN ").filter(|_| line.contains("PRIVATE KEY")) {
+        return Some((at, "a private key"));
+    }
+    let marked = MARKED.iter().filter_map(|mark| {
+        let at = line.find(mark)?;
+        (value(line.get(at + mark.len()..)?).len() >= SHORTEST).then_some(at)
+    });
+    if let Some(at) = marked.min() {
+        return Some((at, "a token"));
+    }
+    in_address(line).or_else(|| assigned(line)).or_else(|| bearer(line))
+}
+
+/// `scheme://user:password@host`.
+fn in_address(line: &str) -> Option<(usize, &'static str)> {
+    line.match_indices("://").find_map(|(at, _)| {
+        let rest = line.get(at + 3..)?;
+        let authority = value(rest).split(['/', '?', '#']).next()?;
+        let (login, _) = authority.rsplit_once('@')?;
+        let (_, password) = login.split_once(':')?;
+        is_literal(password).then_some((at, "the password of an address"))
+    })
+}
+
+/// `PGPASSWORD=...`, `--token=...`, `?token=...`.
+fn assigned(line: &str) -> Option<(usize, &'static str)> {
+    line.match_indices('=').find_map(|(at, _)| {
+        let before = line.get(..at)?;
+        let begins = before
+            .rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
+            .map_or(0, |i| i + 1);
+        let name = before.get(begins..)?.to_ascii_lowercase();
+        let named = NAMES.iter().any(|n| name.ends_with(n));
+        let value = value(line.get(at + 1..)?.trim_start_matches(['"', '\'']));
+        (named && value.len() >= SHORTEST && is_literal(value))
+            .then_some((begins, "the value of a password or a token"))
+    })
+}
+
+/// `Authorization: Bearer ...`.
+fn bearer(line: &str) -> Option<(usize, &'static str)> {
+    ["Bearer ", "Basic "].iter().find_map(|scheme| {
+        let at = line.find(scheme).filter(|_| line.to_ascii_lowercase().contains("authorization"))?;
+        let value = value(line.get(at + scheme.len()..)?);
+        (value.len() >= SHORTEST && is_literal(value)).then_some((at, "a token"))
+    })
+}
+
+/// Up to where a value ends.
+fn value(text: &str) -> &str {
+    let ends = |c: char| {
+        c.is_whitespace() || matches!(c, '"' | '\'' | '&' | ',' | ';' | ')' | ']' | '}' | '`' | '|')
+    };
+    text.find(ends).and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Whether it is the secret and not where it is.
+fn is_literal(value: &str) -> bool {
+    !value.is_empty()
+        && !value.starts_with(['$', '%', '<', '{', '(', '@', '/', '*', '.', '~'])
+        && !value.starts_with("file:")
+        && !value.starts_with("env:")
+}
+
+/// `[mysql, -psecret]`, `[tool, --password, secret]`.
+fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
+    let items = node.items();
+    let clients = ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mariadb-admin"];
+    let program = |text: &str| text.rsplit('/').next().is_some_and(|name| clients.contains(&name));
+    let takes_p = items.iter().filter_map(Node::text).any(program);
+    for (i, item) in items.iter().enumerate() {
+        let Some(text) = item.text() else { continue };
+        let next = items.get(i + 1).and_then(Node::text).unwrap_or_default();
+        let flag = text.strip_prefix("--").is_some_and(|flag| NAMES.contains(&flag));
+        if flag && next.len() >= SHORTEST && is_literal(next) && !next.starts_with('-') {
+            found(items[i + 1].span, "a password or a token behind a flag");
+        }
+        if takes_p && text.strip_prefix("-p").is_some_and(|p| p.len() >= SHORTEST && is_literal(p)) {
+            found(item.span, "the password of a command");
+        }
+    }
+    items
+        .iter()
+        .chain(node.entries().iter().map(|(_, value)| value))
+        .for_each(|below| in_lists(below, found));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(usize, usize)> {
+        let tree = super::super::text::parse("x.yaml", text.as_bytes()).unwrap();
+        let mut findings = Vec::new();
+        find("x.yaml", text, &tree, &mut findings);
+        assert!(findings.iter().all(|f| !format!("{f:?}").contains("hunter2")), "{findings:?}");
+        findings.iter().filter_map(|f| f.span).map(|s| (s.line, s.column)).collect()
+    }
+
+    #[test]
+    fn what_is_a_secret_by_its_form_is_found_wherever_it_stands() {
+        for text in [
+            "a: postgres://app:hunter2@db/x",
+            "a: 1\n# was: postgres://app:hunter2@db/x",
+            "a: [psql, \"postgres://app:hunter2@db/x\"]",
+            "a: \"https://x.example/health?token=hunter2-planted\"",
+            "a: \"PGPASSWORD=hunter2 pg_dump\"",
+            "a: \"tool --api-key='hunter2'\"",
+            "a: [mysql, -phunter2]",
+            "a: [/usr/bin/mysqldump, -u, root, \"-phunter2\"]",
+            "a: [tool, --password, hunter2]",
+            "a:\n  - tool\n  - --password\n  - hunter2",
+            "a: \"Authorization: Bearer hunter2hunter2\"",
+            "a: ghp_hunter2hunter2",
+            "a: \"-----BEGIN OPENSSH PRIVATE KEY-----\"",
+        ] {
+            assert_eq!(found(text).len(), 1, "{text}");
+        }
+        assert_eq!(found("a: 1\nb: x://u:hunter2@h"), [(2, 5)]);
+    }
+
+    #[test]
+    fn where_a_secret_is_is_none() {
+        for text in [
+            "a: {secret: \"aws-sm:ts/db/admin\"}",
+            "a: \"PGPASSWORD=$(cat /run/secret) pg_dump\"",
+            "a: \"PGPASSWORD=\\\"$PW\\\" pg_dump\"",
+            "a: \"https://x.example:8443/health?page=token\"",
+            "a: \"https://user@x.example/health\"",
+            "a: [mysql, -p, x]",
+            "a: [ssh, -p, \"22222222\", -poolsize]",
+            "a: [tool, --password, \"$PASSWORD\", --token, --verbose]",
+            "a: [tool, --password-file, /run/secret, --token=@/run/token]",
+            "a: \"arn:aws:iam::111111111111:role/token\"",
+            "a: token=1",
+            "a: ssh://git@host:22/x",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+    }
+}
