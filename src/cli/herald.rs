@@ -24,6 +24,7 @@ use super::environment;
 use super::error::CliError;
 use super::interrupt::Interrupts;
 use super::printer::{Printer, harmless};
+use crate::adapters::secrets;
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::{Durability, SqliteJournal};
@@ -164,11 +165,17 @@ pub fn beside<T>(
     done
 }
 
-/// What a secret is, by where it is.
+/// What a secret is, by where it is. From then on nothing that is said of it is repeated.
 ///
 /// # Errors
 /// If it is not there. What is there is not in the error.
 pub fn reveal(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
+    let secret = read(base, at)?;
+    secrets::learn(secret.expose());
+    Ok(secret)
+}
+
+fn read(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
     match at {
         SecretAt::Env(name) => environment::secret(name).ok_or_else(|| format!("{name} is not set")),
         SecretAt::File(path) => {

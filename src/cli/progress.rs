@@ -61,7 +61,8 @@ impl Progress {
 
     /// Says once that a step takes longer than it usually does, and once more that it takes much longer.
     fn call_out(&self, step: &StepId, now: Timestamp, state: &RunState) {
-        let Some((late, usual)) = self.history.late(state, step, now) else { return };
+        let Some(beyond) = self.history.late(state, step, now) else { return };
+        let late = beyond.late;
         if self.late.borrow().get(step).is_some_and(|said| *said >= late) {
             return;
         }
@@ -70,11 +71,11 @@ impl Progress {
         self.say(&match late {
             Late::Slow => {
                 let word = self.printer.paint(YELLOW, "slow");
-                format!("{label}{step} is {word}: it takes longer than in 3 of 4 runs ({usual})")
+                format!("{label}{step} is {word}: it takes {}", beyond.words())
             }
             Late::Stalled => {
                 let word = self.printer.paint(RED, "STALLED");
-                format!("{label}{step} {word}: it takes longer than in 19 of 20 runs ({usual}); somebody should look at it")
+                format!("{label}{step} {word}: it takes {}; somebody should look at it", beyond.words())
             }
         });
     }

@@ -37,6 +37,8 @@ pub struct PlanLine {
     pub tier: Option<String>,
     /// What is known of it.
     pub verified: Verified,
+    /// Since when drctl knows of it.
+    pub known: Option<Timestamp>,
 }
 
 /// What a report is written from.
@@ -484,7 +486,10 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             .filter_map(|run| Some((verified::over_at(run), verified::proof(run)?)))
             .collect();
         let objectives = last.map(|run| run.runbook.objectives);
-        let first = runs.first().map(|run| run.created_at);
+        // One that was never tried is to be tried, too: from when drctl knew of it on.
+        let first =
+            runs.first().map(|run| run.created_at).into_iter().chain(known.and_then(|plan| plan.known));
+        let first = first.min();
         Application {
             plan: plan.clone(),
             rto_s: objectives.map(|o| o.rto_ms.as_secs_f64()),

@@ -98,9 +98,9 @@ pub fn of_run(state: &RunState, told: &BTreeMap<RunId, Vec<Timestamp>>, now: Tim
     let mut all = Vec::new();
     if let Some(duties) = &state.created.duties {
         all.push(updates(state, duties, told.get(&state.created.run), now));
-        if let Some(ended) = state.finished_at {
-            all.extend(Duty::ALL.into_iter().map(|duty| of_duty(state, (duty, duties), ended, now)));
-        }
+        let from = |duty| Some((duty, state.owes_from(duty)?));
+        let owed = Duty::ALL.into_iter().filter_map(from);
+        all.extend(owed.map(|(duty, from)| of_duty(state, (duty, duties), from, now)));
     }
     all.extend(overrides::of(state, now).iter().filter_map(|over| approval(state, over)));
     all
@@ -147,14 +147,15 @@ fn judged(base: Obligation, now: Timestamp) -> Obligation {
 /// Whether those who wait were told often enough. The first silence that was too long counts, and the longest is told.
 fn updates(state: &RunState, duties: &Duties, told: Option<&Vec<Timestamp>>, now: Timestamp) -> Obligation {
     let began = state.created_at;
-    let ended = state.finished_at.unwrap_or(now);
+    let over = state.over_at();
+    let ended = over.unwrap_or(now);
     let most = duties.update_every_ms.plus(GRACE);
     let during = told.into_iter().flatten().copied().filter(|at| *at >= began && *at <= ended);
     let marks: Vec<Timestamp> = std::iter::once(began).chain(during).chain([ended]).collect();
     let silences = || marks.windows(2).map(|pair| (pair[0], pair[1].since(pair[0])));
     let first = silences().find(|(_, silence)| *silence > most);
     let longest = silences().map(|(_, silence)| silence).max().unwrap_or_default();
-    let open = state.finished_at.is_none();
+    let open = over.is_none();
     let (standing, detail) = match (told, first) {
         (_, None) if open => (Standing::Open, None),
         (_, None) => (Standing::Done, None),
@@ -171,7 +172,7 @@ fn updates(state: &RunState, duties: &Duties, told: Option<&Vec<Timestamp>>, now
         what: UPDATES.to_owned(),
         from: began,
         due_at: from + duties.update_every_ms,
-        done_at: state.finished_at.filter(|_| standing == Standing::Done),
+        done_at: over.filter(|_| standing == Standing::Done),
         by: None,
         detail,
         standing,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::model::action::Action;
 use crate::model::event::End;
 use crate::model::ids::{SiteName, StepId};
 use crate::model::runbook::{Intent, Runbook, Step};
@@ -14,18 +15,73 @@ use crate::run::state::Status;
 
 /// How many runs it takes to tell what is usual: of fewer a quarter is not one.
 const ENOUGH: usize = 4;
+/// How often a step may take longer than usual before it is called slow, and before people are called.
+const SLOW: f64 = 0.75;
+const STALLED: f64 = 0.95;
 /// How often a runbook is gone through with durations drawn. A share is then good to about one in a hundred.
 const DRAWS: u32 = 1_000;
 
 /// Durations in earlier runs of one plan.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// By the site that was recovered to and the step; the shortest first.
-    steps: BTreeMap<(SiteName, StepId), Vec<Dur>>,
+    /// By what the run was for, the site that was recovered to, and the step; the shortest first.
+    steps: BTreeMap<(Class, SiteName, StepId), Vec<Dur>>,
+    /// The same by what is done, to whichever component and wherever: what is known of a step that was not taken often enough itself.
+    kinds: BTreeMap<(Class, String), Vec<Dur>>,
     /// From when it was noticed that users fail to when a failover was declared; the shortest first.
     decisions: Vec<Dur>,
-    /// How many runs there were.
-    runs: usize,
+    /// How many runs there were that did something.
+    runs: BTreeMap<Class, usize>,
+}
+
+/// What runs have in common that take alike: a promotion in an outage is none of a calm day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Failover,
+    Move,
+    Restore,
+    Reprotect,
+}
+
+impl Class {
+    const fn of(intent: Intent) -> Self {
+        match intent {
+            Intent::Failover => Self::Failover,
+            Intent::Switchover | Intent::Failback => Self::Move,
+            Intent::Restore | Intent::Drill => Self::Restore,
+            Intent::Reprotect => Self::Reprotect,
+        }
+    }
+}
+
+/// What a step does, without to what: its verb, and of checks and writes which.
+fn kind(step: &Step) -> String {
+    let action = serde_json::to_value(&step.action).unwrap_or_default();
+    let of = |key: &str| action.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    [of("verb"), of("what"), of("method"), of("part")].join(" ")
+}
+
+/// How much longer than usual a step takes, and than what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// How much.
+    pub late: Late,
+    /// Longer than this.
+    pub usual: Dur,
+    /// How often it was taken before.
+    pub of: usize,
+}
+
+impl Beyond {
+    /// In words.
+    pub fn words(&self) -> String {
+        let Self { usual, of, .. } = self;
+        match self.late {
+            Late::Slow => format!("longer than in 3 of 4 runs ({usual})"),
+            Late::Stalled if *of >= 19 => format!("longer than in 19 of 20 runs ({usual})"),
+            Late::Stalled => format!("more than twice as long as the longest of {of} runs ({usual})"),
+        }
+    }
 }
 
 /// How much longer than usual a step takes.
@@ -34,7 +90,7 @@ pub struct History {
 pub enum Late {
     /// Longer than in three of four runs.
     Slow,
-    /// Longer than in nineteen of twenty.
+    /// Longer than in nineteen of twenty; where there were fewer, more than twice as long as the longest.
     Stalled,
 }
 
@@ -53,6 +109,8 @@ pub struct Prediction {
     pub steps: usize,
     /// How many of them were taken often enough to know them.
     pub known: usize,
+    /// How many more are told by the like of them, of other components or towards other sites.
+    pub alike: usize,
     /// Whether noticing and deciding is part of it: where it was done often enough.
     pub with_decision: bool,
 }
@@ -64,22 +122,30 @@ impl History {
         for state in runs.into_iter().filter(|state| state.finished()) {
             history.learn(state);
         }
-        history.steps.values_mut().for_each(|took| took.sort_unstable());
+        history.steps.values_mut().chain(history.kinds.values_mut()).for_each(|took| took.sort_unstable());
         history.decisions.sort_unstable();
         history
     }
 
     fn learn(&mut self, state: &RunState) {
-        self.runs += 1;
+        let class = Class::of(state.runbook.intent);
+        let mut did = false;
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
             let work = &at.work;
             if let (Status::Done(End::Performed), Some(from), Some(to)) =
                 (&work.status, work.started_at, work.ended_at)
             {
-                let key = (state.runbook.to.clone(), step.id.clone());
+                let key = (class, state.runbook.to.clone(), step.id.clone());
                 self.steps.entry(key).or_default().push(to.since(from));
+                self.kinds.entry((class, kind(step))).or_default().push(to.since(from));
+                did = true;
             }
         }
+        // What was only read took no time.
+        if !did {
+            return;
+        }
+        *self.runs.entry(class).or_default() += 1;
         let noticed = super::attainment::attainment(state, state.last_at).detected;
         if let (Intent::Failover, Some(noticed)) = (state.runbook.intent, noticed) {
             self.decisions.push(state.created_at.since(noticed));
@@ -87,19 +153,34 @@ impl History {
     }
 
     /// How long a step took, the shortest first, if it was taken often enough.
-    fn step(&self, to: &SiteName, step: &StepId) -> Option<&[Dur]> {
-        self.steps.get(&(to.clone(), step.clone())).map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
+    fn step(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
+        let own = self.steps.get(&(Class::of(runbook.intent), runbook.to.clone(), step.id.clone()));
+        own.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
     }
 
-    /// How much longer than usual a step of a run takes that is under way, and than what.
-    pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<(Late, Dur)> {
+    /// How long the like of it took, of other components or towards other sites: better than nothing for what was not taken often enough
+    /// itself. How long people take to answer, and what lasts as long as it is told to, says nothing of another.
+    fn alike(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
+        if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Run(_)) {
+            return None;
+        }
+        let all = self.kinds.get(&(Class::of(runbook.intent), kind(step)));
+        all.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH && self.step(runbook, step).is_none())
+    }
+
+    /// How much longer than usual a step of a run takes that is under way.
+    pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<Beyond> {
         let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
-        let since = state.steps[at].work.started_at?;
-        let took = self.step(&state.runbook.to, step)?;
-        [(Late::Stalled, 0.95), (Late::Slow, 0.75)]
-            .into_iter()
-            .map(|(late, share)| (late, quantile(took, share)))
-            .find(|(_, usual)| now.since(since) > *usual)
+        let since = now.since(state.steps[at].work.started_at?);
+        let took = self.step(&state.runbook, &state.runbook.steps[at])?;
+        let longest = took.last()?;
+        let stalled = share_of(took, STALLED).unwrap_or_else(|| longest.plus(*longest));
+        let beyond = |late, usual| Beyond { late, usual, of: took.len() };
+        match share_of(took, SLOW) {
+            _ if since > stalled => Some(beyond(Late::Stalled, stalled)),
+            Some(slow) if since > slow => Some(beyond(Late::Slow, slow)),
+            _ => None,
+        }
     }
 
     /// What is to be expected. The same history and runbook give the same figures.
@@ -118,13 +199,15 @@ impl History {
         let rto = runbook.objectives.rto_ms;
         let within = took.iter().filter(|took| **took <= rto).count();
         let critical = path::critical(runbook).steps;
+        let of_path = || runbook.steps.iter().filter(|step| critical.contains(&step.id));
         Prediction {
             p50_ms: quantile(&took, 0.5),
             p95_ms: quantile(&took, 0.95),
             within_rto: ratio(within, took.len()),
-            runs: self.runs,
+            runs: self.runs.get(&Class::of(runbook.intent)).copied().unwrap_or_default(),
             steps: critical.len(),
-            known: critical.iter().filter(|id| self.step(&runbook.to, id).is_some()).count(),
+            known: of_path().filter(|step| self.step(runbook, step).is_some()).count(),
+            alike: of_path().filter(|step| self.alike(runbook, step).is_some()).count(),
             with_decision: decisions.is_some(),
         }
     }
@@ -132,7 +215,7 @@ impl History {
     fn drawn(&self, runbook: &Runbook, step: &Step, draw: u32) -> Dur {
         let at = runbook.steps.iter().position(|s| s.id == step.id).unwrap_or_default();
         let share = share(draw, u32::try_from(at).unwrap_or_default());
-        match self.step(&runbook.to, &step.id) {
+        match self.step(runbook, step).or_else(|| self.alike(runbook, step)) {
             Some(took) => observed(took, share, step.estimate.timeout_ms),
             None => estimated(step, share),
         }
@@ -148,10 +231,15 @@ impl Prediction {
             share => format!("{:.0}%", share * 100.0),
         };
         let decision = if self.with_decision { "with" } else { "without" };
+        let alike = match self.alike {
+            0 => String::new(),
+            n => format!(", {n} by the like of them"),
+        };
         let basis = match self.known {
+            0 if self.alike > 0 => format!("by estimates{alike}: no step was taken often enough to know it"),
             0 => "by estimates alone: no step was taken often enough to know it".to_owned(),
             known => format!(
-                "{known} of {} steps of the critical path are known from {} runs",
+                "{known} of {} steps of the critical path are known from {} runs{alike}",
                 self.steps, self.runs
             ),
         };
@@ -201,6 +289,12 @@ fn estimated(step: &Step, share: f64) -> Dur {
 fn between(from: Dur, to: Dur, share: f64) -> Dur {
     let more = to.as_secs_f64() - from.as_secs_f64();
     Dur(from.millis() + whole(more.max(0.0) * share.clamp(0.0, 1.0) * 1_000.0))
+}
+
+/// What the next one is no longer than with this probability, if so few tell that.
+fn share_of(sorted: &[Dur], share: f64) -> Option<Dur> {
+    let rank = usize::try_from(whole((ratio(sorted.len() + 1, 1) * share).ceil())).ok()?;
+    sorted.get(rank.checked_sub(1)?).copied()
 }
 
 /// The smallest of them that no more than a share of all are below.

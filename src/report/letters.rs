@@ -54,7 +54,16 @@ impl Desk<'_> {
 
     /// Whether users are served again, as far as anybody saw.
     pub fn served(&self) -> bool {
-        attainment(self.state, self.now).validated.is_some()
+        attainment(self.state, self.now).validated.is_some() && self.state.fails_again().is_none()
+    }
+
+    /// Whether it came to what it was begun for.
+    fn good(&self) -> bool {
+        match self.state.mode {
+            Mode::Finished(outcome) => outcome == Outcome::Recovered,
+            // All that it does for users is done.
+            _ => self.matter == Matter::Incident && self.state.over_at().is_some(),
+        }
     }
 
     /// When people are told again.
@@ -193,7 +202,11 @@ impl Desk<'_> {
     /// Where it stands.
     pub fn update(&self, number: u64, due: Timestamp) -> Notice {
         let (service, incident) = (self.service(), self.incident());
-        let status = if self.state.stopped().is_some() { "Mitigating, STOPPED" } else { "Mitigating" };
+        let status = match (self.state.stopped(), self.state.fails_again()) {
+            (Some(_), _) => "Mitigating, STOPPED",
+            (None, Some(_)) => "Users fail AGAIN",
+            (None, None) => "Mitigating",
+        };
         let report = summary::report(self.state, self.now);
         let next = self.next();
         let mut fields = vec![
@@ -223,11 +236,15 @@ impl Desk<'_> {
     /// That it is over.
     pub fn resolved(&self, ended: Timestamp) -> Notice {
         let (service, incident) = (self.service(), self.incident());
-        let good = matches!(self.state.mode, Mode::Finished(Outcome::Recovered));
+        let good = self.good();
         let report = summary::report(self.state, self.state.last_at);
+        let outcome = match self.state.finished() {
+            true => report.outcome.clone(),
+            false => "users are served, and the run goes on watching that".to_owned(),
+        };
         let mut fields = vec![
             field("STATUS", if good { "Resolved" } else { "NOT RESOLVED BY THIS RUN" }),
-            field("OUTCOME", report.outcome.clone()),
+            field("OUTCOME", outcome),
             field(
                 "RESOLUTION TIME",
                 format!("{ended}, {} after it was declared", ended.since(self.state.created_at)),
@@ -286,9 +303,9 @@ impl Desk<'_> {
 
     /// That it was watched for long enough, and stayed as it was.
     pub fn closed(&self, ended: Timestamp) -> Option<Notice> {
-        let good = matches!(self.state.mode, Mode::Finished(Outcome::Recovered));
         let due = ended + self.state.created.duties.as_ref()?.monitor_ms;
-        if !good || self.matter != Matter::Incident || self.now < due {
+        let stays = self.good() && self.state.fails_again().is_none();
+        if !stays || self.matter != Matter::Incident || self.now < due {
             return None;
         }
         let (service, incident) = (self.service(), self.incident());
@@ -446,6 +463,17 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
             field("WHAT TO DO", format!("drctl drill {plan} --mode isolated, or --mode live")),
         ],
         public: None,
+    }
+}
+
+/// That a plan has to be tried before long.
+pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str) -> Notice {
+    Notice {
+        key: format!("{plan}/untried-soon/{until}"),
+        kind: Kind::Reminder,
+        due: when,
+        subject: format!("[DUE SOON] drill of {plan}, by {until}"),
+        ..untried(plan, until, why)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attainment::attainment;
 use super::duties::{self, Obligation, Standing};
-use super::history::{History, Late, Prediction};
+use super::history::{Beyond, History, Late, Prediction};
 use super::letters;
 use crate::model::duty::Rung;
 use crate::model::event::WorldKind;
@@ -51,15 +51,15 @@ pub fn of_run(
     let Some(matter) = matter(state) else { return Vec::new() };
     let desk = letters::Desk { state, matter, policy, history, expected, now };
     let mut all = vec![desk.alert()];
-    match state.finished_at {
-        Some(ended) => {
-            all.push(desk.resolved(ended));
-            all.extend(desk.closed(ended));
-        }
-        None => {
-            all.extend(update(&desk));
-            all.extend(alarms(&desk).iter().filter_map(|alarm| rung(&desk, alarm)));
-        }
+    // Those who wait for an incident to end do not wait until nobody watches any more.
+    let over = if matter == Matter::Incident { state.over_at() } else { state.finished_at };
+    if let Some(over) = over {
+        all.push(desk.resolved(over));
+        all.extend(desk.closed(over));
+    }
+    if !state.finished() {
+        all.extend(update(&desk).filter(|_| over.is_none() || state.fails_again().is_some()));
+        all.extend(alarms(&desk).iter().filter_map(|alarm| rung(&desk, alarm)));
     }
     let owed = duties::of_run(state, &BTreeMap::new(), now);
     all.extend(owed.iter().filter_map(|owed| reminded(&desk, owed)));
@@ -104,6 +104,12 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
         let fix = command("ack", " --reason \"...\"");
         all.push(Alarm { id: "incident".to_owned(), at, why, fix, seen });
     }
+    if let Some(at) = state.fails_again().filter(|_| desk.matter == Matter::Incident) {
+        let why = "users fail AGAIN, after they had been served".to_owned();
+        let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
+        let fix = command("runs show", "");
+        all.push(Alarm { id: format!("again-{at}"), at, why, fix, seen });
+    }
     if let Some(stop) = state.stopped() {
         let number = state.attention.stops.len();
         let why = format!("it STOPPED: {} failed: {}", stop.step, stop.reason);
@@ -120,8 +126,8 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
             continue;
         }
         let Some(began) = work.work.started_at else { continue };
-        if let Some((at, usual)) = stalled(desk, &step.id, began) {
-            let why = format!("{} takes longer than nineteen of twenty did before ({usual})", step.id);
+        if let Some((at, beyond)) = stalled(desk, &step.id, began) {
+            let why = format!("{} takes {}", step.id, beyond.words());
             let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
             let id = format!("stall{}-{}", state.attention.stops.len(), step.id);
             all.push(Alarm { id, at, why, fix, seen });
@@ -130,13 +136,13 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
     all
 }
 
-fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<(Timestamp, Dur)> {
+fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<(Timestamp, Beyond)> {
     let i = desk.state.position(step)?;
     if desk.state.work(i).status.settled() || desk.state.direction(i) != crate::model::event::Direction::Do {
         return None;
     }
-    let (late, usual) = desk.history.late(desk.state, step, desk.now)?;
-    (late == Late::Stalled).then_some((began + usual, usual))
+    let beyond = desk.history.late(desk.state, step, desk.now)?;
+    (beyond.late == Late::Stalled).then_some((began + beyond.usual, beyond))
 }
 
 /// The highest rung that is due. Whoever stands below it is called with it, where nobody called them before.
@@ -203,4 +209,9 @@ pub fn ready_again(plan: &PlanName, since: Timestamp) -> Notice {
 /// A plan that nobody tried for longer than its tier allows.
 pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
     letters::untried(plan, until, why)
+}
+
+/// A plan that has to be tried soon.
+pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str) -> Notice {
+    letters::untried_soon(plan, (when, until), why)
 }

@@ -49,14 +49,37 @@ pub struct Verified {
     /// The run that says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Until when it says so, if nothing changes.
+    /// When that was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Until when it is proven, or was: by its tier nobody asks for another proof before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// When people are reminded of that.
+    #[serde(skip)]
+    pub remind: Option<Timestamp>,
+}
+
+/// What a tier asks for, and from when on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cadence {
+    /// How often a plan has to be shown to work.
+    pub every: Option<Dur>,
+    /// Since when drctl knows of the plan: one that was never tried is to be tried within that time.
+    pub known: Option<Timestamp>,
+}
+
+impl Cadence {
+    fn until(&self, proven: Option<Timestamp>) -> (Option<Timestamp>, Option<Timestamp>) {
+        let until = self.every.zip(proven.or(self.known)).map(|(every, at)| at + every);
+        let remind = until.zip(self.every).map(|(until, every)| until - Dur(every.millis() / 4));
+        (until, remind)
+    }
 }
 
 /// What the runs of a store say of a plan. Tabletop drills and rehearsals do nothing, and prove nothing; what somebody called off says
 /// nothing either way.
-pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timestamp) -> Verified {
+pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp) -> Verified {
     let of_plan =
         || runs.iter().filter(|run| run.created.plan == plan.name && says(run) && !makes_up(run, runs));
     let stores: Vec<_> = plan
@@ -80,25 +103,31 @@ pub fn verified(plan: &Plan, every: Option<Dur>, runs: &[RunState], now: Timesta
             (Some(store), true) => format!("{store} was never copied in a drill, and users were never moved"),
             _ => "no drill that touches anything, and no recovery, was ever run".to_owned(),
         };
-        return Verified { status: Status::NeedsVerification, why, run: None, until: None };
-    };
-    let (run, what) = (Some(last.created.run.clone()), what(last));
-    if let Some(why) = failure(last) {
-        let why = format!("{what} of {}: {why}", over_at(last));
-        return Verified { status: Status::Failed, why, run, until: None };
-    }
-    let needs =
-        |why: String| Verified { status: Status::NeedsVerification, why, run: run.clone(), until: None };
-    if last.created.plan_text != plan.text {
-        return needs(format!("the plan was changed since {what} of {}", over_at(last)));
-    }
-    let until = every.map(|every| over_at(last) + every);
-    if let (Some(every), Some(_)) = (every, until.filter(|until| *until < now)) {
+        let (until, remind) = cadence.until(None);
+        let late = until.zip(cadence.every).filter(|(until, _)| *until < now);
         let why =
-            format!("the last was {what} of {}, and its tier asks for one every {every}", over_at(last));
-        return Verified { until, ..needs(why) };
+            late.map_or(why.clone(), |(_, every)| format!("{why}, and its tier asks for one every {every}"));
+        return Verified { status: Status::NeedsVerification, why, run: None, at: None, until, remind };
+    };
+    // A failure is no proof: how long the last one holds is counted from when it was good.
+    let moves = of_plan().filter(|run| run.runbook.intent != Intent::Drill);
+    let good = moves.chain(oldest).filter(|run| failure(run).is_none()).map(over_at).max();
+    let proven = if failure(last).is_some() { good } else { Some(over_at(last)) };
+    let (until, remind) = cadence.until(proven);
+    let (run, at) = (Some(last.created.run.clone()), over_at(last));
+    let is = |status, why| Verified { status, why, run, at: Some(at), until, remind };
+    let what = what(last);
+    if let Some(why) = failure(last) {
+        return is(Status::Failed, format!("{what} of {at}: {why}"));
     }
-    Verified { status: Status::Verified, why: format!("{what} of {}", over_at(last)), run, until }
+    if last.created.plan_text != plan.text {
+        return is(Status::NeedsVerification, format!("the plan was changed since {what} of {at}"));
+    }
+    if let Some(every) = cadence.every.filter(|_| until.is_some_and(|until| until < now)) {
+        let why = format!("the last was {what} of {at}, and its tier asks for one every {every}");
+        return is(Status::NeedsVerification, why);
+    }
+    is(Status::Verified, format!("{what} of {at}"))
 }
 
 /// Whether it is the way back of a live drill whose way there failed: that users are back does not make up for it.
@@ -141,7 +170,7 @@ impl Verified {
         match drifted.filter(|_| self.status == Status::Verified) {
             Some(why) => {
                 let why = format!("{}, and the estate changed: {why}", self.why);
-                Self { status: Status::NeedsVerification, why, until: None, ..self }
+                Self { status: Status::NeedsVerification, why, ..self }
             }
             None => self,
         }

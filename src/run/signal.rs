@@ -75,8 +75,8 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             let (decision, reason) = (*decision, reason.clone());
             Ok(vec![What::Acknowledged { who: who.clone(), decision, reason }])
         }
-        Signal::Fulfil { .. } => {
-            Err("it is not over yet: what is owed afterwards is done afterwards".to_owned())
+        Signal::Fulfil { duty, reference, sha256 } => {
+            fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
         // Taking back goes on by itself, once somebody drives it.
         Signal::Resume if must_be_answered(state) && !state.unwinds() => Err(unanswered(state)),
@@ -140,14 +140,14 @@ fn fulfil(
     (reference, sha256): (&str, Option<&Digest>),
     (who, now): (&Person, Timestamp),
 ) -> Result<Vec<What>, String> {
-    let ended = state.finished_at.filter(|_| duty == Duty::Monitoring);
     let Some(duties) = &state.created.duties else {
         return Err("nothing of the kind is owed after this run".to_owned());
     };
-    let monitor = Some(duties.monitor_ms);
-    if let Some(until) =
-        ended.zip(monitor).map(|(ended, monitor)| ended + monitor).filter(|until| now < *until)
-    {
+    let Some(from) = state.owes_from(duty) else {
+        return Err("it is not over yet: what is owed afterwards is done afterwards".to_owned());
+    };
+    let watched = (duty == Duty::Monitoring).then(|| from + duties.monitor_ms);
+    if let Some(until) = watched.filter(|until| now < *until) {
         return Err(format!("it is to be watched until {until}: nobody can say before that it was"));
     }
     if let Some(before) = state.attention.fulfilled.iter().find(|done| done.duty == duty) {

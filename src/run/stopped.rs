@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Mode, RunState, Status};
+use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check};
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::What;
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, OnFailure, Phase};
+use crate::model::runbook::{Intent, OnFailure, Phase, ProbeRole, Step};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
@@ -134,6 +134,29 @@ impl RunState {
     pub fn may_go_on(&self) -> bool {
         let forward = |answer: &Answer| answer.decision == Decision::FixForward;
         self.attention.stops.last().is_none_or(|stop| stop.answer().is_some_and(forward))
+    }
+
+    /// Since when nothing is left to be done for users but to watch, or the run is over. What it watches by itself is part of what people
+    /// have to watch, and no reason to be told later.
+    pub fn over_at(&self) -> Option<Timestamp> {
+        let watches = |(step, _): &(&Step, &StepState)| step.phase == Phase::Watch && !step.background;
+        let since = self.runbook.steps.iter().zip(&self.steps).filter(watches);
+        let since = since.filter_map(|(_, at)| at.work.started_at.or(at.work.ended_at)).min();
+        since.into_iter().chain(self.finished_at).min()
+    }
+
+    /// From when on something is owed: the end, or the stop that nobody got past, since a run that is left there is an incident, too.
+    pub fn owes_from(&self, duty: Duty) -> Option<Timestamp> {
+        let stop = || self.attention.stops.last().map(|stop| stop.at);
+        self.over_at().or_else(|| stop().filter(|_| duty != Duty::Monitoring))
+    }
+
+    /// Since when users fail who had been served again, while that is watched.
+    pub fn fails_again(&self) -> Option<Timestamp> {
+        let over = self.over_at()?;
+        let publics = self.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public);
+        let bad = publics.filter_map(|probe| self.turns.get(&probe.key())?.last()).filter(|turn| !turn.good);
+        bad.map(|turn| turn.since).filter(|since| *since > over).min()
     }
 
     /// Keeps what calls for a person, and what people said.

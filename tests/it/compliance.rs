@@ -68,7 +68,7 @@ fn one(n: usize) -> (String, Vec<Event>) {
     let mut all = lived(&events(&done), &run, began, |created| {
         created.returns = returns.then(|| RunId::new(named(n - 24, Intent::Switchover)));
         created.severity = Some(if incident { "P0" } else { "P2" }.to_owned());
-        created.duties = incident.then(|| Duties { update_every_ms: Dur::mins(1), ..Duties::default() });
+        created.duties = incident.then(|| Duties { update_every_ms: Dur::secs(30), ..Duties::default() });
         // Now and then it took somebody long to notice.
         created.outage_began = (incident && n.is_multiple_of(5)).then(|| began - Dur::mins(40));
     });

@@ -50,6 +50,7 @@ mod judged;
 mod judged_things;
 mod kills;
 mod left_behind;
+mod letters;
 #[cfg(feature = "aws")]
 mod live;
 mod lived;

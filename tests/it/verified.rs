@@ -8,13 +8,14 @@ use drctl::model::facts::Fact;
 use drctl::model::ids::ComponentName;
 use drctl::model::runbook::{Drill, Intent, Phase};
 use drctl::model::time::{Dur, Timestamp};
-use drctl::report::verified::{Status, Verified, seen_before, verified};
+use drctl::report::verified::{Cadence, Status, Verified, seen_before, verified};
 use drctl::run::RunState;
 use drctl::run::state::Mode;
 
 use crate::cli::{Folder, json};
 use crate::rig::{Rig, truststream};
 
+const QUARTERLY: Cadence = Cadence { every: Some(Dur::secs(90 * 86_400)), known: None };
 const DAY: Dur = Dur::secs(24 * 60 * 60);
 
 /// A real failover that was in time, as far as its journal tells.
@@ -42,7 +43,7 @@ fn copied() -> RunState {
 
 fn said(runs: &[RunState], days: u64) -> (Status, String) {
     let last = runs.iter().map(|run| run.last_at).max().unwrap_or(Timestamp::from_millis(0));
-    let found = verified(&truststream(), Some(Dur::secs(90 * 86_400)), runs, last + Dur::secs(days * 86_400));
+    let found = verified(&truststream(), QUARTERLY, runs, last + Dur::secs(days * 86_400));
     (found.status, found.why)
 }
 
@@ -61,6 +62,36 @@ fn a_recovery_in_time_verifies_a_plan_until_it_is_old_or_the_plan_changes() {
     let mut other = run;
     other.created.plan = drctl::model::ids::PlanName::new("other");
     assert_eq!(said(&[other], 1).0, Status::NeedsVerification);
+}
+
+/// That a plan was never tried, or was changed, or failed the last time, makes it no younger.
+#[test]
+fn a_plan_is_due_from_when_it_was_last_good_or_known_of() {
+    let plan = truststream();
+    let known = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    let cadence = Cadence { known: Some(known), ..QUARTERLY };
+    let days = |n: u64| Dur::secs(n * 86_400);
+    let never = |after: u64| verified(&plan, cadence, &[], known + days(after));
+    assert_eq!(
+        (never(1).until, never(1).remind),
+        (Some(known + days(90)), Some(known + days(90) - Dur::mins(32_400)))
+    );
+    assert!(
+        !never(90).why.contains("asks for one") && never(91).why.ends_with("its tier asks for one every 90d")
+    );
+    assert_eq!(verified(&plan, QUARTERLY, &[], known).until, None, "nobody knows since when there is one");
+    let good = recovered();
+    let until = Some(good.last_at + days(90));
+    let mut changed = good.clone();
+    changed.created.plan_text.push_str("# changed\n");
+    let found = verified(&plan, cadence, &[changed], good.last_at + days(100));
+    assert_eq!((found.status, found.until), (Status::NeedsVerification, until));
+    let mut failed = good.clone();
+    failed.created.run = drctl::model::ids::RunId::new("other");
+    failed.mode = Mode::Finished(Outcome::Abandoned);
+    failed.finished_at = Some(good.last_at + days(30));
+    let found = verified(&plan, cadence, &[good, failed], known + days(200));
+    assert_eq!((found.status, found.until), (Status::Failed, until), "{found:?}");
 }
 
 #[test]
@@ -126,7 +157,7 @@ fn copies_verify_a_plan_when_every_database_was_copied() {
             of.db.component = ComponentName::new("zdb");
         }
     }
-    let said = |runs: &[RunState]| verified(&two, Some(Dur::secs(90 * 86_400)), runs, db.last_at + DAY);
+    let said = |runs: &[RunState]| verified(&two, QUARTERLY, runs, db.last_at + DAY);
     let found = said(std::slice::from_ref(&db));
     assert!(
         found.status == Status::NeedsVerification && found.why.contains("zdb was never copied"),
@@ -143,7 +174,14 @@ fn copies_verify_a_plan_when_every_database_was_copied() {
 /// What changed may not stand in the way; but nobody has tried. A plan that failed is not better for it, nor one that nobody tried.
 #[test]
 fn an_estate_that_changed_needs_verification_and_mends_nothing() {
-    let of = |status| Verified { status, why: "the live drill".to_owned(), run: None, until: None };
+    let of = |status| Verified {
+        status,
+        why: "the live drill".to_owned(),
+        run: None,
+        at: None,
+        until: None,
+        remind: None,
+    };
     let found = of(Status::Verified).unless(Some("class of db"));
     assert_eq!(found.status, Status::NeedsVerification);
     assert!(found.why.contains("the live drill, and the estate changed: class of db"), "{}", found.why);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{serve, status};
+use super::{proven, serve, status};
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
@@ -125,7 +125,8 @@ fn written(
         Ok(PlanLine {
             plan: plan.name.clone(),
             tier: plan.tier.as_ref().map(|tier| tier.value.clone()),
-            verified: status::verification(context, plan, &runs)?,
+            verified: proven::as_last_seen(context, store, plan, &runs)?,
+            known: proven::known_since(store, &plan.name)?,
         })
     });
     let plans = plans.collect::<Result<Vec<_>, CliError>>()?;

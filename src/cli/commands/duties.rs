@@ -1,8 +1,9 @@
 //! `drctl duties` and `drctl ack`
 
+use serde::Serialize;
 use serde_json::json;
 
-use super::{runs, status};
+use super::{proven, runs, status};
 use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
@@ -12,7 +13,8 @@ use crate::cli::{exit, herald, now};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::duty::Decision;
 use crate::model::event::{Signal, WorldKind};
-use crate::model::ids::{Digest, RunId};
+use crate::model::ids::{Digest, PlanName, RunId};
+use crate::model::time::Timestamp;
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
 
@@ -24,8 +26,8 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     match &args.command {
-        None => list(printer, &store, false),
-        Some(DutiesCommand::List { all }) => list(printer, &store, *all),
+        None => list(&context, printer, &store, false),
+        Some(DutiesCommand::List { all }) => list(&context, printer, &store, *all),
         Some(DutiesCommand::Done { run, duty, reference, file }) => {
             let sha256 = match file {
                 Some(path) => Some(Digest::of(&read_bounded(path, DOCUMENT)?)),
@@ -52,32 +54,73 @@ pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligatio
     Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
 }
 
-fn list(printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
-    let mut owed = of_runs(store, &status::states(store)?)?;
+/// A drill that a tier asks for.
+#[derive(Serialize)]
+struct DrillOwed {
+    plan: PlanName,
+    due_at: Timestamp,
+    standing: Standing,
+    /// Whether it is due so soon that people are reminded.
+    #[serde(skip)]
+    soon: bool,
+    why: String,
+}
+
+/// Plans that have to be shown to work, and until when. One that cannot be read is drctl check's.
+fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, CliError> {
+    if context.is_rehearsal() {
+        return Ok(Vec::new());
+    }
+    let (at, quiet) = (now()?, Printer::new(Format::Json).silent());
+    let mut all = Vec::new();
+    for plan in context.plans(&[], &quiet).unwrap_or_default() {
+        let found = proven::as_last_seen(context, store, &plan, runs)?;
+        let Some(due_at) = found.until else { continue };
+        let standing = if due_at < at { Standing::Overdue } else { Standing::Open };
+        let soon = found.remind.is_some_and(|remind| remind <= at);
+        all.push(DrillOwed { plan: plan.name, due_at, standing, soon, why: found.why });
+    }
+    Ok(all)
+}
+
+fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
+    let runs = status::states(store)?;
+    let (mut owed, drills) = (of_runs(store, &runs)?, drills(context, store, &runs)?);
     owed.sort_by_key(|owed| owed.due_at);
-    let overdue = owed.iter().filter(|owed| owed.standing == Standing::Overdue).count();
+    let late = |standing: Standing| usize::from(standing == Standing::Overdue);
+    let overdue = owed.iter().map(|owed| late(owed.standing)).sum::<usize>()
+        + drills.iter().map(|drill| late(drill.standing)).sum::<usize>();
     let code = if overdue > 0 { exit::RECOVERED_BUT } else { exit::DONE };
     let shown: Vec<&Obligation> = owed
         .iter()
         .filter(|owed| all || !matches!(owed.standing, Standing::Done | Standing::DoneLate))
         .collect();
+    let drills: Vec<&DrillOwed> = drills.iter().filter(|drill| all || drill.soon).collect();
     if printer.format != Format::Human {
-        printer
-            .document(&json!({"schema_version": 1, "overdue": overdue, "duties": shown, "exit_code": code}));
+        printer.document(&json!({
+            "schema_version": 1, "overdue": overdue, "duties": shown, "drills": drills, "exit_code": code,
+        }));
         return Ok(code);
     }
     for owed in &shown {
-        let colour = match owed.standing {
-            Standing::Done => GREEN,
-            Standing::Open | Standing::Unknown => YELLOW,
-            Standing::Overdue | Standing::DoneLate => RED,
-        };
-        printer.line(&printer.paint(colour, &harmless(&owed.words())));
+        printer.line(&printer.paint(colour(owed.standing), &harmless(&owed.words())));
     }
-    if shown.is_empty() {
+    for DrillOwed { plan, due_at, standing, why, .. } in &drills {
+        let words = format!("drill of {plan}: {}, due {due_at} ({why})", standing.words());
+        printer.line(&printer.paint(colour(*standing), &harmless(&words)));
+    }
+    if shown.is_empty() && drills.is_empty() {
         printer.line("nothing is owed");
     }
     Ok(code)
+}
+
+const fn colour(standing: Standing) -> u8 {
+    match standing {
+        Standing::Done => GREEN,
+        Standing::Open | Standing::Unknown => YELLOW,
+        Standing::Overdue | Standing::DoneLate => RED,
+    }
 }
 
 /// Says that a named person has seen it, and what they make of it.

@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod post;
+pub mod proven;
 pub mod ready;
 pub mod report;
 pub mod restore;

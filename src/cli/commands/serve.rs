@@ -3,7 +3,7 @@
 mod holding;
 mod readiness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::{self, Kept, Known, Next};
 use crate::report::notices;
-use crate::report::verified::{self, Verified};
+use crate::report::verified::Verified;
 use crate::server::Board;
 use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
@@ -133,10 +133,19 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
 }
 
 /// What nobody did: plans that were not tried for longer than their tier allows, and drills that were not held.
-fn news(plans: &[(PlanName, Verified)], known: &Known, ahead: &readiness::Last) -> Vec<Notice> {
+fn news(
+    plans: &[(PlanName, Verified)],
+    known: &Known,
+    ahead: &readiness::Last,
+    now: Timestamp,
+) -> Vec<Notice> {
     let late = |(plan, found): &(PlanName, Verified)| {
-        let until = found.until.filter(|_| found.status == verified::Status::NeedsVerification)?;
-        Some(notices::untried(plan.as_str(), until, &found.why))
+        let (until, remind) = (found.until?, found.remind?);
+        match () {
+            () if now >= until => Some(notices::untried(plan.as_str(), until, &found.why)),
+            () if now >= remind => Some(notices::untried_soon(plan.as_str(), (remind, until), &found.why)),
+            () => None,
+        }
     };
     let missed = known.fates.iter().filter_map(|((schedule, due), fate)| match fate {
         Fate::Missed { why } => Some(notices::missed(schedule, *due, why)),
@@ -152,6 +161,14 @@ pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
     entries.extend(store.entries(b"{\"ledger\":\"dri")?);
     entries.sort_by_key(|record| record.seq);
     Ok(Known::of(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok())))
+}
+
+/// What was last seen of a plan's readiness.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readiness::Found>, CliError> {
+    Ok(readiness::last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
 }
 
 impl Server<'_> {
@@ -297,12 +314,14 @@ impl Server<'_> {
             _ => readiness::last(&self.store, &plans.iter().map(|plan| plan.name.clone()).collect())?,
         };
         let judged = plans.iter().map(|plan| {
-            let found = super::status::verification(&self.context, plan, &states)?;
-            Ok((plan.name.clone(), found.unless(ahead.get(&plan.name).and_then(readiness::Found::drifted))))
+            let found = super::proven::verification(&self.context, &self.store, plan, &states)?;
+            let drifted = ahead.get(&plan.name).and_then(|seen| seen.drifted_since(found.at));
+            let drifted = drifted.map(str::to_owned);
+            Ok((plan.name.clone(), found.unless(drifted.as_deref())))
         });
         let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
         if let Some(herald) = &self.herald {
-            herald.also(news(&judged, &known, &ahead));
+            herald.also(news(&judged, &known, &ahead, now));
         }
         let judged = judged.into_iter().map(|(plan, found)| (plan, found.status, found.until)).collect();
         let owed = delivery::owing(&self.context)?.len();

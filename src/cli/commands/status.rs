@@ -1,6 +1,7 @@
 //! `drctl status`: one screen.
 
 use super::live_drill;
+use super::proven;
 use super::stage::Stage;
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
@@ -150,7 +151,7 @@ fn one(
         .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
         .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
-    let verified = verification(context, plan, runs)?;
+    let verified = proven::verification(context, store, plan, runs)?;
     let proven = verified::seen_before(&plan.name, runs);
     let changes = proven.map(|(_, then)| drift::since(&then, &seen)).unwrap_or_default();
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
@@ -172,15 +173,6 @@ fn one(
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
-}
-
-/// Whether the plan was shown to work. Rehearsals show that of nothing.
-///
-/// # Errors
-/// If there is no clock.
-pub fn verification(context: &Context, plan: &Plan, runs: &[RunState]) -> Result<Verified, CliError> {
-    let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
-    Ok(verified::verified(plan, tier.and_then(|tier| tier.drill_every), runs, crate::cli::now()?))
 }
 
 fn shown(p: &Printer, verified: &Verified) {

@@ -130,9 +130,11 @@ impl Known {
             let told = |(notice, channel): &(&Notice, &Channel)| {
                 self.fate(notice, channel) == Some(&Fate::Delivered)
             };
-            if queue.iter().any(|at| is_end(at.0) && told(at)) {
-                queue.retain(|at| !matches!(at.0.kind, Kind::Alert | Kind::Update | Kind::Escalation));
-            }
+            let end = queue.iter().filter(|at| is_end(at.0) && told(at)).map(|at| at.0.due).max();
+            // What comes after it is news: users that fail again while it is watched.
+            let before = |at: &(&Notice, &Channel)| end.is_some_and(|end| at.0.due <= end);
+            let goes_on = |kind| matches!(kind, Kind::Alert | Kind::Update | Kind::Escalation);
+            queue.retain(|at| !(goes_on(at.0.kind) && before(at)));
         }
         queues.into_values().collect()
     }

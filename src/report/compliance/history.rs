@@ -53,7 +53,7 @@ impl Gap {
     }
 }
 
-/// When the last proof was older than it may be, or there was none since its first run. Nobody asks for one before that.
+/// When the last proof was older than it may be, or there was none since drctl knew of the plan. Nobody asks for one before that.
 pub fn unproven(
     proofs: &[(Timestamp, bool)],
     first: Option<Timestamp>,

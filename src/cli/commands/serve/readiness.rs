@@ -22,7 +22,9 @@ pub struct Found {
     since: Timestamp,
     /// Whether something was not ready before, and nothing is now.
     mended: bool,
-    /// What was last entered.
+    /// When that was entered which was last.
+    at: Timestamp,
+    /// What.
     checks: Vec<Check>,
 }
 
@@ -47,7 +49,7 @@ pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, C
                 since = before.since;
             }
         }
-        last.insert(plan, Found { since, mended, checks });
+        last.insert(plan, Found { since, mended, at, checks });
     }
     Ok(last)
 }
@@ -58,10 +60,11 @@ impl Found {
         &self.checks
     }
 
-    /// What changed of the estate since the plan was shown to work, as it was last looked at.
-    pub fn drifted(&self) -> Option<&str> {
+    /// What changed of the estate since the plan was shown to work, as it was last looked at. A look from before that knows nothing of it.
+    pub fn drifted_since(&self, proven: Option<Timestamp>) -> Option<&str> {
         let drift = |check: &&Check| check.area == Area::Drift && check.standing == Standing::Degraded;
-        self.checks.iter().find(drift).map(|check| check.facts.as_str())
+        let found = self.checks.iter().find(drift).filter(|_| proven.is_none_or(|proven| self.at > proven));
+        found.map(|check| check.facts.as_str())
     }
 
     /// What people are told: what is not ready, each time that it is something else, and that all of it is mended.

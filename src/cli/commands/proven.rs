@@ -1,0 +1,66 @@
+//! Whether plans were shown to work: by their runs, by the ledger, and by what was last seen of their estates.
+
+use super::serve;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::PlanName;
+use crate::model::ledger::Entry;
+use crate::model::time::Timestamp;
+use crate::plan::Plan;
+use crate::report::verified::{self, Cadence, Verified};
+use crate::run::RunState;
+
+/// Whether the plan was shown to work, whatever its estate is like by now. Rehearsals show that of nothing.
+///
+/// # Errors
+/// If there is no clock, or the ledger cannot be read.
+pub fn verification(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    runs: &[RunState],
+) -> Result<Verified, CliError> {
+    let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
+    let known = if context.is_rehearsal() { None } else { known_since(store, &plan.name)? };
+    let cadence = Cadence { every: tier.and_then(|tier| tier.drill_every), known };
+    Ok(verified::verified(plan, cadence, runs, crate::cli::now()?))
+}
+
+/// The same, unless its estate was seen to be another one since.
+///
+/// # Errors
+/// Likewise.
+pub fn as_last_seen(
+    context: &Context,
+    store: &SqliteJournal,
+    plan: &Plan,
+    runs: &[RunState],
+) -> Result<Verified, CliError> {
+    let found = verification(context, store, plan, runs)?;
+    let seen = serve::looked_at(store, &plan.name)?;
+    let drifted = seen.as_ref().and_then(|seen| seen.drifted_since(found.at));
+    Ok(found.unless(drifted))
+}
+
+/// Since when a store knows of a plan: when its ledger first named it, or was begun where it never did.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn known_since(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Timestamp>, CliError> {
+    let read = |kind: &[u8; 14]| -> Result<Vec<Entry>, CliError> {
+        let entries = store.entries(kind)?;
+        Ok(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect())
+    };
+    let named = |entry: &Entry| match entry {
+        Entry::Readiness { at, plan: of, .. } if of == plan => Some(*at),
+        Entry::Schedule { at, is: Some(is), .. } if is.plan == *plan => Some(*at),
+        _ => None,
+    };
+    let (looks, schedules) = (read(b"{\"ledger\":\"rea")?, read(b"{\"ledger\":\"sch")?);
+    if let Some(at) = looks.iter().chain(&schedules).filter_map(named).min() {
+        return Ok(Some(at));
+    }
+    let first = read(b"{\"ledger\":\"key")?.into_iter().next();
+    Ok(first.and_then(|entry| if let Entry::Key { at, .. } = entry { Some(at) } else { None }))
+}

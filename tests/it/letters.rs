@@ -1,0 +1,316 @@
+//! The words that people are sent: the fields that they look for, whole, and when they are told that it is over.
+
+use drctl::model::action::Action;
+use drctl::model::duty::{Duties, Duty};
+use drctl::model::event::{Outcome, Signal, What, WorldKind};
+use drctl::model::ids::StepId;
+use drctl::model::notice::Notice;
+use drctl::model::policy::Policy;
+use drctl::model::runbook::{Phase, Step};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+use drctl::plan::Settings;
+use drctl::report::duties;
+use drctl::report::history::History;
+use drctl::report::notices;
+use drctl::run::{RunState, signal};
+
+use crate::decided::{minutes, run, say, scale, step};
+use crate::resume::events;
+use crate::rig::{BEGAN, Rig, truststream};
+
+/// An incident of which the names were moved after three minutes, and that is watched from minute four on for two hours.
+fn served() -> RunState {
+    let wait = Action::Wait { duration_ms: Dur::mins(120), until: None };
+    let mut state = run(vec![step("grow", scale()), Step { phase: Phase::Watch, ..step("watch", wait) }]);
+    state.created.duties = Some(Duties::default());
+    state.created.severity = Some("P0".to_owned());
+    state.created.incident = Some("INC-7".to_owned());
+    state.created.reason = Some("the west is dark".to_owned());
+    let probe =
+        truststream().probes.iter().find(|p| p.value.name.as_str() == "public").unwrap().value.clone();
+    state.runbook.probes = vec![probe];
+    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    turned(&mut state, 1, false, BEGAN - Dur::mins(1));
+    say(&mut state, minutes(1), What::StepStarted { step: StepId::new("grow") });
+    state
+}
+
+fn turned(state: &mut RunState, at: u64, good: bool, since: Timestamp) {
+    let (probe, detail) = ("public".to_owned(), "503".to_owned());
+    let last_other = Some(since - Dur::secs(5));
+    say(state, minutes(at), What::ProbeTurned { probe, good, since, last_other, detail });
+}
+
+fn watched(mut state: RunState) -> RunState {
+    let end = drctl::model::event::End::Performed;
+    let step = StepId::new("grow");
+    say(
+        &mut state,
+        minutes(3),
+        What::CallIntended {
+            step: step.clone(),
+            direction: Default::default(),
+            attempt: 1,
+            generation: 0,
+            key: "k".to_owned(),
+            mark: None,
+            part: Vec::new(),
+        },
+    );
+    say(&mut state, minutes(3), What::CallAnswered { step: step.clone(), token: None });
+    say(&mut state, minutes(3), What::StepFinished { step, end, facts: Vec::new() });
+    turned(&mut state, 4, true, minutes(3));
+    say(&mut state, minutes(4), What::StepStarted { step: StepId::new("watch") });
+    state
+}
+
+fn news(state: &RunState, at: Timestamp) -> Vec<Notice> {
+    let history = History::default();
+    notices::of_run(state, &Policy::default(), (&history, &history.predict(&state.runbook)), at)
+}
+
+fn one(state: &RunState, at: Timestamp, key: &str) -> Notice {
+    let all = news(state, at);
+    let keys: Vec<String> = all.iter().map(|n| n.key.clone()).collect();
+    let key = format!("{}/{key}", state.created.run);
+    all.into_iter().find(|n| n.key == key).unwrap_or_else(|| panic!("{keys:?}"))
+}
+
+/// Each line of a message up to its colon, and the whole of those that are the same every time.
+fn told(notice: &Notice) -> Vec<String> {
+    let varies = [
+        "ETA",
+        "ASKED FOR BY",
+        "RTO",
+        "RPO",
+        "RECOVERY TIME SO FAR",
+        "WHERE IT STANDS",
+        "CALLED",
+        "ACTIONS TAKEN",
+    ];
+    let line = |(label, text): &(String, String)| match varies.contains(&label.as_str()) {
+        true => label.clone(),
+        false => format!("{label}: {text}"),
+    };
+    std::iter::once(notice.subject.clone()).chain(notice.fields.iter().map(line)).collect()
+}
+
+#[test]
+fn the_first_message_has_what_people_look_for() {
+    let alert = one(&served(), minutes(1), "alert");
+    assert_eq!(
+        told(&alert),
+        [
+            "[URGENT] shop Service Incident - P0",
+            "STATUS: Mitigating",
+            "WHAT: failover from west to east",
+            "IMPACT: the west is dark; probes fail: public",
+            "ETA",
+            "UPDATES: every 15m",
+            "NEXT UPDATE: 2026-01-01T03:15:00.000Z",
+            "ASKED FOR BY",
+            "INCIDENT ID: INC-7",
+            "RUN: run",
+            "FOLLOW IT: drctl runs watch run",
+        ]
+    );
+    let eta = &alert.fields.iter().find(|(label, _)| label == "ETA").unwrap().1;
+    assert!(eta.contains("in nineteen of twenty cases") && eta.ends_with("estimated"), "{eta}");
+}
+
+#[test]
+fn an_update_says_where_it_stands() {
+    let state = served();
+    assert_eq!(
+        told(&one(&state, minutes(16), "update/1")),
+        [
+            "[UPDATE 1] shop Service Incident - INC-7",
+            "STATUS: Mitigating",
+            "WHERE IT STANDS",
+            "IMPACT: the west is dark; probes fail: public",
+            "RECOVERY TIME SO FAR",
+            "ETA",
+            "NEXT UPDATE: 2026-01-01T03:30:00.000Z",
+            "INCIDENT ID: INC-7",
+            "RUN: run",
+            "FOLLOW IT: drctl runs watch run",
+        ]
+    );
+}
+
+/// Two hours of watching are no part of what it took: whoever waits hears of it when users are served, and what is owed counts from then.
+#[test]
+fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
+    let state = watched(served());
+    let resolved = one(&state, minutes(5), "resolved");
+    assert_eq!((resolved.due, resolved.ends), (minutes(4), true));
+    assert_eq!(
+        told(&resolved),
+        [
+            "[RESOLVED] shop Service Incident - INC-7",
+            "STATUS: Resolved",
+            "OUTCOME: users are served, and the run goes on watching that",
+            "RESOLUTION TIME: 2026-01-01T03:04:00.000Z, 4m after it was declared",
+            "RTO",
+            "RPO",
+            "ROOT CAUSE: for a person to write into the incident report",
+            "ACTIONS TAKEN",
+            "AFTERWARDS: monitoring for the next 2h; incident report within 1d, post-mortem within 2d",
+            "INCIDENT ID: INC-7",
+            "RUN: run",
+            "FOLLOW IT: drctl runs watch run",
+        ]
+    );
+    assert!(
+        !news(&state, minutes(40)).iter().any(|n| n.key.contains("update")),
+        "it is over for those who wait"
+    );
+    let due = |state: &RunState, at| {
+        let owed = duties::of_people(state, at);
+        owed.into_iter().map(|o| (o.what, o.due_at)).collect::<Vec<_>>()
+    };
+    let hours = |n: u64| minutes(4 + 60 * n);
+    let expected = [("monitoring", 3), ("incident-report", 24), ("post-mortem", 48)];
+    let expected: Vec<_> = expected.iter().map(|(what, n)| ((*what).to_owned(), hours(*n))).collect();
+    assert_eq!(due(&state, minutes(5)), expected);
+    // A report may be there before the run has watched for long enough; nobody says that it was watched before it was.
+    let fulfil = |duty, at| {
+        let done = Signal::Fulfil { duty, reference: "wiki/1".to_owned(), sha256: None };
+        signal::take(&state, done, Person::claimed("ann"), at)
+    };
+    assert!(matches!(&fulfil(Duty::IncidentReport, minutes(30))[..], [What::Fulfilled { .. }]));
+    assert!(matches!(&fulfil(Duty::Monitoring, minutes(30))[..], [What::SignalRefused { .. }]));
+    let mut over = state.clone();
+    say(&mut over, minutes(124), What::RunFinished { outcome: Outcome::Recovered });
+    assert_eq!(due(&over, minutes(125)), expected, "the end of the run changes nothing of it");
+    assert_eq!(one(&over, minutes(125), "closed").due, minutes(124));
+}
+
+#[test]
+fn users_that_fail_again_while_it_is_watched_call_people_again() {
+    let mut state = watched(served());
+    turned(&mut state, 20, false, minutes(19));
+    assert_eq!(told(&one(&state, minutes(31), "update/2"))[1], "STATUS: Users fail AGAIN");
+    let since = minutes(19);
+    let alarm = format!("escalation/again-{since}/2");
+    let escalation = one(&state, minutes(25), &alarm);
+    assert_eq!(
+        told(&escalation),
+        [
+            "[ESCALATION 2: incident-commander] shop - INC-7",
+            "WHY: users fail AGAIN, after they had been served",
+            "SINCE: 2026-01-01T03:19:00.000Z, 6m ago",
+            "CALLED",
+            "WHAT TO DO: drctl runs show run",
+            "SAY THAT YOU HAVE SEEN IT: drctl ack run --reason \"...\"",
+            "INCIDENT ID: INC-7",
+            "RUN: run",
+            "FOLLOW IT: drctl runs watch run",
+        ]
+    );
+    turned(&mut state, 30, true, minutes(29));
+    assert!(!news(&state, minutes(31)).iter().any(|n| n.key.contains("again") || n.key.contains("update")));
+}
+
+/// What is left where it stopped is an incident, too: somebody reports on it.
+#[test]
+fn a_run_that_stopped_and_was_left_there_owes_a_report() {
+    let mut state = served();
+    say(&mut state, minutes(2), What::StepFailed { step: StepId::new("grow"), reason: "no".to_owned() });
+    let owed: Vec<_> =
+        duties::of_people(&state, minutes(3)).into_iter().map(|o| (o.what, o.due_at)).collect();
+    let hours = |n: u64| minutes(2 + 60 * n);
+    assert_eq!(owed, [("incident-report".to_owned(), hours(24)), ("post-mortem".to_owned(), hours(48))]);
+    let done = Signal::Fulfil { duty: Duty::PostMortem, reference: "wiki/1".to_owned(), sha256: None };
+    let taken = signal::take(&state, done, Person::claimed("ann"), minutes(30));
+    assert!(matches!(&taken[..], [What::Fulfilled { .. }]), "{taken:?}");
+}
+
+/// A step that takes much longer than it ever did calls for somebody, once, until somebody has seen it.
+#[test]
+fn a_stalled_step_climbs_the_ladder() {
+    let rehearsed = |seed| Rig::new(truststream(), "region-lost", seed).rehearse().unwrap();
+    let seen: Vec<RunState> = (1..8).map(|seed| rehearsed(seed).ended.state).collect();
+    let history = History::of(&seen);
+    let all = events(&rehearsed(1));
+    let step = StepId::new("promote.db");
+    let begins = |what: &What| matches!(what, What::StepStarted { step: s } if *s == step);
+    let at = all.iter().position(|e| begins(&e.what)).unwrap();
+    let mut state = RunState::fold(&all[..=at]).unwrap();
+    state.created.world = WorldKind::Live;
+    // Somebody has seen the incident, and not yet this.
+    let on_it = |state: &mut RunState, at| {
+        let (who, reason) = (Person::claimed("ann"), "on it".to_owned());
+        say(state, at, What::Acknowledged { who, decision: None, reason });
+    };
+    let now = state.last_at;
+    on_it(&mut state, now);
+    let expected = history.predict(&state.runbook);
+    let called = |state: &RunState, after: u64| {
+        let all = notices::of_run(state, &Policy::default(), (&history, &expected), now + Dur::mins(after));
+        let all = all.into_iter().filter(|n| n.key.contains("stall"));
+        all.map(|n| (n.key.split_once('/').unwrap().1.to_owned(), n.fields[0].1.clone())).collect::<Vec<_>>()
+    };
+    assert!(called(&state, 1).is_empty());
+    let (key, why) = called(&state, 60).into_iter().find(|(key, _)| key.contains("promote")).unwrap();
+    assert_eq!(key, "escalation/stall0-promote.db/4");
+    assert!(why.starts_with("promote.db takes more than twice as long as the longest of 7 runs ("), "{why}");
+    on_it(&mut state, now + Dur::mins(61));
+    assert!(called(&state, 62).is_empty());
+}
+
+#[test]
+fn whoever_is_to_be_there_is_invited_before() {
+    let text = "schedules:\n  quarterly: {plan: shop, drill: live, at: \"0 6 1 1,4,7,10 *\", zone: Europe/Prague, late: 12h, hold: 30m}\n";
+    let settings =
+        Settings::load(Some(("drctl.yaml", text.as_bytes())), std::collections::BTreeMap::new(), &[])
+            .unwrap();
+    let invited = |at: &str| {
+        notices::invitation(&settings.schedules[0], Dur::mins(24 * 60), Timestamp::parse(at).unwrap())
+    };
+    assert!(invited("2026-03-31T03:59:59Z").is_none(), "not earlier than was asked for");
+    let invitation = invited("2026-03-31T04:00:00Z").unwrap();
+    assert_eq!(
+        told(&invitation),
+        [
+            "[DRILL INVITATION] shop: users are moved for practice at 2026-04-01T04:00:00.000Z",
+            "WHAT: a live drill: users of shop are moved to its other site for 30m, and back",
+            "WHEN: 2026-04-01T04:00:00.000Z (Wed 2026-04-01 06:00 Europe/Prague)",
+            "AT THE LATEST: 2026-04-01T16:00:00.000Z",
+            "TO HAVE IT NOT HELD: policy.freeze or policy.blackouts in drctl.yaml; once it runs: drctl runs cancel RUN --reason \"...\"",
+            "SCHEDULE: quarterly",
+        ]
+    );
+}
+
+#[test]
+fn what_nobody_did_is_told_with_what_to_do() {
+    let at = Timestamp::parse("2026-03-01T00:00:00Z").unwrap();
+    let until = Timestamp::parse("2026-04-01T00:00:00Z").unwrap();
+    let plan = drctl::model::ids::PlanName::new("shop");
+    let untried = notices::untried("shop", until, "never tried");
+    let soon = notices::untried_soon("shop", (at, until), "never tried");
+    assert_eq!((untried.due, soon.due), (until, at));
+    assert_eq!(
+        [
+            untried,
+            soon,
+            notices::missed("weekly", at, "nobody served"),
+            notices::unready(&plan, at, "db: no backups"),
+            notices::ready_again(&plan, at)
+        ]
+        .map(|n| (n.kind.id(), n.subject, n.ends)),
+        [
+            ("overdue", "[OVERDUE] drill of shop".to_owned(), false),
+            ("reminder", "[DUE SOON] drill of shop, by 2026-04-01T00:00:00.000Z".to_owned(), false),
+            (
+                "overdue",
+                "[MISSED] the drill of schedule weekly, due 2026-03-01T00:00:00.000Z".to_owned(),
+                false
+            ),
+            ("overdue", "[NOT READY] a recovery of shop".to_owned(), false),
+            ("resolved", "[READY AGAIN] a recovery of shop".to_owned(), true),
+        ]
+    );
+}
