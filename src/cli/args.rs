@@ -165,6 +165,9 @@ pub enum Command {
         /// How long the signed yes may wait to be taken [default: 1h]
         #[arg(long = "for", value_name = "D")]
         good_for: Option<String>,
+        /// The runbook that was looked at elsewhere, by its digest or the beginning of it; refused if the run executes another
+        #[arg(long, value_name = "DIGEST")]
+        runbook: Option<String>,
     },
     /// Let a run go on before those have approved who have to, in an emergency; they approve afterwards, and lateness stays on record
     #[command(

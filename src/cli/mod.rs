@@ -84,8 +84,8 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Drill(args) => c::drill::run(global, printer, args),
         Command::Restore(args) => c::restore::run(global, printer, args),
         Command::Runs(args) => c::runs::run(global, printer, args),
-        Command::Approve { run, step, good_for } => {
-            c::approve::approve(global, printer, run, step, good_for.as_deref())
+        Command::Approve { run, step, good_for, runbook } => {
+            c::approve::approve(global, printer, (run, step), good_for.as_deref(), runbook.as_deref())
         }
         Command::Ack(args) => c::duties::ack(global, printer, args),
         Command::Duties(args) => c::duties::run(global, printer, args),

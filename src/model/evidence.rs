@@ -27,7 +27,7 @@ pub struct Manifest {
     pub component: String,
     /// Why, as whoever asked for the run said.
     pub reason: String,
-    /// Who agreed; `none was asked for` where nobody had to.
+    /// Who agreed, and when it was late; what is still owed, or was not given; `none was asked for` where nobody had to.
     pub approver: String,
     /// The incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +122,9 @@ pub struct About {
     pub approvals: Vec<Said>,
     /// Approvals that somebody let the run go on without, in words.
     pub overrides: Vec<String>,
+    /// The same, field by field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<Overridden>,
     /// Refusals that somebody accepted, in words.
     pub waivers: Vec<String>,
     /// Recovery time.
@@ -150,6 +153,33 @@ pub struct Said {
     pub to: String,
     /// Whether there is a signature in `events.jsonl`.
     pub signed: bool,
+}
+
+/// An approval that somebody let the run go on without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overridden {
+    /// The gate.
+    pub step: String,
+    /// Who let it go on.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When the approvals had to be there.
+    pub due_at: Timestamp,
+    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` where the run did not go on by it.
+    pub state: String,
+    /// By how much the approvals are or were late, in seconds: for ever, once they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_s: Option<f64>,
+    /// Who approved afterwards.
+    pub approved_by: Vec<String>,
+    /// Who has not, as roles.
+    pub owed_by: Vec<String>,
+    /// Who said no afterwards, and why.
+    pub refused_by: Vec<String>,
 }
 
 /// A figure against its objective.

@@ -191,6 +191,8 @@ pub struct Policy {
     pub duties: Duties,
     /// Who is called when nobody answers.
     pub escalation: Vec<Rung>,
+    /// Who is called besides, and at once, when a step failed and a run stopped.
+    pub on_stop: Vec<String>,
 }
 
 impl Policy {
@@ -253,6 +255,7 @@ impl Default for Policy {
             apart: Dur::mins(60),
             duties: Duties::default(),
             escalation: Rung::ladder(),
+            on_stop: names(&["engineering-lead", "on-call-engineer"]),
         }
     }
 }

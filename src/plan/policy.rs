@@ -124,6 +124,11 @@ pub const POLICY: Record = Record {
             Shape::List(&Shape::Record(&RUNG)),
             "who is called when nobody answers; the first rung first",
         ),
+        opt(
+            "on_stop",
+            Shape::List(&Shape::Name),
+            "roles that are called at once when a run stops; engineering-lead and on-call-engineer if absent",
+        ),
     ],
 };
 
@@ -152,6 +157,7 @@ pub struct RawPolicy {
     #[serde(default)]
     duties: RawDuties,
     escalation: Option<Vec<RawRung>>,
+    on_stop: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -225,6 +231,7 @@ impl RawPolicy {
         if let Some(rungs) = self.escalation {
             policy.escalation = ladder(rungs)?;
         }
+        put(&mut policy.on_stop, self.on_stop);
         policy.expires_after = duration(self.expires_after)?.unwrap_or(policy.expires_after);
         Ok(policy)
     }

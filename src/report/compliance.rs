@@ -437,7 +437,7 @@ fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),
         returns: run.created.returns.is_some(),
-        waivers: run.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
+        waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
         stops: run.attention.stops.len(),
         late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
         overrides: overrides.into_iter().map(|over| over.text).collect(),

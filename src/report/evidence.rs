@@ -1,16 +1,21 @@
 //! What the manifest of an evidence bundle says of a run. Every word of it follows from the run's events.
 
-use crate::model::action::{Action, Check, Write};
+use crate::model::action::{Action, Check, Gate, Write};
+use crate::model::authority::takes;
 use crate::model::event::End;
-use crate::model::evidence::{About, Achieved, Checked, File, Head, Manifest, Said, Verification};
+use crate::model::evidence::{
+    About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Verification,
+};
 use crate::model::ids::Digest;
 use crate::model::measure::Basis;
 use crate::model::restore::Part;
+use crate::model::runbook::Step;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+use crate::report::overrides::Override;
 use crate::report::summary::{Measured, RunReport};
-use crate::run::RunState;
 use crate::run::state::Status;
+use crate::run::{RunState, approval};
 
 /// The version of the manifest's shape.
 pub const VERSION: u32 = 1;
@@ -36,17 +41,14 @@ pub struct Sealing {
 
 /// The manifest.
 pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manifest {
-    let stores = !report.stores.is_empty();
+    // By what it was to do, however far it came.
+    let recovers = |step: &Step| {
+        matches!(step.action, Action::Promote { .. } | Action::Restore { .. } | Action::Rejoin { .. })
+    };
+    let stores = !report.stores.is_empty() || state.runbook.steps.iter().any(recovers);
     let database = |text: String| stores.then_some(text);
     let deployment = |text: String| (!stores).then_some(text);
     let created = &state.created;
-    let nobody = || "none was asked for".to_owned();
-    let approvers: Vec<String> = report.approvals.iter().map(|a| a.who.to_string()).collect();
-    let dba =
-        |who: &&Person| created.authority.operators.get(&who.who).is_some_and(|o| o.roles.contains("dba"));
-    let dbas: Vec<String> =
-        report.approvals.iter().map(|a| &a.who).filter(dba).map(ToString::to_string).collect();
-    let or_nobody = |names: Vec<String>| if names.is_empty() { nobody() } else { names.join(", ") };
     Manifest {
         rollback_id: created.run.clone(),
         timestamp: sealing.at,
@@ -55,7 +57,7 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
             .reason
             .clone()
             .unwrap_or_else(|| format!("none was given: {} to {}", report.intent, report.to)),
-        approver: or_nobody(approvers),
+        approver: agreed(state, report, None),
         incident_id: created.incident.clone().or_else(|| deployment("none was named".to_owned())),
         from_version: deployment(report.from.clone().unwrap_or_else(|| "unknown".to_owned())),
         to_version: deployment(report.to.clone()),
@@ -64,8 +66,56 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
         backup_location: database(origin(state)),
         data_loss: database(figure(&report.rpo)),
         downtime: database(figure(&report.rto)),
-        dba_approval: database(or_nobody(dbas)),
+        dba_approval: database(agreed(state, report, Some("dba"))),
         drctl: about(state, report, sealing),
+    }
+}
+
+/// Who agreed to what had to be agreed to, before or afterwards; whose yes is owed, or was not given.
+fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
+    let authority = &state.created.authority;
+    let seat = role.map(|role| [role.to_owned()]);
+    let counts = |who: &Person| seat.as_ref().is_none_or(|seat| authority.has(&who.who, seat));
+    let wanted = |seats: &str| role.is_none_or(|role| takes(seats, role));
+    let before = report.approvals.iter().filter(|a| counts(&a.who)).map(|a| a.who.to_string());
+    let afterwards = report.overrides.iter().flat_map(|over| {
+        let late = if over.late_by_s.is_some() { ", LATE" } else { "" };
+        over.approved_by.iter().filter(|who| counts(who)).map(move |who| format!("{who} afterwards{late}"))
+    });
+    let mut said: Vec<String> = before.chain(afterwards).collect();
+    for over in report.overrides.iter().filter(|over| matches!(over.state.as_str(), "owed" | "overdue")) {
+        let owed = over.owed_by.iter().filter(|seats| wanted(seats));
+        let late = if over.late_by_s.is_some() { " and OVERDUE" } else { "" };
+        said.extend(
+            owed.map(|seats| format!("overridden by {}, the yes of {seats} is owed{late}", over.by.who)),
+        );
+    }
+    for (i, step) in state.runbook.steps.iter().enumerate() {
+        let Action::Gate(Gate::Approval { by, .. }) = &step.action else { continue };
+        if matches!(state.work(i).status, Status::Done(_)) {
+            continue;
+        }
+        let asked: Vec<&str> = by.iter().map(String::as_str).filter(|seats| wanted(seats)).collect();
+        let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
+        let lacking =
+            lacking.iter().filter(|seats| asked.contains(&seats.as_str()) || by.is_empty() && role.is_none());
+        said.extend(lacking.map(|seats| format!("{} asked {seats}, who has not agreed", step.id)));
+    }
+    if said.is_empty() { "none was asked for".to_owned() } else { said.join(", ") }
+}
+
+fn overridden(over: &Override) -> Overridden {
+    Overridden {
+        step: over.step.to_string(),
+        by: over.by.who.clone(),
+        reason: over.reason.clone(),
+        at: over.at,
+        due_at: over.due_at,
+        state: over.state.clone(),
+        late_s: over.late_by_s,
+        approved_by: over.approved_by.iter().map(|who| who.who.clone()).collect(),
+        owed_by: over.owed_by.clone(),
+        refused_by: over.refused.iter().map(|no| format!("{}: {}", no.who.who, no.reason)).collect(),
     }
 }
 
@@ -89,6 +139,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         requester: said(&created.requester, format!("{} to {}", report.intent, report.to)),
         approvals: report.approvals.iter().map(|a| said(&a.who, a.step.clone())).collect(),
         overrides: report.overrides.iter().map(|o| o.text.clone()).collect(),
+        overridden: report.overrides.iter().map(overridden).collect(),
         waivers: report.waivers.iter().map(waived).collect(),
         rto: achieved(&report.rto),
         rpo: report.stores.iter().map(|(name, store)| (name.clone(), achieved(&store.rpo))).collect(),

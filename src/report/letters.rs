@@ -326,7 +326,14 @@ impl Desk<'_> {
     /// That nobody answered, or nobody can go on without somebody.
     pub fn escalation(&self, alarm: &Alarm, reached: usize, rungs: &[Rung]) -> Notice {
         let due = rungs.last().map_or(alarm.at, |rung| alarm.at + rung.after);
-        let called: Vec<String> = rungs.iter().map(|rung| self.called(&rung.role)).collect();
+        let stop = if alarm.id.starts_with("stop") { self.policy.on_stop.as_slice() } else { &[] };
+        let mut roles: Vec<&str> = Vec::new();
+        for role in stop.iter().chain(rungs.iter().map(|rung| &rung.role)) {
+            if !roles.contains(&role.as_str()) {
+                roles.push(role);
+            }
+        }
+        let called: Vec<String> = roles.into_iter().map(|role| self.called(role)).collect();
         let mut fields = vec![
             field("WHY", alarm.why.clone()),
             field("SINCE", format!("{}, {} ago", alarm.at, self.now.since(alarm.at))),

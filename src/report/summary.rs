@@ -275,7 +275,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
             rto_from_declaration: attained.rto_from_declaration.to_string(),
         },
         protection: protection(state),
-        waivers: state.waivers.clone(),
+        waivers: waivers(state),
         approvals: approvals(state),
         overrides: overrides::of(state, now),
         stops: duties::stops(state),
@@ -398,6 +398,16 @@ fn fence(state: &RunState) -> Fence {
         };
     }
     Fence { state: word.to_owned(), components }
+}
+
+/// What was accepted. What the runbook has of it was accepted by whoever asked for the run, with their signature under the whole.
+fn waivers(state: &RunState) -> Vec<Waiver> {
+    let requester = &state.created.requester;
+    let of = |waiver: &Waiver| {
+        let asked = state.runbook.waivers.contains(waiver) && waiver.who.is(requester);
+        if asked { Waiver { who: requester.clone(), ..waiver.clone() } } else { waiver.clone() }
+    };
+    state.waivers.iter().map(of).collect()
 }
 
 fn approvals(state: &RunState) -> Vec<Approval> {

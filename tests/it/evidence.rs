@@ -143,6 +143,15 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
+    // Whoever asks the other verb is answered the same, and a broken one is broken there, too.
+    assert_eq!(elsewhere.ok(&["audit", "verify", "--file", "b.tar", "--key", "store.pub"]), said);
+    let mut broken = std::fs::read(&bundle).unwrap();
+    broken[3_000] ^= 1;
+    std::fs::write(elsewhere.path().join("broken.tar"), broken).unwrap();
+    let (code, out, _) = elsewhere.run(&["audit", "verify", "--file", "broken.tar", "--key", "store.pub"]);
+    assert!(code == 1 && out.contains("NOT whole: broken.tar"), "{code} {out}");
+    let checkpoint = ["audit", "verify", "--file", "b.tar", "--checkpoint", "store.pub"];
+    assert_eq!(elsewhere.run(&checkpoint).0, 2);
     let (code, out, _) = elsewhere.run(&[
         "evidence",
         "verify",
@@ -407,7 +416,29 @@ fn an_override_and_the_approval_afterwards_are_in_evidence() {
         })
         .collect();
     assert_eq!(all.len(), before + 2);
+    // What a manifest says of consent is what stood then: not asked again, owed, and given afterwards.
+    let consent =
+        |said: &Value| ["approver", "dba_approval"].map(|field| said[field].as_str().unwrap().to_owned());
+    let (first, before) = (all.values().next().unwrap(), all.values().nth(all.len() - 3).unwrap());
+    assert_eq!(first["component"], "database", "by what it was to do: {first:#}");
+    let [approver, dba] = consent(first);
+    assert_eq!(dba, "approve.policy asked dba, who has not agreed");
+    assert!(approver.contains("asked engineering-lead, who has not agreed"), "{approver}");
+    let [approver, dba] = consent(before);
+    assert_eq!(dba, "overridden by ivy, the yes of dba is owed");
+    assert!(approver.starts_with("kim, overridden by ivy, the yes of dba is owed"), "{approver}");
     let last = all.values().next_back().unwrap();
+    let [approver, dba] = consent(last);
+    assert!(
+        approver.starts_with("kim, ")
+            && approver.contains("bob afterwards")
+            && approver.contains("eve afterwards"),
+        "{approver}"
+    );
+    assert!(dba.contains("bob afterwards") && !dba.contains("owed"), "{dba}");
+    let over = &last["drctl"]["overridden"][0];
+    assert_eq!((&over["by"], &over["state"]), (&"ivy".into(), &"approved".into()), "{over:#}");
+    assert_eq!(over["approved_by"], serde_json::json!(["bob", "eve"]));
     let over = last["drctl"]["overrides"][0].as_str().unwrap();
     assert!(over.contains("overridden by ivy") && over.contains("approved afterwards"), "{over}");
     assert!(last["drctl"]["requester"]["signed"].as_bool().unwrap(), "{last:#}");

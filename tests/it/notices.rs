@@ -88,6 +88,7 @@ fn a_stop_calls_for_somebody_again_and_a_decision_ends_that() {
         told.contains("it STOPPED: grow failed: AccessDenied") && told.contains("drctl ack run --decide"),
         "{told}"
     );
+    assert!(told.contains("CALLED: engineering-lead; on-call-engineer; incident-commander\n"), "{told}");
     // Seen is not decided: the ladder is still, the run is not.
     seen(&mut state, minutes(9), None);
     assert_eq!(keys(&state, minutes(14)), ["alert"]);

@@ -249,8 +249,21 @@ fn an_override_is_named_and_approved_afterwards() {
     let approve = ["approve", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run never approves it");
     refused(&folder, "ivy.key", &approve, "ivy overrode it, and never approves it");
-    let (code, _, err) = by(&folder, "bob.key", &approve);
+    // Nobody signs what they have not seen, or what is another one than they saw elsewhere.
+    let digest = state_of(&folder, &run).created.runbook_digest.to_string();
+    let wrong = [&approve[..], &["--runbook", "00000000000000"]].concat();
+    refused(&folder, "bob.key", &wrong, "and you looked at 00000000000000");
+    refused(&folder, "bob.key", &[&approve[..], &["--runbook", &digest[..4]]].concat(), "and you looked at");
+    let (code, _, err) = by(&folder, "bob.key", &[&approve[..], &["--runbook", &digest[..16]]].concat());
     assert!(code == 0 && err.contains("it is in the journal"), "{err}");
+    for words in [
+        "failover us-west-2 -> us-east-1 of truststream at P0, asked for by ann",
+        &digest,
+        "asked of  dba and engineering-lead",
+        "may lose  db: at most ",
+    ] {
+        assert!(err.contains(words), "{words}: {err}");
+    }
     refused(&folder, "bob.key", &approve, "bob said yes already; engineering-lead is still asked for");
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);

@@ -4,14 +4,20 @@ use crate::cli::args::Global;
 use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
-use crate::cli::keys;
-use crate::cli::printer::Printer;
+use crate::cli::printer::{Printer, harmless};
+use crate::cli::{exit, keys};
 use crate::executor::create;
 use crate::journal::Journal as _;
+use crate::model::action::{Action, Gate};
 use crate::model::event::Signal;
 use crate::model::ids::{RunId, StepId};
 use crate::model::time::Dur;
+use crate::model::waiver::Waiver;
+use crate::report::summary;
+use crate::run::RunState;
 
+/// So much of a digest says which one it is.
+const SEEN: usize = 12;
 /// How long a signed yes may wait at most: what it was said to changes meanwhile.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
@@ -19,9 +25,9 @@ const LONGEST: Dur = Dur::mins(24 * 60);
 pub fn approve(
     global: &Global,
     printer: &Printer,
-    run: &str,
-    step: &str,
+    (run, step): (&str, &str),
     good_for: Option<&str>,
+    runbook: Option<&str>,
 ) -> Result<u8, CliError> {
     let good_for = good_for.map(Dur::parse).transpose().map_err(CliError::usage)?.unwrap_or(keys::GOOD_FOR);
     if good_for > LONGEST {
@@ -34,8 +40,61 @@ pub fn approve(
     let store = context.store()?;
     let run = RunId::new(run);
     let state = create::replay(&run, &store.read(&run)?)?;
-    let signal = Signal::Approve { step: StepId::new(step), runbook: state.created.runbook_digest };
+    let digest = &state.created.runbook_digest;
+    if let Some(seen) = runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
+        return Err(CliError {
+            code: "refused",
+            message: format!("run {run} executes runbook {}, and you looked at {seen}", digest.short()),
+            hint: Some(format!("drctl runs show {run}; at least {SEEN} characters of the digest")),
+            exit: exit::REFUSED,
+        });
+    }
+    let step = StepId::new(step);
+    asked(&state, &step).iter().for_each(|line| printer.note(&harmless(line)));
+    let signal = Signal::Approve { step, runbook: digest.clone() };
     runs::send_for(&context, printer, &store, &run, signal, good_for)
+}
+
+/// What the yes is to, as it stands now: nobody signs what they have not seen.
+fn asked(state: &RunState, step: &StepId) -> Vec<String> {
+    let of = state.position(step).map(|i| &state.step(i).action);
+    let Some(Action::Gate(Gate::Approval { ask, by, .. })) = of else { return Vec::new() };
+    let created = &state.created;
+    let severity = created.severity.as_deref().map_or_else(String::new, |severity| format!(" at {severity}"));
+    let why = created.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let report = summary::report(state, state.last_at);
+    let mut lines = vec![
+        format!("approve   {ask}"),
+        format!(
+            "  run       {}: {} {} of {}{severity}, asked for by {}{why}",
+            created.run,
+            state.runbook.intent,
+            state.runbook.way(),
+            created.plan,
+            created.requester
+        ),
+        format!(
+            "  runbook   {} ({} steps; drctl runs show {})",
+            created.runbook_digest,
+            state.steps.len(),
+            created.run
+        ),
+    ];
+    if !by.is_empty() {
+        lines.push(format!("  asked of  {}", by.join(" and ")));
+    }
+    let bound = |waiver: &Waiver| {
+        let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));
+        let loss =
+            waiver.accept_loss_ms.map_or_else(String::new, |loss| format!(", up to {loss} of writes lost"));
+        format!("  accepted  {}{of}{loss}: {} ({})", waiver.rule, waiver.reason, waiver.who)
+    };
+    lines.extend(report.waivers.iter().map(bound));
+    for component in &state.runbook.stores {
+        let Some(exposure) = state.exposure(component) else { continue };
+        lines.push(format!("  may lose  {component}: {} ({})", exposure.at(state.last_at), exposure.because));
+    }
+    lines
 }
 
 /// Lets a run go on before those have said yes who have to.

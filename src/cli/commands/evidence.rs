@@ -34,14 +34,22 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
             let run = run.as_deref().map(RunId::new);
             push(&Context::load(global, printer)?, printer, run.as_ref(), *check)
         }
-        EvidenceCommand::Verify { file, key } => {
-            let keys = match key.as_slice() {
-                [] => own(global, printer)?,
-                named => named.iter().map(|named| keys::public(named)).collect::<Result<_, _>>()?,
-            };
-            verify(printer, file, &keys)
-        }
+        EvidenceCommand::Verify { file, key } => check(global, printer, file, key),
     }
+}
+
+/// Checks a bundle against the keys that were named, or that of the store here.
+pub(super) fn check(
+    global: &Global,
+    printer: &Printer,
+    file: &Path,
+    named: &[String],
+) -> Result<u8, CliError> {
+    let keys = match named {
+        [] => own(global, printer)?,
+        named => named.iter().map(|named| keys::public(named)).collect::<Result<_, _>>()?,
+    };
+    verify(printer, file, &keys)
 }
 
 /// The keys of the store here, where nobody named one.

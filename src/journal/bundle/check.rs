@@ -260,8 +260,12 @@ fn without_words(mut manifest: Manifest) -> Manifest {
         *words = None;
     }
     manifest.approver.clear();
+    // Whether it is one or the other once went by how far the run had come.
+    manifest.component.clear();
+    (manifest.from_version, manifest.to_version, manifest.incident_id) = (None, None, None);
     let about = &mut manifest.drctl;
     about.renders = RENDERS;
+    about.overridden.clear();
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
     manifest
