@@ -233,7 +233,6 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
         "{found:#}"
     );
     // Whoever cuts the ledger back to an earlier checkpoint, and the events with it, has a store that was once whole.
-    let seals = |l: &serde_json::Value| l["run"] == "ledger" && l["bytes"].as_str().unwrap().contains("seal");
     let seal = all.iter().position(seals).unwrap();
     let earlier: Vec<_> =
         all[..=seal].iter().filter(|l| l["run"] != "sandbox-starter-failover-s1-2").cloned().collect();
@@ -253,14 +252,19 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
         swapped.swap(a, b);
         let (code, found) = elsewhere(&text(&swapped), &key);
         assert!(code == 1 && !places(&found).is_empty(), "{a} {b}: {found:#}");
+        // The first that is told is one of the two that were exchanged, by its name or by its line.
         let place = &places(&found)[0];
-        assert!(
-            place.contains("event 3")
-                || place.contains("out of its order")
-                || place.starts_with("ledger, entry"),
-            "{a}: {place}"
-        );
+        let named = |i: usize| {
+            let (run, seq) = (all[i]["run"].as_str().unwrap(), all[i]["seq"].as_u64().unwrap());
+            let of = if run == "ledger" { "ledger, entry" } else { &format!("run {run}, event") };
+            place.starts_with(&format!("{of} {seq}:")) || place.contains(&format!("line {}:", i + 1))
+        };
+        assert!(named(a) || named(b), "{a} {b}: {place}");
     }
+}
+
+fn seals(line: &serde_json::Value) -> bool {
+    line["run"] == "ledger" && line["bytes"].as_str().unwrap().contains("seal")
 }
 
 /// Whoever keeps the store can write everything anew, but for what they have no key for, and what somebody else kept.
@@ -296,6 +300,8 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
             .contains("a checkpoint does not hold: the signature is not of this checkpoint: it is forged"),
         "{found:#}"
     );
+    let first = all.iter().find(|l| seals(l)).unwrap()["seq"].as_u64().unwrap();
+    assert!(places(&found)[0].starts_with(&format!("ledger, entry {first}:")), "{first}: {found:#}");
     // With a key of their own.
     let other = Folder::with_plans();
     other.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);

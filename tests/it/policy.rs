@@ -152,6 +152,17 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 
+/// Whoever asks has no say in it, whatever their roles.
+#[test]
+fn a_dba_and_engineering_lead_who_asks_approves_nothing() {
+    let folder = orders("");
+    let (code, out, err) =
+        as_operator(&folder, "eve.key", &[RESTORE, &["--yes", "--output", "json"]].concat());
+    assert_eq!(code, 4, "{out}\n{err}");
+    let run = json(&out)["run_id"].as_str().unwrap().to_owned();
+    refused(&folder, "eve.key", &["approve", &run, GATE], "the requester of a run never approves it");
+}
+
 /// A move that was planned keeps nobody from writing while people are asked.
 #[test]
 fn a_planned_move_asks_before_it_stops_anybody() {
