@@ -51,6 +51,9 @@ pub struct Definition {
     /// How long a live drill stays there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_ms: Option<Dur>,
+    /// How long ago the time is that an isolated drill restores; a random one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ago_ms: Option<Dur>,
 }
 
 impl Definition {

@@ -38,6 +38,11 @@ pub const SCHEDULE: Record = Record {
         opt("jitter", Shape::Duration, "up to how much later it begins, so that not all begin at once"),
         opt("late", Shape::Duration, "how late it may begin, 24h if absent; later it is missed"),
         opt("component", Shape::Name, "the database of an isolated drill; each if absent"),
+        opt(
+            "point",
+            Shape::Text,
+            "the time that an isolated drill restores: `random`, which it is if absent, or how long ago, such as 10m",
+        ),
         opt("to", Shape::Name, "the site that is tried; the only one that can be if absent"),
         opt("hold", Shape::Duration, "how long a live drill stays there; the plan's `watch:` if absent"),
     ],
@@ -54,6 +59,7 @@ pub struct RawSchedule {
     jitter: Option<String>,
     late: Option<String>,
     component: Option<ComponentName>,
+    point: Option<String>,
     to: Option<SiteName>,
     hold: Option<String>,
 }
@@ -72,13 +78,18 @@ impl RawSchedule {
                 None => Ok(span),
             }
         };
+        let ago = self.point.as_deref().filter(|point| *point != "random");
+        let ago_ms = ago.map(Dur::parse).transpose().map_err(bad)?;
         let (jitter, late, hold) = (span(self.jitter)?, span(self.late)?, span(self.hold)?);
         let (jitter_ms, late_ms) = (jitter.unwrap_or_default(), late.unwrap_or(LATE));
         if late_ms <= jitter_ms {
             return Err(bad(format!("it may begin up to {jitter_ms} later, and is missed after {late_ms}")));
         }
-        let wrong =
-            [("component", self.component.is_some(), Drill::Isolated), ("hold", hold.is_some(), Drill::Live)];
+        let wrong = [
+            ("component", self.component.is_some(), Drill::Isolated),
+            ("point", self.point.is_some(), Drill::Isolated),
+            ("hold", hold.is_some(), Drill::Live),
+        ];
         if let Some((key, _, of)) = wrong.iter().find(|(_, given, of)| *given && self.drill != *of) {
             return Err(bad(format!("`{key}` means something for {} drills only", of.id())));
         }
@@ -100,6 +111,7 @@ impl RawSchedule {
             component: self.component,
             to: self.to,
             hold_ms: hold,
+            ago_ms,
         };
         Ok(Schedule { name: name.to_owned(), calendar, is })
     }

@@ -5,6 +5,7 @@ pub mod charts;
 pub mod controls;
 mod findings;
 pub mod history;
+mod lines;
 pub mod page;
 #[cfg(feature = "pdf")]
 pub mod pdf;
@@ -15,18 +16,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::duties::{self, Obligation};
-use super::overrides;
-use super::summary::{self, Measured};
+use super::summary::Measured;
 use super::verified::{self, Verified};
 use crate::model::event::WorldKind;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Basis;
-use crate::model::runbook::{Drill, Intent};
+use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
 use controls::{Control, Profile, Section};
 use history::{Gap, Month, Statistics};
+pub use lines::{Copied, Readiness};
+use lines::{line, readiness};
 
 /// A plan as it stands in its file.
 #[derive(Clone, Debug)]
@@ -50,8 +52,10 @@ pub struct Books<'a> {
     pub plans: &'a [PlanLine],
     /// How often each tier has to be proven.
     pub drill_every: &'a BTreeMap<String, Dur>,
-    /// What became of drills on schedule: the schedule, the instant that it was due at, and the fate.
-    pub drills: &'a [(String, Timestamp, Fate)],
+    /// What became of drills on schedule.
+    pub drills: &'a [DrillLine],
+    /// Whether recoveries would work, as it was last looked at, and when.
+    pub ready: &'a BTreeMap<PlanName, (Timestamp, Vec<Check>)>,
     /// When people were told of each run.
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
     /// The bundle of each run, with its SHA-256.
@@ -60,6 +64,19 @@ pub struct Books<'a> {
     pub damaged: &'a [(String, String)],
     /// What the ledger has, and what is wrong with it.
     pub ledger: &'a LedgerLine,
+}
+
+/// A drill of a schedule that was due.
+#[derive(Clone, Debug)]
+pub struct DrillLine {
+    /// The schedule.
+    pub schedule: String,
+    /// The application, as far as the ledger tells.
+    pub plan: Option<PlanName>,
+    /// When it was due.
+    pub due: Timestamp,
+    /// What became of it.
+    pub fate: Fate,
 }
 
 /// What is asked for.
@@ -286,6 +303,10 @@ pub struct Line {
     pub overrides: Vec<String>,
     /// How many of them were approved too late, or are not.
     pub late: usize,
+    /// Copies that a drill made and checked: how long that took, and of which time they are. That is no recovery time: it moves nobody.
+    pub copies: Vec<Copied>,
+    /// The controls that it speaks to.
+    pub controls: Vec<String>,
     /// The file of its bundle.
     pub bundle: Option<String>,
     /// The SHA-256 of that file.
@@ -315,6 +336,8 @@ pub struct Application {
     pub unprotected: Vec<Gap>,
     /// How it stood at the end of each month.
     pub months: Vec<Month>,
+    /// Whether a recovery would work, as it was last looked at; nothing where nobody looked.
+    pub readiness: Option<Readiness>,
 }
 
 /// A tier.
@@ -400,52 +423,6 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     }
 }
 
-fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
-    let report = summary::report(run, asked.now.max(run.last_at));
-    let class = match (run.runbook.drill, run.runbook.intent) {
-        (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
-        (Some(_), _) => Class::Drill,
-        (None, intent) if intent.is_incident() => Class::Incident,
-        (None, _) => Class::Planned,
-    };
-    let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
-    // What was taken back before anybody felt it promised nothing.
-    let called_off = class != Class::Incident && report.outcome == "cancelled";
-    // An incident that goes on is measured up to now.
-    let over = (run.finished() || class == Class::Incident) && moves && !called_off;
-    let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
-    let overrides = overrides::of(run, asked.now.max(run.last_at));
-    let bundle = books.bundles.get(&run.created.run);
-    Line {
-        run: run.created.run.clone(),
-        plan: run.created.plan.clone(),
-        tier: history::tier_of(run),
-        class,
-        what: run
-            .runbook
-            .drill
-            .map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id())),
-        started_at: run.created_at,
-        ended_at: run.finished_at,
-        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
-            && crate::run::drill::called_off(run).is_none(),
-        outcome: report.outcome,
-        rto: objective(report.rto),
-        rpo: objective(report.rpo),
-        severity: run.created.severity.clone(),
-        incident: run.created.incident.clone(),
-        requester: run.created.requester.who.clone(),
-        signed: run.created.requester.signature.is_some(),
-        returns: run.created.returns.is_some(),
-        waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
-        stops: run.attention.stops.len(),
-        late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
-        overrides: overrides.into_iter().map(|over| over.text).collect(),
-        bundle: bundle.map(|(file, _)| file.clone()),
-        sha256: bundle.map(|(_, sha256)| sha256.clone()),
-    }
-}
-
 fn figures<'l>(lines: impl Iterator<Item = &'l Line>) -> Figures {
     let mut figures = Figures::default();
     let (mut rto, mut rpo) = (Vec::new(), Vec::new());
@@ -503,6 +480,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
             unprotected: history::unprotected(&runs, asked),
             months: history::months(&proofs, every, asked),
+            readiness: readiness(books, plan, asked),
             tier,
         }
     };

@@ -264,8 +264,11 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
                 Some(state.created_at)
             },
         },
-        rto: measured(attained.rto, runbook.objectives.rto_ms),
-        rpo: not_yet(state.owed().next().is_some(), measured(attained.rpo, runbook.objectives.rpo_ms)),
+        rto: untried(runbook.intent, measured(attained.rto, runbook.objectives.rto_ms)),
+        rpo: untried(
+            runbook.intent,
+            not_yet(state.owed().next().is_some(), measured(attained.rpo, runbook.objectives.rpo_ms)),
+        ),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,
@@ -310,6 +313,15 @@ pub fn outcome(state: &RunState) -> &'static str {
         (_, Some(_)) => "halted",
         (_, None) => "running",
     }
+}
+
+/// A copy beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
+fn untried(intent: Intent, figure: Measured) -> Measured {
+    if intent != Intent::Drill {
+        return figure;
+    }
+    let text = "not tried: a copy was made, and users stayed".to_owned();
+    Measured { achieved_s: None, basis: Basis::Unknown, resolution_s: 0.0, met: false, text, ..figure }
 }
 
 fn measured(figure: Figure, objective: Dur) -> Measured {

@@ -6,13 +6,15 @@ use std::process::Command;
 use drctl::journal::sqlite::{Durability, SqliteJournal};
 use drctl::model::duty::{Duties, Duty};
 use drctl::model::event::{Event, What};
-use drctl::model::ids::RunId;
+use drctl::model::ids::{PlanName, RunId};
 use drctl::model::ledger::Entry;
 use drctl::model::notice::Kind;
+use drctl::model::readiness::{Area, Check, Standing};
 use drctl::model::runbook::{Drill, Intent};
 use drctl::model::schedule::Fate;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
+use drctl::plan::Settings;
 use serde_json::{Map, Value};
 
 use crate::cli::{Folder, json};
@@ -103,12 +105,31 @@ fn year() -> Folder {
     let settings = "evidence: {retain: {own: 30d}, sinks: {nowhere: {url: \"gs://x/y\", region: z}}}\nendpoints: {gcs: \"http://127.0.0.1:9\"}\n";
     std::fs::write(folder.path().join("drctl.yaml"), settings).unwrap();
     folder.run(&["runs", "list"]);
+    let weekly = "schedules:\n  weekly: {plan: app-07, drill: isolated, at: \"0 3 * * SUN\", zone: UTC}\n";
+    let weekly =
+        Settings::load(Some(("drctl.yaml", weekly.as_bytes())), Default::default(), &[]).unwrap().schedules;
     let store = SqliteJournal::open(&folder.path().join(".drctl/drctl.db"), Durability::Process).unwrap();
+    let is = Some(weekly[0].is.clone());
+    store.enter(&Entry::Schedule { at: began(0), name: "weekly".to_owned(), is }).unwrap();
     for n in 0..60 {
         let (run, events) = one(n);
         keep(&store, &run, &events);
         entries(&run, n, &events).iter().for_each(|entry| drop(store.enter(entry).unwrap()));
     }
+    let check = |area, standing| Check {
+        area,
+        about: "db".to_owned(),
+        standing,
+        facts: "as it is".to_owned(),
+        fix: None,
+    };
+    let checks = vec![
+        check(Area::Replica, Standing::Ready),
+        check(Area::Backups, Standing::NotReady),
+        check(Area::Backups, Standing::Ready),
+    ];
+    let (at, plan) = (began(50), PlanName::new("app-03"));
+    store.enter(&Entry::Readiness { at, plan, standing: Standing::NotReady, checks }).unwrap();
     drop(store);
     folder
 }
@@ -218,7 +239,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
         missed.iter().filter(|f| f["text"].as_str().unwrap().starts_with("RTO MISSED")).count() as u64
             == rto["missed"].as_u64().unwrap()
     );
-    forms(&folder);
+    forms(&folder, &report);
 }
 
 /// What another program makes of the exported journal.
@@ -238,11 +259,19 @@ fn recomputed(folder: &Folder, report: &Value) -> Value {
 }
 
 /// The same in every form.
-fn forms(folder: &Folder) {
+fn forms(folder: &Folder, report: &Value) {
     let csv = std::fs::read_to_string(reported(folder, "csv", &[])).unwrap();
-    assert_eq!(csv.lines().count(), 61);
+    let (head, lines) = csv.split_once("\r\n").unwrap();
+    let rows = |kind: &str| lines.lines().filter(|line| line.starts_with(kind)).count();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!((rows("run,"), rows("finding,")), (60, findings.len()));
+    assert!(
+        head.ends_with(",controls,finding") && lines.lines().next().unwrap().contains("A1.2 CC7.4 CC7.5"),
+        "{csv}"
+    );
+    ready(report);
     let html = std::fs::read_to_string(reported(folder, "html", &[])).unwrap();
-    assert_eq!(html.matches("<svg").count(), 3);
+    assert_eq!(html.matches("<svg").count(), 4);
     assert!(
         !html.contains("<script") && !html.contains("http://") && html.contains("CC7.5"),
         "it needs nothing else"
@@ -260,6 +289,30 @@ fn forms(folder: &Folder) {
         let args = [&["report", "compliance", "--until", YEAR[1]][..], &wrong].concat();
         assert_eq!(folder.run(&args).0, 2, "{args:?}");
     }
+}
+
+/// How plans stood ready is in it as it was looked at, the worst of each area, and what was not ready is a finding; so is what was missed,
+/// of its application.
+fn ready(report: &Value) {
+    let of =
+        |name: &str| report["applications"].as_array().unwrap().iter().find(|a| a["plan"] == name).unwrap();
+    assert_eq!(
+        of("app-03")["readiness"]["areas"],
+        serde_json::json!({"replica": "ready", "backups": "not_ready"})
+    );
+    assert_eq!(of("app-04")["readiness"], Value::Null, "nobody looked");
+    let findings = report["findings"].as_array().unwrap();
+    let unready: Vec<_> =
+        findings.iter().filter(|f| f["section"] == "protection" && f["plan"] == "app-03").collect();
+    assert!(
+        unready.iter().any(|f| f["text"].as_str().unwrap().ends_with("as last looked at: db: as it is")),
+        "{unready:#?}"
+    );
+    let missed = findings
+        .iter()
+        .find(|f| f["text"].as_str().unwrap().contains("schedule weekly was not held"))
+        .unwrap();
+    assert_eq!((&missed["plan"], &missed["controls"]), (&"app-07".into(), &serde_json::json!(["A1.3"])));
 }
 
 /// What somebody may do who wants it to look better.

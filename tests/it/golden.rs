@@ -38,7 +38,7 @@ fn every_released_journal_is_read_as_it_was() {
 fn what_is_told_of_events_changes_with_its_number() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
     let mut told = Vec::new();
-    for name in ["chaos", "dark", "lagging", "lost"] {
+    for name in ["chaos", "dark", "drill", "lagging", "lost", "stopped"] {
         let text = std::fs::read_to_string(folder.join(format!("0.1.0-{name}.jsonl"))).unwrap();
         let records: Vec<_> = text.lines().map(|l| parse_line(l).unwrap()).collect();
         let state = create::replay(&records[0].run.clone(), &records).unwrap();

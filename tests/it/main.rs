@@ -49,6 +49,7 @@ mod journals;
 mod judged;
 mod judged_things;
 mod kills;
+mod leaks;
 mod left_behind;
 mod letters;
 #[cfg(feature = "aws")]

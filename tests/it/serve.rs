@@ -295,3 +295,38 @@ fn a_drill_of_two_databases_is_over_when_both_were_copied() {
         2
     );
 }
+
+/// The time that a copy is restored to is a random one, another for each drill, unless the schedule says how long ago.
+#[test]
+fn copies_are_of_the_times_that_schedules_say() {
+    let folder = serving(
+        "\nschedules:\n  daily: {plan: truststream, drill: isolated, at: \"0 2 * * *\", zone: UTC}\n  newest: {plan: truststream, drill: isolated, point: 10m, at: \"0 14 * * *\", zone: UTC}\n",
+    );
+    folder.ok(&["serve", "--sandbox", "--from", "2026-01-01T00:00:00Z", "--until", "2026-01-07T00:00:00Z"]);
+    let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let ages = |of: &str| -> Vec<f64> {
+        let named = |run: &&Value| run["run_id"].as_str().unwrap().contains(of);
+        let report = |run: &Value| {
+            let run = run["run_id"].as_str().unwrap();
+            json(&folder.ok(&["report", "run", run, "--sandbox", "--format", "json"]))
+        };
+        let reports = runs["runs"].as_array().unwrap().iter().filter(named).map(report);
+        let age = |report: Value| {
+            let of = |text: &Value| at(text.as_str().unwrap());
+            of(&report["started_at"]).since(of(&report["restored"][0]["to_time"])).as_secs_f64()
+        };
+        reports.map(age).collect()
+    };
+    let (random, newest) = (ages("daily"), ages("newest"));
+    assert_eq!((random.len(), newest.len()), (5, 6), "a sandbox begins at three");
+    assert!(newest.iter().all(|age| (599.0..700.0).contains(age)), "{newest:?}");
+    let mut apart: Vec<i64> = random.iter().map(|age| *age as i64).collect();
+    apart.sort_unstable();
+    apart.dedup();
+    assert!(apart.len() >= 4 && apart[0] >= 60, "{random:?}");
+    let wrong = serving(
+        "\nschedules:\n  x: {plan: truststream, drill: live, point: 10m, at: \"0 2 * * *\", zone: UTC}\n",
+    );
+    let (code, _, err) = wrong.run(&["schedules", "--sandbox"]);
+    assert!(code == 2 && err.contains("`point` means something for isolated drills only"), "{code} {err}");
+}

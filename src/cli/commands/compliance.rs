@@ -1,6 +1,6 @@
 //! `drctl report compliance`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{proven, serve, status};
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
@@ -11,10 +11,12 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::{delivery, evidence, exit, herald, ledger, now};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
-use crate::model::ids::{Digest, RunId};
+use crate::model::ids::{Digest, PlanName, RunId};
+use crate::model::ledger::Entry;
+use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::compliance::controls::Profile;
-use crate::report::compliance::{self, Asked, Books, Compliance, LedgerLine, PlanLine, page};
+use crate::report::compliance::{self, Asked, Books, Compliance, DrillLine, LedgerLine, PlanLine, page};
 
 /// How far back a report goes, if nothing is said.
 const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
@@ -132,8 +134,9 @@ fn written(
     let plans = plans.collect::<Result<Vec<_>, CliError>>()?;
     let tiers = context.settings.tiers.iter();
     let drill_every = tiers.filter_map(|(name, tier)| Some((name.clone(), tier.drill_every?))).collect();
-    let drills: Vec<_> =
-        serve::known(store)?.fates.into_iter().map(|((schedule, due), fate)| (schedule, due, fate)).collect();
+    let drills = drills(store)?;
+    let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
+    let ready = serve::looked_at_all(store, &names)?;
     let contents = store.contents()?;
     let faults = verify::audit(&contents, &verify::Trust::default()).faults;
     let ledger = LedgerLine {
@@ -147,12 +150,31 @@ fn written(
         plans: &plans,
         drill_every: &drill_every,
         drills: &drills,
+        ready: &ready,
         told: &herald::told_of_runs(store)?,
         bundles: &bundles,
         damaged: &damaged,
         ledger: &ledger,
     };
     Ok(compliance::compliance(books, asked))
+}
+
+/// Drills that were due by schedules, each with its application: as it began, or as its schedule says, or said before it was taken out.
+fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
+    let entries = store.entries(b"{\"ledger\":\"sch")?;
+    let named = entries.iter().filter_map(|record| match serde_json::from_slice(&record.bytes) {
+        Ok(Entry::Schedule { name, is: Some(is), .. }) => Some((name, is.plan)),
+        _ => None,
+    });
+    let plans: BTreeMap<String, PlanName> = named.collect();
+    let line = |((schedule, due), fate): (_, Fate)| {
+        let plan = match &fate {
+            Fate::Begun { is, .. } => Some(is.plan.clone()),
+            _ => plans.get(&schedule).cloned(),
+        };
+        DrillLine { schedule, plan, due, fate }
+    };
+    Ok(serve::known(store)?.fates.into_iter().map(line).collect())
 }
 
 /// By run: the name and the SHA-256 of its bundle.

@@ -13,7 +13,7 @@ use crate::inventory::{Estate, Observation};
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::facts::Fact;
-use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
 use crate::model::restore::{BackupsState, Rates};
 use crate::model::runbook::{Drill, Intent};
 use crate::model::state::State;
@@ -151,7 +151,7 @@ pub async fn look(
     };
     let mut answer = ask(session, &asks).await;
     if let Observation::Value { state: State::Backups(found), .. } = &answer
-        && let Some(at) = settled(&asked.when, found, wanted.to_time, session)
+        && let Some(at) = settled((&asked.when, run), found, wanted.to_time, session)
     {
         wanted = of(at);
         if let Ok(target) = target(&wanted) {
@@ -164,7 +164,12 @@ pub async fn look(
 }
 
 /// The time that is meant, where only the backups tell it.
-fn settled(when: &When, found: &BackupsState, newest: Timestamp, session: &Session<'_>) -> Option<Timestamp> {
+fn settled(
+    (when, run): (&When, &RunId),
+    found: &BackupsState,
+    newest: Timestamp,
+    session: &Session<'_>,
+) -> Option<Timestamp> {
     match when {
         When::At(_) | When::Ago(_) => None,
         When::Of(_) => found.chosen.as_ref().map(|backup| backup.ended),
@@ -172,9 +177,16 @@ fn settled(when: &When, found: &BackupsState, newest: Timestamp, session: &Sessi
             let backups = || found.all.iter().map(|b| b.ended).min().map(|oldest| (oldest, newest));
             let (oldest, newest) = found.window.or_else(backups)?;
             let span = newest.since(oldest).millis().max(1);
-            Some(oldest + Dur(session.world.random() % span))
+            // Rehearsals draw the same every time; another run is another time all the same.
+            Some(oldest + Dur((session.world.random() ^ drawn(run)) % span))
         }
     }
+}
+
+/// A number that follows from a run's name.
+fn drawn(run: &RunId) -> u64 {
+    let digest = Digest::of(run.as_str().as_bytes());
+    digest.as_str().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
 }
 
 async fn ask(session: &Session<'_>, target: &Target) -> Observation {

@@ -20,6 +20,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
 use crate::model::notice::Notice;
+use crate::model::readiness::Check;
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
@@ -169,6 +170,18 @@ pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
 /// If the ledger cannot be read.
 pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readiness::Found>, CliError> {
     Ok(readiness::last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
+}
+
+/// The same of several, as far as anybody looked: when, and everything that was looked at.
+///
+/// # Errors
+/// Likewise.
+pub fn looked_at_all(
+    store: &SqliteJournal,
+    plans: &BTreeSet<PlanName>,
+) -> Result<BTreeMap<PlanName, (Timestamp, Vec<Check>)>, CliError> {
+    let all = readiness::last(store, plans)?.into_iter();
+    Ok(all.map(|(plan, found)| (plan, (found.at(), found.checks().to_vec()))).collect())
 }
 
 impl Server<'_> {

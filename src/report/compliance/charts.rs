@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Class, Compliance, Line, Verdict};
+use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
 
 /// What something is drawn in.
@@ -159,7 +160,7 @@ fn escaped(text: &str) -> String {
 
 /// All of them.
 pub fn pictures(report: &Compliance) -> Vec<Picture> {
-    vec![objectives(report), timeline(report), readiness(report)]
+    vec![objectives(report), timeline(report), proofs(report), readiness(report)]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a picture has a thousand places")]
@@ -269,8 +270,45 @@ const fn ended(line: &Line) -> Ink {
     }
 }
 
-/// How each application stood at the end of each month.
+/// Whether a recovery would work, by application and area, as it was last looked at.
 fn readiness(report: &Compliance) -> Picture {
+    let legend = [
+        (Ink::Good, "ready"),
+        (Ink::Warn, "degraded"),
+        (Ink::Bad, "not ready"),
+        (Ink::Line, "unknown; nothing where nobody looked, or there is nothing to look at"),
+    ];
+    let bottom = 10.0 + ROW * count(report.applications.len());
+    let mut picture = Picture::new("Readiness as it was last looked at", bottom + 25.0, &legend);
+    let width = (WIDTH - LEFT - 20.0) / count(Area::ALL.len());
+    for (i, application) in report.applications.iter().enumerate() {
+        let top = 10.0 + ROW * count(i);
+        let at = (LEFT - 8.0, top + ROW / 2.0 + 4.0);
+        picture.words(at, Anchor::End, (11.0, Ink::Ink), short(application.plan.as_str()));
+        for (a, area) in Area::ALL.iter().enumerate() {
+            let Some(standing) = application.readiness.as_ref().and_then(|ready| ready.areas.get(area))
+            else {
+                continue;
+            };
+            let ink = match standing {
+                Standing::Ready => Ink::Good,
+                Standing::Degraded => Ink::Warn,
+                Standing::NotReady => Ink::Bad,
+                Standing::Unknown => Ink::Line,
+            };
+            let left = LEFT + width * count(a);
+            picture.items.push(Item::Box(left + 1.0, top + 1.0, width - 2.0, ROW - 2.0, ink));
+        }
+    }
+    for (a, area) in Area::ALL.iter().enumerate() {
+        let middle = LEFT + width * (count(a) + 0.5);
+        picture.words((middle, bottom + 14.0), Anchor::Middle, (10.0, Ink::Soft), area.id().to_owned());
+    }
+    picture
+}
+
+/// Whether each application was proven at the end of each month.
+fn proofs(report: &Compliance) -> Picture {
     let legend = [
         (Ink::Good, "proven"),
         (Ink::Warn, "the last proof is older than its tier allows"),
@@ -279,7 +317,7 @@ fn readiness(report: &Compliance) -> Picture {
     ];
     let months = report.applications.first().map_or(0, |a| a.months.len());
     let bottom = 10.0 + ROW * count(report.applications.len());
-    let mut picture = Picture::new("Readiness at the end of each month", bottom + 25.0, &legend);
+    let mut picture = Picture::new("Proven at the end of each month", bottom + 25.0, &legend);
     let width = (WIDTH - LEFT - 20.0) / count(months.max(1));
     for (i, application) in report.applications.iter().enumerate() {
         let top = 10.0 + ROW * count(i);

@@ -1,22 +1,26 @@
 //! What somebody has to answer for: every miss, with the controls that it speaks to.
 
 use super::controls::{self, Section};
-use super::{Application, Asked, Books, Class, Finding, Line, Verdict};
+use super::{Application, Asked, Books, Class, DrillLine, Finding, Line, Verdict};
 use crate::model::ids::{PlanName, RunId};
+use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
 use crate::model::time::Timestamp;
-use crate::report::duties::{Obligation, Standing};
+use crate::report::duties::{self, Obligation};
 
-/// Drills of the time that were not held.
+/// Drills of the time that were not held, and why.
 pub(super) fn missed<'a>(
     books: Books<'a>,
     asked: &'a Asked,
-) -> impl Iterator<Item = (&'a String, Timestamp, &'a String)> {
-    let within = |due: &Timestamp| (asked.since..asked.until).contains(due);
-    books.drills.iter().filter_map(move |(schedule, due, fate)| match fate {
-        Fate::Missed { why } if within(due) => Some((schedule, *due, why)),
+) -> impl Iterator<Item = (&'a DrillLine, &'a String)> {
+    within(books, asked).filter_map(|drill| match &drill.fate {
+        Fate::Missed { why } => Some((drill, why)),
         _ => None,
     })
+}
+
+fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a DrillLine> {
+    books.drills.iter().filter(|drill| (asked.since..asked.until).contains(&drill.due))
 }
 
 /// What it is about: an application, a run.
@@ -44,15 +48,15 @@ pub(super) fn findings(
         all.extend(of_line.map(|(section, at, text)| finding(section, about, at, text)));
     }
     for owed in obligations.iter().filter(|owed| {
-        (owed.standing.is_missed() || owed.standing == Standing::Unknown)
+        (owed.standing.is_missed() || owed.standing == duties::Standing::Unknown)
             && !owed.what.starts_with("approval:")
     }) {
         let plan = lines.iter().find(|line| line.run == owed.run).map(|line| &line.plan);
         all.push(finding(Section::Obligations, (plan, Some(&owed.run)), Some(owed.due_at), owed.words()));
     }
-    for (schedule, due, why) in missed(books, asked) {
+    for (DrillLine { schedule, plan, due, .. }, why) in missed(books, asked) {
         let text = format!("the drill of schedule {schedule} was not held: {why}");
-        all.push(finding(Section::Drills, (None, None), Some(due), text));
+        all.push(finding(Section::Drills, (plan.as_ref(), None), Some(*due), text));
     }
     for application in applications {
         let about = (Some(&application.plan), None);
@@ -67,12 +71,17 @@ pub(super) fn findings(
             format!("bundle {file} is NOT WHOLE: {why}"),
         ));
     }
-    for (schedule, due, fate) in
-        books.drills.iter().filter(|(_, due, _)| (asked.since..asked.until).contains(due))
-    {
+    for DrillLine { schedule, plan, due, fate } in within(books, asked) {
         if let Fate::Ended { passed: false, why } = fate {
             let text = format!("the drill of schedule {schedule} failed: {why}");
-            all.push(finding(Section::Drills, (None, None), Some(*due), text));
+            all.push(finding(Section::Drills, (plan.as_ref(), None), Some(*due), text));
+        }
+    }
+    for (plan, (at, checks)) in books.ready.iter().filter(|(_, (at, _))| *at < asked.until) {
+        for check in checks.iter().filter(|check| check.standing == Standing::NotReady) {
+            let text =
+                format!("a recovery is not ready, as last looked at: {}: {}", check.about, check.facts);
+            all.push(finding(Section::Protection, (Some(plan), None), Some(*at), text));
         }
     }
     let faults = books.ledger.faults.iter();

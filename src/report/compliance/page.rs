@@ -81,39 +81,45 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
     render("page.md", MARKDOWN, report)
 }
 
-/// A line a run (RFC 4180).
+/// The columns of the lines for a spreadsheet.
+const COLUMNS: [&str; 29] = [
+    "row",
+    "world",
+    "run",
+    "application",
+    "tier",
+    "class",
+    "what",
+    "started_at",
+    "ended_at",
+    "outcome",
+    "rto_objective_s",
+    "rto_achieved_s",
+    "rto_basis",
+    "rto_verdict",
+    "rpo_objective_s",
+    "rpo_achieved_s",
+    "rpo_basis",
+    "rpo_verdict",
+    "severity",
+    "incident",
+    "requester",
+    "signed",
+    "overrides",
+    "overrides_late",
+    "stops",
+    "bundle",
+    "sha256",
+    "controls",
+    "finding",
+];
+
+/// A line a run, and then a line a finding (RFC 4180): `row` says which.
 pub fn csv(report: &Compliance) -> String {
-    let head = [
-        "world",
-        "run",
-        "application",
-        "tier",
-        "class",
-        "what",
-        "started_at",
-        "ended_at",
-        "outcome",
-        "rto_objective_s",
-        "rto_achieved_s",
-        "rto_basis",
-        "rto_verdict",
-        "rpo_objective_s",
-        "rpo_achieved_s",
-        "rpo_basis",
-        "rpo_verdict",
-        "severity",
-        "incident",
-        "requester",
-        "signed",
-        "overrides",
-        "overrides_late",
-        "stops",
-        "bundle",
-        "sha256",
-    ];
-    let mut out = head.join(",") + "\r\n";
+    let mut out = COLUMNS.join(",") + "\r\n";
     for line in &report.runs {
         let mut cells = vec![
+            "run".to_owned(),
             report.world.clone(),
             line.run.to_string(),
             line.plan.to_string(),
@@ -136,10 +142,36 @@ pub fn csv(report: &Compliance) -> String {
             line.stops.to_string(),
             line.bundle.clone().unwrap_or_default(),
             line.sha256.clone().unwrap_or_default(),
+            line.controls.join(" "),
+            String::new(),
         ]);
-        out += &(cells.iter().map(|cell| quoted(&harmless(cell))).collect::<Vec<_>>().join(",") + "\r\n");
+        out += &written(&cells);
+    }
+    for finding in &report.findings {
+        let mut cells = vec![String::new(); COLUMNS.len()];
+        let of = |name: &Option<String>| name.clone().unwrap_or_default();
+        let named = [
+            ("row", "finding".to_owned()),
+            ("world", report.world.clone()),
+            ("run", of(&finding.run.as_ref().map(ToString::to_string))),
+            ("application", of(&finding.plan.as_ref().map(ToString::to_string))),
+            ("class", word(&finding.section)),
+            ("started_at", of(&finding.at.map(|at| at.to_string()))),
+            ("controls", finding.controls.join(" ")),
+            ("finding", finding.text.clone()),
+        ];
+        for (name, cell) in named {
+            if let Some(at) = COLUMNS.iter().position(|column| *column == name) {
+                cells[at] = cell;
+            }
+        }
+        out += &written(&cells);
     }
     out
+}
+
+fn written(cells: &[String]) -> String {
+    cells.iter().map(|cell| quoted(&harmless(cell))).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 fn objective(objective: Option<&Objective>) -> [String; 4] {

@@ -234,14 +234,21 @@ fn runs(press: &mut Press, report: &Compliance) {
         let asked = [Some(format!("{}{unsigned}", l.requester)), l.severity.clone(), l.incident.clone()];
         let asked: Vec<String> = asked.into_iter().flatten().collect();
         let outcome = if l.good { Ink::Good } else { Ink::Bad };
+        let copy = |c: &super::Copied| {
+            let took = c
+                .took_s
+                .map_or_else(|| "not checked".to_owned(), |took| format!("checked after {}", span(took)));
+            format!("{}: copy {took}, {} old", c.component, span(c.age_s))
+        };
+        let copies = l.copies.iter().map(copy).collect::<Vec<_>>().join("; ");
         vec![
             plain(l.started_at.to_string()),
             plain(format!("{} ({})", l.plan, l.tier)),
             plain(format!("{} {}", l.what, l.run)),
             (l.outcome.clone(), outcome),
-            objective(l.rto.as_ref()),
+            if copies.is_empty() { objective(l.rto.as_ref()) } else { plain(copies) },
             objective(l.rpo.as_ref()),
-            plain(asked.join(", ")),
+            plain([asked.join(", "), l.controls.join(", ")].join("; ").trim_end_matches("; ").to_owned()),
             plain(
                 l.bundle
                     .clone()
@@ -258,7 +265,7 @@ fn runs(press: &mut Press, report: &Compliance) {
         ("outcome", 0.8),
         ("RTO", 1.4),
         ("RPO", 1.4),
-        ("asked for by", 1.2),
+        ("asked for by; controls", 1.2),
         ("evidence (SHA-256)", 1.8),
     ];
     press.table(&head, &rows);

@@ -16,6 +16,7 @@ mod faults;
 mod fleet;
 mod independence;
 mod kills;
+mod leaks;
 #[cfg(feature = "postgres")]
 mod managed_restore;
 #[cfg(feature = "postgres")]

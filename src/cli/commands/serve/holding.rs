@@ -349,7 +349,10 @@ fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillArgs {
         scenario: None,
         hold: is.hold_ms.map(|hold| format!("{}ms", hold.millis())),
         component: is.component.as_ref().map(ToString::to_string),
-        point: PointArgs::default(),
+        point: PointArgs {
+            to_time: is.ago_ms.map(|ago| format!("{}ms ago", ago.millis())),
+            ..PointArgs::default()
+        },
         how: HowArgs {
             dry_run: false,
             yes: true,

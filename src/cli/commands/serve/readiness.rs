@@ -55,6 +55,11 @@ pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, C
 }
 
 impl Found {
+    /// When that was entered which was last.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// Everything that was looked at.
     pub fn checks(&self) -> &[Check] {
         &self.checks

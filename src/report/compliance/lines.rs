@@ -1,0 +1,144 @@
+//! The lines of the report: a run, with the parts of the report and so the controls that it speaks to; a copy that a drill made; and how a
+//! plan stood ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::controls::{self, Profile, Section};
+use super::{Asked, Books, Class, Line, Objective, Verdict, history};
+use crate::model::action::Action;
+use crate::model::ids::{ComponentName, PlanName};
+use crate::model::readiness::{Area, Standing};
+use crate::model::restore::Part;
+use crate::model::runbook::{Drill, Intent, Step};
+use crate::model::time::Timestamp;
+use crate::report::summary::Measured;
+use crate::report::{overrides, summary};
+use crate::run::RunState;
+use crate::run::state::{Status, StepState};
+
+/// A copy of a database that a drill made and checked.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Copied {
+    /// The database.
+    pub component: ComponentName,
+    /// The time that it is of.
+    pub to_time: Timestamp,
+    /// How long ago that was when the drill began, in seconds.
+    pub age_s: f64,
+    /// From the beginning of the drill until it was checked, in seconds; nothing where that failed.
+    pub took_s: Option<f64>,
+}
+
+/// How a plan stood ready when it was last looked at.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Readiness {
+    /// When.
+    pub at: Timestamp,
+    /// The worst of each area that was looked at.
+    pub areas: BTreeMap<Area, Standing>,
+}
+
+/// A run.
+pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
+    let report = summary::report(run, asked.now.max(run.last_at));
+    let class = match (run.runbook.drill, run.runbook.intent) {
+        (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
+        (Some(_), _) => Class::Drill,
+        (None, intent) if intent.is_incident() => Class::Incident,
+        (None, _) => Class::Planned,
+    };
+    let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
+    // What was taken back before anybody felt it promised nothing.
+    let called_off = class != Class::Incident && report.outcome == "cancelled";
+    // An incident that goes on is measured up to now.
+    let over = (run.finished() || class == Class::Incident) && moves && !called_off;
+    let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
+    let overrides = overrides::of(run, asked.now.max(run.last_at));
+    let sections = sections(
+        class,
+        over,
+        !overrides.is_empty() || !report.approvals.is_empty() || !report.waivers.is_empty(),
+    );
+    let bundle = books.bundles.get(&run.created.run);
+    Line {
+        run: run.created.run.clone(),
+        plan: run.created.plan.clone(),
+        tier: history::tier_of(run),
+        class,
+        what: run
+            .runbook
+            .drill
+            .map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id())),
+        started_at: run.created_at,
+        ended_at: run.finished_at,
+        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
+            && crate::run::drill::called_off(run).is_none(),
+        outcome: report.outcome,
+        rto: objective(report.rto),
+        rpo: objective(report.rpo),
+        severity: run.created.severity.clone(),
+        incident: run.created.incident.clone(),
+        requester: run.created.requester.who.clone(),
+        signed: run.created.requester.signature.is_some(),
+        returns: run.created.returns.is_some(),
+        waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
+        stops: run.attention.stops.len(),
+        copies: copies(run),
+        controls: speaking(asked.profile, &sections),
+        late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
+        overrides: overrides.into_iter().map(|over| over.text).collect(),
+        bundle: bundle.map(|(file, _)| file.clone()),
+        sha256: bundle.map(|(_, sha256)| sha256.clone()),
+    }
+}
+
+/// What a run says something of.
+fn sections(class: Class, judged: bool, agreed: bool) -> BTreeSet<Section> {
+    let own = match class {
+        Class::Incident => Some(Section::Incidents),
+        Class::Drill | Class::Read => Some(Section::Drills),
+        Class::Planned => None,
+    };
+    let promised = judged.then_some(Section::Objectives);
+    let approved = (agreed || class == Class::Planned).then_some(Section::Approvals);
+    own.into_iter().chain(promised).chain(approved).chain([Section::Evidence]).collect()
+}
+
+fn speaking(profile: Profile, sections: &BTreeSet<Section>) -> Vec<String> {
+    let all = sections.iter().flat_map(|section| controls::speaking(profile, *section));
+    all.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn copies(run: &RunState) -> Vec<Copied> {
+    if run.runbook.intent != Intent::Drill {
+        return Vec::new();
+    }
+    let of = |(step, at): (&Step, &StepState)| match &step.action {
+        Action::Restore { part: Part::Verify, of } => Some(Copied {
+            component: of.db.component.clone(),
+            to_time: of.to_time,
+            age_s: run.created_at.since(of.to_time).as_secs_f64(),
+            took_s: at
+                .work
+                .ended_at
+                .filter(|_| matches!(at.work.status, Status::Done(_)))
+                .map(|checked| checked.since(run.created_at).as_secs_f64()),
+        }),
+        _ => None,
+    };
+    run.runbook.steps.iter().zip(&run.steps).filter_map(of).collect()
+}
+
+/// How a plan stood ready, as it was looked at last before the time was over.
+pub(super) fn readiness(books: Books<'_>, plan: &PlanName, asked: &Asked) -> Option<Readiness> {
+    let (at, checks) = books.ready.get(plan).filter(|(at, _)| *at < asked.until)?;
+    let mut areas = BTreeMap::new();
+    for check in checks {
+        let worst = areas.entry(check.area).or_insert(check.standing);
+        *worst = check.standing.max(*worst);
+    }
+    Some(Readiness { at: *at, areas })
+}

@@ -1,0 +1,116 @@
+//! What people write into plans and settings that should stand nowhere: it is refused before anything of it is kept, and not shown.
+
+use std::path::Path;
+
+use crate::cli::Folder;
+
+const PLANTED: &str = "planted-9d1f-hunter2";
+
+/// A plan, or settings, with a secret in it.
+fn planted(name: &str) -> (Folder, &'static str) {
+    let folder = Folder::with_plans();
+    let (plan, settings) = ("plans/truststream.yaml", "plans/drctl.yaml");
+    let hook = |argv: &str| {
+        format!("hooks: [{{at: before.promote, name: tell, step: {{command: {argv}, idempotent: true}}}}]\n")
+    };
+    let (file, from, to) = match name {
+        "comment" => (plan, "owner:", format!("# was: postgres://app:{PLANTED}@db/x\nowner:")),
+        "command" => (plan, "gates:", hook(&format!("[mysql, \"-p{PLANTED}\"]")) + "gates:"),
+        "address of a command" => {
+            (plan, "gates:", hook(&format!("[psql, \"postgres://app:{PLANTED}@db/x\"]")) + "gates:")
+        }
+        "flag" => (plan, "gates:", hook(&format!("[tool, --password, {PLANTED}]")) + "gates:"),
+        "token of a probe" => (plan, "example/health\"", format!("example/health?token={PLANTED}\"")),
+        "login" => (plan, "admin: {secret: \"aws-sm:ts/db/admin\"}", format!("admin: \"{PLANTED}\"")),
+        "what the environment holds" => (plan, "owner: ", format!("owner: {PLANTED}-")),
+        "settings" => (settings, "tiers:", format!("# https://drctl:{PLANTED}@store.example/\ntiers:")),
+        _ => panic!("{name}"),
+    };
+    let path = folder.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text =
+        if text.contains(from) { text.replacen(from, &to, 1) } else { text + &to.replace("gates:", "") };
+    assert!(text.contains(PLANTED), "{name}: {text}");
+    std::fs::write(&path, text).unwrap();
+    (folder, file)
+}
+
+/// Every file but the one that it was written into.
+fn kept(folder: &Path, but: &str) -> Vec<String> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            let bytes = if path.is_dir() { Vec::new() } else { std::fs::read(&path).unwrap() };
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with(but) && bytes.windows(PLANTED.len()).any(|w| w == PLANTED.as_bytes()) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
+    let commands: [&[&str]; 11] = [
+        &["check"],
+        &["check", "--output", "json"],
+        &["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"],
+        &["plan", "show", "truststream", "--to", "us-east-1", "--sandbox", "--as-commands"],
+        &["failover", "truststream", "--to", "us-east-1", "--sandbox", "--yes"],
+        &["failover", "truststream", "--to", "us-east-1", "--yes"],
+        &["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"],
+        &["report", "compliance"],
+        &["kit", "export", "--to", "kit.json"],
+        &["ready", "truststream"],
+        &["serve", "--sandbox", "--until", "2026-01-02T00:00:00Z"],
+    ];
+    for name in [
+        "comment",
+        "command",
+        "address of a command",
+        "flag",
+        "token of a probe",
+        "login",
+        "what the environment holds",
+        "settings",
+    ] {
+        let (folder, file) = planted(name);
+        for args in commands {
+            let mut command = folder.command(args);
+            if name == "what the environment holds" {
+                command.env("AWS_SECRET_ACCESS_KEY", PLANTED);
+            }
+            let output = command.output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(!said.contains(PLANTED), "{name}: {args:?}: {said}");
+            let refused = args[0] != "serve" && args[0] != "report" || name == "settings";
+            assert!(
+                !refused || output.status.code() == Some(2),
+                "{name}: {args:?}: {:?} {said}",
+                output.status
+            );
+            let shows = args[0] == "check" || args[0] == "kit" || name == "settings";
+            assert!(
+                !shows || said.contains("stands in the file") || said.contains("stand in the plan"),
+                "{name}: {args:?}: {said}"
+            );
+        }
+        assert_eq!(kept(&folder.path(), file), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// What a go-bag holds is its owner's alone.
+#[test]
+fn nobody_else_reads_a_kit() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::with_plans();
+    let kit = folder.path().join("kit.json");
+    std::fs::write(&kit, "an older one").unwrap();
+    std::fs::set_permissions(&kit, std::fs::Permissions::from_mode(0o644)).unwrap();
+    folder.ok(&["kit", "export", "--to", "kit.json"]);
+    assert_eq!(std::fs::metadata(&kit).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&kit).unwrap().contains("truststream"));
+}
