@@ -231,6 +231,9 @@ pub struct Notice {
     pub tell: Vec<String>,
     /// Whether all of its thread is over with it.
     pub ends: bool,
+    /// Threads of which it says that somebody is at it: a pager calls nobody else for those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledges: Vec<String>,
     /// One line.
     pub subject: String,
     /// Its fields, in order: a label and a text.

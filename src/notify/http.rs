@@ -32,6 +32,14 @@ pub async fn send(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result
         Way::PagerDuty { key, url } => {
             let address = Secret::new(url.as_deref().unwrap_or(PAGERDUTY));
             let key = secret(key)?;
+            if let [first, more @ ..] = message.notice.acknowledges.as_slice() {
+                let seen = |thread: &str| json!({"routing_key": key.expose(), "event_action": "acknowledge", "dedup_key": dedup(thread)});
+                let mut said = post(address.clone(), &seen(first), None).await?;
+                for thread in more {
+                    said = post(address.clone(), &seen(thread), None).await?;
+                }
+                return Ok(said);
+            }
             let mut said = post(address.clone(), &pagerduty(&key, message.notice), None).await?;
             for thread in message.closes.iter().filter(|thread| **thread != message.notice.thread) {
                 let resolve = json!({"routing_key": key.expose(), "event_action": "resolve", "dedup_key": dedup(thread)});

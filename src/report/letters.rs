@@ -15,6 +15,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{harmless, one_line};
 use crate::run::RunState;
 use crate::run::state::{Mode, Status};
+use crate::run::stopped::Acknowledged;
 
 /// How many steps are named in one message.
 const NAMED: usize = 8;
@@ -101,6 +102,7 @@ impl Desk<'_> {
             severity: self.state.created.severity.clone(),
             tell: Vec::new(),
             ends: false,
+            acknowledges: Vec::new(),
             subject: harmless(&one_line(&subject)),
             fields,
             public: None,
@@ -354,6 +356,24 @@ impl Desk<'_> {
         Notice { tell, thread: format!("{}/{}", self.state.created.run, alarm.id), ..notice }
     }
 
+    /// That somebody has seen it.
+    pub fn seen(&self, alarm: &Alarm, seen: &Acknowledged) -> Notice {
+        let mut fields = vec![
+            field("WHY", alarm.why.clone()),
+            field("SEEN BY", format!("{}, at {}", seen.who, seen.at)),
+            field("SAID", seen.reason.clone()),
+        ];
+        fields.extend(self.common());
+        let subject = format!("[SEEN by {}] {} - {}", seen.who.who, self.service(), self.incident());
+        let key = format!("escalation/{}/seen", alarm.id);
+        let thread = format!("{}/{}", self.state.created.run, alarm.id);
+        // That the incident began was told under the run's own name.
+        let run = (alarm.id == "incident").then(|| self.state.created.run.to_string());
+        let acknowledges = std::iter::once(thread.clone()).chain(run).collect();
+        let notice = self.notice(&key, Kind::Escalation, seen.at, (subject, fields));
+        Notice { thread, acknowledges, ..notice }
+    }
+
     /// A role, and who has it.
     fn called(&self, role: &str) -> String {
         let authority = &self.state.created.authority;
@@ -424,6 +444,7 @@ pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), wh
         severity: None,
         tell: Vec::new(),
         ends: false,
+        acknowledges: Vec::new(),
         subject: format!("[DRILL INVITATION] {}: users are moved for practice at {begins}", is.plan),
         fields,
         public: None,
@@ -441,6 +462,7 @@ pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
         severity: None,
         tell: Vec::new(),
         ends: false,
+        acknowledges: Vec::new(),
         subject: format!("[MISSED] the drill of schedule {schedule}, due {due}"),
         fields: vec![
             field("WHY", why),
@@ -462,6 +484,7 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
         severity: None,
         tell: Vec::new(),
         ends: false,
+        acknowledges: Vec::new(),
         subject: format!("[OVERDUE] drill of {plan}"),
         fields: vec![
             field("OWED", "a drill that touches something"),
@@ -495,6 +518,7 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
         severity: None,
         tell: Vec::new(),
         ends: false,
+        acknowledges: Vec::new(),
         subject: format!("[NOT READY] a recovery of {plan}"),
         fields: vec![
             field("WHAT", "a recovery would fail, or miss its objectives"),

@@ -59,7 +59,9 @@ pub fn of_run(
     }
     if !state.finished() {
         all.extend(update(&desk).filter(|_| over.is_none() || state.fails_again().is_some()));
-        all.extend(alarms(&desk).iter().filter_map(|alarm| rung(&desk, alarm)));
+        let alarms = alarms(&desk);
+        all.extend(alarms.iter().filter_map(|alarm| rung(&desk, alarm)));
+        all.extend(alarms.iter().filter_map(|alarm| answered(&desk, alarm)));
     }
     let owed = duties::of_run(state, &BTreeMap::new(), now);
     all.extend(owed.iter().filter_map(|owed| reminded(&desk, owed)));
@@ -159,6 +161,15 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
         return None;
     }
     Some(desk.escalation(alarm, reached, &rungs[..reached]))
+}
+
+/// Somebody has seen what others were called for: nobody else has to come.
+fn answered(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
+    let first = desk.policy.escalation.first()?;
+    let seen = desk.state.attention.acknowledged.iter().rev().find(|seen| seen.at >= alarm.at)?;
+    // Whoever was quicker than the ladder answered nobody.
+    let called = alarm.seen && alarm.at + first.after <= seen.at;
+    called.then(|| desk.seen(alarm, seen))
 }
 
 /// Once before it is due, and once when it was not done.

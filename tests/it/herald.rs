@@ -288,6 +288,26 @@ fn whoever_cannot_be_reached_keeps_nobody_else_from_being_told() {
     told.keeps_secrets(&[&out, &err]);
 }
 
+/// A pager that was answered here goes on calling nobody.
+#[test]
+fn an_acknowledgement_reaches_the_pager() {
+    let told = Told::new("");
+    told.incident(Dur::mins(12));
+    let server = told.serve();
+    let pager = |action: &str| -> Vec<String> {
+        let came = told.pager.came().into_iter().map(|c| c.json()).filter(|c| c["event_action"] == action);
+        came.map(|c| c["dedup_key"].as_str().unwrap().to_owned()).collect()
+    };
+    let alarm = format!("drctl/{RUN}/incident");
+    until("somebody is called", || pager("trigger").contains(&alarm));
+    let (code, out, err) = told.run(&["ack", RUN, "--reason", "on it"]);
+    assert_eq!(code, 0, "{out}{err}");
+    until("the pager knows", || pager("acknowledge").len() == 2);
+    assert_eq!(pager("acknowledge"), [alarm, format!("drctl/{RUN}")]);
+    drop(server);
+    told.keeps_secrets(&[&out, &err]);
+}
+
 /// And a run that is broken hides no other.
 #[test]
 fn an_end_is_never_told_before_its_beginning() {

@@ -36,10 +36,32 @@ fn news(state: &RunState, at: Timestamp) -> Vec<Notice> {
     told(state, &Policy::default(), at)
 }
 
-/// Without the run's name.
+/// Without the run's name, and without what says that somebody has seen something.
 fn keys(state: &RunState, at: Timestamp) -> Vec<String> {
     let run = format!("{}/", state.created.run);
-    news(state, at).into_iter().map(|n| n.key.strip_prefix(&run).unwrap().to_owned()).collect()
+    let all = news(state, at).into_iter().map(|n| n.key.strip_prefix(&run).unwrap().to_owned());
+    all.filter(|key| !key.ends_with("/seen")).collect()
+}
+
+/// Whoever was called learns that somebody is at it; whoever was quicker than the ladder answered nobody.
+#[test]
+fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
+    let seen_news = |state: &RunState, at| {
+        let all = news(state, at).into_iter().filter(|n| n.key.ends_with("/seen"));
+        all.map(|n| (n.due, n.subject, n.acknowledges)).collect::<Vec<_>>()
+    };
+    let mut state = incident();
+    assert!(seen_news(&state, minutes(9)).is_empty());
+    seen(&mut state, minutes(10), None);
+    let threads = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let subject = || "[SEEN by ann] shop - run".to_owned();
+    let incident_seen = (minutes(10), subject(), threads(&["run/incident", "run"]));
+    assert_eq!(seen_news(&state, minutes(11)), [incident_seen.clone()]);
+    failed(&mut state, minutes(12));
+    assert_eq!(seen_news(&state, minutes(13)), [incident_seen], "of the stop nobody has seen anything");
+    seen(&mut state, minutes(14), None);
+    let stop = (minutes(14), subject(), threads(&["run/stop1"]));
+    assert!(seen_news(&state, minutes(15)).contains(&stop), "{:?}", seen_news(&state, minutes(15)));
 }
 
 fn ann() -> Person {

@@ -91,6 +91,8 @@ fn test_notice(context: &Context, world: &World) -> Notice {
         severity: None,
         tell: Vec::new(),
         ends: true,
+
+        acknowledges: Vec::new(),
         subject: "[TEST] drctl reaches you here".to_owned(),
         fields: vec![
             field("WHAT", "somebody tries whether messages of drctl arrive; nothing is wrong".to_owned()),

@@ -233,6 +233,7 @@ mod tests {
             severity: None,
             tell: Vec::new(),
             ends,
+            acknowledges: Vec::new(),
             subject: String::new(),
             fields: Vec::new(),
             public: None,
