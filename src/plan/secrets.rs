@@ -47,7 +47,7 @@ pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
 fn finding(file: &str, span: Span, what: &str) -> Finding {
     Finding::error("secret-in-plan", file, Some(span), format!("{what} stands in the file"))
         .because("plans and settings are kept in journals, evidence and go-bags as they are written, and shown to many")
-        .fix("put it where only the command reads it: a file, a variable of its environment, a secret store; and change it, since it was written down")
+        .fix("put it where only its reader finds it: `env:NAME` or `file:PATH` of a channel, a file or a variable that a command reads, a secret store for logins; and change it, since it was written down")
 }
 
 fn in_line(line: &str) -> Option<(usize, &'static str)> {
