@@ -76,11 +76,27 @@ pub enum Change {
     Dns,
     /// Clients are led elsewhere by their secrets and settings.
     Configuration,
+    /// The version that ran before runs again, by a command of the plan.
+    Deployment,
+    /// An older one does.
+    OlderDeployment,
+    /// Rules of who may do what are others, by a command of the plan.
+    Policy,
+    /// An application's own snapshot is put back, by a command of the plan.
+    State,
 }
 
 impl Change {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Database, Self::Dns, Self::Configuration];
+    pub const ALL: [Self; 7] = [
+        Self::Database,
+        Self::Dns,
+        Self::Configuration,
+        Self::Deployment,
+        Self::OlderDeployment,
+        Self::Policy,
+        Self::State,
+    ];
 
     /// Its name.
     pub const fn id(self) -> &'static str {
@@ -88,7 +104,20 @@ impl Change {
             Self::Database => "database",
             Self::Dns => "dns",
             Self::Configuration => "configuration",
+            Self::Deployment => "deployment",
+            Self::OlderDeployment => "older_deployment",
+            Self::Policy => "policy",
+            Self::State => "state",
         }
+    }
+}
+
+impl FromStr for Change {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|change| change.id() == text);
+        found.ok_or_else(|| format!("`{text}` is no kind of change: {}", Self::ALL.map(Self::id).join(", ")))
     }
 }
 
@@ -227,6 +256,10 @@ impl Default for Policy {
                 change(Change::Database, &["dba", "engineering-lead"], &["cto"]),
                 change(Change::Dns, &["devops-lead"], &[]),
                 change(Change::Configuration, &["devops-lead"], &[]),
+                change(Change::Deployment, &[], &[]),
+                change(Change::OlderDeployment, &["engineering-lead"], &[]),
+                change(Change::Policy, &["governance-lead", "security"], &["ciso"]),
+                change(Change::State, &["data-owner", "approver"], &["engineering-lead"]),
             ]),
             severity_of: BTreeMap::from([
                 (Intent::Failover, Severity::P0),

@@ -427,6 +427,8 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
             Some("continue") => OnFailure::Continue,
             _ => OnFailure::Halt,
         },
+        // What is none was said by the shape.
+        change: node.get("change").and_then(Node::text).and_then(|change| change.parse().ok()),
         span: at.span,
     })
 }

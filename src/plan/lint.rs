@@ -15,7 +15,7 @@ use super::types::{
 };
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Expect;
-use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
+use crate::model::runbook::{Phase, Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
 use crate::model::target::Engine;
 use crate::model::time::Dur;
@@ -115,6 +115,15 @@ impl Lint<'_> {
                     format!("hook `{}` names component `{name}`, which does not exist", hook.name),
                     "a hook can only stand beside a component of the plan",
                     "correct the name",
+                );
+            }
+            if hook.change.is_some() && hook.phase < Phase::Promote {
+                self.error(
+                    "plan-bad-hook",
+                    hook.span,
+                    format!("hook `{}` makes a change before anybody was asked", hook.name),
+                    "people are asked at the phase gate, and fences and capacity wait for nobody",
+                    "put it before or after promote or a later phase, or leave `change:` out",
                 );
             }
         }

@@ -59,6 +59,10 @@ const CHANGES: Record = Record {
         change("database", "another server takes writes, or data are put in place of others"),
         change("dns", "names lead elsewhere"),
         change("configuration", "clients are led elsewhere by secrets and settings"),
+        change("deployment", "a hook has the version run again that ran before"),
+        change("older_deployment", "a hook has an older version run"),
+        change("policy", "a hook changes rules of who may do what"),
+        change("state", "a hook puts an application's own snapshot back"),
     ],
 };
 const SEVERITY_OF: Record = Record {

@@ -410,6 +410,19 @@ const HOOK: Record = Record {
         req("name", Shape::Name, "its name"),
         req("step", Shape::Record(&HOOK_STEP), "what it does"),
         opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
+        opt(
+            "change",
+            Shape::OneOf(&[
+                "database",
+                "dns",
+                "configuration",
+                "deployment",
+                "older_deployment",
+                "policy",
+                "state",
+            ]),
+            "the kind of change that it makes, for which policy.changes says who agrees before it runs; nobody if absent",
+        ),
     ],
 };
 const HOOK_STEP: Record = Record { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT] };

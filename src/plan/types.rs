@@ -6,6 +6,7 @@ use super::finding::Span;
 use crate::model::action::{Command, FenceMethod};
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::place::Place;
+use crate::model::policy::Change;
 use crate::model::restore::{Backups, Invariant};
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
@@ -424,6 +425,8 @@ pub struct Hook {
     pub timeout: Dur,
     /// What its failure means.
     pub on_failure: OnFailure,
+    /// What kind of change it makes, where people have to agree to that.
+    pub change: Option<Change>,
     /// Where it is declared.
     pub span: Span,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::people::APPROVAL;
 use super::steps::step;
 use crate::model::action::{Action, Check};
 use crate::model::ids::StepId;
@@ -30,7 +31,11 @@ fn stands_beside(hook: &Hook, step: &Step) -> bool {
         && (hook.component.is_none() || hook.component == step.component)
 }
 
-fn new_step(hook: &Hook, needs: Vec<Need>) -> Step {
+fn new_step(hook: &Hook, mut needs: Vec<Need>, steps: &[Step]) -> Step {
+    // What it changes is agreed to before, whatever it stands beside.
+    let gate = steps.iter().find(|s| hook.change.is_some() && s.id.as_str() == APPROVAL);
+    let agreed = gate.map(|gate| Need { step: gate.id.clone(), settled: false });
+    needs.extend(agreed.filter(|need| !needs.contains(need)));
     let mut step = step(
         &format!("hook.{}", hook.name),
         hook.phase,
@@ -59,7 +64,7 @@ fn before(hook: &Hook, steps: &mut Vec<Step>) {
             needs.push(need.clone());
         }
     }
-    let new = new_step(hook, needs);
+    let new = new_step(hook, needs, steps);
     for step in steps.iter_mut().filter(|s| inside.contains(&s.id)) {
         step.needs.push(wait(&new.id, hook));
     }
@@ -76,7 +81,7 @@ fn after(hook: &Hook, steps: &mut Vec<Step>) {
     let settled = |s: &Step| s.on_failure == OnFailure::Continue;
     let needs = steps.iter().filter(|s| inside.contains(&s.id));
     let needs = needs.map(|s| Need { step: s.id.clone(), settled: settled(s) }).collect();
-    let new = new_step(hook, needs);
+    let new = new_step(hook, needs, steps);
     // A later phase of one component may come before this phase of another that needs it: that one cannot wait for all of it.
     let before = ancestors(steps, &inside);
     let later = |s: &Step| s.phase > hook.phase && !s.background && !before.contains(&s.id);

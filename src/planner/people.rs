@@ -11,13 +11,17 @@ use crate::model::restore::Part;
 use crate::model::runbook::{Intent, Need, Phase, Step};
 use crate::policy::matrix;
 
+/// The gate at which people agree to what the policy has them asked for.
+pub(super) const APPROVAL: &str = "approve.policy";
+
 /// Puts the approval that the policy asks for before everything that people have to agree to, whatever else that waits for. It is asked
 /// for once, and at the start.
 pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
     // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
     let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
     let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
-    let Some(first) = steps.iter().position(waits) else { return };
+    let hooked = || input.plan.hooks.iter().any(|hook| hook.change.is_some()) && !steps.is_empty();
+    let Some(first) = steps.iter().position(waits).or_else(|| hooked().then_some(0)) else { return };
     let Some(gate) = gate(input, policy) else { return };
     let after: Vec<StepId> = steps.iter().filter(|s| waits(s)).map(|s| s.id.clone()).collect();
     let behind = behind(steps, &after);
@@ -86,5 +90,5 @@ fn gate(input: &Input<'_>, policy: &crate::model::policy::Policy) -> Option<Step
         by: demand.by,
         override_by: demand.override_by,
     });
-    Some(step("approve.policy", Phase::Gate, None, action))
+    Some(step(APPROVAL, Phase::Gate, None, action))
 }

@@ -15,8 +15,14 @@ pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severit
     demand
 }
 
-/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names.
+/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names; what hooks change
+/// is what they say.
 fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
+    let hooks = plan.hooks.iter().filter(|_| intent != Intent::Drill).filter_map(|hook| hook.change);
+    own_changes(plan, intent).into_iter().chain(hooks).collect()
+}
+
+fn own_changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
     match intent {
         // A copy beside production changes nothing of it.
         Intent::Drill => BTreeSet::new(),

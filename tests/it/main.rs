@@ -57,6 +57,7 @@ mod live;
 mod lived;
 mod loss;
 mod managed;
+mod matrix;
 mod moves;
 mod notices;
 mod objects;

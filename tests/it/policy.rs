@@ -4,12 +4,11 @@ use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, StepId};
-use drctl::model::policy::{Change, Policy, Severity};
+use drctl::model::policy::Policy;
 use drctl::model::runbook::Intent;
 use drctl::model::statement::Statement;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
-use drctl::policy::matrix;
 use drctl::run::state::Mode;
 use drctl::run::{RunState, signal};
 use drctl::world::World;
@@ -29,7 +28,7 @@ const PEOPLE: &[(&str, &str)] = &[
     ("cy", ""),
 ];
 
-fn orders(more: &str) -> Folder {
+pub fn orders(more: &str) -> Folder {
     let folder = restored::folder();
     people_of(&folder, "drctl.yaml", PEOPLE, more);
     folder
@@ -42,7 +41,7 @@ pub fn truststream() -> Folder {
 }
 
 /// What ann asked for, and what it waits for.
-fn asked(folder: &Folder, args: &[&str]) -> (String, serde_json::Value) {
+pub fn asked(folder: &Folder, args: &[&str]) -> (String, serde_json::Value) {
     let (code, out, err) = as_operator(folder, "ann.key", &[args, &["--yes", "--output", "json"]].concat());
     let report = json(&out);
     assert_eq!(code, 4, "{report:#}\n{err}");
@@ -87,7 +86,7 @@ fn taken(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>, 
     }
 }
 
-const RESTORE: &[&str] = &[
+pub const RESTORE: &[&str] = &[
     "restore",
     "orders",
     "--component",
@@ -486,111 +485,4 @@ fn the_requester_overrides_nothing() {
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
     let words = "the requester of a run never overrides its approval";
     refused(&folder, "ivy.key", &["override", &run, "--reason", "x"], words);
-}
-
-#[test]
-fn the_strictest_of_the_rules_wins() {
-    let policy = Policy::default();
-    let by = |severity, changes: &[Change]| {
-        matrix::demand(&policy, severity, &changes.iter().copied().collect()).by
-    };
-    let both = [Change::Database, Change::Dns];
-    // The lead of engineering stands for those below; nobody stands for the change manager or the product's owner.
-    assert_eq!(by(Severity::P0, &both), ["dba", "engineering-lead"]);
-    assert_eq!(by(Severity::P1, &[Change::Database]), ["dba", "engineering-lead"]);
-    assert_eq!(by(Severity::P2, &both), ["change-manager", "dba", "engineering-lead"]);
-    assert_eq!(by(Severity::P3, &[Change::Configuration]), ["devops-lead", "product-owner"]);
-    assert_eq!(by(Severity::P0, &[Change::Dns]), ["devops-lead"]);
-    assert_eq!(by(Severity::P0, &[]), Vec::<String>::new(), "what changes nothing needs nobody");
-    let over = |severity| matrix::demand(&policy, severity, &both.into()).override_by;
-    assert_eq!(over(Severity::P0).unwrap().also, ["cto"]);
-    assert_eq!(over(Severity::P1), None);
-    // Two of three are a choice, twice; a rule that asks for it once asks for nobody else.
-    let mut two = Policy::default();
-    let rule = two.changes.get_mut(&Change::Database).unwrap();
-    rule.by = vec!["dba or cto".to_owned(), "dba or cto".to_owned()];
-    two.changes.get_mut(&Change::Dns).unwrap().by = vec!["dba or cto".to_owned()];
-    let by = matrix::demand(&two, Severity::P0, &both.into()).by;
-    assert_eq!(by, ["dba or cto", "dba or cto", "on-call-engineer"], "a CTO stands for nobody on call");
-    // However high a role is, it is one person: a rule that asks for two gets two.
-    let mut pair = Policy::default();
-    pair.changes.get_mut(&Change::Database).unwrap().by =
-        vec!["engineering-lead".to_owned(), "devops-lead".to_owned()];
-    pair.changes.get_mut(&Change::Dns).unwrap().by = vec!["devops-lead".to_owned(); 2];
-    assert_eq!(matrix::demand(&pair, Severity::P0, &both.into()).by, ["devops-lead", "engineering-lead"]);
-    pair.severities.get_mut(&Severity::P0).unwrap().by = vec!["on-call-engineer".to_owned(); 3];
-    assert_eq!(matrix::demand(&pair, Severity::P0, &both.into()).by.len(), 3);
-}
-
-#[test]
-fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
-    let folder = orders("");
-    let text = folder.ok(&["policy", "explain", "orders", "--severity", "P1", "--intent", "restore"]);
-    for words in [
-        "restore of orders at P1 (high",
-        "severity P1 asks for team-lead (engineering-lead stands for it)",
-        "a change of kind database asks for dba and engineering-lead",
-        "together  dba and engineering-lead, each a person of its own and none of them the requester",
-        "dba: bob, eve",
-        "override  at P0 only",
-    ] {
-        assert!(text.contains(words), "{words}\n{text}");
-    }
-    let all = json(&folder.ok(&["policy", "explain", "orders", "--output", "json"]));
-    let severities: Vec<_> =
-        all["intents"].as_array().unwrap().iter().map(|i| i["severity"].as_str().unwrap()).collect();
-    assert_eq!(severities, ["P0", "P1", "P2", "P2", "P2", "P3"], "{all:#}");
-    assert!(all["intents"][0]["override_possible"].as_bool().unwrap());
-
-    let own = "policy:
-  severities: {P1: {by: [], respond_within: 10m}}
-  changes: {database: {by: [dba or cto, dba or cto], override_with: []}}
-  severity_of: {restore: P1, failover: P1}
-  override: {by: [cto], at: [P1], approve_within: 90m}
-  expires_after: 20m
-";
-    let folder = orders(own);
-    let text = folder.ok(&["policy", "explain", "orders", "--intent", "restore"]);
-    for words in [
-        "respond   within 10m",
-        "together  dba or cto and dba or cto,",
-        "the question stands for 20m",
-        "dba or cto: bob, eve, kim",
-        "override  in an emergency cto overrides it; the approvals then follow within 1h30m",
-    ] {
-        assert!(text.contains(words), "{words}\n{text}");
-    }
-    let (run, _) = asked(&folder, RESTORE);
-    assert_eq!(by(&folder, "bob.key", &["approve", &run, GATE]).0, 0);
-    assert_eq!(by(&folder, "kim.key", &["approve", &run, GATE]).0, 0, "either will do");
-    let (code, out, err) = by(&folder, "ann.key", &["runs", "resume", &run, "--output", "json"]);
-    assert_eq!(code, 5, "{out}\n{err}");
-}
-
-/// Found out by whoever checks, and again before anything is done; and nobody makes a policy by setting a variable.
-#[test]
-fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
-    let folder = restored::folder();
-    people_of(&folder, "drctl.yaml", &[("ann", "dba"), ("bob", "on-call-engineer")], "");
-    let (code, out, err) = folder.run(&["check"]);
-    let said = format!("{out}{err}");
-    assert!(code == 0 && said.contains("policy-nobody-can-approve"), "{code} {said}");
-    assert!(said.contains("a failover at P0 (dba and engineering-lead)"), "{said}");
-    let (code, _, err) = as_operator(&folder, "bob.key", &[RESTORE, &["--yes"]].concat());
-    assert!(code == 3 && err.contains("approve.policy waits for engineering-lead"), "{code} {err}");
-    let (code, _, err) = crate::cli::finish(
-        folder.command(&["check"]).env("DRCTL_POLICY__EXPIRES_AFTER", "1s").output().unwrap(),
-    );
-    assert!(code == 2 && err.contains("are read from the file only"), "{code} {err}");
-    for (bad, words) in [
-        ("policy: {severities: {P9: {by: []}}}\n", "P9"),
-        ("policy: {changes: {databse: {by: []}}}\n", "database"),
-        ("policy: {override: {at: [P7]}}\n", "P7"),
-        ("policy: {expires_after: soon}\n", "expires_after"),
-        ("policy: {includes: {dba: [engineering-lead], engineering-lead: [dba]}}\n", "includes itself"),
-    ] {
-        let folder = orders(bad);
-        let (code, _, err) = folder.run(&["check"]);
-        assert!(code == 2 && err.contains(words) && err.contains("drctl.yaml"), "{bad}: {code} {err}");
-    }
 }
