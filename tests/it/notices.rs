@@ -56,7 +56,7 @@ fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
     let threads = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
     let subject = || "[SEEN by ann] shop - run".to_owned();
     let incident_seen = (minutes(10), subject(), threads(&["run/incident", "run"]));
-    assert_eq!(seen_news(&state, minutes(11)), [incident_seen.clone()]);
+    assert_eq!(seen_news(&state, minutes(11)), std::slice::from_ref(&incident_seen));
     failed(&mut state, minutes(12));
     assert_eq!(seen_news(&state, minutes(13)), [incident_seen], "of the stop nobody has seen anything");
     seen(&mut state, minutes(14), None);
