@@ -7,6 +7,7 @@ use crate::model::bucket::BucketState;
 use crate::model::state::{DatabaseState, GroupState, InstanceSettings, State};
 
 const VERSION: &str = "engine version";
+const LAUNCHES: &str = "launches";
 
 /// One thing that is another one now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn since(then: &[(String, State)], now: &Estate) -> Vec<Change> {
         for what in was.keys().chain(is.keys().filter(|key| !was.contains_key(*key))) {
             let (was, is) = (was.get(what).cloned(), is.get(what).cloned());
             // What an earlier version did not look at is no change.
-            let looked_at = was.is_some() || what != VERSION;
+            let looked_at = was.is_some() || ![VERSION, LAUNCHES].contains(&what.as_str());
             if was != is && looked_at {
                 found.push(Change { target: target.clone(), what: what.clone(), was, is });
             }
@@ -88,7 +89,8 @@ fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
 
 /// Suspended processes are resumed by a recovery.
 fn group(group: &GroupState) -> BTreeMap<String, String> {
-    BTreeMap::from([("maximum".to_owned(), group.size.max.to_string())])
+    let launches = group.launches.iter().map(|is| (LAUNCHES.to_owned(), is.clone()));
+    launches.chain([("maximum".to_owned(), group.size.max.to_string())]).collect()
 }
 
 /// How it is copied; what is still to arrive is another thing each minute.

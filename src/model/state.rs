@@ -167,6 +167,9 @@ pub struct GroupState {
     /// Why the last scaling activity failed, and when, in the provider's words.
     #[serde(default)]
     pub last_failure: Option<String>,
+    /// What its instances are made of: a launch template and its version, or a launch configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launches: Option<String>,
 }
 
 /// The three sizes of a group. They change together or not at all.

@@ -265,6 +265,20 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     case.group("us-east-1", |group| group.size.max = 4);
     let changed = "maximum of group/us-east-1/truststream-nodes-dr: 12 -> 4";
     is(case.of(Area::Drift, &about), Standing::Degraded, changed);
+    // What is launched is looked at since lately, and is a change from then on.
+    let launches = |version: &str| Some(format!("lt-0abc, version {version}"));
+    case.group("us-east-1", |group| (group.size.max, group.launches) = (12, launches("4")));
+    is(case.of(Area::Drift, &about), Standing::Ready, "r1");
+    let (_, seen) = case.proven.as_mut().unwrap();
+    for (_, state) in seen.iter_mut() {
+        if let State::Group(group) = state {
+            group.launches = launches("3");
+        }
+    }
+    case.group("us-west-2", |group| group.launches = launches("3"));
+    let changed =
+        "launches of group/us-east-1/truststream-nodes-dr: lt-0abc, version 3 -> lt-0abc, version 4";
+    is(case.of(Area::Drift, &about), Standing::Degraded, changed);
 }
 
 const UPLOADS: &str = "uploads in us-east-1";

@@ -175,8 +175,7 @@ impl Case {
         let Spec::Autoscaling(spec) = &self.plan.components[&name].spec else { panic!() };
         let group = targets::group(&self.plan, &name, spec, &site(at)).unwrap();
         let size = GroupSize { min: 0, desired: in_service, max: 9 };
-        let state =
-            GroupState { size, in_service, suspended: std::collections::BTreeSet::new(), last_failure: None };
+        let state = GroupState { size, in_service, ..GroupState::default() };
         self.estate.add(&Target::Group(group), value(State::Group(state)), None);
     }
 }

@@ -162,12 +162,25 @@ fn name_of<'t>(target: &&'t Target) -> Option<&'t str> {
     if let Target::Group(group) = target { Some(&group.group) } else { None }
 }
 
+/// A launch template with its version, of a mix of instances as well, or a launch configuration (Auto Scaling API Reference,
+/// `AutoScalingGroup`). A version `$Latest` is told as it stands: what it is by then is EC2's to tell.
+fn launches(group: &AutoScalingGroup) -> Option<String> {
+    let of_mix = || group.mixed_instances_policy()?.launch_template()?.launch_template_specification();
+    let template = group.launch_template().or_else(of_mix);
+    let named = template.and_then(|template| {
+        let name = template.launch_template_id().or_else(|| template.launch_template_name())?;
+        Some(format!("{name}, version {}", template.version().unwrap_or("$Default")))
+    });
+    named.or_else(|| group.launch_configuration_name().map(str::to_owned))
+}
+
 fn state(group: &AutoScalingGroup) -> GroupState {
     let size = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let serves = group.instances().iter().filter(|i| {
         i.lifecycle_state() == Some(&LifecycleState::InService) && i.health_status() == Some("Healthy")
     });
     GroupState {
+        launches: launches(group),
         size: GroupSize {
             min: size(group.min_size()),
             desired: size(group.desired_capacity()),

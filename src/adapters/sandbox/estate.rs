@@ -508,6 +508,7 @@ impl Estate {
                 .map(|i| State::Wrote(WroteState { ok: self.writable(&self.dbs[i]), server: db.id.clone() })),
             Target::Group(group) => self.find_group(group).ok().map(|i| &self.groups[i]).map(|g| {
                 State::Group(GroupState {
+                    launches: None,
                     size: g.size,
                     in_service: g.in_service,
                     suspended: BTreeSet::new(),
