@@ -72,6 +72,18 @@ impl Drop for Herald {
     }
 }
 
+/// News that is not of a run.
+pub struct More(Arc<Mutex<Vec<Notice>>>);
+
+impl More {
+    /// Takes the place of what was there before.
+    pub fn tell(&self, news: Vec<Notice>) {
+        if let Ok(mut more) = self.0.lock() {
+            *more = news;
+        }
+    }
+}
+
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -120,9 +132,12 @@ impl Herald {
 
     /// News that is not of a run.
     pub fn also(&self, news: Vec<Notice>) {
-        if let Ok(mut more) = self.more.lock() {
-            *more = news;
-        }
+        self.more().tell(news);
+    }
+
+    /// Where such news is left, by whoever has it.
+    pub fn more(&self) -> More {
+        More(Arc::clone(&self.more))
     }
 
     /// Says what could not be told since it was last asked.

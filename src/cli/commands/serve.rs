@@ -1,5 +1,6 @@
 //! `drctl serve`
 
+mod figures;
 mod holding;
 mod readiness;
 
@@ -19,16 +20,13 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
-use crate::model::notice::Notice;
 use crate::model::readiness::Check;
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::{self, Kept, Known, Next};
-use crate::report::notices;
-use crate::report::verified::Verified;
 use crate::server::Board;
-use crate::server::metrics::{Row, Snapshot};
+use crate::server::metrics::Snapshot;
 use crate::world::World;
 
 /// How often a server looks at its settings, at the clock and at what people said.
@@ -131,29 +129,6 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         herald.end(printer, &server.interrupts);
     }
     code
-}
-
-/// What nobody did: plans that were not tried for longer than their tier allows, and drills that were not held.
-fn news(
-    plans: &[(PlanName, Verified)],
-    known: &Known,
-    ahead: &readiness::Last,
-    now: Timestamp,
-) -> Vec<Notice> {
-    let late = |(plan, found): &(PlanName, Verified)| {
-        let (until, remind) = (found.until?, found.remind?);
-        match () {
-            () if now >= until => Some(notices::untried(plan.as_str(), until, &found.why)),
-            () if now >= remind => Some(notices::untried_soon(plan.as_str(), (remind, until), &found.why)),
-            () => None,
-        }
-    };
-    let missed = known.fates.iter().filter_map(|((schedule, due), fate)| match fate {
-        Fate::Missed { why } => Some(notices::missed(schedule, *due, why)),
-        _ => None,
-    });
-    let unready = ahead.iter().filter_map(|(plan, found)| found.news(plan));
-    plans.iter().filter_map(late).chain(missed).chain(unready).collect()
 }
 
 /// What the ledger of a store knows of schedules and drills.
@@ -306,44 +281,6 @@ impl Server<'_> {
         if let Some(board) = &self.board {
             board.put(self.shown.clone());
         }
-    }
-
-    /// Reads everything that is shown anew.
-    fn figures(&mut self) -> Result<(), CliError> {
-        let (known, now) = (known(&self.store)?, self.now());
-        let states = super::status::states(&self.store)?;
-        let rows = self.context.settings.schedules.iter().map(|schedule| Row {
-            schedule: schedule.name.clone(),
-            plan: schedule.is.plan.clone(),
-            drill: schedule.is.drill.id(),
-            next_due: schedule.calendar.after(now),
-            drills: known.tally(&schedule.name),
-        });
-        let rows = rows.collect();
-        // A plan that cannot be read shows nothing; drctl check says why.
-        let plans = self.context.plans(&[], &self.quiet().silent()).unwrap_or_default();
-        let ahead = match self.context.settings.readiness_every {
-            Dur::ZERO => readiness::Last::new(),
-            _ => readiness::last(&self.store, &plans.iter().map(|plan| plan.name.clone()).collect())?,
-        };
-        let judged = plans.iter().map(|plan| {
-            let found = super::proven::verification(&self.context, &self.store, plan, &states)?;
-            let drifted = ahead.get(&plan.name).and_then(|seen| seen.drifted_since(found.at));
-            let drifted = drifted.map(str::to_owned);
-            Ok((plan.name.clone(), found.unless(drifted.as_deref())))
-        });
-        let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
-        if let Some(herald) = &self.herald {
-            herald.also(news(&judged, &known, &ahead, now));
-        }
-        let judged = judged.into_iter().map(|(plan, found)| (plan, found.status, found.until)).collect();
-        let owed = delivery::owing(&self.context)?.len();
-        self.show(|shown| {
-            (shown.schedules, shown.plans, shown.evidence_owed) = (rows, judged, owed);
-            shown.readiness =
-                ahead.into_iter().map(|(plan, found)| (plan, found.checks().to_vec())).collect();
-        });
-        Ok(())
     }
 
     fn wait(&mut self, then: Timestamp) {

@@ -125,7 +125,7 @@ impl Server<'_> {
     /// Does something that takes long, and shows so.
     fn holds<T>(&mut self, due: &schedules::Due, work: impl FnOnce(&Self) -> T) -> T {
         self.show(|shown| shown.holding = Some(due.0.clone()));
-        let done = work(self);
+        let done = self.beside(work);
         self.show(|shown| shown.holding = None);
         done
     }
