@@ -10,7 +10,7 @@ use super::text::Node;
 const NAMES: &[&str] = &[
     "password",
     "passwd",
-    "pwd",
+    "mysql_pwd",
     "passphrase",
     "token",
     "apikey",
@@ -22,8 +22,6 @@ const NAMES: &[&str] = &[
     "secret-key",
     "client_secret",
     "client-secret",
-    "sig",
-    "signature",
 ];
 /// Beginnings by which providers mark what they issue.
 const MARKED: &[&str] =
@@ -51,12 +49,13 @@ fn finding(file: &str, span: Span, what: &str) -> Finding {
 }
 
 fn in_line(line: &str) -> Option<(usize, &'static str)> {
-    if let Some(at) = line.find("-----BEGIN ").filter(|_| line.contains("PRIVATE KEY")) {
+    if let Some(at) = private_key(line) {
         return Some((at, "a private key"));
     }
     let marked = MARKED.iter().filter_map(|mark| {
         let at = line.find(mark)?;
-        (value(line.get(at + mark.len()..)?).len() >= SHORTEST).then_some(at)
+        let value = value(line.get(at + mark.len()..)?);
+        (value.len() >= SHORTEST && is_literal(value)).then_some(at)
     });
     if let Some(at) = marked.min() {
         return Some((at, "a token"));
@@ -75,19 +74,34 @@ fn in_address(line: &str) -> Option<(usize, &'static str)> {
     })
 }
 
-/// `PGPASSWORD=...`, `--token=...`, `?token=...`.
+/// The key itself follows; whoever looks for one in a file names its first line alone.
+fn private_key(line: &str) -> Option<usize> {
+    let at = line.find("-----BEGIN ")?;
+    let rest = line.get(at..)?.split_once("PRIVATE KEY-----").map(|(_, rest)| rest)?;
+    (rest.trim().is_empty() || rest.starts_with("\\n")).then_some(at)
+}
+
+/// `PGPASSWORD=...`, `--token=...`, `?token=...`. Of what stands in a language, such as SQL, a word is a name or a value of that; of a
+/// variable, a flag or a query it is the secret.
 fn assigned(line: &str) -> Option<(usize, &'static str)> {
     line.match_indices('=').find_map(|(at, _)| {
         let before = line.get(..at)?;
-        let begins = before
-            .rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
-            .map_or(0, |i| i + 1);
-        let name = before.get(begins..)?.to_ascii_lowercase();
-        let named = NAMES.iter().any(|n| name.ends_with(n));
+        let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let begins = before.char_indices().rev().take_while(|(_, c)| of_name(*c)).last().map(|(i, _)| i)?;
+        let name = before.get(begins..)?;
+        let named = NAMES.iter().any(|n| name.to_ascii_lowercase().ends_with(n));
+        let variable = name.chars().all(|c| !c.is_ascii_lowercase());
+        let query = before.get(..begins)?.ends_with(['?', '&']);
         let value = value(line.get(at + 1..)?.trim_start_matches(['"', '\'']));
-        (named && value.len() >= SHORTEST && is_literal(value))
+        let says = variable || query || name.starts_with("--") || is_random(value);
+        (named && says && value.len() >= SHORTEST && is_literal(value))
             .then_some((begins, "the value of a password or a token"))
     })
+}
+
+/// Whether it is more than a word.
+fn is_random(value: &str) -> bool {
+    value.contains(|c: char| c.is_ascii_digit())
 }
 
 /// `Authorization: Bearer ...`.
@@ -107,12 +121,18 @@ fn value(text: &str) -> &str {
     text.find(ends).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Whether it is the secret and not where it is.
+/// Whether it is the secret, and not where it is, or how it is come by.
 fn is_literal(value: &str) -> bool {
+    let elsewhere = ["file:", "env:", "aws-sm:", "arn:"];
+    let begins = value.starts_with(['%', '@', '/', '*', '.', '~', '=', '!', '-']);
+    let computed = value.contains(['$', '(', '[', '{', '<', '\\']);
+    // `t.token`, `backup.sig`, `var.db_password`.
+    let path = value.contains('.') && !is_random(value);
     !value.is_empty()
-        && !value.starts_with(['$', '%', '<', '{', '(', '@', '/', '*', '.', '~'])
-        && !value.starts_with("file:")
-        && !value.starts_with("env:")
+        && !begins
+        && !computed
+        && !path
+        && !elsewhere.iter().any(|place| value.starts_with(place))
 }
 
 /// `[mysql, -psecret]`, `[tool, --password, secret]`.
@@ -120,12 +140,12 @@ fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
     let items = node.items();
     let clients = ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mariadb-admin"];
     let program = |text: &str| text.rsplit('/').next().is_some_and(|name| clients.contains(&name));
-    let takes_p = items.iter().filter_map(Node::text).any(program);
+    let takes_p = items.first().and_then(Node::text).is_some_and(program);
     for (i, item) in items.iter().enumerate() {
         let Some(text) = item.text() else { continue };
         let next = items.get(i + 1).and_then(Node::text).unwrap_or_default();
         let flag = text.strip_prefix("--").is_some_and(|flag| NAMES.contains(&flag));
-        if flag && next.len() >= SHORTEST && is_literal(next) && !next.starts_with('-') {
+        if flag && next.len() >= SHORTEST && is_literal(next) {
             found(items[i + 1].span, "a password or a token behind a flag");
         }
         if takes_p && text.strip_prefix("-p").is_some_and(|p| p.len() >= SHORTEST && is_literal(p)) {
@@ -165,7 +185,10 @@ mod tests {
             "a:\n  - tool\n  - --password\n  - hunter2",
             "a: \"Authorization: Bearer hunter2hunter2\"",
             "a: ghp_hunter2hunter2",
-            "a: \"-----BEGIN OPENSSH PRIVATE KEY-----\"",
+            "a: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  b3BlbnNzaC1rZXktdjEAAAAA\n",
+            "a: \"-----BEGIN RSA PRIVATE KEY-----\\nMIIEow\"",
+            "a: \"x=\u{201c}y\u{201d} token=hunter2hunter2\"",
+            "a: \"SELECT 1 WHERE token='hunter2hunter2'\"",
         ] {
             assert_eq!(found(text).len(), 1, "{text}");
         }
@@ -186,6 +209,18 @@ mod tests {
             "a: [tool, --password-file, /run/secret, --token=@/run/token]",
             "a: \"arn:aws:iam::111111111111:role/token\"",
             "a: token=1",
+            "# curl https://hooks.slack.com/services/$SLACK_PATH\na: 1",
+            "a: \"https://hooks.slack.com/services/${PATH_OF_IT}\"",
+            "a: \"SELECT 1 FROM s JOIN t ON s.token=t.token AND a.access_token=b.access_token\"",
+            "a: \"SELECT 1 WHERE reset_token='pending'\"",
+            "a: [tool, \"--password=aws-sm:ts/db/admin\", \"--token=arn:aws:secretsmanager:x\"]",
+            "a: \"cosign verify --signature=backup.sig\"",
+            "a: \"python -c 'token=os.environ[1]'\"",
+            "a: \"db_password=var.db_password\"",
+            "a: 'set PWD=C:\\restore\\tmp'",
+            "a: \"test $token==abcdef\"",
+            "a: \"grep -- '-----BEGIN RSA PRIVATE KEY-----' file\"",
+            "a: [docker, run, \"-p3306:3306\", mysql]",
             "a: ssh://git@host:22/x",
         ] {
             assert_eq!(found(text), [], "{text}");

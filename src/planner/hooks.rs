@@ -23,7 +23,8 @@ pub fn insert(plan: &Plan, steps: &mut Vec<Step>) {
     }
 }
 
-fn stands_beside(hook: &Hook, step: &Step) -> bool {
+/// Whether a step is of the part of a phase that a hook names.
+pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
     step.phase == hook.phase
         && !step.background
         // Nothing waits for a comparison, hooks neither.

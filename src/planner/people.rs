@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
+use super::hooks::stands_beside;
 use super::steps::{all, step};
 use crate::model::action::{Action, Gate};
 use crate::model::ids::StepId;
 use crate::model::policy::Change;
 use crate::model::restore::Part;
 use crate::model::runbook::{Intent, Need, Phase, Step};
+use crate::plan::types::Hook;
 use crate::policy::matrix;
 
 /// The gate at which people agree to what the policy has them asked for.
@@ -20,9 +22,11 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
     // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
     let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
     let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
-    let hooked = || input.plan.hooks.iter().any(|hook| hook.change.is_some()) && !steps.is_empty();
+    let stands =
+        |hook: &Hook| input.request.intent != Intent::Drill && steps.iter().any(|s| stands_beside(hook, s));
+    let hooked = || input.plan.hooks.iter().any(|hook| hook.change.is_some() && stands(hook));
     let Some(first) = steps.iter().position(waits).or_else(|| hooked().then_some(0)) else { return };
-    let Some(gate) = gate(input, policy) else { return };
+    let Some(gate) = gate(input, policy, &stands) else { return };
     let after: Vec<StepId> = steps.iter().filter(|s| waits(s)).map(|s| s.id.clone()).collect();
     let behind = behind(steps, &after);
     for step in steps.iter_mut().filter(|s| after.contains(&s.id) && !behind.contains(&s.id)) {
@@ -73,10 +77,14 @@ fn behind(steps: &[Step], these: &[StepId]) -> BTreeSet<StepId> {
     these.iter().filter(|id| reaches(id)).cloned().collect()
 }
 
-fn gate(input: &Input<'_>, policy: &crate::model::policy::Policy) -> Option<Step> {
+fn gate(
+    input: &Input<'_>,
+    policy: &crate::model::policy::Policy,
+    stands: &dyn Fn(&Hook) -> bool,
+) -> Option<Step> {
     let request = input.request;
     let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
-    let demand = matrix::demand_of(policy, input.plan, request.intent, severity);
+    let demand = matrix::demand_with(policy, input.plan, (request.intent, severity), stands);
     if demand.by.is_empty() {
         return None;
     }

@@ -4,25 +4,43 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::authority::{left_over, takes};
 use crate::model::policy::{Change, Override, Policy, Severity};
-use crate::model::runbook::Intent;
-use crate::plan::types::Spec;
+use crate::model::runbook::{Intent, Phase};
+use crate::plan::types::{Hook, Spec};
 use crate::plan::{Finding, Plan, Settings};
 
 /// What a run of a plan needs. What was planned is no emergency, whatever it is called: it waits for those who have to agree.
 pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severity) -> Demand {
-    let mut demand = demand(policy, severity, &changes(plan, intent));
+    demand_with(policy, plan, (intent, severity), &|hook| stands_in(hook, intent))
+}
+
+/// The same, of the hooks that a runbook really has.
+pub fn demand_with(
+    policy: &Policy,
+    plan: &Plan,
+    (intent, severity): (Intent, Severity),
+    has: &dyn Fn(&Hook) -> bool,
+) -> Demand {
+    let hooks = plan.hooks.iter().filter(|hook| has(hook)).filter_map(|hook| hook.change);
+    let changes = changes(plan, intent).into_iter().chain(hooks).collect();
+    let mut demand = demand(policy, severity, &changes);
     demand.override_by = demand.override_by.filter(|_| intent.is_incident());
     demand
 }
 
-/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names; what hooks change
-/// is what they say.
-fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
-    let hooks = plan.hooks.iter().filter(|_| intent != Intent::Drill).filter_map(|hook| hook.change);
-    own_changes(plan, intent).into_iter().chain(hooks).collect()
+/// Whether runbooks for that have steps that a hook could stand beside, where no runbook was made yet.
+const fn stands_in(hook: &Hook, intent: Intent) -> bool {
+    match intent {
+        Intent::Failover | Intent::Switchover | Intent::Failback => true,
+        Intent::Restore => {
+            matches!(hook.phase, Phase::Promote | Phase::Verify | Phase::Protect | Phase::Watch | Phase::Seal)
+        }
+        Intent::Reprotect => matches!(hook.phase, Phase::Protect | Phase::Seal),
+        Intent::Drill => false,
+    }
 }
 
-fn own_changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
+/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names.
+fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
     match intent {
         // A copy beside production changes nothing of it.
         Intent::Drill => BTreeSet::new(),

@@ -59,11 +59,15 @@ impl Desk<'_> {
     }
 
     /// Whether it came to what it was begun for.
-    fn good(&self) -> bool {
+    pub fn good(&self) -> bool {
         match self.state.mode {
             Mode::Finished(outcome) => outcome == Outcome::Recovered,
+            Mode::Cancelling => false,
             // All that it does for users is done.
-            _ => self.matter == Matter::Incident && self.state.over_at().is_some(),
+            _ => {
+                let over = self.matter == Matter::Incident && self.state.over_at().is_some();
+                over && self.state.cancelled_at.is_none() && self.state.is_under_way()
+            }
         }
     }
 
@@ -236,7 +240,7 @@ impl Desk<'_> {
     }
 
     /// That it is over.
-    pub fn resolved(&self, ended: Timestamp) -> Notice {
+    pub fn resolved(&self, ended: Timestamp, key: &str) -> Notice {
         let (service, incident) = (self.service(), self.incident());
         let good = self.good();
         let report = summary::report(self.state, self.state.last_at);
@@ -300,7 +304,7 @@ impl Desk<'_> {
         };
         // Nobody stops looking after something that goes on.
         let ends = good || self.matter != Matter::Incident;
-        Notice { public, ends, ..self.notice("resolved", kind, ended, (subject, fields)) }
+        Notice { public, ends, ..self.notice(key, kind, ended, (subject, fields)) }
     }
 
     /// That it was watched for long enough, and stayed as it was.

@@ -7,7 +7,7 @@ use super::duties::{self, Obligation, Standing};
 use super::history::{Beyond, History, Late, Prediction};
 use super::letters;
 use crate::model::duty::Rung;
-use crate::model::event::WorldKind;
+use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{PlanName, StepId};
 use crate::model::notice::{Kind, Notice};
 use crate::model::policy::Policy;
@@ -15,7 +15,8 @@ use crate::model::runbook::Drill;
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
-use crate::run::state::Status;
+use crate::run::state::{Mode, Status};
+use crate::run::stopped::Stopped;
 
 /// What a run is to those who are told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +55,58 @@ pub fn of_run(
     // Those who wait for an incident to end do not wait until nobody watches any more.
     let over = if matter == Matter::Incident { state.over_at() } else { state.finished_at };
     if let Some(over) = over {
-        all.push(desk.resolved(over));
+        all.extend(ends(&desk, over));
         all.extend(desk.closed(over));
     }
     if !state.finished() {
         all.extend(update(&desk).filter(|_| over.is_none() || state.fails_again().is_some()));
         let alarms = alarms(&desk);
         all.extend(alarms.iter().filter_map(|alarm| rung(&desk, alarm)));
-        all.extend(alarms.iter().filter_map(|alarm| answered(&desk, alarm)));
+        let others = alarms.iter().filter(|alarm| !alarm.id.starts_with("stop"));
+        all.extend(others.filter(|alarm| alarm.seen).filter_map(|alarm| answered(&desk, alarm)));
+        // A stop that was decided on calls nobody any more, and whoever it called is told so.
+        all.extend(
+            (1..)
+                .zip(&state.attention.stops)
+                .filter_map(|(n, stop)| answered(&desk, &stop_of(&desk, n, stop))),
+        );
     }
     let owed = duties::of_run(state, &BTreeMap::new(), now);
     all.extend(owed.iter().filter_map(|owed| reminded(&desk, owed)));
     all
+}
+
+/// That it is over. What was resolved and then came to nothing has an end of its own, and so has what called people again meanwhile.
+fn ends(desk: &letters::Desk<'_>, over: Timestamp) -> Vec<Notice> {
+    let (state, finished) = (desk.state, desk.state.finished_at);
+    let recovered = state.mode == Mode::Finished(Outcome::Recovered);
+    if desk.matter != Matter::Incident {
+        return vec![desk.resolved(over, "resolved")];
+    }
+    match finished {
+        Some(at) if !recovered => vec![desk.resolved(at, "ended")],
+        // While it is taken back, or stopped, nothing is resolved.
+        None if !desk.good() => Vec::new(),
+        _ => {
+            let bad = state.turns.values().flatten().any(|turn| !turn.good && turn.since > over);
+            let again = bad || state.attention.stops.iter().any(|stop| stop.at > over);
+            let last = finished.filter(|_| again).map(|at| desk.resolved(at, "resolved-again"));
+            std::iter::once(desk.resolved(over, "resolved")).chain(last).collect()
+        }
+    }
+}
+
+fn stop_of(desk: &letters::Desk<'_>, number: usize, stop: &Stopped) -> Alarm {
+    Alarm {
+        id: format!("stop{number}"),
+        at: stop.at,
+        why: format!("it STOPPED: {} failed: {}", stop.step, stop.reason),
+        fix: desk
+            .state
+            .created
+            .command("ack", " --decide fix-forward|restore|failover|take-back --reason \"...\""),
+        seen: stop.seen,
+    }
 }
 
 /// The last one that is due: what an older one would have said is not news.
@@ -113,10 +154,7 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
         all.push(Alarm { id: format!("again-{at}"), at, why, fix, seen });
     }
     if let Some(stop) = state.stopped() {
-        let number = state.attention.stops.len();
-        let why = format!("it STOPPED: {} failed: {}", stop.step, stop.reason);
-        let fix = command("ack", " --decide fix-forward|restore|failover|take-back --reason \"...\"");
-        all.push(Alarm { id: format!("stop{number}"), at: stop.at, why, fix, seen: stop.seen });
+        all.push(stop_of(desk, state.attention.stops.len(), stop));
     }
     for (step, work) in state.runbook.steps.iter().zip(&state.steps) {
         let (fix, question) = (command("runs show", ""), state.attention.questions.get(&step.id));
@@ -166,10 +204,9 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
 /// Somebody has seen what others were called for: nobody else has to come.
 fn answered(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
     let first = desk.policy.escalation.first()?;
-    let seen = desk.state.attention.acknowledged.iter().rev().find(|seen| seen.at >= alarm.at)?;
+    let seen = desk.state.attention.acknowledged.iter().find(|seen| seen.at >= alarm.at)?;
     // Whoever was quicker than the ladder answered nobody.
-    let called = alarm.seen && alarm.at + first.after <= seen.at;
-    called.then(|| desk.seen(alarm, seen))
+    (alarm.at + first.after <= seen.at).then(|| desk.seen(alarm, seen))
 }
 
 /// Once before it is due, and once when it was not done.

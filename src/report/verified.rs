@@ -110,8 +110,11 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
         return Verified { status: Status::NeedsVerification, why, run: None, at: None, until, remind };
     };
     // A failure is no proof: how long the last one holds is counted from when it was good.
-    let moves = of_plan().filter(|run| run.runbook.intent != Intent::Drill);
-    let good = moves.chain(oldest).filter(|run| failure(run).is_none()).map(over_at).max();
+    let good = || of_plan().filter(|run| failure(run).is_none());
+    let moves = good().filter(|run| run.runbook.intent != Intent::Drill).map(over_at);
+    let copy_of = |store| good().filter(|run| copied(run) == Some(store)).map(over_at).max();
+    let copies = stores.iter().map(|store| copy_of(*store)).collect::<Option<Vec<_>>>();
+    let good = moves.chain(copies.and_then(|copies| copies.into_iter().min())).max();
     let proven = if failure(last).is_some() { good } else { Some(over_at(last)) };
     let (until, remind) = cadence.until(proven);
     let (run, at) = (Some(last.created.run.clone()), over_at(last));

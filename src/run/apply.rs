@@ -136,6 +136,9 @@ impl RunState {
                 self.control(Mode::Cancelling, "cancel_requested")?;
                 self.cancelled_by = Some((who.clone(), reason.clone()));
                 self.cancelled_at = Some(at);
+                // How things stood before they were taken back is not how they stand.
+                let kept: Vec<usize> = (0..self.steps.len()).filter(|i| self.captures(*i)).collect();
+                kept.into_iter().for_each(|i| self.steps[i].facts.clear());
                 self.displaced |= displaced_by.is_some();
                 self.retry_undo();
                 self.place_all();
@@ -188,8 +191,8 @@ impl RunState {
 
     fn retry_failed(&mut self, at: Timestamp) {
         // What was kept when the run stopped is not how things stand when it is over.
-        let kept: Vec<usize> =
-            (0..self.steps.len()).filter(|i| self.captures(*i) && !self.needs_met(*i)).collect();
+        let looked = |i: &usize| self.captures(*i) && matches!(self.work(*i).status, Status::Done(_));
+        let kept: Vec<usize> = (0..self.steps.len()).filter(looked).filter(|i| !self.needs_met(*i)).collect();
         for (i, step) in self.steps.iter_mut().enumerate() {
             if kept.contains(&i) {
                 step.facts.clear();

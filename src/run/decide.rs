@@ -293,6 +293,11 @@ fn end(state: &RunState) -> Vec<Effect> {
         let reason = state.steps[i].work.reason.clone().unwrap_or_default();
         return vec![Effect::Stop(Stop::Failed(format!("{}: {reason}", state.step(i).id)))];
     }
+    if let Some(stop) = state.attention.stops.last().filter(|_| !state.is_under_way()) {
+        let fix = state.created.command("ack", " --decide fix-forward --reason TEXT");
+        let why = format!("it was stopped by {}: {}; somebody decides first: {fix}", stop.step, stop.reason);
+        return vec![Effect::Stop(Stop::Failed(why))];
+    }
     let blocked = |with_rule: bool| {
         foreground().find_map(|i| match &state.steps[i].work.status {
             Status::Blocked { why, rule, .. } if rule.is_some() == with_rule => {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Mode, RunState, Status, StepState};
+use super::state::{Mode, RunState, Status};
 use crate::model::action::{Action, Check};
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::What;
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, OnFailure, Phase, ProbeRole, Step};
+use crate::model::runbook::{Intent, OnFailure, Phase, ProbeRole};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
@@ -104,7 +104,7 @@ impl RunState {
     /// fences of a failover and its capacity wait for nobody: they take nothing from users who are not served, and can be taken back. A drill
     /// of copies goes on to remove its copy.
     pub fn held(&self, i: usize) -> bool {
-        if self.mode != Mode::Running || self.runbook.intent == Intent::Drill || self.stopped().is_none() {
+        if self.mode != Mode::Running || self.is_under_way() {
             return false;
         }
         let step = self.step(i);
@@ -118,6 +118,11 @@ impl RunState {
         }
     }
 
+    /// Whether nothing stopped it that somebody has not decided to go on after: whoever decides otherwise holds it as it is.
+    pub fn is_under_way(&self) -> bool {
+        self.runbook.intent == Intent::Drill || self.finished() || self.may_go_on()
+    }
+
     /// Whether a step keeps what there is when the run stops, or is over.
     pub fn captures(&self, i: usize) -> bool {
         let step = self.step(i);
@@ -127,7 +132,7 @@ impl RunState {
     /// What is to be kept of how things stand, where nobody looked since the run was brought to a stop.
     pub fn uncaptured(&self) -> Option<usize> {
         let open = |i: &usize| self.captures(*i) && self.work(*i).status == Status::Pending;
-        self.stopped().and_then(|_| (0..self.steps.len()).find(open))
+        (0..self.steps.len()).find(open).filter(|_| !self.is_under_way())
     }
 
     /// Whether nothing stopped it, or it was decided to go on.
@@ -139,15 +144,23 @@ impl RunState {
     /// Since when nothing is left to be done for users but to watch, or the run is over. What it watches by itself is part of what people
     /// have to watch, and no reason to be told later.
     pub fn over_at(&self) -> Option<Timestamp> {
-        let watches = |(step, _): &(&Step, &StepState)| step.phase == Phase::Watch && !step.background;
-        let since = self.runbook.steps.iter().zip(&self.steps).filter(watches);
-        let since = since.filter_map(|(_, at)| at.work.started_at.or(at.work.ended_at)).min();
-        since.into_iter().chain(self.finished_at).min()
+        // Resolvers are asked in that phase, too, before anybody knows that users are served.
+        let watches = |i: &usize| {
+            let step = self.step(*i);
+            step.phase == Phase::Watch && !step.background && matches!(step.action, Action::Wait { .. })
+        };
+        // One that was left out beforehand is no sign of anything.
+        let since = |i: usize| {
+            let work = self.work(i);
+            work.started_at.or(work.ended_at.filter(|_| self.needs_met(i)))
+        };
+        let watched = (0..self.steps.len()).filter(watches).filter_map(since).min();
+        watched.into_iter().chain(self.finished_at).min()
     }
 
     /// From when on something is owed: the end, or the stop that nobody got past, since a run that is left there is an incident, too.
     pub fn owes_from(&self, duty: Duty) -> Option<Timestamp> {
-        let stop = || self.attention.stops.last().map(|stop| stop.at);
+        let stop = || self.attention.stops.last().filter(|_| !self.may_go_on()).map(|stop| stop.at);
         self.over_at().or_else(|| stop().filter(|_| duty != Duty::Monitoring))
     }
 

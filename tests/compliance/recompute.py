@@ -144,7 +144,7 @@ def quantile(figures, share):
 
 def duties_missed(run, created, events, told):
     """What was to be done by then and was not, or was done later. Updates that nobody was to tell are unknown, which is no miss."""
-    watch = [s["id"] for s in json.loads(created["runbook"])["steps"] if s["phase"] == "watch" and not s.get("background")]
+    watch = [s["id"] for s in json.loads(created["runbook"])["steps"] if s["phase"] == "watch" and s["action"]["verb"] == "wait" and not s.get("background")]
     over = lambda e: e["kind"] == "run_finished" or (e["kind"] == "step_started" and e["step"] in watch)
     duties, end = created.get("duties"), next((e for e in events if over(e)), None)
     if not duties:

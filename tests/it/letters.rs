@@ -187,6 +187,61 @@ fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
     assert_eq!(one(&over, minutes(125), "closed").due, minutes(124));
 }
 
+/// Resolvers are asked before anybody knows that users are served: that is no end of anything. Nor is a watch that was left out beforehand.
+#[test]
+fn nothing_is_resolved_before_users_are_seen_to_be_served() {
+    let all = events(&Rig::new(truststream(), "region-lost", 1).rehearse().unwrap());
+    let began = |step: &str| {
+        all.iter()
+            .position(|e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step))
+            .unwrap()
+    };
+    let (resolvers, watch) = (began("resolvers.www"), began("watch"));
+    assert!(resolvers < watch);
+    let up_to = |n: usize| {
+        let mut state = RunState::fold(&all[..=n]).unwrap();
+        state.created.world = WorldKind::Live;
+        state
+    };
+    assert_eq!(up_to(watch - 1).over_at(), None);
+    assert_eq!(up_to(watch).over_at(), Some(all[watch].at));
+    let mut early = up_to(resolvers);
+    let at = early.last_at;
+    let skipped = What::StepSkipped {
+        step: StepId::new("watch"),
+        reason: "no time".to_owned(),
+        who: Some(Person::claimed("ann")),
+    };
+    say(&mut early, at, skipped);
+    assert_eq!(early.over_at(), None);
+}
+
+/// What was told as resolved and then came to nothing is told again, under a name of its own; and what called people meanwhile ends with it.
+#[test]
+fn whoever_heard_of_an_end_hears_of_another_one() {
+    let keys = |state: &RunState, at| {
+        let all = news(state, at).into_iter().filter(|n| n.kind == drctl::model::notice::Kind::Resolved);
+        all.map(|n| (n.key.split_once('/').unwrap().1.to_owned(), n.due, n.ends)).collect::<Vec<_>>()
+    };
+    let key = |name: &str, at, ends| (name.to_owned(), at, ends);
+    let mut state = watched(served());
+    assert_eq!(keys(&state, minutes(5)), [key("resolved", minutes(4), true)]);
+    let mut again = state.clone();
+    turned(&mut again, 20, false, minutes(19));
+    turned(&mut again, 30, true, minutes(29));
+    say(&mut again, minutes(124), What::RunFinished { outcome: Outcome::Recovered });
+    assert_eq!(
+        keys(&again, minutes(124))[..2],
+        [key("resolved", minutes(4), true), key("resolved-again", minutes(124), true)]
+    );
+    let cancel =
+        What::CancelRequested { who: Person::claimed("ann"), reason: "x".to_owned(), displaced_by: None };
+    say(&mut state, minutes(40), cancel);
+    assert!(keys(&state, minutes(41)).is_empty(), "while it is taken back nothing is resolved");
+    say(&mut state, minutes(50), What::RunFinished { outcome: Outcome::Cancelled });
+    assert_eq!(keys(&state, minutes(51)), [key("ended", minutes(50), false)]);
+}
+
 #[test]
 fn users_that_fail_again_while_it_is_watched_call_people_again() {
     let mut state = watched(served());

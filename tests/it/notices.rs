@@ -60,7 +60,13 @@ fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
     failed(&mut state, minutes(12));
     assert_eq!(seen_news(&state, minutes(13)), [incident_seen], "of the stop nobody has seen anything");
     seen(&mut state, minutes(14), None);
+    // A decision is an answer, too.
+    let mut decided = state.clone();
+    decided.attention.acknowledged.pop();
+    decided.attention.stops[0].seen = false;
+    seen(&mut decided, minutes(14), Some(Decision::FixForward));
     let stop = (minutes(14), subject(), threads(&["run/stop1"]));
+    assert!(seen_news(&decided, minutes(15)).contains(&stop), "{:?}", seen_news(&decided, minutes(15)));
     assert!(seen_news(&state, minutes(15)).contains(&stop), "{:?}", seen_news(&state, minutes(15)));
 }
 

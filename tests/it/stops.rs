@@ -19,7 +19,8 @@ use crate::rig::{Rehearsed, Rig, truststream};
 pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
     let mut state = RunState::fold(&all[..1]).ok()?;
     for event in &all[1..] {
-        let stopped = state.stopped().is_some() && state.mode == Mode::Running;
+        // Whoever decided to take it back, or anything else, did not decide to go on.
+        let stopped = !state.may_go_on() && state.mode == Mode::Running;
         if let What::CallIntended { step, direction: Direction::Do, .. } = &event.what
             && stopped
             && state.runbook.intent != Intent::Drill
@@ -77,6 +78,47 @@ fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_fr
     assert!(at.len() == 2 && at[0] < promoted.unwrap() && at[1] > promoted.unwrap(), "{at:?}");
     let facts = &done.ended.state.steps[i].facts;
     assert_eq!(facts.len(), 4, "what was seen before is not told as how things stand now: {facts:#?}");
+}
+
+/// A decision that is not to go on holds the run, also while it is driven; and a step that was left out explains no halt by itself.
+#[test]
+fn who_decides_otherwise_has_nothing_promoted() {
+    for decision in [Decision::TakeBack, Decision::Restore, Decision::Failover] {
+        let rig = Rig::new(truststream(), "region-lost", 1);
+        let calls = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes");
+        let first = until(&rig, calls);
+        let mut all = events(&first);
+        let last = all.last().unwrap().clone();
+        let who = drctl::model::waiver::Person::claimed("eve");
+        let said = What::Acknowledged { who, decision: Some(decision), reason: "no".to_owned() };
+        for what in [failed("scale.nodes", "AccessDenied"), said] {
+            all.push(Event { what, ..last.clone() });
+        }
+        let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+        let state = &done.ended.state;
+        assert!(state.promoted.is_empty() && !state.may_go_on(), "{decision}: {:?}", done.ended.stop);
+        let i = state.position(&StepId::new("evidence.after")).unwrap();
+        assert!(!state.steps[i].facts.is_empty(), "{decision}");
+        let skip = Signal::Skip { step: StepId::new("scale.nodes"), reason: "enough".to_owned() };
+        let (done, _) = rig.second(&done.records, &done.notes, &[skip], None).unwrap();
+        let Stop::Failed(why) = &done.ended.stop else { panic!("{:?}", done.ended.stop) };
+        assert!(
+            why.contains("stopped by scale.nodes: AccessDenied; somebody decides first: drctl ack"),
+            "{why}"
+        );
+        assert!(done.ended.state.promoted.is_empty());
+    }
+}
+
+/// What was kept at the stop is not told as how things stood after they were taken back.
+#[test]
+fn a_cancel_forgets_how_things_stood() {
+    let (rig, done) = stopped();
+    let (back, _) = rig.cancel(&done.records, &done.notes, None);
+    let state = &back.ended.state;
+    assert_eq!(state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
+    let i = state.position(&StepId::new("evidence.after")).unwrap();
+    assert!(state.steps[i].facts.is_empty());
 }
 
 #[test]

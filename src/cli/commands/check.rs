@@ -9,6 +9,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::cli::{exit, now};
 use crate::plan::Severity;
+use crate::plan::settings::secrets_in;
 use crate::policy::{schedules, windows};
 
 /// Checks plans and prints everything that is wrong with them.
@@ -30,6 +31,13 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         }
         all.extend(checked.findings);
         plans.extend(checked.plan.map(|plan| plan.name));
+    }
+    if let Some((path, bytes)) = &context.settings_text {
+        let found = secrets_in(&path.display().to_string(), bytes);
+        if printer.format == Format::Human {
+            render::findings(printer, &found, &|_| None);
+        }
+        all.extend(found);
     }
     // Who names some of the plans only does not thereby say that there are no others.
     if let (true, Some((path, _))) = (args.paths.is_empty(), &context.settings_text) {

@@ -17,6 +17,7 @@ use crate::journal::Journal as _;
 use crate::journal::sqlite::{Durability, SqliteJournal};
 use crate::journal::written;
 use crate::model::ids::Digest;
+use crate::plan::settings::secrets_in;
 use crate::run::RunState;
 
 /// What is in the bag.
@@ -45,6 +46,11 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let mut plans = Vec::new();
+    for (path, bytes) in &context.settings_text {
+        if let Some(found) = secrets_in(&path.display().to_string(), bytes).into_iter().next() {
+            return Err(CliError::usage_fix(format!("{}: {}", path.display(), found.message), found.fix));
+        }
+    }
     for file in context.plan_files(&[])? {
         let (checked, text) = context.check_file(&file)?;
         if let Some(found) = checked.findings.iter().find(|finding| finding.id == SECRET) {

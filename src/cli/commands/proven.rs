@@ -23,6 +23,8 @@ pub fn verification(
 ) -> Result<Verified, CliError> {
     let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
     let known = if context.is_rehearsal() { None } else { known_since(store, &plan.name)? };
+    let first = runs.iter().filter(|run| run.created.plan == plan.name).map(|run| run.created_at).min();
+    let known = known.into_iter().chain(first.filter(|_| known.is_some())).min();
     let cadence = Cadence { every: tier.and_then(|tier| tier.drill_every), known };
     Ok(verified::verified(plan, cadence, runs, crate::cli::now()?))
 }

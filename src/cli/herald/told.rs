@@ -80,7 +80,10 @@ impl Known {
             return Ok(());
         }
         let begun = |run: &RunId| self.told.keys().any(|(key, _)| *key == format!("{run}/alert"));
-        let ended = |run: &RunId| self.told.keys().any(|(key, _)| *key == format!("{run}/resolved"));
+        let ended = |run: &RunId| {
+            let ends = ["resolved", "ended"].map(|end| format!("{run}/{end}"));
+            self.told.keys().any(|(key, _)| ends.contains(key))
+        };
         let waits = |run: &RunId| own.as_ref() == Some(run) || (begun(run) && !ended(run));
         let over = store.runs()?.into_iter().filter(|row| row.finished && !waits(&row.run));
         let over: Vec<RunId> = over.map(|row| row.run).collect();
@@ -124,7 +127,8 @@ impl Known {
                 queues.entry((about(notice), channel.name.as_str())).or_default().push((notice, channel));
             }
         }
-        let is_end = |notice: &Notice| notice.kind == Kind::Resolved && notice.key.ends_with("/resolved");
+        let ends = |key: &str| key.ends_with("/resolved") || key.ends_with("/ended");
+        let is_end = |notice: &Notice| notice.kind == Kind::Resolved && ends(&notice.key);
         for queue in queues.values_mut() {
             queue.sort_by_key(|(notice, _)| (notice.due, notice.kind));
             let told = |(notice, channel): &(&Notice, &Channel)| {

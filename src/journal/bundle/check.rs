@@ -9,9 +9,10 @@ use super::{
 };
 use crate::journal::chain::{self, Record};
 use crate::journal::{verify, written};
-use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
+use crate::model::evidence::{Achieved, Manifest, PAYLOAD_TYPE};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
+use crate::model::measure::Basis;
 use crate::policy::{checkpoint, dsse};
 use crate::report::summary;
 use crate::run::RunState;
@@ -232,7 +233,14 @@ fn follows(
     expected.drctl.tool.clone_from(&manifest.drctl.tool);
     let (expected, said) = match same_words {
         true => (expected, manifest.clone()),
-        false => (without_words(expected), without_words(manifest.clone())),
+        false => {
+            if manifest.drctl.overridden.is_empty() {
+                // Told field by field only since lately.
+                expected.drctl.overridden.clear();
+            }
+            let renders = manifest.drctl.renders;
+            (without_words(expected, renders), without_words(manifest.clone(), renders))
+        }
     };
     if expected != said {
         return Err(fault(MANIFEST, "it does not say what follows from the events"));
@@ -248,8 +256,11 @@ fn follows(
     Ok((same_words, operators.collect()))
 }
 
+/// Since this version a manifest says of which kind a run is by what it was to do, and of a copy no recovery time.
+const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
+
 /// What every version says alike of the same events: no wording, and none of the files that only follow from them.
-fn without_words(mut manifest: Manifest) -> Manifest {
+fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
     for words in [
         &mut manifest.migration_reverted,
         &mut manifest.backup_location,
@@ -260,12 +271,19 @@ fn without_words(mut manifest: Manifest) -> Manifest {
         *words = None;
     }
     manifest.approver.clear();
-    // Whether it is one or the other once went by how far the run had come.
-    manifest.component.clear();
-    (manifest.from_version, manifest.to_version, manifest.incident_id) = (None, None, None);
+    if renders < BY_WHAT_IT_WAS_TO_DO {
+        // Whether it is one or the other once went by how far the run had come.
+        manifest.component.clear();
+        (manifest.from_version, manifest.to_version) = (None, None);
+        manifest.incident_id = manifest.incident_id.filter(|named| named != "none was named");
+        if manifest.drctl.intent == "drill" {
+            // A copy once had a recovery time: what probes saw meanwhile.
+            let objective_s = manifest.drctl.rto.objective_s;
+            manifest.drctl.rto = Achieved { objective_s, achieved_s: None, measured_how: Basis::Unknown };
+        }
+    }
     let about = &mut manifest.drctl;
     about.renders = RENDERS;
-    about.overridden.clear();
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
     manifest
