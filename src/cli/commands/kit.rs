@@ -46,10 +46,10 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let mut plans = Vec::new();
-    for (path, bytes) in &context.settings_text {
-        if let Some(found) = secrets_in(&path.display().to_string(), bytes).into_iter().next() {
-            return Err(CliError::usage_fix(format!("{}: {}", path.display(), found.message), found.fix));
-        }
+    if let Some((path, bytes)) = &context.settings_text
+        && let Some(found) = secrets_in(&path.display().to_string(), bytes).into_iter().next()
+    {
+        return Err(CliError::usage_fix(format!("{}: {}", path.display(), found.message), found.fix));
     }
     for file in context.plan_files(&[])? {
         let (checked, text) = context.check_file(&file)?;
