@@ -70,7 +70,7 @@ fn in_address(line: &str) -> Option<(usize, &'static str)> {
         let authority = value(rest).split(['/', '?', '#']).next()?;
         let (login, _) = authority.rsplit_once('@')?;
         let (_, password) = login.split_once(':')?;
-        is_literal(password).then_some((at, "the password of an address"))
+        says_itself(password).then_some((at, "the password of an address"))
     })
 }
 
@@ -89,9 +89,11 @@ fn assigned(line: &str) -> Option<(usize, &'static str)> {
         let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let begins = before.char_indices().rev().take_while(|(_, c)| of_name(*c)).last().map(|(i, _)| i)?;
         let name = before.get(begins..)?;
-        let named = NAMES.iter().any(|n| name.to_ascii_lowercase().ends_with(n));
+        let lower = name.to_ascii_lowercase();
+        let query = before.get(..begins)?.ends_with(['?', '&', ';']);
+        let of_query = query && ["sig", "signature", "pwd"].contains(&lower.as_str());
+        let named = of_query || NAMES.iter().any(|n| lower.ends_with(n));
         let variable = name.chars().all(|c| !c.is_ascii_lowercase());
-        let query = before.get(..begins)?.ends_with(['?', '&']);
         let value = value(line.get(at + 1..)?.trim_start_matches(['"', '\'']));
         let says = variable || query || name.starts_with("--") || is_random(value);
         (named && says && value.len() >= SHORTEST && is_literal(value))
@@ -121,6 +123,11 @@ fn value(text: &str) -> &str {
     text.find(ends).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
+/// Whether it is no variable, nor the place of one that stands elsewhere.
+fn says_itself(value: &str) -> bool {
+    !value.is_empty() && !value.starts_with(['$', '%', '<', '{', '('])
+}
+
 /// Whether it is the secret, and not where it is, or how it is come by.
 fn is_literal(value: &str) -> bool {
     let elsewhere = ["file:", "env:", "aws-sm:", "arn:"];
@@ -140,7 +147,6 @@ fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
     let items = node.items();
     let clients = ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mariadb-admin"];
     let program = |text: &str| text.rsplit('/').next().is_some_and(|name| clients.contains(&name));
-    let takes_p = items.first().and_then(Node::text).is_some_and(program);
     for (i, item) in items.iter().enumerate() {
         let Some(text) = item.text() else { continue };
         let next = items.get(i + 1).and_then(Node::text).unwrap_or_default();
@@ -148,7 +154,8 @@ fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
         if flag && next.len() >= SHORTEST && is_literal(next) {
             found(items[i + 1].span, "a password or a token behind a flag");
         }
-        if takes_p && text.strip_prefix("-p").is_some_and(|p| p.len() >= SHORTEST && is_literal(p)) {
+        let client = items.iter().take(i).filter_map(Node::text).any(program);
+        if client && text.strip_prefix("-p").is_some_and(|p| p.len() >= SHORTEST && is_literal(p)) {
             found(item.span, "the password of a command");
         }
     }
@@ -189,6 +196,12 @@ mod tests {
             "a: \"-----BEGIN RSA PRIVATE KEY-----\\nMIIEow\"",
             "a: \"x=\u{201c}y\u{201d} token=hunter2hunter2\"",
             "a: \"SELECT 1 WHERE token='hunter2hunter2'\"",
+            "a: \"postgres://u:Tr0ub$dor3@h\"",
+            "a: \"postgres://u:correct.horse@h\"",
+            "a: \"postgres://u:p%40ss@h\"",
+            "a: [sudo, mysql, -phunter2]",
+            "a: \"https://x.example/c?sv=1&sig=AbCdEf1234\"",
+            "a: \"Uid=app;Pwd=hunter22\"",
         ] {
             assert_eq!(found(text).len(), 1, "{text}");
         }

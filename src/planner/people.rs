@@ -22,8 +22,11 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
     // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
     let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
     let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
-    let stands =
-        |hook: &Hook| input.request.intent != Intent::Drill && steps.iter().any(|s| stands_beside(hook, s));
+    let stands = |hook: &Hook| {
+        // The last phase has its steps when all others stand.
+        let ends = hook.phase == Phase::Seal && !steps.is_empty();
+        input.request.intent != Intent::Drill && (ends || steps.iter().any(|s| stands_beside(hook, s)))
+    };
     let hooked = || input.plan.hooks.iter().any(|hook| hook.change.is_some() && stands(hook));
     let Some(first) = steps.iter().position(waits).or_else(|| hooked().then_some(0)) else { return };
     let Some(gate) = gate(input, policy, &stands) else { return };

@@ -32,9 +32,18 @@ const fn stands_in(hook: &Hook, intent: Intent) -> bool {
     match intent {
         Intent::Failover | Intent::Switchover | Intent::Failback => true,
         Intent::Restore => {
-            matches!(hook.phase, Phase::Promote | Phase::Verify | Phase::Protect | Phase::Watch | Phase::Seal)
+            matches!(
+                hook.phase,
+                Phase::Promote
+                    | Phase::Rewire
+                    | Phase::Verify
+                    | Phase::Confirm
+                    | Phase::Protect
+                    | Phase::Watch
+                    | Phase::Seal
+            )
         }
-        Intent::Reprotect => matches!(hook.phase, Phase::Protect | Phase::Seal),
+        Intent::Reprotect => matches!(hook.phase, Phase::Rewire | Phase::Protect | Phase::Seal),
         Intent::Drill => false,
     }
 }

@@ -11,7 +11,7 @@ use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{PlanName, StepId};
 use crate::model::notice::{Kind, Notice};
 use crate::model::policy::Policy;
-use crate::model::runbook::Drill;
+use crate::model::runbook::{Drill, ProbeRole};
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
@@ -59,17 +59,20 @@ pub fn of_run(
         all.extend(desk.closed(over));
     }
     if !state.finished() {
-        all.extend(update(&desk).filter(|_| over.is_none() || state.fails_again().is_some()));
+        let goes_on = over.is_none() || state.fails_again().is_some() || !desk.good();
+        all.extend(update(&desk).filter(|_| goes_on));
         let alarms = alarms(&desk);
         all.extend(alarms.iter().filter_map(|alarm| rung(&desk, alarm)));
         let others = alarms.iter().filter(|alarm| !alarm.id.starts_with("stop"));
         all.extend(others.filter(|alarm| alarm.seen).filter_map(|alarm| answered(&desk, alarm)));
         // A stop that was decided on calls nobody any more, and whoever it called is told so.
-        all.extend(
-            (1..)
-                .zip(&state.attention.stops)
-                .filter_map(|(n, stop)| answered(&desk, &stop_of(&desk, n, stop))),
-        );
+        let calls = matter != Matter::Drill || state.runbook.drill == Some(Drill::Live);
+        let stops = (1..).zip(&state.attention.stops).filter(|_| calls);
+        all.extend(stops.filter_map(|(n, stop)| {
+            let told = answered(&desk, &stop_of(&desk, n, stop))?;
+            // Whoever just went on had answered it before anybody said that they have seen it.
+            stop.answers.first().is_none_or(|answer| told.due <= answer.at).then_some(told)
+        }));
     }
     let owed = duties::of_run(state, &BTreeMap::new(), now);
     all.extend(owed.iter().filter_map(|owed| reminded(&desk, owed)));
@@ -88,7 +91,9 @@ fn ends(desk: &letters::Desk<'_>, over: Timestamp) -> Vec<Notice> {
         // While it is taken back, or stopped, nothing is resolved.
         None if !desk.good() => Vec::new(),
         _ => {
-            let bad = state.turns.values().flatten().any(|turn| !turn.good && turn.since > over);
+            let publics = state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public);
+            let turns = publics.filter_map(|probe| state.turns.get(&probe.key())).flatten();
+            let bad = turns.into_iter().any(|turn| !turn.good && turn.since > over);
             let again = bad || state.attention.stops.iter().any(|stop| stop.at > over);
             let last = finished.filter(|_| again).map(|at| desk.resolved(at, "resolved-again"));
             std::iter::once(desk.resolved(over, "resolved")).chain(last).collect()

@@ -136,9 +136,7 @@ impl RunState {
                 self.control(Mode::Cancelling, "cancel_requested")?;
                 self.cancelled_by = Some((who.clone(), reason.clone()));
                 self.cancelled_at = Some(at);
-                // How things stood before they were taken back is not how they stand.
-                let kept: Vec<usize> = (0..self.steps.len()).filter(|i| self.captures(*i)).collect();
-                kept.into_iter().for_each(|i| self.steps[i].facts.clear());
+                self.forget_capture(displaced_by.is_none());
                 self.displaced |= displaced_by.is_some();
                 self.retry_undo();
                 self.place_all();
@@ -189,9 +187,17 @@ impl RunState {
         }
     }
 
+    /// How things stood before they were taken back is not how they stand; where nothing is taken back it is.
+    fn forget_capture(&mut self, goes_back: bool) {
+        let back = goes_back && !self.past_return();
+        let kept: Vec<usize> = (0..self.steps.len()).filter(|i| back && self.captures(*i)).collect();
+        kept.into_iter().for_each(|i| self.steps[i].facts.clear());
+    }
+
     fn retry_failed(&mut self, at: Timestamp) {
         // What was kept when the run stopped is not how things stand when it is over.
-        let looked = |i: &usize| self.captures(*i) && matches!(self.work(*i).status, Status::Done(_));
+        let left_alone = |i: usize| matches!(self.work(i).status, Status::Pending | Status::Skipped);
+        let looked = |i: &usize| self.captures(*i) && !left_alone(*i);
         let kept: Vec<usize> = (0..self.steps.len()).filter(looked).filter(|i| !self.needs_met(*i)).collect();
         for (i, step) in self.steps.iter_mut().enumerate() {
             if kept.contains(&i) {

@@ -152,7 +152,10 @@ impl RunState {
         // One that was left out beforehand is no sign of anything.
         let since = |i: usize| {
             let work = self.work(i);
-            work.started_at.or(work.ended_at.filter(|_| self.needs_met(i)))
+            let needs = self.step(i).needs.iter().filter_map(|need| self.position(&need.step));
+            // Left out beforehand, it is over when everything before it is.
+            let last = needs.filter_map(|need| self.work(need).ended_at).chain(work.ended_at).max();
+            work.started_at.or(last.filter(|_| work.ended_at.is_some() && self.needs_met(i)))
         };
         let watched = (0..self.steps.len()).filter(watches).filter_map(since).min();
         watched.into_iter().chain(self.finished_at).min()

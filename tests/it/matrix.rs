@@ -154,3 +154,17 @@ fn hooks_make_changes_that_people_agree_to() {
         checked.findings
     );
 }
+
+/// The end of a run has hooks, too, and whoever looks the rules up finds what a runbook asks for.
+#[test]
+fn a_hook_at_the_end_is_agreed_to_as_well() {
+    let hooks =
+        "hooks: [{at: before.seal, name: rules, change: state, step: {command: [x], idempotent: true}}]\n";
+    let text = include_str!("../../plans/truststream.yaml").to_owned() + hooks;
+    let rig = Rig { policy: Some(Policy::default()), ..Rig::new(rig::plan(&text), "region-lost", 1) };
+    let runbook = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}")).ended.state.runbook;
+    let of = |id: &str| runbook.steps.iter().find(|s| s.id.as_str() == id).unwrap();
+    let Action::Gate(Gate::Approval { by, .. }) = &of(GATE).action else { panic!() };
+    assert!(by.contains(&"data-owner".to_owned()), "{by:?}");
+    assert!(of("hook.rules").needs.iter().any(|need| need.step.as_str() == GATE));
+}

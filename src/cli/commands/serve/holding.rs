@@ -152,6 +152,10 @@ impl Server<'_> {
         if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(INTERRUPTED) {
             return Ok(false);
         }
+        // What somebody decided about a stop is not decided otherwise by a server that comes back.
+        if !state.is_under_way() {
+            return Ok(false);
+        }
         post((&self.context, &self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
     }
 
