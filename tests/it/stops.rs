@@ -42,15 +42,21 @@ fn failed(step: &str, reason: &str) -> What {
     What::StepFailed { step: StepId::new(step), reason: reason.to_owned() }
 }
 
-/// A failover of which the groups could not be made larger, and what came of it.
-fn stopped() -> (Rig, Rehearsed) {
-    let rig = Rig::new(truststream(), "region-lost", 1);
-    let first =
-        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes"));
+/// A run of which the groups could not be made larger, what was said to that, and what came of it.
+fn not_larger(rig: &Rig, said: Option<What>) -> Rehearsed {
+    let calls = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes");
+    let first = until(rig, calls);
     let mut all = events(&first);
     let last = all.last().unwrap().clone();
-    all.push(Event { what: failed("scale.nodes", "AccessDenied"), ..last });
-    let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+    let after = std::iter::once(failed("scale.nodes", "AccessDenied")).chain(said);
+    all.extend(after.map(|what| Event { what, ..last.clone() }));
+    rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap().0
+}
+
+/// A failover that stopped.
+fn stopped() -> (Rig, Rehearsed) {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let done = not_larger(&rig, None);
     (rig, done)
 }
 
@@ -85,16 +91,9 @@ fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_fr
 fn who_decides_otherwise_has_nothing_promoted() {
     for decision in [Decision::TakeBack, Decision::Restore, Decision::Failover] {
         let rig = Rig::new(truststream(), "region-lost", 1);
-        let calls = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes");
-        let first = until(&rig, calls);
-        let mut all = events(&first);
-        let last = all.last().unwrap().clone();
         let who = drctl::model::waiver::Person::claimed("eve");
         let said = What::Acknowledged { who, decision: Some(decision), reason: "no".to_owned() };
-        for what in [failed("scale.nodes", "AccessDenied"), said] {
-            all.push(Event { what, ..last.clone() });
-        }
-        let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+        let done = not_larger(&rig, Some(said));
         let state = &done.ended.state;
         assert!(state.promoted.is_empty() && !state.may_go_on(), "{decision}: {:?}", done.ended.stop);
         let i = state.position(&StepId::new("evidence.after")).unwrap();
@@ -124,12 +123,7 @@ fn a_cancel_forgets_how_things_stood() {
 #[test]
 fn a_planned_move_that_stopped_keeps_nobody_out() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(truststream(), "calm", 1) };
-    let first =
-        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes"));
-    let mut all = events(&first);
-    let last = all.last().unwrap().clone();
-    all.push(Event { what: failed("scale.nodes", "AccessDenied"), ..last });
-    let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
+    let done = not_larger(&rig, None);
     let fences =
         |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
     assert!(!events(&done).iter().any(fences), "users would have been kept out of what still serves them");
