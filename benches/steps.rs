@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use drctl::adapters::Cloud;
 use drctl::executor::{Patience, Session, Silent, create, drive};
 use drctl::inventory::Observation;
-use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::journal::sqlite::SqliteJournal;
 use drctl::model::action::{Action, Command};
 use drctl::model::estimate::Estimate;
 use drctl::model::event::{RunCreated, WorldKind};
 use drctl::model::ids::{Digest, PlanName, RunId, SiteName, StepId};
+use drctl::model::ledger::StoreWorld;
 use drctl::model::runbook::{Intent, Need, Objectives, OnFailure, Phase, Probe, Runbook, Step};
 use drctl::model::state::{CommandState, State};
 use drctl::model::target::Target;
@@ -70,7 +71,8 @@ enum Shape {
 
 fn runbook(shape: Shape) -> Runbook {
     let step = |n: usize| {
-        let action = Action::Run(Command { argv: vec!["true".to_owned()], idempotent: true });
+        let action =
+            Action::Run(Command { argv: vec!["true".to_owned()], idempotent: true, env: Vec::new() });
         let before = (shape == Shape::Chain && n > 0).then(|| format!("step.{}", n - 1));
         Step {
             id: StepId::new(format!("step.{n}")),
@@ -133,7 +135,7 @@ fn created(runbook: &Runbook) -> RunCreated {
 /// From the first intent to the end of the run.
 fn run(folder: &Path, shape: Shape) -> Duration {
     let folder = tempfile::tempdir_in(folder).unwrap();
-    let journal = SqliteJournal::open(&folder.path().join("bench.db"), Durability::Full).unwrap();
+    let journal = SqliteJournal::open(&folder.path().join("bench.db"), StoreWorld::Live).unwrap();
     let world = World::live().unwrap();
     let none = || 0;
     let session = Session {

@@ -19,7 +19,8 @@
 //! - **Completion is positive evidence of the new state**, seen after the call was answered; never the absence of the old.
 //! - **Only `executor` holds journal, adapters and world together**, and it makes no choice.
 //! - **One clock**: [`world::World`]. A rehearsal swaps it and the adapters and nothing else.
-//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `cli/environment.rs`.
+//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `cli/environment.rs`. One reader of files that
+//!   people name: `files.rs`.
 //!
 //! # Deliberately absent
 //!
@@ -29,6 +30,7 @@
 pub mod adapters;
 pub mod cli;
 pub mod executor;
+pub mod files;
 pub mod inventory;
 pub mod journal;
 pub mod model;

@@ -30,8 +30,26 @@ struct Inner {
 }
 
 enum Clock {
-    Live { hands: Cell<Hands>, origin: std::time::Instant, runtime: tokio::runtime::Runtime },
-    Virtual { now: Cell<Timestamp>, timers: RefCell<Timers>, outstanding: Cell<u32>, pace: Option<f64> },
+    Live {
+        hands: Cell<Hands>,
+        origin: std::time::Instant,
+        runtime: tokio::runtime::Runtime,
+    },
+    Virtual {
+        now: Cell<Timestamp>,
+        timers: RefCell<Timers>,
+        outstanding: Cell<u32>,
+        pace: Option<f64>,
+        set: Cell<Set>,
+    },
+}
+
+/// How far a simulated process's clock was set ahead of the simulated world's.
+#[derive(Clone, Copy, Default)]
+struct Set {
+    ahead: Dur,
+    /// What of it nobody was told yet.
+    untold: Dur,
 }
 
 /// What a process takes for the time. It follows the monotonic clock, and the wall clock only where that runs ahead: what was set
@@ -105,6 +123,7 @@ impl World {
             timers: RefCell::default(),
             outstanding: Cell::new(0),
             pace,
+            set: Cell::default(),
         };
         Self::with(clock, seed)
     }
@@ -146,9 +165,33 @@ impl World {
         }
     }
 
+    /// Sets the clock of a simulated process ahead: what it runs in goes on as before.
+    pub fn set_ahead(&self, by: Dur) {
+        if let Clock::Virtual { now, set, .. } = &self.inner.clock {
+            now.set(now.get() + by);
+            let was = set.get();
+            set.set(Set { ahead: was.ahead.plus(by), untold: was.untold.plus(by) });
+        }
+    }
+
+    /// By how much it was.
+    pub fn ahead(&self) -> Dur {
+        match &self.inner.clock {
+            Clock::Live { .. } => Dur::ZERO,
+            Clock::Virtual { set, .. } => set.get().ahead,
+        }
+    }
+
     /// How far the wall clock moved away from the monotonic one since last asked: (forward, backward). Below two seconds is drift.
     pub fn jump(&self) -> Option<(Dur, Dur)> {
-        let Clock::Live { hands, origin, .. } = &self.inner.clock else { return None };
+        let (hands, origin) = match &self.inner.clock {
+            Clock::Live { hands, origin, .. } => (hands, origin),
+            Clock::Virtual { set, .. } => {
+                let Set { ahead, untold } = set.get();
+                set.set(Set { ahead, untold: Dur::ZERO });
+                return (untold >= JUMP).then_some((untold, Dur::ZERO));
+            }
+        };
         let mut moved = hands.get();
         let jumped = moved.compare(elapsed(*origin), wall());
         hands.set(moved);
@@ -293,8 +336,9 @@ fn elapsed(origin: std::time::Instant) -> Dur {
     Dur(u64::try_from(std::time::Instant::now().duration_since(origin).as_millis()).unwrap_or(u64::MAX))
 }
 
+/// What the clock on the wall says: for what is told of this process itself. What decides asks a [`World`].
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
-fn wall() -> Timestamp {
+pub fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -13,7 +13,7 @@ Stub of the AWS wire protocols for benchmarks. Prints {\"url\": ...} on one line
   --group-ms MS           from a new capacity to instances in service, or gone (3000)
   --insync-ms MS          from a record change to INSYNC (3000)
   --modify-ms MS          from ModifyDBInstance to security groups in force (1000)
-  --reboot-ms MS          from RebootDBInstance to `DB instance restarted` (1000)
+  --reboot-ms MS          from RebootDBInstance to `DB instance restarted` (2000)
   --jitter-percent PCT    the first three durations vary by so much either way (20)
   --call-ms MS            each answer comes so long after its request (20)
   --zone-apply-ms MS      a second change of a zone within it is refused: PriorRequestNotComplete (0)
@@ -75,7 +75,7 @@ impl Default for Options {
             group_ms: 3_000,
             insync_ms: 3_000,
             modify_ms: 1_000,
-            reboot_ms: 1_000,
+            reboot_ms: 2_000,
             jitter_percent: 20,
             call_ms: 20,
             zone_apply_ms: 0,

@@ -32,6 +32,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         Target::Answers { .. } => (2_000, 5_000),
         Target::Wrote { .. }
         | Target::Guard { .. }
+        | Target::Alive { .. }
         | Target::Signal(_)
         | Target::Controls(_)
         | Target::Secret(_)

@@ -2,22 +2,28 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::pin;
 
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::{Either, LocalBoxFuture, join_all, select};
 
-use super::secrets::{Login, scheme};
-use super::{Cloud, Lagging, aws, dns, local, postgres, secrets};
+use super::secrets::{Knock, Login, scheme};
+use super::{Cloud, Lagging, REQUESTS, aws, dns, local, postgres, secrets};
+use crate::files::{self, Use};
 use crate::inventory::Observation;
 use crate::model::action::{Action, ClientWay, Fence, FenceMethod, Write};
+use crate::model::event::Request;
 use crate::model::place::Place;
 use crate::model::restore::{Part, Restore};
-use crate::model::state::{DatabaseRole, DatabaseState, State};
+use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, State, Unreplicated};
 use crate::model::target::{DatabaseRef, Engine, Target, endpoint_parts};
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::probe::Alarms;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
+
+/// How long a proof waits for the login of clients.
+const SECRET: Dur = Dur::secs(2);
 
 /// Every real provider of a process.
 pub struct Live {
@@ -27,6 +33,7 @@ pub struct Live {
     dns: dns::Dns,
     local: local::Local,
     logins: RefCell<BTreeMap<String, Login>>,
+    requests: RefCell<BTreeMap<String, Vec<Request>>>,
 }
 
 impl Live {
@@ -36,8 +43,9 @@ impl Live {
             aws: aws::Aws::new(world.clone(), settings, recovery),
             postgres: postgres::Postgres::new(world.clone(), settings.sql.clone()),
             dns: dns::Dns::new(world.clone(), settings.resolvers.clone()),
-            local: local::Local::default(),
+            local: local::Local::new(world.clone()),
             logins: RefCell::new(BTreeMap::new()),
+            requests: RefCell::default(),
             world,
         }
     }
@@ -74,7 +82,7 @@ impl Live {
         match scheme(reference) {
             ("aws-sm", name) => self.aws.login(name, place).await,
             ("file", path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| format!("secret file {path}: {e}"))?;
+                let text = files::text(path.as_ref(), Use::Secret).map_err(|e| format!("secret file {e}"))?;
                 Login::parse(&text).map_err(|e| format!("secret file {path}: {e}"))
             }
             (other, _) => Err(format!("there is no secret scheme `{other}`: aws-sm or file")),
@@ -116,6 +124,13 @@ impl Live {
         }
     }
 
+    async fn withdraw(&self, db: &DatabaseRef, key: &str) -> CallOutcome {
+        match self.way_in(db).await {
+            Ok((endpoint, login)) => self.postgres.withdraw(db, (&endpoint, &login), key).await,
+            Err(why) => CallOutcome::NotSent { why },
+        }
+    }
+
     async fn restore(&self, part: Part, of: &Restore, key: &str) -> CallOutcome {
         match self.way_in(&of.db).await {
             Ok((endpoint, login)) => {
@@ -145,6 +160,12 @@ impl Live {
     }
 
     async fn observe_sql(&self, target: &Target) -> Observation {
+        if let Target::Alive { db, .. } = target {
+            return match &db.endpoint {
+                Some(endpoint) => self.postgres.alive(endpoint).await,
+                None => self.unseen(format!("nobody knows the endpoint of {}", db.id)),
+            };
+        }
         if let Target::Rebuild { db, key } = target {
             return self.rebuild(db, key).await;
         }
@@ -173,8 +194,11 @@ impl Live {
         };
         let seen = match target {
             Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
-            Target::Database(_) => self.postgres.server(&endpoint, &login).await,
-            _ => self.postgres.fence_state(&endpoint, &login).await,
+            Target::Database(_) => self.postgres.server(db, &endpoint, &login).await,
+            _ => {
+                let seen = self.postgres.fence_state(db, &endpoint, &login).await;
+                self.knocked(db, &endpoint, seen).await
+            }
         };
         let refused =
             matches!(&seen, Observation::Unobservable { why, .. } if why.starts_with("login refused"));
@@ -193,7 +217,7 @@ impl Live {
             let unknown = match by_sql {
                 Replayed::AskMetrics | Replayed::Misled => true,
                 Replayed::BySql(there) => there.last_commit.is_none(),
-                Replayed::Commit(_) | Replayed::NoReplica => false,
+                Replayed::Commit(_) | Replayed::NoReplica | Replayed::Writer(_) => false,
             };
             if let (Target::Database(db), true) = (target, unknown) {
                 let source_region = source_region.as_deref();
@@ -228,6 +252,10 @@ impl Live {
                     state.misled = true;
                     lag().map(|commit| (commit, "replica_lag"))
                 }
+                Replayed::Writer(lacks) => {
+                    state.unreplicated = lacks;
+                    None
+                }
                 Replayed::NoReplica => None,
             };
             if let Some((commit, source)) = found {
@@ -245,6 +273,9 @@ impl Live {
         };
         // Of a cluster that is yet to be made anew no metric says what it has.
         let anew = db.engine == Engine::Aurora && state.streaming != Some(true);
+        if !state.is_replica() && db.engine == Engine::Rds && db.admin_secret.is_some() {
+            return self.writer(&db.clone().reached_at(state.endpoint.as_ref()), state).await;
+        }
         if !state.is_replica() || anew {
             return Replayed::NoReplica;
         }
@@ -254,7 +285,7 @@ impl Live {
             return Replayed::AskMetrics;
         }
         match self.way_in(&db).await {
-            Ok((endpoint, login)) => match self.postgres.server(&endpoint, &login).await {
+            Ok((endpoint, login)) => match self.postgres.server(&db, &endpoint, &login).await {
                 // An endpoint that leads to the writer says nothing of the replica.
                 Observation::Value { state: State::Database(there), .. } if there.is_replica() => {
                     Replayed::BySql(Box::new(there))
@@ -268,6 +299,17 @@ impl Live {
                 _ => Replayed::AskMetrics,
             },
             Err(_) => Replayed::AskMetrics,
+        }
+    }
+
+    /// Of a managed writer the control plane does not know what its replicas lack.
+    async fn writer(&self, db: &DatabaseRef, state: &DatabaseState) -> Replayed {
+        let postgres = state.instance.as_ref().is_none_or(|i| i.is_postgres());
+        match self.way_in(db).await {
+            Ok((endpoint, login)) if postgres => {
+                Replayed::Writer(self.postgres.unreplicated(db, &endpoint, &login).await)
+            }
+            _ => Replayed::NoReplica,
         }
     }
 
@@ -326,6 +368,51 @@ impl Live {
         self.way_beside(db, &self.as_client(db, way).await?).await
     }
 
+    /// A fence that looks proven has to refuse those logins of clients that the plan gives: for its own reason, or nothing is proven by it.
+    async fn knocked(&self, db: &DatabaseRef, endpoint: &str, mut seen: Observation) -> Observation {
+        let Observation::Value { state: State::Fence(fence), .. } = &mut seen else { return seen };
+        if !fence.proven {
+            return seen;
+        }
+        for way in &db.clients {
+            // Their secret may be in the region that is lost: the proof does not wait for it.
+            let late = self.world.sleep_until(self.world.now() + SECRET);
+            let read = match select(pin!(self.as_client(db, way)), pin!(late)).await {
+                Either::Left((read, _)) => read,
+                Either::Right(_) => Err(format!("its secret was not read within {SECRET}")),
+            };
+            let (_, login) = match read {
+                Ok(client) => client,
+                Err(why) => {
+                    fence.proof.push_str(&format!("; a login of clients was not tried: {why}"));
+                    continue;
+                }
+            };
+            if db.harmless.iter().any(|h| h.vouches_for(&login.username)) {
+                continue;
+            }
+            match self.postgres.knock(endpoint, &login).await {
+                Knock::Shut(why) => {
+                    fence.proof.push_str(&format!("; a login as {} was refused ({why})", login.username));
+                }
+                Knock::Open => {
+                    let proof = format!("not proven, for {} was let in as clients are", login.username);
+                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Partial, proof);
+                    break;
+                }
+                Knock::NoProof(why) => {
+                    let proof = format!(
+                        "not proven, for a login as {}, which this fence has to refuse, was not let in for another reason: {why}",
+                        login.username
+                    );
+                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Vain, proof);
+                    break;
+                }
+            }
+        }
+        seen
+    }
+
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
         let (Action::Fence(Fence { db, .. })
         | Action::Unfence(Fence { db, .. })
@@ -339,7 +426,7 @@ impl Live {
             Err(why) => return CallOutcome::NotSent { why },
         };
         let done = match action {
-            Action::Fence(_) => self.postgres.fence(&endpoint, &login).await,
+            Action::Fence(_) => self.postgres.fence(db, &endpoint, &login).await,
             Action::Unfence(_) => self.postgres.unfence(&endpoint, &login).await,
             Action::Promote { .. } => self.postgres.promote(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
@@ -366,6 +453,7 @@ fn sources(seen: &[Observation]) -> Vec<Option<String>> {
 /// What is known of a replica's last replayed commit.
 enum Replayed {
     BySql(Box<DatabaseState>),
+    Writer(Vec<Unreplicated>),
     Commit(postgres::Commit),
     AskMetrics,
     Misled,
@@ -420,12 +508,13 @@ impl Cloud for Live {
     }
 
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
-        Box::pin(async move {
+        let work = async move {
             let outcome = match action {
                 Action::Run(command) => self.local.start(command, key).await,
                 Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
                     self.sql(action, key).await
                 }
+                Action::Withdraw { db } => self.withdraw(db, key).await,
                 Action::Rejoin { db, source, replica: None, reconcile } => {
                     self.rejoin(db, source, reconcile, key).await
                 }
@@ -441,7 +530,16 @@ impl Cloud for Live {
                 Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
                 _ => self.aws.perform(action).await,
             };
+            let requests = REQUESTS.with(RefCell::take);
+            if !requests.is_empty() {
+                self.requests.borrow_mut().entry(key.to_owned()).or_default().extend(requests);
+            }
             secrets::told(outcome)
-        })
+        };
+        Box::pin(REQUESTS.scope(RefCell::default(), work))
+    }
+
+    fn requests(&self, key: &str) -> Vec<Request> {
+        self.requests.borrow_mut().remove(key).unwrap_or_default()
     }
 }

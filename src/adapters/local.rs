@@ -2,24 +2,38 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
+use super::process::{self, Given, Program};
+use super::secrets;
 use crate::inventory::Observation;
 use crate::model::action::Command;
 use crate::model::state::{CommandState, State};
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CallOutcome};
+use crate::world::World;
 
-/// How much of a command's output is kept.
+/// How much of what a command that failed said is kept.
 const TAIL_BYTES: usize = 2_000;
+/// How much is looked through for secrets before it is cut: more than any secret is long.
+const HEARD: usize = 64 << 10;
+/// How long something that a command left running is listened to.
+const PATIENCE: Dur = Dur::secs(2);
+/// The name of a variable that holds a secret.
+const SECRETIVE: [&str; 8] =
+    ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY"];
 
 /// Commands that this process ran, by key.
-#[derive(Debug, Default)]
 pub struct Local {
+    world: World,
     ran: RefCell<BTreeMap<String, CommandState>>,
 }
 
 impl Local {
+    /// Nothing ran yet.
+    pub fn new(world: World) -> Self {
+        Self { world, ran: RefCell::default() }
+    }
+
     /// Runs a command to its end. The answer is that it ended; how, is observed.
     pub async fn start(&self, command: &Command, key: &str) -> CallOutcome {
         let Some((program, arguments)) = command.argv.split_first() else {
@@ -29,18 +43,24 @@ impl Local {
                 again: Again::Never,
             };
         };
-        let mut process = tokio::process::Command::new(program);
-        process.args(arguments).env("DRCTL_IDEMPOTENCY_KEY", key).stdin(Stdio::null()).kill_on_drop(true);
-        // Ctrl-C means that drctl pauses: it must not reach a migration that runs.
-        process.process_group(0);
-        match process.output().await {
-            Ok(output) => {
-                let mut text = output.stdout;
-                text.extend(output.stderr);
-                let tail = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL_BYTES)..]);
-                let tail = without_passwords(tail.trim());
-                let exit = Some(output.status.code().unwrap_or(-1));
-                self.ran.borrow_mut().insert(key.to_owned(), CommandState { exit, tail });
+        // It may say what it was given.
+        for name in command.env.iter().filter(|name| is_secretive(name)) {
+            secrets::learn(process::inherited(name).unwrap_or_default());
+        }
+        let run = Program {
+            argv: (program, arguments),
+            last: None,
+            input: None,
+            given: Given::Named(&command.env, &[("DRCTL_IDEMPOTENCY_KEY", key)]),
+            keep: HEARD,
+        };
+        let patience = async { self.world.sleep_until(self.world.now() + PATIENCE).await };
+        match process::run(run, patience).await {
+            Ok(ended) => {
+                let exit = ended.code.unwrap_or(-1);
+                // Of one that did what it should nobody needs to know what it said; it may be much, and anything.
+                let tail = if exit == 0 { String::new() } else { tail(ended.out.text(), ended.err.text()) };
+                self.ran.borrow_mut().insert(key.to_owned(), CommandState { exit: Some(exit), tail });
                 CallOutcome::Accepted { token: None }
             }
             Err(e) => CallOutcome::Refused {
@@ -64,6 +84,19 @@ impl Local {
     }
 }
 
+fn is_secretive(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRETIVE.iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
+}
+
+/// The end of both outputs. Secrets are taken out first: half of one, where it is cut, would be none that anybody knows.
+fn tail(out: String, err: String) -> String {
+    let text = [secrets::scrubbed(out), secrets::scrubbed(err)].concat();
+    let text = without_passwords(text.trim());
+    let start = text.len().saturating_sub(TAIL_BYTES);
+    let start = (start..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    text[start..].to_owned()
+}
 /// The journal is for ever: passwords in addresses (`scheme://user:password@host`) do not go into it.
 fn without_passwords(text: &str) -> String {
     let word = |word: &str| match word.split_once("://") {

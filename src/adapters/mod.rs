@@ -13,6 +13,7 @@ pub mod live;
 pub mod local;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod process;
 pub mod sandbox;
 pub mod secrets;
 pub mod sinks;
@@ -27,10 +28,15 @@ use unbuilt::gcp;
 #[cfg(not(feature = "postgres"))]
 use unbuilt::postgres;
 
+pub use postgres::trouble as sql_trouble;
+
+use std::cell::RefCell;
+
 use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
 use crate::model::action::Action;
+use crate::model::event::Request;
 use crate::model::target::{DatabaseRef, Target};
 use crate::run::outcome::CallOutcome;
 
@@ -57,6 +63,30 @@ pub trait Cloud {
 
     /// Starts an action. `key` is the same whenever the same intent is tried again.
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome>;
+
+    /// What the provider calls the requests that were made for a key since that was asked last.
+    fn requests(&self, _key: &str) -> Vec<Request> {
+        Vec::new()
+    }
+}
+
+tokio::task_local! {
+    /// The requests of the call that is under way here.
+    static REQUESTS: RefCell<Vec<Request>>;
+}
+
+/// Takes note of a request that was answered; of a look, for which nobody keeps one, only in the log.
+#[cfg(feature = "aws")]
+fn requested(service: &str, id: Option<&str>, code: Option<&str>) {
+    let Some(id) = id else { return };
+    let request = || Request {
+        service: service.to_owned(),
+        // It is what somebody sent, and nobody's id is that long.
+        id: id.chars().filter(|c| c.is_ascii_graphic()).take(100).collect(),
+        code: code.map(str::to_owned),
+    };
+    // Whoever looks without a call has nobody who keeps it.
+    let _ = REQUESTS.try_with(|all| all.borrow_mut().push(request()));
 }
 
 /// A replica whose lag is asked for.

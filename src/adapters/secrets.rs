@@ -1,11 +1,11 @@
 //! Logins of databases. They exist in memory while they are used and are never printed.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use crate::inventory::Observation;
+use crate::model::scrub::Scrubber;
 use crate::model::secret::Secret;
 use crate::model::state::State;
 use crate::run::outcome::CallOutcome;
@@ -20,6 +20,17 @@ pub struct Login {
     /// The database, if the secret names one.
     #[serde(default)]
     pub dbname: Option<String>,
+}
+
+/// What became of an attempt to log in.
+#[derive(Debug)]
+pub enum Knock {
+    /// Refused because its role may not log in, in the server's words.
+    Shut(String),
+    /// Let in.
+    Open,
+    /// Refused for another reason, or nothing was said: that proves nothing.
+    NoProof(String),
 }
 
 impl Login {
@@ -41,30 +52,16 @@ pub fn scheme(reference: &str) -> (&str, &str) {
 }
 
 /// What this process was told and must not repeat. Providers and commands say in their errors what they were given.
-static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// A shorter one stands in too many words that are none.
-const SHORTEST: usize = 6;
-const HIDDEN: &str = "[a secret]";
+static KNOWN: LazyLock<Mutex<Scrubber>> = LazyLock::new(Mutex::default);
 
 /// Remembers a secret, so that whatever a provider says of it is not repeated.
 pub fn learn(secret: &str) {
-    let secret = secret.trim();
-    if secret.len() < SHORTEST {
-        return;
-    }
-    let escaped = serde_json::to_string(secret).unwrap_or_default();
-    let ways = [secret.to_owned(), escaped.trim_matches('"').to_owned(), secret.escape_debug().to_string()];
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).extend(ways);
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
 }
 
-/// The same text without the secrets that are known.
+/// The same text without the secrets that are known, however they are written.
 pub fn scrubbed(text: String) -> String {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut found: Vec<&String> = known.iter().filter(|secret| text.contains(secret.as_str())).collect();
-    // One may be a part of another one.
-    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    found.into_iter().fold(text, |text, secret| text.replace(secret.as_str(), HIDDEN))
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).scrub(text)
 }
 
 /// A look without secrets: in why there was none, and in what commands and jobs printed.
@@ -74,11 +71,28 @@ pub fn clean(seen: Observation) -> Observation {
         Observation::Unauthenticated { why } => Observation::Unauthenticated { why: scrubbed(why) },
         Observation::Denied { why } => Observation::Denied { why: scrubbed(why) },
         Observation::Value { state, observed_at, source } if prints(&state) => {
-            let text = serde_json::to_string(&state).unwrap_or_default();
-            let state = serde_json::from_str(&scrubbed(text)).unwrap_or(state);
-            Observation::Value { state, observed_at, source }
+            let mut value = serde_json::to_value(&state).unwrap_or_default();
+            texts(&mut value);
+            match serde_json::from_value(value) {
+                Ok(state) => Observation::Value { state, observed_at, source },
+                // A word of drctl's own was no secret; where one was taken for that, nothing of it is kept.
+                Err(_) => Observation::Unobservable {
+                    since: observed_at,
+                    why: format!("{source} answered with what is a secret"),
+                },
+            }
         }
         seen => seen,
+    }
+}
+
+/// Scrubs each text in it, as it stands there: what is around it was not written by whoever said it.
+fn texts(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = scrubbed(std::mem::take(text)),
+        serde_json::Value::Array(all) => all.iter_mut().for_each(texts),
+        serde_json::Value::Object(all) => all.values_mut().for_each(texts),
+        _ => {}
     }
 }
 
@@ -114,6 +128,7 @@ pub fn told(outcome: CallOutcome) -> CallOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::scrub::HIDDEN;
     use crate::model::state::CommandState;
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::log::LogFormat;
 use super::printer::Format;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use reporting::{
@@ -61,6 +62,18 @@ pub struct Global {
     /// Work from a go-bag that `drctl kit export` made
     #[arg(long, value_name = "FILE", global = true)]
     pub kit: Option<PathBuf>,
+    /// Whose go-bag is believed: fingerprint, public key or its file; may be given several times [default: the keys of the store here]
+    #[arg(long, value_name = "KEY", global = true, hide_short_help = true)]
+    pub kit_key: Vec<String>,
+    /// Use a go-bag that nobody signed, on this person's word; it is recorded
+    #[arg(long, value_name = "NAME:REASON", global = true, hide_short_help = true)]
+    pub accept_unsigned_kit: Option<String>,
+    /// Say more on stderr: -v what is done, -vv every call and look, -vvv everything; RUST_LOG says it more exactly
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// How that is written
+    #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
+    pub log_format: LogFormat,
     /// How results are written
     #[arg(long, value_enum, default_value_t, global = true)]
     pub output: Format,
@@ -401,6 +414,9 @@ pub enum RunsCommand {
     Resume {
         /// The run
         run: String,
+        /// A checkpoint that was kept elsewhere: a store that does not know it was put back, and nothing of it is carried on
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
         /// Refusals to accept.
         #[command(flatten)]
         waive: WaiveArgs,
@@ -448,10 +464,18 @@ pub enum RunsCommand {
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
-    /// Read a run from a file into this store
+    /// Read a run from a file into this store. It is only read, and counts for nothing, until somebody adopts it
     Import {
         /// The file
         file: PathBuf,
+    },
+    /// Take over a run that came from a file: an operator of this store signs for it
+    Adopt {
+        /// The run
+        run: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -530,5 +554,8 @@ pub enum KitCommand {
         /// The file
         #[arg(long, value_name = "FILE", default_value = "drctl-kit.json")]
         to: PathBuf,
+        /// Leave it unsigned, as when the store's key is lost: whoever uses it has to vouch for it by name
+        #[arg(long)]
+        unsigned: bool,
     },
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::anchors;
 use super::args::{Global, WaiveArgs};
 use super::environment;
 use super::error::CliError;
@@ -10,11 +11,13 @@ use super::keys::Signer;
 use super::printer::Printer;
 use super::render;
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
-use crate::adapters::secrets;
-use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::adapters::{process, secrets};
+use crate::files::{self, Use};
+use crate::journal::sqlite::SqliteJournal;
 use crate::model::authority::Authority;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, PlanName};
+use crate::model::ledger::StoreWorld;
 use crate::model::notice::SecretAt;
 use crate::model::place::Place;
 use crate::model::policy;
@@ -24,6 +27,7 @@ use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
+use crate::plan::settings::placeholders_in;
 use crate::plan::shape::suggest;
 use crate::plan::{Finding, Plan, Settings, Severity};
 use crate::policy::windows::Closed;
@@ -63,12 +67,13 @@ impl Context {
     /// # Errors
     /// With every finding printed.
     pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
+        process::inherit(environment::all);
         for secret in KEYS.into_iter().filter_map(environment::secret) {
             secrets::learn(secret.expose());
         }
         let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
-        if let Some(kit) = &global.kit {
-            base = super::commands::kit::unpack(kit, printer)?;
+        if let Some(unpacked) = super::commands::kit::unpack(global, printer)? {
+            base = unpacked;
         }
         // Beside the plans, or in the folder above them.
         let beside = base.join("plans").join("drctl.yaml");
@@ -84,10 +89,10 @@ impl Context {
                 .filter(|p| !p.as_os_str().is_empty())
                 .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         }
-        let bytes = match read_limited(&path) {
+        let bytes = match files::read(&path, Use::Settings) {
             Ok(bytes) => Some(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && global.config.is_none() => None,
-            Err(e) => return Err(CliError::file(&path, &e)),
+            Err(e) if e.is_missing() && global.config.is_none() => None,
+            Err(e) => return Err(e.into()),
         };
         let name = path.display().to_string();
         let file = bytes.as_deref().map(|b| (name.as_str(), b));
@@ -157,8 +162,14 @@ impl Context {
     /// # Errors
     /// If it cannot be used.
     pub fn store(&self) -> Result<SqliteJournal, CliError> {
-        let durability = if self.is_rehearsal() { Durability::Process } else { Durability::Full };
-        Ok(SqliteJournal::open(&self.store_file(), durability)?)
+        let store = SqliteJournal::open(&self.store_file(), self.world())?;
+        anchors::hold(&store)?;
+        Ok(store)
+    }
+
+    /// The world that this command is for.
+    pub const fn world(&self) -> StoreWorld {
+        if self.is_rehearsal() { StoreWorld::Sandbox } else { StoreWorld::Live }
     }
 
     /// The journal's file.
@@ -222,6 +233,21 @@ impl Context {
         self.global.sandbox.is_some()
     }
 
+    /// The settings, for what is real.
+    ///
+    /// # Errors
+    /// If something in them was never filled in.
+    pub fn in_earnest(&self) -> Result<&Settings, CliError> {
+        let left = self
+            .settings_text
+            .iter()
+            .flat_map(|(path, bytes)| placeholders_in(&path.display().to_string(), bytes));
+        match left.into_iter().next() {
+            Some(found) => Err(CliError::usage_fix(found.message, found.fix)),
+            None => Ok(&self.settings),
+        }
+    }
+
     /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.
     pub fn closed(
         &self,
@@ -251,6 +277,18 @@ impl Context {
         Ok(self.signer.get())
     }
 
+    /// Has the key at hand that signs for one of these operators. A person may be asked for its passphrase, and takes their time: what is
+    /// signed is dated after that.
+    ///
+    /// # Errors
+    /// If there is no such key.
+    pub fn take_key(&self, operators: &Authority) -> Result<(), CliError> {
+        if self.signer.get().is_none() {
+            drop(self.signer.set(Signer::load(&self.settings, operators)?));
+        }
+        Ok(())
+    }
+
     /// What is asked of a run, signed.
     ///
     /// # Errors
@@ -259,15 +297,13 @@ impl Context {
         &self,
         state: &RunState,
         signal: &Signal,
-        until: Timestamp,
+        (now, until): (Timestamp, Timestamp),
     ) -> Result<Person, CliError> {
-        if self.signer.get().is_none() {
-            drop(self.signer.set(Signer::load(&self.settings, &state.created.authority)?));
-        }
+        self.take_key(&state.created.authority)?;
         let signer = self.signer.get().ok_or_else(|| CliError::usage("there is no key"))?;
         let world = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
         let to = state.runbook.to.as_str();
-        signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, until)
+        signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, (now, until))
     }
 
     /// Who is at the keyboard. Only claimed, where it is not signed.
@@ -394,8 +430,18 @@ impl Context {
     /// # Errors
     /// If it cannot be read.
     pub fn check_file(&self, file: &Path) -> Result<(crate::plan::Checked, String), CliError> {
-        let bytes = read_limited(file).map_err(|e| CliError::file(file, &e))?;
         let name = file.display().to_string();
+        let bytes = match files::read(file, Use::Plan) {
+            Ok(bytes) => bytes,
+            Err(e) if e.is_missing() => return Err(e.into()),
+            // It keeps nobody from using the plans beside it.
+            Err(e) => {
+                let finding = Finding::error("plan-unreadable", &name, None, "the plan cannot be read")
+                    .because(e.why.to_string())
+                    .fix(e.fix());
+                return Ok((crate::plan::Checked { plan: None, findings: vec![finding] }, String::new()));
+            }
+        };
         let mut checked = crate::plan::check(&name, &bytes, &self.settings);
         let approvals =
             checked.plan.as_ref().and_then(|plan| matrix::nobody_can(plan, &self.settings, &name));
@@ -475,15 +521,6 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
             format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
         )
     })
-}
-
-/// Reads a file, but never more than a plan can be: a hostile one is refused before it fills the memory.
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let limit = crate::plan::text::MAX_BYTES as u64 + 1;
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Findings of several files, for programs.

@@ -8,12 +8,13 @@ use futures_util::future::{Either, join_all, select};
 
 use super::context::Context;
 use super::error::CliError;
-use super::files::{place_new, read_bounded};
+use super::files::place_new;
 use super::interrupt::Interrupts;
 use super::ledger;
 use super::printer::{Printer, harmless};
 use super::{environment, evidence};
 use crate::adapters::sinks::{Parcel, SKEW, Sinks, Trouble};
+use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
@@ -27,8 +28,6 @@ const AFTERWARDS: Dur = Dur::secs(60);
 const FOREVER: Dur = Dur::secs(30 * 24 * 60 * 60);
 /// How often somebody looks whether Ctrl-C was pressed.
 const POLL: Dur = Dur(200);
-/// No receipt is longer.
-const RECEIPT: u64 = 64 << 10;
 
 /// What became of one bundle at one sink.
 pub struct Told {
@@ -66,7 +65,7 @@ fn receipt_file(context: &Context, bundle: &Path, sink: &Sink) -> PathBuf {
 
 /// What was seen of a bundle at a sink, if it was. It is a note of ours: whoever can write here can write one.
 pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt> {
-    let bytes = read_bounded(&receipt_file(context, bundle, sink), RECEIPT).ok()?;
+    let bytes = files::read(&receipt_file(context, bundle, sink), Use::Receipt).ok()?;
     let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
     let name = bundle.file_name()?.to_str()?;
     let same = receipt.schema_version == Receipt::VERSION

@@ -2,16 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::files::{self, Use};
 use crate::model::secret::Secret;
 
 /// `DRCTL_*` variables that are no settings: what commands of plans are given, and what tests and servers read.
 const NOT_SETTINGS: &[&str] = &["DRCTL_IDEMPOTENCY_KEY", "DRCTL_TEST_", "DRCTL_LOCALSTACK_"];
 
-/// `DRCTL_*` variables, for the settings. One that no setting has is an error there: a mistyped name must not be ignored.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+/// `DRCTL_*` variables in whatever case, for the settings. One that may not come from here is an error there: none is ignored.
 pub fn settings() -> BTreeMap<String, String> {
-    let set = |key: &str| key.starts_with("DRCTL_") && !NOT_SETTINGS.iter().any(|n| key.starts_with(n));
-    std::env::vars().filter(|(key, value)| set(key) && !value.is_empty()).collect()
+    let set = |key: &str| {
+        key.to_lowercase().starts_with("drctl_") && !NOT_SETTINGS.iter().any(|n| key.starts_with(n))
+    };
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let all = std::env::vars_os().map(|(key, value)| (text(key), text(value)));
+    all.filter(|(key, value)| set(key) && !value.is_empty()).collect()
+}
+
+/// Everything, for programs of plans that ask for some of it by name.
+pub fn all() -> BTreeMap<String, String> {
+    // What is no text nobody can name.
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
 /// A path as a person writes it: `~/` is the home folder.
@@ -21,6 +31,12 @@ pub fn expand(path: &str) -> std::path::PathBuf {
         (Some(rest), Ok(home)) => std::path::Path::new(&home).join(rest),
         _ => path.into(),
     }
+}
+
+/// Which logs are asked for (`RUST_LOG`), if any.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn log_filter() -> Option<String> {
+    std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty())
 }
 
 /// Whether the person asked for no colours (no-color.org).
@@ -51,6 +67,11 @@ pub fn output_as_typed() -> Option<String> {
         }
     }
     None
+}
+
+/// Where files may be put that nobody keeps (`TMPDIR`).
+pub fn temporary() -> std::path::PathBuf {
+    std::env::temp_dir()
 }
 
 /// `user@host`.
@@ -97,7 +118,7 @@ pub fn credential_sources() -> Vec<Source> {
     let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
     let home = std::env::var("HOME").unwrap_or_default();
     let file = std::env::var("AWS_CONFIG_FILE").unwrap_or_else(|_| format!("{home}/.aws/config"));
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let text = files::text(file.as_ref(), Use::Profile).unwrap_or_default();
     if let Some(region) = sso_region(&text, &profile) {
         let why = format!("IAM Identity Center in {region} ({file})");
         all.push(source(&format!("profile {profile}"), &why, Some(region)));

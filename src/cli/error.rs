@@ -4,7 +4,9 @@ use thiserror::Error;
 
 use super::exit;
 use crate::executor::DriveError;
+use crate::files::Unread;
 use crate::journal::{AppendError, StoreError};
+use crate::model::ledger::StoreWorld;
 
 /// What a command ends with when it cannot do what was asked.
 #[derive(Debug, Error)]
@@ -64,6 +66,12 @@ const CAUSES: &[(&str, &str)] = &[
     ("I/O error", "check the disk, its room and its limits"),
 ];
 
+/// What helps where a store is not where it was.
+const GONE: &str = "put the file back as it was, with its -wal and -shm, and run the command again; if that cannot be, go on in another store: --store FILE";
+
+/// What helps where a store was put back.
+const PUT_BACK: &str = "put the newer store back, and keep everything as it lies: it is the evidence (drctl audit verify names all of it). If there is no newer one: what was done since is not known here, so no run of it may be carried on; name a new store (--store FILE), look at what is there (drctl observe), and start the recovery anew";
+
 /// What helps where a store does not work, by its cause.
 fn elsewhere(message: &str) -> String {
     let known = CAUSES.iter().find(|(words, _)| message.contains(words));
@@ -73,10 +81,25 @@ fn elsewhere(message: &str) -> String {
     )
 }
 
+impl From<Unread> for CliError {
+    fn from(e: Unread) -> Self {
+        Self::usage_fix(e.to_string(), e.fix())
+    }
+}
+
 impl From<StoreError> for CliError {
     fn from(e: StoreError) -> Self {
         let (code, hint, exit) = match &e {
             StoreError::Unreadable(why) => ("store", Some(elsewhere(why)), exit::USAGE),
+            StoreError::Gone(_) => ("store_gone", Some(GONE.to_owned()), exit::NOT_RECOVERED),
+            StoreError::OtherWorld { is: StoreWorld::Live, .. } => ("other_world", Some("leave out --sandbox, or name another store for the rehearsal with --store; rehearsals have one of their own (.drctl/sandbox.db)".to_owned()), exit::USAGE),
+            StoreError::OtherWorld { is: StoreWorld::Sandbox, .. } => ("other_world", Some("add --sandbox, or name another store with --store".to_owned()), exit::USAGE),
+            StoreError::PutBack(_) => ("put_back", Some(PUT_BACK.to_owned()), exit::REFUSED),
+            StoreError::Imported { run, .. } => (
+                "imported",
+                Some(format!("look at it (drctl runs show {run}); an operator of drctl.yaml takes it over: drctl runs adopt {run} --reason TEXT")),
+                exit::REFUSED,
+            ),
             StoreError::Corrupt { .. } => {
                 ("corrupt", Some("drctl audit verify shows everything that does not hold; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
             }
@@ -101,9 +124,14 @@ impl From<DriveError> for CliError {
             DriveError::Append(AppendError::Fenced { .. } | AppendError::Conflict { .. }) => {
                 Self { code: "fenced", message, hint: Some("another process carries the run on; nothing was done after the last event in the journal".to_owned()), exit: exit::HELD }
             }
+            DriveError::Append(AppendError::Gone(why)) => StoreError::Gone(why).into(),
             DriveError::Append(_) => Self { code: "journal", hint: Some(elsewhere(&message)), message, exit: exit::NOT_RECOVERED },
             DriveError::Unknown { .. } => {
                 Self { code: "unknown_event", message, hint: Some("use the version of drctl that wrote it, or a newer one".to_owned()), exit: exit::USAGE }
+            }
+            DriveError::Foreign { .. } => {
+                let hint = "it was changed, or made up: nothing is done with it. drctl audit verify says the same of the whole store; carry on from a copy that is whole (drctl runs import), or plan again";
+                Self { code: "foreign_event", message, hint: Some(hint.to_owned()), exit: exit::USAGE }
             }
             DriveError::Illegal { .. } => {
                 Self { code: "illegal_event", message, hint: Some("drctl audit verify; if the chain holds, this is a bug in drctl: please report it with `drctl runs export`".to_owned()), exit: exit::BUG }

@@ -6,10 +6,11 @@ use ssh_key::PublicKey;
 
 use super::context::Context;
 use super::error::CliError;
-use super::files::{place_new, read_bounded};
+use super::files::place_new;
 use super::ledger;
 use super::printer::Printer;
 use crate::executor::create;
+use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict, Written};
 use crate::journal::sqlite::SqliteJournal;
@@ -50,6 +51,9 @@ pub fn make(
     now: Timestamp,
     (why, run): (Why, &RunId),
 ) -> Result<Bundle, CliError> {
+    // The store's key signs for nothing that only a file says, and nothing earlier than what the ledger knows.
+    store.may_act(run)?;
+    let now = store.date(now)?;
     let (upto, _) = ledger::checkpoint(context, store, now, (why, Some(run)))?;
     let events = store.read(run)?;
     store.check_head(run, &events)?;
@@ -103,7 +107,7 @@ fn keep(
 /// # Errors
 /// What is wrong with it.
 pub fn sealed(file: &Path, keys: &[PublicKey]) -> Result<(Vec<u8>, Verdict), String> {
-    let bytes = read_bounded(file, bundle::MOST_BYTES).map_err(|e| e.message)?;
+    let bytes = files::read(file, Use::Bundle).map_err(|e| e.to_string())?;
     let verdict = bundle::check(&bytes, keys);
     if let Some(fault) = verdict.faults.first() {
         return Err(format!("{}: {}", fault.place, fault.why));

@@ -43,6 +43,50 @@ pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliEr
     written.map_err(|e| CliError::file(path, &e))
 }
 
+/// Makes a folder that is its owner's alone, or finds it so: nobody else put it there, leads it elsewhere, or looks into it.
+///
+/// # Errors
+/// If it cannot be made, or is anything else.
+pub fn own_folder(path: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(CliError::file(path, &e)),
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(path).map_err(|e| CliError::file(path, &e))?;
+    let why = match found {
+        found if !found.is_dir() => "is no folder",
+        found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
+        found if found.mode() & 0o077 != 0 => "is open to others",
+        _ => return Ok(()),
+    };
+    Err(CliError::usage_fix(
+        format!("{} {why}: what is in it is not trusted", path.display()),
+        format!("move {} away", path.display()),
+    ))
+}
+
+/// Whether a file with a secret in it is read by its owner alone (0600 or 0400), who is whoever runs this.
+///
+/// # Errors
+/// If it is not there, belongs to somebody else, or is open to others.
+pub fn own_file(path: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(path).map_err(|e| CliError::file(path, &e))?;
+    let why = match found {
+        found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
+        found if found.mode() & 0o177 != 0 => "is open to others, or to be run",
+        _ => return Ok(()),
+    };
+    Err(CliError::usage_fix(
+        format!("{} {why}: what is in it is no secret of yours", path.display()),
+        format!(
+            "chmod 600 {0}, owned by whoever runs drctl, and another passphrase if somebody read it",
+            path.display()
+        ),
+    ))
+}
+
 /// Writes a file that is not there yet, and the whole file comes into its place at once: who finds it there finds all of it. Answers whether it was this one that came
 /// there, and not another that was there before.
 ///
@@ -68,20 +112,17 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
     }
 }
 
-/// Reads a file of at most so many bytes. Never waits for what is no file.
+/// Writes a file that nobody else reads, over one that was there, at once: whoever reads it meanwhile finds all of the one or of the other.
+/// `number` is one that no other thread of this process writes it with.
 ///
 /// # Errors
-/// If it is none, cannot be read, or is longer.
-pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
-    use std::io::Read as _;
-    let failed = |e: std::io::Error| CliError::file(path, &e);
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(CliError::usage(format!("{} is no file", path.display())));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-    match bytes.len() as u64 > most {
-        true => Err(CliError::usage(format!("{} is larger than {} MiB", path.display(), most >> 20))),
-        false => Ok(bytes),
-    }
+/// If it cannot be written.
+pub fn place_over(path: &Path, content: impl AsRef<[u8]>, number: u64) -> Result<(), CliError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}-{number}", std::process::id()));
+    let beside = Path::new(&beside);
+    // Of a process of this number that was killed.
+    drop(std::fs::remove_file(beside));
+    write_new(beside, content, 0o600)?;
+    std::fs::rename(beside, path).map_err(|e| CliError::file(path, &e))
 }

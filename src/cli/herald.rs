@@ -26,11 +26,12 @@ use super::interrupt::Interrupts;
 use super::printer::{Printer, harmless};
 use crate::adapters::secrets;
 use crate::executor::create;
+use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
-use crate::journal::sqlite::{Durability, SqliteJournal};
+use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
-use crate::model::ledger::Entry;
+use crate::model::ledger::{Entry, StoreWorld};
 use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Way};
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
@@ -195,9 +196,7 @@ fn read(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
         SecretAt::Env(name) => environment::secret(name).ok_or_else(|| format!("{name} is not set")),
         SecretAt::File(path) => {
             let path = base.join(environment::expand(path));
-            let bytes = super::files::read_bounded(&path, 64 << 10).map_err(|e| e.message)?;
-            let text = String::from_utf8(bytes).map_err(|_| format!("{} is no text", path.display()))?;
-            Ok(Secret::new(&text))
+            Ok(Secret::new(&files::text(&path, Use::Secret).map_err(|e| e.to_string())?))
         }
     }
 }
@@ -249,7 +248,7 @@ impl Desk {
     fn open(&self, world: &World) -> Option<SqliteJournal> {
         let mut said = false;
         loop {
-            match SqliteJournal::open(&self.store, Durability::Full) {
+            match SqliteJournal::open_existing(&self.store, StoreWorld::Live) {
                 Ok(store) => return Some(store),
                 Err(e) if !said => self.say(format!("nobody is told yet: {e}")),
                 Err(_) => {}

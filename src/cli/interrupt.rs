@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::adapters::process;
+
 /// How often a person asked this process to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupts {
@@ -56,5 +58,6 @@ impl Interrupts {
     reason = "a person asked twice: destructors may be what hangs"
 )]
 fn leave() {
+    process::end_all();
     std::process::exit(130);
 }

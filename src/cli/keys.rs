@@ -8,6 +8,8 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use super::environment;
 use super::error::CliError;
+use super::files::own_file;
+use crate::files::{self, Use};
 use crate::model::action::{Action, Gate};
 use crate::model::authority::Authority;
 use crate::model::event::RunCreated;
@@ -52,7 +54,7 @@ impl Signer {
         };
         let path = environment::expand(key);
         let (how, public) = if path.extension().is_some_and(|x| x == "pub") {
-            let public = PublicKey::read_openssh_file(&path).map_err(|e| unusable(&path, &e))?;
+            let public = public_file(&path)?;
             (How::Agent(path.clone()), public)
         } else {
             let private = read(&path, settings.key_passphrase_file.as_deref())?;
@@ -77,25 +79,38 @@ impl Signer {
         Ok(Self { name: name.clone(), how })
     }
 
-    /// Signs a statement as this operator, good until `until`.
+    /// Signs a statement as this operator, said now and good until then. `now` is never earlier than what the ledger knows.
     ///
     /// # Errors
     /// If it cannot be signed.
-    pub fn sign(&self, statement: Statement, world: &World, until: Timestamp) -> Result<Person, CliError> {
+    pub fn sign(
+        &self,
+        statement: Statement,
+        world: &World,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Person, CliError> {
         let statement = Statement {
             by: self.name.clone(),
-            at: world.now(),
+            at: now,
             until,
             nonce: format!("{:016x}{:016x}", world.random(), world.random()),
             ..statement
         };
         let text = serde_json::to_string(&statement).map_err(|e| CliError::usage(e.to_string()))?;
+        self.sign_as(NAMESPACE, text)
+    }
+
+    /// Signs a text for a purpose, as this operator.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn sign_as(&self, namespace: &str, text: String) -> Result<Person, CliError> {
         let signature = match &self.how {
             How::File(key) => key
-                .sign(NAMESPACE, HashAlg::Sha512, text.as_bytes())
+                .sign(namespace, HashAlg::Sha512, text.as_bytes())
                 .and_then(|s| s.to_pem(LineEnding::LF))
                 .map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?,
-            How::Agent(public) => by_agent(public, &text)?,
+            How::Agent(public) => by_agent(public, namespace, &text)?,
         };
         Ok(Person {
             who: self.name.clone(),
@@ -163,8 +178,12 @@ pub fn public(named: &str) -> Result<PublicKey, CliError> {
     };
     match named.starts_with("ssh-") {
         true => PublicKey::from_openssh(named).map_err(bad),
-        false => PublicKey::read_openssh_file(Path::new(named)).map_err(bad),
+        false => public_file(Path::new(named)),
     }
+}
+
+fn public_file(path: &Path) -> Result<PublicKey, CliError> {
+    PublicKey::from_openssh(files::text(path, Use::Key)?.trim_end()).map_err(|e| unusable(path, &e))
 }
 
 /// Reads a private key, and asks for its passphrase if it has one.
@@ -186,14 +205,14 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
 /// # Errors
 /// If it cannot be read, or others may.
 pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
-    let open = |m: std::fs::Metadata| std::os::unix::fs::PermissionsExt::mode(&m.permissions()) & 0o077 != 0;
-    if std::fs::metadata(path).is_ok_and(open) {
+    let file = files::open(path, Use::Key)?;
+    if file.is_open_to_others() {
         return Err(CliError::usage_fix(
             format!("others may read {}: what it signs is not known to be yours", path.display()),
             format!("chmod 600 {}, and a new key if somebody did", path.display()),
         ));
     }
-    PrivateKey::read_openssh_file(path).map_err(|e| unusable(path, &e))
+    PrivateKey::from_openssh(file.text()?).map_err(|e| unusable(path, &e))
 }
 
 /// A passphrase from a file, or from the person at the terminal.
@@ -203,7 +222,9 @@ pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
 pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
     if let Some(file) = file {
         let path = environment::expand(file);
-        let text = std::fs::read_to_string(&path).map_err(|e| CliError::file(&path, &e))?;
+        let file = files::open(&path, Use::Passphrase)?;
+        own_file(&path)?;
+        let text = file.text()?;
         return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
     }
     rpassword::prompt_password(asked).map_err(|e| {
@@ -215,7 +236,7 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
 }
 
 /// OpenSSH speaks with its agent, and with keys that are in hardware.
-fn by_agent(public: &Path, text: &str) -> Result<String, CliError> {
+fn by_agent(public: &Path, namespace: &str, text: &str) -> Result<String, CliError> {
     let failed = |why: String| {
         CliError::usage_fix(
             format!("ssh-keygen did not sign with {}: {why}", public.display()),
@@ -223,7 +244,7 @@ fn by_agent(public: &Path, text: &str) -> Result<String, CliError> {
         )
     };
     let mut child = Command::new("ssh-keygen")
-        .args(["-Y", "sign", "-n", NAMESPACE, "-f"])
+        .args(["-Y", "sign", "-n", namespace, "-f"])
         .arg(public)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

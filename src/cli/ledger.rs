@@ -5,18 +5,21 @@ use std::path::{Path, PathBuf};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
+use super::anchors;
 use super::context::Context;
 use super::error::CliError;
-use super::files::place_new;
+use super::files::{place_new, place_over};
 use super::printer::Printer;
 use super::{environment, evidence, keys};
 use crate::executor::Session;
+use crate::files::{self, Use};
 use crate::journal::Record;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
+use crate::model::ledger::{Checkpoint, Entry, Known, Signed, StoreWorld, Why};
 use crate::model::time::Timestamp;
 use crate::policy::checkpoint;
+use crate::world::JUMP;
 
 /// The file of the store's key, beside the journal and with its name: rehearsals do not sign for what was real. Nobody is asked for a
 /// passphrase: runs begin with nobody at the terminal.
@@ -42,10 +45,7 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
         );
         CliError::usage_fix(format!("{} is not the store's key: {why}", path.display()), fix)
     };
-    let what = std::fs::metadata(path).map_err(|e| unusable(e.to_string()))?;
-    if !what.is_file() {
-        return Err(unusable("it is no file".to_owned()));
-    }
+    files::open(path, Use::Key).map_err(|e| unusable(e.why.to_string()))?;
     let key = keys::load(path)?;
     if key.is_encrypted() {
         return Err(unusable("it has a passphrase, and runs begin with nobody to type it".to_owned()));
@@ -100,6 +100,7 @@ pub fn checkpoint(
     now: Timestamp,
     (why, run): (Why, Option<&RunId>),
 ) -> Result<(u64, Signed), CliError> {
+    let now = store.date(now)?;
     configuration(context, store, now)?;
     let key = key(store)?;
     announce(store, &key, now)?;
@@ -116,7 +117,27 @@ pub fn checkpoint(
     let signed =
         checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?;
     let record = store.enter(&Entry::Checkpoint(signed.clone()))?;
+    if store.world() == StoreWorld::Live {
+        // A store that is put back to an older copy does not know what lies beside it. The entry stands without that, too.
+        let text = format!("{}\n", serde_json::json!(signed));
+        drop(place_over(&anchors::beside(store.path()), text, record.seq));
+    }
     Ok((record.seq, signed))
+}
+
+/// The time that something gets which is signed now: never earlier than what the ledger knows. Says so where the machine's clock is behind.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result<Timestamp, CliError> {
+    let at = store.date(now)?;
+    let behind = at.since(now);
+    if behind >= JUMP {
+        printer.note(&format!(
+            "clock behind the ledger by {behind}: this is dated {at}, which is the last time that the ledger knows; set the machine's clock"
+        ));
+    }
+    Ok(at)
 }
 
 /// Drives a run between two of them: before anything is done, and when this process lets go of it. It goes on without: what is done for an
@@ -154,7 +175,7 @@ fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<()
 }
 
 /// Who may say what changes with drctl.yaml, and nothing else would tell when.
-fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), CliError> {
+pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), CliError> {
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
     let now = Digest::of(bytes);
     let known = last(store, b"{\"ledger\":\"con")?;

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. It parses, calls what is below, and is the only place that has words for people.
 
+pub mod anchors;
 pub mod args;
 pub mod commands;
 pub mod context;
@@ -14,9 +15,11 @@ pub mod herald;
 pub mod interrupt;
 pub mod keys;
 pub mod ledger;
+pub mod log;
 pub mod printer;
 pub mod progress;
 pub mod render;
+pub mod rescue;
 
 use clap::{Parser as _, ValueEnum as _};
 
@@ -42,7 +45,8 @@ pub fn main() -> u8 {
         }
     };
     let printer = Printer::new(cli.global.output);
-    match dispatch(&cli, &printer) {
+    let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
+    match logged.and_then(|()| dispatch(&cli, &printer)) {
         Ok(code) => code,
         Err(error) => {
             report(&printer, &error);

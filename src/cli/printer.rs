@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::ValueEnum;
 
 use super::environment;
+use crate::model::plain::{self, Colours};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -55,31 +56,51 @@ impl Printer {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// A line on stdout. A reader that went away is no error of ours.
+    /// A line on stdout: one, whatever others wrote into it, and nothing of that does more than being read. A reader that went away is no
+    /// error of ours.
     pub fn line(&self, text: &str) {
+        self.lines(&text.replace(['\n', '\r'], " "));
+    }
+
+    /// Lines on stdout, whose ends are ours.
+    pub fn lines(&self, text: &str) {
+        let text = if self.format == Format::Human { self.shown(text) } else { plain::json(text) };
         if !self.silent {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
 
-    /// Text on stdout as it is.
+    /// Text on stdout: as it is into a file or another program, which may hold it against a digest.
     pub fn text(&self, text: &str) {
+        if self.silent {
+            return;
+        }
+        let mut out = std::io::stdout();
+        let text = if out.is_terminal() { self.shown(text) } else { text.to_owned() };
+        let _ = write!(out, "{text}");
+    }
+
+    /// A line on stderr: one, likewise.
+    pub fn note(&self, text: &str) {
+        self.notes(&text.replace(['\n', '\r'], " "));
+    }
+
+    /// Lines on stderr, whose ends are ours.
+    pub fn notes(&self, text: &str) {
         if !self.silent {
-            let _ = write!(std::io::stdout(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", self.shown(text));
         }
     }
 
-    /// A line on stderr.
-    pub fn note(&self, text: &str) {
-        if !self.silent {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        }
+    /// What a terminal is given.
+    pub fn shown(&self, text: &str) -> String {
+        plain::terminal(text, if self.colour { Colours::Shown } else { Colours::None })
     }
 
     /// A JSON document on stdout.
     pub fn document(&self, value: &serde_json::Value) {
         let text = if self.format == Format::Jsonl { value.to_string() } else { format!("{value:#}") };
-        self.line(&text);
+        self.lines(&text);
     }
 
     /// A result: a line for people, a document for programs.
@@ -92,7 +113,7 @@ impl Printer {
 
     /// Asks on stderr and reads a line.
     pub fn ask(&self, question: &str) -> Option<String> {
-        let _ = write!(std::io::stderr(), "{question} ");
+        let _ = write!(std::io::stderr(), "{} ", self.shown(question));
         let _ = std::io::stderr().flush();
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;

@@ -10,6 +10,7 @@ use crate::executor::View;
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
 use crate::model::ids::StepId;
+use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::path;
 use crate::report::history::{History, Late};
@@ -89,7 +90,8 @@ impl Progress {
 
     fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            // What happened is one line, whatever was said of it.
+            Some(bar) => bar.println(self.printer.shown(&text.replace(['\n', '\r'], " "))),
             None => self.printer.note(text),
         }
     }
@@ -105,7 +107,7 @@ impl Progress {
         bar.set_message(format!(
             "{done}/{} steps, {elapsed} of RTO {rto}, about {left} left · {}",
             state.steps.len(),
-            what.join(" · ")
+            line(&what.join(" · "))
         ));
         bar.tick();
     }
@@ -192,6 +194,31 @@ fn approval_words(p: &Printer, what: &What) -> Option<String> {
     })
 }
 
+/// What is owed, or may still come.
+fn owed_words(p: &Printer, what: &What) -> Option<String> {
+    Some(match what {
+        What::DebtSettled { component, why, .. } => format!("{component}: no fence is owed any more: {why}"),
+        What::FenceWaived { component } => format!(
+            "{component} goes on without a proven fence, on a waiver: once it is promoted its fence is owed"
+        ),
+        What::FencePending { component } => {
+            p.paint(YELLOW, &format!("fence of {component} is PENDING: it was promoted on a waiver"))
+        }
+        What::WithdrawIntended { step } => {
+            format!("{step}: what was asked for is withdrawn: the standby is stopped, and started again")
+        }
+        What::Withdrawn { step } => format!("{step} was withdrawn: it does not take effect any more"),
+        What::WithdrawFailed { step, why } => {
+            p.paint(RED, &format!("{step} could not be withdrawn, and may still take effect: {why}"))
+        }
+        What::PlaceAnswered { place, who } => p.paint(
+            YELLOW,
+            &format!("{place} answers: {who}; every way to fence the old primary there is tried at once"),
+        ),
+        _ => return None,
+    })
+}
+
 /// An event in a line; none for those that only machines need.
 pub fn words(p: &Printer, event: &Event) -> Option<String> {
     let text = match &event.what {
@@ -228,16 +255,12 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::FoundPromoted { step } => {
             format!("{step} found the writer there already, by somebody else's hand: the fence stays")
         }
-        What::DebtSettled { component, why, .. } => format!("{component}: no fence is owed any more: {why}"),
         What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
         What::GateBlocked { step, why, flag, .. } => {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
         What::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
-        What::FencePending { component } => {
-            p.paint(YELLOW, &format!("fence of {component} is PENDING: promoted on a waiver"))
-        }
         What::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
         What::Paused { why } => format!("paused: {why}"),
         What::Resumed { who } => format!("resumed by {who}"),
@@ -256,7 +279,7 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         What::Halted { reason } => format!("halted: {reason}"),
         What::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
         What::CallIntended { .. } | What::CallAnswered { .. } => return None,
-        said => return approval_words(p, said),
+        said => return approval_words(p, said).or_else(|| owed_words(p, said)),
     };
     Some(text)
 }
@@ -275,7 +298,7 @@ fn finished(p: &Printer, step: &str, end: End, facts: &[Fact]) -> String {
 fn fact(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Fenced { method, proof, .. } => format!("proven by {} ({proof})", method.id()),
-        Fact::Exposure(e) => format!("may lose {} ({})", e.figure, e.because),
+        Fact::Exposure(e) => format!("may lose {} ({})", e.at(e.taken_at), e.because),
         Fact::Capacity { in_service, wanted, .. } => format!("{in_service} of {wanted} in service"),
         Fact::Wrote { server, .. } => format!("a row was written to {server} and read back"),
         Fact::Switched { old_ttl_ms, .. } => {

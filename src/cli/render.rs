@@ -77,7 +77,7 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
                 finding.file, finding.message, finding.id, finding.cause, finding.fix
             );
         }
-        printer.note(&text);
+        printer.notes(&text);
     }
 }
 

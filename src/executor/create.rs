@@ -40,7 +40,7 @@ pub fn create(
             let (closing, set_back) = close(session, old, &created, owner)?;
             (Some(closing), set_back)
         }
-        None => (None, None),
+        None => (None, go_on_from(session, Timestamp::from_millis(0))?),
     };
     let run = created.run.clone();
     let claims = claims(&created);
@@ -74,7 +74,7 @@ fn close(
     }
     let opened = session.journal.open(old)?;
     let mut state = replay(old, &opened.records)?;
-    let set_back = go_on_from(session, state.last_at);
+    let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
     let reason = format!("run {} takes its place", by.run);
     let last = [
@@ -97,11 +97,12 @@ fn close(
     Ok((Closing { run: old.clone(), epoch: opened.epoch, expect, events }, set_back))
 }
 
-/// A run's clock goes on from its last event. Where that is later than now the machine's clock was set back, or another machine's is ahead:
+/// A run's clock goes on from its last event, and from what the ledger knows. Where that is later than now the machine's clock was set back, or another machine's is ahead:
 /// how long nobody worked on it is not known then, and its figures are bounds.
-fn go_on_from(session: &Session<'_>, last: Timestamp) -> Option<What> {
-    let backward_ms = session.world.not_before(last);
-    (backward_ms >= JUMP).then_some(What::ClockJumped { forward_ms: Dur::ZERO, backward_ms })
+fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<What>, StoreError> {
+    let known = session.journal.known_time()?.map_or(last, |known| known.max(last));
+    let backward_ms = session.world.not_before(known);
+    Ok((backward_ms >= JUMP).then_some(What::ClockJumped { forward_ms: Dur::ZERO, backward_ms }))
 }
 
 /// Components that the run changes: no other run may hold them meanwhile.
@@ -136,7 +137,7 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
     let opened = session.journal.open(run)?;
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
-    let set_back = go_on_from(session, state.last_at);
+    let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
     let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
     let events: Vec<_> = std::iter::once(taken).chain(set_back).map(|what| Event { at, what }).collect();
@@ -199,11 +200,11 @@ pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError>
     let mut tool = "an unknown version".to_owned();
     let mut events = Vec::with_capacity(records.len());
     for record in records {
-        let event: Event = serde_json::from_slice(&record.bytes).map_err(|e| DriveError::Unknown {
+        let event = Event::read(&record.bytes).map_err(|why| DriveError::Unknown {
             run: run.to_string(),
             seq: record.seq,
             tool: tool.clone(),
-            why: e.to_string(),
+            why,
         })?;
         if let What::RunCreated(created) = &event.what {
             tool = format!("drctl {}", created.tool);
@@ -219,7 +220,7 @@ pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError>
 /// Names the event that cannot be read or cannot follow.
 pub fn replay(run: &RunId, records: &[Record]) -> Result<RunState, DriveError> {
     let events = decode(run, records)?;
-    RunState::fold(&events).map_err(|(i, why)| DriveError::Illegal {
+    RunState::fold(&events).map_err(|(i, why)| DriveError::Foreign {
         run: run.to_string(),
         seq: i as u64 + 1,
         why,

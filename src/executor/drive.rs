@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tracing::Instrument as _;
 
 use super::create::{Owned, encode};
 use super::poll::Poller;
+use super::sentry::{self, Post, Sentries, Sign};
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
 use crate::journal::{Letter, Release};
 use crate::model::action::{Action, Check, Write};
-use crate::model::event::{Event, What};
+use crate::model::event::{Event, Request, What};
 use crate::model::runbook::Probe;
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
 use crate::run::decide::{expired, looks_at};
-use crate::run::outcome::{CallOutcome, after_call};
+use crate::run::outcome::{CallOutcome, after_call, withdrawn};
+use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
 use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
 
@@ -36,9 +39,11 @@ const CALL_DEADLINE: Dur = Dur::secs(60);
 
 /// Something that was waited for.
 enum Arrival {
-    Called(usize, CallOutcome),
+    Called(usize, Vec<Request>, CallOutcome),
     Seen { steps: Vec<usize>, sent_at: Timestamp, things: Vec<(Target, Observation)> },
     Sampled(Probe, Sample),
+    Alive(Option<Sign>),
+    Withdrew(usize, CallOutcome),
 }
 
 /// Drives a run.
@@ -60,9 +65,12 @@ pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> R
         paused_for: 0,
         inbox_due: Timestamp::from_millis(0),
         last_seen: BTreeMap::new(),
+        sentries: Sentries::default(),
     };
     driver.start_probes();
-    driver.run().await
+    let created = &driver.state().created;
+    let span = tracing::info_span!("run", id = %created.run, plan = %created.plan);
+    driver.run().instrument(span).await
 }
 
 struct Driver<'a> {
@@ -84,6 +92,8 @@ struct Driver<'a> {
     inbox_due: Timestamp,
     /// What each step that waits was last seen to wait for.
     last_seen: BTreeMap<usize, String>,
+    /// Places where a fence is owed, and the first sign of life of which is waited for.
+    sentries: Sentries,
 }
 
 /// What is left when nothing more follows from what is known.
@@ -113,6 +123,7 @@ impl<'a> Driver<'a> {
                 return self.end(stop).await;
             }
             self.start_looks();
+            self.start_sentries();
             self.wait(next.wake).await?;
         }
     }
@@ -199,6 +210,12 @@ impl<'a> Driver<'a> {
                         self.poller.forget(i);
                         changed = true;
                     }
+                    Effect::Withdraw(i) => {
+                        let step = self.state().step(i).id.clone();
+                        self.push(What::WithdrawIntended { step })?;
+                        self.calls.push(i);
+                        changed = true;
+                    }
                     Effect::Look(i) => changed |= self.look(i, now)?,
                     Effect::WakeAt(at) => next.wake = Some(next.wake.map_or(at, |w| w.min(at))),
                     Effect::Stop(stop) => next.stop = Some(stop),
@@ -224,12 +241,14 @@ impl<'a> Driver<'a> {
         // A compare-and-swap looks by itself: it is refused where something else is there.
         let fresh = *status == Status::Started && self.owned.state.work(i).attempts == 0;
         let blind = blind || fresh && matches!(action, Action::Switch(s) if s.is_swap());
+        // Another run may have taken the guard over: it is read before every call.
+        let guard = self.owned.state.guard_to_read(i);
         let sight = match action {
             Action::Check(Check::Probe { probe, site, .. }) => {
                 let key = site.as_ref().map_or_else(|| probe.to_string(), |s| format!("{probe}@{s}"));
                 Sight::Probe(self.recorder.sight(&key))
             }
-            _ if blind => Sight::Nothing,
+            _ if blind && guard.is_none() => Sight::Nothing,
             Action::Check(Check::Evidence { targets }) => {
                 self.poller.want((i, revision), targets.clone(), now);
                 return Ok(false);
@@ -237,7 +256,8 @@ impl<'a> Driver<'a> {
             _ => {
                 let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
                 let work = self.owned.state.work(i);
-                let targets = action.watch(token, &work.key, work.mark.as_deref()).into_iter().collect();
+                let watched = || action.watch(token, &work.key, work.restart);
+                let targets = (!blind).then(watched).flatten().into_iter().chain(guard).collect();
                 self.poller.want((i, revision), targets, now);
                 return Ok(false);
             }
@@ -251,6 +271,10 @@ impl<'a> Driver<'a> {
             Ruling::Record(what) => {
                 self.push(what)?;
                 self.poller.forget(i);
+                // What is owed after the end is paid only while the new primary was just seen to take the writes.
+                if self.was_finished && !matches!(self.state().step(i).action, Action::Fence(_)) {
+                    self.urge_fences();
+                }
                 Ok(true)
             }
             Ruling::Perform(intent) => {
@@ -281,6 +305,7 @@ impl<'a> Driver<'a> {
         let records = self.session.world.outside(append).await?;
         self.owned.seq += records.len() as u64;
         for event in &events {
+            log(event);
             self.session.view.event(event, &self.owned.state);
         }
         for letter in self.letters.drain(..) {
@@ -291,13 +316,22 @@ impl<'a> Driver<'a> {
 
     fn call(&mut self, i: usize) {
         let work = self.state().work(i);
+        let withdraws = self.state().steps[i].withdrawal == Some(Withdrawal::Asked);
         let action = match self.state().action(i).into_owned() {
+            Action::Promote { db, .. } if withdraws => Action::Withdraw { db },
             Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
             other => other,
         };
-        let key = work.key.clone();
+        // Whoever takes the run up withdraws anew: of a job on a host the key is what it is known by.
+        let key = match withdraws {
+            true => format!("{}-withdraw-{}", work.key, self.owned.epoch),
+            false => work.key.clone(),
+        };
         let (session, timeout) = (self.session, self.state().step(i).estimate.timeout_ms.plus(CALL_DEADLINE));
-        self.under_way.push(Box::pin(async move {
+        let (step, attempt) = (self.state().step(i), self.state().work(i).attempts);
+        let span = tracing::info_span!("step", id = %step.id, attempt, key);
+        let work = async move {
+            tracing::debug!(%action, "called");
             let deadline = session.world.now() + timeout;
             let outcome = match select(
                 session.cloud.perform(&action, &key),
@@ -308,8 +342,13 @@ impl<'a> Driver<'a> {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right(_) => CallOutcome::InDoubt { why: format!("the call hung for {timeout}") },
             };
-            Arrival::Called(i, outcome)
-        }));
+            tracing::debug!(?outcome, "answered");
+            match withdraws {
+                true => Arrival::Withdrew(i, outcome),
+                false => Arrival::Called(i, session.cloud.requests(&key), outcome),
+            }
+        };
+        self.under_way.push(Box::pin(work.instrument(span)));
     }
 
     fn start_looks(&mut self) {
@@ -320,6 +359,44 @@ impl<'a> Driver<'a> {
                 let things = survey::look(session, &look.targets, LOOK).await;
                 Arrival::Seen { steps: look.steps, sent_at, things }
             }));
+        }
+    }
+
+    /// Whoever owes a fence looks for signs of life; a run that is paused starts nothing.
+    fn start_sentries(&mut self) {
+        let version = self.owned.seq + self.unwritten.len() as u64;
+        for post in self.sentries.posted(&self.owned.state, version) {
+            self.keep_watch(post);
+        }
+    }
+
+    fn keep_watch(&mut self, post: Post) {
+        let session = self.session;
+        self.under_way.push(Box::pin(async move { Arrival::Alive(sentry::watch(session, post).await) }));
+    }
+
+    /// Everything that may fence there is tried at once, whatever look hangs and whatever wait was not over.
+    fn alive(&mut self, sign: Sign) -> Result<(), DriveError> {
+        if !self.sentries.has(&sign.post) {
+            return Ok(());
+        }
+        // What answers all the time is looked at all the time; where nothing is owed yet that is no news.
+        if sign.was_silent || self.state().owed().next().is_some() {
+            for place in &sign.places {
+                self.push(What::PlaceAnswered { place: place.clone(), who: sign.who.clone() })?;
+            }
+            self.urge_fences();
+        }
+        self.keep_watch(sign.post);
+        Ok(())
+    }
+
+    fn urge_fences(&mut self) {
+        let now = self.now();
+        for i in 0..self.owned.state.steps.len() {
+            if self.owned.state.waits_for_life(i) {
+                self.poller.urge(i, now);
+            }
         }
     }
 
@@ -387,8 +464,12 @@ impl<'a> Driver<'a> {
 
     fn arrive(&mut self, arrival: Arrival) -> Result<(), DriveError> {
         match arrival {
-            Arrival::Called(i, outcome) => {
+            Arrival::Called(i, requests, outcome) => {
                 let jitter = self.session.world.random();
+                if !requests.is_empty() {
+                    let step = self.state().step(i).id.clone();
+                    self.push(What::CallRequests { step, requests })?;
+                }
                 for what in after_call(self.state(), i, outcome, self.now(), jitter) {
                     self.push(what)?;
                 }
@@ -403,6 +484,11 @@ impl<'a> Driver<'a> {
                 self.ask(probe);
                 Ok(())
             }
+            Arrival::Withdrew(i, outcome) => {
+                let what = withdrawn(self.state().step(i).id.clone(), outcome);
+                self.push(what)
+            }
+            Arrival::Alive(sign) => sign.map_or(Ok(()), |sign| self.alive(sign)),
             Arrival::Seen { steps, sent_at, things } => self.seen(&steps, sent_at, &things),
         }
     }
@@ -460,9 +546,26 @@ impl<'a> Driver<'a> {
             ),
         };
         if let Some(reason) = reason {
+            let now = self.now();
+            let left = self.state().outstanding(now);
+            let left: Vec<_> = left.iter().map(|effect| effect.words(self.state())).collect();
+            let reason = match left.is_empty() {
+                true => reason,
+                false => format!("{reason}. STILL IN DOUBT: {}", left.join("; ")),
+            };
             self.push(What::Halted { reason })?;
             self.write().await?;
         }
         Ok(Ended { stop, state: self.owned.state.clone() })
+    }
+}
+
+/// What was journalled, for whoever looks into a run that goes on.
+fn log(event: &Event) {
+    if tracing::enabled!(tracing::Level::INFO) {
+        let value = serde_json::to_value(&event.what).unwrap_or_default();
+        let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        tracing::info!(at = %event.at, step = word("step"), "journalled {}", word("kind"));
+        tracing::trace!(event = %value, "in full");
     }
 }

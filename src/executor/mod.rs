@@ -6,6 +6,7 @@
 pub mod create;
 pub mod drive;
 pub mod poll;
+pub mod sentry;
 pub mod survey;
 
 use thiserror::Error;
@@ -94,7 +95,17 @@ pub enum DriveError {
         /// What is wrong.
         why: String,
     },
-    /// The journal holds an event that cannot follow what went before.
+    /// The journal that was read holds an event that no run writes there.
+    #[error("event {seq} of run {run} is none that a run of drctl can have: {why}")]
+    Foreign {
+        /// The run.
+        run: String,
+        /// The event.
+        seq: u64,
+        /// Why.
+        why: Illegal,
+    },
+    /// An event that this process made cannot follow what went before.
     #[error("event {seq} of run {run}: {why}")]
     Illegal {
         /// The run.

@@ -50,6 +50,13 @@ impl Poller {
         }
     }
 
+    /// Something happened that a step waited for: it is looked at anew, quick at first, whatever look is under way.
+    pub fn urge(&mut self, step: usize, now: Timestamp) {
+        if let Some(want) = self.wants.get_mut(&step) {
+            (want.due, want.looks, want.under_way) = (now, 0, false);
+        }
+    }
+
     /// A step needs no more looks.
     pub fn forget(&mut self, step: usize) {
         self.wants.remove(&step);
@@ -62,10 +69,12 @@ impl Poller {
         for (&step, want) in self.wants.iter_mut().filter(|(_, w)| !w.under_way && w.due <= now) {
             want.under_way = true;
             match want.targets.as_slice() {
-                [target] => {
-                    let group = groups.entry(target.poll_group()).or_default();
+                // What a step watches, and the guard beside it.
+                few @ ([_] | [_, _]) => {
+                    let places: Vec<_> = few.iter().map(Target::poll_group).collect();
+                    let group = groups.entry(places.join("\n")).or_default();
                     group.0.insert(step);
-                    group.1.insert(target.key(), target.clone());
+                    group.1.extend(few.iter().map(|target| (target.key(), target.clone())));
                 }
                 // A step that looks at many things at once, such as evidence, is judged when all of them were looked at.
                 many => looks.push(Look { steps: vec![step], targets: many.to_vec() }),
@@ -92,8 +101,9 @@ impl Poller {
             let Some(want) = self.wants.get_mut(step) else { continue };
             let group = want.targets.first().map(Target::poll_group);
             let siblings = group.and_then(|g| changes.get(&g)).copied().unwrap_or(0);
-            let each = want.targets.iter().map(|t| poll_interval(t, want.looks, siblings));
-            let wait = each.min().unwrap_or_default();
+            // What a step watches comes first; the guard beside it is no reason to look more often.
+            let watched = want.targets.first().map(|t| poll_interval(t, want.looks, siblings));
+            let wait = watched.unwrap_or_default();
             want.looks += 1;
             want.due = now + wait;
             want.under_way = false;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::action::FenceMethod;
+use crate::model::action::{ClientWay, FenceMethod};
 use crate::model::bucket::{BucketRef, Sample};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
+use crate::model::restart::Restart;
 use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::plan::types::{
     Autoscaling, Buckets, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
@@ -100,7 +101,31 @@ pub fn database(
         }),
         host: at.host.clone(),
         global: spec.global.clone(),
+        harmless: spec.harmless.clone(),
+        expendable: spec.expendable.clone(),
+        clients: ways_of_clients(plan, component, spec, site),
     })
+}
+
+/// How clients of a site come to a database, as far as their login is known there.
+fn ways_of_clients(
+    plan: &Plan,
+    component: &ComponentName,
+    spec: &Database,
+    site: &SiteName,
+) -> Vec<ClientWay> {
+    let way = |clients: &Component| {
+        let Spec::Clients(of) = &clients.spec else { return None };
+        let login = of.login.as_ref().and_then(|l| match &l.value {
+            SecretRef::Ref(reference) => Some(reference.clone()),
+            SecretRef::EndpointOf(_) | SecretRef::Literal => None,
+        });
+        let secret = client_secret(plan, &clients.name, of, site);
+        let ours = of.of.value == *component && (login.is_some() || secret.is_some());
+        ours.then_some(ClientWay { secret, endpoint: of.endpoint.clone(), login })
+    };
+    let by_sql = spec.fence.contains(&FenceMethod::Sql);
+    plan.components.values().filter(|_| by_sql).filter_map(way).collect()
 }
 
 /// The bucket of a component in a site.
@@ -130,7 +155,7 @@ pub fn sample(
 
 /// The proof of a fence on a database.
 pub fn fence(db: &DatabaseRef, method: FenceMethod) -> Target {
-    Target::Fence { db: db.clone(), method, mark: None }
+    Target::Fence { db: db.clone(), method, restart: Restart::NONE }
 }
 
 /// The group of a component in a site.

@@ -9,7 +9,7 @@ mod check;
 use ssh_key::PrivateKey;
 
 pub use archive::MOST_BYTES;
-pub use check::{Fault, Verdict, check};
+pub use check::{Fault, Verdict, check, manifest};
 
 use super::chain::Record;
 use super::written;
@@ -18,7 +18,7 @@ use crate::model::ids::Digest;
 use crate::model::runbook::Phase;
 use crate::model::time::Timestamp;
 use crate::policy::dsse;
-use crate::report::evidence::{Sealing, manifest};
+use crate::report::evidence::{Sealing, manifest as describe};
 use crate::report::{RunReport, html, markdown, summary};
 use crate::run::RunState;
 use crate::run::state::Turn;
@@ -102,7 +102,7 @@ fn described(
     });
     let sealing =
         Sealing { at, tool: TOOL.to_owned(), renders: RENDERS, chain, before, after, files: files.collect() };
-    Ok(manifest(state, report, sealing))
+    Ok(describe(state, report, sealing))
 }
 
 /// Every file but the manifest and its envelope.

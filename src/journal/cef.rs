@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::chain::Record;
 use super::verify::{self, LEDGER};
+use crate::model::plain;
 use crate::model::time::Timestamp;
 
 /// The longest that `msg` and `reason` may be, in bytes.
@@ -86,14 +87,16 @@ fn outcome(value: &Value) -> Option<String> {
 fn severity(kind: &str, value: &Value) -> u8 {
     match kind {
         "unreadable" => 10,
-        "overridden" | "guard_lost" | "clock_jumped" | "key" => 8,
-        "waived" | "configuration" | "ratification_refused" | "halted" => 7,
+        "overridden" | "guard_lost" | "clock_jumped" | "key" | "adopted" | "clock" => 8,
+        "waived" | "imported" | "configuration" | "ratification_refused" | "halted" => 7,
         "rejected" | "cancel_requested" | "step_failed" | "step_skipped" | "claimed_done"
         | "signal_refused" => 6,
         "call_in_doubt" | "call_refused" => 5,
         "run_finished" if value["outcome"] == "recovered" => 3,
         "run_finished" => 6,
         "run_created" | "approved" | "ratified" => 3,
+        "kit" if value["accepted"].is_object() => 8,
+        "kit" => 3,
         _ => 1,
     }
 }
@@ -116,22 +119,14 @@ fn prune(value: &mut Value) {
 
 /// In the header `|` ends a field.
 fn header(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+    plain::line(text).replace('\\', "\\\\").replace('|', "\\|")
 }
 
-/// In an extension `=` ends a key. No field is longer than its format lets it be, and none looks like something else: what turns the
-/// direction of text, or ends a line to some readers, is left out.
+/// No field is longer than its format lets it be, and none ends within an escape.
 fn escaped(text: &str) -> String {
-    let harmless = |c: &char| !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::new();
-    for c in text.chars().filter(harmless) {
-        let piece = match c {
-            '\\' => "\\\\".to_owned(),
-            '=' => "\\=".to_owned(),
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            c => c.to_string(),
-        };
+    for c in text.chars() {
+        let piece = plain::siem(c.encode_utf8(&mut [0; 4]));
         if out.len() + piece.len() > LONGEST {
             break;
         }

@@ -6,6 +6,8 @@
 pub mod bundle;
 pub mod cef;
 pub mod chain;
+pub mod imported;
+pub mod kit;
 pub mod lock;
 pub mod memory;
 pub mod sqlite;
@@ -19,6 +21,7 @@ pub use chain::Record;
 
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, RunId};
+use crate::model::ledger::StoreWorld;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
@@ -46,6 +49,9 @@ pub enum AppendError {
     /// The store cannot be written.
     #[error("the store cannot be written: {0}")]
     Unavailable(String),
+    /// The store's file is gone from its path, or another one is there: what is written now is found by nobody.
+    #[error("{0}: nothing was done after the last event in the journal")]
+    Gone(String),
     /// It may have been written; read again before acting.
     #[error("nobody knows whether the store was written: {0}")]
     Unknown(String),
@@ -57,6 +63,19 @@ pub enum StoreError {
     /// It cannot be opened or read.
     #[error("{0}")]
     Unreadable(String),
+    /// Its file is gone from its path, or another one is there.
+    #[error("{0}")]
+    Gone(String),
+    /// It is of the other world: rehearsals never stand among what was real.
+    #[error("{path} is a {is} store, and this command is for {}", .asked.words())]
+    OtherWorld {
+        /// The file.
+        path: String,
+        /// Its world.
+        is: StoreWorld,
+        /// The world of the command.
+        asked: StoreWorld,
+    },
     /// What it holds is not what was written.
     #[error("run {run}, event {seq}: {why}")]
     Corrupt {
@@ -70,6 +89,23 @@ pub enum StoreError {
     /// There is no such run.
     #[error("there is no run `{0}`")]
     NoRun(String),
+    /// What was signed and lies elsewhere is newer: the store was put back to an older copy, or cut.
+    #[error("the store is older than what was signed of it, and is only read: {0}")]
+    PutBack(String),
+    /// It came from a file, and nobody of this store adopted it.
+    #[error(
+        "run {run} came from a file and is only read here: nobody of this store adopted it; {}{}",
+        named(operators),
+        unsound.as_ref().map_or_else(String::new, |why| format!("; an adoption of it does not hold: {why}"))
+    )]
+    Imported {
+        /// The run.
+        run: RunId,
+        /// The operators that the file names.
+        operators: Vec<String>,
+        /// Why an adoption that somebody wrote does not hold.
+        unsound: Option<String>,
+    },
     /// Another unfinished run holds a component.
     #[error("component `{component}` is held by run {run}")]
     Busy {
@@ -84,6 +120,14 @@ pub enum StoreError {
     /// The run that was to be continued is not as it was when it was planned for.
     #[error("somebody went on with run {0} in the meantime, or asked it to end")]
     Moved(RunId),
+}
+
+/// The operators that a file names.
+fn named(operators: &[String]) -> String {
+    match operators {
+        [] => "its file names no operators".to_owned(),
+        all => format!("the operators of its file are {}", all.join(", ")),
+    }
 }
 
 /// A run as lists show it.
@@ -160,13 +204,21 @@ pub trait Journal {
         release: Release,
     ) -> LocalBoxFuture<'a, Result<Vec<Record>, AppendError>>;
 
+    /// The latest instant that the journal knows of real time: nothing new is dated earlier.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn known_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     /// All events of a run.
     ///
     /// # Errors
     /// If there is no such run, or the chain does not hold.
     fn read(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
 
-    /// All runs, oldest first.
+    /// All runs that count, oldest first: those from files only once somebody adopted them.
     ///
     /// # Errors
     /// If the store cannot be read.

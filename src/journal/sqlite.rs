@@ -3,6 +3,10 @@
 //! Appends that arrive while a commit is under way go into the next one together. Sequence and hash are assigned inside the
 //! transaction, and the epoch is checked there. After any I/O error the connection is closed and what was written is read again.
 
+mod dated;
+mod imported;
+mod ledger;
+mod place;
 mod schema;
 mod writer;
 
@@ -19,55 +23,83 @@ use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, Stor
 use crate::inventory::estate::Remembered;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, Digest, RunId};
-use crate::model::ledger::Entry;
+use crate::model::ledger::{Entry, StoreWorld};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use place::Place;
+use schema::Found;
 use writer::{Job, Writer};
-
-/// How much a commit has to survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Loss of power.
-    Full,
-    /// Loss of the process: for rehearsals, whose estate is gone with them anyway.
-    Process,
-}
 
 /// A journal in a file.
 pub struct SqliteJournal {
     path: PathBuf,
+    world: StoreWorld,
+    place: Place,
+    /// Why nothing may be done for its runs.
+    put_back: std::cell::OnceCell<String>,
     reader: std::cell::RefCell<Connection>,
     jobs: mpsc::Sender<Job>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl SqliteJournal {
-    /// Opens a store, making it if it is not there.
+    /// Opens a store of this world, making it if it is not there.
     ///
     /// # Errors
-    /// With the file, the cause and what to do instead.
-    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    /// With the file, the cause and what to do instead. One of the other world is left as it is.
+    pub fn open(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         let unreadable = |e: rusqlite::Error| unreadable(path, &e);
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             make_private_folder(folder)?;
         }
+        let there = place::identity(path).ok();
         let writer = Connection::open(path).map_err(unreadable)?;
+        if there.is_none() {
+            make_private(path)?;
+        }
+        is_of(path, schema::recognise(&writer).map_err(unreadable)?, world)?;
         make_private(path)?;
-        schema::prepare(&writer, durability).map_err(unreadable)?;
+        schema::prepare(&writer, world).map_err(unreadable)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(unreadable)?;
-        schema::prepare(&reader, durability).map_err(unreadable)?;
+        schema::prepare(&reader, world).map_err(unreadable)?;
+        let place = Place::of(path, there).map_err(StoreError::Gone)?;
         let (jobs, inbox) = mpsc::channel();
+        let guarded = Writer::new(writer, place.clone());
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || Writer::new(writer).serve(&inbox))
+            .spawn(move || guarded.serve(&inbox))
             .map_err(|e| StoreError::Unreadable(e.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
+            world,
+            place,
+            put_back: std::cell::OnceCell::new(),
             reader: std::cell::RefCell::new(reader),
             jobs,
             thread: Some(thread),
         })
+    }
+
+    /// The same of a store that is there: whoever only stands beside another one that has it open makes none.
+    ///
+    /// # Errors
+    /// Likewise, and if there is none.
+    pub fn open_existing(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
+        match path.is_file() {
+            true => Self::open(path, world),
+            false => Err(StoreError::Gone(format!("{} is not there any more", path.display()))),
+        }
+    }
+
+    /// What it is for.
+    pub const fn world(&self) -> StoreWorld {
+        self.world
+    }
+
+    /// Nothing is written into a file that nobody finds.
+    fn in_place(&self) -> Result<(), StoreError> {
+        self.place.lost().map_or(Ok(()), |lost| Err(StoreError::Gone(lost)))
     }
 
     /// The file.
@@ -94,7 +126,7 @@ impl SqliteJournal {
     /// # Errors
     /// If the ledger knows more of the run, or something else.
     pub fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
-        let known = last_head(&self.reader.borrow(), run).map_err(|e| self.fail(&e))?;
+        let known = self.known_head(run)?;
         let corrupt =
             |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });
         match known {
@@ -122,24 +154,50 @@ impl SqliteJournal {
     ///
     /// # Errors
     /// If it is not there, or cannot be read at all.
-    pub fn look(path: &Path) -> Result<Contents, StoreError> {
+    pub fn look(path: &Path, world: StoreWorld) -> Result<Contents, StoreError> {
         let failed = |e: rusqlite::Error| unreadable(path, &e);
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let log = path.with_extension("db-wal");
+        let log = place::beside(path, "-wal");
+        let read = |mut connection: Connection| {
+            is_of(path, schema::recognise(&connection).map_err(failed)?, world)?;
+            contents(&mut connection).map_err(failed)
+        };
         // Whoever writes has a log beside it. Without one nobody does, and none is made, perhaps on a medium that takes none.
         if !log.exists() {
             let plain =
                 path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
             let address = format!("file:{plain}?immutable=1");
             let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
-            let found = Connection::open_with_flags(address, flags)
-                .and_then(|mut c| contents(&mut c))
-                .map_err(failed)?;
+            let found = read(Connection::open_with_flags(address, flags).map_err(failed)?)?;
             if !log.exists() {
                 return Ok(found);
             }
         }
-        Connection::open_with_flags(path, read_only).and_then(|mut c| contents(&mut c)).map_err(failed)
+        read(Connection::open_with_flags(path, read_only).map_err(failed)?)
+    }
+
+    /// All runs, with those that came from files and only are read.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn all_runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || -> rusqlite::Result<Vec<RunRow>> {
+            let mut statement = reader.prepare(
+                "SELECT r.run_id, (SELECT max(seq) FROM events e WHERE e.run_id = r.run_id),
+                 NOT EXISTS (SELECT 1 FROM claims c WHERE c.run_id = r.run_id) FROM runs r ORDER BY r.number",
+            )?;
+            let row = |r: &rusqlite::Row<'_>| {
+                let events: Option<i64> = r.get(1)?;
+                Ok(RunRow {
+                    run: RunId::new(r.get::<_, String>(0)?),
+                    events: events.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                    finished: r.get(2)?,
+                })
+            };
+            statement.query_map([], row)?.collect()
+        };
+        read().map_err(|e| self.fail(&e))
     }
 
     /// Puts an entry that is no run's head into the ledger.
@@ -147,63 +205,20 @@ impl SqliteJournal {
     /// # Errors
     /// If the store cannot be written.
     pub fn enter(&self, entry: &Entry) -> Result<Record, StoreError> {
+        self.may_write()?;
+        self.put(&self.dated(entry)?)
+    }
+
+    fn put(&self, entry: &Entry) -> Result<Record, StoreError> {
         let bytes = serde_json::to_vec(entry).map_err(|e| StoreError::Unreadable(e.to_string()))?;
         let receiver = self.submit(|answer| Job::Enter { bytes, answer });
         match wait(receiver).map_err(StoreError::Unreadable)? {
             Ok(mut records) => {
                 records.pop().ok_or_else(|| StoreError::Unreadable("nothing was written".to_owned()))
             }
+            Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
             Err(e) => Err(StoreError::Unreadable(e.to_string())),
         }
-    }
-
-    /// The ledger from the last head of a run up to an entry: what vouches for all of its events, and names as few others as can be.
-    ///
-    /// # Errors
-    /// If it cannot be read at all.
-    pub fn ledger_of(&self, run: &RunId, upto: u64) -> Result<Vec<Record>, StoreError> {
-        // A head is an array that begins with its run.
-        let begins =
-            serde_json::to_string(run).map(|name| format!("[{name},").into_bytes()).unwrap_or_default();
-        let query = "SELECT seq, bytes, previous, hash FROM ledger WHERE seq <= ?3 AND seq >= (SELECT seq FROM ledger WHERE seq <= ?3 AND substr(bytes, 1, ?2) = ?1 ORDER BY seq DESC LIMIT 1) ORDER BY seq";
-        let of = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let reader = self.reader.borrow();
-        let read = || {
-            let mut statement = reader.prepare(query)?;
-            let parameters = rusqlite::params![begins, of(begins.len() as u64), of(upto)];
-            statement.query_map(parameters, ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|e| self.fail(&e))
-    }
-
-    /// Every entry of the ledger that begins with these bytes.
-    ///
-    /// # Errors
-    /// If it cannot be read at all.
-    pub fn entries(&self, kind: &[u8; 14]) -> Result<Vec<Record>, StoreError> {
-        let of_kind = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' AND substr(bytes, 1, 14) = ?1 ORDER BY seq";
-        let reader = self.reader.borrow();
-        let read = || {
-            let mut statement = reader.prepare(of_kind)?;
-            statement.query_map([kind.as_slice()], ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|e| self.fail(&e))
-    }
-
-    /// The last entry of the ledger.
-    ///
-    /// # Errors
-    /// If it cannot be read at all.
-    pub fn ledger_head(&self) -> Result<Option<Record>, StoreError> {
-        let reader = self.reader.borrow();
-        reader
-            .query_row(
-                "SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq DESC LIMIT 1",
-                [],
-                ledger_row,
-            )
-            .optional()
-            .map_err(|e| self.fail(&e))
     }
 
     /// The last state seen of a target.
@@ -238,6 +253,7 @@ impl SqliteJournal {
     /// # Errors
     /// If the store cannot be written.
     pub fn remember(&self, seen: &[(String, Remembered)]) -> Result<(), StoreError> {
+        self.in_place()?;
         let mut reader = self.reader.borrow_mut();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = reader.transaction()?;
@@ -281,36 +297,13 @@ impl SqliteJournal {
         };
         read().map_err(|e| self.fail(&e))
     }
+}
 
-    /// Writes a run that was exported elsewhere, whole, if its chain holds.
-    ///
-    /// # Errors
-    /// If it does not, or the run is here already with other events.
-    pub fn import(
-        &self,
-        run: &RunId,
-        records: &[Record],
-        claims: &[ComponentName],
-    ) -> Result<(), StoreError> {
-        if let Some((seq, why)) = chain::broken(run, records) {
-            return Err(StoreError::Corrupt { run: run.to_string(), seq, why });
-        }
-        let receiver = self.submit(|answer| Job::Import {
-            run: run.clone(),
-            records: records.to_vec(),
-            claims: claims.to_vec(),
-            answer,
-        });
-        match wait(receiver) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(AppendError::Conflict { have, .. })) => Err(StoreError::Unreadable(format!(
-                "run {run} is in {} already, with {have} events",
-                self.path.display()
-            ))),
-            Ok(Err(e)) => Err(StoreError::Unreadable(e.to_string())),
-            Err(e) => Err(StoreError::Unreadable(e)),
-        }
-    }
+/// Whether a refusal is about a component that another run holds.
+fn busy(e: &AppendError) -> Option<StoreError> {
+    let AppendError::Unavailable(why) = e else { return None };
+    let (component, other) = why.strip_prefix(writer::BUSY)?.split_once('\0')?;
+    Some(StoreError::Busy { component: ComponentName::new(component), run: RunId::new(other) })
 }
 
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
@@ -335,6 +328,10 @@ impl Journal for SqliteJournal {
         events: &[Vec<u8>],
         closes: Option<&Closing>,
     ) -> Result<Vec<Record>, StoreError> {
+        self.may_write()?;
+        if let Some(old) = closes {
+            self.may_act(&old.run)?;
+        }
         let receiver = self.submit(|answer| Job::Create {
             run: run.clone(),
             claims: claims.to_vec(),
@@ -344,26 +341,20 @@ impl Journal for SqliteJournal {
         });
         match wait(receiver).map_err(StoreError::Unreadable)? {
             Ok(records) => Ok(records),
-            Err(AppendError::Unavailable(why)) => {
-                match why.strip_prefix(writer::BUSY).and_then(|b| b.split_once('\0')) {
-                    Some((component, other)) => Err(StoreError::Busy {
-                        component: ComponentName::new(component),
-                        run: RunId::new(other),
-                    }),
-                    None => Err(StoreError::Unreadable(why)),
-                }
-            }
+            Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
             // Somebody goes on with the run that was to end.
             Err(AppendError::Fenced { run, .. } | AppendError::Conflict { run, .. }) => {
                 Err(StoreError::Owned(run))
             }
-            Err(other) => Err(StoreError::Unreadable(other.to_string())),
+            Err(other) => Err(busy(&other).unwrap_or_else(|| StoreError::Unreadable(other.to_string()))),
         }
     }
 
     fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
         let records = self.read(run)?;
         self.check_head(run, &records)?;
+        self.in_place()?;
+        self.may_act(run)?;
         let reader = self.reader.borrow();
         let epoch = reader
             .query_row(
@@ -399,6 +390,10 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn known_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.latest()
+    }
+
     fn read(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let reader = self.reader.borrow();
         let read = || -> rusqlite::Result<Vec<Record>> {
@@ -418,26 +413,13 @@ impl Journal for SqliteJournal {
     }
 
     fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
-        let reader = self.reader.borrow();
-        let read = || -> rusqlite::Result<Vec<RunRow>> {
-            let mut statement = reader.prepare(
-                "SELECT r.run_id, (SELECT max(seq) FROM events e WHERE e.run_id = r.run_id),
-                 NOT EXISTS (SELECT 1 FROM claims c WHERE c.run_id = r.run_id) FROM runs r ORDER BY r.number",
-            )?;
-            let row = |r: &rusqlite::Row<'_>| {
-                let events: Option<i64> = r.get(1)?;
-                Ok(RunRow {
-                    run: RunId::new(r.get::<_, String>(0)?),
-                    events: events.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
-                    finished: r.get(2)?,
-                })
-            };
-            statement.query_map([], row)?.collect()
-        };
-        read().map_err(|e| self.fail(&e))
+        let imported = self.imported()?.waiting;
+        Ok(self.all_runs()?.into_iter().filter(|row| !imported.contains_key(&row.run)).collect())
     }
 
     fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
+        self.in_place()?;
+        self.may_act(run)?;
         let bytes = serde_json::to_vec(&(who, signal)).unwrap_or_default();
         let reader = self.reader.borrow();
         reader
@@ -501,7 +483,14 @@ fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
     let ledger = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
     let mut statement = snapshot.prepare("SELECT run_id FROM runs")?;
     let listed = statement.query_map([], |r| Ok(RunId::new(text(r, 0)?)))?.collect::<Result<_, _>>()?;
-    Ok(Contents { events, ledger, listed: Some(listed), dropped: schema::missing_triggers(&snapshot)? })
+    let world = snapshot.query_row("SELECT world FROM store", [], |r| r.get(0)).optional()?;
+    Ok(Contents {
+        events,
+        ledger,
+        listed: Some(listed),
+        dropped: schema::missing_triggers(&snapshot)?,
+        world,
+    })
 }
 
 /// What the ledger says last of a run.
@@ -525,6 +514,26 @@ fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
         previous: Digest::from_stored(text(r, 2)?),
         hash: Digest::from_stored(text(r, 3)?),
     })
+}
+
+/// Whether a file is a store of this world, or is to become one.
+fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError> {
+    let path = path.display().to_string();
+    match found {
+        Found::Empty => Ok(()),
+        Found::Store(world) if world == asked.id() => Ok(()),
+        Found::Store(world) => {
+            match [StoreWorld::Live, StoreWorld::Sandbox].into_iter().find(|w| w.id() == world) {
+                Some(is) => Err(StoreError::OtherWorld { path, is, asked }),
+                None => Err(StoreError::Unreadable(format!(
+                    "{path}: it is of a world that this version does not know"
+                ))),
+            }
+        }
+        Found::Unstamped => Err(StoreError::Unreadable(format!(
+            "{path}: it does not say whether it is live or of the sandbox: an older build made it, or it was changed"
+        ))),
+    }
 }
 
 fn unreadable(path: &Path, e: &rusqlite::Error) -> StoreError {

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ssh_key::{HashAlg, PublicKey};
 
 use super::chain::{self, Record};
+use super::imported::{self, Stored};
 use crate::model::event::{Event, What};
+use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
+use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
 use crate::run::RunState;
 
@@ -22,6 +25,8 @@ pub struct Contents {
     pub listed: Option<BTreeSet<RunId>>,
     /// What kept others from changing it, and is gone.
     pub dropped: Vec<String>,
+    /// The world that it was made for, where it is a store.
+    pub world: Option<String>,
 }
 
 /// A run's head as the ledger has it.
@@ -42,6 +47,15 @@ pub fn head(bytes: &[u8]) -> Option<Head> {
 }
 
 impl Contents {
+    /// Keys that the ledger announced.
+    pub fn announced(&self) -> Vec<PublicKey> {
+        let key = |record: &Record| match serde_json::from_slice(&record.bytes) {
+            Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
+            _ => None,
+        };
+        self.ledger.iter().filter_map(key).collect()
+    }
+
     /// What the ledger says of the heads of runs, oldest first.
     pub fn heads(&self) -> impl Iterator<Item = Head> {
         self.ledger.iter().filter_map(|record| head(&record.bytes))
@@ -99,6 +113,8 @@ pub struct Audit {
     pub worlds: BTreeSet<String>,
     /// Fingerprints of the keys that checkpoints are held against, and whether the ledger itself named them.
     pub keys: (Vec<String>, bool),
+    /// Runs that came from files, and that nobody of this store adopted: they count for nothing.
+    pub imported: Vec<RunId>,
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
 }
@@ -120,20 +136,160 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
         }
     }
     heads(contents, &by_run, &mut found.faults);
-    found.worlds = worlds(&by_run);
+    let worlds = worlds(&by_run);
+    strangers(contents, &worlds, &mut found.faults);
+    found.worlds = worlds.into_values().collect();
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
+    adoptions(contents, &by_run, &mut found);
+    // Rehearsals each have a time of their own.
+    if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
+        found.faults.extend(backward(contents, &by_run));
+    }
     found
 }
 
 /// Where runs were made, by their first events.
-fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeSet<String> {
-    let first = by_run.values().filter_map(|records| serde_json::from_slice(&records.first()?.bytes).ok());
-    let world = first.filter_map(|event: Event| match event.what {
-        What::RunCreated(created) => Some(created.world.id().to_owned()),
-        _ => None,
+fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeMap<RunId, String> {
+    let world = by_run.iter().filter_map(|(run, records)| {
+        match serde_json::from_slice::<Event>(&records.first()?.bytes).ok()?.what {
+            What::RunCreated(created) => Some(((*run).clone(), created.world.id().to_owned())),
+            _ => None,
+        }
     });
     world.collect()
+}
+
+/// What stands in a store, with its runs apart.
+struct Indexed<'a> {
+    ledger: &'a [Record],
+    by_run: &'a BTreeMap<&'a RunId, Vec<Record>>,
+}
+
+impl Stored for Indexed<'_> {
+    fn entry(&self, seq: u64) -> Option<Digest> {
+        hash_at(self.ledger, seq)
+    }
+
+    fn event(&self, run: &RunId, seq: u64) -> Option<Digest> {
+        hash_at(self.by_run.get(run)?, seq)
+    }
+}
+
+impl Stored for Contents {
+    fn entry(&self, seq: u64) -> Option<Digest> {
+        hash_at(&self.ledger, seq)
+    }
+
+    fn event(&self, run: &RunId, seq: u64) -> Option<Digest> {
+        self.events.iter().find(|e| e.seq == seq && e.run == *run).map(|e| e.hash.clone())
+    }
+}
+
+fn hash_at(records: &[Record], seq: u64) -> Option<Digest> {
+    let i = records.binary_search_by_key(&seq, |r| r.seq).ok()?;
+    Some(records[i].hash.clone())
+}
+
+/// Something that was signed and is kept outside of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The file.
+    pub place: String,
+    /// An entry of the ledger that it knows.
+    pub ledger: End,
+    /// The end of a run that it knows.
+    pub run: Option<Head>,
+}
+
+/// Why a store with so many entries in its ledger does not know what was signed of it, if it does not.
+pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Option<String> {
+    let End { entries, hash } = &anchor.ledger;
+    match stored.entry(*entries) {
+        None => {
+            return Some(format!(
+                "knows entry {entries} of the ledger, and this store has {length}: it was put back to an older copy, or its end was cut off"
+            ));
+        }
+        Some(is) if is != *hash => {
+            return Some(format!(
+                "knows another entry {entries} of the ledger: what stands there, or before it, was written anew"
+            ));
+        }
+        Some(_) => {}
+    }
+    let head = anchor.run.as_ref()?;
+    match stored.event(&head.run, head.seq) {
+        None => Some(format!(
+            "knows event {} of run {}, which is missing here: it was cut off",
+            head.seq, head.run
+        )),
+        Some(is) if is != head.hash => Some(format!("knows another event {} of run {}", head.seq, head.run)),
+        Some(_) => None,
+    }
+}
+
+/// Runs from files, and whether those who took them over could.
+fn adoptions(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, found: &mut Audit) {
+    let imported = imported::read(contents.ledger.iter(), &Indexed { ledger: &contents.ledger, by_run });
+    for (seq, run, why) in imported.unsound {
+        let why = format!("the adoption of run {run} does not hold: {why}");
+        found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
+    }
+    found.imported = imported.waiting.into_keys().collect();
+}
+
+/// Processes of one machine take the time before they wait for each other to write: so far their words may stand in another order. A person
+/// gains nothing by so little.
+const APART: Dur = Dur::mins(1);
+
+/// The first entry, and the first event of each run, that is dated earlier than what was written before it.
+fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut known: Option<Timestamp> = None;
+    // Events that a file brought along are of another clock.
+    let mut seen: BTreeMap<RunId, u64> = BTreeMap::new();
+    for record in &contents.ledger {
+        let said: Vec<(String, u64, Timestamp)> = match head(&record.bytes) {
+            Some(head) => {
+                let before = seen.insert(head.run.clone(), head.seq).unwrap_or(0);
+                let events = by_run.get(&head.run).map_or(&[][..], Vec::as_slice);
+                let new = events.iter().filter(|e| e.seq > before && e.seq <= head.seq);
+                let at = |e: &Record| serde_json::from_slice::<Event>(&e.bytes).ok().map(|event| event.at);
+                new.filter_map(|e| Some((head.run.to_string(), e.seq, at(e)?))).collect()
+            }
+            None => match serde_json::from_slice::<Entry>(&record.bytes) {
+                Ok(Entry::Imported { run, events, at, .. }) => {
+                    seen.insert(run, events);
+                    vec![(LEDGER.to_owned(), record.seq, at)]
+                }
+                Ok(entry) => entry.at().map(|at| (LEDGER.to_owned(), record.seq, at)).into_iter().collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        for (of, seq, at) in said {
+            if let Some(known) = known.filter(|known| known.since(at) > APART)
+                && !faults.iter().any(|fault| fault.run == of)
+            {
+                let why = format!(
+                    "it is dated {at}, and the ledger knew {known} before it was written: time runs backwards, by {}",
+                    known.since(at)
+                );
+                faults.push(Fault { run: of, seq, why });
+            }
+            known = known.max(Some(at));
+        }
+    }
+    faults
+}
+
+/// Runs that do not belong into a store of this world.
+fn strangers(contents: &Contents, worlds: &BTreeMap<RunId, String>, faults: &mut Vec<Fault>) {
+    let Some(own) = &contents.world else { return };
+    for (run, world) in worlds.iter().filter(|(_, world)| *world != own) {
+        let why = format!("it is a {world} run, and stands in a {own} store: drctl puts none there");
+        faults.push(Fault { run: run.to_string(), seq: 1, why });
+    }
 }
 
 /// Whether every run is found by those who look for it, and the store still keeps itself from being changed.
@@ -205,6 +361,10 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 | Entry::Schedule { .. }
                 | Entry::Drill { .. }
                 | Entry::Readiness { .. }
+                | Entry::Clock { .. }
+                | Entry::Imported { .. }
+                | Entry::Adopted { .. }
+                | Entry::Kit { .. }
                 | Entry::Notice { .. },
             ) => {}
             Ok(Entry::Key { public, .. }) => match PublicKey::from_openssh(&public) {
@@ -289,7 +449,7 @@ fn stood(
 pub(super) fn meaning(records: &[Record]) -> Result<RunState, (u64, String)> {
     let mut events = Vec::new();
     for record in records {
-        match serde_json::from_slice::<Event>(&record.bytes) {
+        match Event::read(&record.bytes) {
             Ok(event) => events.push(event),
             Err(e) => return Err((record.seq, format!("it cannot be read by this version: {e}"))),
         }

@@ -8,6 +8,9 @@ use super::chain::Record;
 use super::verify::{Contents, LEDGER};
 use crate::model::ids::{Digest, RunId};
 
+/// What is said of a line that is not as it is written.
+const CHANGED: &str = "this is no line of an export: it was changed";
+
 /// The version of the first line of a whole store.
 const VERSION: u64 = 1;
 
@@ -20,25 +23,32 @@ pub fn line(record: &Record) -> String {
     .to_string()
 }
 
-/// Reads one back.
-pub fn parse_line(line: &str) -> Option<Record> {
-    let value: Value = serde_json::from_str(line).ok()?;
-    Some(Record {
-        run: RunId::new(value["run"].as_str()?),
+/// Reads one back. A line is exactly what it is written as: of a key that is added, doubled or in another place other readers may make
+/// something else.
+pub fn parse_line(text: &str) -> Option<Record> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let record = Record {
+        run: RunId::parse(value["run"].as_str()?).ok()?,
         seq: value["seq"].as_u64()?,
         epoch: value["epoch"].as_u64()?,
         bytes: value["bytes"].as_str()?.as_bytes().to_vec(),
         previous: Digest::from_stored(value["previous"].as_str()?),
         hash: Digest::from_stored(value["hash"].as_str()?),
-    })
+    };
+    (line(&record) == text).then_some(record)
 }
 
 /// A whole store: a line that says what it is, then runs one after the other, then the ledger.
 pub fn store(contents: &Contents) -> String {
-    // Nothing that anybody could take for signed.
-    let first = json!({"drctl_audit": VERSION, "tool": env!("CARGO_PKG_VERSION")});
     let records = contents.events.iter().chain(&contents.ledger).map(line);
-    std::iter::once(first.to_string()).chain(records).fold(String::new(), |text, line| text + &line + "\n")
+    std::iter::once(head(env!("CARGO_PKG_VERSION")))
+        .chain(records)
+        .fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// The first line. Nothing in it that anybody could take for signed.
+fn head(tool: &str) -> String {
+    json!({"drctl_audit": VERSION, "tool": tool}).to_string()
 }
 
 /// Reads a whole store back. What stands in another place than it was written to is as wrong as what was changed.
@@ -46,8 +56,11 @@ pub fn store(contents: &Contents) -> String {
 /// # Errors
 /// The line, from 1, and what is wrong with it.
 pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
-    let mut lines = (1..).zip(text.lines());
-    let first = lines.next().and_then(|(_, line)| serde_json::from_str::<Value>(line).ok());
+    // Every line ends, the last one too, and with nothing else.
+    let whole = text.strip_suffix('\n');
+    let mut lines = (1..).zip(whole.unwrap_or(text).split('\n'));
+    let first_line = lines.next().map_or("", |(_, line)| line);
+    let first = serde_json::from_str::<Value>(first_line).ok();
     match first.as_ref().map(|value| value["drctl_audit"].as_u64()) {
         Some(Some(VERSION)) => {}
         Some(Some(other)) => {
@@ -55,10 +68,13 @@ pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
         }
         _ => return Err((1, "it does not begin as drctl audit export begins".to_owned())),
     }
+    let tool = first.as_ref().and_then(|value| value["tool"].as_str());
+    if tool.is_none_or(|tool| head(tool) != first_line) {
+        return Err((1, CHANGED.to_owned()));
+    }
     let (mut contents, mut over) = (Contents::default(), BTreeSet::new());
     for (n, line) in lines {
-        let record =
-            parse_line(line).ok_or_else(|| (n, "this is no line of an export: it was changed".to_owned()))?;
+        let record = parse_line(line).ok_or_else(|| (n, CHANGED.to_owned()))?;
         if record.run.as_str() == LEDGER {
             contents.ledger.push(record);
             continue;
@@ -72,5 +88,11 @@ pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
         }
         contents.events.push(record);
     }
-    Ok(contents)
+    match whole {
+        Some(_) => Ok(contents),
+        None => Err((
+            text.split('\n').count() as u64,
+            "the line does not end: the end of the file is missing".to_owned(),
+        )),
+    }
 }

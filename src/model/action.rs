@@ -13,18 +13,25 @@ use super::cluster::{NewMember, Takeover};
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::policy::Override;
+use super::restart::Restart;
 use super::restore::{Part, Restore};
-use super::state::{GroupSize, InstanceSettings};
+use super::state::{GroupSize, InstanceSettings, Unreplicated};
 use super::target::{DatabaseRef, Engine, GroupRef, Target};
 use super::time::Dur;
 use super::waiver::Rule;
 
 mod clients;
+mod command;
+mod found;
+mod late;
 mod traffic;
 mod words;
 
 pub use clients::{ClientWay, Point};
-pub use traffic::{RecordChange, Route, Signal, Switch};
+pub use command::Command;
+pub use found::{Found, FoundSet, Readings};
+pub use late::InDoubt;
+pub use traffic::{Basis, RecordChange, Route, Signal, Switch};
 
 /// One thing to do or to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +53,11 @@ pub enum Action {
         /// Of a global database, what the service is asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         takeover: Option<Box<Takeover>>,
+    },
+    /// Withdraw a promotion that was asked for and has not begun: the standby is stopped, and started as one again.
+    Withdraw {
+        /// The standby.
+        db: DatabaseRef,
     },
     /// Give a cluster without instances one that can serve.
     Equip {
@@ -161,6 +173,9 @@ pub enum Check {
         /// By how much the clock that stamps its commits is ahead of this machine's at most, in milliseconds; none where nobody read it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ahead_ms: Option<i64>,
+        /// Rows of the old primary that no log has, as far as they were seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unreplicated: Vec<Unreplicated>,
     },
     /// Name servers answer as they should, and resolvers do, or have had the time to.
     Answers {
@@ -310,15 +325,6 @@ pub enum Write {
     },
 }
 
-/// A command of the plan's author. Run without a shell.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Command {
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// Whether running it twice is as good as once. If not, a person decides when it is in doubt.
-    pub idempotent: bool,
-}
-
 /// A condition that a run waits on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "on", rename_all = "snake_case")]
@@ -364,17 +370,6 @@ pub enum Undo {
     },
 }
 
-/// What to do about a call whose fate is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InDoubt {
-    /// Wait this long, look, and act only if the effect is proven absent.
-    ObserveAfter(Dur),
-    /// Calling again cannot hurt.
-    Repeat,
-    /// A person decides.
-    Ask,
-}
-
 impl Action {
     /// What takes it back.
     pub fn undo(&self) -> Undo {
@@ -389,7 +384,7 @@ impl Action {
                 because: "a promoted replica has a history of its own; the way back is a failback",
             },
             // It serves nobody before the promotion, and its cluster is better off with it: whoever pays for it removes it.
-            Self::Equip { .. } => Undo::Nothing,
+            Self::Equip { .. } | Self::Withdraw { .. } => Undo::Nothing,
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
                 because: "what only that server had is set aside, and it follows the other one",
             },
@@ -443,7 +438,7 @@ impl Action {
                 InDoubt::ObserveAfter(Dur::mins(1))
             }
             // The host runs a job once, whoever asks for it again.
-            Self::Rejoin { .. } | Self::Restore { .. } => InDoubt::Repeat,
+            Self::Rejoin { .. } | Self::Withdraw { .. } | Self::Restore { .. } => InDoubt::Repeat,
             Self::Fence(f) | Self::Unfence(f) => match f.method {
                 FenceMethod::Sql => InDoubt::Repeat,
                 // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
@@ -509,6 +504,7 @@ impl Action {
             )
             | Self::Promote { db, .. }
             | Self::Equip { db, .. }
+            | Self::Withdraw { db }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
             | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
@@ -528,8 +524,8 @@ impl Action {
     }
 
     /// What to look at to see whether it is done. `token` is what the call answered, `key` identifies the call.
-    /// `mark` is what was noted with the intent.
-    pub fn watch(&self, token: Option<&str>, key: &str, mark: Option<&str>) -> Option<Target> {
+    /// `restart` is what is known of the restart that a fence asked for.
+    pub fn watch(&self, token: Option<&str>, key: &str, restart: Restart) -> Option<Target> {
         match self {
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
             Self::Check(Check::Guard { component, place, .. }) => {
@@ -543,6 +539,7 @@ impl Action {
                 | Check::CaughtUp { db },
             )
             | Self::Equip { db, .. }
+            | Self::Withdraw { db }
             | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
@@ -559,7 +556,7 @@ impl Action {
                 None
             }
             Self::Fence(f) | Self::Unfence(f) => {
-                Some(Target::Fence { db: f.db.clone(), method: f.method, mark: mark.map(str::to_owned) })
+                Some(Target::Fence { db: f.db.clone(), method: f.method, restart })
             }
             Self::Scale(s) => Some(Target::Group(s.group.clone())),
             Self::Switch(s) => Some(match token {

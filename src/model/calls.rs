@@ -33,6 +33,11 @@ pub struct Call {
     pub command: String,
 }
 
+/// By its host: a server that starts knows of no request.
+fn restart(db: &DatabaseRef) -> Call {
+    sql(&db.place.name, &db.id, true, "on its host: pg_ctl -m immediate stop, then pg_ctl start")
+}
+
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
 pub fn calls(action: &Action) -> Vec<Call> {
     match action {
@@ -43,7 +48,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 &f.db.place.name,
                 &f.db.id,
                 true,
-                "for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
+                "ALTER SUBSCRIPTION <name> ENABLE for each that the fence disabled; for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
             )],
             FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
         },
@@ -51,6 +56,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
             vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
         }
         Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(how), look(db)],
+        Action::Withdraw { db } => vec![restart(db), look(db)],
         Action::Equip { db, instance } => vec![clusters::equip(db, instance), look(db)],
         Action::Promote { db, backup_days, .. } => vec![
             aws(
@@ -175,13 +181,13 @@ fn fence_calls(f: &Fence) -> Vec<Call> {
                 at,
                 id,
                 true,
-                "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; then pg_terminate_backend of every session of a client",
+                "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; ALTER SUBSCRIPTION <name> DISABLE for each that is enabled; then pg_terminate_backend of every session that nobody vouches for",
             ),
             sql(
                 at,
                 id,
                 false,
-                "SELECT rolcanlogin ...; SELECT count(*) FROM pg_stat_activity ... -- both must be zero",
+                "SELECT ... FROM pg_roles, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that may write",
             ),
         ],
         FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => clusters::isolate(f),
@@ -371,14 +377,20 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
         if let Some(before) = &change.before {
             batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
         }
-        // Where nothing was read there is nothing to compare with, so that is the only place for an upsert.
-        let action = if change.before.is_some() { "CREATE" } else { "UPSERT" };
+        // It is refused where a set is there that nobody named: an upsert would replace it unseen.
         if let Some(after) = &change.after {
-            batch.push(format!("{{\"Action\":\"{action}\",\"ResourceRecordSet\":{}}}", record_json(after)));
+            batch.push(format!("{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{}}}", record_json(after)));
         }
     }
     let at = &s.zone.place.name;
-    vec![
+    let look = (!s.is_swap()).then(|| {
+        let zone = quoted(&s.zone.zone);
+        let text = format!(
+            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # nobody has seen these sets: go on only if they are as the DELETEs say"
+        );
+        call("route53", "ListResourceRecordSets", at, false, text)
+    });
+    let changes = [
         call(
             "route53",
             "ChangeResourceRecordSets",
@@ -397,7 +409,8 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
             false,
             "aws route53 get-change --id <id from the answer>   # until INSYNC".to_owned(),
         ),
-    ]
+    ];
+    look.into_iter().chain(changes).collect()
 }
 
 fn record_json(set: &RecordSet) -> String {

@@ -103,6 +103,7 @@ impl Estimate {
             Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
             // AWS publishes no figure for an instance of a cluster; storage is there already.
             Action::Equip { .. } => Self::new(Dur::mins(8), Dur::mins(30)),
+            Action::Withdraw { .. } => Self::new(Dur::secs(10), Dur::mins(2)),
             Action::Promote { .. } => Self::new(Dur::mins(3), Dur::mins(10)),
             // Users wait for it.
             Action::Restore { part: Part::Swap, of } if of.instance().is_some() => {

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::action::Found;
 use super::authority::Authority;
 use super::duty::{Decision, Duties, Duty};
 use super::facts::Fact;
@@ -24,6 +25,19 @@ pub struct Event {
     /// What.
     #[serde(flatten)]
     pub what: What,
+}
+
+impl Event {
+    /// Reads stored bytes, which are exactly what this event is written as.
+    ///
+    /// # Errors
+    /// What is wrong with them: a key that another reader would take otherwise is never passed over.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let event: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let same = serde_json::to_vec(&event).is_ok_and(|written| written == bytes);
+        let other = "it is not as drctl writes it: a key is added, stands twice or in another place, or a value is spelled otherwise";
+        if same { Ok(event) } else { Err(other.to_owned()) }
+    }
 }
 
 /// Whether anything real was touched. Stamped on everything that leaves a run.
@@ -224,6 +238,19 @@ pub enum Direction {
     Undo,
 }
 
+/// A request, as its provider knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The service.
+    pub service: String,
+    /// The provider's own id of it.
+    pub id: String,
+    /// The code of the answer, where it was a no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -269,12 +296,12 @@ pub enum What {
         generation: u32,
         /// The idempotency key.
         key: String,
-        /// What the call's proof must be newer than ([`super::state::FenceState::mark`]).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        mark: Option<String>,
         /// Positions of the changes in the call, where it does not make all of its action's.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         part: Vec<u32>,
+        /// What was read right before, where that is not what the runbook says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<Found>,
     },
     /// The provider accepted the call.
     CallAnswered {
@@ -283,6 +310,13 @@ pub enum What {
         /// What it answered that is needed to watch for completion.
         #[serde(default)]
         token: Option<String>,
+    },
+    /// What the provider calls the requests of a call: whoever asks it about one is asked for that.
+    CallRequests {
+        /// The step.
+        step: StepId,
+        /// Each of them, in order.
+        requests: Vec<Request>,
     },
     /// The call never left, or was refused without effect.
     CallRefused {
@@ -314,6 +348,23 @@ pub enum What {
         step: StepId,
         /// What was seen.
         seen: String,
+    },
+    /// What a call of the step asked for, and may still come, is about to be withdrawn.
+    WithdrawIntended {
+        /// The step.
+        step: StepId,
+    },
+    /// It was withdrawn: it does not come any more.
+    Withdrawn {
+        /// The step.
+        step: StepId,
+    },
+    /// It could not be withdrawn, as far as anybody knows: it may still come.
+    WithdrawFailed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: String,
     },
     /// The step is done.
     StepFinished {
@@ -398,10 +449,22 @@ pub enum What {
         /// What.
         waiver: Waiver,
     },
-    /// The component is promoted on a waiver: its fence is owed.
+    /// The component goes on without a proven fence, on a waiver. Nothing is promoted yet; from the promotion on its fence is owed.
+    FenceWaived {
+        /// The component.
+        component: ComponentName,
+    },
+    /// The component was promoted on a waiver: its fence is owed.
     FencePending {
         /// The component.
         component: ComponentName,
+    },
+    /// A place where a fence is owed, or waited for, answers that was silent before: everything that may fence there is tried at once.
+    PlaceAnswered {
+        /// The place's name.
+        place: String,
+        /// Who answered, in words.
+        who: String,
     },
     /// What a person asked was not done.
     SignalRefused {

@@ -8,7 +8,7 @@ use super::bucket::ComparedState;
 use super::ids::ComponentName;
 use super::measure::{Basis, ClockReading, Figure};
 use super::restore::{Found, Part};
-use super::state::{Diverged, State};
+use super::state::{Diverged, State, Unreplicated};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
 
@@ -40,6 +40,12 @@ pub enum Fact {
         word: Option<String>,
         /// What was found.
         proof: String,
+        /// Why what the log says of the last commit is not the last word, if it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unexplained: Option<String>,
+        /// What the old primary had that its standbys do not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unreplicated: Vec<Unreplicated>,
     },
     /// How many writes may be lost.
     Exposure(Exposure),
@@ -147,11 +153,28 @@ pub struct Exposure {
     pub taken_at: Timestamp,
     /// True while nothing stops the old primary from acknowledging more: the figure then grows with time.
     pub grows: bool,
+    /// Rows that are lost besides, which no log has: a sentence for each table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
 }
 
 impl Exposure {
-    /// The figure at `now`.
+    /// The figure at `now`, with what is lost besides.
     pub fn at(&self, now: Timestamp) -> Figure {
+        self.with_what_is_beside(self.logged_at(now))
+    }
+
+    /// What no log has makes a figure of the log a part of the loss: nobody measured the rest.
+    pub fn with_what_is_beside(&self, logged: Figure) -> Figure {
+        match logged.basis {
+            _ if self.beside.is_empty() => logged,
+            Basis::Measured | Basis::LowerBound => Figure { basis: Basis::LowerBound, ..logged },
+            Basis::UpperBound | Basis::Unknown => Figure::UNKNOWN,
+        }
+    }
+
+    /// What of it is told by the log, at `now`: what a promise of minutes is held against.
+    pub fn logged_at(&self, now: Timestamp) -> Figure {
         match self.figure.value_ms {
             Some(value) if self.grows => Figure {
                 value_ms: Some(value.plus(now.since(self.taken_at))),

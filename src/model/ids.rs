@@ -56,13 +56,61 @@ name!(
     StepId
 );
 name!(
-    /// One execution of one runbook.
-    RunId
-);
-name!(
     /// A health probe.
     ProbeName
 );
+
+/// The longest name of a run: with what is added to it, it is the name of a file (`NAME_MAX` is 255 on Linux and macOS).
+const LONGEST_RUN: usize = 220;
+
+/// One execution of one runbook. It names files, so what is read from outside is checked: letters, digits, `-`, `_`, `.` and `~`, and
+/// neither a dot nor a dash first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// Wraps a name that drctl made, or that a store had. One from a file or a person is parsed.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// Reads a name that somebody else wrote.
+    ///
+    /// # Errors
+    /// If no run is called that.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+        let good = !name.is_empty()
+            && name.len() <= LONGEST_RUN
+            && name.chars().all(allowed)
+            && !name.starts_with(['-', '.', '~']);
+        match good {
+            true => Ok(Self(name.to_owned())),
+            false => {
+                let shown: String = name.chars().take(60).collect();
+                Err(format!("`{}` cannot be the name of a run", shown.escape_debug()))
+            }
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
 
 /// A SHA-256 over exact bytes, in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

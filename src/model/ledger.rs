@@ -5,14 +5,50 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Head;
 use super::ids::{Digest, PlanName, RunId};
 use super::notice::Kind;
 use super::readiness::{Check, Standing};
 use super::schedule::{Definition, Fate};
-use super::time::Timestamp;
+use super::time::{Dur, Timestamp};
+use super::waiver::Person;
 
 /// The namespace of signatures of checkpoints (PROTOCOL.sshsig of OpenSSH): none of a person's is ever taken for one.
 pub const NAMESPACE: &str = "drctl-checkpoint";
+
+/// What a store is for. It is stamped when the store is made, and nothing of the other world ever comes into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreWorld {
+    /// Runs that touch real providers.
+    Live,
+    /// Rehearsals.
+    Sandbox,
+}
+
+impl StoreWorld {
+    /// `live` or `sandbox`, as runs have it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+
+    /// What a command of this world does, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Live => "what is real",
+            Self::Sandbox => "a rehearsal (--sandbox)",
+        }
+    }
+}
+
+impl std::fmt::Display for StoreWorld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.id())
+    }
+}
 
 /// An entry that is no run's head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,8 +126,62 @@ pub enum Entry {
         /// What the other side said, or why it was not taken.
         said: String,
     },
+    /// The machine's clock is behind what the ledger knows: what follows is dated by the ledger's last time until the clock has caught up.
+    Clock {
+        /// The ledger's last time.
+        at: Timestamp,
+        /// By how much the clock is behind that.
+        behind_ms: Dur,
+    },
+    /// A run came from a file. It is only read until somebody adopts it.
+    Imported {
+        /// When.
+        at: Timestamp,
+        /// The run.
+        run: RunId,
+        /// By whose command: as the operating system says.
+        who: String,
+        /// How many events it had.
+        events: u64,
+        /// The hash of the last of them.
+        head: Digest,
+    },
+    /// An operator of this store took an imported run over.
+    Adopted {
+        /// When.
+        at: Timestamp,
+        /// The run.
+        run: RunId,
+        /// Who, with what they signed: an [`Adoption`].
+        who: Person,
+    },
+    /// This store began with what a go-bag held.
+    Kit {
+        /// When it was unpacked.
+        at: Timestamp,
+        /// Digest of what was signed of it.
+        digest: Digest,
+        /// When it was made, as it says.
+        made_at: Timestamp,
+        /// The fingerprint of the key that signed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed_by: Option<String>,
+        /// Who took it although nobody had signed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted: Option<Accepted>,
+    },
     /// Somebody can be shown what stood here then.
     Checkpoint(Signed),
+}
+
+/// A person's word for a go-bag that nobody had signed. It is claimed: whoever's keys are known stands in the bag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The name that was given, and who it was by the operating system.
+    pub who: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// An operator as the ledger knows them.
@@ -101,6 +191,73 @@ pub struct Known {
     pub key: String,
     /// Roles, as they are written.
     pub roles: Vec<String>,
+}
+
+impl Entry {
+    /// When it was written, as it says itself.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Key { at, .. }
+            | Self::Configuration { at, .. }
+            | Self::Schedule { at, .. }
+            | Self::Drill { at, .. }
+            | Self::Readiness { at, .. }
+            | Self::Notice { at, .. }
+            | Self::Clock { at, .. }
+            | Self::Imported { at, .. }
+            | Self::Kit { at, .. }
+            | Self::Adopted { at, .. } => Some(*at),
+            Self::Checkpoint(signed) => {
+                serde_json::from_str::<Checkpoint>(&signed.statement).ok().map(|said| said.at)
+            }
+        }
+    }
+
+    /// The same, written at another time. What is signed keeps the time that was signed.
+    #[must_use]
+    pub fn dated(mut self, when: Timestamp) -> Self {
+        match &mut self {
+            Self::Key { at, .. }
+            | Self::Configuration { at, .. }
+            | Self::Schedule { at, .. }
+            | Self::Drill { at, .. }
+            | Self::Readiness { at, .. }
+            | Self::Notice { at, .. }
+            | Self::Clock { at, .. }
+            | Self::Kit { at, .. }
+            | Self::Imported { at, .. } => *at = when,
+            Self::Adopted { .. } | Self::Checkpoint(_) => {}
+        }
+        self
+    }
+}
+
+/// The namespace of signatures of adoptions: none of a person's other words is ever taken for one.
+pub const ADOPTION: &str = "drctl-adoption";
+
+/// What an operator signs who takes an imported run over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adoption {
+    /// The version of this shape.
+    pub drctl: u32,
+    /// The run.
+    pub run: RunId,
+    /// Its last event then: whoever puts others in its place was not given this.
+    pub head: Head,
+    /// The ledger's last entry then: it is said to one store.
+    pub ledger: Head,
+    /// Why.
+    pub reason: String,
+    /// The operator.
+    pub by: String,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+impl Adoption {
+    /// The version that this build writes.
+    pub const VERSION: u32 = 1;
 }
 
 /// A checkpoint with its signature. The bytes that were signed travel with it.

@@ -56,6 +56,10 @@ pub enum Area {
     Lag,
     /// To when a restore could go.
     Backups,
+    /// Whether the fence of the database that takes the writes could be proven.
+    Fence,
+    /// What that database has and no standby does.
+    Unreplicated,
     /// Whether the standby site can carry the load.
     Capacity,
     /// Whether the account may have what a recovery makes.
@@ -72,10 +76,12 @@ pub enum Area {
 
 impl Area {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Replica,
         Self::Lag,
         Self::Backups,
+        Self::Fence,
+        Self::Unreplicated,
         Self::Capacity,
         Self::Quotas,
         Self::Permissions,
@@ -90,6 +96,8 @@ impl Area {
             Self::Replica => "replica",
             Self::Lag => "lag",
             Self::Backups => "backups",
+            Self::Fence => "fence",
+            Self::Unreplicated => "unreplicated",
             Self::Capacity => "capacity",
             Self::Quotas => "quotas",
             Self::Permissions => "permissions",

@@ -1,6 +1,7 @@
 //! What adapters see: the state of one thing at one moment, in the provider's own terms where those matter.
 
 mod instance;
+mod unreplicated;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,7 @@ use super::restore::{BackupsState, RestoreState};
 use super::time::{Dur, Timestamp};
 use super::wal::WalPoint;
 pub use instance::InstanceSettings;
+pub use unreplicated::{Lost, Unreplicated};
 
 /// The state of any target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +35,8 @@ pub enum State {
     Identity(IdentityState),
     /// Whether a fence holds.
     Fence(FenceState),
+    /// Somebody answers where a database is.
+    Alive(AliveState),
     /// The guard object of a component.
     Guard(GuardState),
     /// An object that health checks watch.
@@ -61,6 +65,13 @@ pub enum State {
     Bucket(BucketState),
     /// Objects held against their copies.
     Compared(ComparedState),
+}
+
+/// An answer of any kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AliveState {
+    /// Who answered, in words.
+    pub who: String,
 }
 
 /// Which part a database server plays.
@@ -126,6 +137,9 @@ pub struct DatabaseState {
     /// What of its settings will hurt in a recovery, each in a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<String>,
+    /// Of a writer, what its physical standbys do not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreplicated: Vec<Unreplicated>,
     /// Of a managed instance, what another one like it is made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,
@@ -211,6 +225,26 @@ pub struct RecordSet {
 }
 
 impl RecordSet {
+    /// Whether it is the same set as another one, whatever it answers.
+    pub fn same_set(&self, other: &Self) -> bool {
+        self.name == other.name && self.rtype == other.rtype && self.set_identifier == other.set_identifier
+    }
+
+    /// Its answer in one line.
+    pub fn words(&self) -> String {
+        let answer = match &self.answer {
+            RecordAnswer::Values { ttl_s, values } => format!("{} ttl {ttl_s}s", values.join(",")),
+            RecordAnswer::Alias { name, .. } => format!("alias {name}"),
+        };
+        match &self.policy {
+            RecordPolicy::Simple => answer,
+            RecordPolicy::Weighted { weight } => format!("{answer} weight {weight}"),
+            RecordPolicy::Failover { primary } => {
+                format!("{answer} {}", if *primary { "PRIMARY" } else { "SECONDARY" })
+            }
+        }
+    }
+
     /// How long resolvers may keep its answer. Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53
     /// Developer Guide, «Choosing between alias and non-alias records»).
     pub const fn kept(&self) -> Dur {
@@ -350,10 +384,15 @@ pub struct FenceState {
     /// How far it has come, for fences that take two calls.
     #[serde(default)]
     pub stage: FenceStage,
-    /// The newest event of the kind that will prove the second call, seen before that call is made. It is kept with the
-    /// intent, so that any process can tell the call's effect from an older one without comparing clocks.
-    #[serde(default)]
-    pub mark: Option<String>,
+    /// What would keep this fence from being proven, as far as that can be told without setting it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<String>,
+    /// Why what the log says of the last commit is not the last word, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<String>,
+    /// What the server has that its physical standbys do not, as read with the proof.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreplicated: Vec<Unreplicated>,
 }
 
 /// An object that health checks watch.

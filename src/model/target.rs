@@ -60,6 +60,48 @@ pub struct DatabaseRef {
     /// The global database that a cluster belongs to: an identity above the sites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global: Option<String>,
+    /// What people vouch for: it may log in or run while the server is fenced by SQL, and writes nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub harmless: Vec<Harmless>,
+    /// Unlogged tables whose rows may be lost with a promotion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expendable: Vec<String>,
+    /// How clients come to it: the fence by SQL has to refuse them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<super::action::ClientWay>,
+}
+
+/// Who or what may stay while a server is fenced by SQL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Harmless {
+    /// A role that may go on to log in.
+    Role {
+        /// Its name.
+        name: String,
+        /// Only its sessions of this `application_name`; all of them if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        application: Option<String>,
+    },
+    /// A background process, by its `backend_type` in `pg_stat_activity`.
+    Process(String),
+}
+
+impl Harmless {
+    /// Whether it vouches for a role.
+    pub fn vouches_for(&self, role: &str) -> bool {
+        matches!(self, Self::Role { name, .. } if name == role)
+    }
+
+    /// Whether it vouches for a session.
+    pub fn covers(&self, role: &str, application: &str) -> bool {
+        match self {
+            Self::Role { name, application: only } => {
+                name == role && only.as_deref().is_none_or(|only| only == application)
+            }
+            Self::Process(_) => false,
+        }
+    }
 }
 
 /// The machine of a server of one's own: how it is reached, and where the server lives on it.
@@ -89,6 +131,13 @@ impl DatabaseRef {
     /// Whether both name one server, however it is reached.
     pub fn is(&self, other: &Self) -> bool {
         self.id == other.id && self.place == other.place
+    }
+
+    /// The signs of life that can be looked for.
+    pub fn signs(&self) -> Vec<Target> {
+        let server = self.endpoint.is_some().then_some(Sign::Server);
+        let service = (self.engine != Engine::Postgres).then_some(Sign::Service);
+        server.into_iter().chain(service).map(|sign| Target::Alive { db: self.clone(), sign }).collect()
     }
 
     /// With the endpoint that was observed, unless the plan names one.
@@ -190,6 +239,16 @@ pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
     (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
 }
 
+/// Whose answer is a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// The server's own, at its address.
+    Server,
+    /// The service's that runs it, in its region.
+    Service,
+}
+
 /// Something to observe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "snake_case")]
@@ -234,9 +293,9 @@ pub enum Target {
         db: DatabaseRef,
         /// The method whose proof is asked for.
         method: super::action::FenceMethod,
-        /// What the proof must be newer than, in the provider's terms ([`super::state::FenceState::mark`]).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        mark: Option<String>,
+        /// The restart that the fence asked for: what the proof must be newer than.
+        #[serde(default)]
+        restart: super::restart::Restart,
     },
     /// The guard object of a component.
     Guard {
@@ -244,6 +303,13 @@ pub enum Target {
         component: ComponentName,
         /// Where the guard is kept.
         place: Place,
+    },
+    /// Whether anybody answers where a database is. No login is used, and nothing is asked that could wait for anything.
+    Alive {
+        /// The database.
+        db: DatabaseRef,
+        /// Whose answer counts.
+        sign: Sign,
     },
     /// A write, made and read back.
     Wrote {
@@ -312,6 +378,7 @@ impl Target {
         match self {
             Self::Database(db)
             | Self::Fence { db, .. }
+            | Self::Alive { db, .. }
             | Self::Wrote { db, .. }
             | Self::Restore { db, .. }
             | Self::Rebuild { db, .. } => Some(&db.place),
@@ -335,7 +402,8 @@ impl Target {
     pub fn service(&self) -> &'static str {
         match self {
             Self::Database(db) if db.engine == Engine::Postgres => "sql",
-            Self::Database(_) => "rds",
+            Self::Database(_) | Self::Alive { sign: Sign::Service, .. } => "rds",
+            Self::Alive { sign: Sign::Server, .. } => "sql",
             Self::Group(_) => "autoscaling",
             Self::Records { .. } | Self::Change { .. } => "route53",
             Self::Identity { .. } => "sts",
@@ -364,6 +432,11 @@ impl Target {
         match self.place() {
             // Each takes several calls and maybe long: nothing that a recovery needs is asked for in one go with it.
             Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_)) => self.key(),
+            // Nobody waits for another server's silence; one answer of a service is one for all that it runs in a region.
+            Some(_) if matches!(self, Self::Alive { sign: Sign::Server, .. }) => self.key(),
+            Some(p) if matches!(self, Self::Alive { .. }) => {
+                format!("alive/{}/{}", p.account.as_deref().unwrap_or("-"), p.region)
+            }
             Some(p) => format!("{}/{}/{}", self.service(), p.account.as_deref().unwrap_or("-"), p.region),
             None => self.service().to_owned(),
         }
@@ -374,6 +447,7 @@ impl Target {
         match self {
             Self::Database(db)
             | Self::Fence { db, .. }
+            | Self::Alive { db, .. }
             | Self::Wrote { db, .. }
             | Self::Restore { db, .. }
             | Self::Rebuild { db, .. } => Some(&db.component),
@@ -405,6 +479,8 @@ impl Target {
             Self::Change { zone, id } => format!("change/{}/{id}", zone.zone),
             Self::Identity { place } => format!("identity/{}", place.name),
             Self::Fence { db, method, .. } => format!("fence/{}/{}/{}", db.place.name, db.id, method.id()),
+            Self::Alive { db, sign: Sign::Server } => format!("alive/{}/{}", db.place.name, db.id),
+            Self::Alive { db, sign: Sign::Service } => format!("alive/{}", db.place.name),
             Self::Guard { component, .. } => format!("guard/{component}"),
             Self::Signal(object) => format!("signal/{}/{}", object.place.name, object.url),
             Self::Controls(of) => format!("controls/{}/{}", of.place.name, of.component),

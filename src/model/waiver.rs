@@ -42,6 +42,8 @@ pub enum Rule {
     WrongIdentity,
     /// Another run holds the guard of a component.
     GuardHeld,
+    /// The guard that a run took cannot be read any more: another may have taken it over.
+    GuardUnread,
     /// Nothing that can wait begins.
     ChangeFreeze,
     /// Nothing that can wait begins within a blackout.
@@ -54,7 +56,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are explained.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
         Self::HealthySource,
@@ -70,6 +72,7 @@ impl Rule {
         Self::ActiveSiteUnclear,
         Self::WrongIdentity,
         Self::GuardHeld,
+        Self::GuardUnread,
         Self::ChangeFreeze,
         Self::BlackoutWindow,
         Self::OutsideWindow,
@@ -94,6 +97,7 @@ impl Rule {
             Self::ActiveSiteUnclear => "active-site-unclear",
             Self::WrongIdentity => "wrong-identity",
             Self::GuardHeld => "guard-held",
+            Self::GuardUnread => "guard-unread",
             Self::ChangeFreeze => "change-freeze",
             Self::BlackoutWindow => "blackout-window",
             Self::OutsideWindow => "outside-window",
@@ -119,6 +123,7 @@ impl Rule {
                 | Self::OtherSource
                 | Self::ActiveSiteUnclear
                 | Self::GuardHeld
+                | Self::GuardUnread
                 | Self::ChangeFreeze
                 | Self::BlackoutWindow
                 | Self::OutsideWindow
@@ -198,16 +203,4 @@ impl fmt::Display for Person {
     }
 }
 
-/// A reason as it goes into journal, terminal and reports: without characters that could make it look like something else.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Text from a file that anybody may have written: nothing in it moves the cursor, hides what follows or turns it around.
-pub fn harmless(text: &str) -> String {
-    let moves = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
-}
+pub use super::plain::{line as harmless, line as one_line};

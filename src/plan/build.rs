@@ -19,7 +19,7 @@ use crate::model::place::Place;
 use crate::model::restore::{Backups, Expect, Invariant};
 use crate::model::runbook::{Objectives, OnFailure, Phase};
 use crate::model::state::RecordAnswer;
-use crate::model::target::{Engine, Host};
+use crate::model::target::{Engine, Harmless, Host};
 use crate::model::time::Dur;
 
 /// Builds the plan, or nothing if the parts that everything hangs on are missing.
@@ -256,7 +256,22 @@ fn database(node: &Node, engine: Engine) -> Database {
         invariants: verify("invariants").iter().filter_map(invariant).collect(),
         reconcile: list("reconcile").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
         rows: verify("rows").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
+        harmless: node.get("harmless").map(harmless).unwrap_or_default(),
+        expendable: list("expendable").iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
     }
+}
+
+fn harmless(node: &Node) -> Vec<Harmless> {
+    let list = |key: &str| {
+        let items = node.get(key).map(Node::items).unwrap_or_default();
+        items.iter().filter_map(|n| n.text().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let role = |(name, application)| Harmless::Role { name, application };
+    let applications =
+        map(node, "applications", |application, n| Some((application.to_owned(), n.text()?.to_owned())));
+    let roles = list("roles").into_iter().map(|name| role((name, None)));
+    let only = applications.into_iter().map(|(application, name)| role((name, Some(application))));
+    roles.chain(only).chain(list("processes").into_iter().map(Harmless::Process)).collect()
 }
 
 fn invariant(node: &Node) -> Option<Spanned<Invariant>> {
@@ -429,6 +444,7 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
         },
         // What is none was said by the shape.
         change: node.get("change").and_then(Node::text).and_then(|change| change.parse().ok()),
+        says: node.get("change").is_some(),
         span: at.span,
     })
 }

@@ -114,6 +114,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Remove it.",
     ),
     e(
+        "plan-unreadable",
+        "A file of the plans' folder cannot be read.",
+        "Plans are regular files: a FIFO or a device could keep drctl waiting for ever.",
+        "Put a regular file in its place, or take it out of the folder.",
+    ),
+    e(
         "settings-unreadable",
         "drctl.yaml, a DRCTL_* variable or a flag cannot be read.",
         "Half-read settings are worse than none.",
@@ -347,15 +353,33 @@ pub const FINDINGS: &[Explanation] = &[
         "Write windows that come again (`opens`, `for`, `zone`), or none.",
     ),
     e(
+        "sql-ca-missing",
+        "Nothing that drctl trusts signs the certificate of a managed database.",
+        "Amazon's own CAs sign the certificates of RDS and Aurora, and no system's store has those: every login of drctl's would fail.",
+        "Download global-bundle.pem (README, «TLS to databases»), and name it as `sql.ca_file` in drctl.yaml.",
+    ),
+    e(
         "no-guard",
         "There is no guard.",
         "Two operators on two machines can start runs on the same components.",
         "Add `guard:` to drctl.yaml.",
     ),
+    e(
+        "guard-owner-unknown",
+        "The guard's account is not given.",
+        "Names of buckets are free for anybody to take: whoever owns one of this name could hold the guard, or let two runs take it.",
+        "Add `account:` to `guard:`.",
+    ),
+    e(
+        "settings-placeholder",
+        "A placeholder of `drctl init` stands in drctl.yaml.",
+        "Names of buckets are free for anybody to take, and whoever has this one would hold your guard.",
+        "Write the bucket that you own, and its account; or remove the line.",
+    ),
 ];
 
 /// What is said of each rule: what it says no to, why, and what to do.
-const RULES: [(Rule, [&str; 3]); 19] = [
+const RULES: [(Rule, [&str; 3]); 20] = [
     (
         Rule::UnfencedPromotion,
         [
@@ -466,6 +490,14 @@ const RULES: [(Rule, [&str; 3]); 19] = [
             "Another run holds the guard of a component.",
             "Two operators, or two machines, would fail over the same application at once.",
             "Talk to whoever is named. Only if that run is dead: --take-over --reason TEXT. A run that lost its guard promotes nothing any more.",
+        ],
+    ),
+    (
+        Rule::GuardUnread,
+        [
+            "The guard that the run took cannot be read any more.",
+            "Another operator may have taken it over meanwhile: two runs would then change one application, and there would be two primaries.",
+            "drctl goes on by itself once it reads the guard. Only if nobody else can have begun: drctl runs resume RUN --waive guard-unread:COMPONENT --reason TEXT.",
         ],
     ),
     (

@@ -5,6 +5,7 @@
 mod buckets;
 mod clients;
 mod followed;
+mod trust;
 
 use super::finding::{Finding, Span};
 use super::graph;
@@ -186,6 +187,7 @@ impl Lint<'_> {
             );
         }
         self.shared_global(component, spec);
+        self.trust(component, spec);
         for (site, at) in &spec.at {
             self.database_at(component, spec, site, at);
         }
@@ -532,6 +534,15 @@ impl Lint<'_> {
                 "add `guard:` to drctl.yaml: a bucket outside the sites that may be lost",
             );
         };
+        if guard.account.is_none() {
+            self.warn(
+                "guard-owner-unknown",
+                span,
+                "nobody said whose the guard's bucket is".to_owned(),
+                "names of buckets are free for anybody to take, and so the guard could be a stranger's",
+                "add `account:` to `guard:` in drctl.yaml",
+            );
+        }
         if let Some(site) = in_site(&guard.region) {
             self.warn(
                 "needs-lost-site",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
-use super::finding::Finding;
+use super::finding::{Finding, Span};
 use super::keeping::RawEvidence;
 use super::notify::RawNotify;
 use super::policy::RawPolicy;
@@ -21,6 +21,11 @@ use crate::model::runbook::Objectives;
 use crate::model::schedule::Schedule;
 use crate::model::sink::Keeping;
 use crate::model::time::Dur;
+
+/// Settings that the environment may set: what is of one person or one machine. Whoever starts a process does not thereby say who may
+/// do what, what was promised, who hears of it, or where calls go: everything else is read from the file alone.
+pub const ENVIRONMENT: [&str; 6] =
+    ["key", "key_passphrase_file", "operator", "readiness_every", "sql.ca_file", "store"];
 
 /// What holds for all plans.
 #[derive(Clone, Debug)]
@@ -194,15 +199,16 @@ impl Default for Settings {
     }
 }
 
-/// Published limits. AWS publishes none for RDS and Auto Scaling: what stands here only keeps a burst in bounds, and answers
-/// that say `Throttling` slow it down.
+/// Published limits. AWS publishes no figure for Auto Scaling: what stands here only keeps a burst in bounds, and answers that say
+/// `Throttling` slow it down.
 ///
+/// RDS: 300 requests, 12 back a second, an account and region (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
 /// Route 53: 50 requests, 10 back a second, an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
 fn default_limits() -> BTreeMap<String, Limit> {
     let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
     BTreeMap::from([
         limit("route53", 50, 10),
-        limit("rds", 1_000, 100),
+        limit("rds", 300, 12),
         limit("autoscaling", 1_000, 100),
         limit("cloudwatch", 100, 50),
         limit("sts", 100, 50),
@@ -233,8 +239,48 @@ pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     findings
 }
 
+/// What `drctl init` writes where only its reader knows what belongs there. No bucket, account or name looks like that.
+pub const PLACEHOLDER: &str = "REPLACE-WITH-";
+
+/// Placeholders that were left in `drctl.yaml`. Nobody else's bucket is taken for a guard because nobody had named one.
+pub fn placeholders_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
+    fn find(node: &Node, at: &str, all: &mut Vec<(String, Span, String)>) {
+        match &node.value {
+            Value::Text(text) if text.contains(PLACEHOLDER) => {
+                all.push((at.to_owned(), node.span, text.clone()))
+            }
+            Value::List(items) => items.iter().for_each(|item| find(item, at, all)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    let at = if at.is_empty() { key.text.clone() } else { format!("{at}.{}", key.text) };
+                    find(value, &at, all);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    if let Ok(tree) = text::parse(name, bytes) {
+        find(&tree, "", &mut all);
+    }
+    let finding = |(at, span, text): (String, Span, String)| {
+        Finding::error(
+            "settings-placeholder",
+            name,
+            Some(span),
+            format!("`{at}` is still a placeholder: {text}"),
+        )
+        .because(
+            "names of buckets are free for anybody to take, and whoever has this one would hold your guard",
+        )
+        .fix("write the bucket that you own, and its account; or remove the line, and there is no guard")
+    };
+    all.into_iter().map(finding).collect()
+}
+
 impl Settings {
-    /// Reads `drctl.yaml` (its name and bytes, if there is one) below `DRCTL_*` variables below flags.
+    /// Reads `drctl.yaml` (its name and bytes, if there is one) below `DRCTL_*` variables below flags. Variables are named as they stand in
+    /// the environment.
     ///
     /// # Errors
     /// Every finding in the file, or one that says which layer cannot be read.
@@ -264,22 +310,10 @@ impl Settings {
                     .fix("correct the file, the DRCTL_* variable or the flag"),
             ]
         };
-        // Whoever starts a process does not thereby say who may approve what it does.
-        let reserved = |name: &&String| {
-            ["DRCTL_OPERATORS", "DRCTL_POLICY", "DRCTL_NOTIFY"].iter().any(|p| name.starts_with(p))
-        };
-        if let Some(name) = variables.keys().find(reserved) {
-            let what = if name.starts_with("DRCTL_NOTIFY") { "channels" } else { "operators and the policy" };
-            return Err(bad(format!("{name} is set, and {what} are read from the file only")));
+        for (variable, value) in variables {
+            let key = from_environment(&variable).map_err(bad)?;
+            builder = builder.set_override(key, value).map_err(|e| bad(e.to_string()))?;
         }
-        let variables = variables.into_iter().collect();
-        builder = builder.add_source(
-            config::Environment::with_prefix("DRCTL")
-                .prefix_separator("_")
-                .separator("__")
-                .try_parsing(true)
-                .source(Some(variables)),
-        );
         for (key, value) in flags {
             builder = builder.set_override(*key, value.clone()).map_err(|e| bad(e.to_string()))?;
         }
@@ -339,6 +373,25 @@ impl Settings {
             notify,
         })
     }
+}
+
+/// The setting that a variable of the environment sets.
+///
+/// # Errors
+/// If none may come from there.
+fn from_environment(variable: &str) -> Result<&'static str, String> {
+    let lower = variable.to_lowercase();
+    let key = lower.strip_prefix("drctl_").unwrap_or(&lower).replace("__", ".");
+    ENVIRONMENT.iter().copied().find(|allowed| *allowed == key).ok_or_else(|| {
+        let names: Vec<_> = ENVIRONMENT
+            .iter()
+            .map(|key| format!("DRCTL_{}", key.to_uppercase().replace('.', "__")))
+            .collect();
+        format!(
+            "{variable} sets `{key}`, which is read from the file only; the environment may set {}",
+            names.join(", ")
+        )
+    })
 }
 
 /// Rungs name channels that are there.

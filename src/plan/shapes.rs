@@ -1,5 +1,11 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
+mod commands;
+mod databases;
+
+use self::commands::{COMMAND, ENV, HOOK, IDEMPOTENT, TIMEOUT};
+use self::databases::{EXPENDABLE, HARMLESS_FIELD, SQL};
+
 use super::build::probes::PROBE;
 use super::keeping::EVIDENCE;
 use super::notify::NOTIFY;
@@ -33,11 +39,6 @@ const NEEDS: Field = opt("needs", Shape::List(&Shape::Name), "components that th
 const OWN_OBJECTIVES: Field =
     opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the plan's");
 
-const COMMAND: Field = req("command", Shape::List(&Shape::Text), "program and arguments; no shell");
-const IDEMPOTENT: Field =
-    opt("idempotent", Shape::Bool, "whether running it twice is as good as once; false if absent");
-const TIMEOUT: Field = opt("timeout", Shape::Duration, "how long it may take; 5m if absent");
-
 const RDS: Record = Record {
     name: "aws.rds component",
     fields: &[
@@ -49,6 +50,8 @@ const RDS: Record = Record {
             Shape::List(&Shape::OneOf(&["sql", "security_group"])),
             "the ladder of ways to fence, tried in order",
         ),
+        HARMLESS_FIELD,
+        EXPENDABLE,
         req("at", Shape::Map(&Shape::Record(&RDS_AT)), "its instance in each site"),
         opt(
             "verify",
@@ -83,6 +86,7 @@ const AURORA: Record = Record {
             Shape::List(&Shape::OneOf(&["sql", "security_group"])),
             "the ladder of ways to fence, tried in order; `sql` is for aurora-postgresql",
         ),
+        HARMLESS_FIELD,
         req("at", Shape::Map(&Shape::Record(&AURORA_AT)), "its cluster in each site"),
         opt("verify", Shape::Record(&CANARY), "the real write that proves a promotion"),
     ],
@@ -128,6 +132,8 @@ const POSTGRES: Record = Record {
             Shape::List(&Shape::Name),
             "tables of which the rows that only an old primary has are exported when it becomes a standby",
         ),
+        HARMLESS_FIELD,
+        EXPENDABLE,
     ],
 };
 const POSTGRES_AT: Record = Record {
@@ -367,7 +373,7 @@ const CLIENTS_AT: Record = Record {
 };
 const TASK: Record = Record {
     name: "command",
-    fields: &[opt("name", Shape::Name, "its name; its number if absent"), COMMAND, IDEMPOTENT, TIMEOUT],
+    fields: &[opt("name", Shape::Name, "its name; its number if absent"), COMMAND, IDEMPOTENT, TIMEOUT, ENV],
 };
 const THROUGH: Record = Record {
     name: "verify",
@@ -402,30 +408,6 @@ const SITE: Record = Record {
         opt("recovery", Shape::Bool, "false: never a target"),
     ],
 };
-
-const HOOK: Record = Record {
-    name: "hook",
-    fields: &[
-        req("at", Shape::Name, "before or after a phase, for example after.promote or before.redirect.www"),
-        req("name", Shape::Name, "its name"),
-        req("step", Shape::Record(&HOOK_STEP), "what it does"),
-        opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
-        opt(
-            "change",
-            Shape::OneOf(&[
-                "database",
-                "dns",
-                "configuration",
-                "deployment",
-                "older_deployment",
-                "policy",
-                "state",
-            ]),
-            "the kind of change that it makes, for which policy.changes says who agrees before it runs; nobody if absent",
-        ),
-    ],
-};
-const HOOK_STEP: Record = Record { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT] };
 
 const GATE: Record = Record {
     name: "gate",
@@ -504,21 +486,6 @@ const DNS: Record = Record {
         Shape::List(&Shape::Text),
         "addresses of resolvers that are asked beside this machine's own, such as those of your users",
     )],
-};
-const SQL: Record = Record {
-    name: "sql",
-    fields: &[
-        opt(
-            "tls",
-            Shape::OneOf(&["verify", "off"]),
-            "verify: the server's certificate is checked; the default",
-        ),
-        opt(
-            "ca_file",
-            Shape::Text,
-            "certificates to trust beside the system's, such as the RDS bundle (PEM)",
-        ),
-    ],
 };
 
 const OPERATOR: Record = Record {

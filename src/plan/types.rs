@@ -10,7 +10,7 @@ use crate::model::policy::Change;
 use crate::model::restore::{Backups, Invariant};
 use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
 use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
-use crate::model::target::{Engine, Host};
+use crate::model::target::{Engine, Harmless, Host};
 use crate::model::time::Dur;
 
 /// A value and where it stands.
@@ -171,6 +171,10 @@ pub struct Database {
     pub rows: Vec<String>,
     /// Tables of which the rows that only an old primary has are exported.
     pub reconcile: Vec<String>,
+    /// What may stay while it is fenced by SQL.
+    pub harmless: Vec<Harmless>,
+    /// Unlogged tables whose rows may be lost.
+    pub expendable: Vec<String>,
 }
 
 /// The instance in one site.
@@ -427,6 +431,8 @@ pub struct Hook {
     pub on_failure: OnFailure,
     /// What kind of change it makes, where people have to agree to that.
     pub change: Option<Change>,
+    /// Whether it says so: `change: none` changes nothing, and of one without the key nobody knows.
+    pub says: bool,
     /// Where it is declared.
     pub span: Span,
 }

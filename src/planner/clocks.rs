@@ -2,6 +2,7 @@
 //! this machine's.
 
 use super::steps::Draft;
+use super::unreplicated;
 use crate::inventory::targets;
 use crate::model::action::{Action, Check};
 use crate::model::measure::ClockReading;
@@ -28,7 +29,8 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
     }
     // Whole seconds: looks that differ by a moment make the same runbook.
     let ahead_ms = read.map(|(_, reading)| reading.ahead_ms.saturating_add(999).div_euclid(1_000) * 1_000);
-    Action::Check(Check::Exposure { db: db.clone(), ahead_ms })
+    let unreplicated = unreplicated::lost(draft, component, db);
+    Action::Check(Check::Exposure { db: db.clone(), ahead_ms, unreplicated })
 }
 
 /// Of the server whose writes may be lost its own, and of the one that takes its place what that heard of its source.

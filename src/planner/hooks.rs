@@ -9,17 +9,17 @@ use super::people::APPROVAL;
 use super::steps::step;
 use crate::model::action::{Action, Check};
 use crate::model::ids::StepId;
-use crate::model::runbook::{Need, OnFailure, Step};
+use crate::model::runbook::{Intent, Need, OnFailure, Step};
 use crate::plan::Plan;
 use crate::plan::types::Hook;
 
 /// Inserts every hook that has something to stand beside.
-pub fn insert(plan: &Plan, steps: &mut Vec<Step>) {
+pub fn insert(plan: &Plan, intent: Intent, steps: &mut Vec<Step>) {
     if steps.is_empty() {
         return;
     }
     for hook in &plan.hooks {
-        if hook.after { after(hook, steps) } else { before(hook, steps) }
+        if hook.after { after(hook, intent, steps) } else { before(hook, intent, steps) }
     }
 }
 
@@ -32,9 +32,14 @@ pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
         && (hook.component.is_none() || hook.component == step.component)
 }
 
-fn new_step(hook: &Hook, mut needs: Vec<Need>, steps: &[Step]) -> Step {
-    // What it changes is agreed to before, whatever it stands beside.
-    let gate = steps.iter().find(|s| hook.change.is_some() && s.id.as_str() == APPROVAL);
+/// Whether people agree before it runs, whatever it stands beside. Of one that does not say what it changes nobody knows: where users are
+/// served meanwhile it waits, as everything that changes something does; in an outage it runs, as fences and capacity do.
+fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
+    hook.change.is_some() || !hook.says && matches!(intent, Intent::Switchover | Intent::Failback)
+}
+
+fn new_step(hook: &Hook, intent: Intent, mut needs: Vec<Need>, steps: &[Step]) -> Step {
+    let gate = steps.iter().find(|s| is_asked_for(hook, intent) && s.id.as_str() == APPROVAL);
     let agreed = gate.map(|gate| Need { step: gate.id.clone(), settled: false });
     needs.extend(agreed.filter(|need| !needs.contains(need)));
     let mut step = step(
@@ -54,7 +59,7 @@ fn wait(id: &StepId, hook: &Hook) -> Need {
     Need { step: id.clone(), settled: hook.on_failure == OnFailure::Continue }
 }
 
-fn before(hook: &Hook, steps: &mut Vec<Step>) {
+fn before(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     let Some(first) = steps.iter().position(|s| stands_beside(hook, s)) else { return };
     let inside: Vec<_> = steps.iter().filter(|s| stands_beside(hook, s)).map(|s| s.id.clone()).collect();
     let mut needs: Vec<Need> = Vec::new();
@@ -65,7 +70,7 @@ fn before(hook: &Hook, steps: &mut Vec<Step>) {
             needs.push(need.clone());
         }
     }
-    let new = new_step(hook, needs, steps);
+    let new = new_step(hook, intent, needs, steps);
     for step in steps.iter_mut().filter(|s| inside.contains(&s.id)) {
         step.needs.push(wait(&new.id, hook));
     }
@@ -74,7 +79,7 @@ fn before(hook: &Hook, steps: &mut Vec<Step>) {
     sort(steps);
 }
 
-fn after(hook: &Hook, steps: &mut Vec<Step>) {
+fn after(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     let inside: Vec<_> = steps.iter().filter(|s| stands_beside(hook, s)).map(|s| s.id.clone()).collect();
     if inside.is_empty() {
         return;
@@ -82,7 +87,7 @@ fn after(hook: &Hook, steps: &mut Vec<Step>) {
     let settled = |s: &Step| s.on_failure == OnFailure::Continue;
     let needs = steps.iter().filter(|s| inside.contains(&s.id));
     let needs = needs.map(|s| Need { step: s.id.clone(), settled: settled(s) }).collect();
-    let new = new_step(hook, needs, steps);
+    let new = new_step(hook, intent, needs, steps);
     // A later phase of one component may come before this phase of another that needs it: that one cannot wait for all of it.
     let before = ancestors(steps, &inside);
     let later = |s: &Step| s.phase > hook.phase && !s.background && !before.contains(&s.id);

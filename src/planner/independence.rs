@@ -37,7 +37,7 @@ pub enum Needs {
 /// One thing of the recovery path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
-    /// `step`, `credential`, `secret`, `endpoint`, `store`, `guard`, `kit`, `evidence`, `identity`, `dns`, `probe`, `hook`, `plan`.
+    /// `step`, `credential`, `secret`, `endpoint`, `store`, `guard`, `kit`, `evidence`, `identity`, `dns`, `probe`, `hook`, `plan`, `tls`.
     pub kind: &'static str,
     /// Which.
     pub what: String,

@@ -11,6 +11,7 @@ pub mod clusters;
 pub mod failover;
 pub mod hooks;
 pub mod independence;
+mod names;
 pub mod path;
 mod people;
 pub mod rebuild;
@@ -22,6 +23,7 @@ pub mod stores;
 pub mod switchover;
 pub mod traffic;
 pub mod ttl;
+mod unreplicated;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +39,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::policy::windows::Closed;
+pub use names::Written;
 pub use refusal::Refusal;
 
 /// Everything that a runbook is computed from.
@@ -62,6 +65,8 @@ pub struct Input<'a> {
     pub fenced: &'a [(DatabaseRef, RunId, Option<String>)],
     /// Security groups that earlier runs took from servers that they fenced.
     pub groups_before: &'a [(DatabaseRef, Vec<String>)],
+    /// What runs wrote into zones.
+    pub written: &'a [Written],
     /// Copies that runs made which are over, and that nobody saw gone.
     pub leaks: &'a [Restore],
     /// Every copy that a run here made, whatever became of it, in words.

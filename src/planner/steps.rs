@@ -355,7 +355,7 @@ impl<'a> Draft<'a> {
         people::ask(self.input, &mut self.steps);
         self.evidence_after();
         self.release_guards();
-        hooks::insert(self.input.plan, &mut self.steps);
+        hooks::insert(self.input.plan, self.input.request.intent, &mut self.steps);
         // Two steps of one name would each wait for the other.
         let mut ids = BTreeSet::new();
         if let Some(twice) = self.steps.iter().find(|s| !ids.insert(s.id.clone())) {

@@ -198,6 +198,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     let reachable = rungs.iter().any(|r| {
         draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
+    hindered(draft, name, &rungs);
     let inherited = inherit(draft, name, &rungs);
     if !reachable && !inherited {
         let source = draft.from.as_ref().map_or("the source", SiteName::as_str).to_owned();
@@ -219,6 +220,24 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     let mut step = step(&format!("fenced.{name}"), Phase::Fence, Some(name), gate);
     step.needs = all(guard);
     draft.push(step)
+}
+
+/// What can be told of a fence without setting it.
+fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
+    for rung in rungs {
+        let seen = draft.input.estate.now(&targets::fence(&rung.db, rung.method)).and_then(|o| o.state());
+        let Some(State::Fence(seen)) =
+            seen.filter(|s| matches!(s, State::Fence(f) if !f.obstacles.is_empty()))
+        else {
+            continue;
+        };
+        let facts = seen.obstacles.join("; ");
+        draft.notes.push(format!(
+            "`{name}`: the fence of {} by {} would not be proven now: {facts}",
+            rung.db.id,
+            rung.method.id()
+        ));
+    }
 }
 
 /// Takes over the fences of the run that this one continues, with their proof where the server is dark and nobody saw it without

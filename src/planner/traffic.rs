@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::stores::waits_for;
 use super::{Refusal, clients, safety, ttl};
@@ -14,7 +15,6 @@ use crate::model::target::Target;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
-use crate::report::changes::words;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;
@@ -83,22 +83,21 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
         return Vec::new();
     };
     let known = input.estate.records(&target, input.now);
-    match &known {
-        Known::Fresh(_) => {}
-        Known::Stale(_, age) => draft.notes.push(format!("record sets of `{name}` from an observation {age} old: the change names them exactly and is refused if they differ")),
-        Known::Never => draft.notes.push(format!("record sets of `{name}` were never seen: they are upserted")),
-    }
     let (to, home) = (&input.request.to, &input.plan.home.value);
-    let lowered = draft.lowered.get(name).cloned();
-    let (there, expired) = match &lowered {
-        Some((sets, expired)) => (sets.as_slice(), expired.as_slice()),
-        None => (known.value().map_or(&[][..], Vec::as_slice), &[][..]),
+    let from = draft.from.clone();
+    let moved = Move { from: from.as_ref(), to, home };
+    draft.notes.extend(names::note(name.as_str(), &known, moved));
+    let changes = names::changes(input, spec, &zone, &known, moved);
+    let own = kept(changes.iter().flat_map(|c| &c.own));
+    let (changes, expired) = match draft.lowered.get(name).cloned() {
+        // What was given a short TTL is given the plan's own again, whether it moves or not.
+        Some((sets, expired)) => (names::after_lowering(changes, &sets), expired),
+        None => (changes, Vec::new()),
     };
-    let changes = record_changes(spec, there, to, home);
     let asked = ttl::wanted(spec, to, home, |record| changes.iter().any(|c| set_name(c) == record.name));
-    let before = changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()));
-    let old_ttl = kept(before);
-    let needs = [needs, expired].concat();
+    // What this run lowered itself was over before.
+    let old_ttl = kept(changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()))).max(own);
+    let needs = [needs, expired.as_slice()].concat();
     let ids = push_batches(draft, name, Phase::Redirect, "switch", Switch { zone, changes }, &needs);
     if !ids.is_empty() {
         ttl::tail(draft, name, asked, old_ttl, &ids);
@@ -270,9 +269,9 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
         .into_iter()
         .find(|change| change.before.as_ref().map(plain) != change.after.as_ref().map(plain));
     let Some(change) = differs else { return };
-    let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), words);
+    let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), RecordSet::words);
     let facts = format!("{} is {is}, and would not follow {what} of `{name}`", set_name(&change));
-    let what = change.after.as_ref().map_or_else(String::new, words);
+    let what = change.after.as_ref().map_or_else(String::new, RecordSet::words);
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
@@ -286,12 +285,9 @@ pub(super) fn record_changes(
     let mut changes = Vec::new();
     for record in &spec.records {
         for after in record.sets_when_active(to, home) {
-            let same_set = |s: &&RecordSet| {
-                s.name == after.name && s.rtype == after.rtype && s.set_identifier == after.set_identifier
-            };
-            let before = there.iter().find(same_set).cloned();
+            let before = there.iter().find(|set| set.same_set(&after)).cloned();
             if before.as_ref() != Some(&after) {
-                changes.push(RecordChange { before, after: Some(after) });
+                changes.push(RecordChange::seen(before, Some(after)));
             }
         }
     }

@@ -56,7 +56,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let low = |set: &RecordSet| {
         let named = moves.iter().any(|c| set_name(c) == set.name) && !foreign(set);
         let after = if named && set.ttl_s() > Some(LOW_S) { set.with_ttl(LOW_S) } else { set.clone() };
-        RecordChange { before: Some(set.clone()), after: Some(after) }
+        RecordChange::seen(Some(set.clone()), Some(after))
     };
     let all_sets: Vec<_> = there.iter().map(low).collect();
     let lowered: Vec<_> = all_sets.iter().filter_map(|c| c.after.clone()).collect();

@@ -65,7 +65,7 @@ pub fn open<'k>(
         return Err(format!("it is not of the type `{payload_type}`"));
     }
     let [signed] = envelope.signatures.as_slice() else {
-        return Err(format!("it has {} signatures, and a bundle has one", envelope.signatures.len()));
+        return Err(format!("it has {} signatures, and there is one", envelope.signatures.len()));
     };
     let fingerprint = |key: &PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
     let Some(key) = keys.iter().find(|key| fingerprint(key) == signed.keyid) else {
@@ -77,8 +77,6 @@ pub fn open<'k>(
     let signature = raw.and_then(|raw| Signature::new(Algorithm::Ed25519, raw).ok());
     match signature.map(|s| key.key_data().verify(&encoding(payload_type, &payload), &s)) {
         Some(Ok(())) => Ok((payload, key)),
-        _ => {
-            Err("the signature is not of this manifest: it is forged, or one of them was changed".to_owned())
-        }
+        _ => Err("the signature is not of these bytes: it is forged, or one of them was changed".to_owned()),
     }
 }

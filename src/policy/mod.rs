@@ -1,5 +1,6 @@
 //! Who may do what: data in, verdict out.
 
+pub mod adopted;
 pub mod checkpoint;
 pub mod dsse;
 pub mod matrix;

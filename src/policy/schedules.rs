@@ -53,7 +53,11 @@ impl Known {
                 Entry::Key { .. }
                 | Entry::Configuration { .. }
                 | Entry::Notice { .. }
+                | Entry::Kit { .. }
                 | Entry::Readiness { .. }
+                | Entry::Clock { .. }
+                | Entry::Imported { .. }
+                | Entry::Adopted { .. }
                 | Entry::Checkpoint(_) => {}
             }
         }

@@ -161,13 +161,20 @@ fn figure(
 ) -> Figure {
     let Some(from) = from else { return Figure::UNKNOWN };
     let value_ms = Some(to.unwrap_or(now).since(from));
-    // Not over, not known from its beginning, or measured across a clock that jumped: it may be longer.
-    let exact = known && to.is_some() && !state.clock_jumped;
-    Figure {
-        value_ms,
-        basis: if exact { Basis::Measured } else { Basis::LowerBound },
-        resolution_ms: resolution,
-    }
+    let basis = match (known && to.is_some(), state.clock_jumped) {
+        (true, false) => Basis::Measured,
+        // Not over, or not known from its beginning: it may be longer.
+        (false, false) => Basis::LowerBound,
+        // Within one process a clock that is set back is not followed, and one that jumps ahead makes a time look longer than it was. What
+        // sampling cannot see comes on top.
+        (true, true) if state.epoch <= 1 => {
+            let value_ms = value_ms.map(|value| value.plus(resolution));
+            return Figure { value_ms, basis: Basis::UpperBound, resolution_ms: Dur::ZERO };
+        }
+        // Between two processes it may have gone either way, and back again, while nobody looked.
+        (_, true) => return Figure::UNKNOWN,
+    };
+    Figure { value_ms, basis, resolution_ms: resolution }
 }
 
 fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, Exposure)> {
@@ -182,7 +189,8 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
             }
         };
         let told = contradicted(state, component, reconciled);
-        Some((component.clone(), by_others(state, component, told)))
+        let (figure, exposure) = by_others(state, component, told);
+        Some((component.clone(), (exposure.with_what_is_beside(figure), exposure)))
     };
     state.promoted_at.iter().filter_map(of).collect()
 }
@@ -243,7 +251,8 @@ fn owed(
     };
     let last = proven.last_commit.unwrap_or(proven.at);
     let replayed = (taken.last_replayed, taken.last_replayed_there);
-    let figure = exposure::missing((state, component), Some(&proven), last, replayed);
+    let figure =
+        exposure::may_replay_more(exposure::missing((state, component), Some(&proven), last, replayed));
     let because = match proven.last_commit {
         Some(_) => "reconciled: the old primary's last commit, read when it was fenced after its return",
         None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, FenceMethod, Point, Scale, Switch};
+use crate::model::action::{Action, Basis, FenceMethod, Point, RecordChange, Scale, Switch};
 use crate::model::event::End;
 use crate::model::ids::SiteName;
 use crate::model::restore::Part;
-use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::model::state::RecordSet;
 use crate::model::target::Engine;
 use crate::run::RunState;
 use crate::run::state::Status;
@@ -69,14 +69,15 @@ fn joined(mut all: Vec<Change>, next: Change) -> Vec<Change> {
 
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.
 fn made(state: &RunState, i: usize) -> Action {
-    let (action, work) = (&state.step(i).action, &state.steps[i].work);
-    match action {
-        Action::Switch(switch) if !matches!(work.status, Status::Done(_)) => {
+    let (action, work) = (state.forward(i), &state.steps[i].work);
+    match action.as_ref() {
+        // What was found as it should be was not changed, unless a person did.
+        Action::Switch(switch) if work.parts.acted() || !matches!(work.status, Status::Done(_)) => {
             let changes = switch.changes.iter().zip(0..).filter(|(_, c)| work.parts.touched(*c));
             let changes = changes.map(|(change, _)| change.clone()).collect();
             Action::Switch(Switch { zone: switch.zone.clone(), changes })
         }
-        _ => action.clone(),
+        _ => action.into_owned(),
     }
 }
 
@@ -151,15 +152,20 @@ fn of(action: &Action) -> Vec<Change> {
                     Some(id) => format!("{RECORD} {} {} ({id})", name.name, name.rtype),
                     None => format!("{RECORD} {} {}", name.name, name.rtype),
                 };
-                Some(change(
-                    &resource,
-                    "answer",
-                    c.before.as_ref().map_or_else(|| "none".to_owned(), words),
-                    c.after.as_ref().map_or_else(|| "none".to_owned(), words),
-                ))
+                let after = c.after.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
+                Some(change(&resource, "answer", was(c), after))
             })
             .collect(),
         _ => Vec::new(),
+    }
+}
+
+/// What a change replaces.
+fn was(change: &RecordChange) -> String {
+    let words = change.before.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
+    match change.basis {
+        Basis::Seen => words,
+        Basis::Declared => format!("never seen, declared as {words}"),
     }
 }
 
@@ -187,21 +193,6 @@ fn replaced(action: &Action) -> Option<Change> {
         _ => return None,
     };
     Some(change(&format!("aws_db_instance {}", db.id), attribute, before, after))
-}
-
-/// A record set's answer in one line.
-pub fn words(set: &RecordSet) -> String {
-    let answer = match &set.answer {
-        RecordAnswer::Values { ttl_s, values } => format!("{} ttl {ttl_s}s", values.join(",")),
-        RecordAnswer::Alias { name, .. } => format!("alias {name}"),
-    };
-    match &set.policy {
-        RecordPolicy::Simple => answer,
-        RecordPolicy::Weighted { weight } => format!("{answer} weight {weight}"),
-        RecordPolicy::Failover { primary } => {
-            format!("{answer} {}", if *primary { "PRIMARY" } else { "SECONDARY" })
-        }
-    }
 }
 
 fn on(controls: &BTreeMap<SiteName, bool>) -> String {

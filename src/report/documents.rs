@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::summary::RunReport;
+use crate::model::plain::{self, line};
 use crate::model::runbook::Phase;
 use crate::model::time::Timestamp;
-use crate::model::waiver::{harmless, one_line};
 use crate::run::RunState;
 use crate::run::state::Status;
 
@@ -62,7 +62,7 @@ pub struct Field {
 }
 
 fn known(label: &str, text: impl Into<String>) -> Field {
-    Field { label: label.to_owned(), text: Some(harmless(&one_line(&text.into()))), person: None }
+    Field { label: label.to_owned(), text: Some(line(&text.into())), person: None }
 }
 
 fn person(label: &str, hint: &str) -> Field {
@@ -95,7 +95,7 @@ pub fn document(kind: Kind, report: &RunReport, state: &RunState, told: Option<&
     let rehearsal = report.world.id() != "live";
     Document {
         schema_version: 1,
-        title: one_line(&title),
+        title: line(&title),
         run: report.run_id.to_string(),
         rehearsal,
         sections,
@@ -359,7 +359,7 @@ fn lessons() -> Vec<Field> {
 
 /// As Markdown, to be finished in an editor.
 pub fn markdown(document: &Document) -> String {
-    let mut out = format!("# {}\n\n", escaped(&document.title));
+    let mut out = format!("# {}\n\n", plain::markdown(&document.title));
     if document.rehearsal {
         out.push_str("> **Rehearsal.** Nothing real was touched.\n\n");
     }
@@ -367,31 +367,16 @@ pub fn markdown(document: &Document) -> String {
     let _ = writeln!(
         out,
         "Filled from run `{}` by drctl; {} fields are for a person to write. All times UTC.",
-        document.run, document.open
+        plain::code(&document.run),
+        document.open
     );
     for part in &document.sections {
         let _ = write!(out, "\n## {}\n\n", part.heading);
         for field in &part.fields {
-            let text = field.text.as_deref().map(escaped).unwrap_or_default();
+            let text = field.text.as_deref().map(plain::markdown).unwrap_or_default();
             let person = field.person.as_ref().map(|hint| format!("_[for a person to write: {hint}]_"));
             let gap = if field.text.is_some() && person.is_some() { " " } else { "" };
             let _ = writeln!(out, "- **{}**: {text}{gap}{}", field.label, person.unwrap_or_default());
-        }
-    }
-    out
-}
-
-/// What people and providers wrote formats nothing.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '|' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
         }
     }
     out

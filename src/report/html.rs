@@ -4,6 +4,7 @@ use minijinja::{Environment, context};
 
 use super::gantt;
 use super::summary::RunReport;
+use crate::model::plain;
 use crate::model::runbook::Drill;
 use crate::run::RunState;
 
@@ -18,8 +19,9 @@ const TEMPLATE: &str = include_str!("run.html");
 pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
     let mut environment = Environment::new();
     environment.add_filter("words", |text: String| text.replace('_', " "));
-    let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
-    let gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;
+    let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    let mut gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;
+    [&mut value, &mut gantt].into_iter().for_each(plain::tree);
     let serde = |value| minijinja::Value::from(minijinja::value::Serde(value));
     environment
         .render_named_str(

@@ -8,11 +8,11 @@ use super::summary;
 use crate::model::duty::{Duties, Rung};
 use crate::model::event::Outcome;
 use crate::model::notice::{Kind, Notice, Public};
+use crate::model::plain::line;
 use crate::model::policy::Policy;
 use crate::model::runbook::Drill;
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{harmless, one_line};
 use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 use crate::run::stopped::Acknowledged;
@@ -40,7 +40,7 @@ type Fields = Vec<(String, String)>;
 
 /// Whatever people or providers wrote stays in its line.
 fn field(label: &str, text: impl Into<String>) -> (String, String) {
-    (label.to_owned(), harmless(&one_line(&text.into())))
+    (label.to_owned(), line(&text.into()))
 }
 
 impl Desk<'_> {
@@ -107,7 +107,7 @@ impl Desk<'_> {
             tell: Vec::new(),
             ends: false,
             acknowledges: Vec::new(),
-            subject: harmless(&one_line(&subject)),
+            subject: line(&subject),
             fields,
             public: None,
         }

@@ -3,30 +3,33 @@
 use minijinja::{Environment, context};
 
 use super::summary::RunReport;
+use crate::model::plain;
 use crate::model::runbook::Drill;
 
 const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ r.outcome }}
 
-{% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The way back of run `{{ r.returns }}`.{% endif %}
+{% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The way back of run `{{ (r.returns) | code }}`.{% endif %}
 
-{% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ r.scenario }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
+{% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ (r.scenario) | code }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
 
 {% endif %}| | |
 |---|---|
-| Run | `{{ r.run_id }}` |
+| Run | `{{ (r.run_id) | code }}` |
 | World | {{ r.world }} |
 | From, to | {{ r.from or 'unknown' }} to {{ r.to }} |
 | Requested by | {{ r.requester.who }}{% if not r.requester.signature %} (unsigned){% endif %}{% if r.reason %}: {{ r.reason }}{% endif %} |
-{% if r.severity or r.incident %}| Severity, incident | {{ r.severity or 'not given' }}, {{ r.incident or 'none' | cell }} |
+{% if r.severity or r.incident %}| Severity, incident | {{ r.severity or 'not given' }}, {{ r.incident or 'none' }} |
 {% endif %}| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
-| Runbook | `{{ r.runbook_digest }}` |
+| Runbook | `{{ (r.runbook_digest) | code }}` |
 | Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s }} s: {{ 'met' if r.rto.met else 'NOT PROVEN' }} |
 | Recovery point | {{ r.rpo.text }}; objective {{ r.rpo.objective_s }} s: {{ 'met' if r.rpo.met else 'NOT PROVEN' }} |
 | Fence | {{ r.fence.state }} |
 {% if r.cancelled %}
-**Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason | cell }}
-{% endif %}{% if r.error %}
+**Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
+{% endif %}{% for effect in r.in_doubt %}
+**In doubt:** {{ effect.text }}
+{% endfor %}{% if r.error %}
 **Not over:** {{ r.error.hint }}
 {% endif %}
 ## Clocks
@@ -50,69 +53,77 @@ None was promoted.{% endfor %}
 {% for name, b in r.buckets | items %}
 ## Copies of {{ name }}
 {% for line in b.text %}
-- Before: {{ line | cell }}{% else %}
+- Before: {{ line }}{% else %}
 - Before: nobody knows how far they were behind.{% endfor %}{% for line in b.found %}
-- {{ line | cell }}{% endfor %}
+- {{ line }}{% endfor %}
 {% endfor %}
 {% for name, found in r.protection.diverged | items %}{% for d in found %}
 ## Only on the old primary of {{ name }}
 
-{% if d.transactions is none %}Not compared.{% else %}{{ d.transactions }} transactions that changed rows{% if d.first %}, from {{ d.first }} to {{ d.last }} by its clock{% endif %}.{% endif %} Kept there in `{{ d.kept }}`.
+{% if d.transactions is none %}Not compared.{% else %}{{ d.transactions }} transactions that changed rows{% if d.first %}, from {{ d.first }} to {{ d.last }} by its clock{% endif %}.{% endif %} Kept there in `{{ (d.kept) | code }}`.
 {% if d.tables %}
 | table | inserted | updated | deleted | exported there |
 |---|---|---|---|---|
-{% for t in d.tables %}| {{ t.table | cell }} | {{ t.inserted }} | {{ t.updated }} | {{ t.deleted }} | {% if t.file %}{{ t.exported }} rows: `{{ t.file }}`{% else %}not compared{% endif %} |
+{% for t in d.tables %}| {{ t.table }} | {{ t.inserted }} | {{ t.updated }} | {{ t.deleted }} | {% if t.file %}{{ t.exported }} rows: `{{ (t.file) | code }}`{% else %}not compared{% endif %} |
 {% endfor %}{% if d.more %}
 {{ d.more }}
 {% endif %}{% endif %}{% endfor %}{% endfor %}
 {% for x in r.restored %}
 ## {{ x.component }} as of {{ x.to_time }}
 
-From backup `{{ x.backup or 'none' }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s }} s){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
+From backup `{{ (x.backup or 'none') | code }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s }} s){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
 
 | check | result | found |
 |---|---|---|
-{% for c in x.checks %}| {{ c.what | cell }} | {{ c.result }} | {{ c.found | cell }} |
+{% for c in x.checks %}| {{ c.what }} | {{ c.result }} | {{ c.found }} |
 {% else %}| none was made | | |
 {% endfor %}{% if x.loss %}
 {{ 'Lost' if x.in_place else 'Would be lost' }}: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after it{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}.
 {% endif %}{% if x.kept %}
-The data from before are kept on the host in `{{ x.kept }}`.
+The data from before are kept on the host in `{{ (x.kept) | code }}`.
 {% endif %}{% if x.destroyed %}
-Removed: `{{ x.destroyed.folder }}`{% if x.destroyed.files %}, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it{% endif %}.
+Removed: `{{ (x.destroyed.folder) | code }}`{% if x.destroyed.files %}, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it{% endif %}.
 {% endif %}{% for remark in x.remarks %}
 - {{ remark }}{% endfor %}
 {% endfor %}
 ## Waivers and approvals
 {% for w in r.waivers %}
-- `{{ w.rule }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
-- `{{ a.step }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% for o in r.overrides %}
+- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
+- `{{ (a.step) | code }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% for o in r.overrides %}
 - **Override**: {{ o.text }}{% endfor %}{% if not r.waivers and not r.approvals and not r.overrides %}
 None.{% endif %}
 
 {% if r.stops %}## Stops
 {% for s in r.stops %}
-- {{ s.at }}: `{{ s.step }}` failed: {{ s.reason | cell }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why | cell }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why | cell }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
+- {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
 
 {% endif %}{% if r.duties %}## Owed afterwards
 
 | what | due | done | by | where |
 |---|---|---|---|---|
-{% for d in r.duties %}| {{ d.what }} | {{ d.due_at }} | {{ d.done_at or 'not yet' }}{% if d.late_by_s %} **{{ d.late_by_s | round | int }} s LATE**{% endif %} | {{ d.by.who if d.by else '' }} | {{ d.detail or '' | cell }} |
+{% for d in r.duties %}| {{ d.what }} | {{ d.due_at }} | {{ d.done_at or 'not yet' }}{% if d.late_by_s %} **{{ d.late_by_s | round | int }} s LATE**{% endif %} | {{ d.by.who if d.by else '' }} | {{ d.detail or '' }} |
 {% endfor %}
 {% endif %}## Steps
 
 | step | state | attempts | started | ended | what |
 |---|---|---|---|---|---|
-{% for s in r.steps %}| `{{ s.id }}` | {{ s.state }} | {{ s.attempts }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action | cell }}{% if s.reason %}: {{ s.reason | cell }}{% endif %} |
-{% endfor %}
+{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.state }} | {{ s.attempts }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %} |
+{% endfor %}{% if r.steps | selectattr('requests') | list %}
+## Requests
+
+What the providers call them: whoever asks one about a call is asked for that.
+
+| step | requests |
+|---|---|
+{% for s in r.steps %}{% if s.requests %}| `{{ (s.id) | code }}` | `{{ (s.requests | join(', ')) | code }}` |
+{% endif %}{% endfor %}{% endif %}
 ## What will revert this
 
 A Terraform apply or a GitOps loop that does not know of the run will undo it. Tell it:
 
 | resource | attribute | before | after |
 |---|---|---|---|
-{% for c in r.changed %}| {{ c.resource | cell }} | {{ c.attribute }} | {{ c.before | cell }} | {{ c.after | cell }} |
+{% for c in r.changed %}| {{ c.resource }} | {{ c.attribute }} | {{ c.before }} | {{ c.after }} |
 {% else %}| nothing was changed | | | |
 {% endfor %}{% if r.notes %}
 ## Notes
@@ -125,11 +136,7 @@ A Terraform apply or a GitOps loop that does not know of the run will undo it. T
 /// # Errors
 /// Only if the template does not fit the report, which a test excludes.
 pub fn render(report: &RunReport) -> Result<String, String> {
-    let mut environment = Environment::new();
-    // A reason or a name may hold anything a person can type: it must not break the table.
-    environment.add_filter("cell", |text: String| {
-        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
-    });
+    let environment = escaping();
     let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
     environment
         .render_str(
@@ -137,4 +144,15 @@ pub fn render(report: &RunReport) -> Result<String, String> {
             context! { r => minijinja::Value::from(minijinja::value::Serde(&value)), means => report.drill.map(Drill::means) },
         )
         .map_err(|e| format!("{e:#}"))
+}
+
+/// Writes Markdown in which nothing that is put in formats anything: a reason or a name may hold anything that a person can type.
+pub(super) fn escaping() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => out.write_str(&plain::markdown(text)).map_err(Into::into),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
+    environment.add_filter("code", |text: String| minijinja::Value::from_safe_string(plain::code(&text)));
+    environment
 }

@@ -3,6 +3,7 @@
 //! Nothing here looks. What was not seen is unknown, and never ready.
 
 mod buckets;
+mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
 use crate::model::ids::{RunId, SiteName};
@@ -117,7 +118,11 @@ impl Evaluation<'_> {
             return vec![check(Area::Replica, name, not(standing, facts, "drctl status"))];
         };
         let Some(primary) = at(writer) else { return Vec::new() };
-        let mut checks = vec![check(Area::Backups, format!("{name} in {writer}"), self.backups(&primary))];
+        let at_writer = format!("{name} in {writer}");
+        let mut checks = vec![check(Area::Backups, at_writer.clone(), self.backups(&primary))];
+        let fence = self.fence(spec, &primary).map(|told| check(Area::Fence, at_writer.clone(), told));
+        let lacks = self.unreplicated(&primary).map(|told| check(Area::Unreplicated, at_writer, told));
+        checks.extend(fence.into_iter().chain(lacks));
         for standby in spec.at.keys().filter(|site| *site != writer).filter_map(at) {
             let about = format!("{name} in {}", standby.place.name);
             let target = Target::Database(standby.clone());

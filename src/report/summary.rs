@@ -11,9 +11,9 @@ use super::changes::{Change, changes};
 use super::restore::{Restored, restored};
 use super::{duties, overrides};
 use crate::model::action::Action;
-use crate::model::event::{Outcome, WorldKind};
+use crate::model::event::{Outcome, Request, WorldKind};
 use crate::model::facts::Fact;
-use crate::model::ids::{ComponentName, RunId};
+use crate::model::ids::{ComponentName, RunId, StepId};
 use crate::model::measure::{Basis, Figure};
 use crate::model::restore::Part;
 use crate::model::runbook::{Drill, Intent};
@@ -21,7 +21,8 @@ use crate::model::state::Diverged;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::run::RunState;
-use crate::run::state::{Mode, Status};
+use crate::run::outstanding::Outstanding;
+use crate::run::state::{Mode, Status, StepState};
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -64,6 +65,8 @@ pub struct RunReport {
     pub clocks: Clocks,
     /// Fences.
     pub fence: Fence,
+    /// What was asked for and may still take effect, though the run has stopped.
+    pub in_doubt: Vec<InDoubt>,
     /// Whether a second site could take over from the one that was recovered to, as far as this run saw to it.
     pub protection: Protection,
     /// Refusals that people accepted.
@@ -104,6 +107,19 @@ pub struct RunReport {
     pub restored: Vec<Restored>,
     /// Why the run is not over, if it is not.
     pub error: Option<ReportError>,
+}
+
+/// An effect that may still come.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct InDoubt {
+    /// The step that asked for it.
+    pub step: StepId,
+    /// When.
+    pub since: Timestamp,
+    /// Until when it may come; none where only what is then seen tells.
+    pub until: Option<Timestamp>,
+    /// What may happen, and how it is withdrawn.
+    pub text: String,
 }
 
 /// Where the application is active.
@@ -210,6 +226,9 @@ pub struct StepReport {
     pub ended_at: Option<Timestamp>,
     /// Why it failed, was skipped or waits.
     pub reason: Option<String>,
+    /// What providers call the requests of its calls, in order: service, their id, and the code of a no.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
 }
 
 /// Who called a run off.
@@ -277,6 +296,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
             validated: attained.validated,
             rto_from_declaration: attained.rto_from_declaration.to_string(),
         },
+        in_doubt: in_doubt(state, now),
         protection: protection(state),
         waivers: waivers(state),
         approvals: approvals(state),
@@ -292,13 +312,28 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         ended_at: state.finished_at,
         runbook_digest: state.created.runbook_digest.to_string(),
         steps: steps(state),
-        notes: runbook.notes.clone(),
+        notes: notes(state),
         changed: changes(state),
         buckets: super::buckets::of(state, fence.state == "proven"),
         fence,
         restored: restored(state),
         error: error(state),
     }
+}
+
+/// What the runbook said, and what the proof of a fence found besides.
+fn notes(state: &RunState) -> Vec<String> {
+    let mut all = state.runbook.notes.clone();
+    for fact in state.steps.iter().flat_map(|at| &at.facts) {
+        let Fact::Fenced { component, unexplained, unreplicated, .. } = fact else { continue };
+        all.extend(unexplained.iter().map(|why| format!("`{component}`: {why}")));
+        for thing in unreplicated {
+            if !all.iter().any(|said| said.contains(&thing.name)) {
+                all.push(format!("`{component}`: {}", thing.words()));
+            }
+        }
+    }
+    all
 }
 
 /// One word for where a run is.
@@ -412,6 +447,21 @@ fn fence(state: &RunState) -> Fence {
     Fence { state: word.to_owned(), components }
 }
 
+/// What a run left that stopped. While somebody drives it, it is under way.
+fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
+    if state.halted.is_none() && !state.finished() {
+        return Vec::new();
+    }
+    let left = state.outstanding(now).into_iter();
+    let told = |effect: Outstanding| InDoubt {
+        text: effect.words(state),
+        step: effect.step,
+        since: effect.since,
+        until: effect.until,
+    };
+    left.map(told).collect()
+}
+
 /// What was accepted. What the runbook has of it was accepted by whoever asked for the run, with their signature under the whole.
 fn waivers(state: &RunState) -> Vec<Waiver> {
     let requester = &state.created.requester;
@@ -450,9 +500,20 @@ fn steps(state: &RunState) -> Vec<StepReport> {
             started_at: work.started_at,
             ended_at: work.ended_at,
             reason: work.reason.clone(),
+            requests: requests(&state.steps[i]),
         }
     };
     (0..state.steps.len()).map(report).collect()
+}
+
+/// Those of doing it, and those of taking it back.
+fn requests(of: &StepState) -> Vec<String> {
+    let all = of.work.requests.iter().chain(of.undo.iter().flat_map(|work| &work.requests));
+    let words = |request: &Request| {
+        let code = request.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
+        format!("{} {}{code}", request.service, request.id)
+    };
+    all.map(words).collect()
 }
 
 fn runbook_is_planned(state: &RunState) -> bool {

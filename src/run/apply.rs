@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::approval;
 use super::decide::LATE;
-use super::state::{FenceDebt, Mode, RunState, Status, Turn, Work};
+use super::lawful;
+use super::state::{Mode, RunState, Status, Turn, Work};
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
@@ -13,7 +14,7 @@ use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::Person;
+use crate::model::waiver::{Person, Rule};
 
 /// An event that cannot follow what went before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -43,6 +44,9 @@ pub enum Illegal {
     /// An approval gate that is passed without its approvals, or an approval that counts for none.
     #[error("`{0}` is not approved so: {1}")]
     Unapproved(StepId, String),
+    /// What no run does.
+    #[error("`{0}` cannot have gone so: {1}")]
+    Impossible(StepId, String),
     /// The runbook in the journal cannot be read.
     #[error("the runbook of the run cannot be read: {0}")]
     Runbook(String),
@@ -92,6 +96,9 @@ impl RunState {
         if let Some((step, why)) = approval::unapproved(self, &event.what, at) {
             return Err(Illegal::Unapproved(step, why));
         }
+        if let Some((step, why)) = lawful::impossible(self, &event.what) {
+            return Err(Illegal::Impossible(step, why));
+        }
         match &event.what {
             What::RunCreated(_) => return Err(Illegal::Beginning),
             What::EpochTaken { epoch, owner } => {
@@ -106,32 +113,26 @@ impl RunState {
                     turns.push(turn);
                 }
             }
-            What::FencePending { component } => {
-                self.debts.insert(component.clone(), FenceDebt { since: at, paid: None, settled: None });
+            What::WithdrawIntended { step }
+            | What::Withdrawn { step }
+            | What::WithdrawFailed { step, .. } => self.withdrawal(step, &event.what, at)?,
+            What::FenceWaived { .. }
+            | What::FencePending { .. }
+            | What::DebtSettled { .. }
+            | What::PlaceAnswered { .. } => {
+                self.note_debt(&event.what, at);
             }
-            What::DebtSettled { component, why, who } => {
-                if let Some(debt) = self.debts.get_mut(component) {
-                    let why = who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} says: {why}"));
-                    debt.settled.get_or_insert((at, why));
-                }
+            What::Waived { waiver } => {
+                self.waivers.push(waiver.clone());
+                self.ask_promotions_anew(at);
             }
-            What::Waived { waiver } => self.waivers.push(waiver.clone()),
             What::SignalRefused { .. } | What::Acknowledged { .. } | What::Fulfilled { .. } => {}
             What::ClockJumped { forward_ms, backward_ms } => {
                 self.clock_jumped(*forward_ms, *backward_ms, at);
             }
             What::Halted { reason } => self.halted = Some(reason.clone()),
             What::Paused { .. } => self.control(Mode::Paused, "paused")?,
-            What::Resumed { .. } => {
-                let unwinds = self.unwinds();
-                self.control(if unwinds { Mode::Cancelling } else { Mode::Running }, "resumed")?;
-                self.cancelled_at = unwinds.then_some(at);
-                if !unwinds {
-                    self.retry_failed(at);
-                }
-                self.retry_undo();
-                self.place_all();
-            }
+            What::Resumed { .. } => self.resumed(at)?,
             What::CancelRequested { displaced_by, who, reason } => {
                 self.control(Mode::Cancelling, "cancel_requested")?;
                 self.cancelled_by = Some((who.clone(), reason.clone()));
@@ -150,6 +151,18 @@ impl RunState {
         self.note_stop(&event.what, at);
         self.last_at = at;
         self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
+        Ok(())
+    }
+
+    fn resumed(&mut self, at: Timestamp) -> Result<(), Illegal> {
+        let unwinds = self.unwinds();
+        self.control(if unwinds { Mode::Cancelling } else { Mode::Running }, "resumed")?;
+        self.cancelled_at = unwinds.then_some(at);
+        if !unwinds {
+            self.retry_failed(at);
+        }
+        self.retry_undo();
+        self.place_all();
         Ok(())
     }
 
@@ -174,8 +187,18 @@ impl RunState {
                 if work.status == Status::Calling {
                     work.status = Status::InDoubt { since: at };
                     work.parts.doubt();
+                    work.restart.forget();
                     work.lost_at = Some(at);
                 }
+            }
+            // Whoever takes the run up looks whether what was asked for came meanwhile, and tries anew to withdraw it.
+            step.withdrawal = None;
+            let waits = matches!(step.work.status, Status::Blocked { rule: Some(_), .. });
+            if let (true, Some(since)) =
+                (waits && self.runbook.steps[i].action.outlasts(), step.work.asked[0])
+            {
+                step.work.status = Status::InDoubt { since };
+                step.work.doubt = Some(since);
             }
             let is_fence = matches!(self.runbook.steps[i].action, Action::Fence(_));
             if is_fence
@@ -194,6 +217,17 @@ impl RunState {
         kept.into_iter().for_each(|i| self.steps[i].facts.clear());
     }
 
+    /// A promotion that waits for a person is asked about again once somebody accepted something: it may go on.
+    fn ask_promotions_anew(&mut self, at: Timestamp) {
+        for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
+            let waits = matches!(&step.work.status, Status::Blocked { rule: Some(_), .. });
+            if waits && matches!(of.action, Action::Promote { .. }) {
+                step.work.status = Status::Started;
+                step.work.renewed_at = Some(at);
+            }
+        }
+    }
+
     fn retry_failed(&mut self, at: Timestamp) {
         // What was kept when the run stopped is not how things stand when it is over.
         let left_alone = |i: usize| matches!(self.work(i).status, Status::Pending | Status::Skipped);
@@ -205,12 +239,16 @@ impl RunState {
             }
             if step.work.status == Status::Failed || kept.contains(&i) {
                 step.work = step.work.again();
+                let outlasts = self.runbook.steps[i].action.outlasts();
+                step.work.doubt = step.work.doubt.or(step.work.asked[0].filter(|_| outlasts));
             }
         }
         // Whoever renewed credentials says so by resuming: the step is looked at before anybody is asked again.
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: None, .. });
-            if waits && !matches!(of.action, Action::Gate(_) | Action::Run(_)) {
+            let waits = waits && !matches!(of.action, Action::Gate(_) | Action::Run(_));
+            let unread = matches!(&step.work.status, Status::Blocked { rule: Some(Rule::GuardUnread), .. });
+            if waits || unread {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
             }
@@ -281,6 +319,7 @@ impl RunState {
             work.status = status;
         }
         self.steps[position].remember(what, at);
+        self.note_asked(position, what, at);
         self.touched(position);
         self.after_step(position, what, at);
         Ok(())
@@ -401,21 +440,25 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             | Status::InDoubt { .. }
             | Status::Awaiting { .. }
             | Status::Blocked { .. },
-            What::CallIntended { attempt, generation, key, mark, part, .. },
+            What::CallIntended { attempt, generation, key, part, .. },
         ) => {
             if matches!(work.status, Status::Blocked { .. }) {
                 work.renewed_at = Some(at);
             }
             work.parts.now.clone_from(part);
-            work.mark.clone_from(mark);
             work.doubt = Some(at);
             work.attempts = *attempt;
             work.generation = *generation;
             work.key.clone_from(key);
             Some(Status::Calling)
         }
+        (Status::Calling, What::CallRequests { requests, .. }) => {
+            work.requests.extend(requests.iter().cloned());
+            Some(Status::Calling)
+        }
         (Status::Calling, What::CallAnswered { token, .. }) => {
             work.parts.accept();
+            work.restart.answered(token.as_deref());
             Some(Status::Awaiting { answered_at: at, token: token.clone() })
         }
         (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
@@ -431,6 +474,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             work.doubt = Some(at);
             work.lost_at = Some(at);
             work.parts.doubt();
+            work.restart.forget();
             Some(Status::InDoubt { since: at })
         }
         (status, What::PartSettled { .. }) if unsettled(status, work.doubt) => {
@@ -441,6 +485,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
         }
         (status, What::EffectDisproved { seen, .. }) if unsettled(status, work.doubt) => {
             work.generation += 1;
+            work.restart.forget();
             work.doubt = None;
             work.reason = Some(seen.clone());
             Some(Status::Started)
@@ -497,6 +542,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::StepStarted { step } => (step, "step_started"),
         What::CallIntended { step, .. } => (step, "call_intended"),
         What::CallAnswered { step, .. } => (step, "call_answered"),
+        What::CallRequests { step, .. } => (step, "call_requests"),
         What::CallRefused { step, .. } => (step, "call_refused"),
         What::CallInDoubt { step, .. } => (step, "call_in_doubt"),
         What::EffectDisproved { step, .. } => (step, "effect_disproved"),

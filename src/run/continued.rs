@@ -9,7 +9,7 @@ use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Part;
 use crate::model::runbook::{Inherited, Intent, OnFailure, Phase, Step};
-use crate::planner::Continued;
+use crate::planner::{Continued, Written};
 
 /// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift
 /// stands, whoever wanted it lifted.
@@ -118,6 +118,28 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<Wha
         other => other,
     };
     began.chain(turns.into_iter().map(unwatched)).collect()
+}
+
+/// What a run wrote into zones, and what of it is in doubt.
+pub fn written(state: &RunState) -> Vec<Written> {
+    let mut all = Vec::new();
+    for (i, at) in state.steps.iter().enumerate() {
+        let Action::Switch(switch) = &*state.forward(i) else { continue };
+        let undone = at.undo.as_ref().map(|undo| matches!(undo.status, Status::Done(_)));
+        let done = matches!(at.work.status, Status::Done(_));
+        let of = at.undo.as_ref().unwrap_or(&at.work);
+        let Some(when) = of.ended_at.or(of.started_at) else { continue };
+        for (change, _) in switch.changes.iter().zip(0..).filter(|(_, c)| at.work.parts.touched(*c)) {
+            let (before, after) = (change.before.iter(), change.after.iter());
+            let may_be: Vec<_> = match undone {
+                Some(true) => before.cloned().collect(),
+                None if done => after.cloned().collect(),
+                _ => after.chain(before).cloned().collect(),
+            };
+            all.push(Written { zone: switch.zone.zone.clone(), at: when, may_be });
+        }
+    }
+    all
 }
 
 /// Clients that the last run which was to lead them did not lead to its end, though it moved their database. Nobody sees where a command

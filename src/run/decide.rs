@@ -10,6 +10,7 @@ use crate::model::event::{Direction, End, Outcome, What};
 use crate::model::restore::Part;
 use crate::model::runbook::{Intent, OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Rule;
 
 /// How long a look holds at what decides whether something may be taken back, or a fence be set: a guard, a replica.
 const FRESH: Dur = Dur::secs(30);
@@ -28,6 +29,8 @@ pub enum Effect {
     Look(usize),
     /// The step took too long: record its failure with what was last seen of it.
     Expire(usize),
+    /// Withdraw what the step asked for and may still come.
+    Withdraw(usize),
     /// Ask again then, at the latest.
     WakeAt(Timestamp),
     /// Nothing is left that this process could do.
@@ -60,6 +63,9 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if let Some(over) = drill::only_read(state) {
         return vec![record(over)];
     }
+    if let Some(component) = state.newly_pending() {
+        return vec![record(What::FencePending { component: component.clone() })];
+    }
     match drill::abort(state, now) {
         Some(Abort::Now(why)) => vec![record(drill::call_off(&why))],
         Some(Abort::At(due)) => next(state, now).into_iter().chain([Effect::WakeAt(due)]).collect(),
@@ -80,7 +86,10 @@ fn next(state: &RunState, now: Timestamp) -> Vec<Effect> {
         }
         Mode::Running => {
             let mut effects = forward(state, now, true);
-            if !effects.iter().any(|e| matches!(e, Effect::Record(_) | Effect::Expire(_))) {
+            if !effects
+                .iter()
+                .any(|e| matches!(e, Effect::Record(_) | Effect::Expire(_) | Effect::Withdraw(_)))
+            {
                 effects.extend(end(state));
             }
             effects
@@ -112,7 +121,9 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
         },
         Status::Started | Status::Blocked { .. } | Status::Backoff { .. } if !start_new => Vec::new(),
         // Another rung may have proven the fence in the meantime.
-        Status::Started | Status::Backoff { .. } if state.not_needed(i).is_some() => {
+        Status::Started | Status::Backoff { .. } | Status::Blocked { rule: Some(Rule::GuardUnread), .. }
+            if state.not_needed(i).is_some() =>
+        {
             let reason = state.not_needed(i).unwrap_or_default();
             vec![record(What::StepSkipped { step: id.clone(), reason, who: None })]
         }
@@ -155,6 +166,8 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
             vec![record(What::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
+        // It goes on once the guard was read, however long that takes.
+        _ if guard_unread(state, i) => vec![Effect::Look(i)],
         // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
         // It ran before, and failed or was never heard of again.
@@ -168,10 +181,22 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
 fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     let Action::Promote { db, .. } = &state.step(i).action else { return Vec::new() };
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
+        None if guard_unread(state, i) => vec![Effect::Look(i)],
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
-        Some(event) if gate::same_block(&state.work(i).status, &event) => Vec::new(),
+        // What was asked for before must not come now: more may be lost than anybody accepted.
+        Some(event) if gate::same_block(&state.work(i).status, &event) => {
+            match state.to_withdraw(i) && !guard_lost(state) && !guard_unread(state, i) {
+                true => vec![Effect::Withdraw(i)],
+                false => Vec::new(),
+            }
+        }
         Some(event) => vec![record(event)],
     }
+}
+
+/// Whether a step waits for a guard that nobody could read.
+fn guard_unread(state: &RunState, i: usize) -> bool {
+    matches!(state.work(i).status, Status::Blocked { rule: Some(Rule::GuardUnread), .. })
 }
 
 /// An approval is asked again when it expires.
@@ -259,7 +284,8 @@ fn end(state: &RunState) -> Vec<Effect> {
     let foreground = || (0..state.steps.len()).filter(|&i| !state.step(i).background);
     let ok = |i: usize| match state.steps[i].work.status {
         Status::Done(_) | Status::Skipped => true,
-        Status::Failed => state.step(i).on_failure == OnFailure::Continue,
+        // Who lost a guard goes on with nothing, whatever a step would be let fail for.
+        Status::Failed => state.step(i).on_failure == OnFailure::Continue && !state.work(i).displaced,
         _ => false,
     };
     if state.runbook.intent == Intent::Drill
@@ -280,14 +306,15 @@ fn end(state: &RunState) -> Vec<Effect> {
         matches!(state.steps[i].work.status, Status::Started)
             && matches!(state.step(i).action, Action::Gate(_))
     };
-    if foreground().any(|i| busy(i) && !waiting(i)) {
+    if foreground().any(|i| busy(i) && !waiting(i)) || state.withdraws() {
         return Vec::new();
     }
     if let Some(i) = state.uncaptured() {
         return vec![record(What::StepStarted { step: state.step(i).id.clone() })];
     }
     let failed = foreground().find(|&i| {
-        state.steps[i].work.status == Status::Failed && state.step(i).on_failure == OnFailure::Halt
+        let halts = state.step(i).on_failure == OnFailure::Halt || state.steps[i].work.displaced;
+        state.steps[i].work.status == Status::Failed && halts
     });
     if let Some(i) = failed {
         let reason = state.steps[i].work.reason.clone().unwrap_or_default();

@@ -7,8 +7,7 @@ use crate::model::facts::Exposure;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::restore::{Loss, Restore};
-use crate::model::runbook::{Probe, ProbeRole};
-use crate::model::state::DatabaseState;
+use crate::model::state::{DatabaseState, Unreplicated};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 
@@ -43,9 +42,14 @@ pub fn measure(
         }
         None => {
             let fenced = state.fence_proof(component);
-            (missing((state, component), fenced.as_ref(), last.at, replayed), last.because, last.grows)
+            let figure = missing((state, component), fenced.as_ref(), last.at, replayed);
+            (may_replay_more(figure), last.because, last.grows)
         }
     };
+    let beside: Vec<_> =
+        state.unreplicated(component).iter().filter(|u| u.loses_rows()).map(Unreplicated::words).collect();
+    let more = state.unexplained(component).into_iter().chain(beside.iter().map(String::as_str));
+    let because = std::iter::once(because.as_str()).chain(more).collect::<Vec<_>>().join("; ");
     Exposure {
         component: component.clone(),
         figure,
@@ -55,6 +59,7 @@ pub fn measure(
         last_replayed_there: replayed.1,
         taken_at: now,
         grows,
+        beside,
     }
 }
 
@@ -88,6 +93,16 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
         last_replayed_there: to.1,
         taken_at: now,
         grows: last.grows,
+        beside: Vec::new(),
+    }
+}
+
+/// What was read of a replica is the least that it has: until it is promoted it may get more, from a source that it reaches or reaches
+/// again.
+pub fn may_replay_more(figure: Figure) -> Figure {
+    match (figure.basis, figure.value_ms) {
+        (Basis::Measured, Some(value)) if value > Dur::ZERO => Figure { basis: Basis::UpperBound, ..figure },
+        _ => figure,
     }
 }
 
@@ -121,7 +136,7 @@ pub fn missing(
 /// By how much the clock that stamped commits was ahead of this machine's when it was last read, in milliseconds.
 fn ahead(state: &RunState, component: &ComponentName) -> Option<i64> {
     let of = |action: &Action| match action {
-        Action::Check(Check::Exposure { db, ahead_ms }) if db.component == *component => *ahead_ms,
+        Action::Check(Check::Exposure { db, ahead_ms, .. }) if db.component == *component => *ahead_ms,
         _ => None,
     };
     state.runbook.steps.iter().filter_map(|s| of(&s.action)).max()
@@ -153,49 +168,22 @@ pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
 }
 
 fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {
-    let fenced = state.fence_proof(component);
-    if let Some(Proven { last_commit: Some(commit), .. }) = fenced {
-        return LastInstant {
+    match state.fence_proof(component) {
+        Some(Proven { last_commit: Some(commit), .. }) => LastInstant {
             at: commit,
             because: "the old primary's last commit, read when it was fenced".to_owned(),
             grows: false,
-        };
-    }
-    let writes = last_good_write(state);
-    match (fenced, writes) {
-        // The proof comes first: that a probe failed earlier says nothing about other clients.
-        (Some(Proven { at, last_commit: None, .. }), _) => LastInstant {
+        },
+        Some(Proven { at, .. }) => LastInstant {
             at,
             because: "the proven fence; writes may have ended earlier".to_owned(),
             grows: false,
         },
-        (_, Some((write, because))) => LastInstant { at: write, because, grows: false },
-        _ => LastInstant {
+        // That a write probe fails says nothing of the clients beside the old primary: they may write on.
+        None => LastInstant {
             at: now,
             because: "nothing stops the old primary from acknowledging writes, so now".to_owned(),
             grows: true,
         },
     }
-}
-
-/// Where every write probe fails: when the first bad sample of the last to fail was sent. Assumes that clients fail as the probes
-/// do, and says so. What an earlier owner saw says nothing about the time in which nobody asked.
-fn last_good_write(state: &RunState) -> Option<(Timestamp, String)> {
-    let probes: Vec<_> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Write).collect();
-    let mut last: Option<(Timestamp, &Probe)> = None;
-    for probe in probes {
-        let turn = state.turns.get(&probe.key())?.last()?;
-        let handed_on = state.epoch > 1 || state.created.continues.is_some();
-        let unwatched = handed_on && turn.since < state.taken_at;
-        if turn.good || turn.last_other.is_none() || unwatched {
-            return None;
-        }
-        if last.is_none_or(|(since, _)| turn.since > since) {
-            last = Some((turn.since, probe));
-        }
-    }
-    let (since, probe) = last?;
-    let because =
-        format!("write probe {} was bad from then on; assumes that clients fail as it does", probe.name);
-    Some((since, because))
 }

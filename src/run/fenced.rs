@@ -1,10 +1,12 @@
 //! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
 
-use super::state::{Proven, RunState, StepState};
-use crate::model::action::{Action, Fence, FenceMethod};
+use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
+use crate::model::action::{Action, Check, Fence, FenceMethod};
+use crate::model::event::What;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
 use crate::model::runbook::Step;
+use crate::model::state::Unreplicated;
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::model::wal::WalPoint;
@@ -76,6 +78,77 @@ impl RunState {
         })
     }
 
+    /// What becomes of a fence that a waiver stands for.
+    pub(super) fn note_debt(&mut self, what: &What, at: Timestamp) {
+        match what {
+            What::FenceWaived { component } => {
+                let debt = FenceDebt { since: at, pending: false, paid: None, settled: None };
+                self.debts.insert(component.clone(), debt);
+            }
+            What::FencePending { component } => {
+                if let Some(debt) = self.debts.get_mut(component) {
+                    (debt.since, debt.pending) = (at, true);
+                }
+            }
+            What::DebtSettled { component, why, who } => {
+                if let Some(debt) = self.debts.get_mut(component) {
+                    let why = who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} says: {why}"));
+                    debt.settled.get_or_insert((at, why));
+                }
+            }
+            What::PlaceAnswered { place, .. } => self.place_answered(place, at),
+            _ => {}
+        }
+    }
+
+    /// A component that was promoted without its fence, which is not said yet. A promotion that was asked for, and may have come to
+    /// nothing, is none.
+    pub fn newly_pending(&self) -> Option<&ComponentName> {
+        let took_place = |c: &ComponentName| {
+            let Some(i) = self.promotion(c) else { return true };
+            let work = &self.steps[i].work;
+            let by_others = work.attempts == 0 && !self.runbook.asked.contains(c);
+            matches!(work.status, Status::Done(_)) || by_others && self.promoted.contains(c)
+        };
+        self.owed().find(|c| self.debts.get(*c).is_some_and(|debt| !debt.pending) && took_place(c))
+    }
+
+    /// Whether a fence is tried for as long as it takes, because it is owed or because nobody waits for it: the first sign of life of where
+    /// it is set is what it waits for.
+    pub fn waits_for_life(&self, i: usize) -> bool {
+        let (step, at) = (self.step(i), &self.steps[i]);
+        let Action::Fence(fence) = &step.action else { return false };
+        let owed = || self.owed().any(|c| *c == fence.db.component);
+        let wanted = match self.finished() {
+            true => owed() && !step.debt,
+            false => step.background || owed(),
+        };
+        let over = matches!(at.work.status, Status::Done(_) | Status::Skipped);
+        wanted && !over && !at.taken_back() && self.not_needed(i).is_none()
+    }
+
+    /// A place answers that was silent: what failed or waits there is tried anew, and all rungs of a fence that is owed together.
+    fn place_answered(&mut self, place: &str, at: Timestamp) {
+        self.answered.insert(place.to_owned(), at);
+        let there = |i: &usize| matches!(&self.step(*i).action, Action::Fence(f) if f.db.place.name == place);
+        let tried: Vec<usize> =
+            (0..self.steps.len()).filter(there).filter(|i| self.waits_for_life(*i)).collect();
+        for i in tried {
+            let owed = self.owed().any(|c| self.step(i).component.as_ref() == Some(c));
+            let work = &mut self.steps[i].work;
+            match work.status {
+                Status::Backoff { .. } => work.status = Status::Started,
+                Status::Failed => {
+                    *work = Work { status: Status::Started, started_at: Some(at), ..work.again() }
+                }
+                // Its turn would come when the rung before it failed.
+                Status::Pending if owed => (work.status, work.started_at) = (Status::Started, Some(at)),
+                _ => {}
+            }
+        }
+        self.place_all();
+    }
+
     /// When this run asked for the promotion of a server.
     pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of, .. } if of.is(db));
@@ -121,6 +194,31 @@ impl RunState {
     pub fn fence_word(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { word, .. } => word.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// What the old primary of a component had that its standbys do not: as the fence by SQL read it, or as the runbook has it.
+    pub fn unreplicated(&self, component: &ComponentName) -> &[Unreplicated] {
+        let read = self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { method: FenceMethod::Sql, unreplicated, .. } => Some(unreplicated.as_slice()),
+            _ => None,
+        });
+        let planned = || {
+            self.runbook.steps.iter().find_map(|s| match &s.action {
+                Action::Check(Check::Exposure { db, unreplicated, .. }) if db.component == *component => {
+                    Some(unreplicated.as_slice())
+                }
+                _ => None,
+            })
+        };
+        read.or_else(planned).unwrap_or_default()
+    }
+
+    /// Why what the fence read of a component's last commit is not the last word, if it is not.
+    pub fn unexplained(&self, component: &ComponentName) -> Option<&str> {
+        self.known_of(component).find_map(|f| match f {
+            Fact::Fenced { unexplained, .. } => unexplained.as_deref(),
             _ => None,
         })
     }

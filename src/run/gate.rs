@@ -32,6 +32,27 @@ pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Sa
     }
 }
 
+/// Why a gate cannot have let the run through, if it cannot. Approvals are asked for elsewhere.
+pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Option<String> {
+    match gate {
+        Gate::Approval { .. } => None,
+        Gate::Fenced { component } => {
+            let fenced = state.fenced(component).is_some();
+            let owed = state.debts.contains_key(component);
+            (!fenced && !owed).then(|| format!("{component} is not proven fenced, and nobody accepted that"))
+        }
+        // A loss grows with time: what is too much when the run came here is too much later.
+        Gate::Exposure { components, objective_ms } => {
+            let step = state.step(position).id.clone();
+            match exposure(state, step, components, *objective_ms, state.last_at) {
+                Says::Blocked(What::GateBlocked { why, .. }) => Some(why),
+                Says::Wait => Some("nobody measured what may be lost".to_owned()),
+                _ => None,
+            }
+        }
+    }
+}
+
 pub(super) fn pass(step: StepId) -> What {
     What::StepFinished { step, end: End::Performed, facts: Vec::new() }
 }
@@ -46,7 +67,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
         return Says::Wait;
     }
     if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
-        return Says::Pass(vec![What::FencePending { component: component.clone() }, pass(step)]);
+        return Says::Pass(vec![What::FenceWaived { component: component.clone() }, pass(step)]);
     }
     let tried: Vec<_> = rungs
         .iter()
@@ -76,7 +97,7 @@ fn exposure(
 ) -> Says {
     for component in components {
         let Some(measured) = state.exposure(component) else { return Says::Wait };
-        let figure = measured.at(now);
+        let figure = measured.logged_at(now);
         let (rule, value) = match (figure.basis, figure.value_ms) {
             (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
             _ => (Rule::ExposureUnknown, None),

@@ -5,12 +5,13 @@ mod databases;
 mod restoring;
 mod switching;
 
+use super::held;
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
-use crate::model::action::{Action, Check, InDoubt, Scale, Switch, Write};
+use crate::model::action::{Action, Check, Found, InDoubt, Scale, Switch, Write};
 use crate::model::event::{Direction, End, What};
 use crate::model::facts::Fact;
-use crate::model::ids::{ComponentName, Digest};
+use crate::model::ids::Digest;
 use crate::model::state::{ChangeState, GroupState, RecordSet, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -21,8 +22,11 @@ const REPEAT_AFTER: Dur = Dur::secs(20);
 /// How old the answer of a control plane may be. None publishes a figure; an effect that was seen is missing from answers for seconds.
 const OLD_ANSWERS: Dur = Dur::secs(30);
 
-/// How long a guard that nobody can read is looked for: it was taken, and its bucket may be down by now.
-const GUARD_PATIENCE: Dur = Dur::secs(10);
+/// How long a restart that was accepted may show no effect before it is asked for again. RDS publishes neither how long a restart takes
+/// nor how late its event comes; the first that was accepted goes on counting.
+const RESTART_AGAIN: Dur = Dur::mins(2);
+/// How long after a second call whose answer never came it is made again.
+const DOUBT_AGAIN: Dur = Dur::secs(5);
 
 /// What was seen for a step.
 #[derive(Clone, Debug)]
@@ -65,34 +69,61 @@ enum Verdict {
     Partly(String),
     /// On its way, or not visible.
     Unclear(String),
-    /// The first of two calls has had its effect; with what the proof of the second must be newer than.
-    Half(Option<String>),
+    /// The first of two calls has had its effect. In words.
+    Half(String),
     /// Nobody may look until somebody renews the credentials.
     Locked(String),
     /// It can never become the new state.
     Wrong(String),
     /// What was started has ended, without the new state: another attempt is another job.
     Over(String),
-    /// Somebody else holds the guard.
-    Displaced(String),
     /// The replica that would be promoted is the writer already.
     Promoted,
     /// A finished run owes no fence any more.
     Settled(String),
 }
 
-/// Judges what was seen for the step at `i`.
+/// Judges what was seen for the step at `i`. Nothing is called whose guard is not known to be this run's.
 pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
-    let id = state.step(i).id.clone();
+    let (sight, guard) = held::apart(state, i, sight);
+    match without_guard(state, i, &sight, now) {
+        Ruling::Perform(intent) => held::allowed(state, i, intent, guard, now),
+        other => other,
+    }
+}
+
+fn without_guard(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
     let action = state.action(i);
     let action = action.as_ref();
     if let (Action::Switch(switch), Some(there)) = (action, records(sight)) {
         return switching::judge(state, i, switch, there, now);
     }
+    if let (Action::Check(Check::Guard { .. }), Sight::Things(things)) = (action, sight)
+        && let Some((_, seen)) = things.first()
+    {
+        return held::check(state, i, seen, now);
+    }
     let verdict = verdict(state, i, action, sight, now);
     if undoing_now(state, i) {
         return take_back(state, i, action, verdict, now);
     }
+    with_reading(rule(state, i, verdict, now), action, sight)
+}
+
+/// What was read of the thing goes with the intent to change it, where the runbook does not say it.
+fn with_reading(mut ruling: Ruling, action: &Action, sight: &Sight) -> Ruling {
+    if let (Action::Point(point), Sight::Things(things)) = (action, sight)
+        && let Some(State::Secret(seen)) = things.first().and_then(|(_, seen)| seen.state())
+        && let Ruling::Perform(What::CallIntended { direction: Direction::Do, found, .. }) = &mut ruling
+        && seen.fields != point.from
+    {
+        *found = Some(Found::Fields(seen.fields.clone()));
+    }
+    ruling
+}
+
+fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> Ruling {
+    let id = state.step(i).id.clone();
     let undo = state.direction(i) == Direction::Undo;
     let fail = |reason: String| match undo {
         false => What::StepFailed { step: id.clone(), reason },
@@ -118,9 +149,8 @@ pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Rulin
         (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => Ruling::Record(fail(reason)),
         (_, Verdict::Promoted) => Ruling::Record(What::FoundPromoted { step: id }),
         (_, Verdict::Settled(why)) => settled(state, i, why),
-        (_, Verdict::Displaced(reason)) => Ruling::Record(What::GuardLost { step: id, reason }),
         (_, Verdict::Locked(why)) => locked(state, i, why),
-        (_, Verdict::Half(mark)) => half(state, i, mark, now),
+        (_, Verdict::Half(why)) => half(state, i, why, now),
         (status, Verdict::Before) => not_done(state, i, status, None, now),
         (status, Verdict::Partly(why)) => not_done(state, i, status, Some(why), now),
         (_, Verdict::Unclear(why)) => Ruling::Keep(why),
@@ -165,9 +195,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
         Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
             perform(state, i, true, Call::default())
         }
-        Verdict::Wrong(reason) | Verdict::Over(reason) | Verdict::Displaced(reason) => {
-            Ruling::Record(What::UndoFailed { step, reason })
-        }
+        Verdict::Wrong(reason) | Verdict::Over(reason) => Ruling::Record(What::UndoFailed { step, reason }),
         Verdict::Promoted => Ruling::Keep("promoted by somebody else".to_owned()),
         Verdict::Locked(why) | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
     }
@@ -219,6 +247,8 @@ fn end_of(state: &RunState, i: usize) -> End {
 }
 
 fn disproved(state: &RunState, i: usize, why: Option<String>) -> Ruling {
+    let asked = "what was asked for has not begun, and may still take effect";
+    let why = why.or_else(|| state.action(i).outlasts().then(|| asked.to_owned()));
     let seen = why.unwrap_or_else(|| "the state from before the call still stands".to_owned());
     Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
@@ -239,22 +269,25 @@ fn settle(state: &RunState, i: usize) -> Option<Dur> {
     }
 }
 
-/// The second of two calls is due, unless it was made and its effect is not to be seen yet.
-fn half(state: &RunState, i: usize, mark: Option<String>, now: Timestamp) -> Ruling {
-    let second_was_made = state.work(i).mark.is_some();
-    match (&doubtful(state, i), settle(state, i)) {
-        (Status::InDoubt { since }, Some(settle)) if second_was_made && now < *since + settle => {
-            unsettled(*since + settle)
+/// The second of two calls is due, unless it was accepted and its effect is not to be seen yet. One whose answer never came proves
+/// nothing, whatever it did: it is made again, and so is one that shows no effect for long. Neither hurts.
+fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> Ruling {
+    let accepted = state.work(i).restart.accepted.is_some();
+    match doubtful(state, i) {
+        Status::Awaiting { answered_at, .. } if accepted && now < answered_at + RESTART_AGAIN => {
+            Ruling::Keep(why)
         }
-        (Status::Awaiting { .. }, _) if second_was_made => {
-            Ruling::Keep("the second call was accepted, its effect is not visible yet".to_owned())
+        Status::InDoubt { since } if now < since + DOUBT_AGAIN && !leaving(state, i) => {
+            let from = since + DOUBT_AGAIN;
+            Ruling::Keep(format!(
+                "{why}; nobody knows what the last call did: it is made again from {from} on"
+            ))
         }
-        (Status::InDoubt { .. }, _) if second_was_made => disproved(state, i, None),
         _ if leaving(state, i) && state.work(i).status.in_flight() => {
             let seen = "only the first of two calls had its effect, and the second is not made".to_owned();
             Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
         }
-        _ => perform(state, i, state.direction(i) == Direction::Undo, Call { mark, part: Vec::new() }),
+        _ => perform(state, i, state.direction(i) == Direction::Undo, Call::default()),
     }
 }
 
@@ -265,7 +298,7 @@ fn unsettled(until: Timestamp) -> Ruling {
 }
 
 /// Nothing can be seen or done before somebody renews the credentials: that is waiting, not failing.
-fn locked(state: &RunState, i: usize, why: String) -> Ruling {
+pub(super) fn locked(state: &RunState, i: usize, why: String) -> Ruling {
     let waits = matches!(state.work(i).status, Status::Started | Status::InDoubt { .. });
     if !waits || state.step(i).background {
         return Ruling::Keep(why);
@@ -281,8 +314,8 @@ fn locked(state: &RunState, i: usize, why: String) -> Ruling {
 /// What a call carries besides its action.
 #[derive(Default)]
 struct Call {
-    mark: Option<String>,
     part: Vec<u32>,
+    found: Option<Found>,
 }
 
 fn settled(state: &RunState, i: usize, why: String) -> Ruling {
@@ -292,6 +325,7 @@ fn settled(state: &RunState, i: usize, why: String) -> Ruling {
     }
 }
 
+/// `part` has the positions of the changes to make, if those are not all of the action's.
 fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
@@ -306,11 +340,11 @@ fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     Ruling::Perform(What::CallIntended {
         step: id.clone(),
         direction,
-        attempt: attempts + 1,
+        attempt: attempts.saturating_add(1),
         generation,
         key,
-        mark: call.mark,
         part: call.part,
+        found: call.found,
     })
 }
 
@@ -342,12 +376,6 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             }
             Some((target, Observation::Denied { why })) => {
                 Verdict::Wrong(format!("{target}: access denied: {why}"))
-            }
-            Some((_, Observation::Unobservable { .. }))
-                if matches!(action, Action::Check(Check::Guard { .. }))
-                    && waited(state, i, now, GUARD_PATIENCE) =>
-            {
-                Verdict::Done(Vec::new())
             }
             Some((target, Observation::NotFound { .. }))
                 if state.finished() && matches!(action, Action::Fence(_)) =>
@@ -399,9 +427,6 @@ fn thing(
             _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
-        (Action::Check(Check::Guard { component, holder, .. }), State::Guard(guard)) => {
-            still_held(component, holder, guard.holder.as_deref())
-        }
         (Action::Rejoin { db, source, .. }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
         (Action::Restore { part, of }, State::Restore(seen)) => {
             restoring::judge(state, i, (*part, of), seen, now)
@@ -458,14 +483,6 @@ fn thing(
 
 fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
     state.work(i).started_at.is_none_or(|began| now >= began.max(state.taken_at) + patience)
-}
-
-fn still_held(component: &ComponentName, ours: &str, holder: Option<&str>) -> Verdict {
-    match holder {
-        Some(holder) if holder == ours => Verdict::Done(Vec::new()),
-        Some(other) => Verdict::Displaced(format!("the guard of {component} was taken over by {other}")),
-        None => Verdict::Displaced(format!("the guard of {component} was taken away")),
-    }
 }
 
 /// Whether anything of a scaling is left to be taken back, however many instances came of it.

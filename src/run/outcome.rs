@@ -3,6 +3,7 @@
 use super::state::RunState;
 use crate::model::action::Action;
 use crate::model::event::{Direction, What};
+use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 
 /// What became of one call, as an adapter saw it.
@@ -96,6 +97,19 @@ pub fn after_call(
         CallOutcome::Halfway { why, again: Again::Later } => vec![What::CallInDoubt { step, why }],
         CallOutcome::Halfway { why, again: Again::Never | Again::InParts } => {
             vec![What::CallInDoubt { step, why: why.clone() }, failed(state, i, why)]
+        }
+    }
+}
+
+/// The event that records what became of a withdrawal.
+pub fn withdrawn(step: StepId, outcome: CallOutcome) -> What {
+    match outcome {
+        CallOutcome::Accepted { .. } => What::Withdrawn { step },
+        CallOutcome::Refused { code, why, .. } => {
+            What::WithdrawFailed { step, why: format!("{code}: {why}") }
+        }
+        CallOutcome::NotSent { why } | CallOutcome::Halfway { why, .. } | CallOutcome::InDoubt { why } => {
+            What::WithdrawFailed { step, why }
         }
     }
 }

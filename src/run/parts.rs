@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status};
-use crate::model::action::{RecordChange, Switch};
+use crate::model::action::{Basis, Found as Reading, FoundSet, RecordChange, Switch};
 use crate::model::event::Direction;
 use crate::model::state::RecordSet;
 
@@ -58,12 +58,14 @@ impl Parts {
 }
 
 /// The changes of one name and type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// As people say it.
     pub name: String,
-    /// Positions in the switch.
+    /// Positions in the switch. Of a name that can be changed, those that are not as they will be.
     pub changes: Vec<u32>,
+    /// What is there, and what should be, of a name that somebody else changed.
+    pub differs: String,
 }
 
 /// Where the groups of a switch are.
@@ -89,50 +91,68 @@ pub enum Next {
 /// The groups of a switch that are this direction's business, sorted by what is there.
 pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) -> Found {
     let mut found = Found::default();
-    for group in groups(switch).into_iter().filter(|g| in_scope(state, i, g)) {
-        let all = |test: &dyn Fn(&RecordChange) -> bool| {
-            group.changes.iter().filter_map(|&c| switch.changes.get(c as usize)).all(test)
-        };
-        if all(&|c| is_there(there, c.after.as_ref(), c.before.as_ref())) {
+    for mut group in groups(switch, |change| in_scope(state, i, change)) {
+        let changes = group.changes.iter().filter_map(|&c| Some((c, switch.changes.get(c as usize)?)));
+        let (done, left): (Vec<_>, Vec<_>) =
+            changes.partition(|(_, change)| change.find(there) == change.after.as_ref());
+        if done.len() == group.changes.len() {
             found.done.push(group);
-        } else if all(&|c| is_there(there, c.before.as_ref(), c.after.as_ref())) {
-            found.ready.push(group);
-        } else {
+        } else if let Some((_, change)) = left.iter().find(|(_, c)| !c.replaces(c.find(there))) {
+            group.differs = differs(change, change.find(there));
             found.foreign.push(group);
+        } else {
+            group.changes = left.into_iter().map(|(c, _)| c).collect();
+            found.ready.push(group);
         }
     }
     found
 }
 
 /// A switch is taken back only as far as it may have got.
-fn in_scope(state: &RunState, i: usize, group: &Group) -> bool {
+fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
     let forward = &state.steps[i].work;
     let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
-    let done = matches!(forward.status, Status::Done(_));
-    !undoing || done || group.changes.iter().any(|&c| forward.parts.touched(c))
+    match forward.parts.acted() {
+        true => !undoing || forward.parts.touched(change),
+        false => !undoing || matches!(forward.status, Status::Done(_)),
+    }
 }
 
-fn groups(switch: &Switch) -> Vec<Group> {
+fn groups(switch: &Switch, in_scope: impl Fn(u32) -> bool) -> Vec<Group> {
     let mut groups: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
-    for (change, position) in switch.changes.iter().zip(0..) {
+    for (change, position) in switch.changes.iter().zip(0..).filter(|(_, position)| in_scope(*position)) {
         if let Some(set) = change.before.as_ref().or(change.after.as_ref()) {
             groups.entry((&set.name, &set.rtype)).or_default().push(position);
         }
     }
-    let group = |((name, rtype), changes)| Group { name: format!("{name} {rtype}"), changes };
+    let group =
+        |((name, rtype), changes)| Group { name: format!("{name} {rtype}"), changes, ..Group::default() };
     groups.into_iter().map(group).collect()
 }
 
-fn is_there(there: &[RecordSet], set: Option<&RecordSet>, gone: Option<&RecordSet>) -> bool {
-    match set {
-        Some(set) => there.contains(set),
-        // A set that is to be absent: the other state of the change is what must not be there.
-        None => gone.is_none_or(|g| !there.iter().any(|t| same_key(t, g))),
+/// Why a set is not changed: both values, so that a person can tell who is right.
+fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
+    let words = |set: Option<&RecordSet>| set.map_or_else(|| "not there".to_owned(), RecordSet::words);
+    let (is, was) = (words(there), words(change.before.as_ref()));
+    let id = change.after.as_ref().or(change.before.as_ref()).and_then(|set| set.set_identifier.as_deref());
+    let set = id.map_or_else(|| "it".to_owned(), |id| format!("set {id}"));
+    match change.basis {
+        Basis::Seen => format!("{set} is {is}, and the runbook names {was}: somebody changed it"),
+        Basis::Declared => format!(
+            "{set} is {is}, and the plan declares {was} for the site that is left; nobody had seen it before"
+        ),
     }
 }
 
-fn same_key(a: &RecordSet, b: &RecordSet) -> bool {
-    a.name == b.name && a.rtype == b.rtype && a.set_identifier == b.set_identifier
+/// The sets that a call with these changes replaces, where the runbook does not say exactly that.
+pub fn read(switch: &Switch, part: &[u32], there: &[RecordSet]) -> Option<Reading> {
+    let unsaid = |(change, position): (&RecordChange, u32)| {
+        let set = change.find(there);
+        let said = change.basis == Basis::Seen && set == change.before.as_ref();
+        (part.contains(&position) && !said).then(|| FoundSet { change: position, set: set.cloned() })
+    };
+    let sets: Vec<_> = switch.changes.iter().zip(0..).filter_map(unsaid).collect();
+    (!sets.is_empty()).then_some(Reading::Sets(sets))
 }
 
 /// Positions of all changes of groups, in order.
@@ -146,7 +166,7 @@ pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
     let whole = found.done.len() + found.ready.len() + found.foreign.len();
     let mut left: Vec<&Group> = found.ready.iter().collect();
     let mut named: Vec<(String, String)> =
-        found.foreign.iter().map(|g| (g.name.clone(), CHANGED.to_owned())).collect();
+        found.foreign.iter().map(|g| (g.name.clone(), g.differs.clone())).collect();
     // What somebody else changed explains the refusal of every part that held it.
     let mut culprits: BTreeSet<u32> = positions(&found.foreign).into_iter().collect();
     loop {
@@ -170,9 +190,6 @@ pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
         }
     }
 }
-
-/// Why a name is not changed that is not what the runbook names.
-pub const CHANGED: &str = "it is not what the runbook names: somebody changed it";
 
 /// Refused parts less what is done: a wrong name is among them. As indices into `left`, with the reason.
 fn suspects<'r>(
@@ -224,7 +241,7 @@ mod tests {
     use super::*;
 
     fn group(n: u32) -> Group {
-        Group { name: format!("n{n}"), changes: vec![2 * n, 2 * n + 1] }
+        Group { name: format!("n{n}"), changes: vec![2 * n, 2 * n + 1], ..Group::default() }
     }
 
     /// A provider that refuses every batch with one of `wrong` in it. Gives what was switched, who was named, and the calls.

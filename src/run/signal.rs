@@ -6,6 +6,7 @@ use crate::model::action::{Action, Check, Gate};
 use crate::model::duty::Duty;
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::{Digest, StepId};
+use crate::model::restart::Restart;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver, one_line};
 use crate::policy::signed;
@@ -89,7 +90,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if state.steps[i].work.status.settled() && state.steps[i].work.status != Status::Failed {
                 return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
             }
-            if state.step(i).action.watch(None, "", None).is_none() {
+            if state.step(i).action.watch(None, "", Restart::NONE).is_none() {
                 return Err(format!("step {step} is nothing that could be done by hand"));
             }
             // Doing it by hand is an answer, and takes the place of none.

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::Overridden;
+use super::outstanding::Withdrawal;
 use super::parts::Parts;
 use super::stopped::Attention;
-use crate::model::action::{Action, Check, Undo};
+use crate::model::action::{Action, Check, Readings, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
+use crate::model::restart::Restart;
 use crate::model::restore::{Loss, Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::target::DatabaseRef;
@@ -99,12 +101,14 @@ pub struct Work {
     pub generation: u32,
     /// The idempotency key of the last call.
     pub key: String,
-    /// What the proof of the last call must be newer than.
-    pub mark: Option<String>,
+    /// The restart that a fence asked for, once it was accepted: its proof must be newer.
+    pub restart: Restart,
     /// What is known of the parts of a batch.
     pub parts: Parts,
     /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
     pub doubt: Option<Timestamp>,
+    /// When what may still come was asked for, neither seen since nor known never to come: by the last call, and by the one before it.
+    pub asked: [Option<Timestamp>; 2],
     /// When a call was last lost sight of, whatever became of it since: its effect may come late.
     pub lost_at: Option<Timestamp>,
     /// When its deadline began anew: a part was in place, or credentials were there again.
@@ -117,6 +121,8 @@ pub struct Work {
     pub ended_at: Option<Timestamp>,
     /// Why it failed, was skipped or waits.
     pub reason: Option<String>,
+    /// What the provider calls the requests of its calls, in order.
+    pub requests: Vec<crate::model::event::Request>,
 }
 
 impl Default for Work {
@@ -143,9 +149,11 @@ impl Work {
             attempts: self.attempts,
             generation: self.generation,
             key: self.key.clone(),
-            mark: self.mark.clone(),
+            restart: self.restart,
             doubt: self.doubt,
+            asked: self.asked,
             lost_at: self.lost_at,
+            requests: self.requests.clone(),
             // What was refused may be taken now; what was accepted stays this run's to take back.
             parts: Parts { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
@@ -159,21 +167,23 @@ impl Work {
             attempts: 0,
             generation: 1,
             key: String::new(),
-            mark: None,
+            restart: Restart::NONE,
             parts: Parts::new(),
             doubt: None,
+            asked: [None, None],
             lost_at: None,
             renewed_at: None,
             displaced: false,
             started_at: None,
             ended_at: None,
             reason: None,
+            requests: Vec::new(),
         }
     }
 }
 
 /// A step's state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StepState {
     /// The action.
     pub work: Work,
@@ -185,12 +195,16 @@ pub struct StepState {
     pub undo_asked: Option<Timestamp>,
     /// Since when looks at what decides about taking a run back fail.
     pub unseen_since: Option<Timestamp>,
+    /// What was read right before its calls.
+    pub found: Readings,
     /// What it established.
     pub facts: Vec<Fact>,
     /// Who said yes, for approval gates.
     pub approved_by: Vec<Person>,
     /// Whether somebody let the run go on before that.
     pub overridden: Option<Overridden>,
+    /// What became of withdrawing what it asked for, once that was tried.
+    pub withdrawal: Option<Withdrawal>,
     /// Who says that it was done by hand.
     pub claimed_by: Option<Person>,
     /// Rises with every event about the step: what follows from it is the same while this is.
@@ -207,6 +221,7 @@ impl StepState {
     pub(super) fn remember(&mut self, what: &What, at: Timestamp) {
         match what {
             What::CallIntended { direction: Direction::Undo, .. } => self.undo_asked = Some(at),
+            What::CallIntended { found: Some(found), .. } => self.found.take(found),
             What::StepFailed { .. } => self.unseen_since = self.unseen_since.or(Some(at)),
             What::StepFinished { .. } => self.unseen_since = None,
             _ => {}
@@ -254,8 +269,10 @@ pub struct Proven {
 /// A fence that is or was owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceDebt {
-    /// Since when.
+    /// Since when: the promotion, or, before that is known to have taken place, the waiver.
     pub since: Timestamp,
+    /// Whether the promotion is known to have taken place.
+    pub pending: bool,
     /// When and how it was paid.
     pub paid: Option<(Timestamp, String)>,
     /// When and why nobody has to pay it any more, though nothing was fenced.
@@ -305,6 +322,8 @@ pub struct RunState {
     pub displaced: bool,
     /// Why the last process stopped, if it said so.
     pub halted: Option<String>,
+    /// When a place last answered that had been silent, by its name.
+    pub answered: BTreeMap<String, Timestamp>,
     /// When the run was finished.
     pub finished_at: Option<Timestamp>,
     /// What called for a person, and what people said to that.
@@ -325,19 +344,7 @@ pub struct RunState {
 impl RunState {
     /// The state after the first event.
     pub fn new(created: RunCreated, runbook: Runbook, at: Timestamp) -> Self {
-        let steps = runbook.steps.iter().map(|_| StepState {
-            work: Work::new(),
-            undo: None,
-            undo_attempts: 0,
-            undo_asked: None,
-            unseen_since: None,
-            facts: Vec::new(),
-            approved_by: Vec::new(),
-            overridden: None,
-            claimed_by: None,
-            revision: 0,
-        });
-        let steps = steps.collect();
+        let steps = runbook.steps.iter().map(|_| StepState::default()).collect();
         let index: BTreeMap<_, _> =
             runbook.steps.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
         // A step that needs one that does not exist can never start: its own position stands for that.
@@ -385,6 +392,7 @@ impl RunState {
             said: BTreeSet::new(),
             displaced: false,
             halted: None,
+            answered: BTreeMap::new(),
             finished_at: None,
             attention: Attention::default(),
             index,
@@ -415,15 +423,20 @@ impl RunState {
         if self.steps[at].undo.is_some() { Direction::Undo } else { Direction::Do }
     }
 
+    /// The runbook's action, with what was read right before its calls.
+    pub fn forward(&self, at: usize) -> Cow<'_, Action> {
+        self.steps[at].found.bind(&self.step(at).action)
+    }
+
     /// The action of the direction that is under way.
     pub fn action(&self, at: usize) -> Cow<'_, Action> {
-        let action = &self.step(at).action;
+        let action = self.forward(at);
         if self.direction(at) == Direction::Do {
-            return Cow::Borrowed(action);
+            return action;
         }
         match action.undo() {
             Undo::By(undo) => Cow::Owned(*undo),
-            Undo::Nothing | Undo::PointOfNoReturn { .. } => Cow::Borrowed(action),
+            Undo::Nothing | Undo::PointOfNoReturn { .. } => action,
         }
     }
 
@@ -439,6 +452,7 @@ impl RunState {
                 settled
                     || self.step(position).on_failure == OnFailure::Continue
                         && !self.step(position).action.is_safety()
+                        && !self.steps[position].work.displaced
             }
             _ => false,
         }

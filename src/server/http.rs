@@ -1,6 +1,10 @@
 //! Two addresses: `/healthz` and `/metrics`. A thread of its own answers, so that a drill holds no look up.
+//!
+//! Whoever connects cannot take the files of the process: connections are few and short. One that sends nothing makes room for the next.
 
 use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +14,11 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use futures_util::future::select;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::metrics::Snapshot;
 use crate::model::time::{Dur, Timestamp};
@@ -17,6 +26,15 @@ use crate::world::World;
 
 /// How often the time is read that a look's age is told by.
 const TICK: Dur = Dur::secs(1);
+
+/// Connections that are open at a time: Prometheus and a health check need two. The oldest makes room for another.
+const MOST_OPEN: usize = 64;
+
+/// How long a connection lasts at most: a request of a few lines and its answer take milliseconds.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// What is read of a request at most.
+const REQUEST: usize = 16 << 10;
 
 struct Shown {
     snapshot: Mutex<Snapshot>,
@@ -41,12 +59,12 @@ impl Board {
         let serve = move || {
             let Ok(world) = World::live() else { return };
             world.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                let Ok(listener) = TcpListener::from_std(listener) else { return };
                 let router = Router::new()
                     .route("/healthz", get(health))
                     .route("/metrics", get(metrics))
                     .with_state(Arc::clone(&shown));
-                let answers = std::pin::pin!(async { drop(axum::serve(listener, router).await) });
+                let answers = std::pin::pin!(answer(&world, &listener, &router));
                 let ticks = std::pin::pin!(async {
                     loop {
                         shown.now_ms.store(world.shown().millis(), Ordering::Relaxed);
@@ -69,6 +87,27 @@ impl Board {
 impl Shown {
     fn read(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Answers whoever connects, for as long as the process lives.
+async fn answer(world: &World, listener: &TcpListener, router: &Router) {
+    let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
+    loop {
+        // No file is left for a connection: others of the process need theirs, and give some back.
+        let Ok((stream, _)) = listener.accept().await else {
+            world.sleep_until(world.now() + TICK).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        while open.len() >= MOST_OPEN {
+            open.pop_front().iter().for_each(JoinHandle::abort);
+        }
+        let mut http = http1::Builder::new();
+        http.keep_alive(false).max_buf_size(REQUEST);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        open.push_back(tokio::spawn(async move { drop(tokio::time::timeout(LONGEST, connection).await) }));
     }
 }
 

@@ -16,6 +16,8 @@ pub const STALE: Dur = Dur::mins(2);
 pub struct Snapshot {
     /// When it last looked at what is due.
     pub looked_at: Option<Timestamp>,
+    /// Why it follows settings that are not those in the file, if it does.
+    pub settings: Option<String>,
     /// The schedule whose drill it holds.
     pub holding: Option<String>,
     /// Its schedules.
@@ -49,8 +51,8 @@ impl Snapshot {
     /// Why the server is not well, if it is not.
     pub fn ill(&self, now: Timestamp) -> Option<String> {
         match (self.looked_at, &self.holding) {
-            (_, Some(_)) => None,
-            (Some(at), None) if now.since(at) <= STALE => None,
+            (Some(at), None) if now.since(at) <= STALE => self.settings.clone(),
+            (_, Some(_)) => self.settings.clone(),
             (Some(at), None) => Some(format!("nobody has looked at the schedules since {at}")),
             (None, None) => Some("nobody has looked at the schedules yet".to_owned()),
         }

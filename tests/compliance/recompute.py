@@ -96,7 +96,7 @@ def rpo(runbook, events):
     for event in events:
         if event["kind"] in ("found_promoted", "debt_settled", "clock_jumped"):
             sys.exit(f"{event['kind']} is not recomputed here")
-        if event["kind"] == "fence_pending":
+        if event["kind"] == "fence_waived":
             owed.add(event["component"])
         if event["kind"] == "call_intended" and event["step"] in promotes:
             promoted[promotes[event["step"]]] = ms(event["at"])

@@ -4,6 +4,7 @@ use drctl::model::action::{Action, Check, RecordChange};
 use drctl::model::authority::{Authority, Operator};
 use drctl::model::event::{Direction, Signal, What};
 use drctl::model::ids::StepId;
+use drctl::model::restart::Restart;
 use drctl::model::waiver::Person;
 use drctl::run::parts::{self, Found, Group, Next, Parts};
 use drctl::run::state::{Status, Work};
@@ -133,13 +134,15 @@ fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
     state.steps[0].undo = Some(Work { status: Status::Started, ..Work::new() });
     assert_eq!(found(&state), "www A");
     state.steps[0].work.status = DONE;
+    assert_eq!(found(&state), "www A", "what was found done is not this run's to take back");
+    state.steps[0].work.parts = Parts::new();
     assert_eq!(found(&state), "api A, www A");
 }
 
 #[test]
 fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
     let new = set("www", "A", Some("east"), 60, "198.51.100.1");
-    let creates = records(vec![RecordChange { before: None, after: Some(new.clone()) }]);
+    let creates = records(vec![RecordChange::seen(None, Some(new.clone()))]);
     let state = under_way(vec![(step("switch", Action::Switch(creates.clone())), Status::Started)]);
     for (there, counts) in [
         (None, [0, 1, 0]),
@@ -157,7 +160,7 @@ fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
 
 #[test]
 fn what_is_not_suspect_moves_in_one_call() {
-    let group = |n: u32| Group { name: format!("n{n}"), changes: vec![n] };
+    let group = |n: u32| Group { name: format!("n{n}"), changes: vec![n], ..Group::default() };
     let of = |ready: u32, foreign: u32| Found {
         ready: (0..ready).map(group).collect(),
         foreign: (ready..ready + foreign).map(group).collect(),
@@ -187,7 +190,7 @@ fn a_step_that_is_tried_again_forgets_nothing_of_its_calls() {
         attempts: 3,
         generation: 2,
         key: "key".to_owned(),
-        mark: Some("mark".to_owned()),
+        restart: Restart { accepted: Some(BEGAN) },
         doubt: Some(BEGAN),
         lost_at: Some(BEGAN),
         started_at: Some(BEGAN),
@@ -204,9 +207,16 @@ fn a_step_that_is_tried_again_forgets_nothing_of_its_calls() {
 fn what_is_taken_back_late_has_its_whole_time_from_its_first_call() {
     let mut state = cancelled(under_way(vec![(step("a", scale()), DONE)]));
     let (step, key) = (StepId::new("a"), "key".to_owned());
-    let (direction, mark, part) = (Direction::Undo, None, Vec::new());
-    let intended =
-        What::CallIntended { step: step.clone(), direction, attempt: 1, generation: 1, key, mark, part };
+    let (direction, part) = (Direction::Undo, Vec::new());
+    let intended = What::CallIntended {
+        step: step.clone(),
+        direction,
+        attempt: 1,
+        generation: 1,
+        key,
+        part,
+        found: None,
+    };
     say(&mut state, minutes(4), intended);
     say(&mut state, minutes(4), What::CallAnswered { step, token: None });
     assert_eq!(told(&state, minutes(5)), "look a, wake 9m");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use drctl::plan::settings::{SqlSettings, SqlTls};
 use drctl::plan::{Settings, check};
 
 /// `# expect: ID@LINE ID@LINE` in the first line of each file.
@@ -22,7 +23,7 @@ fn each_says_what_is_wrong_and_where() {
             .split_whitespace()
             .map(str::to_owned)
             .collect();
-        let settings = Settings { guard: Some(third_region()), ..Settings::default() };
+        let settings = complete();
         let findings = check(&file.display().to_string(), &bytes, &settings).findings;
         let got: Vec<_> =
             findings.iter().map(|f| format!("{}@{}", f.id, f.span.map_or(0, |s| s.line))).collect();
@@ -39,10 +40,36 @@ fn third_region() -> drctl::model::place::Place {
         name: "s3://guard".to_owned(),
         cloud: "aws".to_owned(),
         region: "us-east-2".to_owned(),
-        account: None,
+        account: Some("111111111111".to_owned()),
         role: None,
         external_id: None,
     }
+}
+
+/// Settings that leave nothing to say.
+fn complete() -> Settings {
+    let sql = SqlSettings { ca_file: Some("global-bundle.pem".to_owned()), ..SqlSettings::default() };
+    Settings { guard: Some(third_region()), sql, ..Settings::default() }
+}
+
+/// Amazon's CAs are in no system's store: without a file of them every login to RDS fails on the day.
+#[test]
+fn a_managed_database_without_a_file_of_its_cas_is_said() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
+    let bytes = std::fs::read(&path).unwrap();
+    let of = |sql: SqlSettings| {
+        let settings = Settings { sql, ..complete() };
+        let found = check("truststream", &bytes, &settings).findings;
+        found.iter().map(|f| format!("{}: {}", f.id, f.fix)).collect::<Vec<_>>()
+    };
+    let missing = of(SqlSettings::default());
+    assert!(
+        matches!(missing.as_slice(), [one] if one.starts_with("sql-ca-missing") && one.contains("global-bundle.pem")),
+        "{missing:?}"
+    );
+    assert_eq!(of(complete().sql), Vec::<String>::new());
+    // Who turns TLS off said so.
+    assert_eq!(of(SqlSettings { tls: SqlTls::Off, ca_file: None }), Vec::<String>::new());
 }
 
 #[test]
@@ -52,7 +79,7 @@ fn the_plans_that_are_shipped_are_good_and_fit_the_schema() {
     for name in ["truststream", "starter"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("plans/{name}.yaml"));
         let bytes = std::fs::read(&path).unwrap();
-        let settings = Settings { guard: Some(third_region()), ..Settings::default() };
+        let settings = complete();
         assert_eq!(check(name, &bytes, &settings).findings, []);
         let value: serde_json::Value = serde_saphyr::from_slice(&bytes).unwrap();
         let errors: Vec<_> =

@@ -6,6 +6,7 @@ use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::report::attainment::attainment;
 use drctl::run::{Effect, RunState, decide};
 
 use crate::resume::events;
@@ -74,6 +75,31 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
     assert!(fails(&after(prefix, vec![(late, probe)])), "so much time really went by");
     let jumped = What::ClockJumped { forward_ms: late, backward_ms: Dur::ZERO };
     assert!(!fails(&after(prefix, vec![(late, jumped)])));
+}
+
+/// A clock that jumps ahead makes an outage look longer than it was: what is told then is no bound from below, and where nobody drove the
+/// run meanwhile it is no bound at all.
+#[test]
+fn an_outage_across_a_clock_that_jumped_is_never_told_as_at_least_so_long() {
+    let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let told = |jumped, epoch, over: bool| {
+        let mut state = whole.ended.state.clone();
+        (state.clock_jumped, state.epoch) = (jumped, epoch);
+        if !over {
+            state.turns.get_mut("public").unwrap().retain(|t| !t.good || t.last_other.is_none());
+        }
+        attainment(&state, state.last_at).rto.basis
+    };
+    for (jumped, epoch, over, basis) in [
+        (false, 1, true, Basis::Measured),
+        (false, 1, false, Basis::LowerBound),
+        (true, 1, true, Basis::UpperBound),
+        (true, 1, false, Basis::Unknown),
+        (true, 2, true, Basis::Unknown),
+        (true, 2, false, Basis::Unknown),
+    ] {
+        assert_eq!(told(jumped, epoch, over), basis, "{jumped} {epoch} {over}");
+    }
 }
 
 /// Whoever calls a run off looks at the replica before the fence is lifted, however short a while ago another process did.

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::executor::create;
+use drctl::journal::sqlite::SqliteJournal;
+use drctl::journal::{Journal as _, Release};
 use drctl::model::duty::{Duties, Duty};
 use drctl::model::event::{Event, What};
 use drctl::model::ids::{PlanName, RunId};
 use drctl::model::ledger::Entry;
+use drctl::model::ledger::StoreWorld;
 use drctl::model::notice::Kind;
 use drctl::model::readiness::{Area, Check, Standing};
 use drctl::model::runbook::{Drill, Intent};
@@ -108,14 +111,43 @@ fn year() -> Folder {
     let weekly = "schedules:\n  weekly: {plan: app-07, drill: isolated, at: \"0 3 * * SUN\", zone: UTC}\n";
     let weekly =
         Settings::load(Some(("drctl.yaml", weekly.as_bytes())), Default::default(), &[]).unwrap().schedules;
-    let store = SqliteJournal::open(&folder.path().join(".drctl/drctl.db"), Durability::Process).unwrap();
+    let store = SqliteJournal::open(&folder.path().join(".drctl/drctl.db"), StoreWorld::Live).unwrap();
     let is = Some(weekly[0].is.clone());
     store.enter(&Entry::Schedule { at: began(0), name: "weekly".to_owned(), is }).unwrap();
     for n in 0..60 {
+        if n == 50 {
+            store.enter(&stood(began(n))).unwrap();
+        }
         let (run, events) = one(n);
-        keep(&store, &run, &events);
-        entries(&run, n, &events).iter().for_each(|entry| drop(store.enter(entry).unwrap()));
+        keep_between(&store, &run, &events, &entries(&run, n, &events));
     }
+    drop(store);
+    folder
+}
+
+/// A run, and what the ledger was told meanwhile, in the order of time: nothing is written earlier than what the ledger knows.
+fn keep_between(store: &SqliteJournal, run: &str, events: &[Event], entries: &[Entry]) {
+    let mut written = events.iter().take_while(|e| e.at == events[0].at).count();
+    keep(store, run, &events[..written]);
+    let run = RunId::new(run);
+    let until = |written: &mut usize, at: Option<Timestamp>| {
+        let new = events[*written..].iter().take_while(|e| at.is_none_or(|at| e.at <= at));
+        let bytes: Vec<_> = new.map(create::encode).collect();
+        if !bytes.is_empty() {
+            let (before, n) = (*written as u64, bytes.len());
+            futures_executor::block_on(store.append(&run, 1, before, bytes, Release::Keep)).unwrap();
+            *written += n;
+        }
+    };
+    for entry in entries {
+        until(&mut written, entry.at());
+        store.enter(entry).unwrap();
+    }
+    until(&mut written, None);
+}
+
+/// How a plan stood ready in the middle of it.
+fn stood(at: Timestamp) -> Entry {
     let check = |area, standing| Check {
         area,
         about: "db".to_owned(),
@@ -128,10 +160,7 @@ fn year() -> Folder {
         check(Area::Backups, Standing::NotReady),
         check(Area::Backups, Standing::Ready),
     ];
-    let (at, plan) = (began(50), PlanName::new("app-03"));
-    store.enter(&Entry::Readiness { at, plan, standing: Standing::NotReady, checks }).unwrap();
-    drop(store);
-    folder
+    Entry::Readiness { at, plan: PlanName::new("app-03"), standing: Standing::NotReady, checks }
 }
 
 /// What the ledger has of it: now and then a drill was missed, and of some incidents people were told, in time or not often enough.

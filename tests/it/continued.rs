@@ -31,9 +31,9 @@ fn dying(seed: u64) -> Rig {
 
 fn loss_is_told(done: &Rehearsed, context: &str) {
     let state = &done.ended.state;
-    assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{context}");
+    crate::oracle::one_primary(&dying(5), &done.watched, &done.journals, context);
     assert!(!done.truth.traffic_before_database, "{context}");
-    let stores = attainment(state, state.last_at).stores;
+    let stores = attainment(state, done.asked).stores;
     for (component, lost) in &done.truth.lost_ms {
         let Some((figure, _)) = stores.get(component) else { continue };
         let told = figure.value_ms.filter(|_| figure.basis != Basis::Unknown);

@@ -49,6 +49,9 @@ pub fn db(id: &str) -> DatabaseRef {
         admin_secret: None,
         host: None,
         global: None,
+        harmless: Vec::new(),
+        expendable: Vec::new(),
+        clients: Vec::new(),
     }
 }
 
@@ -73,7 +76,7 @@ pub fn promote() -> Action {
 }
 
 fn command(idempotent: bool) -> Action {
-    Action::Run(Command { argv: vec!["true".to_owned()], idempotent })
+    Action::Run(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new() })
 }
 
 pub fn set(name: &str, rtype: &str, id: Option<&str>, ttl_s: u64, value: &str) -> RecordSet {
@@ -89,7 +92,7 @@ pub fn set(name: &str, rtype: &str, id: Option<&str>, ttl_s: u64, value: &str) -
 
 pub fn change(name: &str, from: (u64, &str), to: (u64, &str)) -> RecordChange {
     let at = |(ttl_s, value)| Some(set(name, "A", None, ttl_s, value));
-    RecordChange { before: at(from), after: at(to) }
+    RecordChange::seen(at(from), at(to))
 }
 
 pub fn records(changes: Vec<RecordChange>) -> Switch {
@@ -259,6 +262,7 @@ pub fn told(state: &RunState, now: Timestamp) -> String {
     let effect = |effect: &Effect| match effect {
         Effect::Record(events) => words(events),
         Effect::Look(i) => format!("look {}", id(i)),
+        Effect::Withdraw(i) => format!("withdraw {}", state.step(*i).id),
         Effect::Expire(i) => format!("expire {}", id(i)),
         Effect::WakeAt(at) => format!("wake {}", at.since(BEGAN)),
         Effect::Stop(Stop::Failed(why)) => format!("failed: {why}"),
@@ -304,6 +308,8 @@ fn the_next_rung_is_left_out_once_another_one_holds() {
         wal: None,
         word: None,
         proof: "p".to_owned(),
+        unexplained: None,
+        unreplicated: Vec::new(),
     };
     let facts = vec![proven];
     let what = What::StepFinished { step: StepId::new("fence.sql"), end: End::Performed, facts };
@@ -496,7 +502,7 @@ pub fn over(owes: Option<bool>) -> RunState {
     say(&mut state, BEGAN, What::RunFinished { outcome: Outcome::Recovered });
     if let Some(paid) = owes {
         let paid = paid.then(|| (BEGAN, "p".to_owned()));
-        state.debts.insert(component(), FenceDebt { since: BEGAN, paid, settled: None });
+        state.debts.insert(component(), FenceDebt { since: BEGAN, pending: true, paid, settled: None });
     }
     state
 }

@@ -7,7 +7,7 @@ use drctl::model::ids::StepId;
 use drctl::model::state::{GroupSize, GroupState, GuardState, RecordsState, State};
 use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
-use drctl::model::waiver::Person;
+use drctl::model::waiver::{Person, Rule};
 use drctl::run::outcome::{Again, CallOutcome, after_call};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, Ruling, RunState, Sight, decide, judge};
@@ -111,8 +111,14 @@ impl Story {
     }
 
     fn judged(&self, target: Target, state: State) -> Ruling {
-        let seen = Observation::Value { state, observed_at: self.at, source: "test".to_owned() };
-        judge(&self.state, self.step, &Sight::Things(vec![(target, seen)]), self.at)
+        let value = |state| Observation::Value { state, observed_at: self.at, source: "test".to_owned() };
+        let mut things = vec![(target, value(state))];
+        // The guard, where the run took one, is read beside it.
+        things.extend(self.state.guard_of(self.step).map(|guard| {
+            let held = GuardState { holder: Some(guard.holder) };
+            (guard.target, value(State::Guard(held)))
+        }));
+        judge(&self.state, self.step, &Sight::Things(things), self.at)
     }
 
     /// What follows from a look at a group of this size with so many instances, none of whose processes are suspended.
@@ -434,8 +440,9 @@ fn a_guard_that_nobody_may_look_at_is_not_a_lost_one() {
     let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Abandoned }]);
     let (mut story, target) = holding();
     let denied = Observation::Denied { why: "AccessDenied".to_owned() };
+    story.later(Dur::secs(10));
     let ruling = judge(&story.state, story.step, &Sight::Things(vec![(target, denied)]), story.at);
-    assert!(matches!(story.follow(ruling), What::StepFailed { .. }));
+    assert!(matches!(story.follow(ruling), What::GateBlocked { rule: Some(Rule::GuardUnread), .. }));
     story.cancel();
     assert!(!decide(&story.state, story.at).contains(&over));
 

@@ -33,11 +33,11 @@ fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
         Observation::Unauthenticated { why: "expired".to_owned() },
         Observation::Denied { why: "AccessDenied".to_owned() },
     ] {
-        let at = then_cancelled(doing(rename.clone()).called(None, &[]).lost(), seen.clone());
+        let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(5), missing()), "undone", "{seen:?}");
         for (part, settle) in [(Part::Beside, Dur::mins(1)), (Part::Swap, Dur::mins(5))] {
-            let at = then_cancelled(doing(restoring(part).0).called(None, &[]).lost(), seen.clone());
+            let at = then_cancelled(doing(restoring(part).0).called(&[]).lost(), seen.clone());
             assert_eq!(at.sees(Dur::secs(30), job(JobStage::None)), "waits", "{part:?} {seen:?}");
             assert_eq!(at.sees(settle, job(JobStage::None)), "undone", "{part:?} {seen:?}");
         }

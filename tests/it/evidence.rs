@@ -218,7 +218,7 @@ fn nothing_in_a_bundle_can_be_changed() {
         changed[0].1 = serde_json::to_vec(&two).unwrap();
         assert_eq!(
             faults(&packed(&changed), &key),
-            ["manifest.dsse.json: it has 2 signatures, and a bundle has one"]
+            ["manifest.dsse.json: it has 2 signatures, and there is one"]
         );
     }
     for (n, (name, _)) in files.iter().enumerate() {
@@ -479,7 +479,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     std::fs::write(&bundle, "in the way").unwrap();
     let (code, out, _) = list();
     assert_eq!((code, out.matches("NOT whole").count()), (1, 4), "{out}");
-    assert!(out.contains("it is the bundle ") && out.contains("is no file"), "{out}");
+    assert!(out.contains("it is the bundle ") && out.contains("only regular files are read"), "{out}");
     let (code, _, err) = folder.run(&["evidence", "export", &run, "--out", "new.tar", "--sandbox"]);
     assert!(code == 0 && err.contains("is not taken: ") && err.contains("sealed now"), "{code} {err}");
     assert_eq!(faults(&std::fs::read(folder.path().join("new.tar")).unwrap(), &key), Vec::<String>::new());
@@ -512,8 +512,8 @@ fn a_hostile_file_neither_hangs_nor_speaks_for_drctl() {
         ("added.tar", 1, "it was added"),
         ("noise.tar", 1, "it is no tar archive"),
         ("empty.tar", 1, "there is nothing in it"),
-        ("fifo.tar", 2, "is no file"),
-        ("zero.tar", 2, "is no file"),
+        ("fifo.tar", 2, "it is a FIFO, and only regular files are read"),
+        ("zero.tar", 2, "it is a device, and only regular files are read"),
     ] {
         let (code, out, err) = folder.run(&["evidence", "verify", name, "--key", &key]);
         assert!(

@@ -19,6 +19,8 @@ fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
     assert!(looked(STALE.plus(Dur(1))).ill(now).unwrap().contains("since 2026-02-28"));
     assert!(Snapshot::default().ill(now).is_some());
     // A drill of hours is no illness.
+    let unfollowed = Snapshot { settings: Some("it is a FIFO".to_owned()), ..looked(Dur::ZERO) };
+    assert_eq!(unfollowed.ill(now).as_deref(), Some("it is a FIFO"));
     let holding = Snapshot { holding: Some("weekly".to_owned()), ..looked(Dur::mins(300)) };
     assert_eq!(holding.ill(now), None);
 }
@@ -37,6 +39,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
         drills: Tally { passed: 3, failed: 1, missed: 2, open: 0 },
     };
     let snapshot = Snapshot {
+        settings: None,
         looked_at: Some(at("1970-01-01T00:01:00Z")),
         holding: Some("x".to_owned()),
         schedules: vec![row],

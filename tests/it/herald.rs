@@ -5,11 +5,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use drctl::executor::create;
-use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Journal as _, Release};
 use drctl::model::duty::Duties;
 use drctl::model::event::Event;
 use drctl::model::ids::RunId;
+use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
 use serde_json::Value;
 
@@ -87,7 +88,7 @@ notify:
     fn store(&self) -> SqliteJournal {
         let folders = [self.folder.path().join(".drctl"), self.folder.path().join("plans/.drctl")];
         let folder = folders.into_iter().find(|f| f.exists()).unwrap();
-        SqliteJournal::open(&folder.join("drctl.db"), Durability::Full).unwrap()
+        SqliteJournal::open(&folder.join("drctl.db"), StoreWorld::Live).unwrap()
     }
 
     /// A real failover as a process left it that was killed in the middle of it, begun so long ago; and what would have followed.
@@ -122,7 +123,10 @@ notify:
     fn follows(&self, events: &[Event]) {
         let (store, run) = (self.store(), RunId::new(RUN));
         let opened = store.open(&run).unwrap();
-        let bytes = events.iter().map(create::encode).collect();
+        // People were told meanwhile, and nothing is written earlier than what the ledger knows.
+        let known = store.known_time().unwrap().unwrap();
+        let dated = |e: &Event| Event { at: e.at.max(known), what: e.what.clone() };
+        let bytes = events.iter().map(|e| create::encode(&dated(e))).collect();
         let written = store.append(&run, opened.epoch, opened.records.len() as u64, bytes, Release::Free);
         futures_executor::block_on(written).unwrap();
     }
@@ -439,7 +443,7 @@ fn settings_that_would_leave_somebody_unreached_or_a_secret_in_a_file_are_refuse
     let folder = Folder::with_plans();
     let mut command = folder.command(&["status"]);
     let (code, out, err) = finish(command.env("DRCTL_NOTIFY__INVITE", "1h").output().unwrap());
-    assert!(code == 2 && flat(&out, &err).contains("channels are read from the file only"), "{out}{err}");
+    assert!(code == 2 && flat(&out, &err).contains("is read from the file only"), "{out}{err}");
     let path = folder.path().join("plans/drctl.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     for (ladder, said) in [

@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["plan", "inventory"],
     &["planner", "run", "policy", "report"],
+    &["files"],
     &["journal", "adapters", "probe", "notify", "world"],
     &["executor"],
     &["cli", "server"],

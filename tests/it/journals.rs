@@ -1,10 +1,11 @@
 //! One conformance suite for every journal engine.
 
 use drctl::journal::memory::MemoryJournal;
-use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{AppendError, Closing, Journal, Release, StoreError, chain};
 use drctl::model::event::Signal;
 use drctl::model::ids::{ComponentName, RunId};
+use drctl::model::ledger::StoreWorld;
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
 
@@ -97,8 +98,8 @@ fn memory() {
 #[test]
 fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    conforms(&SqliteJournal::open(&folder.path().join("s/drctl.db"), Durability::Full).unwrap());
-    takes_the_place(&SqliteJournal::open(&folder.path().join("s/drctl.db"), Durability::Full).unwrap());
+    conforms(&SqliteJournal::open(&folder.path().join("s/drctl.db"), StoreWorld::Live).unwrap());
+    takes_the_place(&SqliteJournal::open(&folder.path().join("s/drctl.db"), StoreWorld::Live).unwrap());
 }
 
 #[test]
@@ -106,9 +107,9 @@ fn sqlite_keeps_what_it_has_and_keeps_it_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".drctl/drctl.db");
-    conforms(&SqliteJournal::open(&path, Durability::Full).unwrap());
-    takes_the_place(&SqliteJournal::open(&path, Durability::Full).unwrap());
-    let again = SqliteJournal::open(&path, Durability::Full).unwrap();
+    conforms(&SqliteJournal::open(&path, StoreWorld::Live).unwrap());
+    takes_the_place(&SqliteJournal::open(&path, StoreWorld::Live).unwrap());
+    let again = SqliteJournal::open(&path, StoreWorld::Live).unwrap();
     assert_eq!(again.read(&RunId::new("one")).unwrap().len(), 6);
     let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));

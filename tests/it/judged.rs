@@ -9,6 +9,7 @@ use drctl::model::event::{Direction, End, Event, Outcome, What};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::place::Place;
+use drctl::model::restart::Restart;
 use drctl::model::restore::RestoreState;
 use drctl::model::runbook::Intent;
 use drctl::model::state::{
@@ -65,13 +66,43 @@ impl At {
         self
     }
 
-    pub fn called(self, mark: Option<&str>, part: &[u32]) -> Self {
+    pub fn called(self, part: &[u32]) -> Self {
         let (step, direction, key) = (self.id(), self.state.direction(self.i), "k".to_owned());
-        let (mark, part) = (mark.map(str::to_owned), part.to_vec());
+        let part = part.to_vec();
         self.then(
             Dur::ZERO,
-            What::CallIntended { step, direction, attempt: 1, generation: 1, key, mark, part },
+            What::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None },
         )
+    }
+
+    /// The same call once more, after a while, from wherever the step is.
+    pub fn asked(self, after: Dur) -> Self {
+        let at = match self.state.work(self.i).status {
+            Status::Calling => self.lost(),
+            _ => self,
+        };
+        let id = at.id();
+        at.then(
+            after,
+            What::CallIntended {
+                step: id,
+                direction: Direction::Do,
+                attempt: 1,
+                generation: 1,
+                key: "k".to_owned(),
+                part: Vec::new(),
+                found: None,
+            },
+        )
+    }
+
+    /// As the call of a restart is.
+    pub fn restarting(self) -> Self {
+        let (step, token) = (
+            self.id(),
+            Some(Restart::token(Timestamp::from_millis(self.state.last_at.millis() / 1_000 * 1_000))),
+        );
+        self.then(Dur::ZERO, What::CallAnswered { step, token })
     }
 
     pub fn accepted(self) -> Self {
@@ -198,6 +229,9 @@ pub fn server(id: &str) -> DatabaseRef {
         admin_secret: None,
         host: None,
         global: None,
+        harmless: Vec::new(),
+        expendable: Vec::new(),
+        clients: Vec::new(),
     }
 }
 
@@ -213,9 +247,13 @@ fn fence(method: FenceMethod) -> Action {
     Action::Fence(Fence { db: server("old"), method, groups_before: Vec::new() })
 }
 
+/// A fence by security group that has begun.
+pub fn group_fence() -> At {
+    doing(fence(FenceMethod::SecurityGroup))
+}
+
 pub fn at_stage(stage: FenceStage) -> FenceState {
-    let mark = (stage == FenceStage::Half).then(|| "7".to_owned());
-    FenceState { stage, mark, proof: "a session is open".to_owned(), ..FenceState::default() }
+    FenceState { stage, proof: "a session is open".to_owned(), ..FenceState::default() }
 }
 
 fn size(min: u32, desired: u32, max: u32) -> GroupSize {
@@ -243,21 +281,21 @@ pub const NOW: Dur = Dur::ZERO;
 #[test]
 fn an_effect_that_is_missing_is_believed_missing_from_its_time_on() {
     let (at, from, to) = scaling();
-    let awaited = at.clone().called(None, &[]).accepted();
+    let awaited = at.clone().called(&[]).accepted();
     assert_eq!(awaited.sees(NOW, from.clone()), "waits");
     assert_eq!(awaited.sees(Dur(19_999), from.clone()), "waits");
     assert_eq!(awaited.sees(Dur::secs(20), from.clone()), "disproved");
-    let fenced = doing(fence(FenceMethod::SecurityGroup)).called(None, &[]).lost();
+    let fenced = doing(fence(FenceMethod::SecurityGroup)).called(&[]).lost();
     assert_eq!(fenced.sees(Dur(19_999), at_stage(FenceStage::Open)), "waits");
     assert_eq!(fenced.sees(Dur::secs(20), at_stage(FenceStage::Open)), "disproved");
     let until = (fenced.state.last_at + Dur::secs(20)).to_string();
     let waits = fenced.rules(Dur::secs(1), value(at_stage(FenceStage::Open)));
     assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
     // A call that was lost sight of may come late; and a look may be from before what the step was seen to do.
-    let late = at.clone().called(None, &[]).lost().cancelled().disproved(NOW);
+    let late = at.clone().called(&[]).lost().cancelled().disproved(NOW);
     assert_eq!(late.sees(Dur(19_999), from.clone()), "waits");
     assert_eq!(late.sees(Dur::secs(20), from.clone()), "undone");
-    let old = at.called(None, &[]).accepted().done(End::Performed).cancelled();
+    let old = at.called(&[]).accepted().done(End::Performed).cancelled();
     assert_eq!(old.sees(Dur(29_999), from.clone()), "waits");
     assert_eq!(old.sees(Dur::secs(30), from), "undone");
     assert_eq!(old.sees(NOW, to), "takes back");
@@ -288,7 +326,7 @@ fn every_call_after_a_disproved_one_and_every_new_undo_is_another_job() {
 #[test]
 fn what_came_late_of_an_earlier_call_was_performed() {
     let (at, _, to) = scaling();
-    let at = at.called(None, &[]).accepted().disproved(Dur::secs(20));
+    let at = at.called(&[]).accepted().disproved(Dur::secs(20));
     let ruling = at.rules(NOW, value(to));
     assert!(matches!(ruling, Ruling::Record(What::StepFinished { end: End::Performed, .. })), "{ruling:?}");
 }
@@ -302,42 +340,42 @@ fn nothing_is_called_for_a_check() {
 #[test]
 fn a_fence_of_which_nothing_is_seen_is_lifted_all_the_same() {
     for method in [FenceMethod::Sql, FenceMethod::SecurityGroup] {
-        let at = doing(fence(method)).called(None, &[]).accepted().done(End::Performed).cancelled();
+        let at = doing(fence(method)).called(&[]).accepted().done(End::Performed).cancelled();
         assert_eq!(at.sees(Dur::mins(5), at_stage(FenceStage::Open)), "takes back", "{method:?}");
     }
 }
 
 #[test]
-fn the_second_of_two_calls_is_made_once_and_not_while_a_run_is_taken_back() {
+fn the_second_of_two_calls_is_made_until_one_is_accepted_and_not_while_a_run_is_taken_back() {
     let begun = doing(fence(FenceMethod::SecurityGroup));
-    let first = begun.clone().called(None, &[]);
-    let second = first.clone().accepted().called(Some("7"), &[]);
+    let first = begun.clone().called(&[]);
+    let second = first.clone().accepted().called(&[]);
     for (what, at, after, expected) in [
         ("nothing is called yet", begun, NOW, "calls"),
         ("the first was accepted", first.clone().accepted(), NOW, "calls"),
-        ("the first was lost", first.clone().lost(), NOW, "calls"),
-        ("the second was accepted", second.clone().accepted(), Dur::mins(5), "waits"),
-        ("the second was just lost", second.clone().lost(), Dur(19_999), "waits"),
-        ("the second was lost", second.clone().lost(), Dur::secs(20), "disproved"),
+        ("the first was just lost", first.clone().lost(), Dur(4_999), "waits"),
+        ("the first was lost", first.clone().lost(), Dur::secs(5), "calls"),
+        ("the second was accepted", second.clone().restarting(), Dur(119_999), "waits"),
+        ("the second was accepted long ago", second.clone().restarting(), Dur::mins(2), "calls"),
+        ("the second was just lost", second.clone().lost(), Dur(4_999), "waits"),
+        ("the second was lost", second.clone().lost(), Dur::secs(5), "calls"),
+        ("the second was refused", second.clone().refused(None), NOW, "calls"),
+        ("called off after the second", second.clone().restarting().cancelled(), NOW, "waits"),
         ("called off after the first", first.clone().accepted().cancelled(), NOW, "disproved"),
         ("called off, the first lost", first.lost().cancelled(), NOW, "disproved"),
     ] {
-        let ruling = at.rules(after, value(at_stage(FenceStage::Half)));
-        assert_eq!(word(&ruling), expected, "{what}");
-        if let Ruling::Perform(What::CallIntended { mark, .. }) = ruling {
-            assert_eq!(mark.as_deref(), Some("7"), "{what}: its proof could be an older one");
-        }
+        assert_eq!(at.sees(after, at_stage(FenceStage::Half)), expected, "{what}");
     }
     let lost = second.lost();
-    let until = (lost.state.last_at + Dur::secs(20)).to_string();
-    let waits = lost.rules(Dur::secs(5), value(at_stage(FenceStage::Half)));
+    let until = (lost.state.last_at + Dur::secs(5)).to_string();
+    let waits = lost.rules(Dur::secs(1), value(at_stage(FenceStage::Half)));
     assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
 }
 
 #[test]
 fn only_who_would_call_or_look_next_asks_for_credentials() {
     let (at, ..) = scaling();
-    let called = at.clone().called(None, &[]);
+    let called = at.clone().called(&[]);
     let mut background = at.clone();
     background.state.runbook.steps[at.i].background = true;
     for (what, at, expected) in [
@@ -352,12 +390,12 @@ fn only_who_would_call_or_look_next_asks_for_credentials() {
 }
 
 #[test]
-fn a_guard_in_a_dark_bucket_holds_nobody_up_and_one_of_another_run_is_not_taken() {
+fn a_guard_in_a_dark_bucket_is_asked_about_and_one_of_another_run_is_not_taken() {
     let (component, holder) = (ComponentName::new("www"), "run".to_owned());
     let check = Check::Guard { component: component.clone(), place: place(), holder: holder.clone() };
     let check = doing(Action::Check(check));
     assert_eq!(check.finds(Dur(9_999), dark()), "waits");
-    assert_eq!(check.finds(Dur::secs(10), dark()), "done");
+    assert_eq!(check.finds(Dur::secs(10), dark()), "blocked");
     let other = doing(Action::Check(Check::Available { db: server("old") }));
     assert_eq!(other.finds(Dur::mins(10), dark()), "waits");
     for (instead_of, held, expected) in [
@@ -375,7 +413,7 @@ fn a_guard_in_a_dark_bucket_holds_nobody_up_and_one_of_another_run_is_not_taken(
         let seen = || GuardState { holder: held.map(str::to_owned) };
         assert_eq!(at.sees(NOW, seen()), expected, "held by {held:?}");
         // What somebody else holds by now is not given back.
-        let at = at.called(None, &[]).accepted().done(End::Performed).cancelled();
+        let at = at.called(&[]).accepted().done(End::Performed).cancelled();
         let back = if held == Some("run") { "takes back" } else { "undone" };
         assert_eq!(at.sees(Dur::mins(1), seen()), back, "held by {held:?}");
     }
@@ -416,11 +454,11 @@ fn a_size_is_there_when_it_does_what_it_is_for() {
 #[test]
 fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_for() {
     let (at, _, to) = scaling();
-    let awaited = at.called(None, &[]).accepted().cancelled();
+    let awaited = at.called(&[]).accepted().cancelled();
     assert_eq!(awaited.sees(NOW, group(to.size, 0)), "done");
     // Only how few there may be was raised: that is taken back, too.
     let (low, high) = (size(0, 4, 12), size(4, 4, 12));
-    let at = doing(scale(low, high, 4)).called(None, &[]).accepted().done(End::Performed).cancelled();
+    let at = doing(scale(low, high, 4)).called(&[]).accepted().done(End::Performed).cancelled();
     let (at, intent, _) = at.calls(Dur::mins(1), group(high, 4));
     assert_eq!(intent.0, Direction::Undo);
     let at = at.accepted();
@@ -486,7 +524,11 @@ fn the_last_commit_is_looked_for_before_the_loss_is_called_unknown() {
         (Intent::Switchover, early, &unknown, "waits"),
         (Intent::Restore, NOW, &unknown, "done"),
     ] {
-        let mut at = doing(Action::Check(Check::Exposure { db: server("new"), ahead_ms: None }));
+        let mut at = doing(Action::Check(Check::Exposure {
+            db: server("new"),
+            ahead_ms: None,
+            unreplicated: Vec::new(),
+        }));
         at.state.runbook.intent = intent;
         assert_eq!(at.sees(after, seen.clone()), expected, "{intent} after {after}: {:?}", seen.last_commit);
     }
@@ -542,7 +584,7 @@ fn a_fence_in_a_run_that_goes_on_is_what_was_seen_of_it() {
     assert_eq!(owed.sees(NOW, at_stage(FenceStage::Vain)), "waits");
     // What keeps it from being proven is told.
     let seen = value(at_stage(FenceStage::Partial));
-    let ruling = begun.called(None, &[]).accepted().rules(Dur::secs(20), seen);
+    let ruling = begun.called(&[]).accepted().rules(Dur::secs(20), seen);
     assert!(
         matches!(&ruling, Ruling::Record(What::EffectDisproved { seen, .. }) if seen.contains("session")),
         "{ruling:?}"

@@ -97,7 +97,7 @@ pub fn job(stage: JobStage) -> Box<RestoreState> {
 #[test]
 fn a_job_that_runs_while_the_run_is_taken_back_is_called_off_unless_it_puts_a_copy_in_place() {
     for (part, under_way, ended) in [(Part::Beside, "failed", "takes back"), (Part::Swap, "waits", "waits")] {
-        let at = doing(restoring(part).0).called(None, &[]).accepted();
+        let at = doing(restoring(part).0).called(&[]).accepted();
         assert_eq!(at.sees(NOW, job(JobStage::Running)), "waits", "{part:?}");
         assert_eq!(at.clone().cancelled().sees(NOW, job(JobStage::Running)), under_way, "{part:?}");
         let at = at.done(End::Performed).cancelled();
@@ -137,7 +137,7 @@ const API: &[u32] = &[1, 2];
 
 #[test]
 fn names_are_switched_when_all_that_were_called_are() {
-    let called = SWITCHING.clone().called(None, &[]);
+    let called = SWITCHING.clone().called(&[]);
     for at in [called.clone().accepted(), called.clone().lost()] {
         assert_eq!(at.sees(Dur(4_999), records(&[], &[])), "waits");
         assert_eq!(at.sees(Dur::secs(5), records(&[], &[])), "disproved");
@@ -148,7 +148,7 @@ fn names_are_switched_when_all_that_were_called_are() {
     let until = (called.state.last_at + Dur::secs(5)).to_string();
     let waits = called.clone().lost().rules(Dur::secs(1), value(records(&[], &[])));
     assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
-    let part = SWITCHING.clone().called(None, API);
+    let part = SWITCHING.clone().called(API);
     assert_eq!(part.clone().accepted().sees(Dur::secs(1), records(API, &[])), "a part is done");
     assert_eq!(
         part.clone().accepted().sees(Dur::secs(1), records(&[], API)),
@@ -168,7 +168,7 @@ fn names_are_switched_when_all_that_were_called_are() {
 
 #[test]
 fn of_all_names_it_is_told_how_many_were_not_switched() {
-    let refused = SWITCHING.clone().called(None, WWW).refused(None);
+    let refused = SWITCHING.clone().called(WWW).refused(None);
     for (seen, words) in [(records(&[], API), "2 of 2 names"), (records(API, &[]), "1 of 2 names")] {
         let ruling = refused.rules(NOW, value(seen));
         assert!(
@@ -188,7 +188,7 @@ fn a_rebuild_that_failed_is_tried_again_when_somebody_says_so_and_not_before() {
     let rebuild =
         |stage, server| Box::new(RebuildState { server, stage, tail: "no room".to_owned(), diverged: None });
     let failed = || rebuild(JobStage::Ended { exit: 1 }, None);
-    let at = rejoin(None).called(None, &[]).accepted();
+    let at = rejoin(None).called(&[]).accepted();
     assert_eq!(at.sees(NOW, failed()), "failed");
     let (step, reason, who) = (at.id(), "no room".to_owned(), Person::claimed("alice"));
     let at = at.then(NOW, What::StepFailed { step: step.clone(), reason });
@@ -211,7 +211,7 @@ fn a_rebuild_that_failed_is_tried_again_when_somebody_says_so_and_not_before() {
         (streams(Some(false), None), "waits"),
         (DatabaseState { streaming: yes, ..writer("available") }, "waits"),
     ] {
-        let at = rejoin(None).called(None, &[]).accepted();
+        let at = rejoin(None).called(&[]).accepted();
         let ended = rebuild(JobStage::Ended { exit: 0 }, Some(seen.clone()));
         assert_eq!(at.sees(NOW, ended), expected, "{seen:?}");
     }
@@ -296,7 +296,7 @@ fn a_server_serves_when_its_provider_says_so() {
     for (by, expected) in [(Handover::Switchover, "failed"), (Handover::AllowDataLoss, "disproved")] {
         let (global, target_arn) = ("g".to_owned(), "arn".to_owned());
         let takeover = Takeover { global, target_arn, by, at: place() };
-        let at = doing(promote(Some(Box::new(takeover)))).called(None, &[]).accepted();
+        let at = doing(promote(Some(Box::new(takeover)))).called(&[]).accepted();
         assert_eq!(at.sees(Dur(59_999), replica("old", "available")), "waits");
         assert_eq!(at.sees(Dur::mins(1), replica("old", "available")), expected);
     }

@@ -54,8 +54,8 @@ fn watched(mut state: RunState) -> RunState {
             attempt: 1,
             generation: 0,
             key: "k".to_owned(),
-            mark: None,
             part: Vec::new(),
+            found: None,
         },
     );
     say(&mut state, minutes(3), What::CallAnswered { step: step.clone(), token: None });

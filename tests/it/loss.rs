@@ -15,7 +15,7 @@ use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::run::approval::{lacking, unapproved};
-use drctl::run::exposure::{measure, missing};
+use drctl::run::exposure::{may_replay_more, measure, missing};
 use drctl::run::gate::{self, Says};
 use drctl::run::state::{Mode, Proven, Status, Turn};
 use drctl::run::{Ruling, RunState, Sight, judge, signal};
@@ -110,6 +110,8 @@ fn fenced_by(component: &ComponentName, method: FenceMethod, at: Timestamp) -> F
         wal: None,
         word: None,
         proof: "nobody may log in".to_owned(),
+        unexplained: None,
+        unreplicated: Vec::new(),
     }
 }
 
@@ -169,7 +171,7 @@ fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
     let mut two = state;
     ahead(&mut two, Some(0));
     let mut step = two.step(find(&two, "measure.db")).clone();
-    if let Action::Check(Check::Exposure { db, ahead_ms }) = &mut step.action {
+    if let Action::Check(Check::Exposure { db, ahead_ms, .. }) = &mut step.action {
         (db.component, *ahead_ms) = (other(), Some(600_000));
     }
     two.runbook.steps.push(step);
@@ -188,35 +190,28 @@ fn write_probe(name: &str) -> Probe {
     }
 }
 
-/// Where nobody is fenced the loss ends where the last write probe began to fail; a probe that says less lets it grow.
+/// That every write probe fails says nothing of the clients beside the old primary: the figure grows until the fence is proven.
 #[test]
-fn only_write_probes_that_were_watched_and_all_fail_end_a_loss() {
+fn a_write_probe_that_fails_ends_no_loss() {
     let mut state = failover("fence.db.sql");
-    state.runbook.probes = vec![write_probe("orders"), write_probe("admin")];
-    let turn = |good, since, other: Option<u64>| Turn { good, since: at(since), last_other: other.map(at) };
-    let bad = |since| turn(false, since, Some(since - 5));
-    for (epoch, taken, orders, admin, ended) in [
-        (1, 500, bad(100), bad(200), Some(200)),
-        (1, 500, bad(200), bad(100), Some(200)),
-        (2, 50, bad(100), bad(200), Some(200)),
-        (2, 50, bad(200), bad(100), Some(200)),
-        // Another process drove the run when one of them began to fail, and since then nobody may have asked.
-        (2, 150, bad(100), bad(200), None),
-        (2, 150, bad(200), bad(100), None),
-        (2, 100, bad(100), bad(200), Some(200)),
-        (1, 50, bad(100), turn(true, 200, Some(150)), None),
-        (1, 50, turn(true, 200, Some(150)), bad(100), None),
-        // It never worked: that it fails says nothing.
-        (1, 50, bad(100), turn(false, 200, None), None),
-    ] {
-        state.turns =
-            [("orders".to_owned(), vec![orders.clone()]), ("admin".to_owned(), vec![admin.clone()])].into();
-        (state.epoch, state.taken_at) = (epoch, at(taken));
-        let told = measure(&state, &db(), &DatabaseState::default(), at(900));
-        let instant = (!told.grows).then_some(told.last_instant.unwrap());
-        assert_eq!(instant, ended.map(at), "epoch {epoch}, taken at {taken}: {orders:?} {admin:?}");
-        assert_eq!(told.last_instant, Some(ended.map_or(at(900), at)));
-    }
+    state.runbook.probes = vec![write_probe("orders")];
+    let bad = Turn { good: false, since: at(100), last_other: Some(at(95)) };
+    state.turns = [("orders".to_owned(), vec![bad])].into();
+    let replica = DatabaseState { last_commit: Some(at(90)), ..DatabaseState::default() };
+    let told = measure(&state, &db(), &replica, at(900));
+    assert!(told.grows && told.last_instant == Some(at(900)), "{told:?}");
+    assert_eq!(told.figure, Figure::new(Dur::secs(810), Basis::UpperBound));
+    assert_eq!(told.at(at(1_000)).value_ms, Some(Dur::secs(910)));
+}
+
+/// What a replica had when it was looked at is the least of what it has when it is promoted: only nothing is measured.
+#[test]
+fn a_loss_that_may_shrink_until_the_promotion_is_a_bound() {
+    let exact = |ms| Figure::new(Dur(ms), Basis::Measured);
+    assert_eq!(may_replay_more(exact(0)), exact(0));
+    assert_eq!(may_replay_more(exact(10)), Figure::new(Dur(10), Basis::UpperBound));
+    let bound = Figure::new(Dur(10), Basis::LowerBound);
+    assert_eq!(may_replay_more(bound), bound);
 }
 
 /// Only a clock that was set back between two processes hides how long the old primary went on.
@@ -253,8 +248,8 @@ pub fn intended(id: &str) -> What {
         attempt: 1,
         generation: 1,
         key: "k".to_owned(),
-        mark: None,
         part: Vec::new(),
+        found: None,
     }
 }
 

@@ -33,42 +33,54 @@ mod drills;
 mod ended_badly;
 mod evidence;
 mod figures;
+mod forged;
 mod golden;
 mod groups;
+mod guards;
 mod handed_on;
 mod hard_cases;
 #[cfg(all(feature = "http", feature = "mail"))]
 mod herald;
 mod history;
 mod hostile_journals;
+mod hostile_text;
 mod hostile_yaml;
 mod house_rules;
+mod imported_runs;
 #[cfg(all(feature = "http", feature = "mail"))]
 mod inboxes;
 mod journals;
 mod judged;
 mod judged_things;
 mod kills;
+mod late;
+mod late_bound;
 mod leaks;
 mod left_behind;
 mod letters;
 #[cfg(feature = "aws")]
 mod live;
 mod lived;
+mod living;
 mod loss;
 mod managed;
 mod matrix;
+mod moved_stores;
 mod moves;
+mod named_files;
 mod notices;
 mod objects;
+mod oracle;
 mod owed;
 mod pages;
 mod policy;
 #[cfg(any(feature = "aws", all(feature = "http", feature = "mail")))]
 mod ports;
+mod put_back;
 mod random;
 mod readiness;
 mod refusals;
+mod restarts;
 mod restored;
 mod resume;
 mod rig;
@@ -83,5 +95,14 @@ mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 mod ttl;
+mod unreplicated;
+mod variables;
 mod verified;
 mod windows;
+
+// Secrets, go-bags, commands of plans, logs.
+mod disguises;
+mod hooks;
+mod kits;
+mod logs;
+mod scrubbed;

@@ -201,6 +201,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         continues: None,
         groups_before: &groups_before,
         fenced: &[],
+        written: &[],
         leaks: &[],
         unled: &[],
         copies: &[],

@@ -2,6 +2,7 @@
 
 use drctl::model::action::{Action, Gate};
 use drctl::model::policy::{Change, Policy, Severity};
+use drctl::model::runbook::Intent;
 use drctl::policy::matrix;
 
 use crate::cli::json;
@@ -103,7 +104,7 @@ fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
     let (code, _, err) = crate::cli::finish(
         folder.command(&["check"]).env("DRCTL_POLICY__EXPIRES_AFTER", "1s").output().unwrap(),
     );
-    assert!(code == 2 && err.contains("are read from the file only"), "{code} {err}");
+    assert!(code == 2 && err.contains("is read from the file only"), "{code} {err}");
     for (bad, words) in [
         ("policy: {severities: {P9: {by: []}}}\n", "P9"),
         ("policy: {changes: {databse: {by: []}}}\n", "database"),
@@ -167,4 +168,23 @@ fn a_hook_at_the_end_is_agreed_to_as_well() {
     let Action::Gate(Gate::Approval { by, .. }) = &of(GATE).action else { panic!() };
     assert!(by.contains(&"data-owner".to_owned()), "{by:?}");
     assert!(of("hook.rules").needs.iter().any(|need| need.step.as_str() == GATE));
+}
+
+/// Of a hook that does not say what it changes nobody knows: a planned move asks before it runs, wherever it stands.
+#[test]
+fn a_hook_that_says_nothing_waits_for_people_where_nobody_is_down() {
+    let waits = |scenario: &str, intent: Intent, change: &str| {
+        let hook = format!(
+            "hooks: [{{at: before.evidence, name: rules{change}, step: {{command: [x], idempotent: true}}}}]\n"
+        );
+        let plan = include_str!("../../plans/truststream.yaml").to_owned() + &hook;
+        let rig = Rig { policy: Some(Policy::default()), intent, ..Rig::new(rig::plan(&plan), scenario, 1) };
+        let runbook = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}")).ended.state.runbook;
+        assert!(runbook.steps.iter().any(|s| s.id.as_str() == GATE), "nobody is asked at all");
+        let hook = runbook.steps.iter().find(|s| s.id.as_str() == "hook.rules").unwrap();
+        hook.needs.iter().any(|need| need.step.as_str() == GATE)
+    };
+    assert!(waits("calm", Intent::Switchover, ""));
+    assert!(!waits("calm", Intent::Switchover, ", change: none"), "it says that it changes nothing");
+    assert!(!waits("region-lost", Intent::Failover, ""), "in an outage it waits no longer than a fence");
 }

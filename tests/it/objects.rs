@@ -5,6 +5,7 @@ use drctl::inventory::Observation;
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::facts::Fact;
 use drctl::model::ids::StepId;
+use drctl::model::restart::Restart;
 use drctl::model::runbook::Intent;
 use drctl::model::state::{AnswersState, ServerAnswer, State};
 use drctl::model::time::Dur;
@@ -81,7 +82,7 @@ fn judged(
         right,
         said: "192.0.2.1".to_owned(),
     });
-    let target = state.step(*i).action.watch(None, "", None).unwrap();
+    let target = state.step(*i).action.watch(None, "", Restart::NONE).unwrap();
     let now = state.last_at + after;
     let seen = State::Answers(AnswersState { servers: servers.collect() });
     let seen = Observation::Value { state: seen, observed_at: now, source: "dns".to_owned() };

@@ -202,6 +202,91 @@ fn the_loss_is_held_against_what_was_accepted_before_every_call() {
     }
 }
 
+/// That a fence is pending is said once the promotion took place: not when the gate lets it through, nor when it was refused.
+#[test]
+fn a_fence_is_called_pending_once_the_promotion_took_place() {
+    let mut rig = Rig::new(truststream(), "region-dark", 1);
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    let all = events(&rig.rehearse().unwrap());
+    let is_promotion = |step: &StepId| step.as_str() == "promote.db";
+    let first = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let order = [
+        first(&|w| matches!(w, What::FenceWaived { .. })),
+        first(&|w| matches!(w, What::CallIntended { step, .. } if is_promotion(step))),
+        first(&|w| matches!(w, What::StepFinished { step, .. } if is_promotion(step))),
+        first(&|w| matches!(w, What::FencePending { .. })),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(all.iter().filter(|e| matches!(e.what, What::FencePending { .. })).count(), 1);
+    let refused = What::CallRefused {
+        step: StepId::new("promote.db"),
+        code: "42501".to_owned(),
+        why: "no".to_owned(),
+        retry_at: None,
+    };
+    let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if is_promotion(step));
+    let state = after(&rig, starts, &[intended("promote.db"), refused]);
+    assert_eq!(state.owed().count(), 1, "what was asked may be there all the same");
+    assert_eq!(state.newly_pending(), None);
+}
+
+fn fences_called(all: &[Event]) -> Vec<String> {
+    let called = |e: &'_ Event| match &e.what {
+        What::CallIntended { step, .. } => {
+            Some(step.clone()).filter(|step| step.as_str().starts_with("fence."))
+        }
+        _ => None,
+    };
+    all.iter().filter_map(called).map(|step| step.to_string()).collect()
+}
+
+fn proven_at(all: &[Event]) -> usize {
+    let proves =
+        |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str().starts_with("fence."));
+    all.iter().position(proves).unwrap()
+}
+
+/// The dark primary is back while the run watches: at its first sign of life every rung is tried, before one of them is proven.
+#[test]
+fn a_primary_that_comes_back_during_the_watch_is_fenced_at_its_first_sign_of_life() {
+    let mut rig = Rig::new(truststream(), "primary-returns", 1);
+    rig.scenario.returns_after = Some(Dur::mins(40));
+    rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.owed().count(), 0, "nobody fenced it");
+    let all = events(&done);
+    let back = BEGAN + rig.scenario.lost_after + Dur::mins(40);
+    let answers = |e: &Event| matches!(e.what, What::PlaceAnswered { .. });
+    let first = all.iter().position(answers).expect("a sign of life");
+    let (alive, proven) = (&all[first], &all[proven_at(&all)]);
+    // Virtual time: a look a second, each of a second while nobody answers.
+    let late = alive.at.since(back.max(all[0].at));
+    assert!(proven.at.since(alive.at) < Dur::secs(2), "{} after it answered", proven.at.since(alive.at));
+    assert!(
+        late < Dur::secs(24),
+        "it was seen {late} after it was back at the earliest, which is up to 20s before it was"
+    );
+    let mut between = fences_called(&all[first..proven_at(&all)]);
+    between.sort();
+    assert_eq!(between, ["fence.db.security_group", "fence.db.sql"], "not at once");
+    let again = all.iter().filter(|e| answers(e)).count();
+    assert!(again <= 2, "a place that goes on answering is told once for each of its signs: {again}");
+}
+
+/// The same for whoever takes the debt up after the run: no rung waits for its turn while the old primary may take writes.
+#[test]
+fn after_the_end_every_rung_of_a_place_that_answers_is_tried_at_once() {
+    let (rig, done) = owing();
+    let before = done.records.len();
+    let (later, _) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    assert_eq!(later.ended.state.owed().count(), 0);
+    let all = events(&later);
+    let new = &all[before..];
+    let mut called = fences_called(&new[..proven_at(new)]);
+    called.sort();
+    assert_eq!(called, ["fence.db.security_group", "fence.db.sql"]);
+}
+
 /// A command that may not run twice is in doubt, and a person says that it ran.
 #[test]
 fn a_command_that_a_person_says_ran_is_done() {

@@ -12,7 +12,8 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// A port that nobody listens on, and that no other call in this process gets.
 pub fn free() -> u16 {
-    let begin = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    // Test programs that start together have neighbouring process ids: their ranges are kept far apart.
+    let begin = u16::try_from(u64::from(std::process::id()) * 7_919 % u64::from(COUNT)).unwrap();
     loop {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         assert!(n < COUNT, "no port is free");

@@ -11,7 +11,9 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
     let mut text = String::from(
         "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
     );
-    let (dbs, groups, zones) = (die("dbs", 4), die("groups", 4), 1 + die("zones", 2));
+    // What is failed over has something to promote, nearly always.
+    let dbs = if moves || die("dbs", 8) == 0 { die("dbs", 4) } else { 1 + die("dbs", 3) };
+    let (groups, zones) = (die("groups", 4), 1 + die("zones", 2));
     for i in 0..dbs {
         let needs = if i > 0 && die(&format!("dbneeds{i}"), 2) == 0 {
             format!("\n    needs: [db{}]", i - 1)

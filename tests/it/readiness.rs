@@ -4,7 +4,7 @@ use drctl::inventory::{Estate, Observation, targets};
 use drctl::model::bucket::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
-use drctl::model::state::{DatabaseState, GroupState, RecordAnswer, State};
+use drctl::model::state::{DatabaseState, GroupState, Lost, RecordAnswer, State, Unreplicated};
 use drctl::model::target::Target;
 use drctl::model::time::Dur;
 use drctl::model::wal::Lsn;
@@ -101,6 +101,30 @@ fn what_is_well_is_ready_but_for_what_nobody_has_tried() {
     assert!(others.len() == 1 && others[0].area == Area::Drift, "{others:#?}");
     assert_eq!(worst(&case.checks()), Standing::Unknown);
     assert_eq!(worst(&[]), Standing::Unknown, "nothing was looked at");
+}
+
+/// What would keep a fence from being proven is known before it is needed, and what a promotion loses whatever the log says.
+#[test]
+fn obstacles_of_a_fence_and_rows_that_no_standby_has_are_said() {
+    const WEST: &str = "db in us-west-2";
+    let mut case = Case::new();
+    is(case.of(Area::Fence, WEST), Standing::Ready, "nothing is seen");
+    case.alter("fence/us-west-2/truststream-db/sql", |state| match state {
+        State::Fence(fence) => fence.obstacles = vec!["superuser dba may log in".to_owned()],
+        other => panic!("{other:?}"),
+    });
+    // The ladder has another rung.
+    is(case.of(Area::Fence, WEST), Standing::Degraded, "would not be proven: superuser dba may log in");
+    let with = |case: &mut Case, what: Lost| {
+        let name = "app.public.cache".to_owned();
+        let thing = Unreplicated { what, name, detail: "about 500, 24576 bytes".to_owned() };
+        case.database("us-west-2", |db| db.unreplicated = vec![thing]);
+        case.of(Area::Unreplicated, WEST)
+    };
+    let rows = "unlogged table app.public.cache has rows (about 500, 24576 bytes)";
+    is(with(&mut case, Lost::Rows), Standing::Degraded, rows);
+    is(with(&mut case, Lost::Expendable), Standing::Ready, rows);
+    is(with(&mut case, Lost::Slot), Standing::Ready, "logical slot app.public.cache");
 }
 
 #[test]

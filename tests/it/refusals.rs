@@ -122,6 +122,7 @@ impl Case {
             continues: self.continues.as_ref(),
             groups_before: &[],
             fenced: &[],
+            written: &[],
             leaks: &[],
             unled: &[],
             copies: &[],

@@ -276,8 +276,8 @@ fn a_fence_has_its_time_when_its_turn_comes() {
             attempt: 1,
             generation: 1,
             key,
-            mark: None,
             part: Vec::new(),
+            found: None,
         },
     );
     apply(Dur::secs(2), What::CallAnswered { step: copy.clone(), token: None });
@@ -365,6 +365,8 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         let answered = What::CallAnswered { step: step(), token: None };
         let after = |more: &[What]| {
             let mut state = asked.clone();
+            // Nothing is taken back but of a run that was cancelled.
+            state.cancelled_at = Some(state.last_at);
             for what in [std::slice::from_ref(&answered), more].concat() {
                 state.apply(&Event { at: state.last_at, what }).unwrap();
             }

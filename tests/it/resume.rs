@@ -9,8 +9,8 @@ use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::run::state::Mode;
 
+use crate::oracle::invariants;
 use crate::rig::{Notes, Rehearsed, Rig, truststream};
-use crate::simulation::invariants;
 
 pub fn events(r: &Rehearsed) -> Vec<Event> {
     r.records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()

@@ -1,5 +1,7 @@
 //! A rehearsal in this process, over a journal in memory, with everything that it did laid open.
 
+mod others;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -7,8 +9,9 @@ use std::rc::Rc;
 
 use drctl::adapters::sandbox::{Feed, Sandbox, Scenario, Truth};
 use drctl::executor::{DriveError, Ended, Patience, Session, Silent, create, drive, survey};
+use drctl::inventory::active::active_site;
 use drctl::inventory::estate::Remembered;
-use drctl::inventory::{Estate, Observation, targets};
+use drctl::inventory::{ActiveSite, Estate, Observation, targets};
 use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
@@ -23,7 +26,7 @@ use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
-use drctl::planner::{self, Continued, Debt, Input, Refusal, Request, Wanted};
+use drctl::planner::{self, Continued, Debt, Input, Refusal, Request, Wanted, Written};
 use drctl::policy::windows::Closed;
 use drctl::probe::Recorder;
 use drctl::run::Stop;
@@ -31,6 +34,12 @@ use drctl::run::continued::{continued, last_turns, seen_before};
 use drctl::run::state::Mode;
 use drctl::world::World;
 use futures_util::future::{Either, select};
+
+use crate::guards::{Meddled, Meddling};
+use crate::oracle::{Watched, in_real_time};
+
+/// When calls that were given up have had their effects.
+const LATER: Dur = Dur::mins(15);
 
 pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
@@ -55,6 +64,8 @@ pub struct Rig {
     /// The second process begins then, at the earliest.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
+    /// What becomes of looks at guards.
+    pub meddling: Option<Meddling>,
     pub policy: Option<Policy>,
     /// The run, and as whom it holds guards.
     pub run: RunId,
@@ -77,22 +88,55 @@ pub struct Rig {
     pub unled: Vec<ComponentName>,
     /// Groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
+    /// What runs wrote into zones.
+    pub written: Vec<Written>,
+    /// What listings of zones answer when the runbook is made.
+    pub listing: Listing,
     /// How long somebody waits for a run that was taken up again before Ctrl-C is pressed twice.
     pub patience: Dur,
     /// When everything was last seen, as it was at the beginning.
     pub last_looked: Timestamp,
+    /// This machine's clock is set ahead: so long after the beginning, by so much.
+    pub jumps: Option<(Dur, Dur)>,
+}
+
+/// What listings of zones answer when the runbook is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// What is there.
+    Answers,
+    /// They fail, as they did before the deeds of the rig were done.
+    NeverAnswered,
+    /// They fail, and did not before those.
+    Fails,
 }
 
 pub struct Rehearsed {
     pub ended: Ended,
     pub truth: Truth,
-    /// When calls that were given up have had their effects.
-    pub afterwards: Truth,
     pub records: Vec<Record>,
     pub notes: Notes,
     pub recorder_every: Dur,
+    /// What the estate was like while the run lasted, and when effects that came late have come.
+    pub watched: Watched,
+    pub watched_later: Watched,
+    /// What was written, by run.
+    pub journals: Vec<Vec<Event>>,
+    /// When the run had nothing to do any more, by its own clock.
+    pub asked: Timestamp,
+    /// Where the product says that the application is active some minutes later, and between when what it saw was so.
+    pub active: (ActiveSite, [Timestamp; 2]),
     /// Carried on by a second process: between the two nobody asked probes.
     pub resumed: bool,
+}
+
+/// What two operators left.
+pub struct Rivalry {
+    /// While they worked, and later.
+    pub truths: [Truth; 2],
+    pub watched: Watched,
+    /// By operator.
+    pub journals: Vec<Vec<Event>>,
 }
 
 pub fn plan(text: &str) -> Plan {
@@ -119,6 +163,7 @@ impl Rig {
             deeds: Vec::new(),
             later: None,
             guard: None,
+            meddling: None,
             policy: None,
             closed: Vec::new(),
             run: run_id(),
@@ -132,72 +177,13 @@ impl Rig {
             continues: None,
             unled: Vec::new(),
             groups_before: Vec::new(),
+            written: Vec::new(),
+            listing: Listing::Answers,
             coming: Vec::new(),
             patience: Dur::mins(60_000),
             last_looked: BEGAN,
+            jumps: None,
         }
-    }
-
-    /// A failover takes the place of a run of which a prefix was written, at a time when `notes` were done to the estate.
-    pub fn take_over(
-        &mut self,
-        prefix: &[Record],
-        notes: &Notes,
-        letters: &[Signal],
-    ) -> Result<Rehearsed, Vec<Refusal>> {
-        let state = create::replay(&run_id(), prefix).unwrap();
-        self.continues = Some(continued(&state, prefix.len() as u64, &self.to()).unwrap());
-        self.intent = Intent::Failover;
-        let (world, sandbox) = self.stage();
-        sandbox.replay(notes);
-        let kept = collect_notes(&sandbox);
-        kept.borrow_mut().extend(notes.iter().cloned());
-        world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
-        let journal = MemoryJournal::from_records(prefix);
-        let session = session(&journal, &sandbox, &world, &|| 0);
-        let ended = world.block_on(async {
-            let mut recorder = Recorder::new(3);
-            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
-            let turns = seen_before(&last_turns(&state), turns);
-            let owned = create::create(
-                &session,
-                self.created(&runbook, digest),
-                "test",
-                turns,
-                self.continues.as_ref(),
-            )
-            .unwrap();
-            for letter in letters {
-                journal.post(&owned.run, world.now(), &Person::claimed("test"), letter).unwrap();
-            }
-            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
-        })?;
-        let old = create::replay(&run_id(), &journal.read(&run_id()).unwrap()).unwrap();
-        assert_eq!(old.mode, Mode::Finished(Outcome::Abandoned), "it ended when the other began");
-        Ok(self.rehearsed(ended, &sandbox, &journal, &kept))
-    }
-
-    /// Tries to begin a failover that was planned over one reading of the run before, in a store that has another.
-    pub fn begins_over(
-        &mut self,
-        planned: &[Record],
-        stored: &[Record],
-        notes: &Notes,
-    ) -> Result<(), DriveError> {
-        let state = create::replay(&run_id(), planned).unwrap();
-        self.continues = Some(continued(&state, planned.len() as u64, &self.to()).unwrap());
-        self.intent = Intent::Failover;
-        let (world, sandbox) = self.stage();
-        sandbox.replay(notes);
-        world.not_before(state.last_at);
-        let journal = MemoryJournal::from_records(stored);
-        let session = session(&journal, &sandbox, &world, &|| 0);
-        world.block_on(async {
-            let mut recorder = Recorder::new(3);
-            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await.unwrap();
-            let created = self.created(&runbook, digest);
-            create::create(&session, created, "test", turns, self.continues.as_ref()).map(|_| ())
-        })
     }
 
     fn untouched_at(&self, all: &[Target]) -> Vec<(Target, Observation)> {
@@ -212,6 +198,7 @@ impl Rig {
         let world = World::simulated(BEGAN, self.seed, None);
         let (scenario, feed) = (self.scenario.clone(), self.feed.as_ref());
         let sandbox = Sandbox::fed(&self.plan, scenario, self.seed, BEGAN, world.clone(), feed);
+        sandbox.watch();
         (world, sandbox)
     }
 
@@ -247,15 +234,26 @@ impl Rig {
         let (world, sandbox) = self.stage();
         let notes = collect_notes(&sandbox);
         let journal = MemoryJournal::default();
-        let session = session(&journal, &sandbox, &world, &|| 0);
+        let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
+        let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &|| 0) };
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
             let owned =
                 create::create(&session, self.created(&runbook, digest), "test", turns, None).unwrap();
-            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
+            let jump = async {
+                if let Some((after, by)) = self.jumps {
+                    world.sleep_until(BEGAN + after).await;
+                    world.set_ahead(by);
+                }
+                std::future::pending::<std::convert::Infallible>().await
+            };
+            match select(pin!(drive::drive(&session, owned, recorder)), pin!(jump)).await {
+                Either::Left((ended, _)) => Ok::<_, Vec<Refusal>>(ended.unwrap()),
+                Either::Right((never, _)) => match never {},
+            }
         })?;
-        Ok(self.rehearsed(ended, &sandbox, &journal, &notes))
+        Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &notes))
     }
 
     /// The journal that these events make.
@@ -278,37 +276,44 @@ impl Rig {
         (owned, world)
     }
 
-    /// Two operators on two machines, who know nothing of each other, over one estate: the other one begins so much later.
-    pub fn rivals(&self, other: &Self, later: Dur) -> ([Result<Ended, Vec<Refusal>>; 2], Truth, Truth) {
-        let (world, sandbox) = self.stage();
-        let journals = [MemoryJournal::default(), MemoryJournal::default()];
-        let one = async |rig: &Self, journal: &MemoryJournal, later: Dur| {
-            let session = session(journal, &sandbox, &world, &|| 0);
-            world.sleep_until(BEGAN + later).await;
-            let mut recorder = Recorder::new(3);
-            let (runbook, turns, digest) = rig.prepare(&session, &mut recorder).await?;
-            let owned = create::create(&session, rig.created(&runbook, digest), "test", turns, None).unwrap();
-            Ok(drive::drive(&session, owned, recorder).await.unwrap())
-        };
-        let (first, second) = world.block_on(futures_util::future::join(
-            one(self, &journals[0], Dur::ZERO),
-            one(other, &journals[1], later),
-        ));
-        ([first, second], sandbox.truth(), sandbox.afterwards(Dur::mins(15)))
+    /// Where the product sees the application active now, by a look at everything.
+    fn active(&self, sandbox: &Sandbox, world: &World) -> ActiveSite {
+        let journal = MemoryJournal::default();
+        let session = session(&journal, sandbox, world, &|| 0);
+        let all = targets::of_plan(&self.plan, None);
+        let mut estate = Estate::default();
+        for (target, seen) in world.block_on(survey::look(&session, &all, Dur::secs(15))) {
+            estate.add(&target, seen, None);
+        }
+        active_site(&self.plan, &estate, world.now())
     }
 
     fn rehearsed(
         &self,
         ended: Ended,
-        sandbox: &Sandbox,
+        (sandbox, world): (&Sandbox, &World),
         journal: &MemoryJournal,
         notes: &Rc<RefCell<Notes>>,
     ) -> Rehearsed {
         let public = self.plan.probes.iter().find(|p| p.value.role == ProbeRole::Public);
+        let (truth, until) = (sandbox.truth(), world.now() - world.ahead());
+        let asked = world.now();
+        // Control planes tell what was, for a while, and names follow later still.
+        world.not_before(asked + Dur::mins(2));
+        let active = (self.active(sandbox, world), [until, world.now() - world.ahead()]);
+        sandbox.afterwards(LATER);
+        let moments = Rc::new(sandbox.chronicle());
         Rehearsed {
             ended,
-            truth: sandbox.truth(),
-            afterwards: sandbox.afterwards(Dur::mins(15)),
+            truth,
+            watched: Watched { moments: Rc::clone(&moments), until },
+            watched_later: Watched { moments, until: world.now() - world.ahead() + LATER },
+            asked,
+            active,
+            journals: [run_id(), RunId::new("run-2")]
+                .iter()
+                .map(|run| in_real_time(self.jumps, written(journal, run)))
+                .collect(),
             records: journal.read(&run_id()).unwrap(),
             notes: notes.borrow().clone(),
             recorder_every: public.map_or(Dur::secs(5), |p| p.value.every_ms),
@@ -335,13 +340,10 @@ impl Rig {
             session.cloud.perform(deed, "deed").await;
         }
         let mut estate = Estate { probes: recorder.health(), ..Estate::default() };
-        for ((target, now), (_, old)) in
-            survey::look(session, &all, Dur::secs(15)).await.into_iter().zip(before)
-        {
-            let last = match old {
-                Observation::Value { state, observed_at, .. } => Some(Remembered { state, observed_at }),
-                _ => None,
-            };
+        let before: BTreeMap<_, _> = before.into_iter().map(|(target, old)| (target.key(), old)).collect();
+        for (target, now) in survey::look(session, &all, Dur::secs(15)).await {
+            let last = before.get(&target.key()).and_then(remembered);
+            let (now, last) = self.listed(session, &target, now, last);
             estate.add(&target, now, last);
         }
         if let Some(wanted) = &self.restore {
@@ -375,6 +377,7 @@ impl Rig {
             kept_out: &[],
             groups_before: &self.groups_before,
             fenced: &[],
+            written: &self.written,
             leaks: &[],
             unled: &self.unled,
             copies: &[],
@@ -387,6 +390,21 @@ impl Rig {
         };
         let digest = estate.digest();
         planner::plan_run(&input).map(|runbook| (runbook, turns, digest))
+    }
+
+    fn listed(
+        &self,
+        session: &Session<'_>,
+        target: &Target,
+        now: Observation,
+        last: Option<Remembered>,
+    ) -> (Observation, Option<Remembered>) {
+        if self.listing == Listing::Answers || !matches!(target, Target::Records { .. }) {
+            return (now, last);
+        }
+        let why = "Throttling: Rate exceeded".to_owned();
+        let failed = Observation::Unobservable { since: session.world.now(), why };
+        (failed, last.filter(|_| self.listing == Listing::Fails))
     }
 
     fn created(&self, runbook: &Runbook, inventory_digest: Digest) -> RunCreated {
@@ -477,7 +495,8 @@ impl Rig {
             );
             u32::from(interrupt.is_some_and(|n| turns.get() >= n))
         };
-        let session = session(&journal, &sandbox, &world, &interrupts);
+        let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
+        let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {
             let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
             let recorder = Recorder::resumed(3, &owned.state.turns);
@@ -490,7 +509,7 @@ impl Rig {
                 }
             }
         })?;
-        let done = Rehearsed { resumed: true, ..self.rehearsed(ended, &sandbox, &journal, &kept) };
+        let done = Rehearsed { resumed: true, ..self.rehearsed(ended, (&sandbox, &world), &journal, &kept) };
         world.not_before(world.now() + Dur::mins(1));
         let seen = self.seen(&sandbox, &world);
         Ok((done, seen))
@@ -505,6 +524,17 @@ fn session<'a>(
 ) -> Session<'a> {
     let (view, patience) = (&Silent, Patience::Stop);
     Session { journal, cloud: sandbox, prober: sandbox, world, view, interrupts, patience }
+}
+
+fn remembered(seen: &Observation) -> Option<Remembered> {
+    let Observation::Value { state, observed_at, .. } = seen else { return None };
+    Some(Remembered { state: state.clone(), observed_at: *observed_at })
+}
+
+/// The events of a run, none if there is no such run.
+fn written(journal: &MemoryJournal, run: &RunId) -> Vec<Event> {
+    let records = journal.read(run).unwrap_or_default();
+    records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
 }
 
 pub fn cancel(displaced_by: Option<&str>) -> Signal {

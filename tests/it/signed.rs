@@ -6,10 +6,11 @@ use std::process::Command;
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
-use drctl::journal::sqlite::{Durability, SqliteJournal};
+use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::verify;
 use drctl::model::event::{End, Event, Signal, What, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
+use drctl::model::ledger::StoreWorld;
 use drctl::model::statement::{NAMESPACE, Statement};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
@@ -27,7 +28,7 @@ const NO_POLICY: &str =
     "policy: {severities: {P0: {by: []}}, changes: {database: {by: []}, dns: {by: []}}}\n";
 
 /// A folder with operators: ann is on call, bob and eve may approve, cy has no role. Mallory is nobody.
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     let folder = Folder::with_plans();
     let plan = folder.path().join("plans/truststream.yaml");
     std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + GATE).unwrap();
@@ -54,7 +55,7 @@ pub fn as_operator(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, S
 }
 
 /// A failover that ann asked for, and that waits at its gate.
-fn waiting(folder: &Folder) -> String {
+pub fn waiting(folder: &Folder) -> String {
     let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1", "--yes"];
     let (code, out, err) = as_operator(folder, "ann.key", &[&start[..], &["--output", "json"]].concat());
     assert_eq!(code, 4, "{out}\n{err}");
@@ -67,7 +68,7 @@ fn waiting(folder: &Folder) -> String {
 pub fn store(folder: &Folder) -> SqliteJournal {
     let base = [folder.path().join("plans/.drctl"), folder.path().join(".drctl")];
     let path = base.iter().map(|b| b.join("sandbox.db")).find(|p| p.exists()).unwrap();
-    SqliteJournal::open(&path, Durability::Process).unwrap()
+    SqliteJournal::open(&path, StoreWorld::Sandbox).unwrap()
 }
 
 pub fn state_of(folder: &Folder, run: &str) -> RunState {
@@ -200,7 +201,11 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
     let signal = yes(&state, "eve").signal.unwrap();
     let events = signal::take(&state, signal, forged, now);
     let [What::SignalRefused { who, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(*who, Person::claimed("eve [2J"), "a name that nobody vouched for is not told as if signed");
+    assert_eq!(
+        *who,
+        Person::claimed("eve\u{fffd}[2J"),
+        "a name that nobody vouched for is not told as if signed"
+    );
     let garbage = Person { signature: Some("yes".to_owned()), ..signed(&folder, "eve.key", &good) };
     assert!(refusal(garbage).contains("it cannot be read"));
 
@@ -352,7 +357,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     std::fs::write(&settings, text).unwrap();
     let sly = [("DRCTL_KEY", "ann.key"), ("DRCTL_OPERATORS__BOB__KEY", "ssh-ed25519 AAAA")];
     let (code, _, err) = finish(folder.command(&["status"]).envs(sly).output().unwrap());
-    assert!(code == 2 && err.contains("are read from the file only"), "{err}");
+    assert!(code == 2 && err.contains("is read from the file only"), "{err}");
 }
 
 #[test]
@@ -388,6 +393,19 @@ fn keys_are_encrypted_never_written_over_and_may_stay_in_an_agent() {
     let folder = folder();
     let pass = folder.path().join("pass");
     std::fs::write(&pass, "correct horse\n").unwrap();
+    let mode = |mode| {
+        std::fs::set_permissions(&pass, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for open in [0o644, 0o640, 0o604, 0o620, 0o700] {
+        mode(open);
+        let (code, _, err) = folder.run(&["key", "new", "dot", "--passphrase-file", pass.to_str().unwrap()]);
+        assert!(
+            code == 2 && err.contains("is open to others") && err.contains("chmod 600"),
+            "{open:o}: {err}"
+        );
+        assert!(!folder.path().join("dot.key").exists());
+    }
+    mode(0o400);
     let pass = pass.to_str().unwrap();
     let line = folder.ok(&["key", "new", "dot", "--passphrase-file", pass]);
     assert!(line.contains("dot: {key: \"ssh-ed25519 "));

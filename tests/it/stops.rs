@@ -54,7 +54,7 @@ fn not_larger(rig: &Rig, said: Option<What>) -> Rehearsed {
 }
 
 /// A failover that stopped.
-fn stopped() -> (Rig, Rehearsed) {
+pub fn stopped() -> (Rig, Rehearsed) {
     let rig = Rig::new(truststream(), "region-lost", 1);
     let done = not_larger(&rig, None);
     (rig, done)

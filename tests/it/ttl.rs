@@ -195,8 +195,7 @@ fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
         health_check: None,
     };
     let zone = done_zone(&rig);
-    rig.deeds =
-        vec![Action::Switch(Switch { zone, changes: vec![RecordChange { before: None, after: Some(set) }] })];
+    rig.deeds = vec![Action::Switch(Switch { zone, changes: vec![RecordChange::seen(None, Some(set))] })];
     let done = rig.rehearse().unwrap();
     let lowered = done.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
         Action::Switch(s) if s.only_ttl().is_some() => Some(s.names()),

@@ -76,7 +76,7 @@ pub fn garbage() -> Message {
     Message::answer("200 OK", &[("content-type", "text/html")], b"\xff\xfe{<not an answer\x00>\xff".to_vec())
 }
 
-fn error(format: Format, status: &str, code: &str, message: &str) -> Message {
+pub fn error(format: Format, status: &str, code: &str, message: &str) -> Message {
     let fault = if status.starts_with('4') { "Sender" } else { "Receiver" };
     let inner = format!("<Code>{code}</Code><Message>{message}</Message>");
     let (kind, body) = match format {

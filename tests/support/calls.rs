@@ -24,6 +24,8 @@ pub struct Call {
     /// What the call is about, if that was easy to see: the identifier of a database, name of a group, id of a zone or change,
     /// `bucket/key`.
     pub target: String,
+    /// The account that the bucket has to belong to, if the request says so.
+    pub owner: String,
     /// Whether the operation changes something; see [`mutates`].
     pub mutates: bool,
     pub fate: Fate,
@@ -79,9 +81,10 @@ impl Call {
         let service = service_name(&signed_for).to_owned();
         let (operation, target) = named(request, &service);
         let mutates = mutates(&service, &operation);
+        let owner = request.header("x-amz-expected-bucket-owner").unwrap_or_default().to_owned();
         let (seq, at, fate) = (0, Duration::ZERO, Fate::Passed);
         let (forwarded, status) = (false, None);
-        Self { seq, at, service, region, account, operation, target, mutates, fate, forwarded, status }
+        Self { seq, at, service, region, account, operation, target, owner, mutates, fate, forwarded, status }
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn run(
         Some(Fault::Throttle) => exchange.answer_itself(answers::throttled(format)),
         Some(Fault::Unavailable) => exchange.answer_itself(answers::unavailable(format)),
         Some(Fault::Garbage) => exchange.answer_itself(answers::garbage()),
+        Some(Fault::Error(status, code, text)) => {
+            exchange.answer_itself(answers::error(format, status, code, text))
+        }
         Some(Fault::Say(text)) => exchange.answer_itself(answers::saying(format, text)),
         Some(Fault::RefuseBatch(text)) => match String::from_utf8_lossy(request.body()).contains(text) {
             true => exchange.answer_itself(answers::refused_batch(format, text)),

@@ -19,6 +19,8 @@ pub enum Fault {
     Garbage,
     /// Refuses a batch that has this text in it, as Route 53 refuses one with a wrong element. Forwards all other calls.
     RefuseBatch(&'static str),
+    /// Answers this status, code and text. Does not forward.
+    Error(&'static str, &'static str, &'static str),
     /// Refuses with this text in its words: what a service says back of what it was given. Does not forward.
     Say(&'static str),
     /// Forwards, sends the headers and half of the answer's body, and closes.
@@ -61,7 +63,7 @@ impl Fault {
             Self::Unavailable => Fate::Unavailable,
             Self::Garbage => Fate::Garbage,
             Self::CutBody => Fate::Cut,
-            Self::Refuse | Self::Say(_) => Fate::Refused,
+            Self::Refuse | Self::Say(_) | Self::Error(..) => Fate::Refused,
             Self::LoseAnswer => Fate::AnswerLost,
             Self::Hang => Fate::Hung,
             Self::HangAfter => Fate::HungAfter,

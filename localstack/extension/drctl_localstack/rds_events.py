@@ -30,17 +30,26 @@ class Event:
     source_type: str = "db-instance"
 
 
-def record_reboot(db: DBInstance, began: float, ended: float) -> None:
+def record_reboot(db: DBInstance, began: float, ended: float, late_ms: float) -> None:
     """Both are told when it is over: a restart that can be seen while it may still fail would be a false proof."""
+    known_at = ended + late_ms / 1000
     if db.multi_az or settings.get("single_az_shutdown_event"):
-        _record(db, SHUTDOWN, began, ended)
-    _record(db, RESTARTED, ended, ended)
+        _record(db, SHUTDOWN, began, known_at)
+    _record(db, RESTARTED, ended, known_at)
 
 
 def _record(db: DBInstance, message: str, at: float, known_at: float) -> None:
     date, known = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(known_at, UTC)
     event = Event(db.db_instance_identifier, db.db_instance_arn, message, ["availability"], date, known)
     rds_backends[db.account_id][db.region].events.append(event)
+
+
+def tell_now(db: DBInstance) -> None:
+    """What was held back of an instance is told from now on."""
+    now = datetime.fromtimestamp(time.time(), UTC)
+    for event in rds_backends[db.account_id][db.region].events:
+        if isinstance(event, Event) and event.source_identifier == db.db_instance_identifier:
+            event.known_at = min(event.known_at, now)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -69,6 +69,7 @@ class Overlay:
     replication_message: str | None = None
     endpoint: dict | None = None
     restorable_lag_ms: float | None = None
+    event_delay_ms: float = 0.0  # beside the setting of that name, and for this instance's restarts alone
     restorable_time: datetime | None = None
     earliest_time: datetime | None = None
     replica_since: float | None = None
@@ -179,7 +180,7 @@ def _deleted(db: DBInstance, busy: Busy, end: float) -> None:
 
 ENDS["creating"] = _created
 ENDS["deleting"] = _deleted
-ENDS["rebooting"] = lambda db, busy, end: rds_events.record_reboot(db, busy.since, end)
+ENDS["rebooting"] = lambda db, busy, end: rds_events.record_reboot(db, busy.since, end, of(db).event_delay_ms)
 
 
 def settle_account(account: str, now: float) -> None:
@@ -302,6 +303,7 @@ KNOBS = {
     "replication_message",
     "endpoint",
     "restorable_lag_ms",
+    "event_delay_ms",
     "latest_restorable_time",
     "earliest_restorable_time",
     "bridge",
@@ -328,6 +330,10 @@ def configure(db: DBInstance, body: dict) -> None:
         overlay.endpoint = _endpoint(body["endpoint"])
     if "restorable_lag_ms" in body:
         overlay.restorable_lag_ms = body["restorable_lag_ms"]
+    if "event_delay_ms" in body:
+        overlay.event_delay_ms = float(body["event_delay_ms"] or 0)
+        if body["event_delay_ms"] is None:
+            rds_events.tell_now(db)
     if "latest_restorable_time" in body:
         overlay.restorable_time = _time(body["latest_restorable_time"])
     if "earliest_restorable_time" in body:

@@ -11,7 +11,7 @@ DEFAULTS: dict[str, int | float | bool] = {
     "promote_modifying_ms": 2000,
     "db_create_ms": 0,
     "db_modify_ms": 0,
-    "db_reboot_ms": 1000,
+    "db_reboot_ms": 2000,
     "db_rename_ms": 1000,
     "db_delete_ms": 0,
     "db_snapshot_ms": 0,

@@ -13,12 +13,13 @@ use aws_sdk_rds::types::{
 use futures_util::future::join_all;
 
 use super::error::Failure;
-use super::rds::SKEW;
+use super::restarts::Restarts;
 use super::{Aws, rds};
 use crate::inventory::Observation;
 use crate::model::action::Fence;
 use crate::model::cluster::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::model::place::Place;
+use crate::model::restart::{Groups, Restart};
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, SERVING, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
@@ -28,8 +29,8 @@ struct Seen {
     clusters: BTreeMap<String, DbCluster>,
     instances: BTreeMap<String, DbInstance>,
     globals: BTreeMap<String, Result<GlobalCluster, Failure>>,
-    /// When the instances that write last restarted, in milliseconds of RDS's own clock, where that was asked.
-    restarts: Result<BTreeMap<String, i64>, Failure>,
+    /// When the instances that write last restarted, where that was asked.
+    restarts: Result<Restarts, Failure>,
 }
 
 impl Aws {
@@ -78,14 +79,7 @@ impl Aws {
         let isolated = asked.filter_map(|t| cluster_of(t)).filter(|db| is_alone(clusters.get(&db.id), db));
         let writers: BTreeSet<&str> =
             isolated.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
-        let mut restarts = Ok(BTreeMap::new());
-        for writer in writers {
-            match (self.restart_events(place, Some(writer)).await, &mut restarts) {
-                (Ok(found), Ok(all)) => all.extend(found),
-                (Err(failure), _) => restarts = Err(failure),
-                (Ok(_), Err(_)) => {}
-            }
-        }
+        let restarts = self.restarts(place, &writers).await;
         let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
         Ok(Seen { clusters, instances: instances?, globals, restarts })
     }
@@ -142,9 +136,9 @@ impl Aws {
             // That nobody calls it a member says neither that it writes nor that it does not.
             (Target::Database(_), _) if !is_member => self.stands_alone(db),
             (Target::Fence { .. }, Err(failure)) => failure.clone().observation(self.now()),
-            (Target::Fence { mark, .. }, Ok(restarts)) => {
-                let restarted = writes_within(cluster).and_then(|id| restarts.get(id));
-                self.cluster_fence(db, (cluster, global), mark.as_deref(), restarted)
+            (Target::Fence { restart, .. }, Ok(restarts)) => {
+                let newest = writes_within(cluster).and_then(|id| restarts.get(id)).copied();
+                self.cluster_fence(db, (cluster, global), *restart, newest)
             }
             _ => {
                 let state = self.cluster_state(cluster, global, &seen.instances);
@@ -207,41 +201,22 @@ impl Aws {
         &self,
         of: &DatabaseRef,
         (cluster, global): (&DbCluster, Option<&GlobalCluster>),
-        mark: Option<&str>,
-        restarted: Option<&i64>,
+        restart: Restart,
+        newest: Option<Timestamp>,
     ) -> Observation {
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let replica = global.and_then(|g| member(g, arn)).is_some_and(is_secondary);
         let group = of.fence_group.as_deref().unwrap_or_default();
-        let settled = cluster.vpc_security_groups().iter().all(|g| g.status() == Some("active"));
-        let last = restarted.copied().unwrap_or(0);
-        let since = mark.and_then(|mark| mark.parse::<i64>().ok());
-        let around = ways_around(cluster, global);
-        let mut next = None;
-        let (stage, proof) = match (is_alone(Some(cluster), of), settled) {
-            (false, true) => (FenceStage::Open, "other security groups are attached".to_owned()),
-            (_, false) => (FenceStage::UnderWay, "groups are changing".to_owned()),
-            (true, true) if cluster.db_cluster_members().is_empty() => {
+        let groups = groups(cluster, of);
+        let (stage, proof) = match (restart.stage(groups, newest), ways_around(cluster, global)) {
+            _ if groups == Groups::Alone && cluster.db_cluster_members().is_empty() => {
                 (FenceStage::Proven, format!("only {group} is attached, and it has no instance"))
             }
-            (true, true) if since.is_some_and(|mark| last > mark) && around.is_some() => {
-                (FenceStage::Vain, around.unwrap_or_default())
-            }
-            (true, true) if since.is_some_and(|mark| last > mark) => {
-                let words = "which ended every session that could write";
-                let proof = format!(
-                    "only {group} is attached and active, and its writer restarted after that, {words}"
-                );
-                (FenceStage::Proven, proof)
-            }
-            (true, true) => {
-                // RDS may show an older restart late, so one from long before the call proves nothing either way.
-                next = Some(last.max((self.world.shown() - SKEW).millis()).to_string());
-                (FenceStage::Half, "only the fence's group is attached; older sessions may live".to_owned())
-            }
+            ((FenceStage::Proven, _), Some(around)) => (FenceStage::Vain, around),
+            (stage, _) => stage,
         };
         let proven = stage == FenceStage::Proven;
-        let state = FenceState { proven, proof, replica, stage, mark: next, ..FenceState::default() };
+        let state = FenceState { proven, proof, replica, stage, ..FenceState::default() };
         self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
     }
 
@@ -261,15 +236,16 @@ impl Aws {
                 "it is a secondary by now: what follows another cluster takes no writes, and is not fenced";
             return Err(Failure::never("Replica", why));
         }
-        if !is_alone(Some(cluster), db) {
-            return self.set_cluster_groups(db, std::slice::from_ref(group)).await;
+        match groups(cluster, db) {
+            // A restart ends sessions for good only once nobody is let in any more.
+            Groups::Alone => {}
+            Groups::Changing if is_alone(Some(cluster), db) => return Err(rds::changing(&db.id)),
+            _ => return self.set_cluster_groups(db, std::slice::from_ref(group)).await,
         }
         let Some(writer) = writes_within(cluster) else {
             return Err(Failure::never("NoWriter", "the cluster has no instance that writes"));
         };
-        let site = self.site(place).await;
-        let call = site.rds().reboot_db_instance().db_instance_identifier(writer).send();
-        self.once("rds", place, call).await.map(|_| None)
+        self.restart(place, writer).await
     }
 
     /// Attaches groups to a cluster, and with it to all its instances.
@@ -421,6 +397,15 @@ fn status(
     let word = cluster.status().unwrap_or("unknown");
     let serves = parts.iter().any(|i| SERVING.contains(&i.status.as_str()));
     if word == "available" && !serves { HEADLESS.to_owned() } else { word.to_owned() }
+}
+
+fn groups(cluster: &DbCluster, of: &DatabaseRef) -> Groups {
+    let settled = cluster.vpc_security_groups().iter().all(|g| g.status() == Some("active"));
+    match (settled, is_alone(Some(cluster), of)) {
+        (false, _) => Groups::Changing,
+        (true, true) => Groups::Alone,
+        (true, false) => Groups::Others,
+    }
 }
 
 /// Whether the fence's group is the only one.

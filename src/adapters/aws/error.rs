@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::adapters::secrets::scrubbed;
 use crate::inventory::Observation;
 use crate::model::time::Timestamp;
 use crate::run::outcome::{Again, CallOutcome};
@@ -75,6 +76,8 @@ const BUSY: &[&str] = &[
     "ScalingActivityInProgress",
     "ResourceContention",
     "ConditionalRequestConflict",
+    // S3 did not get the whole of the request in time (Amazon S3 API Reference, «Error responses»).
+    "RequestTimeout",
     "OperationAborted",
     // A secret of which somebody made another version current meanwhile.
     "SecretChanged",
@@ -138,6 +141,11 @@ impl Failure {
         }
     }
 
+    /// The code that the service answered with.
+    pub fn code(&self) -> Option<&str> {
+        if let Self::Code { code, .. } = self { Some(code) } else { None }
+    }
+
     /// Whether the service said that there are too many calls.
     pub fn is_throttling(&self) -> bool {
         // PriorRequestNotComplete is about one zone, not about the number of calls.
@@ -148,7 +156,7 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::NotSent(_) | Self::Unclear(_) => true,
-            Self::Code { status, .. } => *status >= 500,
+            Self::Code { code, status, .. } => *status >= 500 || code == "RequestTimeout",
             Self::Unauthenticated(_) => false,
         }
     }
@@ -252,8 +260,9 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     short(&words.join(": "))
 }
 
-/// One line, not too long. Error texts carry no secrets: the SDK prints no headers.
+/// One line, not too long. A secret that a provider repeats is taken out first: half of one is none that anybody knows.
 fn short(text: &str) -> String {
+    let text = scrubbed(text.to_owned());
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
     line.trim().to_owned()
 }
@@ -273,6 +282,7 @@ mod tests {
         assert!(refused(code("Throttling", 400), Again::Later));
         assert!(refused(code("SlowDown", 503), Again::Later));
         assert!(refused(code("InvalidDBInstanceState", 400), Again::Later));
+        assert!(refused(code("RequestTimeout", 400), Again::Later) && code("RequestTimeout", 400).may_pass());
         assert!(refused(code("InvalidParameterValue", 400), Again::Never));
         assert!(refused(code("AccessDenied", 403), Again::Never));
         assert!(matches!(code("ServiceUnavailable", 503).outcome(), CallOutcome::InDoubt { .. }));

@@ -1,16 +1,21 @@
 //! The guard: one object for each component in a bucket outside the sites that may be lost, taken and given back by
-//! conditional writes (Amazon S3 User Guide, «Conditional requests»).
+//! conditional writes (Amazon S3 User Guide, «Conditional requests»), where the bucket belongs to whom the settings say: names of buckets are
+//! free for anybody to take («Verifying bucket ownership with bucket owner condition»).
 
 use aws_sdk_s3::primitives::ByteStream;
 use serde::{Deserialize, Serialize};
 
 use super::Aws;
+use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::model::state::{GuardState, State};
 use crate::model::target::Target;
+
+/// What is read of a guard: two short lines. Whatever has more is none.
+const MOST: usize = 4 << 10;
 
 /// The object's content.
 #[derive(Serialize, Deserialize)]
@@ -42,7 +47,10 @@ impl Aws {
     async fn read_guard(&self, place: &Place, component: &ComponentName) -> Result<Option<Held>, Failure> {
         let (bucket, key) = object(place, component)?;
         let site = self.site(place).await;
-        let call = || site.s3().get_object().bucket(&bucket).key(&key).send();
+        let call = || {
+            let get = site.s3().get_object().bucket(&bucket).key(&key);
+            get.set_expected_bucket_owner(place.account.clone()).send()
+        };
         let answer = match self.look("s3", place, call).await {
             Ok(answer) => answer,
             // No such bucket is another matter: there is nothing that could guard.
@@ -50,10 +58,13 @@ impl Aws {
             Err(failure) => return Err(failure),
         };
         let etag = answer.e_tag().map(str::to_owned);
-        let bytes = answer.body.collect().await.map_err(|e| Failure::Unclear(e.to_string()))?;
         // What cannot be read is neither free nor held: it may not even be an answer of S3.
-        let body = serde_json::from_slice::<Body>(&bytes.into_bytes())
-            .map_err(|_| Failure::Unclear(format!("the guard object {key} holds no guard")))?;
+        let garbage = |why: &str| Failure::Unclear(format!("the guard object {key} holds no guard{why}"));
+        let bytes = at_most(answer.body, MOST).await.map_err(|e| garbage(&format!(": {e}")))?;
+        let body = serde_json::from_slice::<Body>(&bytes).map_err(|_| garbage(""))?;
+        if body.holder.trim().is_empty() || body.holder.chars().any(char::is_control) {
+            return Err(garbage(": it names no holder"));
+        }
         Ok(Some(Held { holder: body.holder, etag }))
     }
 
@@ -73,19 +84,29 @@ impl Aws {
         };
         let body = Body { holder: holder.to_owned(), since: self.now().to_string() };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let put = site
-            .s3()
-            .put_object()
-            .bucket(&bucket)
-            .key(&key)
-            .content_type("application/json")
-            .body(ByteStream::from(bytes));
-        let put = match displaced.and_then(|held| held.etag) {
-            Some(etag) => put.if_match(etag),
-            None => put.if_none_match("*"),
+        let put = |instead_of: Option<String>| {
+            let put = site
+                .s3()
+                .put_object()
+                .bucket(&bucket)
+                .key(&key)
+                .content_type("application/json")
+                .set_expected_bucket_owner(place.account.clone())
+                .body(ByteStream::from(bytes.clone()));
+            match instead_of {
+                Some(etag) => put.if_match(etag),
+                None => put.if_none_match("*"),
+            }
         };
-        let call = put.send();
-        match self.once("s3", place, call).await {
+        let etag = displaced.and_then(|held| held.etag);
+        let taken = match self.once("s3", place, put(etag.clone()).send()).await {
+            // Whoever was to be displaced gave it back meanwhile: it is free for whoever writes first.
+            Err(Failure::Code { code, .. }) if code == "NoSuchKey" && etag.is_some() => {
+                self.once("s3", place, put(None).send()).await
+            }
+            answer => answer,
+        };
+        match taken {
             Ok(_) => Ok(None),
             // Somebody was first; who, is what the next look shows.
             Err(Failure::Code { code, .. }) if code == "PreconditionFailed" => Ok(None),
@@ -105,7 +126,8 @@ impl Aws {
         };
         let (bucket, key) = object(place, component)?;
         let site = self.site(place).await;
-        let call = site.s3().delete_object().bucket(&bucket).key(&key).set_if_match(held.etag.clone()).send();
+        let delete = site.s3().delete_object().bucket(&bucket).key(&key).set_if_match(held.etag.clone());
+        let call = delete.set_expected_bucket_owner(place.account.clone()).send();
         match self.once("s3", place, call).await {
             Ok(_) => Ok(None),
             Err(Failure::Code { code, .. }) if code == "PreconditionFailed" || code == "NoSuchKey" => {

@@ -5,6 +5,7 @@
 
 mod aurora;
 mod autoscaling;
+mod body;
 mod buckets;
 mod bundles;
 mod clients;
@@ -14,6 +15,7 @@ mod guard;
 mod iam;
 mod identity;
 mod rds;
+mod restarts;
 mod restore;
 mod route53;
 mod routing;
@@ -26,16 +28,18 @@ use std::error::Error;
 use std::future::Future;
 use std::rc::Rc;
 
+use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tracing::Instrument as _;
 
 use clients::{Clients, Site};
 use error::Failure;
 use throttle::Throttle;
 
-use super::Lagging;
 use super::secrets::Login;
+use super::{Lagging, requested};
 use crate::inventory::Observation;
 use crate::model::action::{Action, FenceMethod, Write};
 use crate::model::place::Place;
@@ -87,17 +91,30 @@ impl Aws {
     async fn once<T, E, F>(&self, service: &str, place: &Place, call: F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
         E: ProvideErrorMetadata + Error + 'static,
     {
         let scope = scope(service, place);
         self.throttle.pass(service, &scope).await;
-        match call.await {
+        let began = self.now();
+        let span = tracing::debug_span!("call", service, scope);
+        let answer = call.instrument(span.clone()).await;
+        let took_ms = self.now().since(began).millis();
+        match answer {
             Ok(answer) => {
+                let id = answer.request_id();
+                span.in_scope(|| tracing::debug!(request = id.unwrap_or_default(), took_ms, "accepted"));
+                requested(service, id, None);
                 self.throttle.answered(service, &scope);
                 Ok(answer)
             }
             Err(error) => {
                 let failure = Failure::of(&error);
+                let id = error.request_id();
+                span.in_scope(
+                    || tracing::debug!(request = id.unwrap_or_default(), took_ms, why = %failure, "refused"),
+                );
+                requested(service, id, failure.code());
                 if failure.is_throttling() {
                     self.throttle.throttled(service, &scope);
                 }
@@ -110,6 +127,7 @@ impl Aws {
     async fn look<T, E, F>(&self, service: &str, place: &Place, call: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
         E: ProvideErrorMetadata + Error + 'static,
     {
         let mut looks = 1;
@@ -136,6 +154,7 @@ impl Aws {
     ) -> Result<Vec<T>, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
         E: ProvideErrorMetadata + Error + 'static,
     {
         let mut found: Vec<T> = Vec::new();
@@ -185,6 +204,10 @@ impl Aws {
             }
             Some(Target::Database(_) | Target::Fence { .. } | Target::Restore { .. }) => {
                 Box::pin(self.stores(place, targets)).await
+            }
+            Some(Target::Alive { .. }) => {
+                let of = self.alive(place).await;
+                targets.iter().map(|_| of.clone()).collect()
             }
             Some(Target::Group(_)) => self.groups(place, targets).await,
             Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,

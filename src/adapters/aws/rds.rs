@@ -1,32 +1,28 @@
 //! RDS: instances with a cross-region read replica.
 //!
-//! Sources: Amazon RDS API Reference (`DescribeDBInstances`, `PromoteReadReplica`, `ModifyDBInstance`, `RebootDBInstance`,
-//! `DescribeEvents`) and Amazon RDS User Guide, «Amazon RDS event categories and event messages» (RDS-EVENT-0006).
+//! Source: Amazon RDS API Reference (`DescribeDBInstances`, `PromoteReadReplica`, `ModifyDBInstance`).
 //! Deliberately absent: `StopDBInstance`. AWS refuses it while a replica exists, and starts the instance again after seven days.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{DbInstance, Filter, SourceType, Tag};
+use aws_sdk_rds::types::{DbInstance, Filter, Tag};
 
 use super::error::Failure;
+use super::restarts::Restarts;
 use super::{Aws, restore};
 use crate::inventory::Observation;
 use crate::model::action::{Fence, NewReplica};
 use crate::model::place::Place;
+use crate::model::restart::{Groups, Restart};
 use crate::model::restore::COPY_TAG;
-use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State};
+use crate::model::state::{
+    AliveState, DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State,
+};
 use crate::model::target::{DatabaseRef, Engine, Target};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;
-/// How far back restarts are looked for, in minutes: more than a restart and the delay of its event take.
-const EVENTS_MINUTES: i32 = 60;
-/// Instances up to which the events of each are asked for by themselves.
-const FEW: usize = 5;
-/// How far RDS's clock may be behind this machine's for a restart to count.
-pub(super) const SKEW: Dur = Dur::mins(1);
-
 /// What every call that creates an instance says of it, so that it is like another one.
 macro_rules! alike {
     ($call:expr, $like:expr, $groups:expr) => {
@@ -51,8 +47,8 @@ impl Aws {
         let ids: Vec<_> = ids.into_iter().collect();
         let found = self.describe_databases(place, &ids).await;
         let restarts = match &found {
-            Ok(all) => self.restarts(place, targets, all).await,
-            Err(_) => Ok(BTreeMap::new()),
+            Ok(all) => self.restarts(place, &isolated(targets, all)).await,
+            Err(_) => Ok(Restarts::new()),
         };
         let look = |target: &&Target| {
             let all = match &found {
@@ -66,8 +62,8 @@ impl Aws {
                 return Observation::NotFound { observed_at: self.now() };
             };
             match target {
-                Target::Fence { db: of, mark, .. } => match &restarts {
-                    Ok(restarts) => self.fence_by_group(of, db, mark.as_deref(), restarts.get(&of.id)),
+                Target::Fence { db: of, restart, .. } => match &restarts {
+                    Ok(restarts) => self.fence_by_group(of, db, *restart, restarts.get(&of.id).copied()),
                     Err(failure) => failure.clone().observation(self.now()),
                 },
                 _ => self.seen(State::Database(self.database(db)), "rds:DescribeDBInstances"),
@@ -76,66 +72,26 @@ impl Aws {
         targets.iter().map(look).collect()
     }
 
-    /// When each instance that has only its fence's group last restarted, in milliseconds of RDS's own clock.
-    async fn restarts(
-        &self,
-        place: &Place,
-        targets: &[&Target],
-        all: &BTreeMap<String, DbInstance>,
-    ) -> Result<BTreeMap<String, i64>, Failure> {
-        let isolated = |target: &&&Target| match target {
-            Target::Fence { db, .. } => all.get(&db.id).is_some_and(|now| is_alone(now, db)),
-            _ => false,
-        };
-        let ids: BTreeSet<&str> = targets.iter().filter(isolated).filter_map(|t| id_of_instance(t)).collect();
-        let asks: Vec<Option<&str>> = match ids.len() {
-            0 => Vec::new(),
-            1..=FEW => ids.into_iter().map(Some).collect(),
-            // Of many instances the events of all are read at once.
-            _ => vec![None],
-        };
-        let mut found = BTreeMap::new();
-        for ask in asks {
-            found.extend(self.restart_events(place, ask).await?);
-        }
-        Ok(found)
-    }
-
-    pub(super) async fn restart_events(
-        &self,
-        place: &Place,
-        id: Option<&str>,
-    ) -> Result<BTreeMap<String, i64>, Failure> {
-        let site = self.site(place).await;
-        let call = |from| {
-            site.rds()
-                .describe_events()
-                .set_source_identifier(id.map(str::to_owned))
-                .source_type(SourceType::DbInstance)
-                .event_categories("availability")
-                .duration(EVENTS_MINUTES)
-                .set_marker(from)
-                .send()
-        };
-        let pages = self.pages("rds", place, call, |page| page.marker()).await?;
-        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
-        for event in pages.iter().flat_map(|page| page.events()) {
-            let restarted = event.message().is_some_and(|m| m.to_ascii_lowercase().contains("restarted"));
-            let at = event.date().and_then(|d| d.to_millis().ok());
-            if let (true, Some(of), Some(at)) = (restarted, event.source_identifier(), at) {
-                let last = newest.entry(of.to_owned()).or_insert(at);
-                *last = at.max(*last);
-            }
-        }
-        Ok(newest)
-    }
-
     /// Every instance of a region.
     pub(super) async fn all_databases(&self, place: &Place) -> Result<BTreeMap<String, DbInstance>, Failure> {
         let site = self.site(place).await;
         let call = |from| site.rds().describe_db_instances().set_marker(from).send();
         let pages = self.pages("rds", place, call, |page| page.marker()).await?;
         Ok(pages.iter().flat_map(|page| by_id(page.db_instances())).collect())
+    }
+
+    /// Whether the service answers in a region: one look, of the smallest page, made once. A service that says no is there, too.
+    pub(super) async fn alive(&self, place: &Place) -> Observation {
+        let site = self.site(place).await;
+        let call = site.rds().describe_db_instances().max_records(20).send();
+        let who = format!("RDS in {}", place.region);
+        match self.once("rds", place, call).await {
+            Ok(_) => self.seen(State::Alive(AliveState { who }), "rds:DescribeDBInstances"),
+            Err(Failure::Code { status, .. }) if status < 500 => {
+                self.seen(State::Alive(AliveState { who }), "rds:DescribeDBInstances")
+            }
+            Err(failure) => failure.observation(self.now()),
+        }
     }
 
     pub(super) async fn describe_databases(
@@ -186,6 +142,7 @@ impl Aws {
             endpoint: endpoint(db),
             misled: false,
             advice: Vec::new(),
+            unreplicated: Vec::new(),
             instance: Some(Box::new(settings(db))),
             cluster: None,
         }
@@ -196,42 +153,13 @@ impl Aws {
         &self,
         of: &DatabaseRef,
         db: &DbInstance,
-        mark: Option<&str>,
-        restarted: Option<&i64>,
+        restart: Restart,
+        newest: Option<Timestamp>,
     ) -> Observation {
-        let fence = of.fence_group.as_deref().unwrap_or_default();
-        let answer = |stage, proof: &str, mark: Option<String>| FenceState {
-            proven: stage == FenceStage::Proven,
-            proof: proof.to_owned(),
-            last_commit: None,
-            last_commit_there: None,
-            clock: None,
-            wal: None,
-            word: None,
-            replica: db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()),
-            stage,
-            mark,
-        };
-        let settled = db.vpc_security_groups().iter().all(|g| g.status() == Some("active"))
-            && !matches!(db.db_instance_status(), Some("rebooting" | "modifying"));
-        let state = match (is_alone(db, of), settled) {
-            (false, true) => answer(FenceStage::Open, "other security groups are attached", None),
-            (_, false) => answer(FenceStage::UnderWay, "groups or instance are changing", None),
-            (true, true) => {
-                let last = restarted.copied().unwrap_or(0);
-                if mark.and_then(|mark| mark.parse().ok()).is_some_and(|mark: i64| last > mark) {
-                    let proof = format!(
-                        "only {fence} is attached and active, and the instance restarted after that, which ended every session"
-                    );
-                    answer(FenceStage::Proven, &proof, None)
-                } else {
-                    // RDS may show an older restart late, so one from long before the call proves nothing either way.
-                    let mark = last.max((self.world.shown() - SKEW).millis());
-                    let proof = "only the fence's group is attached; older sessions may live";
-                    answer(FenceStage::Half, proof, Some(mark.to_string()))
-                }
-            }
-        };
+        let (stage, proof) = restart.stage(groups(db, of), newest);
+        let proven = stage == FenceStage::Proven;
+        let replica = db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty());
+        let state = FenceState { proven, proof, replica, stage, ..FenceState::default() };
         self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
     }
 
@@ -245,7 +173,6 @@ impl Aws {
         let Some(group) = &db.fence_group else {
             return Err(Failure::never("NoFenceGroup", "the plan names no `fence_group` for this instance"));
         };
-        let site = self.site(place).await;
         let found = self.describe_databases(place, &[&db.id]).await?;
         let now = found.get(&db.id).ok_or_else(|| missing(&db.id))?;
         if now.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()) {
@@ -253,12 +180,12 @@ impl Aws {
                 "it is a replica by now: what replays another server takes no writes, and is not fenced";
             return Err(Failure::never("Replica", why));
         }
-        if attached(now) == BTreeSet::from([group.clone()]) {
-            let call = site.rds().reboot_db_instance().db_instance_identifier(&db.id).send();
-            self.once("rds", place, call).await?;
-            return Ok(None);
+        match groups(now, db) {
+            // A restart ends sessions for good only once nobody is let in any more.
+            Groups::Alone => self.restart(place, &db.id).await,
+            Groups::Changing if is_alone(now, db) => Err(changing(&db.id)),
+            _ => self.set_groups(db, std::slice::from_ref(group)).await,
         }
-        self.set_groups(db, std::slice::from_ref(group)).await
     }
 
     /// Attaches the groups that were attached before the fence.
@@ -381,6 +308,36 @@ pub(super) fn id_of_instance(target: &Target) -> Option<&str> {
 
 pub(super) fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInstance)> {
     all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
+}
+
+/// Instances that have only their fence's group: those whose restarts say something.
+fn isolated<'t>(targets: &[&'t Target], all: &BTreeMap<String, DbInstance>) -> BTreeSet<&'t str> {
+    let alone = targets.iter().filter_map(|target| match target {
+        Target::Fence { db, .. } => all.get(&db.id).filter(|now| is_alone(now, db)).map(|_| db.id.as_str()),
+        _ => None,
+    });
+    alone.collect()
+}
+
+fn groups(db: &DbInstance, of: &DatabaseRef) -> Groups {
+    let settled = db.vpc_security_groups().iter().all(|g| g.status() == Some("active"))
+        && !matches!(db.db_instance_status(), Some("rebooting" | "modifying"));
+    match (settled, is_alone(db, of)) {
+        (false, _) => Groups::Changing,
+        (true, true) => Groups::Alone,
+        (true, false) => Groups::Others,
+    }
+}
+
+/// A fence whose group is on its way: nothing is asked of the instance before it is there.
+pub(super) fn changing(id: &str) -> Failure {
+    Failure::Code {
+        code: "InvalidDBInstanceState".to_owned(),
+        why: format!(
+            "the security groups of {id} are changing: it is not restarted before only the fence's is active"
+        ),
+        status: 400,
+    }
 }
 
 /// Whether the fence's group is the only one.

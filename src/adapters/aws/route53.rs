@@ -151,9 +151,8 @@ fn batch(switch: &Switch) -> Result<ChangeBatch, BuildError> {
             changes.push(element(ChangeAction::Delete, before)?);
         }
         if let Some(after) = &change.after {
-            // Where nothing was read there is nothing to compare with: the only place for an upsert.
-            let action = if change.before.is_some() { ChangeAction::Create } else { ChangeAction::Upsert };
-            changes.push(element(action, after)?);
+            // It is refused where a set is there that nobody named: an upsert would replace it unseen.
+            changes.push(element(ChangeAction::Create, after)?);
         }
     }
     ChangeBatch::builder().comment("drctl").set_changes(Some(changes)).build()

@@ -7,11 +7,15 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 
 use super::Aws;
+use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::model::action::Signal;
 use crate::model::state::{SignalState, State};
 use crate::model::target::ObjectRef;
+
+/// What is read of it: what drctl writes is one line.
+const MOST: usize = 4 << 10;
 
 /// Of what is written into it nobody needs more.
 const LONGEST: usize = 200;
@@ -35,8 +39,8 @@ impl Aws {
             Err(Failure::Code { code, .. }) if code == "NoSuchKey" => return Ok(None),
             Err(failure) => return Err(failure),
         };
-        let bytes = answer.body.collect().await.map_err(|e| Failure::Unclear(e.to_string()))?;
-        let text = String::from_utf8_lossy(&bytes.into_bytes()).trim().to_owned();
+        let bytes = at_most(answer.body, MOST).await?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         Ok(Some(text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()))
     }
 

@@ -1,18 +1,19 @@
 //! What only the machine of a server can do is a job there, which goes on if drctl, or the way to it, is gone; it is looked at by its
 //! key. Of the jobs on one server one runs at a time.
 
-use std::process::Stdio;
-
-use tokio::io::AsyncWriteExt as _;
-
 use super::{Failure, parts};
-use crate::adapters::secrets::Login;
+use crate::adapters::process::{self, Given, Program};
+use crate::adapters::secrets::{Login, scrubbed};
+use crate::files::{self, Use};
 use crate::model::ids::Digest;
 use crate::model::state::JobStage;
 use crate::model::target::{DatabaseRef, Host};
 use crate::model::time::Timestamp;
+use crate::plan::settings::{SqlSettings, SqlTls};
 use crate::run::outcome::{Again, CallOutcome};
 
+/// More than any job has to say.
+const MOST_BYTES: usize = 4 << 20;
 /// How ssh says that it failed itself (OpenSSH, ssh(1), «EXIT STATUS»).
 const NO_WAY: i32 = 255;
 /// The script's own word for a job that still runs (`EX_TEMPFAIL` of sysexits).
@@ -25,10 +26,62 @@ pub struct Asked<'a> {
     pub endpoint: &'a str,
     /// A login there: one with the attribute REPLICATION, or the administrator's.
     pub login: &'a Login,
-    /// Whether it has to speak TLS.
-    pub tls: bool,
+    /// What its certificate is held against.
+    pub trust: &'a Trust,
     /// A process of the server on the host, as that server tells at its endpoint: it must be one of the host's.
     pub checkpointer: Option<i32>,
+}
+
+/// What the certificate of a server is held against by what runs on a host: the same that drctl itself holds it against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Nothing: `sql.tls` is off.
+    Nothing,
+    /// The host's own store of CAs.
+    System,
+    /// The certificates of `sql.ca_file`, which come with the job.
+    These(String),
+}
+
+impl Trust {
+    /// As the settings have it.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn of(settings: &SqlSettings) -> Result<Self, Failure> {
+        match (settings.tls, &settings.ca_file) {
+            (SqlTls::Off, _) => Ok(Self::Nothing),
+            (SqlTls::Verify, None) => Ok(Self::System),
+            (SqlTls::Verify, Some(file)) => match files::read(file.as_ref(), Use::Certificates) {
+                Ok(pem) => Ok(Self::These(String::from_utf8_lossy(&pem).into_owned())),
+                Err(e) => Err(Failure::Unreachable(format!("sql.ca_file {e}"))),
+            },
+        }
+    }
+
+    /// Puts the certificates where a connection string names them; the standby that a job leaves behind reads them there, too.
+    fn kept(&self, host: &Host) -> String {
+        let file = word(&ca_file(host));
+        let folder = word(&format!("{}.drctl", host.data));
+        match self {
+            Self::Nothing => String::new(),
+            // Debian and its like, Fedora and its like, SUSE, Alpine. libpq itself finds none before PostgreSQL 16.
+            Self::System => format!(
+                "mkdir -p {folder}\nfor ca in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do\n  [ ! -r \"$ca\" ] || {{ ln -sfn \"$ca\" {file}; break; }}\ndone\n"
+            ),
+            Self::These(text) => {
+                let end = Digest::of_fields(&[text.as_bytes()]);
+                format!(
+                    "mkdir -p {folder}\nrm -f {file}\ncat >{file} <<'{end}'\n{}\n{end}\n",
+                    text.trim_end()
+                )
+            }
+        }
+    }
+}
+
+fn ca_file(host: &Host) -> String {
+    format!("{}.drctl/ca.pem", host.data)
 }
 
 /// What a host said of a job.
@@ -56,10 +109,13 @@ pub(super) fn value(text: &str) -> String {
 ///
 /// # Errors
 /// If the endpoint is none.
-pub(super) fn way(endpoint: &str, login: &Login, tls: bool) -> Result<String, Failure> {
-    let (name, port, _) = parts(endpoint)?;
-    let mode = if tls { "require" } else { "prefer" };
-    Ok(format!("host={} port={port} user={} sslmode={mode}", value(name), value(&login.username)))
+pub(super) fn way(host: &Host, asked: &Asked<'_>) -> Result<String, Failure> {
+    let (name, port, _) = parts(asked.endpoint)?;
+    let mode = match asked.trust {
+        Trust::Nothing => "prefer".to_owned(),
+        Trust::System | Trust::These(_) => format!("verify-full sslrootcert={}", value(&ca_file(host))),
+    };
+    Ok(format!("host={} port={port} user={} sslmode={mode}", value(name), value(&asked.login.username)))
 }
 
 fn command(words: &[String], otherwise: &str) -> String {
@@ -70,7 +126,7 @@ fn command(words: &[String], otherwise: &str) -> String {
 }
 
 /// What stands in front of every job: everything in it is quoted.
-pub(super) fn head(host: &Host, key: &str, fields: &[(&str, &str)]) -> String {
+pub(super) fn head(host: &Host, key: &str, trust: &Trust, fields: &[(&str, &str)]) -> String {
     let config = host.config.as_deref().unwrap_or_default();
     let option = if config.is_empty() {
         String::new()
@@ -92,7 +148,7 @@ pub(super) fn head(host: &Host, key: &str, fields: &[(&str, &str)]) -> String {
     ));
     let start = format!("{pg_ctl} -l \"$work/server.log\"{option} start >/dev/null");
     text.push_str(&format!("start() {{ {}; }}\n", command(&host.start, &start)));
-    text
+    text + "umask 077\n" + &trust.kept(host)
 }
 
 /// Leaves the job on the host and starts it, once for each key. The job waits for whoever asks about it at that moment; the file of
@@ -130,19 +186,22 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     let Some((program, arguments)) = host.run.split_first() else {
         return Err(Failure::Refused("Empty".to_owned(), "`host.run` names no program".to_owned()));
     };
-    let mut process = tokio::process::Command::new(program);
-    process.args(arguments).arg("sh").kill_on_drop(true).process_group(0);
-    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child =
-        process.spawn().map_err(|e| Failure::Refused("NotStarted".to_owned(), format!("{program}: {e}")))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A host that hangs up early says why with its exit code.
-        let _ = stdin.write_all(text.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(|e| Failure::Unclear(format!("{program}: {e}")))?;
-    let why = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect::<String>();
-    match output.status.code() {
-        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+    let run = Program {
+        argv: (program, arguments),
+        last: Some("sh"),
+        input: Some(&text),
+        given: Given::All,
+        keep: MOST_BYTES,
+    };
+    let ended = process::run(run, std::future::pending()).await;
+    let ended = ended.map_err(|e| Failure::Refused("NotStarted".to_owned(), format!("{program}: {e}")))?;
+    // Cut after it was scrubbed: half of a secret would be none that anybody knows.
+    let why = scrubbed(ended.err.text()).trim().chars().take(300).collect::<String>();
+    match ended.code {
+        Some(0) if ended.out.cut => {
+            Err(Failure::Unclear(format!("{program} said more than {} MiB", MOST_BYTES >> 20)))
+        }
+        Some(0) => Ok(ended.out.text()),
         Some(NO_WAY) => Err(Failure::Unclear(format!("{program}: {why}"))),
         // As a code of PostgreSQL's class «object not in prerequisite state»: later is another time.
         Some(BUSY) => Err(Failure::Refused("55P03".to_owned(), why)),
@@ -219,6 +278,34 @@ mod tests {
         assert_eq!(job.tail, "12:00:09Z stopping\n12:00:10Z FAILED: x");
         assert!(matches!(read("none\n").stage, JobStage::None));
         assert!(matches!(read("").stage, JobStage::None));
+    }
+
+    #[test]
+    fn jobs_check_the_certificate_as_drctl_does() {
+        let host = Host {
+            run: vec!["sh".to_owned()],
+            data: "/srv/it's".to_owned(),
+            bin: None,
+            config: None,
+            stop: Vec::new(),
+            start: Vec::new(),
+            replication_secret: "file:r".to_owned(),
+        };
+        let login = Login::parse(r#"{"username": "repl", "password": "p"}"#).unwrap();
+        let of = |trust: Trust| {
+            let asked =
+                Asked { endpoint: "db-west:5433/app", login: &login, trust: &trust, checkpointer: None };
+            (way(&host, &asked).unwrap(), head(&host, "k", &trust, &[]))
+        };
+        let (plain, text) = of(Trust::Nothing);
+        assert!(plain.ends_with("sslmode=prefer") && !text.contains("ca.pem"), "{plain}\n{text}");
+        for trust in [Trust::System, Trust::These("PEM\n".to_owned())] {
+            let (way, text) = of(trust);
+            let checked = "host='db-west' port=5433 user='repl' sslmode=verify-full sslrootcert='/srv/it\\'s.drctl/ca.pem'";
+            assert_eq!(way, checked);
+            assert!(text.contains("'/srv/it'\\''s.drctl/ca.pem'"), "{text}");
+        }
+        assert!(of(Trust::These("PEM\n".to_owned())).1.contains("\nPEM\n"));
     }
 
     #[test]

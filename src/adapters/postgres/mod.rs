@@ -3,20 +3,27 @@
 //!
 //! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
 
+mod alive;
 mod canary;
+mod census;
 mod fence;
 mod host;
+mod knock;
 mod rejoin;
 mod restore;
 mod server;
 mod tls;
+mod unreplicated;
 mod verify;
+mod withdraw;
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config};
+use serde::de::DeserializeOwned;
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
-use self::host::Asked;
+use self::host::{Asked, Trust};
+pub use self::tls::trouble;
 use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::ids::Digest;
@@ -25,7 +32,7 @@ use crate::model::restore::{Found, Part, Restore, RestoreState};
 use crate::model::state::{DatabaseState, FenceState, JobStage, RebuildState, State};
 use crate::model::target::{DatabaseRef, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::settings::{SqlSettings, SqlTls};
+use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
@@ -124,12 +131,13 @@ pub struct Postgres {
     world: World,
     settings: SqlSettings,
     jobs: verify::Jobs,
+    lacking: unreplicated::Remembered,
 }
 
 impl Postgres {
     /// Nothing is connected to before the first look.
     pub fn new(world: World, settings: SqlSettings) -> Self {
-        Self { world, settings, jobs: verify::Jobs::default() }
+        Self { world, settings, jobs: verify::Jobs::default(), lacking: unreplicated::Remembered::default() }
     }
 
     async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
@@ -170,7 +178,7 @@ impl Postgres {
     }
 
     /// What a server is, and the last commit that it holds.
-    pub async fn server(&self, endpoint: &str, login: &Login) -> Observation {
+    pub async fn server(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> Observation {
         let work = async {
             let client = self.connect(endpoint, login).await?;
             // A slow way in says nothing of clocks.
@@ -180,11 +188,16 @@ impl Postgres {
         match self.within(work).await {
             Ok((asked, (state, commit, shows), answered)) => {
                 let commit = commit.map(|c| c.read_at(asked));
+                let unreplicated = match state.is_replica() {
+                    true => Vec::new(),
+                    false => self.unreplicated(db, endpoint, login).await,
+                };
                 self.seen(State::Database(DatabaseState {
                     last_commit: commit.map(|c| c.here),
                     last_commit_there: commit.map(|c| c.there),
                     clock: shows.map(|shows| ClockReading::new(shows, asked, answered)),
                     endpoint: Some(endpoint.to_owned()),
+                    unreplicated,
                     ..state
                 }))
             }
@@ -210,13 +223,13 @@ impl Postgres {
         reconcile: &[String],
         key: &str,
     ) -> CallOutcome {
-        let tls = self.settings.tls == SqlTls::Verify;
         let checkpointer = match self.checkpointer(way_in).await {
             Ok(pid) => pid,
             Err(failure) => return host::refused(failure),
         };
-        let source = Asked { endpoint: source, login, tls, checkpointer };
         let started = async {
+            let trust = Trust::of(&self.settings)?;
+            let source = Asked { endpoint: source, login, trust: &trust, checkpointer };
             let host = host::of(db)?;
             host::start(host, key, "", &rejoin::job(db, host, &source, reconcile, key)?).await
         };
@@ -239,20 +252,26 @@ impl Postgres {
     }
 
     /// A live server as a job on its host asks it.
-    async fn live<'a>(&self, part: Part, endpoint: &'a str, login: &'a Login) -> Result<Asked<'a>, Failure> {
+    async fn live<'a>(
+        &self,
+        part: Part,
+        (endpoint, login): (&'a str, &'a Login),
+        trust: &'a Trust,
+    ) -> Result<Asked<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
             // The restored server may know other passwords than the plan; what is put back or removed, the job knows by itself.
             Err(Failure::Login(_)) if matches!(part, Part::PutBack | Part::Destroy) => None,
             answer => answer?,
         };
-        Ok(Asked { endpoint, login, tls: self.settings.tls == SqlTls::Verify, checkpointer })
+        Ok(Asked { endpoint, login, trust, checkpointer })
     }
 
     /// The backups that lead to a time, as the host lists them.
     pub async fn backups(&self, of: &Restore, endpoint: &str, login: &Login) -> Observation {
         let asked = async {
             let host = host::of(&of.db)?;
-            let live = self.live(Part::Beside, endpoint, login).await?;
+            let trust = Trust::of(&self.settings)?;
+            let live = self.live(Part::Beside, (endpoint, login), &trust).await?;
             let now = self.world.now();
             let key = Digest::of_fields(&[of.name.as_bytes(), now.to_string().as_bytes()]);
             let key = format!("look-{}", &key.as_str()[..16]);
@@ -277,7 +296,8 @@ impl Postgres {
     ) -> CallOutcome {
         let started = async {
             let host = host::of(&of.db)?;
-            let live = self.live(part, endpoint, login).await?;
+            let trust = Trust::of(&self.settings)?;
+            let live = self.live(part, (endpoint, login), &trust).await?;
             let job = restore::job((part.word(), of), host, &live, (key, false))?;
             let first = if part == Part::Destroy { restore::end_of_others(of) } else { String::new() };
             host::start(host, key, &first, &job).await
@@ -337,7 +357,7 @@ impl Postgres {
     pub async fn rebuild(&self, db: &DatabaseRef, way_in: Option<(&str, &Login)>, key: &str) -> Observation {
         let server = async {
             let (endpoint, login) = way_in?;
-            match self.server(endpoint, login).await {
+            match self.server(db, endpoint, login).await {
                 Observation::Value { state: State::Database(state), .. } => Some(state),
                 _ => None,
             }
@@ -351,14 +371,23 @@ impl Postgres {
         self.seen(State::Rebuild(Box::new(RebuildState { server, stage, tail, diverged })))
     }
 
+    fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> fence::Way<'a> {
+        fence::Way { settings: &self.settings, endpoint, login }
+    }
+
     /// Whether the fence holds.
-    pub async fn fence_state(&self, endpoint: &str, login: &Login) -> Observation {
+    pub async fn fence_state(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> Observation {
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            let (found, commit) = fence::look(&client).await?;
+            let (found, commit) = fence::look(&client, db).await?;
             let asked = self.world.now();
             let shows = server::clock(&client).await?;
-            Ok((found, commit, ClockReading::new(shows, asked, self.world.now())))
+            let clock = ClockReading::new(shows, asked, self.world.now());
+            let unreplicated = match found.proven {
+                true => unreplicated::read(&client, &self.way(endpoint, login), db).await?,
+                false => Vec::new(),
+            };
+            Ok((FenceState { unreplicated, ..found }, commit, clock))
         };
         match self.within(work).await {
             Ok((found, commit, clock)) => {
@@ -374,20 +403,20 @@ impl Postgres {
         }
     }
 
-    /// Takes the login from every application role and ends its sessions.
-    pub async fn fence(&self, endpoint: &str, login: &Login) -> CallOutcome {
+    /// Takes the login from every role of a client, disables subscriptions and ends sessions.
+    pub async fn fence(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> CallOutcome {
         self.act(async {
-            let mut client = self.connect(endpoint, login).await?;
-            fence::close(&mut client).await
+            let client = self.connect(endpoint, login).await?;
+            fence::close(&client, &self.way(endpoint, login), db).await
         })
         .await
     }
 
-    /// Gives the login back to the roles that the fence took it from.
+    /// Gives back what the fence took.
     pub async fn unfence(&self, endpoint: &str, login: &Login) -> CallOutcome {
         self.act(async {
-            let mut client = self.connect(endpoint, login).await?;
-            fence::open(&mut client).await
+            let client = self.connect(endpoint, login).await?;
+            fence::open(&client, &self.way(endpoint, login)).await
         })
         .await
     }
@@ -398,6 +427,17 @@ impl Postgres {
             Err(failure) => failure.outcome(),
         }
     }
+}
+
+/// The one value of a query, which is JSON as text, in one question and one answer.
+async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Failure> {
+    let answer = client.simple_query(sql).await.map_err(|e| Failure::of(&e))?;
+    let text = answer.iter().find_map(|m| match m {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let text = text.ok_or_else(|| Failure::Unclear("the server answered nothing".to_owned()))?;
+    serde_json::from_str(text).map_err(|e| Failure::Unclear(format!("the server's answer was not read: {e}")))
 }
 
 /// A session of drctl's.
@@ -435,9 +475,13 @@ async fn connect_with(
     connected.map_err(|error| match error {
         tls::ConnectError::Tls(why) => Failure::Unreachable(why),
         tls::ConnectError::Postgres(error) => match error.as_db_error() {
-            Some(db) if db.code().code().starts_with("28") => Failure::Login(db.message().to_owned()),
+            Some(db) if db.code().code().starts_with("28") => {
+                Failure::Login(format!("{}: {}", db.code().code(), db.message()))
+            }
             Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
-            None => Failure::Unreachable(with_cause(&error)),
+            None => {
+                Failure::Unreachable(tls::explained(&error, endpoint).unwrap_or_else(|| with_cause(&error)))
+            }
         },
     })
 }

@@ -27,8 +27,8 @@ pub(super) fn job(
     reconcile: &[String],
     key: &str,
 ) -> Result<String, Failure> {
-    let Asked { endpoint, login, tls, checkpointer } = *source;
-    let way = way(endpoint, login, tls)?;
+    let Asked { login, trust, checkpointer, .. } = *source;
+    let way = way(host, source)?;
     // A standby keeps the password among its settings, where quotes and backslashes are doubled.
     let password = super::host::value(login.password.expose());
     let conninfo = format!("{way} password={password} application_name={}", slot(db));
@@ -50,7 +50,7 @@ pub(super) fn job(
         ("PGPASSWORD", login.password.expose().to_owned()),
     ];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    Ok(format!("{}{JOB}", head(host, key, &fields)))
+    Ok(format!("{}{JOB}", head(host, key, trust, &fields)))
 }
 
 /// What was only on that server, by the facts of its job.

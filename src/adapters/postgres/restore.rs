@@ -34,7 +34,7 @@ pub(super) fn job(
     live: &Asked<'_>,
     (key, inline): (&str, bool),
 ) -> Result<String, Failure> {
-    let way = way(live.endpoint, live.login, live.tls)?;
+    let way = way(host, live)?;
     let Source::Own(backups) = &of.source else {
         return Err(Failure::Refused(
             "NoBackups".to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn job(
         ("INLINE", if inline { "1" } else { "" }.to_owned()),
     ];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let text = format!("{}{}{JOB}", head(host, key, &fields), invariants(of, database));
+    let text = format!("{}{}{JOB}", head(host, key, live.trust, &fields), invariants(of, database));
     // What it found says why it failed; its exit code says less.
     Ok(if inline { format!("(\n{text}\n) || :\n") } else { text })
 }

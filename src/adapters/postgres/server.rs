@@ -5,7 +5,7 @@
 
 use tokio_postgres::Client;
 
-use super::{Failure, Told};
+use super::{Failure, Told, json};
 use crate::model::state::{DatabaseRole, DatabaseState};
 use crate::model::time::Timestamp;
 use crate::model::wal::{Lsn, WalPoint};
@@ -53,21 +53,21 @@ pub(super) async fn last_replayed(client: &Client) -> Result<Option<Told>, Failu
     Ok(row.and_then(|r| Told::of(r.get(0), r.get(1))))
 }
 
-/// What a server's clock shows.
+/// What a server's clock shows. One question and one answer: the way of them is how much it may be wrong by.
 pub(super) async fn clock(client: &Client) -> Result<Timestamp, Failure> {
-    let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
-    Ok(Timestamp::from_millis(row.get(0)))
+    let shows: i64 =
+        json(client, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint::text").await?;
+    Ok(Timestamp::from_millis(shows))
 }
 
 /// Where a primary's log ends now.
-const END: &str = "SELECT pg_current_wal_insert_lsn()::text, \
-     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
+const END: &str = "SELECT jsonb_build_array(pg_current_wal_insert_lsn()::text, \
+     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int)::text";
 
 /// Where a primary's log ends now.
 pub(super) async fn end_of_log(client: &Client) -> Result<Option<WalPoint>, Failure> {
-    let row = client.query_one(END, &[]).await.map_err(|e| Failure::of(&e))?;
-    Ok(point(row.get(0), row.get(1)))
+    let (position, timeline) = json(client, END).await?;
+    Ok(point(position, timeline))
 }
 
 fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, NoTls, Socket};
 
+use crate::files::{self, Use};
 use crate::plan::settings::{SqlSettings, SqlTls};
 
 /// Why there is no connection.
@@ -52,21 +53,81 @@ pub(super) async fn connect(
     }
 }
 
-fn connector(host: &str, settings: &SqlSettings) -> Result<Connector, String> {
+/// Where Amazon keeps the certificates of the CAs that sign those of RDS and Aurora (Amazon RDS User Guide, «Using SSL/TLS to encrypt a
+/// connection to a DB instance or cluster»).
+const RDS_CAS: &str = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
+
+/// Why a certificate was not accepted, and what helps; none if it was something else.
+pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option<String> {
+    use std::error::Error as _;
+    let cause = error.source()?;
+    let Some(io) = cause.downcast_ref::<io::Error>() else {
+        let plain = cause.to_string().contains("does not support TLS");
+        return plain.then(|| {
+            format!("{endpoint} speaks no TLS: `ssl = on` there, or sql.tls: \"off\" where nobody else is on the way")
+        });
+    };
+    let of = match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(of) => of,
+        other => return Some(format!("TLS with {endpoint}: {other}")),
+    };
+    Some(match of {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            let amazon = match endpoint.contains(".rds.amazonaws.com") {
+                true => format!("; Amazon's own are in no system's store: {RDS_CAS}"),
+                false => String::new(),
+            };
+            format!(
+                "the certificate of {endpoint} is signed by no CA that is trusted (UnknownIssuer): sql.ca_file has to name a file with the CA that signed it{amazon}"
+            )
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
+            "the certificate of {endpoint}, or of its CA, has expired: a new one there; or this machine's clock is wrong ({of})"
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!(
+                "the certificate of {endpoint} is not valid yet: this machine's clock may be wrong ({of})"
+            )
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+            "the certificate of {endpoint} is for another host: an `endpoint` with a name that is in it, or one issued for this name ({of})"
+        ),
+        other => format!("the certificate of {endpoint} is not accepted: {other}"),
+    })
+}
+
+/// Why nothing can be held against `sql.ca_file`, if that is so.
+pub fn trouble(settings: &SqlSettings) -> Option<String> {
+    match settings.tls {
+        SqlTls::Off => None,
+        SqlTls::Verify => roots(settings).err(),
+    }
+}
+
+fn roots(settings: &SqlSettings) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(native.certs);
     if let Some(file) = &settings.ca_file {
-        let certificates =
-            CertificateDer::pem_file_iter(file).map_err(|e| format!("sql.ca_file {file}: {e}"))?;
-        for certificate in certificates {
+        let pem = files::read(file.as_ref(), Use::Certificates).map_err(|e| format!("sql.ca_file {e}"))?;
+        let mut any = false;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|e| format!("sql.ca_file {file}: {e}"))?;
             roots.add(certificate).map_err(|e| format!("sql.ca_file {file}: {e}"))?;
+            any = true;
+        }
+        if !any {
+            return Err(format!("sql.ca_file {file}: there is no certificate in it (PEM is wanted)"));
         }
     }
-    if roots.is_empty() {
-        return Err("there are no certificates to trust; set sql.ca_file".to_owned());
+    match roots.is_empty() {
+        true => Err("there are no certificates to trust; set sql.ca_file".to_owned()),
+        false => Ok(roots),
     }
+}
+
+fn connector(host: &str, settings: &SqlSettings) -> Result<Connector, String> {
+    let roots = roots(settings)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

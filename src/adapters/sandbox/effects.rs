@@ -3,7 +3,7 @@
 use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::{Fence, FenceMethod, Point, Scale, Switch, Write};
+use crate::model::action::{Action, Fence, FenceMethod, Point, Scale, Switch, Write};
 use crate::model::state::{ChangeState, SecretState};
 use crate::model::target::{ClientSecret, DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
@@ -33,12 +33,8 @@ impl Estate {
 
     pub(super) fn fence(&mut self, fence: &Fence) -> Answer {
         let i = self.find(&fence.db)?;
-        let now = self.now;
         let db = &mut self.dbs[i];
         db.fenced.insert(fence.method);
-        if db.source.is_none() {
-            db.stopped_at.get_or_insert(now);
-        }
         if let (FenceMethod::SecurityGroup, Some(group)) = (fence.method, &fence.db.fence_group) {
             db.groups = [group.clone()].into();
         }
@@ -47,12 +43,8 @@ impl Estate {
 
     pub(super) fn unfence(&mut self, fence: &Fence) -> Answer {
         let i = self.find(&fence.db)?;
-        let lost = self.is_lost(self.dbs[i].site.as_str());
         let db = &mut self.dbs[i];
         db.fenced.remove(&fence.method);
-        if db.fenced.is_empty() && !lost {
-            db.stopped_at = None;
-        }
         db.groups = fence.groups_before.iter().cloned().collect();
         Ok(None)
     }
@@ -73,13 +65,30 @@ impl Estate {
         let takes = match db.engine {
             Engine::Rds | Engine::Aurora => 60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000),
             // It ends its recovery where it is; nothing is rebooted.
-            Engine::Postgres => roll(self.seed, &["promote", &db.id, &n], 3_000),
+            Engine::Postgres => {
+                self.scenario.promotion_waits.millis() + roll(self.seed, &["promote", &db.id, &n], 3_000)
+            }
         };
         let done = modifying + Dur(takes);
         if db.engine == Engine::Rds {
             self.schedule(modifying, Transition::Modifying(i));
         }
         self.schedule(done, Transition::Promoted(i, works));
+        Ok(None)
+    }
+
+    /// A standby that is started anew knows of no request to promote it.
+    pub(super) fn withdraw(&mut self, db: &DatabaseRef) -> Answer {
+        let i = self.find(db)?;
+        if self.dbs[i].source.is_none() {
+            return Err(("Promoted", format!("{} is no standby any more", db.id)));
+        }
+        let asked = |due: &Transition| match due {
+            Transition::Promoted(of, _) => *of == i,
+            Transition::Effect(action) => matches!(&**action, Action::Promote { db: of, .. } if of.is(db)),
+            _ => false,
+        };
+        self.pending.retain(|_, due| !asked(due));
         Ok(None)
     }
 
@@ -143,6 +152,11 @@ impl Estate {
                 })?;
                 sets.remove(at);
             }
+            if let Some(there) = change.find(&sets).filter(|_| change.after.is_some()) {
+                let name = &there.name;
+                let why = format!("Tried to create resource record set {name} but it already exists");
+                return Err(("InvalidChangeBatch", why));
+            }
             sets.extend(change.after.clone());
         }
         let id = format!("C{:08}", self.zones[i].changes.len() + 1);
@@ -179,7 +193,7 @@ impl Estate {
                     }
                     _ => true,
                 };
-                if there && self.writable(&self.dbs[i]) {
+                if there && self.accepts(&self.dbs[i]) {
                     Ok(None)
                 } else {
                     Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))

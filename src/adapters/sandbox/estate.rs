@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::chronicle::Moment;
 use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
@@ -11,11 +12,14 @@ use crate::model::cluster::{ClusterInstance, Handover};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
+use crate::model::restart::Restart;
 use crate::model::state::{
-    ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet, RecordsState,
-    State, WroteState,
+    AliveState, ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet,
+    RecordsState, State, WroteState,
 };
-use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
+use crate::model::target::{
+    ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Sign, Target, ZoneRef,
+};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
 
@@ -106,6 +110,7 @@ impl Zone {
 pub(super) enum Transition {
     Lose,
     Return,
+    ClientsGone,
     Modifying(usize),
     Promoted(usize, bool),
     Rejoined(usize, usize),
@@ -135,13 +140,21 @@ pub struct Estate {
     pub(super) serves_static_only: bool,
     pub(super) began: Timestamp,
     pub(super) now: Timestamp,
+    /// By how much the clock of whoever looks is ahead.
+    pub(super) ahead: Dur,
     pub(super) home: SiteName,
     /// Where the application was active at the beginning.
     pub(super) active: SiteName,
     pub(super) lost_at: Option<Timestamp>,
-    back: bool,
+    pub(super) back: bool,
+    /// The servers of the lost site went with it.
+    pub(super) dead: bool,
+    /// Nobody in the lost site writes any more.
+    pub(super) clients_gone: bool,
+    /// Replicas whose source the loss took from them.
+    pub(super) cut_off: Vec<usize>,
     pub(super) guards: BTreeMap<ComponentName, String>,
-    pending: BTreeMap<(Timestamp, u64), Transition>,
+    pub(super) pending: BTreeMap<(Timestamp, u64), Transition>,
     next: u64,
     calls: BTreeMap<String, u32>,
     pub(super) jobs: Jobs,
@@ -149,6 +162,8 @@ pub struct Estate {
     pub(super) left: Vec<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) two_since: Option<Timestamp>,
+    /// What it was like, if somebody wants to know.
+    pub(super) moments: Option<Vec<Moment>>,
     pub(super) index: Index,
 }
 
@@ -178,10 +193,14 @@ impl Estate {
             serves_static_only: false,
             began,
             now: began,
+            ahead: Dur::ZERO,
             home,
             active,
             lost_at: None,
             back: false,
+            dead: false,
+            cut_off: Vec::new(),
+            clients_gone: false,
             guards: BTreeMap::new(),
             pending: BTreeMap::new(),
             next: 0,
@@ -190,6 +209,7 @@ impl Estate {
             left: Vec::new(),
             truth: Truth::default(),
             two_since: None,
+            moments: None,
             index: Index::default(),
         }
     }
@@ -224,17 +244,8 @@ impl Estate {
     fn happen(&mut self, transition: Transition) {
         match transition {
             Transition::Lose => self.lose(),
-            Transition::Return => {
-                self.back = true;
-                // Clients write where their names lead: once those lead elsewhere nobody writes to the old primary.
-                let home = Some(self.home.clone());
-                let used = self.zones.is_empty() || self.zones.iter().any(|z| z.cached_to.contains(&home));
-                let idle = |d: &Db| d.site == self.home && d.source.is_none() && d.fenced.is_empty();
-                for db in self.dbs.iter_mut().filter(|d| used && idle(d)) {
-                    db.stopped_at = None;
-                }
-                self.found_again();
-            }
+            Transition::Return => self.come_back(),
+            Transition::ClientsGone => self.clients_gone = true,
             Transition::Modifying(db) => self.dbs[db].status = "modifying",
             Transition::Promoted(db, works) => {
                 self.dbs[db].status = "available";
@@ -264,33 +275,6 @@ impl Estate {
                 let _ = self.apply(&action);
             }
         }
-    }
-
-    fn lose(&mut self) {
-        self.lost_at = Some(self.now);
-        for i in 0..self.dbs.len() {
-            if self.dbs[i].site == self.home && self.dbs[i].source.is_none() {
-                self.dbs[i].stopped_at.get_or_insert(self.now);
-            }
-            // What was not shipped by then is not shipped any more.
-            if self.dbs[i].site != self.home && self.dbs[i].source.is_some() {
-                let shipped = self.now - self.dbs[i].lag;
-                self.dbs[i].frozen_at.get_or_insert(shipped);
-            }
-        }
-        if self.scenario.sql_answers {
-            for db in self.dbs.iter_mut().filter(|d| d.site == self.home) {
-                // Slow, not gone: replication goes on, and so do writes of clients inside the site.
-                db.stopped_at = None;
-            }
-            for db in self.dbs.iter_mut().filter(|d| d.source.is_some()) {
-                db.frozen_at = None;
-            }
-        }
-    }
-
-    pub(super) fn is_lost(&self, site: &str) -> bool {
-        self.lost_at.is_some() && !self.back && site == self.home.as_str()
     }
 
     /// The server that another one replays: in another region, where the same name may stand for both.
@@ -356,14 +340,8 @@ impl Estate {
         }
         self.truth = Truth::default();
         self.two_since = None;
+        self.moments = self.moments.take().map(|_| Vec::new());
         self.note_users();
-    }
-
-    pub(super) fn writable(&self, db: &Db) -> bool {
-        db.source.is_none()
-            && db.status == "available"
-            && db.fenced.is_empty()
-            && (!self.is_lost(db.site.as_str()) || self.scenario.sql_answers)
     }
 
     fn instance(&mut self, group: usize) {
@@ -406,7 +384,12 @@ impl Estate {
     fn answers(&self, target: &Target) -> Result<(), &'static str> {
         let place = target.place().map_or("", |p| p.name.as_str());
         let lost = self.is_lost(place);
-        let is_sql = matches!(target, Target::Wrote { .. } | Target::Fence { method: FenceMethod::Sql, .. });
+        let is_sql = matches!(
+            target,
+            Target::Wrote { .. }
+                | Target::Fence { method: FenceMethod::Sql, .. }
+                | Target::Alive { sign: Sign::Server, .. }
+        );
         match target {
             _ if lost && self.scenario.control_plane_lost => Err("no answer within 10s"),
             _ if lost && is_sql && !self.scenario.sql_answers => Err("connection refused"),
@@ -425,6 +408,7 @@ impl Estate {
     pub(super) fn answer_time(&self, target: &Target) -> u64 {
         let place = target.place().map_or("", |p| p.name.as_str());
         match self.answers(target) {
+            Err("no answer within 10s") if matches!(target, Target::Alive { .. }) => 1_000,
             Err("no answer within 10s") => 10_000,
             _ if self.is_lost(place) => self.scenario.home_latency_ms,
             _ => 20 + roll(self.seed, &["latency", place, target.service()], 60),
@@ -433,7 +417,7 @@ impl Estate {
 
     /// What becomes of a call, and how long its answer takes.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
-        let Some(target) = action.watch(None, key, None) else { return (0, Fate::Answered) };
+        let Some(target) = action.watch(None, key, Restart::NONE) else { return (0, Fate::Answered) };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
         let attempt = attempt.to_string();
@@ -467,6 +451,7 @@ impl Estate {
             Action::Unfence(fence) => self.unfence(fence),
             Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how),
             Action::Promote { db, .. } => self.promote(db),
+            Action::Withdraw { db } => self.withdraw(db),
             Action::Equip { db, instance } => self.equip(db, instance),
             Action::Rejoin { db, source, replica: None, .. } => self.rejoin(db, source),
             Action::Rejoin { db, source, .. } => self.create_replica(db, source),
@@ -487,13 +472,18 @@ impl Estate {
         answer
     }
 
+    /// Now, by the clock of whoever looks.
+    pub(super) fn looked(&self) -> Timestamp {
+        self.now + self.ahead
+    }
+
     /// What a look at a target finds.
     pub(super) fn observe(&self, target: &Target) -> Observation {
         if let Err(why) = self.answers(target) {
-            let since = self.lost_at.unwrap_or(self.began);
+            let since = self.lost_at.unwrap_or(self.began) + self.ahead;
             return Observation::Unobservable { since, why: why.to_owned() };
         }
-        let missing = Observation::NotFound { observed_at: self.now };
+        let missing = Observation::NotFound { observed_at: self.looked() };
         let state = match target {
             Target::Database(db) => {
                 let server = self.find(db).ok().map(|i| self.database(i));
@@ -505,7 +495,7 @@ impl Estate {
             Target::Wrote { db, .. } => self
                 .find(db)
                 .ok()
-                .map(|i| State::Wrote(WroteState { ok: self.writable(&self.dbs[i]), server: db.id.clone() })),
+                .map(|i| State::Wrote(WroteState { ok: self.accepts(&self.dbs[i]), server: db.id.clone() })),
             Target::Group(group) => self.find_group(group).ok().map(|i| &self.groups[i]).map(|g| {
                 State::Group(GroupState {
                     launches: None,
@@ -532,6 +522,9 @@ impl Estate {
                 .guard_names
                 .contains(component)
                 .then(|| State::Guard(GuardState { holder: self.guards.get(component).cloned() })),
+            Target::Alive { db, .. } => {
+                self.find(db).ok().map(|_| State::Alive(AliveState { who: format!("{} there", db.id) }))
+            }
             Target::Rebuild { db, .. } => {
                 self.find(db).ok().map(|i| State::Rebuild(Box::new(self.rebuild(i))))
             }
@@ -550,7 +543,7 @@ impl Estate {
         };
         state.map_or(missing, |state| Observation::Value {
             state,
-            observed_at: self.now,
+            observed_at: self.looked(),
             source: "sandbox".to_owned(),
         })
     }

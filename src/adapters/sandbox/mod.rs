@@ -5,11 +5,13 @@
 
 mod buckets;
 mod build;
+pub mod chronicle;
 mod clusters;
 mod effects;
 pub mod estate;
 mod feed;
 mod managed;
+mod reach;
 mod restoring;
 pub mod scenario;
 mod sights;
@@ -103,28 +105,48 @@ impl Sandbox {
         self.estate.borrow_mut().schedule(at, estate::Transition::Effect(Box::new(action.clone())));
     }
 
+    /// From now on what the estate is like is written down, instant by instant.
+    pub fn watch(&self) {
+        self.estate.borrow_mut().chronicle();
+    }
+
+    /// What was written down.
+    pub fn chronicle(&self) -> Vec<chronicle::Moment> {
+        self.estate.borrow().moments.clone().unwrap_or_default()
+    }
+
     /// What really happened, up to now.
     pub fn truth(&self) -> Truth {
         let mut estate = self.estate.borrow_mut();
-        estate.advance(self.world.now());
+        self.advance(&mut estate, Dur::ZERO);
         estate.truth()
     }
 
     /// The same some time later, when calls that were given up have had their effects. Nobody may act in it any more.
     pub fn afterwards(&self, later: Dur) -> Truth {
         let mut estate = self.estate.borrow_mut();
-        estate.advance(self.world.now() + later);
+        self.advance(&mut estate, later);
         estate.truth()
+    }
+
+    /// The time of what is simulated, whatever the process's clock says.
+    fn real(&self) -> Timestamp {
+        self.world.now() - self.world.ahead()
+    }
+
+    fn advance(&self, estate: &mut Estate, later: Dur) {
+        estate.ahead = self.world.ahead();
+        estate.advance(self.real() + later);
     }
 
     async fn pause(&self, ms: u64) {
         self.world.sleep_until(self.world.now() + Dur(ms)).await;
-        self.estate.borrow_mut().advance(self.world.now());
+        self.advance(&mut self.estate.borrow_mut(), Dur::ZERO);
     }
 
     fn note(&self, action: &Action) {
         if let Some(keep) = self.keep.borrow().as_ref() {
-            keep(self.world.now(), &serde_json::to_vec(action).unwrap_or_default());
+            keep(self.real(), &serde_json::to_vec(action).unwrap_or_default());
         }
     }
 
@@ -155,7 +177,7 @@ impl Cloud for Sandbox {
         Box::pin(async move {
             let wait = {
                 let mut estate = self.estate.borrow_mut();
-                estate.advance(self.world.now());
+                self.advance(&mut estate, Dur::ZERO);
                 targets.iter().map(|t| estate.answer_time(t)).max().unwrap_or(0)
             };
             self.pause(wait).await;
@@ -169,7 +191,7 @@ impl Cloud for Sandbox {
         Box::pin(async move {
             let (wait, fate) = {
                 let mut estate = self.estate.borrow_mut();
-                estate.advance(self.world.now());
+                self.advance(&mut estate, Dur::ZERO);
                 estate.fate(action, key)
             };
             self.pause(wait).await;
@@ -205,7 +227,7 @@ impl Sandbox {
     /// A late effect is noted with the time at which it comes.
     fn note_late(&self, after: Dur, action: &Action) {
         if let Some(keep) = self.keep.borrow().as_ref() {
-            keep(self.world.now() + after, &serde_json::to_vec(action).unwrap_or_default());
+            keep(self.real() + after, &serde_json::to_vec(action).unwrap_or_default());
         }
     }
 }
@@ -216,7 +238,7 @@ impl Prober for Sandbox {
             let sent_at = self.world.now();
             let good = {
                 let mut estate = self.estate.borrow_mut();
-                estate.advance(sent_at);
+                self.advance(&mut estate, Dur::ZERO);
                 estate.probe(probe)
             };
             // A lost region swallows packets: the probe waits for its timeout.

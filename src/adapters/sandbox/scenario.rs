@@ -32,6 +32,14 @@ pub struct Scenario {
     pub control_plane_lost: bool,
     /// SQL to the home site's databases still answers, slowly.
     pub sql_answers: bool,
+    /// The home site's servers go with it; else they live, and take the writes of the clients beside them.
+    pub primary_dies: bool,
+    /// Those clients give up within this time after the loss; none if they stay.
+    pub clients_leave: Option<Dur>,
+    /// What the home site's databases write still reaches their replicas.
+    pub replicates: bool,
+    /// When the home site comes back, its databases reach their replicas again; else those stay where they are.
+    pub heals: bool,
     /// Calls to the home site take this long.
     pub home_latency_ms: u64,
     /// Of 1,000 mutating calls so many are throttled.
@@ -48,6 +56,8 @@ pub struct Scenario {
     pub lag_ms: u64,
     /// The first promotion is accepted and comes to nothing.
     pub first_promotion_fails: bool,
+    /// A server of one's own begins its promotion so much after it took the request.
+    pub promotion_waits: Dur,
     /// Share of the wanted instances that there are.
     pub capacity_percent: u32,
     /// The DNS control plane is down for this long after the loss.
@@ -66,6 +76,10 @@ const QUIET: Scenario = Scenario {
     lost_after: Dur::secs(45),
     control_plane_lost: false,
     sql_answers: false,
+    primary_dies: false,
+    clients_leave: None,
+    replicates: false,
+    heals: true,
     home_latency_ms: 60,
     throttled: 0,
     faults: 0,
@@ -74,6 +88,7 @@ const QUIET: Scenario = Scenario {
     skew: Dur::ZERO,
     lag_ms: 900,
     first_promotion_fails: false,
+    promotion_waits: Dur::ZERO,
     capacity_percent: 100,
     dns_down: Dur::ZERO,
     archive_corrupt: false,
@@ -90,9 +105,17 @@ pub const SCENARIOS: &[Scenario] = &[
         ..QUIET
     },
     Scenario {
+        name: "region-dies",
+        about: "nothing in the home site answers, and its servers went with it: nobody writes there any more, and nobody can know",
+        control_plane_lost: true,
+        primary_dies: true,
+        ..QUIET
+    },
+    Scenario {
         name: "region-slow",
         about: "the home site times out for users; its APIs and databases answer, slowly",
         sql_answers: true,
+        replicates: true,
         home_latency_ms: 4_000,
         ..QUIET
     },

@@ -17,14 +17,14 @@ impl Estate {
         let replayed = db.source.is_some().then(|| self.replayed(i));
         // A replica tells how old a commit is by its own clock, and its source stamped it.
         let stamped = replayed.filter(|_| !cluster).map(|at| moved(at, self.source_clock(db)));
-        let here = stamped.map(|at| moved(at, -self.clock(db)).min(self.now));
+        let here = stamped.map(|at| moved(at, -self.clock(db)).min(self.now) + self.ahead);
         DatabaseState {
             role: db
                 .source
                 .as_ref()
                 .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
             status: self.status(i).to_owned(),
-            last_commit: here.or(replayed),
+            last_commit: here.or(replayed.map(|at| at + self.ahead)),
             last_commit_there: stamped,
             clock: self.clock_read(db),
             last_commit_source: Some("sql".to_owned()),
@@ -40,6 +40,7 @@ impl Estate {
             endpoint: Some(listens(&db.reference)),
             misled: false,
             advice: Vec::new(),
+            unreplicated: Vec::new(),
             instance: db.settings(),
             cluster: self.parts(i),
         }
@@ -73,7 +74,13 @@ impl Estate {
             (None, _, Engine::Postgres) => self.clock(db),
             (Some(_), None, _) => self.source_clock(db),
         };
-        Some(ClockReading { ahead_ms, within_ms: Dur::ZERO, at: self.now })
+        Some(self.reading(ahead_ms))
+    }
+
+    /// A clock that is so far ahead of what really is, as whoever looks reads it.
+    fn reading(&self, ahead_ms: i64) -> ClockReading {
+        let ahead_ms = ahead_ms - self.ahead.millis().cast_signed();
+        ClockReading { ahead_ms, within_ms: Dur::ZERO, at: self.looked() }
     }
 
     /// Where a server of one's own is in its log: a position is a millisecond.
@@ -96,18 +103,16 @@ impl Estate {
                 }
             }
             .to_owned(),
-            last_commit: sees_commits.then(|| self.last_commit(i)),
+            last_commit: sees_commits.then(|| self.last_commit(i) + self.ahead),
             last_commit_there: sees_commits.then(|| moved(self.last_commit(i), self.clock(db))),
-            clock: sees_commits.then(|| ClockReading {
-                ahead_ms: self.clock(db),
-                within_ms: Dur::ZERO,
-                at: self.now,
-            }),
+            clock: sees_commits.then(|| self.reading(self.clock(db))),
             wal: self.wal(i).filter(|_| sees_commits),
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
             stage: if proven { FenceStage::Proven } else { FenceStage::Open },
-            mark: None,
+            obstacles: Vec::new(),
+            unexplained: None,
+            unreplicated: Vec::new(),
         }
     }
 

@@ -33,7 +33,7 @@ impl Told {
         before.retain(|(at, _)| *at + most >= estate.now);
         let die = roll(estate.seed, &["stale", &self.looks.to_string()], 3);
         let answer = match before.first() {
-            Some((_, old)) if die == 0 => restamped(old, &now, estate.now),
+            Some((_, old)) if die == 0 => restamped(old, &now, estate.looked()),
             _ => now.clone(),
         };
         before.push((estate.now, now));

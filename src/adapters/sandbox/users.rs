@@ -14,7 +14,7 @@ impl Estate {
     fn serves(&self, site: &SiteName, (dbs, groups): &(Vec<usize>, Vec<usize>)) -> bool {
         !self.is_lost(site.as_str())
             && groups.iter().all(|&g| self.groups[g].in_service > 0)
-            && dbs.iter().all(|&d| self.writable(&self.dbs[d]))
+            && dbs.iter().all(|&d| self.accepts(&self.dbs[d]))
     }
 
     fn users_served(&self) -> bool {
@@ -38,7 +38,8 @@ impl Estate {
         self.secrets.iter().filter(|(of, _)| reads(of)).all(|(of, led)| {
             let there = |d: &Db| {
                 d.reference.component == led.of
-                    && self.writable(d)
+                    && self.accepts(d)
+                    && self.reaches(site.as_str(), d.site.as_str())
                     && of.leading_to(&listens(&d.reference)).as_ref() == Some(&led.fields)
             };
             self.dbs.iter().any(there)
@@ -53,6 +54,7 @@ impl Estate {
 
     /// Writes down whether users are served, if that has changed, and what must never be.
     pub(super) fn note_users(&mut self) {
+        self.note_writers();
         let served = self.users_served();
         if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
             self.truth.turns.push((self.now, served));
@@ -61,7 +63,7 @@ impl Estate {
         let two = self
             .dbs
             .iter()
-            .filter(|d| self.writable(d))
+            .filter(|d| self.takes_writes(d))
             .any(|d| std::mem::replace(&mut writers[d.component], true));
         match (two, self.two_since) {
             (true, None) => self.two_since = Some(self.now),
@@ -72,12 +74,12 @@ impl Estate {
             _ => {}
         }
         let early = |zone: &Zone, site: &SiteName| {
-            let ready =
-                |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.writable(&self.dbs[d]));
+            let ready = |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.accepts(&self.dbs[d]));
             *site != self.active && !zone.servers.get(site).is_none_or(ready)
         };
         self.truth.traffic_before_database |=
             self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));
+        self.note_moment();
     }
 
     /// What happened so far.

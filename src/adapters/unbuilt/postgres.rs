@@ -1,8 +1,9 @@
 //! In place of `adapters/postgres` in a build without the feature `postgres`.
 
-use crate::adapters::secrets::Login;
+use crate::adapters::secrets::{Knock, Login};
 use crate::inventory::Observation;
 use crate::model::restore::{Part, Restore};
+use crate::model::state::Unreplicated;
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::settings::SqlSettings;
@@ -15,6 +16,11 @@ pub struct Commit {
     pub here: Timestamp,
     /// By the clock of the server that made it.
     pub there: Timestamp,
+}
+
+/// Nothing is held against anything.
+pub const fn trouble(_settings: &SqlSettings) -> Option<String> {
+    None
 }
 
 /// No PostgreSQL.
@@ -39,8 +45,33 @@ impl Postgres {
     }
 
     /// Not seen.
-    pub async fn server(&self, _endpoint: &str, _login: &Login) -> Observation {
+    pub async fn alive(&self, _endpoint: &str) -> Observation {
         self.unseen()
+    }
+
+    /// Not seen.
+    pub async fn server(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> Observation {
+        self.unseen()
+    }
+
+    /// Not seen.
+    pub async fn unreplicated(
+        &self,
+        _db: &DatabaseRef,
+        _endpoint: &str,
+        _login: &Login,
+    ) -> Vec<Unreplicated> {
+        Vec::new()
+    }
+
+    /// Not tried.
+    pub async fn knock(&self, _endpoint: &str, _login: &Login) -> Knock {
+        Knock::NoProof(WHY.to_owned())
+    }
+
+    /// Not done.
+    pub async fn withdraw(&self, _db: &DatabaseRef, _way: (&str, &Login), _key: &str) -> CallOutcome {
+        Self::refused()
     }
 
     /// Not done.
@@ -125,12 +156,12 @@ impl Postgres {
     }
 
     /// Not seen.
-    pub async fn fence_state(&self, _endpoint: &str, _login: &Login) -> Observation {
+    pub async fn fence_state(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> Observation {
         self.unseen()
     }
 
     /// Not done.
-    pub async fn fence(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
+    pub async fn fence(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> CallOutcome {
         Self::refused()
     }
 

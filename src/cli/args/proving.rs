@@ -74,7 +74,11 @@ pub struct EvidenceArgs {
 #[derive(Debug, Subcommand)]
 pub enum EvidenceCommand {
     /// List the bundles that were sealed
-    List,
+    List {
+        /// A checkpoint that was kept elsewhere: what it knows has to be there
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+    },
     /// Write the bundle of a run: as it was sealed, or as the run stands now
     #[command(
         after_help = "A bundle is a tar archive: the plan, the runbook that was agreed to, every event, approvals, what was seen before and after,\nprobes, reports, and a manifest of their digests, signed with the store's key. Every run that ends or stops has one.\n\nExample:\n  drctl evidence export 20261121T030104Z-failover-shop --out shop.tar"

@@ -10,7 +10,7 @@ use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::action::{Action, Gate};
 use crate::model::event::Signal;
-use crate::model::ids::{RunId, StepId};
+use crate::model::ids::StepId;
 use crate::model::time::Dur;
 use crate::model::waiver::Waiver;
 use crate::report::summary;
@@ -38,8 +38,9 @@ pub fn approve(
     }
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = RunId::new(run);
+    let run = runs::named(run)?;
     let state = create::replay(&run, &store.read(&run)?)?;
+    store.may_act(&run)?;
     let digest = &state.created.runbook_digest;
     if let Some(seen) = runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
         return Err(CliError {
@@ -124,5 +125,5 @@ pub fn reject(
 fn say(global: &Global, printer: &Printer, run: &str, signal: Signal) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    runs::send(&context, printer, &store, &RunId::new(run), signal)
+    runs::send(&context, printer, &store, &runs::named(run)?, signal)
 }

@@ -12,7 +12,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::keys::public;
 use crate::cli::printer::{Format, GREEN, Printer, RED, harmless};
-use crate::cli::{exit, ledger, now};
+use crate::cli::{anchors, exit, ledger, now};
+use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
 use crate::journal::written;
@@ -72,18 +73,15 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
 }
 
 fn is_bundle(file: &Path) -> Result<bool, CliError> {
-    use std::io::Read as _;
-    let mut head = Vec::new();
     let end = TAR.0 + TAR.1.len();
-    let read = std::fs::File::open(file).and_then(|open| open.take(end as u64).read_to_end(&mut head));
-    read.map_err(|e| CliError::file(file, &e))?;
+    let head = files::open(file, Use::Export)?.first(end as u64)?;
     Ok(head.get(TAR.0..end) == Some(TAR.1))
 }
 
 /// What the auditor brought.
 fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     let kept = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file).map_err(|e| CliError::file(file, &e))?;
+        let text = files::text(file, Use::Checkpoint)?;
         let signed: Signed = serde_json::from_str(&text)
             .map_err(|e| CliError::usage(format!("{} is no checkpoint: {e}", file.display())))?;
         Ok::<_, CliError>((file.display().to_string(), signed))
@@ -97,8 +95,9 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
 
 fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, CliError> {
     let path = there(context)?;
-    let contents = SqliteJournal::look(&path)?;
-    let audit = verify::audit(&contents, trust);
+    let contents = SqliteJournal::look(&path, context.world())?;
+    let mut audit = verify::audit(&contents, trust);
+    audit.faults.extend(anchors::faults(context, &contents));
     let (unsigned, others) = whose(&contents, &context.settings.authority);
     if printer.format != Format::Human {
         let mut document = document(&audit);
@@ -135,7 +134,9 @@ fn there(context: &Context) -> Result<PathBuf, CliError> {
 /// The store, if nothing in it is broken: nobody signs for what was changed. Says what is, if it is.
 fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, CliError> {
     let path = there(context)?;
-    let audit = verify::audit(&SqliteJournal::look(&path)?, &Trust::default());
+    let contents = SqliteJournal::look(&path, context.world())?;
+    let mut audit = verify::audit(&contents, &Trust::default());
+    audit.faults.extend(anchors::faults(context, &contents));
     if audit.faults.is_empty() {
         return Ok(Some(context.store()?));
     }
@@ -149,7 +150,7 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
 
 /// Needs nothing but the file, and a key.
 fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, CliError> {
-    let bytes = std::fs::read(file).map_err(|e| CliError::file(file, &e))?;
+    let bytes = files::read(file, Use::Export)?;
     let name = file.display().to_string();
     let audit = match written::read_store(&String::from_utf8_lossy(&bytes)) {
         Ok(contents) => verify::audit(&contents, trust),
@@ -193,6 +194,14 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     let worlds: Vec<&str> = audit.worlds.iter().map(String::as_str).collect();
     let worlds = if worlds.is_empty() { String::new() } else { format!(" {}", worlds.join(" and ")) };
     printer.line(&format!("{word}: {runs}{worlds} runs, {events} events, {faults} faults in {of}"));
+    if !audit.imported.is_empty() {
+        let runs: Vec<String> = audit.imported.iter().map(ToString::to_string).collect();
+        printer.line(&harmless(&format!(
+            "{} from files, which nobody of this store adopted, and which count for nothing: {}",
+            runs.len(),
+            runs.join(", ")
+        )));
+    }
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
         ([], _) => "by no key: nothing was signed".to_owned(),
@@ -222,7 +231,7 @@ fn document(audit: &Audit) -> serde_json::Value {
     json!({
         "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
         "checkpoints": audit.checkpoints.0, "checkpoints_kept_elsewhere": audit.checkpoints.1, "last_checkpoint": audit.last,
-        "entries_after_it": audit.after, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
+        "entries_after_it": audit.after, "imported": audit.imported, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
     })
 }
 
@@ -234,7 +243,7 @@ fn export(
 ) -> Result<u8, CliError> {
     let text = match format {
         // A SIEM is told what there is, broken or not.
-        AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?)?),
+        AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
             let (entry, _) = ledger::checkpoint(context, &store, now()?, (Why::Export, None))?;

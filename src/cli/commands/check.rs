@@ -9,7 +9,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::cli::{exit, now};
 use crate::plan::Severity;
-use crate::plan::settings::secrets_in;
+use crate::plan::settings::{placeholders_in, secrets_in};
 use crate::policy::{schedules, windows};
 
 /// Checks plans and prints everything that is wrong with them.
@@ -33,7 +33,9 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         plans.extend(checked.plan.map(|plan| plan.name));
     }
     if let Some((path, bytes)) = &context.settings_text {
-        let found = secrets_in(&path.display().to_string(), bytes);
+        let name = path.display().to_string();
+        let mut found = secrets_in(&name, bytes);
+        found.extend(placeholders_in(&name, bytes));
         if printer.format == Format::Human {
             render::findings(printer, &found, &|_| None);
         }

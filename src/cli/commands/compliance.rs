@@ -13,6 +13,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
 use crate::model::ids::{Digest, PlanName, RunId};
 use crate::model::ledger::Entry;
+use crate::model::plain;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::compliance::controls::Profile;
@@ -36,7 +37,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
         ComplianceFormat::Md => page::markdown(&report).map(String::into_bytes),
         ComplianceFormat::Html => page::html(&report).map(String::into_bytes),
         ComplianceFormat::Csv => Ok(page::csv(&report).into_bytes()),
-        ComplianceFormat::Json => serde_json::to_vec_pretty(&report).map_err(|e| e.to_string()),
+        ComplianceFormat::Json => serde_json::to_string_pretty(&report)
+            .map(|text| plain::json(&text).into_bytes())
+            .map_err(|e| e.to_string()),
         ComplianceFormat::Pdf => pdf(&report)?,
     };
     let bytes = bytes.map_err(failed)?;

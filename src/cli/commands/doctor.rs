@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::held::{self, Held};
 use super::stage::Stage;
 use super::whatif;
+use crate::adapters::sql_trouble;
 use crate::cli::args::{DoctorArgs, Global};
 use crate::cli::context::Context;
 use crate::cli::environment::{self, Source};
@@ -16,7 +17,10 @@ use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
 use crate::model::runbook::Intent;
+use crate::model::target::Engine;
 use crate::plan::Plan;
+use crate::plan::settings::SqlTls;
+use crate::plan::types::{Component, Spec};
 use crate::planner::independence::{self, Assumed, Finding, Needs};
 use crate::probe::Recorder;
 
@@ -86,9 +90,36 @@ fn examine(
         guard: guard.as_ref(),
     });
     findings.extend(surroundings(store, region));
+    findings.extend(trust(context, plan).filter(|_| stage.sandbox.is_none()));
     // What needs the region comes first.
     findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
     Ok(findings)
+}
+
+/// What certificates of databases are held against: without it drctl logs in nowhere, whatever region is down.
+fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
+    let of = |c: &Component| match &c.spec {
+        Spec::Database(spec) => spec.at.values().any(|at| at.admin.is_some()).then_some(spec.engine),
+        _ => None,
+    };
+    let engines: BTreeSet<_> = plan.components.values().filter_map(of).collect();
+    let sql = &context.settings.sql;
+    let (why, fix) = match sql_trouble(sql).filter(|_| !engines.is_empty()) {
+        Some(why) => (why, "a file with the certificates of the CAs that sign those of the databases (PEM)"),
+        None if engines.iter().any(|e| *e != Engine::Postgres)
+            && sql.tls == SqlTls::Verify
+            && sql.ca_file.is_none() =>
+        {
+            let why = "sql.ca_file is not set, and no system's store has Amazon's CAs: no login to RDS or Aurora works";
+            (
+                why.to_owned(),
+                "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem as sql.ca_file",
+            )
+        }
+        None => return None,
+    };
+    let what = sql.ca_file.clone().unwrap_or_else(|| "sql.ca_file".to_owned());
+    Some(Finding { kind: "tls", what, needs: Needs::Unknown, why, fix: Some(fix.to_owned()) })
 }
 
 /// What is around drctl itself.

@@ -7,19 +7,16 @@ use super::{proven, runs, status};
 use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
-use crate::cli::files::read_bounded;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{exit, herald, now};
+use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::duty::Decision;
 use crate::model::event::{Signal, WorldKind};
-use crate::model::ids::{Digest, PlanName, RunId};
+use crate::model::ids::{Digest, PlanName};
 use crate::model::time::Timestamp;
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
-
-/// No document that is owed is longer.
-const DOCUMENT: u64 = 64 << 20;
 
 /// Lists what is owed, or says that it was done.
 pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
@@ -30,7 +27,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
         Some(DutiesCommand::List { all }) => list(&context, printer, &store, *all),
         Some(DutiesCommand::Done { run, duty, reference, file }) => {
             let sha256 = match file {
-                Some(path) => Some(Digest::of(&read_bounded(path, DOCUMENT)?)),
+                Some(path) => Some(Digest::of(&files::read(path, Use::Document)?)),
                 None => None,
             };
             let name = || file.as_ref().map(|path| path.display().to_string());
@@ -39,7 +36,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
                 return Err(CliError::usage_fix("where is it?", "--reference URL, or --file FILE"));
             }
             let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
-            runs::send(&context, printer, &store, &RunId::new(run.as_str()), signal)
+            runs::send(&context, printer, &store, &runs::named(run)?, signal)
         }
     }
 }
@@ -127,7 +124,7 @@ const fn colour(standing: Standing) -> u8 {
 pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = RunId::new(args.run.as_str());
+    let run = runs::named(&args.run)?;
     let state = runs::read(&store, &run)?;
     if args.decide.is_some() && state.stopped().is_none() && !state.finished() {
         printer.note("it is not stopped: what you decided is written down, and changes nothing");

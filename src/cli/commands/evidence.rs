@@ -10,10 +10,11 @@ use crate::adapters::sinks::Trouble;
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::files::{read_bounded, write_new};
+use crate::cli::files::write_new;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{delivery, evidence, exit, keys, ledger, now};
+use crate::cli::{anchors, delivery, evidence, exit, keys, ledger, now};
+use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict};
 use crate::journal::sqlite::SqliteJournal;
@@ -26,12 +27,12 @@ use crate::model::sink::Receipt;
 /// Lists, writes and checks bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
     match &args.command {
-        EvidenceCommand::List => list(&Context::load(global, printer)?, printer),
+        EvidenceCommand::List { checkpoint } => list(&Context::load(global, printer)?, printer, checkpoint),
         EvidenceCommand::Export { run, out } => {
-            export(&Context::load(global, printer)?, printer, &RunId::new(run.as_str()), out.as_deref())
+            export(&Context::load(global, printer)?, printer, &super::runs::named(run)?, out.as_deref())
         }
         EvidenceCommand::Push { run, check } => {
-            let run = run.as_deref().map(RunId::new);
+            let run = run.as_deref().map(super::runs::named).transpose()?;
             push(&Context::load(global, printer)?, printer, run.as_ref(), *check)
         }
         EvidenceCommand::Verify { file, key } => check(global, printer, file, key),
@@ -75,6 +76,14 @@ struct Row {
     kept: Kept,
 }
 
+impl Row {
+    /// Something that was signed, and that the store does not know.
+    fn not_known(file: PathBuf, why: &str) -> Self {
+        let fault = Some(format!("it {why}"));
+        Self { file, sha256: None, outcome: String::new(), fault, kept: Kept::default() }
+    }
+}
+
 /// Where a bundle was seen, and where it has to be yet.
 #[derive(Default)]
 struct Kept {
@@ -103,10 +112,18 @@ impl Kept {
     }
 }
 
-fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
+fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, CliError> {
     let folder = evidence::folder(&context.store_file());
-    let rows = match context.store_file().is_file() {
-        true => rows(context, &context.store()?, &folder)?,
+    // Bundles of a store that is gone are there still.
+    let there = context.store_file().is_file() || !delivery::bundles(&folder)?.is_empty();
+    let rows = match there || !checkpoints.is_empty() {
+        true => {
+            let store = context.store()?;
+            let kept = anchors::unknown(&store, checkpoints)?
+                .into_iter()
+                .map(|(file, why)| Row::not_known(file, &why));
+            rows(context, &store, &folder)?.into_iter().chain(kept).collect()
+        }
         false => Vec::new(),
     };
     let broken = rows.iter().any(|row| row.fault.is_some());
@@ -150,11 +167,15 @@ fn list(context: &Context, printer: &Printer) -> Result<u8, CliError> {
 
 /// What is there, and what should be: a process that was killed, or a disk that was full, left a run without.
 fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
-    let keys = ledger::announced(store)?;
+    let keys = anchors::keys(store.path(), ledger::announced(store)?);
     let files = delivery::bundles(folder)?;
     let mut rows = Vec::new();
     for file in &files {
         let row = match evidence::sealed(file, &keys) {
+            Ok((_, verdict)) if not_known(store, file, &verdict)?.is_some() => {
+                let why = not_known(store, file, &verdict)?.unwrap_or_default();
+                Row { kept: Kept::of(context, file, None), ..Row::not_known(file.clone(), &why) }
+            }
             Ok((bytes, verdict)) => {
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
                 let sha256 = Digest::of(&bytes);
@@ -179,6 +200,14 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         });
     }
     Ok(rows)
+}
+
+/// Why the ledger does not know a bundle that is whole, if it does not: it is of another store, or the store was put back.
+fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Option<String>, CliError> {
+    match &verdict.manifest {
+        Some(manifest) => Ok(store.contradicts(&anchors::of_bundle(file, manifest))?),
+        None => Ok(None),
+    }
 }
 
 /// Runs that should have a bundle and have none, with its name.
@@ -256,6 +285,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) 
 fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>) -> Result<u8, CliError> {
     let store = context.store()?;
     let name = evidence::name(run, store.read(run)?.len() as u64);
+    store.may_act(run)?;
     // What was sealed when the run was let go of is the older witness.
     let file = evidence::folder(store.path()).join(&name);
     let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
@@ -278,7 +308,7 @@ fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>)
 }
 
 fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, CliError> {
-    let bytes = read_bounded(file, bundle::MOST_BYTES)?;
+    let bytes = files::read(file, Use::Bundle)?;
     let checked = bundle::check(&bytes, keys);
     if printer.format == Format::Human {
         show(printer, file, &checked);

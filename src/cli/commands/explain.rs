@@ -27,8 +27,11 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
             "drctl explain lists everything",
         ));
     };
-    let words = format!("{}\n  {}\n\nwhy: {}\nfix: {}", found.id, found.title, found.why, found.what);
-    printer.tell(&words, &document(&found));
+    match printer.format {
+        Format::Human => printer
+            .lines(&format!("{}\n  {}\n\nwhy: {}\nfix: {}", found.id, found.title, found.why, found.what)),
+        _ => printer.document(&document(&found)),
+    }
     Ok(exit::DONE)
 }
 

@@ -20,9 +20,9 @@ use crate::model::runbook::{Drill, Intent};
 use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::planner::{Busy, Continued, Debt, Input, Request};
+use crate::planner::{Busy, Continued, Debt, Input, Request, Written};
 use crate::run::RunState;
-use crate::run::continued::{continued, last_turns, seen_before, unled};
+use crate::run::continued::{continued, last_turns, seen_before, unled, written};
 use crate::run::state::{Status, StepState, Turn};
 
 /// What earlier runs of a plan left.
@@ -38,6 +38,8 @@ pub struct Held {
     pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
     /// Security groups that earlier runs took from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
+    /// What runs wrote into zones.
+    pub written: Vec<Written>,
     /// Copies that runs made which are over, and that nobody saw gone.
     pub leaks: Vec<Restore>,
     /// Every copy that a run here made, in words.
@@ -79,6 +81,7 @@ impl Held {
             kept_out: &self.kept_out,
             continues: self.continues.as_ref(),
             groups_before: &self.groups_before,
+            written: &self.written,
             leaks: &self.leaks,
             copies: &self.copies,
             unled: &self.unled,
@@ -150,6 +153,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         kept_out: status::kept_out(&states),
         debts: status::debts(&states),
         unled: unled(&states),
+        written: states.iter().flat_map(written).collect(),
         ..Held::default()
     };
     for state in &unfinished {

@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{environment, exit, keys};
+use crate::files::{self, Use};
 
 /// Makes and shows keys.
 pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, CliError> {
@@ -87,10 +88,11 @@ fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, C
         return Err(CliError::usage_fix("no key was named", "drctl key show FILE, or set DRCTL_KEY"));
     };
     let unusable = |e: ssh_key::Error| CliError::usage(format!("{} is no OpenSSH key: {e}", path.display()));
+    let text = files::text(&path, Use::Key)?;
     // The public half of an encrypted key is readable: nobody is asked for a passphrase here.
-    let public = match PublicKey::read_openssh_file(&path) {
+    let public = match PublicKey::from_openssh(text.trim_end()) {
         Ok(public) => public,
-        Err(_) => PrivateKey::read_openssh_file(&path).map_err(unusable)?.public_key().clone(),
+        Err(_) => PrivateKey::from_openssh(&text).map_err(unusable)?.public_key().clone(),
     };
     let operator = context.settings.authority.owner(&public);
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();

@@ -1,49 +1,65 @@
-//! `drctl kit`: the go-bag. One file with plans, settings, last observations and unfinished runs.
+//! `drctl kit`: the go-bag. One signed file with plans, settings, last observations and unfinished runs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use ssh_key::HashAlg;
 
-use super::{live_drill, runs};
+use super::{adopted, live_drill};
 use crate::cli::args::{Global, KitArgs, KitCommand};
-use crate::cli::context::{Context, SECRET};
+use crate::cli::context::{Context, SANDBOX_BEGAN, SECRET, one_line};
 use crate::cli::error::CliError;
-use crate::cli::exit;
-use crate::cli::files::write_private;
-use crate::cli::printer::Printer;
-use crate::inventory::estate::Remembered;
-use crate::journal::Journal as _;
-use crate::journal::sqlite::{Durability, SqliteJournal};
-use crate::journal::written;
+use crate::cli::files::{own_folder, write_new, write_private};
+use crate::cli::printer::{Printer, harmless};
+use crate::cli::{environment, exit, keys, ledger, now};
+use crate::files::{self, Use};
+use crate::journal::kit::{self, Closed, Contents, Opened, Unsigned};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, Record, StoreError, written};
+use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
+use crate::model::ledger::{Accepted, Entry, StoreWorld, Why};
 use crate::plan::settings::secrets_in;
 use crate::run::RunState;
 
-/// What is in the bag.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kit {
-    schema_version: u32,
-    tool: String,
-    /// Nobody has signed it: keys do not exist yet. The digest shows damage, not forgery.
-    signature: Option<String>,
-    digest: Digest,
-    contents: String,
-}
-
-/// The contents, as one text whose digest the bag carries.
-#[derive(Debug, Serialize, Deserialize)]
-struct Contents {
-    settings: Option<String>,
-    plans: Vec<(String, String)>,
-    observations: Vec<(String, Remembered)>,
-    runs: Vec<Vec<String>>,
-}
-
 /// Makes a go-bag.
 pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, CliError> {
-    let KitCommand::Export { to } = &args.command;
+    let KitCommand::Export { to, unsigned } = &args.command;
     let context = Context::load(global, printer)?;
+    let contents = packed(&context)?;
+    let store = context.store()?;
+    let key = match unsigned {
+        true => None,
+        false => {
+            // The ledger knows the key that signs, and that something left the store.
+            ledger::checkpoint(&context, &store, contents.made_at, (Why::Export, None))?;
+            Some(ledger::key(&store)?)
+        }
+    };
+    let failed = |why: String| CliError::usage(format!("the go-bag cannot be signed: {why}"));
+    let bytes = kit::seal(&contents, key.as_ref()).map_err(failed)?;
+    write_private(to, &bytes)?;
+    let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
+    let signed_by = key.as_ref().map(|key| key.public_key().fingerprint(HashAlg::Sha256).to_string());
+    let digest = Digest::of(&bytes);
+    let how = signed_by.as_ref().map_or_else(
+        || "UNSIGNED: whoever uses it needs --accept-unsigned-kit NAME:REASON".to_owned(),
+        |key| format!("signed with {key}; elsewhere: --kit-key {key}"),
+    );
+    let words = format!(
+        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished or owing runs, {how}",
+        to.display(),
+    );
+    let document = serde_json::json!({
+        "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,
+        "unfinished_runs": runs, "digest": digest, "signed_by": signed_by,
+    });
+    printer.tell(&words, &document);
+    Ok(exit::DONE)
+}
+
+/// Everything that goes along.
+fn packed(context: &Context) -> Result<Contents, CliError> {
     let store = context.store()?;
     let mut plans = Vec::new();
     if let Some((path, bytes)) = &context.settings_text
@@ -72,75 +88,177 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
         unfinished.push(store.read(&row.run)?.iter().map(written::line).collect());
     }
-    let settings = context.settings_text.as_ref().map(|(_, b)| String::from_utf8_lossy(b).into_owned());
-    let contents = Contents { settings, plans, observations: store.all_remembered()?, runs: unfinished };
-    let text = serde_json::to_string(&contents).unwrap_or_default();
-    let kit = Kit {
-        schema_version: 1,
+    let sandbox = |scenario| WorldKind::Sandbox { scenario, seed: context.seed(), began: SANDBOX_BEGAN };
+    let world = context.scenario()?.map_or(WorldKind::Live, |scenario| sandbox(scenario.name.to_owned()));
+    Ok(Contents {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
-        signature: None,
-        digest: Digest::of(text.as_bytes()),
-        contents: text,
-    };
-    write_private(to, serde_json::to_vec_pretty(&kit).unwrap_or_default())?;
-    let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
-    let words = format!(
-        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished or owing runs, digest {} (unsigned)",
-        to.display(),
-        kit.digest.short()
-    );
-    let document = serde_json::json!({
-        "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,
-        "unfinished_runs": runs, "digest": kit.digest, "signature": kit.signature,
-    });
-    printer.tell(&words, &document);
-    Ok(exit::DONE)
+        made_at: now()?,
+        made_by: environment::os_identity(),
+        world,
+        settings: context.settings_text.as_ref().map(|(_, b)| String::from_utf8_lossy(b).into_owned()),
+        plans,
+        observations: store.all_remembered()?,
+        runs: unfinished,
+    })
 }
 
-/// Unpacks a go-bag beside itself, once, and answers with the folder to work in.
+/// Unpacks the go-bag that was named beside itself, and answers with the folder to work in.
 ///
 /// # Errors
-/// If it is damaged or cannot be written out.
-pub fn unpack(path: &Path, printer: &Printer) -> Result<PathBuf, CliError> {
-    let bytes = std::fs::read(path).map_err(|e| CliError::file(path, &e))?;
-    let damaged = |why: String| {
-        CliError::usage_fix(
-            format!("{} is no go-bag: {why}", path.display()),
-            "make another with drctl kit export",
-        )
+/// If nobody who is believed signed it, it was changed, or it cannot be written out.
+pub fn unpack(global: &Global, printer: &Printer) -> Result<Option<PathBuf>, CliError> {
+    let Some(path) = &global.kit else {
+        return match global.kit_key.is_empty() && global.accept_unsigned_kit.is_none() {
+            true => Ok(None),
+            false => Err(CliError::usage("--kit-key and --accept-unsigned-kit go with --kit FILE")),
+        };
     };
-    let kit: Kit = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
-    if Digest::of(kit.contents.as_bytes()) != kit.digest {
-        return Err(damaged("its contents do not have its digest".to_owned()));
+    let accepted = global.accept_unsigned_kit.as_deref().map(accepted).transpose()?;
+    let bytes = files::read(path, Use::Kit)?;
+    let unsigned = if accepted.is_some() { Unsigned::Accept } else { Unsigned::Refuse };
+    let believed = believed(global, printer)?;
+    let opened = kit::open(&bytes, &believed, unsigned).map_err(|why| closed(path, &why))?;
+    let folder = path.with_extension(format!("{}.d", opened.digest.short()));
+    own_folder(&folder)?;
+    written_out(&folder, &opened.contents)?;
+    filled((path, &folder), &opened, accepted.filter(|_| opened.signed_by.is_none()))?;
+    let from =
+        opened.signed_by.map_or_else(|| "signed by NOBODY".to_owned(), |key| format!("signed with {key}"));
+    printer.note(&harmless(&format!(
+        "working in {} (from a go-bag of {} by {}, {from})",
+        folder.display(),
+        opened.contents.made_at,
+        opened.contents.made_by
+    )));
+    Ok(Some(folder))
+}
+
+/// A person's name and reason.
+fn accepted(text: &str) -> Result<Accepted, CliError> {
+    let (name, reason) = text.split_once(':').unwrap_or((text, ""));
+    let (name, reason) = (one_line(name.trim()), one_line(reason.trim()));
+    if name.is_empty() || reason.is_empty() {
+        return Err(CliError::usage_fix(
+            "--accept-unsigned-kit needs the name of a person and a reason",
+            "--accept-unsigned-kit \"alice: the store's key is lost, the file never left my hands\"",
+        ));
     }
-    let contents: Contents = serde_json::from_str(&kit.contents).map_err(|e| damaged(e.to_string()))?;
-    let folder = path.with_extension(format!("{}.d", kit.digest.short()));
-    if folder.join("unpacked").exists() {
-        return Ok(folder);
+    Ok(Accepted { who: format!("{name} ({})", environment::os_identity()), reason })
+}
+
+/// The fingerprints of the keys that were named, or those of the store here.
+fn believed(global: &Global, printer: &Printer) -> Result<BTreeSet<String>, CliError> {
+    let of = |key: &ssh_key::PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
+    if !global.kit_key.is_empty() {
+        let one = |named: &String| match named.starts_with("SHA256:") {
+            true => Ok(named.clone()),
+            false => keys::public(named).map(|key| of(&key)),
+        };
+        return global.kit_key.iter().map(one).collect();
     }
+    let here = Global { kit: None, accept_unsigned_kit: None, ..global.clone() };
+    let context = Context::load(&here, printer)?;
+    match context.store_file().is_file() {
+        true => Ok(ledger::announced(&context.store()?)?.iter().map(of).collect()),
+        false => Ok(BTreeSet::new()),
+    }
+}
+
+fn closed(path: &Path, why: &Closed) -> CliError {
+    let fix = match why {
+        Closed::Unknown(key) => format!(
+            "ask whoever made it for the fingerprint (drctl audit key); if it is this one: --kit-key {key}"
+        ),
+        Closed::Unsigned => "make a signed one with drctl kit export; if a person vouches for this file: --accept-unsigned-kit NAME:REASON".to_owned(),
+        Closed::Other | Closed::Changed(_) => "nothing of it was used: fetch it again, or make another with drctl kit export".to_owned(),
+        Closed::Unreadable(_) => "use the version of drctl that made it".to_owned(),
+    };
+    let message = harmless(&format!("the go-bag {} is refused: {why}", path.display()));
+    CliError { code: "refused", exit: exit::REFUSED, ..CliError::usage_fix(message, fix) }
+}
+
+/// Writes plans and settings where they are not there yet. What is there has to be what the bag holds, and nothing beside it: it may be of an
+/// earlier unpacking, or of somebody else.
+fn written_out(folder: &Path, contents: &Contents) -> Result<(), CliError> {
     let plans = folder.join("plans");
-    std::fs::create_dir_all(&plans).map_err(|e| CliError::file(&plans, &e))?;
+    own_folder(&plans)?;
+    let mut all = Vec::new();
     for (name, text) in &contents.plans {
         // A name from a file is not trusted to stay inside the folder.
         let Some(name) = Path::new(name).file_name() else { continue };
-        let file = plans.join(name);
-        std::fs::write(&file, text).map_err(|e| CliError::file(&file, &e))?;
+        all.push((plans.join(name), text));
     }
-    if let Some(settings) = &contents.settings {
-        let file = folder.join("drctl.yaml");
-        std::fs::write(&file, settings).map_err(|e| CliError::file(&file, &e))?;
+    let settings = folder.join("drctl.yaml");
+    all.extend(contents.settings.as_ref().map(|text| (settings.clone(), text)));
+    let there = std::fs::read_dir(&plans).map_err(|e| CliError::file(&plans, &e))?;
+    let mut there = there
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| CliError::file(&plans, &e))?;
+    there.push(settings);
+    let stray = there
+        .iter()
+        .find(|path| std::fs::symlink_metadata(path).is_ok() && !all.iter().any(|(file, _)| file == *path));
+    if let Some(stray) = stray {
+        return Err(differs(stray, "is none of the go-bag's"));
     }
-    let store = SqliteJournal::open(&folder.join(".drctl/drctl.db"), Durability::Full)?;
-    store.remember(&contents.observations)?;
+    for (file, text) in all {
+        if std::fs::symlink_metadata(&file).is_err() {
+            write_new(&file, text, 0o600)?;
+        } else if files::read(&file, Use::Plan)? != text.as_bytes() {
+            return Err(differs(&file, "is not as the go-bag has it"));
+        }
+    }
+    Ok(())
+}
+
+fn differs(file: &Path, how: &str) -> CliError {
+    let folder = file.ancestors().find(|f| f.extension().is_some_and(|x| x == "d")).unwrap_or(file);
+    CliError::usage_fix(
+        format!("{} {how}: somebody changed what was unpacked before", file.display()),
+        format!("if that was you: drctl -C {0}, without --kit; if not, move {0} away", folder.display()),
+    )
+}
+
+/// Fills the store, once. Runs that went on here since have to begin as the bag has them.
+fn filled(
+    (path, folder): (&Path, &Path),
+    opened: &Opened,
+    accepted: Option<Accepted>,
+) -> Result<(), CliError> {
+    let contents = &opened.contents;
+    let (name, world) = match contents.world {
+        WorldKind::Live => ("drctl.db", StoreWorld::Live),
+        WorldKind::Sandbox { .. } => ("sandbox.db", StoreWorld::Sandbox),
+    };
+    own_folder(&folder.join(".drctl"))?;
+    let store = SqliteJournal::open(&folder.join(".drctl").join(name), world)?;
     for run in &contents.runs {
-        let records: Option<Vec<_>> = run.iter().map(|l| written::parse_line(l)).collect();
-        runs::import_records(
-            &store,
-            &records.ok_or_else(|| damaged("a run in it cannot be read".to_owned()))?,
-        )?;
+        let records: Option<Vec<Record>> = run.iter().map(|line| written::parse_line(line)).collect();
+        let records = records
+            .filter(|records| !records.is_empty())
+            .ok_or_else(|| closed(path, &Closed::Unreadable("a run in it".to_owned())))?;
+        match store.read(&records[0].run) {
+            Ok(there) if there.starts_with(&records) => {}
+            Ok(_) => return Err(differs(store.path(), "has another beginning of a run than the go-bag")),
+            Err(StoreError::NoRun(_)) => drop(adopted::import_records(&store, &records)?),
+            Err(e) => return Err(e.into()),
+        }
     }
-    let mark = folder.join("unpacked");
-    std::fs::write(&mark, kit.digest.as_str()).map_err(|e| CliError::file(&mark, &e))?;
-    printer.note(&format!("working in {} (from an unsigned go-bag of drctl {})", folder.display(), kit.tool));
-    Ok(folder)
+    let known = store
+        .entries(b"{\"ledger\":\"kit")?
+        .into_iter()
+        .filter_map(|r| serde_json::from_slice(&r.bytes).ok());
+    let mut same = known.filter(|e| matches!(e, Entry::Kit { digest, accepted: was, .. } if *digest == opened.digest && (accepted.is_none() || *was == accepted)));
+    if same.next().is_none() {
+        store.remember(&contents.observations)?;
+        store.enter(&Entry::Kit {
+            at: now()?,
+            digest: opened.digest.clone(),
+            made_at: contents.made_at,
+            signed_by: opened.signed_by.clone(),
+            accepted,
+        })?;
+    }
+    Ok(())
 }

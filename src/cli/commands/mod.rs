@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub mod adopted;
 pub mod approve;
 pub mod assess;
 pub mod audit;
@@ -15,6 +16,7 @@ pub mod explain;
 pub mod fleet;
 pub mod guards;
 pub mod held;
+pub mod in_doubt;
 pub mod init;
 pub mod key;
 pub mod kit;

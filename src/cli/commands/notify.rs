@@ -22,7 +22,7 @@ pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, 
     let context = Context::load(global, printer)?;
     match &args.command {
         NotifyCommand::Test { channels } => test(&context, printer, channels),
-        NotifyCommand::Show { run } => show(&context, printer, &RunId::new(run.as_str())),
+        NotifyCommand::Show { run } => show(&context, printer, &super::runs::named(run)?),
     }
 }
 

@@ -67,7 +67,7 @@ fn guard_is_held(state: &RunState) -> bool {
     state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
         let guards =
             matches!(step.action, Action::Write(Write::Guard { .. }) | Action::Check(Check::Guard { .. }));
-        guards && at.work.status == Status::Failed
+        (guards || at.work.displaced) && at.work.status == Status::Failed
     })
 }
 
@@ -108,14 +108,10 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 /// One screen.
 pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
-    let colour = match report.outcome.as_str() {
-        "passed" | "read" => GREEN,
-        "recovered" if report.rto.met && report.rpo.met => GREEN,
-        "recovered" => YELLOW,
-        _ => RED,
-    };
+    let colour = colour(&report);
+    p.line("");
     p.line(&format!(
-        "\n{} {} of {}, {}   run {}",
+        "{} {} of {}, {}   run {}",
         p.paint(colour, &report.outcome.to_uppercase()),
         state.runbook.title(),
         report.plan,
@@ -154,6 +150,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     if report.fence.state == "pending" {
         p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
     }
+    for effect in &report.in_doubt {
+        p.line(&p.paint(RED, &format!("  IN DOUBT {}", effect.text)));
+    }
     copies(p, &report);
     protection(p, &report, state);
     people(p, &report);
@@ -172,6 +171,16 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+}
+
+/// How good it is, at a glance.
+fn colour(report: &RunReport) -> u8 {
+    match report.outcome.as_str() {
+        "passed" | "read" => GREEN,
+        "recovered" if report.rto.met && report.rpo.met => GREEN,
+        "recovered" => YELLOW,
+        _ => RED,
+    }
 }
 
 /// What people accepted, and let go on.

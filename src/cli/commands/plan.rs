@@ -50,7 +50,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
                     show(printer, &runbook, &history);
                     closed.iter().filter(|c| !c.lifted).for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
                 }
-                (Format::Human, true) => printer.line(&as_commands(&runbook)),
+                (Format::Human, true) => printer.lines(&as_commands(&runbook)),
                 (_, true) => printer.document(&serde_json::json!({
                     "schema_version": 1, "digest": runbook.digest(), "commands": as_commands(&runbook),
                 })),
@@ -109,7 +109,8 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     for phase in Phase::ALL {
         let steps: Vec<_> = runbook.steps.iter().filter(|s| s.phase == phase).collect();
         if !steps.is_empty() {
-            p.line(&format!("\n{phase}"));
+            p.line("");
+            p.line(&phase.to_string());
         }
         for step in steps {
             show_step(p, step, critical.steps.contains(&step.id));

@@ -4,7 +4,7 @@ use super::runs::read;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
-use crate::cli::{evidence, exit};
+use crate::cli::{evidence, exit, ledger};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -38,11 +38,17 @@ pub fn post(
     signal: Signal,
     good_for: Dur,
 ) -> Result<Posted, CliError> {
+    store.may_act(run)?;
     let state = read(store, run)?;
+    if vouches(&state, &signal) {
+        context.take_key(&state.created.authority)?;
+    }
     let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    // Neither by the clock of whoever says it, nor earlier than what everybody knows to have been.
+    clock.not_before(ledger::dated(printer, store, clock.now())?);
     let now = clock.now().max(state.last_at);
     let who = match vouches(&state, &signal) {
-        true => context.signed_signal(&state, &signal, now + good_for)?,
+        true => context.signed_signal(&state, &signal, (now, now + good_for))?,
         false => context.person(),
     };
     // The owner decides; but what it would refuse now is better said now.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::stage::Stage;
-use super::status;
+use super::{in_doubt, status};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -89,7 +89,17 @@ pub fn evaluate(
     }
     let proven = verified::seen_before(&plan.name, runs);
     let now = stage.world.now();
-    Ok((now, readiness::evaluate(plan, &readiness::Seen { estate: &seen, now, guard, proven })))
+    let mut checks = readiness::evaluate(plan, &readiness::Seen { estate: &seen, now, guard, proven });
+    let of_plan = runs.iter().filter(|run| run.created.plan == plan.name).cloned().collect();
+    for left in in_doubt::left(&status::undriven(store, of_plan), now) {
+        let about =
+            left.effect.action.place().map_or_else(|| left.run.to_string(), |place| place.name.clone());
+        let fix = format!("drctl runs show {}", left.run);
+        let facts = left.words(left.took_effect(&seen, now));
+        let standing = Standing::NotReady;
+        checks.insert(0, Check { area: Area::Replica, about, standing, facts, fix: Some(fix) });
+    }
+    Ok((now, checks))
 }
 
 /// Objects of buckets, held against their copies in every other site.

@@ -11,7 +11,7 @@ use crate::cli::{exit, herald, now};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::WorldKind;
-use crate::model::ids::RunId;
+use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::report::{RunReport, documents, duties, html, markdown, overrides, summary};
 use crate::run::RunState;
@@ -58,10 +58,13 @@ struct Asked {
 fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = RunId::new(run);
+    let run = super::runs::named(run)?;
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     let state = create::replay(&run, &records)?;
+    if let Err(e) = store.may_act(&run) {
+        printer.note(&e.to_string());
+    }
     let mut report = summary::report(&state, state.last_at);
     let told = herald::told_of_runs(&store)?;
     // What is owed goes on being late after the run was over.
@@ -75,7 +78,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, String> {
-    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string())
+    serde_json::to_string_pretty(value).map(|text| plain::json(&text) + "\n").map_err(|e| e.to_string())
 }
 
 fn written(

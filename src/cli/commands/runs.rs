@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use super::adopted;
 use super::ending::{self, Ending};
 use super::live_drill;
 use super::outcome::{self, Told};
@@ -15,14 +16,13 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{delivery, evidence, exit, herald, keys, ledger, now, render};
+use crate::cli::{anchors, delivery, exit, herald, keys, ledger, render, rescue};
 use crate::executor::{Patience, View as _, create, drive};
-use crate::journal::chain::Record;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Event, Signal, What, WorldKind};
+use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{RunId, StepId};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
@@ -34,28 +34,40 @@ use crate::world::World;
 pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let id = |run: &String| RunId::new(run.as_str());
+    let id = |run: &String| named(run);
     match &args.command {
         RunsCommand::List => list(printer, &store),
-        RunsCommand::Show { run } => show(printer, &store, &id(run)),
-        RunsCommand::Watch { run } => watch(printer, &store, &id(run)),
-        RunsCommand::Resume { run, waive } => resume(&context, printer, &store, &id(run), waive),
-        RunsCommand::Pause { run } => send(&context, printer, &store, &id(run), Signal::Pause),
-        RunsCommand::Cancel { run, reason } => cancel(&context, printer, &store, &id(run), reason),
+        RunsCommand::Show { run } => show(printer, &store, &id(run)?),
+        RunsCommand::Watch { run } => watch(printer, &store, &id(run)?),
+        RunsCommand::Resume { run, checkpoint, waive } => {
+            anchors::kept(&store, checkpoint)?;
+            resume(&context, printer, &store, &id(run)?, waive)
+        }
+        RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
+        RunsCommand::Cancel { run, reason } => cancel(&context, printer, &store, &id(run)?, reason),
         RunsCommand::Skip { run, step, reason } => send(
             &context,
             printer,
             &store,
-            &id(run),
+            &id(run)?,
             Signal::Skip { step: StepId::new(step.as_str()), reason: one_line(reason) },
         ),
         RunsCommand::Done { run, step } => {
-            send(&context, printer, &store, &id(run), Signal::Done { step: StepId::new(step.as_str()) })
+            send(&context, printer, &store, &id(run)?, Signal::Done { step: StepId::new(step.as_str()) })
         }
-        RunsCommand::Replay { run } => replay(printer, &store, &id(run)),
-        RunsCommand::Export { run, to } => export(printer, &store, &id(run), to.as_deref()),
-        RunsCommand::Import { file } => import(&context, printer, &store, file),
+        RunsCommand::Replay { run } => replay(printer, &store, &id(run)?),
+        RunsCommand::Export { run, to } => export(printer, &store, &id(run)?, to.as_deref()),
+        RunsCommand::Import { file } => adopted::import(&context, printer, &store, file),
+        RunsCommand::Adopt { run, reason } => adopted::adopt(&context, printer, &store, &id(run)?, reason),
     }
+}
+
+/// A run that somebody named. It becomes the name of files.
+///
+/// # Errors
+/// If no run is called that.
+pub fn named(run: &str) -> Result<RunId, CliError> {
+    RunId::parse(run).map_err(|why| CliError::usage_fix(why, "drctl runs list shows what there is"))
 }
 
 pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
@@ -64,7 +76,9 @@ pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
 
 fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     let mut documents = Vec::new();
-    for row in store.runs()? {
+    let imported = store.imported()?.waiting;
+    for row in store.all_runs()? {
+        let waits = imported.contains_key(&row.run);
         let state = match read(store, &row.run) {
             Ok(state) => state,
             // It hides no other run.
@@ -82,19 +96,20 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
             printer.line(&format!(
-                "{}  {}  {} -> {}  {}  {}{}",
+                "{}  {}  {} -> {}  {}  {}{}{}",
                 report.run_id,
                 report.started_at,
                 from,
                 report.to,
                 report.world.id(),
                 report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-                report.outcome
+                report.outcome,
+                if waits { "  (from a file; not adopted: only read)" } else { "" }
             ));
         }
         documents.push(serde_json::json!({
             "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "drill": report.drill, "world": report.world.id(),
-            "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events,
+            "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events, "imported": waits,
         }));
     }
     match printer.format {
@@ -110,6 +125,9 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
     store.check_head(run, &records)?;
     let state = create::replay(run, &records)?;
     let report = summary::report(&state, state.last_at);
+    if let Err(e) = store.may_act(run) {
+        printer.note(&e.to_string());
+    }
     if printer.format != Format::Human {
         printer.document(&serde_json::to_value(&report).unwrap_or_default());
         return Ok(exit::DONE);
@@ -133,7 +151,10 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
 }
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    let events = create::decode(run, &store.read(run)?)?;
+    let records = store.read(run)?;
+    // Nothing of what cannot have been is told as if it had.
+    create::replay(run, &records)?;
+    let events = create::decode(run, &records)?;
     let view = Progress::new(*printer, false);
     let mut state = RunState::begin(&events[0]).map_err(|why| CliError::usage(why.to_string()))?;
     for (i, event) in events.iter().enumerate() {
@@ -246,6 +267,7 @@ fn cancel(
     run: &RunId,
     reason: &str,
 ) -> Result<u8, CliError> {
+    may_drive(context, store, run)?;
     let signal = cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
@@ -261,7 +283,7 @@ fn cancellation(
     run: &RunId,
     reason: &str,
 ) -> Result<Signal, CliError> {
-    let lost = super::guards::lost(context, store, &read(store, run)?)?;
+    let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
     if let Some((target, holder)) = &lost {
         let text =
             format!("the {target} is held by {holder}: the run is closed and nothing of it is taken back");
@@ -282,6 +304,7 @@ pub fn call_off(
     run: &RunId,
     reason: &str,
 ) -> Result<Ending, CliError> {
+    may_drive(context, store, run)?;
     // Nobody else may take it up between the word and the deed.
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let signal = cancellation(context, printer, store, run, reason)?;
@@ -306,6 +329,12 @@ fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
     })
 }
 
+/// What is asked before anything is done for a run: whether it is this store's, and its operators are those of drctl.yaml.
+fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
+    store.may_act(run)?;
+    same_operators(context, &read(store, run)?)
+}
+
 fn resume(
     context: &Context,
     printer: &Printer,
@@ -313,6 +342,7 @@ fn resume(
     run: &RunId,
     waive: &WaiveArgs,
 ) -> Result<u8, CliError> {
+    store.may_act(run)?;
     let state = read(store, run)?;
     let owes = || -> Result<bool, CliError> {
         Ok(super::status::debts(&super::status::states(store)?).iter().any(|debt| debt.run == *run))
@@ -330,7 +360,7 @@ fn resume(
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return Err(StoreError::Owned(run.clone()).into());
     }
-    super::guards::still_ours(context, store, &state)?;
+    super::guards::still_ours((context, printer), store, &state)?;
     same_operators(context, &state)?;
     for waiver in context.waivers(waive)? {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
@@ -339,6 +369,15 @@ fn resume(
         post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
     }
     carry_on_aloud(context, printer, store, run)
+}
+
+/// Goes on with a run that is over, for the fence that it owes.
+///
+/// # Errors
+/// If another process drives it, or its guard is another's by now.
+pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+    super::guards::still_ours((context, printer), store, &read(store, run)?)?;
+    carry_on(context, printer, store, run)
 }
 
 /// The same, and people are told of it.
@@ -387,6 +426,7 @@ fn go_on(
     run: &RunId,
     _owned: &RunLock,
 ) -> Result<Ending, CliError> {
+    may_drive(context, store, run)?;
     let state = read(store, run)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
@@ -408,7 +448,7 @@ fn go_on(
         ledger::kept((context, printer, &session), store, run, work).await
     });
     view.finish();
-    let ended = ended?;
+    let ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
     let truth = stage.sandbox.as_ref().map(Sandbox::truth);
     let told = Told {
         real: clock.now().since(began),
@@ -483,55 +523,4 @@ fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Pat
         }
     }
     Ok(exit::DONE)
-}
-
-fn import(context: &Context, printer: &Printer, store: &SqliteJournal, path: &Path) -> Result<u8, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|e| CliError::file(path, &e))?;
-    let mut records = Vec::new();
-    for (i, text) in text.lines().enumerate() {
-        let record = written::parse_line(text).ok_or_else(|| {
-            CliError::usage_fix(
-                format!("{}:{}: this is no exported event", path.display(), i + 1),
-                "name a file that drctl runs export wrote",
-            )
-        })?;
-        records.push(record);
-    }
-    let events = records.len();
-    let run = import_records(store, &of_this_world(context, records)?)?;
-    evidence::let_go((context, printer), store, now()?, &run);
-    printer.note(&format!("run {run} is here; drctl runs resume {run} carries it on"));
-    if printer.format != Format::Human {
-        printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
-    }
-    Ok(exit::DONE)
-}
-
-/// Rehearsals never stand among what was real.
-fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
-    let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
-    // What cannot be read is refused by whoever reads all of it.
-    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(records) };
-    let run = &created.run;
-    match (created.world == WorldKind::Live, context.is_rehearsal()) {
-        (true, false) | (false, true) => Ok(records),
-        (true, true) => Err(CliError::usage_fix(format!("run {run} is no rehearsal"), "leave out --sandbox")),
-        (false, false) => {
-            Err(CliError::usage_fix(format!("run {run} is a rehearsal"), "drctl runs import FILE --sandbox"))
-        }
-    }
-}
-
-/// Puts an exported run into a store.
-pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
-    let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
-    let run = first.run.clone();
-    if let Some((seq, why)) = crate::journal::chain::broken(&run, records) {
-        return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
-    }
-    let state = create::replay(&run, records)?;
-    create::vouched_for(&run, records)?;
-    let claims = if state.finished() { Vec::new() } else { create::claims(&state.created) };
-    store.import(&run, records, &claims)?;
-    Ok(run)
 }

@@ -3,6 +3,7 @@
 mod figures;
 mod holding;
 mod readiness;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ use crate::cli::herald::{Herald, Scope};
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{delivery, exit, ledger};
+use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -70,6 +72,8 @@ struct Server<'a> {
     /// Who tells people.
     herald: Option<Herald>,
     shown: Snapshot,
+    /// What runs left that nobody drives.
+    watching: watch::Watch,
 }
 
 /// Holds drills when they are due.
@@ -117,6 +121,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         board: None,
         herald: None,
         shown: Snapshot::default(),
+        watching: watch::Watch::default(),
     };
     if let Some(address) = args.listen {
         server.figures()?;
@@ -208,6 +213,9 @@ impl Server<'_> {
             if matches!(self.clock, Clock::Rehearsed(_)) {
                 continue;
             }
+            if let Err(e) = self.watch() {
+                self.printer.note(&format!("nobody looks at what runs left: {}", e.message));
+            }
             if now.since(looked) >= FOLLOW {
                 looked = now;
                 self.keep_telling();
@@ -298,15 +306,18 @@ impl Server<'_> {
     /// cannot be followed change nothing.
     fn reload(&mut self, global: &Global) {
         let Some((path, bytes)) = &self.context.settings_text else { return };
-        let read = std::fs::read(path).ok().filter(|read| !read.is_empty());
-        if read.as_ref() == Some(bytes) {
+        let read = match files::read(path, Use::Settings) {
+            Ok(read) if read.is_empty() => Err(format!("{}: it is empty", path.display())),
+            Ok(read) => Ok(read),
+            Err(e) => Err(e.to_string()),
+        };
+        if read.as_ref() == Ok(bytes) {
             self.pending = None;
-            return;
+            return self.unfollowed(None);
         }
-        let Some(read) = read else {
-            return self
-                .printer
-                .note(&format!("{} is gone or empty: it is followed as it was", path.display()));
+        let read = match read {
+            Ok(read) => read,
+            Err(why) => return self.unfollowed(Some(why)),
         };
         if self.pending.as_ref() != Some(&read) {
             self.pending = Some(read);
@@ -326,9 +337,21 @@ impl Server<'_> {
                 self.context = context;
                 self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
                 self.pending = None;
+                self.unfollowed(None);
                 self.say("settings", &json!({}), "drctl.yaml changed, and is followed from now on");
             }
-            Err(e) => self.printer.note(&format!("drctl.yaml changed, and is not followed: {}", e.message)),
+            Err(e) => self.unfollowed(Some(e.message)),
+        }
+    }
+
+    /// Says why settings are not followed, for as long as they are not: here, and to whoever asks whether the server is well.
+    fn unfollowed(&mut self, why: Option<String>) {
+        let words = why.map(|why| format!("the settings are followed as they were: {why}"));
+        if let Some(words) = &words {
+            self.printer.note(words);
+        }
+        if self.shown.settings != words {
+            self.show(|shown| shown.settings = words);
         }
     }
 
@@ -373,8 +396,14 @@ impl Server<'_> {
                 self.say("drill", &more, &format!("{schedule}, due {}: {words}", self.shown(schedule, *due)));
             }
             Entry::Readiness { plan, standing, checks, .. } => self.said_of(plan, *standing, checks),
-            Entry::Key { .. } | Entry::Configuration { .. } | Entry::Notice { .. } | Entry::Checkpoint(_) => {
-            }
+            Entry::Key { .. }
+            | Entry::Kit { .. }
+            | Entry::Configuration { .. }
+            | Entry::Clock { .. }
+            | Entry::Imported { .. }
+            | Entry::Adopted { .. }
+            | Entry::Notice { .. }
+            | Entry::Checkpoint(_) => {}
         }
         Ok(())
     }

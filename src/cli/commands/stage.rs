@@ -68,7 +68,7 @@ impl Stage {
             Some(scenario) => {
                 Ok(Self::rehearsal(plan, &scenario, context.seed(), (SANDBOX_BEGAN, None), context.pace()))
             }
-            None => Self::live(&context.settings, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
+            None => Self::live(context.in_earnest()?, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
         }
     }
 

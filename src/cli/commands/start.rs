@@ -2,6 +2,7 @@
 
 use futures_util::future::join;
 
+use super::adopted;
 use super::ending::{self, Ending};
 use super::fleet;
 use super::held::{self, Held};
@@ -16,7 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{delivery, estate, evidence, exit, herald, keys, ledger, render};
+use crate::cli::{delivery, estate, evidence, exit, herald, keys, ledger, render, rescue};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::{Estate, targets};
 use crate::journal::lock::RunLock;
@@ -113,6 +114,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, args) = (starting.context, starting.args);
     let plans = starting.select()?;
     if !args.how.dry_run {
+        starting.store.may_write()?;
         context.unlock()?;
     }
     // Rehearsals take no real time, and a dry run is read from top to bottom.
@@ -261,6 +263,7 @@ impl Starting<'_> {
             Some(_) => Held::default(),
             None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
         };
+        adopted::mention(self.printer, self.store, &plan.name)?;
         // What is only read takes nobody's place.
         let only_read = self.drill.class == Some(Drill::Tabletop);
         let _old = if only_read { None } else { held.lock(self.store)? };
@@ -304,7 +307,8 @@ impl Starting<'_> {
         }
         let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
         let (run, work) = (owned.run.clone(), drive::drive(session, owned, recorder));
-        let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await?;
+        let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await;
+        let ended = ended.map_err(|e| rescue::told(self.context, self.store, &run, e))?;
         // It ended when this one took its place.
         if let Some(old) = old {
             evidence::let_go((self.context, self.printer), self.store, session.world.now(), &old.run);
@@ -542,7 +546,7 @@ impl Starting<'_> {
             requester: self.context.person(),
             reason: self.args.how.waive.reason.as_deref().map(one_line),
             severity: self.context.severity(self.args.how.severity, self.intent, self.drill.class.is_some()),
-            incident: self.args.how.incident.clone(),
+            incident: self.args.how.incident.as_deref().map(one_line),
             outage_began: self.outage_began,
             continues: None,
             returns: self.drill.returns.map(|first| first.created.run.clone()),
@@ -567,8 +571,9 @@ impl Starting<'_> {
         if self.drill.class != Some(Drill::Tabletop) {
             keys::somebody_can_approve(&created, &signer.name)?;
         }
-        let until = stage.world.now() + keys::GOOD_FOR;
-        let requester = signer.sign(Statement::about(&created, to, None), &stage.world, until)?;
+        let now = ledger::dated(self.printer, self.store, stage.world.now())?;
+        let when = (now, now + keys::GOOD_FOR);
+        let requester = signer.sign(Statement::about(&created, to, None), &stage.world, when)?;
         Ok(RunCreated { requester, ..created })
     }
 }

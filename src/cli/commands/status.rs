@@ -1,5 +1,6 @@
 //! `drctl status`: one screen.
 
+use super::in_doubt::{self, Left};
 use super::live_drill;
 use super::proven;
 use super::stage::Stage;
@@ -7,7 +8,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{delivery, estate, exit};
+use crate::cli::{anchors, delivery, estate, exit};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
@@ -37,7 +38,11 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
     let runs = states(&store)?;
-    let faults = verify::audit(&store.contents()?, &verify::Trust::default()).faults;
+    let imported = store.imported()?.waiting;
+    let contents = store.contents()?;
+    let mut faults = verify::audit(&contents, &verify::Trust::default()).faults;
+    let put_back = anchors::faults(&context, &contents);
+    faults.extend(put_back.iter().cloned());
     let mut documents = Vec::new();
     for plan in &plans {
         documents.push(one(&context, printer, &store, plan, &runs)?);
@@ -51,10 +56,20 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
                 format!("EVIDENCE  {owed} bundles are not everywhere they have to be: drctl evidence push");
             printer.line(&printer.paint(YELLOW, &words));
         }
+        for run in imported.keys() {
+            let words = format!(
+                "IMPORTED  run {run} came from a file and counts for nothing: drctl runs adopt {run} --reason TEXT takes it over"
+            );
+            printer.line(&printer.paint(YELLOW, &words));
+        }
         for owed in &overdue {
             printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));
         }
-        for fault in &faults {
+        for fault in &put_back {
+            let words = format!("STORE PUT BACK  {} {}; no run of it is carried on", fault.run, fault.why);
+            printer.line(&printer.paint(RED, &harmless(&words)));
+        }
+        for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
             let words = format!(
                 "JOURNAL BROKEN  run {}, event {}: {}; drctl audit verify tells more",
                 fault.run, fault.seq, fault.why
@@ -67,6 +82,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         let rows: Vec<_> = runs.iter().map(row_json).collect();
         printer.document(&serde_json::json!({
             "schema_version": 1, "plans": documents, "runs": rows, "faults": broken, "evidence_owed": owed, "overdue": overdue,
+            "imported": imported.keys().collect::<Vec<_>>(),
         }));
     }
     Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
@@ -134,6 +150,14 @@ fn one(
     let owed: Vec<Debt> =
         debts(&runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect::<Vec<_>>());
     let protection = protection(plan, &seen, now);
+    let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
+    let left: Vec<(Left, bool)> = in_doubt::left(&undriven(store, of_plan), now)
+        .into_iter()
+        .map(|left| {
+            let took = left.took_effect(&seen, now);
+            (left, took)
+        })
+        .collect();
     // Somebody may have brought it back by other means.
     let away = |half: &&RunState| site.site().is_none_or(|site| *site == half.runbook.to);
     let half = live_drill::halfway(&plan.name, runs).filter(away);
@@ -158,6 +182,7 @@ fn one(
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
+        left.iter().for_each(|(left, took)| left.show(p, *took));
         shown(p, &verified);
         for (run, over) in &unapproved {
             p.line(&p.paint(RED, &format!("  APPROVAL OWED  run {run}: {}", over.text)));
@@ -166,6 +191,7 @@ fn one(
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
+        "in_doubt": left.iter().map(|(left, took)| left.json(*took)).collect::<Vec<_>>(),
         "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
         "verification": verified,
         "drill_halfway": half.map(|half| &half.created.run),
@@ -173,6 +199,12 @@ fn one(
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// What somebody drives is under way, and left by nobody.
+pub fn undriven(store: &SqliteJournal, runs: Vec<RunState>) -> Vec<RunState> {
+    let folder = Context::lock_folder(store);
+    runs.into_iter().filter(|run| !RunLock::is_held(&folder, &run.created.run)).collect()
 }
 
 fn shown(p: &Printer, verified: &Verified) {

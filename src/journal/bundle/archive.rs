@@ -25,6 +25,19 @@ pub(super) fn write<'f>(
     archive.into_inner()
 }
 
+/// The first two files, which are the manifest and its signature, of at most so many bytes each.
+pub(super) fn beginning(file: impl io::Read, most: u64) -> Option<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(file).entries().ok()?.take(2) {
+        let entry = entry.ok()?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut content = Vec::new();
+        entry.take(most).read_to_end(&mut content).ok()?;
+        files.insert(path, content);
+    }
+    Some(files)
+}
+
 /// Unpacks into memory.
 pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     // The library quotes bytes of the file, which anybody wrote.

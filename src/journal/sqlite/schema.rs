@@ -1,8 +1,8 @@
 //! The tables. Events and the ledger refuse to be changed: a stock `sqlite3` shell has to drop a trigger first, and leaves a trace.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Durability;
+use crate::model::ledger::StoreWorld;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL) STRICT;
@@ -16,6 +16,9 @@ CREATE TABLE IF NOT EXISTS inbox (
 CREATE TABLE IF NOT EXISTS observations (target TEXT PRIMARY KEY, observed_at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS simulated (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS ledger_kinds ON ledger(substr(bytes, 1, 14), seq) WHERE substr(bytes, 1, 2) = x'7b22';
+CREATE TABLE IF NOT EXISTS store (one INTEGER PRIMARY KEY CHECK (one = 1), world TEXT NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS store_stays BEFORE UPDATE ON store BEGIN SELECT RAISE(ABORT, 'the world of a store is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS store_remains BEFORE DELETE ON store BEGIN SELECT RAISE(ABORT, 'the world of a store is never deleted'); END;
 CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 CREATE TRIGGER IF NOT EXISTS ledger_stays BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is never changed'); END;
@@ -26,28 +29,54 @@ CREATE TRIGGER IF NOT EXISTS ledger_remains BEFORE DELETE ON ledger BEGIN SELECT
 /// longer, so it is kept short: 1 MiB, about 80 steps.
 const CHECKPOINT_PAGES: u32 = 250;
 
-/// Settings of the connection, and the tables if they are not there.
-pub(super) fn prepare(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+/// What a file is, before anything is written into it.
+pub(super) enum Found {
+    /// Nothing is in it yet.
+    Empty,
+    /// A store with this world.
+    Store(String),
+    /// A store without one: an older build made it, or somebody took the stamp out.
+    Unstamped,
+}
+
+/// Looks at a file without changing it.
+pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<Found> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     refuse_foreign(connection)?;
+    let there = |name: &str| {
+        let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        connection.query_row(text, [name], |r| r.get::<_, i64>(0)).map(|n| n > 0)
+    };
+    if !there("runs")? {
+        return Ok(Found::Empty);
+    }
+    if !there("store")? {
+        return Ok(Found::Unstamped);
+    }
+    let world = connection.query_row("SELECT world FROM store", [], |r| r.get(0)).optional()?;
+    Ok(world.map_or(Found::Unstamped, Found::Store))
+}
+
+/// Settings of the connection, and the tables if they are not there.
+pub(super) fn prepare(connection: &Connection, world: StoreWorld) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let (synchronous, checkpoint) = match durability {
-        Durability::Full => ("FULL", CHECKPOINT_PAGES),
-        // Nothing is waited for here, so the less is copied the better.
-        Durability::Process => ("OFF", 16 * CHECKPOINT_PAGES),
+    let (synchronous, checkpoint) = match world {
+        StoreWorld::Live => ("FULL", CHECKPOINT_PAGES),
+        // A rehearsal survives the loss of its process, and not that of power: its estate is gone with that anyway. Nothing is waited for
+        // here, so the less is copied the better.
+        StoreWorld::Sandbox => ("OFF", 16 * CHECKPOINT_PAGES),
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "wal_autocheckpoint", checkpoint)?;
-    let there = "SELECT count(*) FROM sqlite_schema WHERE name IN ('ledger', 'ledger_kinds')";
-    match connection.query_row(there, [], |r| r.get::<_, i64>(0))? {
-        0 => connection.execute_batch(TABLES),
-        // Made before there were entries of other kinds.
-        1 => {
-            connection.execute_batch(TABLES.lines().find(|l| l.contains("ledger_kinds")).unwrap_or_default())
-        }
-        _ => Ok(()),
+    let there = "SELECT count(*) FROM sqlite_schema WHERE name IN ('ledger', 'store')";
+    if connection.query_row(there, [], |r| r.get::<_, i64>(0))? == 2 {
+        return Ok(());
     }
+    // All at once: whoever opens it in the meantime finds an empty file, or a store with its world.
+    let stamp = format!("INSERT OR IGNORE INTO store (one, world) VALUES (1, '{world}');");
+    connection.execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}{stamp}COMMIT;"))
 }
 
 /// What keeps a stock `sqlite3` shell from changing what was written. One that was dropped is never made again: the audit names it.
@@ -55,7 +84,9 @@ pub(super) fn missing_triggers(connection: &Connection) -> rusqlite::Result<Vec<
     let mut statement =
         connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1")?;
     let mut missing = Vec::new();
-    for name in ["events_stay", "events_remain", "ledger_stays", "ledger_remains"] {
+    for name in
+        ["events_stay", "events_remain", "ledger_stays", "ledger_remains", "store_stays", "store_remains"]
+    {
         if !statement.exists([name])? {
             missing.push(name.to_owned());
         }

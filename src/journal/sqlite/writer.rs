@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::super::chain::{self, Record};
 use super::super::verify::LEDGER;
 use super::super::{AppendError, Closing, Release};
+use super::place::Place;
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
@@ -36,7 +37,15 @@ pub(super) enum Job {
     Import {
         run: RunId,
         records: Vec<Record>,
+        /// The ledger knows from the beginning that it came from a file.
+        entry: Vec<u8>,
+        answer: Answer,
+    },
+    /// An imported run becomes one of this store's.
+    Adopt {
+        run: RunId,
         claims: Vec<ComponentName>,
+        entry: Vec<u8>,
         answer: Answer,
     },
     /// An entry of the ledger that is no run's head.
@@ -59,6 +68,7 @@ impl Job {
         if let Self::Create { answer, .. }
         | Self::Append { answer, .. }
         | Self::Import { answer, .. }
+        | Self::Adopt { answer, .. }
         | Self::Enter { answer, .. } = self
         {
             // The process that asked may be gone; what was written stays written.
@@ -69,6 +79,7 @@ impl Job {
 
 pub(super) struct Writer {
     connection: Connection,
+    place: Place,
 }
 
 /// How often a thread that waits for the other one gives way before it sleeps: well under a millisecond. To wake a sleeping
@@ -79,8 +90,8 @@ pub(super) const YIELDS: u32 = 1_000;
 const GROUP: usize = 256;
 
 impl Writer {
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(connection: Connection, place: Place) -> Self {
+        Self { connection, place }
     }
 
     /// Serves until nobody can send any more. What arrives during a commit goes into the next one together.
@@ -101,7 +112,18 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Job>) {
-        match self.write(&group) {
+        let gone = |group: Vec<Job>, why: &str| {
+            group.into_iter().for_each(|job| job.answer(Err(AppendError::Gone(why.to_owned()))));
+        };
+        if let Some(lost) = self.place.lost() {
+            return gone(group, &lost);
+        }
+        let written = self.write(&group);
+        // It may have gone while this was written: then nobody finds that, either.
+        if let Some(lost) = self.place.lost() {
+            return gone(group, &lost);
+        }
+        match written {
             Ok(results) => group.into_iter().zip(results).for_each(|(job, result)| job.answer(result)),
             Err((e, committing)) => {
                 // A commit that failed may be on disk all the same; whoever asked has to read before acting.
@@ -177,7 +199,11 @@ fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Re
         Job::Append { run, epoch, expect, events, release, .. } => {
             append(connection, run, *epoch, *expect, events, *release)
         }
-        Job::Import { run, records, claims, .. } => import(connection, run, records, claims),
+        Job::Import { run, records, entry, .. } => import(connection, run, records, entry),
+        Job::Adopt { run, claims, entry, .. } => match claim(connection, run, claims)? {
+            Some(busy) => Ok(Err(busy)),
+            None => Ok(Ok(vec![enter(connection, entry.clone())?])),
+        },
         Job::Enter { bytes, .. } => Ok(Ok(vec![enter(connection, bytes.clone())?])),
         Job::Note { run, at, bytes } => {
             let mut insert = connection
@@ -290,7 +316,7 @@ fn import(
     connection: &Connection,
     run: &RunId,
     records: &[Record],
-    claims: &[ComponentName],
+    entry: &[u8],
 ) -> rusqlite::Result<Result<Vec<Record>, AppendError>> {
     let have: i64 =
         connection
@@ -302,9 +328,7 @@ fn import(
             expected: 0,
         }));
     }
-    if let Some(busy) = claim(connection, run, claims)? {
-        return Ok(Err(busy));
-    }
+    enter(connection, entry.to_vec())?;
     let epoch = records.iter().map(|r| r.epoch).max().unwrap_or(1);
     connection
         .execute("INSERT INTO runs (run_id, epoch) VALUES (?1, ?2)", params![run.as_str(), int(epoch)])?;

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Action, Check, Gate, Write};
 use crate::model::cluster::Handover;
 use crate::model::ids::ComponentName;
+use crate::model::target::DatabaseRef;
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,6 +27,7 @@ impl fmt::Display for Action {
                 }
             },
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
+            Self::Withdraw { db } => withdraw(db, f),
             Self::Equip { db, instance } => {
                 write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
             }
@@ -76,6 +78,10 @@ impl fmt::Display for Action {
             Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
         }
     }
+}
+
+fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "withdraw the promotion of {}: stop it, and start it as a standby", db.id)
 }
 
 fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {

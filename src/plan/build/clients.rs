@@ -43,6 +43,10 @@ pub(super) fn task(node: &Node, number: u32) -> Option<Task> {
         command: Command {
             argv: node.get("command")?.items().iter().filter_map(Node::text).map(str::to_owned).collect(),
             idempotent: matches!(node.get("idempotent").map(|n| &n.value), Some(Value::Bool(true))),
+            env: node
+                .get("env")
+                .map(|n| n.items().iter().filter_map(Node::text).map(str::to_owned).collect())
+                .unwrap_or_default(),
         },
         timeout: node.get("timeout").and_then(dur).unwrap_or(Dur::mins(5)),
     })

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Class, Compliance, Line, Verdict};
+use crate::model::plain::html;
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
 
@@ -113,7 +114,7 @@ impl Picture {
         let (width, height) = (self.width, self.height);
         let mut out = format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
-            escaped(&self.title)
+            html(&self.title)
         );
         for item in &self.items {
             // Writing to a string cannot fail.
@@ -145,17 +146,13 @@ impl Picture {
                         out,
                         "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size:.0}\" fill=\"{}\">{}</text>",
                         ink.css(),
-                        escaped(text)
+                        html(text)
                     )
                 }
             };
         }
         out + "</svg>"
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// All of them.

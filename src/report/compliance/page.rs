@@ -3,21 +3,22 @@
 use minijinja::{Environment, context};
 
 use super::{Compliance, Objective, charts};
+use crate::model::plain;
 use crate::model::time::Dur;
-use crate::model::waiver::harmless;
+use crate::report::markdown;
 
 const HTML: &str = include_str!("page.html");
 const MARKDOWN: &str = include_str!("page.md");
 
-fn render(name: &str, template: &str, report: &Compliance) -> Result<String, String> {
-    let mut environment = Environment::new();
+fn render(
+    mut environment: Environment<'static>,
+    (name, template): (&str, &'static str),
+    report: &Compliance,
+) -> Result<String, String> {
     environment.add_filter("words", |text: String| text.replace('_', " "));
-    environment.add_filter("cell", |text: String| {
-        text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;").replace('[', "\\[")
-    });
     environment.add_filter("took", |seconds: f64| span(seconds));
     let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
-    clean(&mut value);
+    plain::tree(&mut value);
     let pictures: Vec<_> = charts::pictures(report)
         .iter()
         .map(|picture| {
@@ -42,16 +43,6 @@ fn render(name: &str, template: &str, report: &Compliance) -> Result<String, Str
     rendered.map_err(|e| format!("{e:#}"))
 }
 
-/// Nothing that people wrote turns the text around, or hides a part of it.
-fn clean(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::String(text) => *text = harmless(text),
-        serde_json::Value::Array(all) => all.iter_mut().for_each(clean),
-        serde_json::Value::Object(all) => all.values_mut().for_each(clean),
-        _ => {}
-    }
-}
-
 /// Seconds for people: of days nobody reads the seconds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of years")]
 pub fn span(seconds: f64) -> String {
@@ -70,7 +61,7 @@ pub fn span(seconds: f64) -> String {
 /// Only if the template does not fit the report, which a test excludes.
 pub fn html(report: &Compliance) -> Result<String, String> {
     // By its name everything that is put in is escaped.
-    render("page.html", HTML, report)
+    render(Environment::new(), ("page.html", HTML), report)
 }
 
 /// Markdown.
@@ -78,7 +69,7 @@ pub fn html(report: &Compliance) -> Result<String, String> {
 /// # Errors
 /// As [`html`].
 pub fn markdown(report: &Compliance) -> Result<String, String> {
-    render("page.md", MARKDOWN, report)
+    render(markdown::escaping(), ("page.md", MARKDOWN), report)
 }
 
 /// The columns of the lines for a spreadsheet.
@@ -171,7 +162,7 @@ pub fn csv(report: &Compliance) -> String {
 }
 
 fn written(cells: &[String]) -> String {
-    cells.iter().map(|cell| quoted(&harmless(cell))).collect::<Vec<_>>().join(",") + "\r\n"
+    cells.iter().map(|cell| plain::cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 fn objective(objective: Option<&Objective>) -> [String; 4] {
@@ -186,26 +177,15 @@ fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// A spreadsheet takes what begins so for a formula (OWASP, «CSV injection»).
-fn quoted(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r', '\'']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_cell_is_a_formula_or_two_cells() {
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(quoted("plain"), "plain");
+        assert_eq!(plain::cell("=1+1"), "\"'=1+1\"");
+        assert_eq!(plain::cell("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(plain::cell("plain"), "plain");
     }
 
     #[test]

@@ -112,7 +112,9 @@ pub(super) fn fence(
             // The ladder has an order here, too: its first rung may tell which writes came last, the others may not.
             let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
             let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));
-            match now < turn {
+            // What was dark and answers may take writes by now: whichever rung is first.
+            let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
+            match now < turn && !woke {
                 true => Verdict::Unclear("an earlier rung of the ladder is tried first".to_owned()),
                 false => Verdict::Before,
             }
@@ -121,7 +123,7 @@ pub(super) fn fence(
         (Action::Unfence(fence), _) if still_the_old_one(state, i, fence, proof) => {
             Verdict::Unclear(format!("{} still leads to the server from before", fence.db.id))
         }
-        (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.mark.clone()),
+        (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.proof.clone()),
         (Action::Fence(_), FenceStage::Vain) if !owed => Verdict::Wrong(proof.proof.clone()),
         (_, FenceStage::UnderWay) | (Action::Fence(_), FenceStage::Vain) => {
             Verdict::Unclear(proof.proof.clone())
@@ -318,5 +320,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
         wal: proof.wal,
         word: proof.word.clone(),
         proof: proof.proof.clone(),
+        unexplained: proof.unexplained.clone(),
+        unreplicated: proof.unreplicated.clone(),
     }
 }

@@ -82,5 +82,6 @@ fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
         last_replayed_there: Some(of.to_time),
         taken_at: now,
         grows: true,
+        beside: Vec::new(),
     }
 }

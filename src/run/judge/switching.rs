@@ -21,14 +21,14 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Ruling {
     let id = state.step(i).id.clone();
-    let found = parts::find(state, i, switch, there);
-    let settle = settle(state, i).unwrap_or_default();
     if undoing_now(state, i) {
         return match may_come_until(state, i, now) {
             Some(until) => unsettled(until),
-            None => take_back(state, i, switch, &found, now),
+            None => take_back(state, i, &switch.reversed(), there, now),
         };
     }
+    let found = parts::find(state, i, switch, there);
+    let settle = settle(state, i).unwrap_or_default();
     let undo = state.direction(i) == Direction::Undo;
     if found.ready.is_empty() && found.foreign.is_empty() {
         return Ruling::Record(match undo {
@@ -51,13 +51,17 @@ pub(super) fn judge(
             Ruling::Keep("accepted, not visible yet".to_owned())
         }
         Status::InDoubt { .. } | Status::Awaiting { .. } => disproved(state, i, None),
-        _ => call(state, i, undo, switch, &found),
+        _ => call(state, i, switch, there, &found),
     }
 }
 
-fn call(state: &RunState, i: usize, undo: bool, switch: &Switch, found: &Found) -> Ruling {
+fn call(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet], found: &Found) -> Ruling {
+    let undo = state.direction(i) == Direction::Undo;
     match parts::next(found, &state.work(i).parts.refused) {
-        Next::Call(part) => perform(state, i, undo, Call { mark: None, part: named(switch, part) }),
+        Next::Call(part) => {
+            let found = parts::read(switch, &part, there).filter(|_| !undo);
+            perform(state, i, undo, Call { part: named(switch, part), found })
+        }
         Next::Nothing(named) => fail(state, i, undo, &named, found),
     }
 }
@@ -73,19 +77,20 @@ fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], foun
 }
 
 /// The first call of an undo: only what this run changed is taken back.
-fn take_back(state: &RunState, i: usize, switch: &Switch, found: &Found, now: Timestamp) -> Ruling {
-    if found.done.is_empty() {
+fn take_back(state: &RunState, i: usize, back: &Switch, there: &[RecordSet], now: Timestamp) -> Ruling {
+    let found = parts::find(state, i, back, there);
+    if found.ready.is_empty() {
         if let Some(until) = may_be_old(state, i, now) {
             return unsettled(until);
         }
         if found.foreign.is_empty() {
             return Ruling::Record(What::StepUndone { step: state.step(i).id.clone() });
         }
-        let named: Vec<_> =
-            found.foreign.iter().map(|g| (g.name.clone(), parts::CHANGED.to_owned())).collect();
-        return fail(state, i, true, &named, found);
+        let named: Vec<_> = found.foreign.iter().map(|g| (g.name.clone(), g.differs.clone())).collect();
+        return fail(state, i, true, &named, &found);
     }
-    perform(state, i, true, Call { mark: None, part: named(switch, parts::positions(&found.done)) })
+    let part = named(back, parts::positions(&found.ready));
+    perform(state, i, true, Call { part, ..Call::default() })
 }
 
 /// A part as events name it: nothing where it is everything.

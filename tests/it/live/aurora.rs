@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use super::{Estate, control, localstack, mutating, state_folder};
 use crate::support::{Fault, Rule};
 
-const TO_EAST: &[&str] =
+pub const TO_EAST: &[&str] =
     &["failover", "orders", "--to", "us-east-1", "--yes", "--outage-began", "2026-01-01T00:00:00Z"];
 const WAIVED: &[&str] = &["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"];
 
 /// The estate, a global database in it, and the plan of that one alone.
-struct Orders {
-    estate: Estate,
+pub struct Orders {
+    pub estate: Estate,
 }
 
 impl Orders {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let estate = Estate::new();
         let (account, dns) = (estate.account().to_owned(), estate.seed["accounts"]["dns"].as_str().unwrap());
         let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("localstack/seed"))

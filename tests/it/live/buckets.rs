@@ -164,5 +164,8 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
         assert!(!format!("{call:?}").contains(&pair.east), "{call:?}: buckets are only looked at");
     }
     let md = estate.run(&["report", "run", report["run_id"].as_str().unwrap()]).1;
-    assert!(md.contains("## Copies of uploads") && md.contains("- `up/missing`: missing, written"), "{md}");
+    assert!(
+        md.contains("## Copies of uploads") && md.contains("- \\`up/missing\\`: missing, written"),
+        "{md}"
+    );
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
-use crate::support::{Fault, Rule};
+use crate::support::{Fault, Point, Rule};
 
 const MUTATING: &[&str] = &[
     "PutObject",
@@ -77,6 +77,35 @@ fn a_refused_batch_is_taken_apart_and_one_wrong_name_keeps_no_other_from_moving(
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 3, "the seed's own, www, and api");
     let (code, _, err) = estate.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{err}");
+}
+
+/// No listing of the zone is answered when the runbook is made, and all are when names are to move.
+#[test]
+fn names_that_could_not_be_listed_when_the_run_was_planned_move_all_the_same() {
+    std::thread::scope(|scope| {
+        for fault in [Fault::Throttle, Fault::Unavailable, Fault::Garbage] {
+            scope.spawn(move || moves_unlisted(fault));
+        }
+    });
+}
+
+fn moves_unlisted(fault: Fault) {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let listing = estate.proxy.rule(Rule::new(fault).operation("ListResourceRecordSets"));
+    estate.proxy.rule(Rule::new(Fault::Hold(Point::BeforeForward)).operation("PromoteReadReplica").times(1));
+    let mut process = estate.spawn(FAILOVER);
+    let held = estate.proxy.wait_held(Duration::from_secs(120)).expect("it promotes");
+    estate.proxy.remove(listing);
+    held.release();
+    let code = process.wait().unwrap().code();
+    assert_eq!(code, Some(5), "{fault:?}: {}", estate.words());
+    assert!(
+        estate.words().contains("were never seen: each is read right before it changes"),
+        "{}",
+        estate.words()
+    );
+    estate.assert_recovered_once();
 }
 
 /// Somebody suspended launches in the standby group, to keep it at nothing.

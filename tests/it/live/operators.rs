@@ -102,3 +102,83 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }
+
+/// What lies in the bucket under the guard of the database.
+fn guard_object(estate: &Estate, args: &[&str]) -> String {
+    let bucket = estate.seed["guard"]["bucket"].as_str().unwrap();
+    let signed = format!(
+        "Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+        estate.account()
+    );
+    let done = Command::new("curl")
+        .args(["-sS", "--fail", "-H", &signed])
+        .args(args)
+        .arg(format!("{}/{bucket}/prod/truststream/db.json", super::localstack()))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// The bucket fails while the run goes on, and whenever it is resumed: by errors, silence, garbage, and an object without an end.
+#[test]
+fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
+    let estate = Estate::new();
+    estate.proxy.rule(Rule::new(Fault::Hold(Point::BeforeForward)).operation("RebootDBInstance").times(1));
+    let mut command = estate.command(FAILOVER);
+    let alice = std::thread::spawn(move || command.output().unwrap());
+    let held = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    let ours = guard_object(&estate, &[]);
+    let fails = |fault| estate.proxy.rule(Rule::new(fault).operation("GetObject"));
+    let rule = fails(Fault::Unavailable);
+    held.release();
+    let output = alice.join().unwrap();
+    let words =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{words}");
+    assert!(words.contains("the guard of db was not read"), "{words}");
+    assert!(words.contains("--waive guard-unread:db --reason TEXT"), "{words}");
+    estate.proxy.remove(rule);
+
+    let run = estate.only_run().unwrap();
+    let nothing_is_done = |what: &str, expected: i32, says: &str| {
+        let (code, out, err) = estate.run(&["runs", "resume", &run]);
+        assert_eq!(code, expected, "{what}: {out}{err}");
+        assert!(err.contains(says), "{what}: {out}{err}");
+        assert_eq!(estate.carried_out("PromoteReadReplica"), 0, "{what}: {out}{err}");
+        // The estate's own.
+        assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 1, "{what}: {out}{err}");
+    };
+    for (what, fault) in [("500s", Fault::Unavailable), ("garbage", Fault::Garbage), ("silence", Fault::Hang)]
+    {
+        let rule = fails(fault);
+        nothing_is_done(what, 3, "the guard of db was not read");
+        estate.proxy.remove(rule);
+    }
+    let large = estate.path().join("large");
+    std::fs::File::create(&large).unwrap().set_len(60 << 20).unwrap();
+    guard_object(&estate, &["-T", large.to_str().unwrap()]);
+    nothing_is_done("60 MB", 3, "it has more than the 4096 bytes that are read of it");
+    let store = estate.path().join(".drctl/drctl.db").metadata().unwrap().len();
+    assert!(store < 10 << 20, "the store has {store} bytes");
+    for (what, body) in [("no guard", "<html>"), ("no holder", "{\"holder\": \"\", \"since\": \"\"}")] {
+        guard_object(&estate, &["-X", "PUT", "--data-binary", body]);
+        nothing_is_done(what, 3, "holds no guard");
+    }
+    guard_object(
+        &estate,
+        &["-X", "PUT", "--data-binary", "{\"holder\": \"run of bob\", \"since\": \"2031-01-01T00:00:00Z\"}"],
+    );
+    nothing_is_done("another's", 6, "is held by run of bob");
+    guard_object(&estate, &["-X", "DELETE"]);
+    nothing_is_done("missing", 6, "is held by nobody");
+
+    // Ours again, whatever clock it was written by.
+    let skewed = ours.replacen("\"since\":\"20", "\"since\":\"21", 1);
+    assert!(skewed != ours, "{ours}");
+    guard_object(&estate, &["-X", "PUT", "--data-binary", &skewed]);
+    let (code, out, err) = estate.run(&["runs", "resume", &run]);
+    assert_eq!(code, 5, "{out}{err}");
+    assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
+    assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
+}

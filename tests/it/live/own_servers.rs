@@ -72,7 +72,7 @@ impl World {
             )
         };
         let plan = format!(
-            "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: app, role: public, http: \"http://127.0.0.1:{port}/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
+            "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    harmless: {{roles: [postgres]}}\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: app, role: public, http: \"http://127.0.0.1:{port}/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1s}}\n",
             at(pair.primary, &hosts[0]),
             at(pair.standby, &hosts[1])
         );
@@ -101,6 +101,8 @@ impl World {
 
     /// Runs `work` while the client and the application write.
     pub fn under_load<T>(&self, work: impl FnOnce() -> T) -> (T, Truth) {
+        // It may have been under load before.
+        self.stop.store(false, Ordering::SeqCst);
         std::thread::scope(|scope| {
             let client = scope.spawn(|| self.client());
             scope.spawn(|| self.serve());
@@ -154,7 +156,7 @@ impl World {
         truth.acknowledged.iter().filter(|(n, _)| !kept.contains(n)).map(|(_, at)| *at).collect()
     }
 
-    fn now() -> String {
+    pub fn now() -> String {
         let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }

@@ -204,11 +204,9 @@ impl Pair {
 
     /// Starts the primary anew, with a clock that is ahead.
     pub fn start_primary_ahead(&self, seconds: u32) {
-        let library =
-            glob("/usr/lib", "faketime/libfaketimeMT.so.1").expect("tests/world/need installs libfaketime");
+        let library = faketime();
         let by = format!("+{seconds}s");
-        let clock =
-            [("LD_PRELOAD", library.as_str()), ("FAKETIME", &by), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        let clock = [("LD_PRELOAD", &*library), ("FAKETIME", &by), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
         self.tool("pg_ctl", &["-D", &self.data("p"), "-m", "fast", "-w", "stop"]);
         self.up_with("p", &clock);
         self.wait_for_standby();
@@ -252,6 +250,37 @@ impl Pair {
         std::fs::create_dir_all(&folder).unwrap();
         assert!(!is_root() || Command::new("chown").args(["postgres", &folder]).status().unwrap().success());
         folder
+    }
+
+    /// Clients are asked for their passwords from now on.
+    pub fn ask_for_passwords(&self) {
+        let file = self.data("p/pg_hba.conf");
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("host all app 127.0.0.1/32 scram-sha-256\n{before}")).unwrap();
+        self.sql(self.primary, "postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// Both show this key and certificate from now on.
+    pub fn speak_tls(&self, files: &[PathBuf; 2]) {
+        let folder = self.beside("tls");
+        for file in files {
+            let to = Path::new(&folder).join(file.file_name().unwrap());
+            std::fs::copy(file, &to).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&to, mode).unwrap();
+            assert!(!is_root() || Command::new("chown").arg("postgres").arg(&to).status().unwrap().success());
+        }
+        for port in [self.primary, self.standby] {
+            let set = |name: &str, value: &str| {
+                self.sql(port, "postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
+            };
+            set("ssl_key_file", &format!("{folder}/server.key"));
+            set("ssl_cert_file", &format!("{folder}/server.pem"));
+            set("ssl", "on");
+            self.sql(port, "postgres", "SELECT pg_reload_conf()");
+            // The postmaster reads them a moment later.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
     }
 
     pub fn restart_primary(&self) {
@@ -334,6 +363,11 @@ fn as_postgres(program: &Path) -> Command {
     } else {
         Command::new(program)
     }
+}
+
+/// What makes a process believe in another time.
+pub fn faketime() -> String {
+    glob("/usr/lib", "faketime/libfaketimeMT.so.1").expect("tests/world/need installs libfaketime")
 }
 
 /// A file below a folder of every architecture's name.

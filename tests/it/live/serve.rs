@@ -1,5 +1,9 @@
 //! A server in real time: a drill that is due in the next minute, its evidence, and a death in between.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use super::{Estate, until};
@@ -68,4 +72,68 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     // A look at a table proves nothing of the plan.
     let (_, status) = estate.json(&["status"]);
     assert_eq!(status["plans"][0]["verification"]["status"], "needs_verification", "{status:#}");
+}
+
+/// A thousand connections that send half a request take no file that a drill needs, and a FIFO in the place of drctl.yaml holds nothing up.
+#[test]
+fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
+    let estate = Estate::new();
+    let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC) + jiff::Span::new().seconds(75);
+    let path = estate.path().join("drctl.yaml");
+    let at = format!("{} {} * * *", due.minute(), due.hour());
+    let table =
+        format!("  table: {{plan: truststream, drill: tabletop, at: \"{at}\", zone: UTC, late: 30m}}\n");
+    let text = std::fs::read_to_string(&path).unwrap() + "schedules:\n" + &table;
+    std::fs::write(&path, &text).unwrap();
+    let address = format!("127.0.0.1:{}", crate::ports::free());
+    // Few files, as where nobody raised the limit.
+    let settings = estate.command(&["serve", "--listen", &address]);
+    let mut server = Command::new("sh");
+    server
+        .args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""])
+        .arg(settings.get_program())
+        .args(settings.get_args());
+    server.current_dir(estate.path()).env_clear();
+    server.envs(settings.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let mut server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let ask = |path: &str| {
+        let asked =
+            Command::new("curl").args(["-sS", "-m", "5", &format!("http://{address}{path}")]).output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    };
+    until("it is well", || ask("/healthz") == "ok\n");
+
+    drop(Command::new("prlimit").args(["--pid", &std::process::id().to_string(), "--nofile=4096:"]).status());
+    let half: Vec<_> = (0..1_000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            // The server may have given it up already for the next.
+            drop(stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Half: "));
+            stream
+        })
+        .collect();
+    let files = std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
+    assert!(files < 128, "{files} files are open in the server");
+    assert_eq!(ask("/healthz"), "ok\n", "{} connections are open", half.len());
+
+    // Nobody writes into it, ever.
+    std::fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    until("it says so", || {
+        let said = ask("/healthz");
+        said.contains("the settings are followed as they were: ") && said.contains("it is a FIFO")
+    });
+    let passed =
+        "drctl_drills_total{schedule=\"table\",plan=\"truststream\",drill=\"tabletop\",fate=\"passed\"} 1\n";
+    until("the drill was held", || ask("/metrics").contains(passed));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &text).unwrap();
+    until("it is well again", || ask("/healthz") == "ok\n");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    until("it says so", || ask("/healthz").contains("it is a device"));
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    until("it ends", || server.try_wait().unwrap().is_some());
+    assert!(server.wait().unwrap().success());
+    drop(half);
 }

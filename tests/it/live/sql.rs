@@ -22,7 +22,7 @@ fn with_servers(estate: &Estate, pair: &Pair) {
     let file = estate.path().join("plans/truststream.yaml");
     let plan = std::fs::read_to_string(&file).unwrap();
     let plan = plan
-        .replace("fence: [security_group]", "fence: [sql, security_group]")
+        .replace("fence: [security_group]", "fence: [sql, security_group]\n    harmless: {roles: [postgres]}")
         .replace("}\n      us-east-1: {id:", ", admin: {secret: \"aws-sm:ts/db/admin\"}}\n      us-east-1: {id:")
         .replace("}\n  nodes:", ", admin: {secret: \"aws-sm:ts/db/admin\"}}\n    verify: {sql_write: {table: drctl_canary}}\n  nodes:");
     std::fs::write(&file, plan).unwrap();

@@ -16,7 +16,7 @@ pub(super) struct World {
     pub(super) aws: Value,
 }
 
-fn script(name: &str) -> PathBuf {
+pub(super) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/world").join(name)
 }
 
@@ -77,7 +77,7 @@ impl World {
             )
         };
         let database = format!(
-            "    kind: postgres\n    fence: [sql]\n    reconcile: [ledger]\n    at:\n      west: {}\n      east: {}\n",
+            "    kind: postgres\n    fence: [sql]\n    harmless: {{roles: [postgres]}}\n    reconcile: [ledger]\n    at:\n      west: {}\n      east: {}\n",
             at("west"),
             at("east")
         );
@@ -93,7 +93,7 @@ impl World {
             format!("{{id: {id}, fence_group: {group}, admin: {{secret: \"file:{login}\"}}}}")
         };
         let database = format!(
-            "    kind: aws.rds\n    fence: [{fence}]\n    at:\n      west: {}\n      east: {}\n",
+            "    kind: aws.rds\n    fence: [{fence}]\n    harmless: {{roles: [postgres]}}\n    at:\n      west: {}\n      east: {}\n",
             at("west"),
             at("east")
         );
@@ -179,7 +179,7 @@ impl World {
         command
     }
 
-    fn for_people(&self, args: &[&str]) -> Command {
+    pub(super) fn for_people(&self, args: &[&str]) -> Command {
         let mut command = Command::new(script("in"));
         command
             .arg(self.folder.path())
@@ -237,18 +237,19 @@ impl World {
         serde_json::from_str(&self.run("truth", &args)).unwrap()
     }
 
+    pub(super) fn password(&self, who: &str) -> String {
+        let login = std::fs::read_to_string(self.made["logins"][who].as_str().unwrap()).unwrap();
+        serde_json::from_str::<Value>(&login).unwrap()["password"].as_str().unwrap().to_owned()
+    }
+
     /// A write of the application to one region's server, past all names: by the server's own host.
     pub(super) fn writes(&self, region: &str, n: u64) -> (bool, String) {
         let way = format!("host={} dbname=shop user=app", self.of(region, "db"));
-        let login: Value = serde_json::from_str(
-            &std::fs::read_to_string(self.made["logins"]["app"].as_str().unwrap()).unwrap(),
-        )
-        .unwrap();
         let text = format!("INSERT INTO ledger (n, at, via) VALUES ({n}, clock_timestamp(), 'by hand')");
         let output = Command::new(script("in"))
             .arg(self.folder.path())
             .args([region, "psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", &way, "-c", &text])
-            .env("PGPASSWORD", login["password"].as_str().unwrap())
+            .env("PGPASSWORD", self.password("app"))
             .env("PGCONNECT_TIMEOUT", "5")
             .stdin(Stdio::null())
             .output()
@@ -289,7 +290,7 @@ impl Client {
     }
 
     pub(super) fn writes_to(&self, site: &str) {
-        self.wait_for(site, 30, |a| a["ok"] == true && a["site"] == site);
+        self.wait_for(site, 90, |a| a["ok"] == true && a["site"] == site);
     }
 
     pub(super) fn stop(mut self) -> Self {
@@ -531,11 +532,9 @@ fn a_fence_by_sql_needs_no_control_plane() {
     assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
     let fence = report["fence"]["components"]["db"].as_str().unwrap();
     assert!(report["fence"]["state"] == "proven" && fence.starts_with("proven by sql"), "{report:#}");
-    assert_eq!(
-        (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
-        (&"measured".into(), &0.0.into()),
-        "{report:#}"
-    );
+    // Of a transaction that nobody explains, such as one of the server's own upkeep, follows a bound: the time between two looks.
+    let (basis, rpo) = (&report["rpo"]["basis"], report["rpo"]["achieved_s"].as_f64().unwrap());
+    assert!(basis == "measured" && rpo == 0.0 || basis == "upper_bound" && rpo < 5.0, "{report:#}");
     fresh.writes_to("east");
     pooled.writes_to("east");
     let truth = world.truth("east", &[&fresh, &pooled]);

@@ -59,6 +59,18 @@ def rewind(world: World, other: World) -> None:
 
 
 @check
+def still(world: World, other: World) -> None:
+    """a server stands still: connections are made and nothing is answered, and what was begun is done when it wakes"""
+    world.fault("freeze", "east")
+    try:
+        assert not world.health().get("ok"), "healthy while it stands still"
+        assert other.healthy("west"), "the other world's server stands still as well"
+    finally:
+        world.fault("wake", "east")
+    eventually(lambda: world.healthy("east"), "writes again")
+
+
+@check
 def full_disk(world: World, other: World) -> None:
     """a full disk makes writes fail in its region alone, and they work again when there is space"""
     world.fault("fill-disk", "east")

@@ -126,6 +126,7 @@ impl Server<'_> {
         let (board, more) = (self.board.as_ref(), self.herald.as_ref().map(|herald| herald.more()));
         std::thread::scope(|scope| {
             let over = &over;
+            let of = self.store.world();
             scope.spawn(move || {
                 let Ok(world) = World::live() else { return };
                 let mut next = world.now() + often;
@@ -135,7 +136,7 @@ impl Server<'_> {
                         continue;
                     }
                     next = world.now() + often;
-                    let store = SqliteJournal::open(&path, crate::journal::sqlite::Durability::Full);
+                    let store = SqliteJournal::open_existing(&path, of);
                     let read = store
                         .map_err(CliError::from)
                         .and_then(|store| Figures::read(&context, &store, world.shown()));

@@ -86,6 +86,10 @@ impl Server<'_> {
         let open = Open { due, is, runs };
         for state in self.states(&open)?.into_iter().filter(|state| !state.finished()) {
             let run = &state.created.run;
+            if let Err(e @ StoreError::Imported { .. }) = self.store.may_act(run) {
+                self.waits(due, &e.to_string());
+                return Ok(());
+            }
             if RunLock::is_held(&Context::lock_folder(&self.store), run) {
                 self.waits(due, &format!("another process drives run {run}"));
                 return Ok(());

@@ -1,0 +1,17 @@
+//! What is read of an object: never more than such an object has, whatever lies there.
+
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::error::Failure;
+
+/// Reads a body of at most so many bytes. What is larger is left unread.
+pub(super) async fn at_most(mut body: ByteStream, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.try_next().await.map_err(|e| Failure::Unclear(e.to_string()))? {
+        if bytes.len() + chunk.len() > most {
+            return Err(Failure::Unclear(format!("it has more than the {most} bytes that are read of it")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,340 @@
+//! The census of a server: everything that might write, by allow-list. What is not known to be harmless counts as a writer.
+//!
+//! Sources: PostgreSQL documentation, «pg_stat_activity» (`backend_type`), «Subscription», «PREPARE TRANSACTION», «Role Attributes».
+
+use serde::Deserialize;
+use tokio_postgres::Client;
+
+use super::{APPLICATION, Failure, json};
+use crate::model::target::{DatabaseRef, Engine, Harmless};
+
+const CENSUS: &str = include_str!("census.sql");
+/// The server's own processes, which write no row of anybody's (PostgreSQL documentation, «pg_stat_activity»). A parallel worker does what
+/// its leader does, and that is a session.
+const OWN: [&str; 14] = [
+    "archiver",
+    "autovacuum launcher",
+    "autovacuum worker",
+    "background writer",
+    "checkpointer",
+    "io worker",
+    "logical replication launcher",
+    "parallel worker",
+    "slotsync worker",
+    "startup",
+    "walreceiver",
+    "walsummarizer",
+    "walwriter",
+    "logger",
+];
+/// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
+const PROVIDER: [&str; 4] = ["rdsadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser"];
+/// How many writers are named.
+const NAMED: usize = 6;
+
+/// What a server answers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Census {
+    pub(super) replica: bool,
+    /// The role that asks.
+    pub(super) own: String,
+    pub(super) superuser: bool,
+    /// Whether it may end sessions.
+    signals: bool,
+    /// Whether the role that marks the others exists.
+    pub(super) marked: bool,
+    pub(super) note: Option<String>,
+    /// Roles that the fence took the login from.
+    pub(super) fenced: Vec<String>,
+    logins: Vec<Login>,
+    processes: Vec<Process>,
+    pub(super) subscriptions: Vec<Subscription>,
+    prepared: Vec<Prepared>,
+    /// Transactions with a number that have ended, as a counter.
+    pub(super) ended: i64,
+    /// Whether one with a number is open.
+    pub(super) open: bool,
+    /// The last commit, where the server keeps their times.
+    pub(super) last: Option<Last>,
+    pub(super) now: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Last {
+    pub(super) xid: i64,
+    /// Milliseconds.
+    pub(super) at: i64,
+}
+
+/// A role that may log in.
+#[derive(Debug, Deserialize)]
+struct Login {
+    name: String,
+    superuser: bool,
+    alterable: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Process {
+    pid: i32,
+    /// Null to a login that may not see other sessions.
+    kind: Option<String>,
+    role: Option<String>,
+    application: String,
+    state: String,
+    database: Option<String>,
+    superuser: bool,
+    /// Its role can only replicate.
+    replicates: bool,
+    /// Whose worker it is.
+    subscription: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Subscription {
+    pub(super) oid: i64,
+    pub(super) name: String,
+    pub(super) database: String,
+    owner: String,
+    pub(super) enabled: bool,
+    /// Whether the role that asks may disable it.
+    pub(super) ours: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Prepared {
+    gid: String,
+    owner: String,
+    database: String,
+    /// Roles that may log in and commit it.
+    by: Vec<String>,
+}
+
+/// Something that may write, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// The fence ends it, or it goes by itself.
+    Passing(String),
+    /// This fence cannot end it.
+    Staying(String),
+}
+
+impl Writer {
+    fn words(&self) -> &str {
+        match self {
+            Self::Passing(words) | Self::Staying(words) => words,
+        }
+    }
+}
+
+/// All of them, in a sentence.
+pub(super) fn named(writers: &[Writer]) -> String {
+    let mut text: Vec<_> = writers.iter().take(NAMED).map(Writer::words).map(str::to_owned).collect();
+    if writers.len() > NAMED {
+        text.push(format!("{} more", writers.len() - NAMED));
+    }
+    text.join("; ")
+}
+
+pub(super) async fn take(client: &Client) -> Result<Census, Failure> {
+    json(client, CENSUS).await
+}
+
+/// Who is known to write nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    harmless: &'a [Harmless],
+    provider: &'static [&'static str],
+}
+
+impl<'a> Known<'a> {
+    /// The provider's roles are known where there is one.
+    pub(super) fn of(db: &'a DatabaseRef) -> Self {
+        let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
+        Self { harmless: &db.harmless, provider }
+    }
+
+    fn role(&self, role: &str) -> bool {
+        self.provider.contains(&role) || self.harmless.iter().any(|h| h.vouches_for(role))
+    }
+
+    fn session(&self, role: &str, application: &str) -> bool {
+        self.provider.contains(&role) || self.harmless.iter().any(|h| h.covers(role, application))
+    }
+
+    fn process(&self, kind: &str) -> bool {
+        self.harmless.iter().any(|h| matches!(h, Harmless::Process(named) if named == kind))
+    }
+}
+
+impl Process {
+    /// A session: of a client, or of one that replicates rows and so may run statements, too.
+    fn is_session(&self) -> bool {
+        match self.kind.as_deref() {
+            Some("client backend") => true,
+            Some("walsender") => self.database.is_some() && !self.replicates,
+            _ => false,
+        }
+    }
+
+    fn words(&self) -> String {
+        let Self { pid, role, application, state, database, .. } = self;
+        let named = [
+            ("application", application.as_str()),
+            ("state", state),
+            ("database", database.as_deref().unwrap_or("")),
+        ];
+        let more: String =
+            named.iter().filter(|(_, v)| !v.is_empty()).map(|(what, v)| format!(", {what} {v}")).collect();
+        format!("a session of {} (process {pid}{more})", role.as_deref().unwrap_or("nobody"))
+    }
+}
+
+impl Census {
+    /// Roles that the fence takes the login from.
+    pub(super) fn to_fence(&self, known: Known<'_>) -> Vec<&str> {
+        let ours = self.logins.iter().filter(|l| l.alterable && !known.role(&l.name));
+        ours.map(|l| l.name.as_str()).collect()
+    }
+
+    /// Processes that it ends.
+    pub(super) fn to_end(&self, known: Known<'_>) -> Vec<i32> {
+        let of = |p: &&Process| match p.subscription {
+            Some(oid) => self.subscriptions.iter().any(|s| s.oid == oid && s.ours),
+            None => p.is_session() && !self.stays(p, known),
+        };
+        self.processes.iter().filter(of).map(|p| p.pid).collect()
+    }
+
+    /// A session that is drctl's own or known.
+    fn stays(&self, process: &Process, known: Known<'_>) -> bool {
+        let role = process.role.as_deref().unwrap_or_default();
+        role == self.own && process.application == APPLICATION || known.session(role, &process.application)
+    }
+
+    /// Sessions of the role that asks which are not drctl's: no fence by SQL keeps them out.
+    pub(super) fn of_the_administrator(&self, known: Known<'_>) -> bool {
+        let own = |p: &&Process| p.is_session() && p.role.as_deref() == Some(self.own.as_str());
+        self.processes.iter().filter(own).any(|p| !self.stays(p, known))
+    }
+
+    /// Everything that may write.
+    pub(super) fn writers(&self, known: Known<'_>) -> Vec<Writer> {
+        let mut all = self.roles_left(known);
+        all.extend(self.processes.iter().filter_map(|p| self.process_left(p, known)));
+        all.extend(self.subscriptions.iter().filter(|s| s.enabled).map(Subscription::left));
+        all.extend(self.prepared.iter().filter_map(|p| self.prepared_left(p, known)));
+        all.dedup();
+        all
+    }
+
+    fn roles_left(&self, known: Known<'_>) -> Vec<Writer> {
+        let left = self.logins.iter().filter(|l| !known.role(&l.name));
+        left.map(|l| match (l.alterable, l.superuser) {
+            (true, _) => Writer::Passing(format!("role {} may log in", l.name)),
+            (false, true) => Writer::Staying(format!(
+                "superuser {} may log in, and only a superuser may change that, which {} is not (or name it under `harmless:`)",
+                l.name, self.own
+            )),
+            (false, false) => {
+                Writer::Staying(format!("role {} may log in, and {} may not alter it", l.name, self.own))
+            }
+        })
+        .collect()
+    }
+
+    fn process_left(&self, process: &Process, known: Known<'_>) -> Option<Writer> {
+        let Some(kind) = process.kind.as_deref() else {
+            let own = &self.own;
+            let words =
+                format!("processes of which {own} may not see what they are (GRANT pg_monitor TO {own})");
+            return Some(Writer::Staying(words));
+        };
+        if let Some(oid) = process.subscription {
+            let of = self.subscriptions.iter().find(|s| s.oid == oid);
+            let name = of.map_or_else(|| "one that is gone".to_owned(), Subscription::words);
+            let words = format!("the {kind} (process {}) of {name}", process.pid);
+            // Of one that stays enabled the subscription is named.
+            return of.is_none_or(|s| !s.enabled).then_some(Writer::Passing(words));
+        }
+        if process.is_session() {
+            let (words, own) = (process.words(), process.role.as_deref() == Some(self.own.as_str()));
+            return match self.stays(process, known) {
+                true => None,
+                false if own => Some(Writer::Staying(format!("{words}, the administrator's own role"))),
+                false if process.superuser && !self.superuser => {
+                    Some(Writer::Staying(format!("{words}, a superuser, which {} may not end", self.own)))
+                }
+                false if !self.signals => Some(Writer::Staying(format!(
+                    "{words}, which {} may not end without pg_signal_backend",
+                    self.own
+                ))),
+                false => Some(Writer::Passing(words)),
+            };
+        }
+        let run_by = process.role.as_deref().unwrap_or_default();
+        let harmless = kind == "walsender"
+            || OWN.contains(&kind)
+            || known.process(kind)
+            || known.provider.contains(&run_by);
+        (!harmless).then(|| {
+            Writer::Staying(format!(
+                "background process `{kind}`, which nobody vouches for under `harmless:`"
+            ))
+        })
+    }
+
+    fn prepared_left(&self, prepared: &Prepared, known: Known<'_>) -> Option<Writer> {
+        let owner = &prepared.owner;
+        // One that the fence takes the login from is a writer of its own until then.
+        let fenced = self.to_fence(known);
+        let may = |r: &&String| !fenced.contains(&r.as_str()) && (*r == owner || !known.role(r));
+        let who: Vec<_> = prepared.by.iter().filter(may).map(String::as_str).collect();
+        let who = if *owner == self.own { owner.clone() } else { who.join(", ") };
+        (!who.is_empty()).then(|| {
+            Writer::Staying(format!(
+                "prepared transaction '{}' of {owner} in {} may be committed by {who}",
+                prepared.gid, prepared.database
+            ))
+        })
+    }
+
+    /// What would be left if the fence were set now. Sessions come and go; their roles are what stays.
+    pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
+        let processes = self.processes.iter().filter(|p| !p.is_session() && p.subscription.is_none());
+        let mut all = self.roles_left(known);
+        all.extend(processes.filter_map(|p| self.process_left(p, known)));
+        all.extend(self.subscriptions.iter().filter(|s| s.enabled).map(Subscription::left));
+        all.extend(self.prepared.iter().filter_map(|p| self.prepared_left(p, known)));
+        let stays = |w: Writer| match w {
+            Writer::Staying(words) => Some(words),
+            Writer::Passing(_) => None,
+        };
+        let mut words: Vec<_> = all.into_iter().filter_map(stays).collect();
+        if self.of_the_administrator(known) {
+            words.push(format!("sessions of {}, the administrator's own role, are open", self.own));
+        }
+        if !self.signals {
+            words.push(format!("{} may end no session (GRANT pg_signal_backend TO {})", self.own, self.own));
+        }
+        words.dedup();
+        words
+    }
+}
+
+impl Subscription {
+    fn words(&self) -> String {
+        format!("subscription {} of database {}", self.name, self.database)
+    }
+
+    fn left(&self) -> Writer {
+        match self.ours {
+            true => Writer::Passing(format!("{} is enabled", self.words())),
+            false => Writer::Staying(format!(
+                "{} is enabled and writes what its publisher sends, and only its owner {} or a superuser may disable it",
+                self.words(),
+                self.owner
+            )),
+        }
+    }
+}

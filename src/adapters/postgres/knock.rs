@@ -1,0 +1,23 @@
+//! A login as clients use it, at a server that is fenced: the fence refuses it for its own reason, or nothing is proven by it.
+
+use super::{Failure, Postgres, connect};
+use crate::adapters::secrets::{Knock, Login};
+
+/// SQLSTATE `invalid_authorization_specification` (PostgreSQL documentation, appendix A): what a role without LOGIN is refused with. A wrong
+/// password is `28P01`.
+const REFUSED: &str = "28000: ";
+/// What the server says with it (`InitializeSessionUserId` of its source), after the password was right.
+const NO_LOGIN: &str = "is not permitted to log in";
+
+impl Postgres {
+    /// Tries a login once.
+    pub async fn knock(&self, endpoint: &str, login: &Login) -> Knock {
+        match self.within(connect(&self.settings, endpoint, login)).await {
+            Ok(_) => Knock::Open,
+            Err(Failure::Login(why)) if why.starts_with(REFUSED) && why.ends_with(NO_LOGIN) => {
+                Knock::Shut(why)
+            }
+            Err(failure) => Knock::NoProof(failure.why()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Withdraws a promotion that a standby was asked for and that has not begun: the standby is stopped by its host, and started as one.
+
+use super::host::{self, Trust, head};
+use super::{Failure, Postgres};
+use crate::adapters::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::state::{JobStage, State};
+use crate::model::target::{DatabaseRef, Host};
+use crate::model::time::Dur;
+use crate::run::outcome::{Again, CallOutcome};
+
+/// Runs on the host.
+const JOB: &str = include_str!("withdraw.sh");
+/// How often it is asked for.
+const LOOK: Dur = Dur(300);
+/// How often it may be seen neither to run nor to have ended.
+const GONE: u32 = 10;
+/// How long stopping and starting may take together: each has a minute.
+const MOST: Dur = Dur::mins(3);
+/// How long a server that was started may take to answer.
+const ANSWERS: Dur = Dur::secs(30);
+
+fn job(host: &Host, key: &str, trust: &Trust, checkpointer: i32) -> String {
+    let (checkpointer, supervised) =
+        (checkpointer.to_string(), if host.stop.is_empty() { "" } else { "yes" });
+    format!("{}{JOB}", head(host, key, trust, &[("CHECKPOINTER", &checkpointer), ("SUPERVISED", supervised)]))
+}
+
+impl Postgres {
+    /// Withdraws it. Accepted means that the server was started after that, and answers as a standby.
+    pub async fn withdraw(
+        &self,
+        db: &DatabaseRef,
+        (endpoint, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
+        let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
+            Ok(Some(pid)) => pid,
+            Ok(None) => return CallOutcome::NotSent { why: format!("{} does not answer", db.id) },
+            Err(failure) => return host::refused(failure),
+        };
+        let started = async {
+            let host = host::of(db)?;
+            let trust = Trust::of(&self.settings)?;
+            host::start(host, key, "", &job(host, key, &trust, checkpointer)).await
+        };
+        if let Err(failure) = self.within(started).await {
+            return host::refused(failure);
+        }
+        match self.ended(db, key).await {
+            Ok(()) => self.is_a_standby(db, (endpoint, login)).await,
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    /// Waits for the job. One that failed says why.
+    async fn ended(&self, db: &DatabaseRef, key: &str) -> Result<(), Failure> {
+        let deadline = self.world.now() + MOST;
+        let mut gone = 0;
+        loop {
+            self.world.sleep_until(self.world.now() + LOOK).await;
+            let last = match self.within(host::look(db, key)).await {
+                Ok(job) => match job.stage {
+                    JobStage::Ended { exit: 0 } => return Ok(()),
+                    // Between two questions it may begin, or end: it is gone if it stays so.
+                    JobStage::Gone if gone < GONE => {
+                        gone += 1;
+                        job.tail
+                    }
+                    JobStage::Ended { .. } | JobStage::Gone => {
+                        let last = job.tail.lines().last().unwrap_or("the job ended without a word");
+                        return Err(Failure::Refused("Host".to_owned(), last.to_owned()));
+                    }
+                    _ => job.tail,
+                },
+                Err(failure) => failure.why(),
+            };
+            if self.world.now() >= deadline {
+                return Err(Failure::Unclear(format!("not done within {MOST}: {last}")));
+            }
+        }
+    }
+
+    async fn is_a_standby(&self, db: &DatabaseRef, (endpoint, login): (&str, &Login)) -> CallOutcome {
+        let deadline = self.world.now() + ANSWERS;
+        loop {
+            match self.server(db, endpoint, login).await {
+                Observation::Value { state: State::Database(state), .. } if state.is_replica() => {
+                    return CallOutcome::Accepted { token: None };
+                }
+                Observation::Value { .. } => {
+                    let why = format!("{} takes writes: it was promoted before", db.id);
+                    return CallOutcome::Refused { code: "Promoted".to_owned(), why, again: Again::Never };
+                }
+                seen if self.world.now() >= deadline => {
+                    let why = format!("{} was started, and {}", db.id, seen.why_not());
+                    return CallOutcome::InDoubt { why };
+                }
+                _ => self.world.sleep_until(self.world.now() + LOOK).await,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_with_a_supervisor_is_stopped_by_it() {
+        let host = |stop: &[&str]| Host {
+            run: vec!["ssh".to_owned()],
+            data: "/data".to_owned(),
+            bin: None,
+            config: None,
+            stop: stop.iter().map(|word| (*word).to_owned()).collect(),
+            start: Vec::new(),
+            replication_secret: String::new(),
+        };
+        assert!(job(&host(&[]), "k", &Trust::Nothing, 7).contains("SUPERVISED=''\n"));
+        let text = job(&host(&["systemctl", "stop", "postgresql"]), "k", &Trust::Nothing, 7);
+        assert!(text.contains("SUPERVISED='yes'\n") && text.contains("CHECKPOINTER='7'\n"));
+        assert!(text.contains("stop() { 'systemctl' 'stop' 'postgresql'; }"));
+    }
+}

@@ -1,0 +1,48 @@
+# Withdraws a promotion that was asked for and has not begun: the standby is stopped, and started again as one. Runs on the server's host
+# as the owner of its data. In front of it are set: DATA BIN CONFIG KEY CHECKPOINTER SUPERVISED, and the functions stop and start.
+#
+# A server that starts knows of no request: what its startup process had read is gone with that process, and a file that it had not
+# read is removed (PostgreSQL, `RemovePromoteSignalFiles` in xlogrecovery.c). Where a WAL receiver stands still a fast stop would wait for
+# it for ever; an immediate one ends it by force after five seconds, and a standby goes on from its last restart point.
+set -u
+umask 077
+export LC_ALL=C TZ=UTC
+PATH="${BIN:+$BIN:}$PATH"
+work="$DATA.drctl"
+
+say() { printf '%s %s\n' "$(date -u +%H:%M:%SZ)" "$*"; }
+fail() { say "FAILED: $*"; exit 1; }
+running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
+immediately() { pg_ctl -D "$DATA" -w -t 60 -m immediate stop >/dev/null 2>&1; }
+# Its own supervisor would start it again in between.
+halted() { if [ -n "$SUPERVISED" ]; then stop; else immediately; fi; }
+
+this_is_the_one() {
+  [ -n "$CHECKPOINTER" ] || fail "nobody knows which server answers at the endpoint"
+  parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
+  [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)" ] ||
+    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+}
+
+job() {
+  [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
+  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
+  [ -e "$DATA/standby.signal" ] || fail "$DATA is no standby's: it has no standby.signal"
+  this_is_the_one
+  say "stopping"
+  halted || immediately
+  running && fail "the server does not stop"
+  # It goes when a promotion is through: then the server is a primary, and starts as one.
+  [ -e "$DATA/standby.signal" ] && still=yes || still=no
+  say "starting"
+  start || fail "the server does not start; its own log says why"
+  [ "$still" = yes ] || fail "it was promoted before it was stopped"
+  say "started as a standby"
+}
+
+# The shell has read all of this before it does the first of it.
+{
+(job) >>"$work/$KEY.log" 2>&1 </dev/null
+printf '%s' "$?" >"$work/$KEY.exit"
+exit
+}

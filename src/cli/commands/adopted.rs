@@ -1,0 +1,163 @@
+//! `drctl runs import` and `drctl runs adopt`: a run from a file, and who takes it over.
+
+use std::path::Path;
+
+use crate::cli::context::{Context, one_line};
+use crate::cli::error::CliError;
+use crate::cli::keys::Signer;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{environment, evidence, exit, ledger, now};
+use crate::executor::create;
+use crate::files::{self, Use};
+use crate::journal::chain::{self, Record};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError, written};
+use crate::model::event::{Event, What, WorldKind};
+use crate::model::evidence::Head;
+use crate::model::ids::{PlanName, RunId};
+use crate::model::ledger::{ADOPTION, Adoption, Entry};
+use crate::model::waiver::Person;
+
+/// Reads a run from a file. Nothing of it is done, signed or counted.
+pub fn import(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    path: &Path,
+) -> Result<u8, CliError> {
+    let text = files::text(path, Use::Export)?;
+    let mut records = Vec::new();
+    for (i, text) in text.lines().enumerate() {
+        let record = written::parse_line(text).ok_or_else(|| {
+            CliError::usage_fix(
+                format!("{}:{}: this is no exported event", path.display(), i + 1),
+                "name a file that drctl runs export wrote",
+            )
+        })?;
+        records.push(record);
+    }
+    let events = records.len();
+    let run = import_records(store, &of_this_world(context, records)?)?;
+    printer.note(&format!(
+        "run {run} is here, to be read; drctl runs adopt {run} --reason TEXT takes it over, and before that nothing is done for it"
+    ));
+    if printer.format != Format::Human {
+        printer.document(
+            &serde_json::json!({"schema_version": 1, "run_id": run, "events": events, "adopted": false}),
+        );
+    }
+    Ok(exit::DONE)
+}
+
+/// Rehearsals never stand among what was real.
+fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
+    let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
+    // What cannot be read is refused by whoever reads all of it.
+    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(records) };
+    let run = &created.run;
+    match (created.world == WorldKind::Live, context.is_rehearsal()) {
+        (true, false) | (false, true) => Ok(records),
+        (true, true) => Err(CliError::usage_fix(format!("run {run} is no rehearsal"), "leave out --sandbox")),
+        (false, false) => {
+            Err(CliError::usage_fix(format!("run {run} is a rehearsal"), "drctl runs import FILE --sandbox"))
+        }
+    }
+}
+
+/// Puts an exported run into a store.
+pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
+    let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
+    let run = first.run.clone();
+    if let Some((seq, why)) = chain::broken(&run, records) {
+        return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
+    }
+    create::replay(&run, records)?;
+    create::vouched_for(&run, records)?;
+    let (at, last) = (store.date(now()?)?, records.last().unwrap_or(first));
+    let entry = Entry::Imported {
+        at,
+        run: run.clone(),
+        who: environment::os_identity(),
+        events: last.seq,
+        head: last.hash.clone(),
+    };
+    store.import(&run, records, &entry)?;
+    Ok(run)
+}
+
+/// Takes a run over that came from a file: it counts from here on, and may be carried on.
+pub fn adopt(
+    context: &Context,
+    printer: &Printer,
+    store: &SqliteJournal,
+    run: &RunId,
+    reason: &str,
+) -> Result<u8, CliError> {
+    let records = store.read(run)?;
+    let state = create::replay(run, &records)?;
+    create::vouched_for(run, &records)?;
+    if store.may_act(run).is_ok() {
+        return Err(CliError::usage_fix(
+            format!("run {run} is this store's own: there is nothing to adopt"),
+            format!("drctl runs show {run}"),
+        ));
+    }
+    let reason = one_line(reason);
+    if reason.trim().is_empty() {
+        return Err(CliError::usage_fix("nobody adopts a run without a reason", "--reason TEXT"));
+    }
+    let operators = &context.settings.authority;
+    let signer = match operators.is_empty() {
+        true => None,
+        false => Some(Signer::load(&context.settings, operators)?),
+    };
+    let at = ledger::dated(printer, store, now()?)?;
+    // The ledger says whose word counts before it says whose word was given.
+    ledger::configuration(context, store, at)?;
+    let end = |record: &Record| Head { entries: record.seq, hash: record.hash.clone() };
+    let (Some(head), Some(ledger)) = (records.last().map(end), store.ledger_head()?.as_ref().map(end)) else {
+        return Err(StoreError::NoRun(run.to_string()).into());
+    };
+    let said =
+        Adoption { drctl: Adoption::VERSION, run: run.clone(), head, ledger, reason, by: String::new(), at };
+    let who = signed(context, signer.as_ref(), said)?;
+    let claims = if state.finished() { Vec::new() } else { create::claims(&state.created) };
+    store.adopt(run, &claims, &Entry::Adopted { at, run: run.clone(), who: who.clone() })?;
+    store.may_act(run)?;
+    evidence::let_go((context, printer), store, at, run);
+    let others = state.created.authority != context.authority() && !state.finished();
+    printer.note(&format!(
+        "run {run} was adopted by {}{}",
+        who.who,
+        if others { "; its operators are others than those of drctl.yaml: it is not carried on before those are put there, or the recovery is started anew" } else { "" }
+    ));
+    if printer.format != Format::Human {
+        printer.document(&serde_json::json!({
+            "schema_version": 1, "run_id": run, "adopted": true, "by": who.who, "signed": who.signature.is_some(),
+        }));
+    }
+    Ok(exit::DONE)
+}
+
+/// Runs of a plan that came from files are neither continued nor waited for: whoever starts another one is told of them.
+pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
+    for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
+        printer.note(&format!(
+            "run {run} came from a file and counts for nothing: if this is to go on from it, adopt it first (drctl runs adopt {run} --reason TEXT)"
+        ));
+    }
+    Ok(())
+}
+
+/// An operator's word; where there are no operators, a name.
+fn signed(context: &Context, signer: Option<&Signer>, said: Adoption) -> Result<Person, CliError> {
+    let text = |said: &Adoption| serde_json::to_string(said).map_err(|e| CliError::usage(e.to_string()));
+    match signer {
+        Some(signer) => signer.sign_as(ADOPTION, text(&Adoption { by: signer.name.clone(), ..said })?),
+        None => {
+            let person = context.person();
+            let statement = Some(text(&Adoption { by: person.who.clone(), ..said })?);
+            Ok(Person { statement, ..person })
+        }
+    }
+}

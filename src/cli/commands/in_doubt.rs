@@ -1,0 +1,74 @@
+//! What runs asked for and may still take effect, though nobody drives them.
+
+use serde_json::json;
+
+use crate::cli::printer::{Printer, RED, harmless};
+use crate::inventory::{Estate, Known};
+use crate::model::ids::RunId;
+use crate::model::target::{DatabaseRef, Target};
+use crate::model::time::Timestamp;
+use crate::run::RunState;
+use crate::run::outstanding::Outstanding;
+
+/// An effect that a run left.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The run.
+    pub run: RunId,
+    /// What.
+    pub effect: Outstanding,
+    words: String,
+    resume: String,
+}
+
+/// What runs of one world left. Whatever a later run saw of a server tells what became of an earlier promotion of it.
+pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
+    let seen_since = |db: &DatabaseRef, since: Timestamp| {
+        let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
+        runs.iter().any(|r| after(r.made_writer(db)) || after(r.kept_out(db)))
+    };
+    let of = |state: &RunState| {
+        let effects = state.outstanding(now).into_iter();
+        let open = effects.filter(|e| !e.promotes().is_some_and(|db| seen_since(db, e.since)));
+        let told = open.map(|effect| Left {
+            run: state.created.run.clone(),
+            words: effect.words(state),
+            resume: state.created.command("runs resume", ""),
+            effect,
+        });
+        told.collect::<Vec<_>>()
+    };
+    runs.iter().flat_map(of).collect()
+}
+
+impl Left {
+    /// Whether the server takes writes by now. Anything else that was asked for is seen by whoever takes the run up.
+    pub fn took_effect(&self, seen: &Estate, now: Timestamp) -> bool {
+        let Some(db) = self.effect.promotes() else { return false };
+        matches!(seen.database(&Target::Database(db.clone()), now), Known::Fresh(state) if !state.is_replica())
+    }
+
+    /// What people are told, by whether it took effect.
+    pub fn words(&self, took_effect: bool) -> String {
+        match (self.effect.promotes(), took_effect) {
+            (Some(db), true) => format!(
+                "TOOK EFFECT  {} of run {}, which had stopped: {} takes writes; {} goes on from there",
+                self.effect.step, self.run, db.id, self.resume
+            ),
+            _ => format!("IN DOUBT  run {}: {}", self.run, self.words),
+        }
+    }
+
+    /// A line for people.
+    pub fn show(&self, p: &Printer, took_effect: bool) {
+        p.line(&p.paint(RED, &format!("  {}", harmless(&self.words(took_effect)))));
+    }
+
+    /// The same for programs.
+    pub fn json(&self, took_effect: bool) -> serde_json::Value {
+        json!({
+            "run": self.run, "step": self.effect.step, "since": self.effect.since, "until": self.effect.until,
+            "took_effect": took_effect, "text": self.words(took_effect),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! What runs left that nobody drives, looked at between drills: fences that are owed, which are paid at the first sign of life of the old
+//! primary, and promotions that were asked for and may still come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{Clock, FOLLOW, Server};
+use crate::cli::commands::in_doubt::{self, Left};
+use crate::cli::commands::stage::Stage;
+use crate::cli::commands::{runs, status};
+use crate::cli::error::CliError;
+use crate::cli::printer::{RED, YELLOW};
+use crate::executor::{Patience, Silent, survey};
+use crate::inventory::Estate;
+use crate::model::event::WorldKind;
+use crate::model::ids::{PlanName, RunId};
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::planner::Debt;
+use crate::run::RunState;
+
+/// How long one look for signs of life may take.
+const LOOK: Dur = Dur(2_500);
+/// How often it is looked whether something in doubt took effect.
+const DOUBTS: Dur = Dur::secs(10);
+/// How long after a try that did not pay a debt the next one is made, while the old primary goes on answering.
+const AGAIN: Dur = Dur::mins(5);
+
+/// What is watched.
+#[derive(Default)]
+pub(super) struct Watch {
+    stage: Option<Stage>,
+    read_at: Option<Timestamp>,
+    doubted_at: Option<Timestamp>,
+    debts: Vec<Debt>,
+    left: Vec<Left>,
+    /// Who answered the last look, by what was looked at.
+    answered: BTreeMap<String, String>,
+    tried: BTreeMap<RunId, Timestamp>,
+    /// What was said of effects in doubt.
+    said: BTreeSet<String>,
+}
+
+fn signs(debt: &Debt) -> Vec<Target> {
+    let all = debt.rungs.iter().flat_map(|rung| rung.db.signs());
+    all.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+impl Server<'_> {
+    /// One look at everything that was left, and what follows from it.
+    pub(super) fn watch(&mut self) -> Result<(), CliError> {
+        if !matches!(self.clock, Clock::Live(_)) {
+            return Ok(());
+        }
+        let now = self.now();
+        if self.watching.read_at.is_none_or(|at| now.since(at) >= FOLLOW) {
+            self.read_what_was_left(now)?;
+        }
+        let doubts = self.watching.doubted_at.is_none_or(|at| now.since(at) >= DOUBTS);
+        let servers = self.watching.left.iter().filter(|_| doubts).filter_map(|left| left.effect.promotes());
+        let servers: BTreeSet<Target> = servers.map(|db| Target::Database(db.clone())).collect();
+        let targets: Vec<Target> = self
+            .watching
+            .debts
+            .iter()
+            .flat_map(signs)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .chain(servers)
+            .collect();
+        if targets.is_empty() {
+            return Ok(());
+        }
+        if doubts {
+            self.watching.doubted_at = Some(now);
+        }
+        let stage = match self.watching.stage.take() {
+            Some(stage) => stage,
+            None => Stage::live(&self.context.settings, None)?,
+        };
+        let seen = {
+            let (view, none) = (Silent, || 0);
+            let session = stage.session(&self.store, &view, &none, Patience::Stop);
+            stage.world.block_on(survey::look(&session, &targets, LOOK))
+        };
+        self.watching.stage = Some(stage);
+        let mut estate = Estate::default();
+        let before = std::mem::take(&mut self.watching.answered);
+        for (target, seen) in seen {
+            if let Some(State::Alive(alive)) = seen.state() {
+                self.watching.answered.insert(target.key(), alive.who.clone());
+            }
+            estate.add(&target, seen, None);
+        }
+        if doubts {
+            self.tell_doubts(&estate, now);
+        }
+        self.pay_debts(&before, now)
+    }
+
+    fn read_what_was_left(&mut self, now: Timestamp) -> Result<(), CliError> {
+        let live = status::states(&self.store)?.into_iter().filter(|r| r.created.world == WorldKind::Live);
+        let mut plans: BTreeMap<PlanName, Vec<RunState>> = BTreeMap::new();
+        for run in status::undriven(&self.store, live.collect()) {
+            plans.entry(run.created.plan.clone()).or_default().push(run);
+        }
+        let over =
+            |runs: &[RunState], run: &RunId| runs.iter().any(|r| r.created.run == *run && r.finished());
+        let debts = |runs: &Vec<RunState>| -> Vec<Debt> {
+            status::debts(runs).into_iter().filter(|debt| over(runs, &debt.run)).collect()
+        };
+        self.watching.debts = plans.values().flat_map(debts).collect();
+        self.watching.left = plans.values().flat_map(|runs| in_doubt::left(runs, now)).collect();
+        self.watching.read_at = Some(now);
+        Ok(())
+    }
+
+    /// Each is said when it is found, and when it took effect.
+    fn tell_doubts(&mut self, estate: &Estate, now: Timestamp) {
+        for left in self.watching.left.clone() {
+            let took = left.took_effect(estate, now);
+            let words = left.words(took);
+            if self.watching.said.insert(words.clone()) {
+                let more = json!({"in_doubt": left.json(took)});
+                self.say(
+                    if took { "took_effect" } else { "in_doubt" },
+                    &more,
+                    &self.printer.paint(RED, &words),
+                );
+            }
+        }
+    }
+
+    /// Debts of places that answer: at their first answer, and now and then while they go on answering.
+    fn pay_debts(&mut self, before: &BTreeMap<String, String>, now: Timestamp) -> Result<(), CliError> {
+        let mut due: BTreeMap<RunId, (String, String)> = BTreeMap::new();
+        for debt in &self.watching.debts {
+            for target in signs(debt) {
+                let Some(who) = self.watching.answered.get(&target.key()) else { continue };
+                let again = self.watching.tried.get(&debt.run).is_none_or(|at| now.since(*at) >= AGAIN);
+                if again || !before.contains_key(&target.key()) {
+                    due.insert(debt.run.clone(), (debt.component.to_string(), who.clone()));
+                }
+            }
+        }
+        for (run, (component, who)) in due {
+            self.watching.tried.insert(run.clone(), now);
+            let words = format!("{who} answers: the fence of {component} that run {run} owes is tried now");
+            let more = json!({"run": run, "component": component, "who": who});
+            self.say("place_answered", &more, &self.printer.paint(YELLOW, &words));
+            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, &run) {
+                self.printer.note(&format!("run {run} cannot pay its fence: {}", e.message));
+            }
+            self.read_what_was_left(self.now())?;
+            let owed = self.watching.debts.iter().any(|debt| debt.run == run);
+            let words = if owed { "is still owed; drctl runs show says why" } else { "is paid" };
+            self.say(
+                "fence",
+                &json!({"run": run, "owed": owed}),
+                &format!("the fence of {component} {words}"),
+            );
+        }
+        Ok(())
+    }
+}

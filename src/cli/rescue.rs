@@ -1,0 +1,64 @@
+//! A run whose store went away under it: this process still reads the file that nobody else can open, and writes the run out of it.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::environment;
+use super::error::CliError;
+use super::files::write_new;
+use crate::executor::DriveError;
+use crate::files::{self, Use};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{AppendError, Journal as _, StoreError, written};
+use crate::model::ids::RunId;
+use crate::model::ledger::StoreWorld;
+
+/// What a process ends with that cannot go on with a run: where its store is gone, with the run in a file, and how it goes on elsewhere.
+pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> CliError {
+    let gone =
+        matches!(&e, DriveError::Append(AppendError::Gone(_)) | DriveError::Store(StoreError::Gone(_)));
+    let error = CliError::from(e);
+    if !gone {
+        return error;
+    }
+    let hint = match write_out(context, store, run) {
+        Ok((file, events)) => elsewhere(&file, events, run, store.world()),
+        Err(e) => format!(
+            "the run could not be written out of it either ({}); put the file back, or restore it from a copy and look first at what is there: drctl observe",
+            e.message
+        ),
+    };
+    CliError { message: format!("the run stops: {}", error.message), hint: Some(hint), ..error }
+}
+
+fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld) -> String {
+    let sandbox = if world == StoreWorld::Sandbox { " --sandbox" } else { "" };
+    let verb = |words: &str| format!("drctl runs {words} --store NEW.db{sandbox}");
+    format!(
+        "its {events} events are in {}. Put the store back as it was and run `drctl runs resume {run}{sandbox}`; or go on in another store: `{}`, `{}`, `{}`",
+        file.display(),
+        verb(&format!("import {}", file.display())),
+        verb(&format!("adopt {run} --reason TEXT")),
+        verb(&format!("resume {run}")),
+    )
+}
+
+/// Writes a run's events to the first folder that takes them. The store's own may be gone with it.
+fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(PathBuf, u64), CliError> {
+    let records = store.read(run)?;
+    let text = records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n");
+    let name = format!("{run}-e{}.rescued.jsonl", records.len());
+    let folders = [context.base.clone(), environment::temporary()];
+    let mut failed = CliError::usage("there is no folder for it");
+    for file in folders.map(|folder| folder.join(&name)) {
+        match write_new(&file, &text, 0o600) {
+            Ok(()) => return Ok((file, records.len() as u64)),
+            // The same events were written there before.
+            Err(_) if files::read(&file, Use::Export).is_ok_and(|there| there == text.as_bytes()) => {
+                return Ok((file, records.len() as u64));
+            }
+            Err(e) => failed = e,
+        }
+    }
+    Err(failed)
+}

@@ -1,0 +1,180 @@
+//! The go-bag: what somebody needs on another machine, as one signed file.
+//!
+//! What is in it acts: plans have hooks and commands of hosts. So the file is one envelope (DSSE, as the manifests of bundles have) with the
+//! public half of the key that signed it, and nothing of the payload is read before that key is believed and its signature holds.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use ssh_key::{HashAlg, PrivateKey, PublicKey};
+use thiserror::Error;
+
+use crate::inventory::estate::Remembered;
+use crate::model::event::WorldKind;
+use crate::model::ids::Digest;
+use crate::model::time::Timestamp;
+use crate::policy::dsse::{self, Envelope};
+
+/// What is signed: a signature of a bundle is none of a go-bag.
+const PAYLOAD_TYPE: &str = "application/vnd.drctl.kit+json";
+/// The version of this shape.
+const VERSION: u32 = 2;
+
+/// What is in the bag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    /// The version of drctl that made it.
+    pub tool: String,
+    /// When, by the clock of the machine that made it.
+    pub made_at: Timestamp,
+    /// By whose command: as the operating system says.
+    pub made_by: String,
+    /// The world of its runs. A scenario stands for all of them.
+    pub world: WorldKind,
+    /// `drctl.yaml`, byte by byte.
+    pub settings: Option<String>,
+    /// File names and texts of plans.
+    pub plans: Vec<(String, String)>,
+    /// What was seen last.
+    pub observations: Vec<(String, Remembered)>,
+    /// Unfinished runs, and those that owe something: lines of `runs export`.
+    pub runs: Vec<Vec<String>>,
+}
+
+/// A bag that was opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// What is in it.
+    pub contents: Contents,
+    /// Digest of exactly the bytes that were signed.
+    pub digest: Digest,
+    /// The fingerprint of the key that signed it; nothing if nobody did.
+    pub signed_by: Option<String>,
+}
+
+/// Why a bag stays closed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Closed {
+    /// It is something else.
+    #[error("it is not a file that drctl kit export wrote")]
+    Other,
+    /// It was changed.
+    #[error("it was changed: {0}")]
+    Changed(String),
+    /// Nobody vouches for it.
+    #[error("it is not signed")]
+    Unsigned,
+    /// Somebody does, and nobody here knows that key.
+    #[error("it is signed with {0}, and that key is not known here")]
+    Unknown(String),
+    /// The payload is signed, and another version's.
+    #[error("this version of drctl cannot read it: {0}")]
+    Unreadable(String),
+}
+
+/// Whether a bag that nobody signed is opened. One with a signature that does not hold never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsigned {
+    /// No.
+    Refuse,
+    /// A person who is on record said yes.
+    Accept,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bag {
+    drctl_kit: u32,
+    /// Without a comment, so that there is one way to write it.
+    key: Option<String>,
+    envelope: Envelope,
+}
+
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+fn plain(key: &PublicKey) -> Result<String, String> {
+    PublicKey::from(key.key_data().clone()).to_openssh().map_err(|e| e.to_string())
+}
+
+/// Packs, and signs if there is a key.
+///
+/// # Errors
+/// If the key cannot sign.
+pub fn seal(contents: &Contents, key: Option<&PrivateKey>) -> Result<Vec<u8>, String> {
+    let payload = serde_json::to_vec(contents).map_err(|e| e.to_string())?;
+    let envelope = match key {
+        Some(key) => dsse::seal(key, PAYLOAD_TYPE, &payload)?,
+        None => Envelope {
+            payload_type: PAYLOAD_TYPE.to_owned(),
+            payload: STANDARD.encode(&payload),
+            signatures: Vec::new(),
+        },
+    };
+    let key = key.map(|key| plain(key.public_key())).transpose()?;
+    serde_json::to_vec(&Bag { drctl_kit: VERSION, key, envelope }).map_err(|e| e.to_string())
+}
+
+/// Opens a bag that one of these keys signed, by their fingerprints.
+///
+/// # Errors
+/// Why it stays closed.
+pub fn open(bytes: &[u8], believed: &BTreeSet<String>, unsigned: Unsigned) -> Result<Opened, Closed> {
+    let bag: Bag = serde_json::from_slice(bytes).map_err(|_| Closed::Other)?;
+    if bag.drctl_kit != VERSION {
+        return Err(Closed::Other);
+    }
+    // A signature covers the payload, and not how the file is written: nothing may hide in that.
+    if serde_json::to_vec(&bag).ok().as_deref() != Some(bytes) {
+        return Err(Closed::Changed("it is not written as it was made".to_owned()));
+    }
+    let (payload, signed_by) = match (&bag.key, bag.envelope.signatures.first()) {
+        (None, None) => (unvouched(&bag.envelope, unsigned)?, None),
+        (Some(key), Some(signed)) => {
+            let (payload, by) = vouched(&bag.envelope, key, &signed.keyid, believed)?;
+            (payload, Some(by))
+        }
+        _ => return Err(Closed::Changed("it has a key without a signature, or the reverse".to_owned())),
+    };
+    let contents = serde_json::from_slice(&payload).map_err(|e| Closed::Unreadable(e.to_string()))?;
+    Ok(Opened { contents, digest: Digest::of(&payload), signed_by })
+}
+
+/// The payload, if it is signed with this key, which is believed.
+fn vouched(
+    envelope: &Envelope,
+    key: &str,
+    keyid: &str,
+    believed: &BTreeSet<String>,
+) -> Result<(Vec<u8>, String), Closed> {
+    let changed = |why: &str| Closed::Changed(why.to_owned());
+    let key = PublicKey::from_openssh(key)
+        .ok()
+        .filter(|public| plain(public).as_deref() == Ok(key))
+        .ok_or_else(|| changed("its key is none"))?;
+    let by = fingerprint(&key);
+    if by != keyid {
+        return Err(changed("its key is not the one that its signature names"));
+    }
+    if !believed.contains(&by) {
+        return Err(Closed::Unknown(by));
+    }
+    let (payload, _) =
+        dsse::open(envelope, PAYLOAD_TYPE, std::slice::from_ref(&key)).map_err(Closed::Changed)?;
+    Ok((payload, by))
+}
+
+fn unvouched(envelope: &Envelope, unsigned: Unsigned) -> Result<Vec<u8>, Closed> {
+    if unsigned == Unsigned::Refuse {
+        return Err(Closed::Unsigned);
+    }
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(Closed::Other);
+    }
+    STANDARD.decode(&envelope.payload).map_err(|_| Closed::Changed("its payload is no base64".to_owned()))
+}

@@ -1,0 +1,150 @@
+//! The one gate that everything that acts on a run passes: it is this store's own, or an operator of this store adopted it.
+
+use rusqlite::params;
+
+use super::writer::Job;
+use super::{SqliteJournal, ledger_row, wait};
+use crate::journal::imported::{self, Imported, Stored};
+use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
+use crate::model::event::{Event, What};
+use crate::model::ids::{ComponentName, Digest, RunId};
+use crate::model::ledger::Entry;
+
+/// Imports, adoptions, and the settings that say who the operators are.
+const KINDS: &str = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22'
+    AND substr(bytes, 1, 14) IN (CAST('{\"ledger\":\"imp' AS BLOB), CAST('{\"ledger\":\"ado' AS BLOB), CAST('{\"ledger\":\"con' AS BLOB)) ORDER BY seq";
+
+impl SqliteJournal {
+    /// What the ledger says of imported runs.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn imported(&self) -> Result<Imported, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare_cached(KINDS)?;
+            statement.query_map([], ledger_row)?.collect::<rusqlite::Result<Vec<Record>>>()
+        };
+        let entries = read().map_err(|e| self.fail(&e))?;
+        drop(reader);
+        Ok(imported::read(entries.iter(), self))
+    }
+
+    /// The gate: whether something may be done for a run, or said to it.
+    ///
+    /// # Errors
+    /// If it came from a file and nobody of this store adopted it, with the operators that the file names.
+    pub fn may_act(&self, run: &RunId) -> Result<(), StoreError> {
+        self.may_write()?;
+        let Some(waiting) = self.imported()?.waiting.remove(run) else { return Ok(()) };
+        let operators = self.read(run).ok().and_then(|records| {
+            match serde_json::from_slice::<Event>(&records.first()?.bytes).ok()?.what {
+                What::RunCreated(created) => Some(created.authority.operators.into_keys().collect()),
+                _ => None,
+            }
+        });
+        Err(StoreError::Imported {
+            run: run.clone(),
+            operators: operators.unwrap_or_default(),
+            unsound: waiting.unsound,
+        })
+    }
+
+    /// Writes a run that was exported elsewhere, whole, if its chain holds. It holds no component before somebody adopts it.
+    ///
+    /// # Errors
+    /// If it does not, or the run is here already with other events.
+    pub fn import(&self, run: &RunId, records: &[Record], entry: &Entry) -> Result<(), StoreError> {
+        self.may_write()?;
+        if let Some((seq, why)) = crate::journal::chain::broken(run, records) {
+            return Err(StoreError::Corrupt { run: run.to_string(), seq, why });
+        }
+        let (run, records, entry) = (run.clone(), records.to_vec(), bytes(entry)?);
+        let here = format!("run {run} is in {} already", self.path.display());
+        let receiver = self.submit(|answer| Job::Import { run, records, entry, answer });
+        match wait(receiver).map_err(StoreError::Unreadable)? {
+            Ok(_) => Ok(()),
+            Err(AppendError::Conflict { have, .. }) => {
+                Err(StoreError::Unreadable(format!("{here}, with {have} events")))
+            }
+            Err(e) => Err(refused(e)),
+        }
+    }
+
+    /// Takes an imported run over: from here on it counts, and holds its components if it is not over.
+    ///
+    /// # Errors
+    /// `Busy` if another unfinished run holds one of them.
+    pub fn adopt(&self, run: &RunId, claims: &[ComponentName], entry: &Entry) -> Result<(), StoreError> {
+        self.may_write()?;
+        let (run, claims, entry) = (run.clone(), claims.to_vec(), bytes(entry)?);
+        let receiver = self.submit(|answer| Job::Adopt { run, claims, entry, answer });
+        match wait(receiver).map_err(StoreError::Unreadable)? {
+            Ok(_) => Ok(()),
+            Err(e) => Err(refused(e)),
+        }
+    }
+
+    /// Why the store does not know what was signed elsewhere, if it does not.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn contradicts(&self, anchor: &verify::Anchor) -> Result<Option<String>, StoreError> {
+        let length = self.ledger_head()?.map_or(0, |head| head.seq);
+        Ok(verify::contradiction(anchor, length, self))
+    }
+
+    /// From here on nothing is done for a run of this store: what lies beside it is newer.
+    pub fn only_read(&self, why: String) {
+        // The first cause is the one that is told.
+        drop(self.put_back.set(why));
+    }
+
+    /// Whether anything may be written: the file is where it was, and nothing that lies beside it is newer.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_write(&self) -> Result<(), StoreError> {
+        self.in_place()?;
+        match self.put_back.get() {
+            Some(why) => Err(StoreError::PutBack(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The hash of the last event of a run that the ledger knows.
+    pub(super) fn known_head(&self, run: &RunId) -> Result<Option<verify::Head>, StoreError> {
+        super::last_head(&self.reader.borrow(), run).map_err(|e| self.fail(&e))
+    }
+}
+
+impl Stored for SqliteJournal {
+    fn entry(&self, seq: u64) -> Option<Digest> {
+        let found =
+            self.reader
+                .borrow()
+                .query_row("SELECT hash FROM ledger WHERE seq = ?1", [int(seq)], |r| r.get(0));
+        found.ok().map(|hash: String| Digest::from_stored(hash))
+    }
+
+    fn event(&self, run: &RunId, seq: u64) -> Option<Digest> {
+        let query = "SELECT hash FROM events WHERE run_id = ?1 AND seq = ?2";
+        let found = self.reader.borrow().query_row(query, params![run.as_str(), int(seq)], |r| r.get(0));
+        found.ok().map(|hash: String| Digest::from_stored(hash))
+    }
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn bytes(entry: &Entry) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(entry).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+fn refused(e: AppendError) -> StoreError {
+    super::busy(&e).unwrap_or_else(|| match e {
+        AppendError::Gone(why) => StoreError::Gone(why),
+        other => StoreError::Unreadable(other.to_string()),
+    })
+}

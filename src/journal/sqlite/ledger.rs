@@ -1,0 +1,58 @@
+//! The ledger, read in parts.
+
+use rusqlite::OptionalExtension as _;
+
+use super::{SqliteJournal, ledger_row};
+use crate::journal::{Record, StoreError};
+use crate::model::ids::RunId;
+
+impl SqliteJournal {
+    /// The ledger from the last head of a run up to an entry: what vouches for all of its events, and names as few others as can be.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger_of(&self, run: &RunId, upto: u64) -> Result<Vec<Record>, StoreError> {
+        // A head is an array that begins with its run.
+        let begins =
+            serde_json::to_string(run).map(|name| format!("[{name},").into_bytes()).unwrap_or_default();
+        let query = "SELECT seq, bytes, previous, hash FROM ledger WHERE seq <= ?3 AND seq >= (SELECT seq FROM ledger WHERE seq <= ?3 AND substr(bytes, 1, ?2) = ?1 ORDER BY seq DESC LIMIT 1) ORDER BY seq";
+        let of = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare(query)?;
+            let parameters = rusqlite::params![begins, of(begins.len() as u64), of(upto)];
+            statement.query_map(parameters, ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
+    /// Every entry of the ledger that begins with these bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn entries(&self, kind: &[u8; 14]) -> Result<Vec<Record>, StoreError> {
+        let of_kind = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' AND substr(bytes, 1, 14) = ?1 ORDER BY seq";
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare(of_kind)?;
+            statement.query_map([kind.as_slice()], ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
+    /// The last entry of the ledger.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger_head(&self) -> Result<Option<Record>, StoreError> {
+        let reader = self.reader.borrow();
+        reader
+            .query_row(
+                "SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq DESC LIMIT 1",
+                [],
+                ledger_row,
+            )
+            .optional()
+            .map_err(|e| self.fail(&e))
+    }
+}

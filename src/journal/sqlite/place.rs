@@ -1,0 +1,61 @@
+//! Whether the files at a store's path are those that are open. SQLite goes on writing into files that were deleted or moved away: whoever
+//! opens the path then finds none of it.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Device and inode: what a file is, whatever its name (POSIX.1-2017, `<sys/stat.h>`).
+type Identity = (u64, u64);
+
+/// The files of an open store: the database, its log, and the index of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    files: Vec<(PathBuf, Identity)>,
+}
+
+/// What a path leads to now.
+pub(super) fn identity(path: &Path) -> std::io::Result<Identity> {
+    let found = std::fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// A file that SQLite keeps beside the database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+impl Place {
+    /// The files as they are now. Only the database's own file has to be the one that was `opened`: the others are made by SQLite.
+    ///
+    /// # Errors
+    /// If one is missing, or the database was replaced while it was opened.
+    pub(super) fn of(path: &Path, opened: Option<Identity>) -> Result<Self, String> {
+        let mut files = Vec::new();
+        for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+            let is = identity(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+            files.push((file, is));
+        }
+        match opened {
+            Some(opened) if files[0].1 != opened => Err(replaced(path)),
+            _ => Ok(Self { files }),
+        }
+    }
+
+    /// What happened to the first file that is another one by now, or none.
+    pub(super) fn lost(&self) -> Option<String> {
+        self.files.iter().find_map(|(file, was)| match identity(file) {
+            Ok(is) if is == *was => None,
+            Ok(_) => Some(replaced(file)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Some(format!("{} was deleted or moved away while it was in use", file.display()))
+            }
+            Err(e) => Some(format!("{} cannot be found any more: {e}", file.display())),
+        })
+    }
+}
+
+fn replaced(file: &Path) -> String {
+    format!("{} was replaced by another file while it was in use", file.display())
+}

@@ -1,0 +1,39 @@
+//! Effects that come late: for how long an action that was asked for may still take effect.
+
+use super::Action;
+use crate::model::target::Engine;
+use crate::model::time::Dur;
+
+/// What to do about a call whose fate is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// Wait this long, look, and act only if the effect is proven absent.
+    ObserveAfter(Dur),
+    /// Calling again cannot hurt.
+    Repeat,
+    /// A person decides.
+    Ask,
+}
+
+impl Action {
+    /// How long after its call its effect may still come; none where only what is then seen, or a withdrawal, tells.
+    pub fn settles(&self) -> Option<Dur> {
+        match self {
+            _ if self.outlasts() => None,
+            // A job on a host goes on until it ends.
+            Self::Rejoin { replica: None, .. } => None,
+            Self::Restore { of, .. } if of.instance().is_none() => None,
+            Self::Run(command) if !command.idempotent => None,
+            _ => match self.in_doubt() {
+                InDoubt::ObserveAfter(settle) => Some(settle),
+                InDoubt::Repeat | InDoubt::Ask => Some(Dur::secs(20)),
+            },
+        }
+    }
+
+    /// Whether its absence, however long, does not prove that it will not come. A standby that took the request to promote ends its recovery
+    /// when its WAL receiver has ended, which may hang for as long as it likes (PostgreSQL, `ShutdownWalRcv` in `walreceiverfuncs.c`).
+    pub fn outlasts(&self) -> bool {
+        matches!(self, Self::Promote { db, .. } if db.engine == Engine::Postgres)
+    }
+}

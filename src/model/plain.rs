@@ -1,0 +1,186 @@
+//! Text that others wrote, made plain for each place that it is shown at.
+//!
+//! Reasons, hooks, providers, guard objects, imported files: whoever wrote them must not move a cursor, ring a bell, hide what follows,
+//! turn it around, load a picture or look like a line of drctl. Whatever writes for people goes through here:
+//!
+//! | place | by |
+//! |---|---|
+//! | the journal, messages, mail headers, PDF | [`line`] |
+//! | the terminal | [`terminal`] |
+//! | Markdown | [`markdown`], [`code`] |
+//! | HTML and SVG | [`html`] |
+//! | JSON on a terminal | [`json`] |
+//! | a SIEM (CEF) | [`siem`] |
+//! | a spreadsheet | [`cell`] |
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Stands for a character that nobody is shown.
+const REPLACED: char = '\u{fffd}';
+
+/// Whether a character does something else than being read: control characters, those that turn text around, those that take no room
+/// (Unicode Technical Report 36, «Unicode Security Considerations»; Default_Ignorable_Code_Point of Unicode 16).
+pub const fn acts(c: char) -> bool {
+    matches!(
+        c,
+        '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+fn each(text: &str, of: impl Fn(char) -> Option<Cow<'static, str>>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match of(c) {
+            Some(instead) => out.push_str(&instead),
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+/// What stands for a character that acts: white space stays white space.
+const fn instead(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+        _ => REPLACED,
+    }
+}
+
+/// One line of text in which every character is one that is read.
+pub fn line(text: &str) -> String {
+    text.chars().map(|c| if acts(c) { instead(c) } else { c }).collect()
+}
+
+/// The same for every text of a document that is about to be rendered.
+pub fn tree(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = line(text),
+        serde_json::Value::Array(all) => all.iter_mut().for_each(tree),
+        serde_json::Value::Object(all) => all.values_mut().for_each(tree),
+        _ => {}
+    }
+}
+
+/// What a terminal does with escape sequences of its owner's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// Colours are set; nothing else is.
+    Shown,
+    /// Nothing is.
+    None,
+}
+
+/// Lines for a terminal. Of escape sequences only colours stay, where they are used.
+pub fn terminal(text: &str, colours: Colours) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let (Colours::Shown, Some(length)) = (colours, colour(rest)) {
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        out.push(match c {
+            '\n' | '\t' => c,
+            c if acts(c) => instead(c),
+            c => c,
+        });
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+/// The length of a sequence that sets a colour, if one begins here: `ESC [ numbers m`. What conceals text is none.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    let sets = numbers[end..].starts_with('m') && end <= 16;
+    (sets && !numbers[..end].split(';').any(|n| n.trim_start_matches('0') == "8")).then_some(end + 3)
+}
+
+/// Text within Markdown: it formats nothing, links nowhere and loads nothing.
+pub fn markdown(text: &str) -> String {
+    each(&line(text), |c| {
+        Some(match c {
+            '<' => "&lt;".into(),
+            '>' => "&gt;".into(),
+            '&' => "&amp;".into(),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => format!("\\{c}").into(),
+            _ => return None,
+        })
+    })
+}
+
+/// Text between the backticks of Markdown, in which nothing but a backtick means anything, and in a table a bar.
+pub fn code(text: &str) -> String {
+    line(text).replace('`', "'").replace('|', "\u{a6}")
+}
+
+/// Text within HTML or SVG, attributes included.
+pub fn html(text: &str) -> String {
+    each(&line(text), |c| {
+        Some(Cow::Borrowed(match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            _ => return None,
+        }))
+    })
+}
+
+/// A JSON text that means the same and in which no character acts: in strings they are written as numbers, and nowhere else can they be.
+pub fn json(text: &str) -> String {
+    each(text, |c| match c {
+        '\n' => None,
+        c if acts(c) => {
+            let mut out = String::new();
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+            Some(out.into())
+        }
+        _ => None,
+    })
+}
+
+/// A value of a CEF extension, in which `=` ends a key. Line ends are told as such; whatever else acts is left out.
+pub fn siem(text: &str) -> String {
+    each(text, |c| match c {
+        '\\' => Some("\\\\".into()),
+        '=' => Some("\\=".into()),
+        '\n' => Some("\\n".into()),
+        '\r' => Some("\\r".into()),
+        c if acts(c) => Some("".into()),
+        _ => None,
+    })
+}
+
+/// A cell of a spreadsheet (RFC 4180), which is no formula (OWASP, «CSV injection»).
+pub fn cell(text: &str) -> String {
+    let text = line(text);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let text = if formula { format!("'{text}") } else { text };
+    if text.contains([',', '"', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}

@@ -1,0 +1,110 @@
+//! What is known of record sets before they change: observed, written by a run of drctl, or only declared.
+//!
+//! What was observed is compared with what is there, and what runs wrote since counts as observed. A set that nobody ever saw is bound
+//! late: it is read right before the change, and replaced only if it is as the plan declares it for the site that is left.
+
+use super::Input;
+use crate::inventory::Known;
+use crate::model::action::{Basis, RecordChange};
+use crate::model::ids::SiteName;
+use crate::model::state::RecordSet;
+use crate::model::target::ZoneRef;
+use crate::model::time::Timestamp;
+use crate::plan::types::Route53;
+
+/// What a run wrote into a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The zone's id.
+    pub zone: String,
+    /// When the call was made.
+    pub at: Timestamp,
+    /// How the set is since then: one value, or two where nobody knows whether the call had its effect.
+    pub may_be: Vec<RecordSet>,
+}
+
+/// Where users are moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The site that is left, if one is known.
+    pub from: Option<&'a SiteName>,
+    /// The site that is recovered to.
+    pub to: &'a SiteName,
+    /// Where failback goes.
+    pub home: &'a SiteName,
+}
+
+/// The changes that move the names of a zone, each with what it replaces.
+pub fn changes(
+    input: &Input<'_>,
+    spec: &Route53,
+    zone: &ZoneRef,
+    known: &Known<'_, Vec<RecordSet>>,
+    moved: Move<'_>,
+) -> Vec<RecordChange> {
+    let Move { from, to, home } = moved;
+    let mut changes = Vec::new();
+    for record in &spec.records {
+        let declared = from.map(|from| record.sets_when_active(from, home)).unwrap_or_default();
+        for after in record.sets_when_active(to, home) {
+            let observed = known.value().and_then(|there| find(there, &after));
+            let since = match known {
+                Known::Fresh(_) => Some(input.now),
+                Known::Stale(_, age) => Some(input.now - *age),
+                Known::Never => None,
+            };
+            let later = |w: &&Written| {
+                w.zone == zone.zone && w.may_be.iter().any(|s| s.same_set(&after)) && Some(w.at) > since
+            };
+            let written = input.written.iter().filter(later).max_by_key(|w| w.at);
+            let mut own: Vec<_> = written.map_or_else(Vec::new, |w| w.may_be.clone());
+            let (before, basis) = match own.is_empty() {
+                false => (Some(own.remove(0)), Basis::Seen),
+                true if matches!(known, Known::Never) => (find(&declared, &after), Basis::Declared),
+                true => (observed.clone(), Basis::Seen),
+            };
+            own.extend(observed);
+            own.retain(|set| Some(set) != before.as_ref());
+            let stays = before.as_ref() == Some(&after) && basis == Basis::Seen && own.is_empty();
+            if !stays {
+                changes.push(RecordChange { before, after: Some(after), basis, own });
+            }
+        }
+    }
+    changes
+}
+
+/// The same after a step of this run gave the names another TTL: whichever of the two is there is this run's business.
+pub fn after_lowering(changes: Vec<RecordChange>, lowered: &[RecordSet]) -> Vec<RecordChange> {
+    let lower = |change: RecordChange| match change.before.as_ref().and_then(|before| find(lowered, before)) {
+        Some(low) if Some(&low) != change.before.as_ref() => {
+            let own = change.before.iter().chain(&change.own).cloned().collect();
+            RecordChange { before: Some(low), own, ..change }
+        }
+        _ => change,
+    };
+    changes.into_iter().map(lower).collect()
+}
+
+fn find(sets: &[RecordSet], key: &RecordSet) -> Option<RecordSet> {
+    sets.iter().find(|set| set.same_set(key)).cloned()
+}
+
+/// What a reader should know of how a component's record sets are known.
+pub fn note(name: &str, known: &Known<'_, Vec<RecordSet>>, moved: Move<'_>) -> Option<String> {
+    match known {
+        Known::Fresh(_) => None,
+        Known::Stale(_, age) => Some(format!(
+            "record sets of `{name}` from an observation {age} old: the change names them exactly and is refused if they differ"
+        )),
+        Known::Never => {
+            let replaced = moved.from.map_or_else(
+                || "created only where none exists".to_owned(),
+                |from| format!("replaced only if it is as the plan declares it for {from}"),
+            );
+            Some(format!(
+                "record sets of `{name}` were never seen: each is read right before it changes, and {replaced}"
+            ))
+        }
+    }
+}

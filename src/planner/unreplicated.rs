@@ -1,0 +1,32 @@
+//! What the old primary has and its standby does not: said before anybody approves, and kept for the figures.
+
+use super::steps::Draft;
+use crate::inventory::targets;
+use crate::model::state::{Lost, State, Unreplicated};
+use crate::model::target::{DatabaseRef, Target};
+use crate::plan::types::{Component, Spec};
+
+/// Notes all of it, and answers those things that cost rows.
+pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<Unreplicated> {
+    let Spec::Database(spec) = &component.spec else { return Vec::new() };
+    let from = draft.from.as_ref();
+    let old = from.and_then(|site| targets::database(draft.input.plan, &component.name, spec, site));
+    let Some(old) = old.filter(|old| !old.is(db)) else { return Vec::new() };
+    let target = Target::Database(old);
+    let estate = draft.input.estate;
+    let now = estate.now(&target).and_then(|now| now.state());
+    let state = now.or_else(|| estate.last_seen(&target).map(|last| &last.state));
+    let Some(State::Database(seen)) = state.filter(|s| matches!(s, State::Database(d) if !d.is_replica()))
+    else {
+        return Vec::new();
+    };
+    let name = &component.name;
+    // How many rows changes by the moment: looks that differ by one make the same runbook.
+    let steady = |thing: &Unreplicated| match thing.what {
+        Lost::Rows | Lost::Expendable => Unreplicated { detail: String::new(), ..thing.clone() },
+        _ => thing.clone(),
+    };
+    let all: Vec<_> = seen.unreplicated.iter().map(steady).collect();
+    draft.notes.extend(all.iter().map(|thing| format!("`{name}`: {}", thing.words())));
+    all.into_iter().filter(Unreplicated::loses_rows).collect()
+}

@@ -1,0 +1,200 @@
+//! Whether a run still holds the guard of what it changes. It is read together with what a step watches, before every call: another run
+//! may have taken it over while this one waited, and then two would change one application.
+//!
+//! A guard that was taken and cannot be read counts as lost until it is read: no answer, an error, something that is no guard. A person
+//! may go on without it, by name. Who holds it is told by the words in it alone, and by no clock.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::judge::{Ruling, Sight, locked};
+use super::state::{RunState, Status};
+use crate::inventory::Observation;
+use crate::model::action::{Action, Check, Write};
+use crate::model::event::{Direction, End, What};
+use crate::model::ids::ComponentName;
+use crate::model::state::State;
+use crate::model::target::Target;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Rule;
+use crate::planner::refusal::flag;
+
+/// How long a guard that cannot be read is looked for before a person is asked: one answer may get lost.
+const PATIENCE: Dur = Dur::secs(10);
+
+/// A guard that a run took and has not begun to give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What it guards.
+    pub component: ComponentName,
+    /// Where it is.
+    pub target: Target,
+    /// Who took it, as it was written.
+    pub holder: String,
+}
+
+/// What a look at a guard says.
+enum Reading {
+    Ours,
+    /// Somebody else's, or nobody's. In words.
+    Lost(String),
+    /// Nobody knows whose it is. Why.
+    Unread(String),
+}
+
+impl RunState {
+    /// Guards that the run took and has not begun to give back.
+    pub fn guards(&self) -> Vec<Guard> {
+        if self.finished() {
+            return Vec::new();
+        }
+        let steps = || self.runbook.steps.iter().zip(&self.steps);
+        let returned: BTreeSet<&ComponentName> = steps()
+            .filter(|(_, at)| at.work.status != Status::Pending)
+            .filter_map(|(step, _)| match &step.action {
+                Action::Write(Write::ReleaseGuard { component, .. }) => Some(component),
+                _ => None,
+            })
+            .collect();
+        let taken = steps().filter_map(|(step, at)| match &step.action {
+            Action::Write(Write::Guard { component, place, holder, .. }) if !returned.contains(component) => {
+                let kept = at.undo.as_ref().is_none_or(|undo| undo.status == Status::Failed);
+                let held = matches!(at.work.status, Status::Done(_)) && kept;
+                let target = Target::Guard { component: component.clone(), place: place.clone() };
+                held.then(|| Guard { component: component.clone(), target, holder: holder.clone() })
+            }
+            _ => None,
+        });
+        taken.collect()
+    }
+
+    /// The guard that has to be the run's for the step at `i` to make a call, if it took one. What is of no component needs the first:
+    /// that one decides between two operators.
+    pub fn guard_of(&self, i: usize) -> Option<Guard> {
+        let step = self.step(i);
+        let guards = matches!(step.action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
+        // What an earlier run left owed is not what this one guards.
+        if !step.action.mutates() || guards || step.debt {
+            return None;
+        }
+        let mut held = self.guards().into_iter();
+        match &step.component {
+            Some(component) => held.find(|guard| guard.component == *component),
+            None => held.next(),
+        }
+    }
+
+    /// What is looked at beside what the step at `i` watches: the guard, wherever a call may follow from the look.
+    pub fn guard_to_read(&self, i: usize) -> Option<Target> {
+        let calls_again = matches!(self.step(i).action, Action::Fence(_));
+        match self.work(i).status {
+            Status::Calling => None,
+            // It was made; only a fence has a second one.
+            Status::Awaiting { .. } if !calls_again => None,
+            _ => self.guard_of(i).map(|guard| guard.target),
+        }
+    }
+}
+
+/// What was seen for a step without the guard, and what was seen of that.
+pub(super) fn apart<'a>(
+    state: &RunState,
+    i: usize,
+    sight: &'a Sight,
+) -> (Cow<'a, Sight>, Option<&'a Observation>) {
+    let Sight::Things(things) = sight else { return (Cow::Borrowed(sight), None) };
+    let Some(guard) = state.guard_of(i) else { return (Cow::Borrowed(sight), None) };
+    let Some((_, seen)) = things.iter().find(|(target, _)| *target == guard.target) else {
+        return (Cow::Borrowed(sight), None);
+    };
+    let rest: Vec<_> = things.iter().filter(|(target, _)| *target != guard.target).cloned().collect();
+    let rest = if rest.is_empty() { Sight::Nothing } else { Sight::Things(rest) };
+    (Cow::Owned(rest), Some(seen))
+}
+
+/// A call that would follow: it is made if the guard is this run's.
+pub(super) fn allowed(
+    state: &RunState,
+    i: usize,
+    intent: What,
+    seen: Option<&Observation>,
+    now: Timestamp,
+) -> Ruling {
+    let Some(guard) = state.guard_of(i) else { return Ruling::Perform(intent) };
+    let Some(seen) = seen else {
+        return Ruling::Keep(format!("the guard of {} is read first", guard.component));
+    };
+    let step = state.step(i).id.clone();
+    let back = matches!(intent, What::CallIntended { direction: Direction::Undo, .. });
+    match read(&guard, seen) {
+        Reading::Ours => Ruling::Perform(intent),
+        Reading::Lost(reason) if back => Ruling::Record(What::UndoFailed { step, reason }),
+        Reading::Lost(reason) => Ruling::Record(What::GuardLost { step, reason }),
+        Reading::Unread(_) if waived(state, &guard) => Ruling::Perform(intent),
+        Reading::Unread(why) if back || state.step(i).background => Ruling::Keep(words(&guard, &why)),
+        Reading::Unread(why) => unread(state, i, (&guard, &why), now),
+    }
+}
+
+/// The check that a guard is still this run's.
+pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timestamp) -> Ruling {
+    let step = state.step(i).id.clone();
+    let Action::Check(Check::Guard { component, place, holder }) = &state.step(i).action else {
+        return Ruling::Keep("the answer was about something else".to_owned());
+    };
+    let target = Target::Guard { component: component.clone(), place: place.clone() };
+    let guard = Guard { component: component.clone(), target, holder: holder.clone() };
+    let held =
+        || Ruling::Record(What::StepFinished { step: step.clone(), end: End::Performed, facts: Vec::new() });
+    match (read(&guard, seen), seen) {
+        (Reading::Ours, _) => held(),
+        (Reading::Lost(reason), _) => Ruling::Record(What::GuardLost { step, reason }),
+        (Reading::Unread(_), _) if waived(state, &guard) => held(),
+        (Reading::Unread(_), Observation::Unauthenticated { why }) => {
+            locked(state, i, format!("{}: {why}", guard.target))
+        }
+        (Reading::Unread(why), _) => unread(state, i, (&guard, &why), now),
+    }
+}
+
+fn read(guard: &Guard, seen: &Observation) -> Reading {
+    let component = &guard.component;
+    match seen {
+        Observation::Value { state: State::Guard(found), .. } => match found.holder.as_deref() {
+            Some(holder) if holder == guard.holder => Reading::Ours,
+            Some(other) => Reading::Lost(format!("the guard of {component} was taken over by {other}")),
+            None => Reading::Lost(format!("the guard of {component} was taken away")),
+        },
+        Observation::Value { .. } => Reading::Unread("the answer was about something else".to_owned()),
+        other => Reading::Unread(other.why_not()),
+    }
+}
+
+fn waived(state: &RunState, guard: &Guard) -> bool {
+    state.waiver(Rule::GuardUnread, Some(&guard.component)).is_some()
+}
+
+/// What people read of a guard that was not read.
+pub fn words(guard: &Guard, why: &str) -> String {
+    let component = &guard.component;
+    format!(
+        "the guard of {component} was not read ({why}): another run may have taken it over, and nothing of {component} is changed until it is read"
+    )
+}
+
+fn unread(state: &RunState, i: usize, (guard, why): (&Guard, &str), now: Timestamp) -> Ruling {
+    let words = words(guard, why);
+    let work = state.work(i);
+    let waited = work.started_at.is_none_or(|began| now >= began.max(state.taken_at) + PATIENCE);
+    let waits = matches!(work.status, Status::Started | Status::InDoubt { .. } | Status::Backoff { .. });
+    // While it is blocked it is looked at again and again, and the question stays the same.
+    if !waits || !waited {
+        return Ruling::Keep(words);
+    }
+    Ruling::Record(What::GateBlocked {
+        step: state.step(i).id.clone(),
+        rule: Some(Rule::GuardUnread),
+        why: words,
+        flag: flag(Rule::GuardUnread, Some(&guard.component), ""),
+    })
+}

@@ -1,0 +1,154 @@
+//! Events that no run can have written: what a process would not have done is not believed of a journal, whoever wrote it.
+//!
+//! Nobody can tell from a journal alone whether what it says of the outside is true. That a gate opened without its condition, that a step
+//! began before what it needs, or that a look changed something, no provider ever made so.
+
+use super::gate;
+use super::state::RunState;
+use crate::model::action::{Action, Check, Found, Gate, Switch, Undo};
+use crate::model::event::{Direction, What};
+use crate::model::facts::{Exposure, Fact};
+use crate::model::ids::{ComponentName, StepId};
+use crate::model::waiver::Rule;
+
+/// Why an event cannot be of the step at a position.
+type Wrong = fn(&RunState, usize, &What) -> Option<String>;
+
+/// Why an event cannot be, and of which step.
+pub(super) fn impossible(state: &RunState, what: &What) -> Option<(StepId, String)> {
+    if let What::FenceWaived { component } | What::FencePending { component } = what {
+        return waived(state, component);
+    }
+    let (step, why): (&StepId, Wrong) = match what {
+        What::StepStarted { step } => (step, started),
+        What::CallIntended { step, .. } => (step, intended),
+        What::StepFinished { step, .. } => (step, finished),
+        What::StepSkipped { step, .. } => (step, skipped),
+        What::StepUndone { step } | What::UndoFailed { step, .. } => (step, undone),
+        What::Rejected { step, .. } => (step, rejected),
+        What::FoundPromoted { step } => (step, promoted),
+        What::GuardLost { step, .. } => (step, lost),
+        _ => return None,
+    };
+    let i = state.position(step)?;
+    why(state, i, what).map(|why| (step.clone(), why))
+}
+
+fn some(wrong: bool, why: &str) -> Option<String> {
+    wrong.then(|| why.to_owned())
+}
+
+/// A fence is owed where somebody accepted that, and nowhere else.
+fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String)> {
+    let gate = |a: &Action| matches!(a, Action::Gate(Gate::Fenced { component: of }) if of == component);
+    let step = state.runbook.steps.iter().find(|s| gate(&s.action)).map(|s| s.id.clone());
+    let accepted = state.waiver(Rule::UnfencedPromotion, Some(component)).is_some();
+    let wrong = step.is_none() || !accepted;
+    let of = step.unwrap_or_else(|| StepId::new(format!("fenced.{component}")));
+    wrong.then(|| (of, format!("nobody accepted that {component} is promoted without its fence")))
+}
+
+fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
+    if !state.step(i).action.mutates() || state.needs_met(i) {
+        return None;
+    }
+    let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
+    Some(format!("it began before {}", waits.join(", ")))
+}
+
+fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
+    let What::CallIntended { direction, part, found, attempt, generation, .. } = what else { return None };
+    let of = state.work(i);
+    // A generation counts calls, too, and those of an undo begin anew.
+    let calls = u64::from(of.attempts.max(of.generation).max(state.steps[i].undo_attempts)) + 2;
+    let uncounted = u64::from(*attempt.max(generation)) > calls;
+    let action = state.forward(i);
+    let undoing = state.direction(i) == Direction::Undo;
+    let unsaid = |switch: &Switch| {
+        part.iter().any(|c| switch.changes.get(*c as usize).is_none())
+            || matches!(found, Some(found) if !fits(switch, found))
+    };
+    let parts = match action.as_ref() {
+        Action::Switch(switch) => unsaid(switch),
+        Action::Point(_) => !part.is_empty() || matches!(found, Some(Found::Sets(_))),
+        _ => !part.is_empty() || found.is_some(),
+    };
+    some(!action.mutates(), "it looks or waits, and changes nothing")
+        .or_else(|| some(undoing && *direction == Direction::Do, "it is being taken back"))
+        .or_else(|| {
+            let undo = *direction == Direction::Undo && !matches!(action.undo(), Undo::By(_));
+            some(undo, "nothing takes it back")
+        })
+        .or_else(|| some(*direction == Direction::Undo && !unwound(state), "nobody cancelled the run"))
+        .or_else(|| some(parts, "it changes what the runbook does not name"))
+        .or_else(|| some(uncounted, "so many calls were not made"))
+}
+
+/// Whether steps are taken back.
+const fn unwound(state: &RunState) -> bool {
+    state.cancelled_at.is_some()
+}
+
+fn undone(state: &RunState, i: usize, _: &What) -> Option<String> {
+    let undo = matches!(state.forward(i).undo(), Undo::By(_));
+    some(!undo, "nothing takes it back").or_else(|| some(!unwound(state), "nobody cancelled the run"))
+}
+
+/// Whether what was read is what the change may replace.
+fn fits(switch: &Switch, found: &Found) -> bool {
+    let Found::Sets(sets) = found else { return false };
+    sets.iter().all(|read| {
+        switch.changes.get(read.change as usize).is_some_and(|change| change.replaces(read.set.as_ref()))
+    })
+}
+
+fn finished(state: &RunState, i: usize, what: &What) -> Option<String> {
+    let What::StepFinished { facts, .. } = what else { return None };
+    let action = &state.step(i).action;
+    if let Some(fact) = facts.iter().find(|fact| !establishes(action, fact)) {
+        let kind = serde_json::to_value(fact).ok().and_then(|v| v["fact"].as_str().map(str::to_owned));
+        return Some(format!("it establishes no such fact ({})", kind.unwrap_or_default()));
+    }
+    match action {
+        Action::Gate(of) => gate::unjustified(state, i, of),
+        _ => None,
+    }
+}
+
+/// Whether an action can establish a fact that gates ask for.
+fn establishes(action: &Action, fact: &Fact) -> bool {
+    match fact {
+        Fact::Fenced { component, method, .. } => {
+            matches!(action, Action::Fence(f) if f.db.component == *component && f.method == *method)
+        }
+        Fact::Exposure(Exposure { component, .. }) => match action {
+            Action::Check(Check::Exposure { db, .. }) => db.component == *component,
+            Action::Restore { of, .. } => of.db.component == *component,
+            _ => false,
+        },
+        Fact::Restore { .. } => matches!(action, Action::Restore { .. }),
+        _ => true,
+    }
+}
+
+/// A safety step is left out when it is not needed, and by nobody.
+fn skipped(state: &RunState, i: usize, what: &What) -> Option<String> {
+    let What::StepSkipped { who, .. } = what else { return None };
+    let needless = who.is_none() && state.not_needed(i).is_some();
+    some(state.step(i).action.is_safety() && !needless, "a safety step is never left out")
+}
+
+fn rejected(state: &RunState, i: usize, _: &What) -> Option<String> {
+    let asks = matches!(state.step(i).action, Action::Gate(Gate::Approval { .. }));
+    some(!asks, "it does not ask for approval")
+}
+
+fn promoted(state: &RunState, i: usize, _: &What) -> Option<String> {
+    let looks = matches!(state.step(i).action, Action::Check(Check::Promotable { .. }));
+    some(!looks, "it does not look at the replica that the run promotes")
+}
+
+fn lost(state: &RunState, i: usize, _: &What) -> Option<String> {
+    let looks = matches!(state.step(i).action, Action::Check(Check::Guard { .. }));
+    some(!looks && state.guard_of(i).is_none(), "no guard is looked at for it")
+}

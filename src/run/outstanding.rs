@@ -1,0 +1,178 @@
+//! Effects that are still to come: a call was made, and nobody has seen what it asked for, nor knows that it never comes. A halt ends no
+//! such call, and neither does the end of a run.
+
+use super::apply::Illegal;
+use super::decide::LATE;
+use super::state::{RunState, Status, Work};
+use crate::model::action::{Action, Undo};
+use crate::model::event::{Direction, What};
+use crate::model::ids::StepId;
+use crate::model::target::DatabaseRef;
+use crate::model::time::Timestamp;
+
+/// What became of withdrawing what a step asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It is under way.
+    Asked,
+    /// It could not be withdrawn, as far as anybody knows.
+    Failed(String),
+}
+
+/// An effect that may still come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// The step that asked for it.
+    pub position: usize,
+    /// Its id.
+    pub step: StepId,
+    /// What was asked for.
+    pub action: Action,
+    /// When.
+    pub since: Timestamp,
+    /// When it is believed that it does not come any more; none where only what is then seen tells.
+    pub until: Option<Timestamp>,
+}
+
+impl Outstanding {
+    /// The server that would take writes.
+    pub const fn promotes(&self) -> Option<&DatabaseRef> {
+        match &self.action {
+            Action::Promote { db, .. } => Some(db),
+            _ => None,
+        }
+    }
+
+    /// What may still happen, in a sentence.
+    pub fn words(&self, state: &RunState) -> String {
+        let asked = format!("{}: \"{}\" was asked for at {}", self.step, self.action, self.since);
+        let Some(db) = self.promotes() else {
+            let until = self.until.map_or_else(String::new, |until| format!(" until {until}"));
+            return format!("{asked}, nobody knows whether it was done, and it may still be{until}");
+        };
+        let old = match state.fenced(&db.component) {
+            Some(_) => "; the old primary is fenced",
+            None => ", beside an old primary that nobody has fenced",
+        };
+        let failed = match &state.steps[self.position].withdrawal {
+            Some(Withdrawal::Failed(why)) => format!(" (drctl could not: {why})"),
+            _ => String::new(),
+        };
+        format!(
+            "{asked}, and {id} is not seen to take writes: it may still be promoted, hours from now, and takes writes then{old}. To withdraw the request, stop {id} and start it as a standby again{failed}: once its startup process has read it, removing its file withdraws nothing",
+            id = db.id
+        )
+    }
+}
+
+impl RunState {
+    /// Everything that may still take effect.
+    pub fn outstanding(&self, now: Timestamp) -> Vec<Outstanding> {
+        let mut found = Vec::new();
+        for (position, at) in self.steps.iter().enumerate() {
+            let step = self.step(position);
+            let undo = at.undo.as_ref().and_then(|work| match step.action.undo() {
+                Undo::By(action) => Some((work, *action)),
+                _ => None,
+            });
+            for (work, action) in std::iter::once((&at.work, step.action.clone())).chain(undo) {
+                let Some(since) = work.asked[0] else { continue };
+                let until = action.settles().map(|settle| since.max(work.lost_at.unwrap_or(since)) + settle);
+                if until.is_none_or(|until| now < until) {
+                    found.push(Outstanding { position, step: step.id.clone(), action, since, until });
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a promotion that was asked for is to be withdrawn now: it may come when more is lost than was accepted, and its server can be
+    /// stopped by its host.
+    pub fn to_withdraw(&self, i: usize) -> bool {
+        let by_host = matches!(&self.step(i).action, Action::Promote { db, .. } if db.host.is_some());
+        let refused = matches!(self.work(i).status, Status::Blocked { rule: Some(_), .. });
+        let asked = self.step(i).action.outlasts() && self.work(i).asked[0].is_some();
+        by_host && refused && asked && self.steps[i].withdrawal.is_none()
+    }
+
+    /// Whether something is being withdrawn.
+    pub fn withdraws(&self) -> bool {
+        self.steps.iter().any(|at| at.withdrawal == Some(Withdrawal::Asked))
+    }
+
+    /// Keeps what was asked for until it was seen, or cannot come any more.
+    pub(super) fn note_asked(&mut self, position: usize, what: &What, at: Timestamp) {
+        let action = &self.runbook.steps[position].action;
+        let (outlasts, job) = (action.outlasts(), action.settles().is_none());
+        let step = &mut self.steps[position];
+        let forget = |work: &mut Work| work.asked = [None, None];
+        match what {
+            What::CallIntended { direction, .. } => {
+                let work = match direction {
+                    Direction::Undo => step.undo.as_mut().unwrap_or(&mut step.work),
+                    Direction::Do => &mut step.work,
+                };
+                work.asked = [Some(at), work.asked[0]];
+                step.withdrawal = None;
+            }
+            // It had no effect, which says nothing of those before it.
+            What::CallRefused { .. } => {
+                let work = step.undo.as_mut().unwrap_or(&mut step.work);
+                work.asked = [work.asked[1], None];
+            }
+            // Somebody decided that it does not matter.
+            What::StepSkipped { .. } if !outlasts => forget(&mut step.work),
+            What::EffectDisproved { .. } if !outlasts => {
+                forget(step.undo.as_mut().unwrap_or(&mut step.work));
+            }
+            // A job that ended is over, whatever came of it.
+            What::StepFailed { reason, .. } if job && !outlasts && !reason.starts_with(LATE) => {
+                forget(&mut step.work);
+            }
+            What::StepFinished { .. } | What::StepUndone { .. } => {
+                forget(&mut step.work);
+                step.undo.iter_mut().for_each(forget);
+            }
+            What::FoundPromoted { .. } => {
+                let found = self.runbook.steps[position].component.clone();
+                let promotion = found.and_then(|component| self.promotion(&component));
+                promotion.into_iter().for_each(|i| forget(&mut self.steps[i].work));
+            }
+            _ => {}
+        }
+    }
+
+    /// What became of a withdrawal.
+    pub(super) fn withdrawal(&mut self, id: &StepId, what: &What, at: Timestamp) -> Result<(), Illegal> {
+        let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
+        let under_way = self.steps[position].withdrawal == Some(Withdrawal::Asked);
+        let work = &self.steps[position].work;
+        let illegal = |event| Illegal::Step { step: id.clone(), status: work.status.word(), event };
+        match what {
+            What::WithdrawIntended { .. } if work.asked[0].is_some() && !work.status.in_flight() => {
+                self.steps[position].withdrawal = Some(Withdrawal::Asked);
+            }
+            What::Withdrawn { .. } if under_way => {
+                let step = &mut self.steps[position];
+                (step.withdrawal, step.work.doubt) = (None, None);
+                step.work.asked = [None, None];
+                // The standby is one, and knows of no request: nothing of the component is promoted.
+                if let Action::Promote { db, .. } = &self.runbook.steps[position].action
+                    && !self.runbook.asked.contains(&db.component)
+                {
+                    self.promoted.remove(&db.component);
+                    self.promoted_at.remove(&db.component);
+                }
+            }
+            What::WithdrawFailed { why, .. } if under_way => {
+                self.steps[position].withdrawal = Some(Withdrawal::Failed(why.clone()));
+            }
+            What::WithdrawIntended { .. } => return Err(illegal("withdraw_intended")),
+            What::Withdrawn { .. } => return Err(illegal("withdrawn")),
+            _ => return Err(illegal("withdraw_failed")),
+        }
+        self.last_at = at;
+        self.touched(position);
+        Ok(())
+    }
+}

@@ -1,0 +1,398 @@
+//! Events that somebody wrote into a journal where no run has them: each is a finding, and nothing is done after it.
+
+use drctl::adapters::sandbox::scenario::roll;
+use drctl::executor::{DriveError, create};
+use drctl::journal::chain::{self, Record};
+use drctl::journal::{Journal as _, Release, written};
+use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::facts::Fact;
+use drctl::model::ids::{ComponentName, RunId, StepId};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule};
+use drctl::world::World;
+
+use crate::audit::{elsewhere, places, rehearsed, written_out};
+use crate::cli::{Folder, json};
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, plan, run_id, truststream};
+use crate::shop::{shop, until};
+use crate::signed::store;
+
+const ASKED: &str = "gates:\n  go: {at: promote, approval: \"may we?\", expires_after: 1h}\n";
+
+fn asking() -> Rig {
+    Rig::new(plan(&format!("{}{ASKED}", shop(""))), "region-lost", 1)
+}
+
+fn starts(step: &str) -> impl Fn(&Event) -> bool {
+    move |e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step)
+}
+
+/// The journal of a run up to an event, and one more that somebody made up, with hashes that hold.
+fn with(before: &[Record], bytes: Vec<u8>) -> Vec<Record> {
+    let last = before.last().unwrap();
+    let forged = chain::link(&last.run, Some((last.seq, &last.hash)), last.epoch, bytes);
+    before.iter().cloned().chain([forged]).collect()
+}
+
+fn bytes(at: Timestamp, what: What) -> Vec<u8> {
+    create::encode(&Event { at, what })
+}
+
+fn said(records: &[Record]) -> Result<(), String> {
+    match create::replay(&run_id(), records) {
+        Ok(_) => Ok(()),
+        Err(DriveError::Foreign { why, .. }) => Err(why.to_string()),
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+fn fenced_by(component: &str) -> Vec<Fact> {
+    let text = r#"{"fact":"fenced","component":"C","method":"sql","at":"2026-01-01T00:00:00.000Z","last_commit":null,"proof":"none"}"#;
+    vec![serde_json::from_str(&text.replace('C', component)).unwrap()]
+}
+
+/// What opens a gate, begins a step or makes a call where no run would, in the order in which the run comes to it.
+fn impossible() -> Vec<(&'static str, What, &'static str)> {
+    [of_gates(), of_steps()].concat()
+}
+
+fn intended(step: &str, direction: Direction) -> What {
+    let (key, part) = (String::new(), Vec::new());
+    let step = StepId::new(step);
+    What::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None }
+}
+
+fn finished(step: &str, facts: Vec<Fact>) -> What {
+    What::StepFinished { step: StepId::new(step), end: End::Performed, facts }
+}
+
+fn of_gates() -> Vec<(&'static str, What, &'static str)> {
+    let (id, who) = (|id: &str| StepId::new(id), || Person::claimed("eve"));
+    let why = "no reason".to_owned();
+    vec![
+        (
+            "fenced.db",
+            finished("fenced.db", Vec::new()),
+            "`fenced.db` cannot have gone so: db is not proven fenced, and nobody accepted that",
+        ),
+        (
+            "fenced.db",
+            What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: None },
+            "`fenced.db` cannot have gone so: a safety step is never left out",
+        ),
+        (
+            "fenced.db",
+            What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: Some(who()) },
+            "`fenced.db` cannot have gone so: a safety step is never left out",
+        ),
+        (
+            "fenced.db",
+            What::FoundPromoted { step: id("fenced.db") },
+            "`fenced.db` cannot have gone so: it does not look at the replica that the run promotes",
+        ),
+        (
+            "fenced.db",
+            What::GuardLost { step: id("fenced.db"), reason: why.clone() },
+            "`fenced.db` cannot have gone so: no guard is looked at for it",
+        ),
+        (
+            "fenced.db",
+            What::FencePending { component: ComponentName::new("db") },
+            "`fenced.db` cannot have gone so: nobody accepted that db is promoted without its fence",
+        ),
+        (
+            "fenced.db",
+            intended("fenced.db", Direction::Do),
+            "`fenced.db` cannot have gone so: it looks or waits, and changes nothing",
+        ),
+        (
+            "fenced.db",
+            What::FenceWaived { component: ComponentName::new("db") },
+            "`fenced.db` cannot have gone so: nobody accepted that db is promoted without its fence",
+        ),
+    ]
+}
+
+fn of_steps() -> Vec<(&'static str, What, &'static str)> {
+    let (id, who) = (|id: &str| StepId::new(id), || Person::claimed("eve"));
+    let why = "no reason".to_owned();
+    vec![
+        (
+            "fenced.db",
+            What::StepStarted { step: id("promote.db") },
+            "`promote.db` cannot have gone so: it began before ",
+        ),
+        (
+            "fenced.db",
+            intended("promote.db", Direction::Do),
+            "`call_intended` cannot follow while step `promote.db` is pending",
+        ),
+        (
+            "fenced.db",
+            intended("promote.db", Direction::Undo),
+            "`promote.db` cannot have gone so: nothing takes it back",
+        ),
+        (
+            "fenced.db",
+            intended("fence.db.sql", Direction::Undo),
+            "`fence.db.sql` cannot have gone so: nobody cancelled the run",
+        ),
+        (
+            "fenced.db",
+            What::StepUndone { step: id("fence.db.sql") },
+            "`fence.db.sql` cannot have gone so: nobody cancelled the run",
+        ),
+        (
+            "fenced.db",
+            What::StepUndone { step: id("check.db") },
+            "`check.db` cannot have gone so: nothing takes it back",
+        ),
+        (
+            "fenced.db",
+            What::Rejected { step: id("fence.db.sql"), who: who(), reason: why.clone() },
+            "`fence.db.sql` cannot have gone so: it does not ask for approval",
+        ),
+        (
+            "fenced.db",
+            What::Overridden { step: id("fenced.db"), who: who(), reason: why.clone() },
+            "`fenced.db` is not approved so: it does not ask for approval",
+        ),
+        ("fenced.db", What::StepStarted { step: id("nowhere") }, "the runbook has no step `nowhere`"),
+        ("fenced.db", finished("nowhere", fenced_by("db")), "the runbook has no step `nowhere`"),
+        (
+            "exposure.db",
+            finished("exposure.db", Vec::new()),
+            "`exposure.db` cannot have gone so: db may lose ",
+        ),
+        (
+            "measure.db",
+            finished("measure.db", fenced_by("db")),
+            "`measure.db` cannot have gone so: it establishes no such fact (fenced)",
+        ),
+        (
+            "approve.go",
+            finished("approve.go", Vec::new()),
+            "`approve.go` is not approved so: the yes of somebody is missing",
+        ),
+    ]
+}
+
+#[test]
+fn what_no_run_writes_is_a_finding_wherever_it_stands() {
+    let asks = asking();
+    let whole = asks.rehearse().unwrap();
+    let lagging = Rig::new(plan(&shop("")), "replica-lagging", 1).rehearse().unwrap();
+    for (step, what, expected) in impossible() {
+        // Its loss is too much there; and where somebody is asked the run stops at that.
+        let of = if step == "exposure.db" { &lagging } else { &whole };
+        let (n, _) = until(of, starts(step));
+        let at = events(of)[n - 1].at;
+        let told = said(&with(&of.records[..n], bytes(at, what.clone())));
+        assert!(told.as_ref().is_err_and(|why| why.contains(expected)), "{what:?}: {told:?}");
+    }
+}
+
+/// Bytes that other readers take for something else than this one does.
+#[test]
+fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findings() {
+    let whole = asking().rehearse().unwrap();
+    let n = events(&whole).iter().position(|e| matches!(e.what, What::CallIntended { .. })).unwrap() + 1;
+    let text = String::from_utf8(whole.records[n - 1].bytes.clone()).unwrap();
+    let doubled = text.replacen("\"attempt\":1", "\"attempt\":1,\"attempt\":1", 1);
+    let added = text.replacen("\"attempt\":1", "\"attempt\":1,\"by\":\"alice\"", 1);
+    let spelled = text.replacen("\"attempt\":1", "\"attempt\":1 ", 1);
+    let other = text.replacen("do", "d\\u006f", 1);
+    let huge = |number: &str| text.replacen("\"attempt\":1", &format!("\"attempt\":{number}"), 1);
+    let body = text.strip_prefix('{').unwrap();
+    let first = format!("{{\"kind\":\"paused\",{body}");
+    let cases = [
+        doubled,
+        added,
+        spelled,
+        other,
+        first,
+        huge("4294967296"),
+        huge("99999999999999999999999"),
+        huge("-1"),
+        huge("1e3"),
+        huge("1.5"),
+    ];
+    for forged in cases {
+        assert_ne!(forged, text);
+        let told = said(&with(&whole.records[..n - 1], forged.clone().into_bytes()));
+        let named = format!("event {n} of run run cannot be read by this version of drctl");
+        assert!(told.as_ref().is_err_and(|why| why.contains(&named)), "{forged}: {told:?}");
+    }
+    assert_eq!(said(&with(&whole.records[..n - 1], text.into_bytes())), Ok(()));
+}
+
+/// Every kind of event, about a step or component that is picked, with numbers that nobody counts to.
+fn anything(seed: u64, done: &Rehearsed) -> What {
+    let pick = |what: &str, below: usize| usize::try_from(roll(seed, &[what], below as u64)).unwrap();
+    let steps = &done.ended.state.runbook.steps;
+    let step =
+        steps.get(pick("step", steps.len() + 1)).map_or_else(|| StepId::new("nowhere"), |s| s.id.clone());
+    let (who, reason) = (Person::claimed("eve"), "because".to_owned());
+    let component = ComponentName::new(["db", "www", "nowhere"][pick("component", 3)]);
+    let many = [1, 2, u32::MAX][pick("many", 3)];
+    let long = Dur([0, 60_000, u64::MAX][pick("long", 3)]);
+    match pick("kind", 25) {
+        0 => What::EpochTaken { epoch: u64::from(many), owner: reason },
+        1 => What::StepStarted { step },
+        2 => What::CallIntended {
+            step,
+            direction: [Direction::Do, Direction::Undo][pick("direction", 2)],
+            attempt: many,
+            generation: many,
+            key: reason,
+            part: [vec![], vec![many]][pick("part", 2)].clone(),
+            found: None,
+        },
+        3 => What::CallAnswered { step, token: Some(reason) },
+        4 => What::CallRefused {
+            step,
+            code: "Throttling".to_owned(),
+            why: reason,
+            retry_at: Some(Timestamp::from_millis(253_402_300_799_000)),
+        },
+        5 => What::CallInDoubt { step, why: reason },
+        6 => What::PartSettled { step },
+        7 => What::EffectDisproved { step, seen: reason },
+        8 => What::StepFinished { step, end: End::Performed, facts: Vec::new() },
+        9 => What::StepFinished { step, end: End::Noop, facts: fenced_by("db") },
+        10 => What::StepFailed { step, reason },
+        11 => What::GuardLost { step, reason },
+        12 => What::FoundPromoted { step },
+        13 => What::DebtSettled { component, why: reason, who: Some(who) },
+        14 => What::StepSkipped { step, reason, who: Some(who) },
+        15 => What::GateBlocked { step, rule: Some(Rule::UnfencedPromotion), why: reason, flag: None },
+        16 => What::Approved { step, who },
+        17 => What::Rejected { step, who, reason },
+        18 => [What::FenceWaived { component: component.clone() }, What::FencePending { component }]
+            [pick("waived", 2)]
+        .clone(),
+        19 => What::Overridden { step, who, reason },
+        20 => What::Ratified { step, who },
+        21 => What::ClaimedDone { step, who },
+        22 => [What::StepUndone { step: step.clone() }, What::UndoFailed { step, reason }][pick("undo", 2)]
+            .clone(),
+        23 => What::ClockJumped { forward_ms: long, backward_ms: long },
+        _ => What::RunFinished { outcome: [Outcome::Recovered, Outcome::Cancelled][pick("outcome", 2)] },
+    }
+}
+
+/// Wherever it stands, it is refused, or the run goes on from it as from anything that may have happened: it never meets an event of its
+/// own that cannot follow, and never has two primaries.
+#[test]
+fn any_event_anywhere_is_refused_or_the_run_goes_on() {
+    let rigs = [Rig::new(truststream(), "region-lost", 1), asking()];
+    let wholes = rigs.each_ref().map(|rig| rig.rehearse().unwrap());
+    let (mut refused, mut went_on) = (0, 0);
+    for seed in 0..400 {
+        let which = usize::try_from(seed % 2).unwrap();
+        let (rig, whole) = (&rigs[which], &wholes[which]);
+        let all = events(whole);
+        let n = 1 + usize::try_from(roll(seed, &["where"], all.len() as u64 - 1)).unwrap();
+        let at = all[n - 1].at;
+        let what = anything(seed, whole);
+        let forged = with(&whole.records[..n], bytes(at, what.clone()));
+        if create::replay(&run_id(), &forged).is_err() {
+            refused += 1;
+            continue;
+        }
+        let notes: Vec<_> = whole.notes.iter().filter(|(then, _)| *then <= at).cloned().collect();
+        let (done, _) = rig
+            .second(&forged, &notes, &[], None)
+            .unwrap_or_else(|e| panic!("seed {seed}: {what:?} after {n}: {e}"));
+        assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "seed {seed}: {what:?} after {n}");
+        went_on += 1;
+    }
+    assert!(refused > 150 && went_on > 30, "{refused} refused, {went_on} went on: the test has lost its aim");
+}
+
+/// Other readers of the same file take the first of two keys, or look at one more: what they would see is not what was written.
+#[test]
+fn a_line_with_a_key_added_doubled_or_put_first_is_no_line_of_an_export() {
+    let (folder, _) = rehearsed();
+    let (whole, key) = written_out(&folder);
+    let all: Vec<&str> = whole.lines().collect();
+    let ledger = all.iter().position(|line| line.contains("\"run\":\"ledger\"")).unwrap();
+    let key = ["--key", key.to_str().unwrap()];
+    for n in [0, 1, all.len() / 2, ledger, all.len() - 1] {
+        let body = all[n].strip_prefix('{').unwrap();
+        let open = body.strip_suffix('}').unwrap();
+        let (name, _) = body.split_once(':').unwrap();
+        for changed in [
+            format!("{{\"by\":\"alice\",{body}"),
+            format!("{{{open},\"by\":\"alice\"}}"),
+            format!("{{{name}:\"x\",{body}"),
+            format!(
+                "{{{open},{name}:{}}}",
+                body[name.len() + 1..].split(',').next().unwrap().trim_end_matches('}')
+            ),
+            format!("{{ {body}"),
+            format!("{}\r", all[n]),
+            all[n].replacen("\"epoch\":", "\"epoch\": ", 1).replacen("\"tool\":", "\"tool\": ", 1),
+        ] {
+            let mut lines = all.clone();
+            lines[n] = &changed;
+            let (code, found) = elsewhere(&(lines.join("\n") + "\n"), &key);
+            let told = places(&found);
+            let expected = format!("line {}: this is no line of an export: it was changed", n + 1);
+            assert!(code == 1 && told.iter().any(|t| t.contains(&expected)), "{changed}: {told:?}");
+        }
+    }
+    let (code, found) = elsewhere(whole.trim_end(), &key);
+    assert!(code == 1 && places(&found)[0].contains("the line does not end"), "{found:#}");
+    let (code, found) = elsewhere(&format!("{whole}\n"), &key);
+    assert!(code == 1 && places(&found)[0].contains("it was changed"), "{found:#}");
+}
+
+/// The store's own reader and whoever imports the run say the same, and neither calls it a bug.
+#[test]
+fn a_forged_gate_is_no_bug_of_drctl() {
+    let (folder, elsewhere) = (Folder::with_plans(), Folder::with_plans());
+    let args = [
+        "failover",
+        "truststream",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--sandbox",
+        "replica-lagging",
+        "--output",
+        "json",
+    ];
+    let (_, out, _) = folder.run(&args);
+    let run = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let text = folder.ok(&["runs", "export", &run, "--sandbox"]);
+    let records: Vec<Record> = text.lines().map(|line| written::parse_line(line).unwrap()).collect();
+    let whole: Vec<Event> = records.iter().map(|r| Event::read(&r.bytes).unwrap()).collect();
+    let gate = whole.iter().find_map(|e| match &e.what {
+        What::GateBlocked { step, .. } => Some(step.clone()),
+        _ => None,
+    });
+    let finished = What::StepFinished { step: gate.unwrap(), end: End::Performed, facts: Vec::new() };
+    let at = whole.last().unwrap().at;
+    let forged_bytes = bytes(at, finished);
+    let forged = with(&records, forged_bytes.clone());
+    let file = elsewhere.path().join("run.jsonl");
+    std::fs::write(&file, forged.iter().map(|r| written::line(r) + "\n").collect::<String>()).unwrap();
+    let (code, _, err) = elsewhere.run(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
+    let named = format!("event {} of run {run} is none that a run of drctl can have", forged.len());
+    assert!(code == 2 && err.contains(&named) && err.contains("it was changed, or made up"), "{code}: {err}");
+    // Whoever may write to the store itself gets no further.
+    let store = store(&folder);
+    let id = RunId::new(&run);
+    let opened = store.open(&id).unwrap();
+    let written =
+        store.append(&id, opened.epoch, opened.records.len() as u64, vec![forged_bytes], Release::Keep);
+    World::live().unwrap().block_on(written).unwrap();
+    drop(store);
+    for verb in [&["resume"][..], &["show"], &["pause"], &["replay"], &["cancel", "--reason", "r"]] {
+        let args = [&["runs", verb[0], &run], &verb[1..], &["--sandbox"]].concat();
+        let (code, out, err) = folder.run(&args);
+        assert!(code == 2 && err.contains(&named), "{verb:?}: {code}: {out}{err}");
+    }
+}

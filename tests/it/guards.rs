@@ -1,0 +1,273 @@
+//! A guard that was taken and is not read any more: by errors, silence, garbage; or that is another's by now. Whatever it is, nothing is
+//! changed under it: at a resume, and from any moment of a run on.
+
+use drctl::adapters::Cloud;
+use drctl::adapters::sandbox::Sandbox;
+use drctl::inventory::Observation;
+use drctl::model::action::{Action, Write};
+use drctl::model::event::{Event, Outcome, Signal, What};
+use drctl::model::ids::SiteName;
+use drctl::model::place::Place;
+use drctl::model::state::{GuardState, State};
+use drctl::model::target::Target;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Rule, Waiver};
+use drctl::run::Stop;
+use drctl::run::outcome::CallOutcome;
+use drctl::run::state::Mode;
+use drctl::world::World;
+use futures_util::future::LocalBoxFuture;
+
+use crate::cancelled::until;
+use crate::hard_cases::waiver;
+use crate::resume::events;
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, truststream};
+
+/// How a look at a guard ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// With this for an answer, which is none: an error, or something that is no guard.
+    Says(&'static str),
+    /// Never.
+    Hangs,
+    /// It is not allowed.
+    Denied,
+    /// There is nothing.
+    Missing,
+    /// Another run holds it.
+    Anothers,
+}
+
+const UNREAD: [Look; 6] = [
+    Look::Says("InternalError: We encountered an internal error. (500)"),
+    Look::Says("the guard object prod/db.json holds no guard"),
+    Look::Says(
+        "the guard object prod/db.json holds no guard: it has more than the 4096 bytes that are read of it",
+    ),
+    Look::Says("dispatch failure: connection refused"),
+    Look::Hangs,
+    Look::Denied,
+];
+
+/// What becomes of looks at guards, and in which time.
+#[derive(Clone, Copy, Debug)]
+pub struct Meddling {
+    pub look: Look,
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+/// The sandbox, with somebody between it and whoever looks at guards.
+pub struct Meddled<'a> {
+    pub sandbox: &'a Sandbox,
+    pub world: &'a World,
+    pub how: Option<Meddling>,
+}
+
+impl Cloud for Meddled<'_> {
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
+        let now = self.world.now();
+        let guards = targets.iter().any(|target| matches!(target, Target::Guard { .. }));
+        let Some(how) = self.how.filter(|how| guards && how.from <= now && now < how.to) else {
+            return self.sandbox.observe(targets);
+        };
+        Box::pin(async move {
+            let mut seen = self.sandbox.observe(targets).await;
+            let value = |holder: Option<&str>| Observation::Value {
+                state: State::Guard(GuardState { holder: holder.map(str::to_owned) }),
+                observed_at: now,
+                source: "test".to_owned(),
+            };
+            if how.look == Look::Hangs {
+                self.world.sleep_until(now + Dur::mins(60)).await;
+            }
+            for (target, seen) in targets.iter().zip(&mut seen) {
+                if !matches!(target, Target::Guard { .. }) {
+                    continue;
+                }
+                *seen = match how.look {
+                    Look::Says(why) => Observation::Unobservable { since: now, why: why.to_owned() },
+                    Look::Hangs => Observation::Unobservable { since: now, why: "nothing".to_owned() },
+                    Look::Denied => Observation::Denied { why: "AccessDenied".to_owned() },
+                    Look::Missing => value(None),
+                    Look::Anothers => value(Some("run of bob")),
+                };
+            }
+            seen
+        })
+    }
+
+    fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
+        self.sandbox.perform(action, key)
+    }
+}
+
+fn place() -> Place {
+    let place = truststream().sites[&SiteName::new("us-east-1")].place.clone();
+    Place { name: "guard".to_owned(), ..place }
+}
+
+fn guarded() -> Rig {
+    Rig { guard: Some(place()), ..Rig::new(truststream(), "region-lost", 1) }
+}
+
+fn meddling(look: Look, from: Timestamp) -> Meddling {
+    Meddling { look, from, to: from + Dur::secs(30 * 24 * 60 * 60) }
+}
+
+/// What was done under the guards: all of it but the guards themselves.
+fn deeds(notes: &Notes) -> Vec<Action> {
+    let of = |bytes: &Vec<u8>| serde_json::from_slice::<Action>(bytes).ok();
+    let guards = |a: &Action| matches!(a, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
+    notes.iter().filter_map(|(_, bytes)| of(bytes)).filter(|action| !guards(action)).collect()
+}
+
+fn calls(all: &[Event]) -> Vec<(Timestamp, String)> {
+    let call = |e: &Event| match &e.what {
+        What::CallIntended { step, .. } => Some((e.at, step.to_string())),
+        _ => None,
+    };
+    let guards = |step: &str| step.starts_with("guard.") || step.starts_with("release.");
+    all.iter().filter_map(call).filter(|(_, step)| !guards(step)).collect()
+}
+
+/// Waits with its guards held, before anything was promoted or moved.
+fn waiting(rig: &Rig) -> Rehearsed {
+    until(rig, |what| matches!(what, What::StepStarted { step } if step.as_str() == "hold.db"))
+}
+
+fn blocked(done: &Rehearsed) -> Option<&str> {
+    match &done.ended.stop {
+        Stop::Blocked(why) => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_run_that_is_resumed_and_cannot_read_its_guard_changes_nothing() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    for look in UNREAD {
+        let mut rig = Rig { meddling: Some(meddling(look, BEGAN)), ..rig.clone() };
+        let (done, _) = rig.second(&first.records, &first.notes, &[], None).unwrap();
+        assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}: {:?}", done.ended.stop);
+        let why = blocked(&done).unwrap_or_else(|| panic!("{look:?}: {:?}", done.ended.stop));
+        assert!(
+            why.contains("was not read (") && why.contains("another run may have taken it over"),
+            "{why}"
+        );
+        if let Look::Says(words) = look {
+            assert!(why.contains(words), "{why}");
+        }
+        // What to do stands in the journal, for whoever reads it.
+        let flag = events(&done).into_iter().find_map(|e| match e.what {
+            What::GateBlocked { rule: Some(Rule::GuardUnread), flag, .. } => flag,
+            _ => None,
+        });
+        let flag = flag.unwrap();
+        assert!(flag.starts_with("--waive guard-unread:") && flag.ends_with(" --reason TEXT"), "{flag}");
+
+        // Read again, it goes on by itself.
+        rig.meddling = None;
+        let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
+        assert_eq!(
+            done.ended.state.mode,
+            Mode::Finished(Outcome::Recovered),
+            "{look:?}: {:?}",
+            done.ended.stop
+        );
+        assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
+    }
+}
+
+#[test]
+fn a_person_goes_on_without_the_guard_by_its_name() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    let rig = Rig { meddling: Some(meddling(Look::Hangs, BEGAN)), ..rig };
+    let waive = |rule| Signal::Waive { waiver: Waiver { accept_loss_ms: None, ..waiver(rule, Dur::ZERO) } };
+    let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardUnread)], None).unwrap();
+    // The guards cannot be given back while nobody reads them; everything else was done.
+    let did = deeds(&done.notes);
+    assert!(did.iter().any(|a| matches!(a, Action::Promote { .. })), "{:?}", done.ended.stop);
+    assert!(did.iter().any(|a| matches!(a, Action::Switch(_))), "{:?}", done.ended.stop);
+    let waived = |e: &Event| matches!(&e.what, What::Waived { waiver } if waiver.rule == Rule::GuardUnread);
+    assert!(events(&done).iter().any(waived));
+    // Another rule is no word about this one.
+    let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardHeld)], None).unwrap();
+    assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len());
+    assert!(blocked(&done).is_some(), "{:?}", done.ended.stop);
+}
+
+/// No waiver helps against a guard that was read and is another's, nor do words of the clock's time make it ours.
+#[test]
+fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    for look in [Look::Anothers, Look::Missing] {
+        let rig = Rig { meddling: Some(meddling(look, BEGAN)), ..rig.clone() };
+        let waiver = Waiver { accept_loss_ms: None, ..waiver(Rule::GuardUnread, Dur::ZERO) };
+        let letters = [Signal::Waive { waiver }];
+        let (done, _) = rig.second(&first.records, &first.notes, &letters, None).unwrap();
+        assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}");
+        let lost = |e: &Event| matches!(&e.what, What::GuardLost { .. });
+        assert!(events(&done).iter().any(lost) && matches!(done.ended.stop, Stop::Failed(_)), "{look:?}");
+    }
+}
+
+/// From every moment on: what was asked for before may still come; nothing is asked for after.
+#[test]
+fn from_any_moment_on_nothing_is_called_under_a_guard_that_is_not_read() {
+    let rig = guarded();
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(whole.ended.state.mode, Mode::Finished(Outcome::Recovered));
+    let of_all = calls(&events(&whole));
+    let first = of_all.first().unwrap().0;
+    let mut stopped = 0;
+    for look in UNREAD.into_iter().chain([Look::Missing, Look::Anothers]) {
+        for (at, before) in &of_all {
+            // The looks of the call at this moment were made before it.
+            let from = Timestamp::from_millis(at.millis() - 1);
+            let rig = Rig { meddling: Some(meddling(look, from.max(first))), ..rig.clone() };
+            let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+            let late: Vec<_> = calls(&events(&done))
+                .into_iter()
+                .filter(|(called, _)| *called > from + Dur::secs(5))
+                .collect();
+            assert!(late.is_empty(), "{look:?} from {before} on: {late:?}");
+            assert_eq!(done.truth.two_primaries_ms, Dur::ZERO, "{look:?} from {before} on");
+            let more = of_all.iter().any(|(later, _)| *later > from + Dur::secs(5));
+            let finished = matches!(done.ended.stop, Stop::Finished);
+            assert!(!more || !finished, "{look:?} from {before} on: {:?}", done.ended.stop);
+            stopped += usize::from(!finished);
+        }
+    }
+    assert!(stopped >= UNREAD.len() * 3, "{stopped} of {} stopped", of_all.len() * 8);
+}
+
+/// An outage of the guard's bucket that is over soon holds a run up, and no more.
+#[test]
+fn a_guard_that_answers_again_in_time_stops_nothing() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    let began = first.ended.state.last_at.max(BEGAN);
+    let how = Meddling { look: UNREAD[0], from: BEGAN, to: began + Dur::secs(6) };
+    let rig = Rig { meddling: Some(how), later: Some(began), ..rig };
+    let (done, _) = rig.second(&first.records, &first.notes, &[], None).unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+}
+
+/// While nobody sees who holds the guard, nothing is taken back either.
+#[test]
+fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
+    let rig = Rig { guard: Some(place()), ..Rig::new(truststream(), "region-slow", 1) };
+    let first = until(&rig, |what| matches!(what, What::StepStarted { step } if step.as_str() == "hold.db"));
+    for look in UNREAD {
+        let rig = Rig { meddling: Some(meddling(look, BEGAN)), ..rig.clone() };
+        let (done, _) = rig.cancel(&first.records, &first.notes, None);
+        assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}: {:?}", done.ended.stop);
+        assert!(!done.ended.state.finished(), "{look:?}");
+        let words = format!("{:?}", done.ended.stop);
+        assert!(words.contains("was not read") || words.contains("nobody sees"), "{look:?}: {words}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Runs from files: nothing is done for one, signed or counted, before an operator of this store adopts it.
+
+use clap::CommandFactory as _;
+use drctl::journal::sqlite::SqliteJournal;
+use drctl::journal::{Closing, Journal as _, written};
+use drctl::model::event::Signal;
+use drctl::model::evidence::Head;
+use drctl::model::ids::RunId;
+use drctl::model::ledger::{ADOPTION, Adoption, Entry, StoreWorld};
+use drctl::model::time::Timestamp;
+use drctl::model::waiver::Person;
+use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+use crate::cli::{Folder, json};
+use crate::signed::{as_operator, folder, store, waiting};
+
+/// Every verb that says something to a run, or does something for one; `RUN` is the run.
+const ACTING: &[&[&str]] = &[
+    &["runs", "resume", "RUN"],
+    &["runs", "pause", "RUN"],
+    &["runs", "cancel", "RUN", "--reason", "why"],
+    &["runs", "skip", "RUN", "approve.go", "--reason", "why"],
+    &["runs", "done", "RUN", "approve.go"],
+    &["approve", "RUN", "approve.go"],
+    &["reject", "RUN", "approve.go", "--reason", "why"],
+    &["override", "RUN", "approve.go", "--reason", "why"],
+    &["ack", "RUN", "--reason", "why"],
+    &["duties", "done", "RUN", "monitoring", "--reference", "x"],
+    &["evidence", "export", "RUN"],
+];
+
+/// Verbs of `runs` that only read, or make a run this store's.
+const READING: &[&str] = &["list", "show", "watch", "replay", "export", "import", "adopt"];
+
+/// A run that waits at its gate, as a file, and the folder that it came from.
+fn exported() -> (Folder, String, String) {
+    let there = folder();
+    let run = waiting(&there);
+    let text = there.ok(&["runs", "export", &run, "--sandbox"]);
+    (there, run, text)
+}
+
+fn imported(here: &Folder, text: &str) {
+    std::fs::write(here.path().join("run.jsonl"), text).unwrap();
+    let (code, out, err) = here.run(&["runs", "import", "run.jsonl", "--sandbox"]);
+    assert!(code == 0 && err.contains("takes it over, and before that nothing is done for it"), "{out}{err}");
+}
+
+#[test]
+fn nothing_acts_on_a_run_from_a_file() {
+    let (_there, run, text) = exported();
+    let here = folder();
+    imported(&here, &text);
+    for verb in ACTING {
+        let args: Vec<&str> = verb.iter().map(|a| if *a == "RUN" { run.as_str() } else { a }).collect();
+        let (code, out, err) = as_operator(&here, "ann.key", &[&args[..], &["--sandbox"]].concat());
+        assert_eq!(code, 3, "{args:?}: {out}{err}");
+        let said = "came from a file and is only read here: nobody of this store adopted it; the operators of its file are ann, bob, cy, eve";
+        assert!(err.contains(said) && err.contains("drctl runs adopt"), "{args:?}: {out}{err}");
+    }
+    assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), text, "not one event came of that");
+    // Whoever adds a verb says here whether it acts.
+    let command = drctl::cli::args::Cli::command();
+    for verb in command.find_subcommand("runs").unwrap().get_subcommands() {
+        let acts = ACTING.iter().any(|a| a[0] == "runs" && a[1] == verb.get_name());
+        assert!(acts != READING.contains(&verb.get_name()), "runs {}", verb.get_name());
+    }
+    // It counts for nothing, and nothing of it is signed here.
+    let bundles = json(&here.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
+    assert_eq!(bundles["bundles"], serde_json::json!([]));
+    let listed = json(&here.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    assert_eq!(listed["runs"][0]["imported"], true);
+    let (_, status, _) = here.run(&["status", "--sandbox", "--output", "json"]);
+    assert_eq!(json(&status)["runs"], serde_json::json!([]));
+    assert_eq!(json(&status)["imported"], serde_json::json!([run]));
+    let audit = json(&here.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
+    assert_eq!(audit["imported"], serde_json::json!([run]));
+}
+
+/// The engine itself refuses, whoever asks it.
+#[test]
+fn the_journal_is_the_gate() {
+    let (_there, run, text) = exported();
+    let here = folder();
+    imported(&here, &text);
+    let (store, run) = (store(&here), RunId::new(run));
+    let refused = |what: &str, e: String| assert!(e.contains("is only read here"), "{what}: {e}");
+    refused("open", store.open(&run).unwrap_err().to_string());
+    let who = Person::claimed("ann");
+    let post = store.post(&run, Timestamp::from_millis(0), &who, &Signal::Resume);
+    refused("post", post.unwrap_err().to_string());
+    assert!(store.runs().unwrap().iter().all(|row| row.run != run), "it does not count");
+    assert!(store.all_runs().unwrap().iter().any(|row| row.run == run && row.finished), "it holds nothing");
+    let closing = Closing {
+        run: run.clone(),
+        epoch: 1,
+        expect: store.read(&run).unwrap().len() as u64,
+        events: vec![b"{}".to_vec()],
+    };
+    let create = store.create(&RunId::new("two"), &[], &[b"{}".to_vec()], Some(&closing));
+    refused("create", create.unwrap_err().to_string());
+}
+
+#[test]
+fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
+    let (there, run, text) = exported();
+    let here = folder();
+    // The same people, so that its operators are those of drctl.yaml; a store of its own.
+    for file in ["plans/drctl.yaml", "ann.key", "bob.key", "eve.key", "mallory.key"] {
+        std::fs::copy(there.path().join(file), here.path().join(file)).unwrap();
+    }
+    imported(&here, &text);
+    let adopt = ["runs", "adopt", &run, "--reason", "the other machine is gone", "--sandbox"];
+    let (code, _, err) = here.run(&adopt);
+    assert!(code == 2 && err.contains("no key to sign with"), "{err}");
+    let (code, _, err) = as_operator(&here, "mallory.key", &adopt);
+    assert!(code == 2 && err.contains("is the key of nobody under `operators:`"), "{err}");
+    let (code, out, err) = as_operator(&here, "bob.key", &adopt);
+    assert!(code == 0 && err.contains(&format!("run {run} was adopted by bob")), "{out}{err}");
+    let (code, _, err) = as_operator(&here, "bob.key", &adopt);
+    assert!(code == 2 && err.contains("is this store's own: there is nothing to adopt"), "{err}");
+    let audit = json(&here.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
+    assert_eq!((&audit["imported"], &audit["faults"]), (&serde_json::json!([]), &serde_json::json!([])));
+    for who in ["bob.key", "eve.key"] {
+        let (code, out, err) = as_operator(&here, who, &["approve", &run, "approve.go", "--sandbox"]);
+        assert_eq!(code, 0, "{out}{err}");
+    }
+    let events = || here.ok(&["runs", "export", &run, "--sandbox"]).lines().count();
+    let before = events();
+    // Its simulated estate did not come along, so it does not come far; but it goes on.
+    let (code, out, err) =
+        as_operator(&here, "ann.key", &["runs", "resume", &run, "--sandbox", "--output", "json"]);
+    assert!(code != 3 && json(&out)["run_id"] == run.as_str() && events() > before, "{code} {out}{err}");
+    here.ok(&["audit", "verify", "--sandbox"]);
+    let bundles = json(&here.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
+    assert!(bundles["bundles"].as_array().unwrap().iter().all(|b| b["whole"] == true), "{bundles}");
+}
+
+/// Adopted or not: a run of other operators is neither carried on nor ended by calls that its file asks for.
+#[test]
+fn a_run_of_other_operators_is_not_driven() {
+    let (_there, run, text) = exported();
+    let here = folder();
+    imported(&here, &text);
+    let adopt = ["runs", "adopt", &run, "--reason", "to look at it", "--sandbox"];
+    let (code, out, err) = as_operator(&here, "ann.key", &adopt);
+    assert!(code == 0 && err.contains("its operators are others than those of drctl.yaml"), "{out}{err}");
+    let before = here.ok(&["runs", "export", &run, "--sandbox"]);
+    for verb in [&["runs", "resume", &run][..], &["runs", "cancel", &run, "--reason", "why"]] {
+        let (code, out, err) = as_operator(&here, "ann.key", &[verb, &["--sandbox"]].concat());
+        assert_eq!(code, 3, "{verb:?}: {out}{err}");
+        assert!(err.contains("was begun with other operators or roles than drctl.yaml has"), "{err}");
+    }
+    assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), before);
+}
+
+/// Whoever may write to the store and has no operator's key adopts nothing.
+#[test]
+fn a_forged_adoption_is_none() {
+    let (there, run, text) = exported();
+    let here = folder();
+    imported(&here, &text);
+    // It brings the ledger's settings up to date, and fails.
+    assert_eq!(as_operator(&here, "cy.key", &["audit", "checkpoint", "--sandbox"]).0, 0);
+    let run = RunId::new(run);
+    let end = |r: &drctl::journal::Record| Head { entries: r.seq, hash: r.hash.clone() };
+    let said = |store: &SqliteJournal| Adoption {
+        drctl: Adoption::VERSION,
+        run: run.clone(),
+        head: end(store.read(&run).unwrap().last().unwrap()),
+        ledger: end(&store.ledger_head().unwrap().unwrap()),
+        reason: "forged".to_owned(),
+        by: "ann".to_owned(),
+        at: Timestamp::from_millis(0),
+    };
+    let sign = |folder: &Folder, key: &str, said: &Adoption, namespace: &str| {
+        let text = serde_json::to_string(said).unwrap();
+        let key = PrivateKey::read_openssh_file(&folder.path().join(key)).unwrap();
+        let signature = key.sign(namespace, HashAlg::Sha512, text.as_bytes()).unwrap();
+        Person {
+            who: said.by.clone(),
+            claimed: false,
+            signature: Some(signature.to_pem(LineEnding::LF).unwrap()),
+            statement: Some(text),
+        }
+    };
+    let store_here = store(&here);
+    let own = said(&store_here);
+    let unsigned = Person { signature: None, ..sign(&here, "ann.key", &own, ADOPTION) };
+    let changed = Person {
+        statement: unsigned.statement.clone().map(|s| s.replace("forged", "other")),
+        ..sign(&here, "ann.key", &own, ADOPTION)
+    };
+    let other_store = sign(&here, "ann.key", &said(&store(&there)), ADOPTION);
+    let mut other_run = own.clone();
+    other_run.run = RunId::new("another");
+    let mut other_events = own.clone();
+    other_events.head.entries -= 1;
+    for (who, why) in [
+        (unsigned, "it is not signed, and the store has operators"),
+        (changed, "the signature is not of this statement"),
+        (sign(&here, "mallory.key", &own, ADOPTION), "which was no operator's key then"),
+        (sign(&there, "ann.key", &own, ADOPTION), "which was no operator's key then"),
+        (sign(&here, "bob.key", &own, ADOPTION), "is signed with the key of bob"),
+        (sign(&here, "ann.key", &own, "drctl-statement"), "the signature is not of this statement"),
+        (other_store, "it was said to another store than this one"),
+        (sign(&here, "ann.key", &other_run, ADOPTION), "it is for run another"),
+        (sign(&here, "ann.key", &other_events, ADOPTION), "it is for other events than the run has"),
+    ] {
+        store_here.adopt(&run, &[], &Entry::Adopted { at: own.at, run: run.clone(), who }).unwrap();
+        let refused = store_here.may_act(&run).unwrap_err().to_string();
+        assert!(
+            refused.contains("an adoption of it does not hold") && refused.contains(why),
+            "{why}: {refused}"
+        );
+    }
+    drop(store_here);
+    let (code, out, _) = here.run(&["audit", "verify", "--sandbox"]);
+    assert!(code == 1 && out.matches("does not hold: ").count() >= 9, "{out}");
+}
+
+/// What is over elsewhere proves nothing here.
+#[test]
+fn a_finished_run_counts_once_it_is_adopted() {
+    let (there, here) = (Folder::with_plans(), Folder::with_plans());
+    there.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let listed = json(&there.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let run = listed["runs"][0]["run_id"].as_str().unwrap().to_owned();
+    imported(&here, &there.ok(&["runs", "export", &run, "--sandbox"]));
+    let report = |folder: &Folder| {
+        folder
+            .run(&[
+                "report",
+                "compliance",
+                "--sandbox",
+                "--since",
+                "2026-01-01",
+                "--until",
+                "2026-02-01",
+                "--format",
+                "json",
+            ])
+            .1
+    };
+    let bundles = |folder: &Folder| {
+        let all = json(&folder.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
+        all["bundles"].as_array().unwrap().len()
+    };
+    assert!(report(&there).contains(&run), "{}", report(&there));
+    assert!(!report(&here).contains(&run) && bundles(&here) == 0);
+    // There are no operators here: a name is all that there is.
+    let (code, out, err) = here.run(&["runs", "adopt", &run, "--reason", "moved here", "--sandbox"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(report(&here).contains(&run) && bundles(&here) == 1);
+    here.ok(&["audit", "verify", "--sandbox"]);
+    let text = written::store(&store_at(&here).contents().unwrap());
+    assert!(text.contains("imported") && text.contains("adopted"));
+}
+
+fn store_at(folder: &Folder) -> SqliteJournal {
+    let base = [folder.path().join("plans/.drctl"), folder.path().join(".drctl")];
+    let path = base.iter().map(|b| b.join("sandbox.db")).find(|p| p.exists()).unwrap();
+    SqliteJournal::open(&path, StoreWorld::Sandbox).unwrap()
+}

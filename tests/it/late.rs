@@ -1,0 +1,171 @@
+//! What was asked for and takes effect late: a run that has stopped says so, withdraws it where it can, and whoever comes later sees it.
+
+use drctl::model::event::{Event, What};
+use drctl::model::ids::StepId;
+use drctl::model::state::State;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::plan::Plan;
+use drctl::report::summary;
+use drctl::run::{RunState, Stop};
+
+use crate::loss::intended;
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, plan, truststream};
+
+/// Servers of one's own, with hosts or without.
+fn own(host: &str) -> Plan {
+    let at = |site: &str| format!("{{endpoint: \"db.{site}:5432/o\", admin: {{secret: \"file:a\"}}{host}}}");
+    plan(&format!(
+        "plan: orders\nobjectives: {{rto: 15m, rpo: 5m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\nprobes:\n  - {{name: app, role: public, http: \"https://o.example/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1m}}\n",
+        at("west"),
+        at("east")
+    ))
+}
+
+const HOST: &str = ", host: {run: [ssh, db], data: /data, replication: {secret: \"file:r\"}}";
+
+/// A dark region, and a standby that takes the request to promote and begins so much later. Somebody accepted a loss of two minutes.
+fn rig(host: &str, waits: Dur) -> Rig {
+    let mut rig = Rig::new(own(host), "region-dark", 1);
+    rig.scenario.promotion_waits = waits;
+    rig.waivers = vec![Waiver {
+        rule: Rule::UnfencedPromotion,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(2)),
+        reason: "r".to_owned(),
+        who: Person::claimed("test"),
+    }];
+    rig
+}
+
+fn halted(rig: &Rig) -> Rehearsed {
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert!(matches!(done.ended.stop, Stop::Blocked(_)), "{:?}", done.ended.stop);
+    done
+}
+
+fn kinds(all: &[Event], test: impl Fn(&What) -> bool) -> usize {
+    all.iter().filter(|e| test(&e.what)).count()
+}
+
+#[test]
+fn a_promotion_that_is_still_to_come_is_named_when_the_run_halts_and_seen_when_it_comes() {
+    let mut rig = rig("", Dur::mins(10));
+    let done = halted(&rig);
+    let (state, all) = (&done.ended.state, events(&done));
+    let left = state.outstanding(state.last_at);
+    assert_eq!(left.len(), 1, "{left:#?}");
+    assert_eq!((left[0].step.as_str(), left[0].until), ("promote.db", None));
+    let reason = state.halted.clone().unwrap();
+    for words in ["STILL IN DOUBT: promote.db", "beside an old primary that nobody has fenced", "stop "] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    let report = summary::report(state, state.last_at + Dur::mins(600));
+    assert_eq!(report.in_doubt.len(), 1, "no clock ends it");
+    assert_eq!(kinds(&all, |w| matches!(w, What::WithdrawIntended { .. })), 0, "it has no host");
+    // It comes, whatever became of the run; whoever takes the run up finds it.
+    rig.later = Some(state.last_at + Dur::mins(15));
+    let (later, _) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    let state = &later.ended.state;
+    assert_eq!(state.outstanding(state.last_at), Vec::new());
+    let came = |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == "promote.db");
+    assert_eq!(kinds(&events(&later), came), 1);
+    assert_eq!(summary::report(state, state.last_at).in_doubt, Vec::new());
+}
+
+#[test]
+fn a_promotion_that_may_come_beyond_the_accepted_loss_is_withdrawn_by_its_host() {
+    let mut rig = rig(HOST, Dur::mins(10));
+    let done = halted(&rig);
+    let (state, all) = (&done.ended.state, events(&done));
+    assert_eq!(kinds(&all, |w| matches!(w, What::Withdrawn { .. })), 1, "{:#?}", all.last());
+    assert_eq!(state.outstanding(state.last_at), Vec::new());
+    assert!(!state.halted.as_ref().unwrap().contains("IN DOUBT"), "{:?}", state.halted);
+    assert!(!state.past_return() && state.owed().count() == 0, "nothing is promoted");
+    // Much later it is a standby still.
+    rig.later = Some(state.last_at + Dur::mins(60));
+    let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    let standby = seen.iter().find(|(key, _)| key.starts_with("database/east/")).unwrap();
+    assert!(matches!(standby.1, State::Database(d) if d.is_replica()), "{standby:?}");
+}
+
+/// Folds events behind the first ones of a run.
+struct Folded(RunState, Timestamp);
+
+impl Folded {
+    fn say(&mut self, what: What) {
+        self.1 = self.1 + Dur::secs(1);
+        self.0.apply(&Event { at: self.1, what }).unwrap();
+    }
+
+    fn left(&self, later: Dur) -> Vec<String> {
+        let left =
+            self.0.outstanding(self.1 + later).into_iter().filter(|effect| effect.promotes().is_some());
+        left.map(|effect| effect.step.to_string()).collect()
+    }
+}
+
+fn at_the_promotion(rig: &Rig) -> Folded {
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let asks =
+        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let n = all.iter().position(asks).unwrap();
+    let state = RunState::fold(&all[..n]).unwrap();
+    let at = state.last_at;
+    Folded(state, at)
+}
+
+fn refused() -> What {
+    let (step, code) = (StepId::new("promote.db"), "55000".to_owned());
+    What::CallRefused { step, code, why: "no".to_owned(), retry_at: Some(Timestamp::from_millis(0)) }
+}
+
+fn promote(what: impl Fn(StepId) -> What) -> What {
+    what(StepId::new("promote.db"))
+}
+
+fn begun(run: &mut Folded) {
+    run.say(intended("promote.db"));
+    run.say(promote(|step| What::CallAnswered { step, token: None }));
+}
+
+#[test]
+fn what_may_still_come_is_known_by_what_was_asked_for() {
+    let dark = rig("", Dur::mins(10));
+    let mut run = at_the_promotion(&dark);
+    assert_eq!(run.left(Dur::ZERO), Vec::<String>::new(), "nothing was asked for");
+    run.say(intended("promote.db"));
+    run.say(refused());
+    assert_eq!(run.left(Dur::ZERO), Vec::<String>::new(), "it was refused");
+    begun(&mut run);
+    // That it is not to be seen proves nothing, and that the next one is refused says nothing of it.
+    run.say(promote(|step| What::EffectDisproved { step, seen: "no".to_owned() }));
+    run.say(intended("promote.db"));
+    run.say(refused());
+    assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
+    run.say(promote(|step| What::WithdrawIntended { step }));
+    run.say(promote(|step| What::WithdrawFailed { step, why: "no way there".to_owned() }));
+    assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
+    let words = run.0.outstanding(run.1)[0].words(&run.0);
+    assert!(words.contains("drctl could not: no way there"), "{words}");
+    run.say(promote(|step| What::WithdrawIntended { step }));
+    run.say(promote(|step| What::Withdrawn { step }));
+    assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());
+    let again = Event { at: run.1, what: promote(|step| What::Withdrawn { step }) };
+    assert!(run.0.apply(&again).is_err(), "nobody withdraws anything");
+}
+
+/// Of a managed one the service shows within a minute that it took a request up.
+#[test]
+fn what_a_service_would_show_is_in_doubt_until_it_would() {
+    let mut lost = Rig::new(truststream(), "region-lost", 1);
+    lost.waivers = Vec::new();
+    let mut run = at_the_promotion(&lost);
+    begun(&mut run);
+    assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
+    assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
+    run.say(promote(|step| What::EffectDisproved { step, seen: "no".to_owned() }));
+    assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());
+}

@@ -1,0 +1,348 @@
+//! The fence by SQL over real PostgreSQL servers: what may write is ended with proof, or the fence stays unproven and names it. And what
+//! no standby has is named.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use drctl::adapters::Cloud as _;
+use drctl::adapters::live::Live;
+use drctl::inventory::{Observation, targets};
+use drctl::model::action::{Action, ClientWay, Fence, FenceMethod};
+use drctl::model::ids::ComponentName;
+use drctl::model::place::Place;
+use drctl::model::state::{DatabaseState, FenceStage, FenceState, State};
+use drctl::model::target::{DatabaseRef, Engine, Harmless, Target};
+use drctl::plan::Settings;
+use drctl::plan::settings::{SqlSettings, SqlTls};
+use drctl::run::outcome::CallOutcome;
+use drctl::world::World;
+
+use super::own_servers;
+use super::postgres::Pair;
+use super::until;
+
+/// Settings of these tests that subscriptions and prepared transactions need.
+const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";
+
+/// One server, as drctl reaches it.
+pub struct Reached {
+    pub db: DatabaseRef,
+    pub settings: Settings,
+    folder: tempfile::TempDir,
+}
+
+impl Reached {
+    pub fn new(endpoint: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"username": "truststream", "password": "not-a-secret-here"}"#;
+        std::fs::write(folder.path().join("login.json"), text).unwrap();
+        let place = Place {
+            name: "west".to_owned(),
+            cloud: "none".to_owned(),
+            region: "west".to_owned(),
+            account: None,
+            role: None,
+            external_id: None,
+        };
+        let db = DatabaseRef {
+            component: ComponentName::new("db"),
+            place,
+            id: "db-west".to_owned(),
+            engine: Engine::Postgres,
+            endpoint: Some(endpoint.to_owned()),
+            fence_group: None,
+            admin_secret: Some(format!("file:{}", folder.path().join("login.json").display())),
+            host: None,
+            global: None,
+            harmless: vec![Harmless::Role { name: "postgres".to_owned(), application: None }],
+            expendable: Vec::new(),
+            clients: Vec::new(),
+        };
+        let sql = SqlSettings { tls: SqlTls::Off, ca_file: None };
+        Self { db, settings: Settings { sql, ..Settings::default() }, folder }
+    }
+
+    fn of(pair: &Pair) -> Self {
+        Self::new(&format!("127.0.0.1:{}/truststream", pair.primary))
+    }
+
+    /// Another login, as a file.
+    fn login(&self, user: &str, password: &str) -> String {
+        let file = self.folder.path().join(format!("{user}-{password}.json"));
+        std::fs::write(&file, format!(r#"{{"username": "{user}", "password": "{password}"}}"#)).unwrap();
+        format!("file:{}", file.display())
+    }
+
+    pub fn act(&self, action: &Action) -> CallOutcome {
+        let world = World::live().unwrap();
+        let live = Live::new(world.clone(), &self.settings, None);
+        world.block_on(live.perform(action, "k"))
+    }
+
+    pub fn observe(&self, target: Target) -> Observation {
+        let world = World::live().unwrap();
+        let live = Live::new(world.clone(), &self.settings, None);
+        world.block_on(live.observe(&[target])).remove(0)
+    }
+
+    fn fence(&self) -> Fence {
+        Fence { db: self.db.clone(), method: FenceMethod::Sql, groups_before: Vec::new() }
+    }
+
+    pub fn close(&self) -> FenceState {
+        let done = self.act(&Action::Fence(self.fence()));
+        assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
+        self.look()
+    }
+
+    fn open(&self) {
+        let done = self.act(&Action::Unfence(self.fence()));
+        assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
+    }
+
+    pub fn look(&self) -> FenceState {
+        match self.observe(targets::fence(&self.db, FenceMethod::Sql)) {
+            Observation::Value { state: State::Fence(state), .. } => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn server(&self) -> DatabaseState {
+        match self.observe(Target::Database(self.db.clone())) {
+            Observation::Value { state: State::Database(state), .. } => state,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A publisher of rows, and a subscription of the pair to it.
+fn subscribed(pair: &Pair) -> Pair {
+    let publisher = Pair::start_with(MORE);
+    publisher.sql(publisher.primary, "truststream", "CREATE TABLE feed (n int PRIMARY KEY)");
+    publisher.sql(publisher.primary, "truststream", "CREATE PUBLICATION feed FOR TABLE feed");
+    pair.sql(pair.primary, "truststream", "CREATE TABLE feed (n int PRIMARY KEY)");
+    let text = format!(
+        "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port={} user=postgres dbname=truststream' PUBLICATION feed",
+        publisher.primary
+    );
+    pair.sql(pair.primary, "truststream", &text);
+    publish(&publisher, 1);
+    until("the subscription writes", || pair.query(pair.primary, "SELECT count(*) FROM feed") == "1");
+    publisher
+}
+
+fn publish(publisher: &Pair, n: u32) {
+    publisher.sql(publisher.primary, "truststream", &format!("INSERT INTO feed VALUES ({n})"));
+}
+
+fn prepare(pair: &Pair, role: &str, gid: &str) {
+    let text = format!("BEGIN; INSERT INTO orders DEFAULT VALUES; PREPARE TRANSACTION '{gid}'");
+    let (ok, why) = pair.psql(pair.primary, role, "truststream", &text);
+    assert!(ok, "{why}");
+}
+
+/// The apply worker, the prepared transaction and the superuser of which a fence knew nothing: what it may not end it names.
+#[test]
+fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
+    let pair = Pair::start_with(MORE);
+    let publisher = subscribed(&pair);
+    let at = Reached::of(&pair);
+    prepare(&pair, "postgres", "g-postgres");
+    pair.sql(pair.primary, "postgres", "CREATE ROLE dba LOGIN SUPERUSER");
+    let writers = [
+        "superuser dba may log in, and only a superuser may change that, which truststream is not",
+        "subscription feed of database truststream is enabled and writes what its publisher sends, and only its owner postgres or a superuser may disable it",
+        "prepared transaction 'g-postgres' of postgres in truststream may be committed by dba, postgres",
+    ];
+    // Before anything is done it can be told.
+    let before = at.look();
+    assert_eq!(before.stage, FenceStage::Open);
+    for writer in writers {
+        assert!(before.obstacles.iter().any(|o| o.contains(writer)), "{writer}: {:#?}", before.obstacles);
+    }
+    let fence = at.close();
+    assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
+    for writer in writers {
+        assert!(fence.proof.contains(writer), "{writer}: {}", fence.proof);
+    }
+    // And it was right not to call that proven.
+    publish(&publisher, 2);
+    until("it goes on writing", || pair.query(pair.primary, "SELECT count(*) FROM feed") == "2");
+    // A background process that nobody knows is a writer, too; who has a superuser's login ends all of them.
+    pair.sql(pair.primary, "postgres", "ALTER ROLE truststream SUPERUSER");
+    pair.sql(pair.primary, "truststream", "ROLLBACK PREPARED 'g-postgres'");
+    let dba = pair.session("dba");
+    let fence = at.close();
+    drop(dba);
+    until("all of them are ended", || at.look().proven);
+    assert!(fence.proven || fence.stage == FenceStage::Partial, "{fence:#?}");
+    let proof = at.look().proof;
+    assert!(proof.contains("subscriptions disabled: feed"), "{proof}");
+    publish(&publisher, 3);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(pair.query(pair.primary, "SELECT count(*) FROM feed"), "2");
+    let (ok, why) = pair.psql(pair.primary, "dba", "truststream", "SELECT 1");
+    assert!(!ok && why.contains("not permitted to log in"), "{why}");
+    // The catalog leads the standby to the same: what the fence took comes back there, and the row that waited with it.
+    pair.promote();
+    let new = Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby));
+    until("the fence came over", || new.look().proven);
+    new.open();
+    assert_eq!(new.look().stage, FenceStage::Open);
+    until("the new primary gets what is published", || {
+        pair.query(pair.standby, "SELECT count(*) FROM feed") == "3"
+    });
+    assert!(pair.psql(pair.standby, "dba", "truststream", "SELECT 1").0);
+    assert_eq!(pair.query(pair.primary, "SELECT count(*) FROM feed"), "2");
+}
+
+/// A prepared transaction whose owner is fenced is no writer, and what no standby has is named.
+#[test]
+fn what_a_standby_never_has_is_named_with_the_proof() {
+    let pair = Pair::start_with(MORE);
+    pair.sql(
+        pair.primary,
+        "truststream",
+        "CREATE UNLOGGED TABLE cache AS SELECT generate_series(1, 500) n; CREATE UNLOGGED TABLE empty (n int)",
+    );
+    pair.sql(pair.primary, "postgres", "CREATE UNLOGGED TABLE sessions AS SELECT 1 n");
+    pair.sql(pair.primary, "truststream", "SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
+    // A slot waits for transactions that are open, prepared ones too.
+    prepare(&pair, "app", "g-app");
+    let mut at = Reached::of(&pair);
+    at.db.expendable = vec!["sessions".to_owned()];
+    let words: Vec<_> = at.server().unreplicated.iter().map(|u| u.words()).collect();
+    let told = |of: &[String], begin: &str| of.iter().any(|w| w.starts_with(begin));
+    let expected = [
+        "unlogged table truststream.public.cache has rows (",
+        "unlogged table postgres.public.sessions has rows (",
+        "logical slot cdc (of truststream) is not on a standby",
+        "prepared transaction 'g-app' (of app in truststream) stays open with its locks",
+    ];
+    for begin in expected {
+        assert!(told(&words, begin), "{begin}: {words:#?}");
+    }
+    assert_eq!(words.len(), 4, "{words:#?}");
+    let fence = at.close();
+    assert!(fence.proven, "{fence:#?}");
+    let words: Vec<_> = fence.unreplicated.iter().map(|u| u.words()).collect();
+    for begin in expected {
+        assert!(told(&words, begin), "{begin}: {words:#?}");
+    }
+    assert_eq!(fence.unreplicated.iter().filter(|u| u.loses_rows()).count(), 1, "{words:#?}");
+}
+
+/// An attempt as clients come is refused for the fence's own reason; a wrong password proves nothing.
+#[test]
+fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
+    let pair = Pair::start();
+    pair.ask_for_passwords();
+    let mut at = Reached::of(&pair);
+    let by = |login: String| ClientWay {
+        secret: None,
+        endpoint: Some("nobody-looks-here:1/truststream".to_owned()),
+        login: Some(login),
+    };
+    at.db.clients = vec![by(at.login("app", "app"))];
+    let fence = at.close();
+    assert!(fence.proven, "{fence:#?}");
+    let refused = "a login as app was refused (28000: role \"app\" is not permitted to log in)";
+    assert!(fence.proof.contains(refused), "{}", fence.proof);
+    at.db.clients = vec![by(at.login("app", "wrong"))];
+    let fence = at.look();
+    assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
+    assert!(fence.proof.contains("28P01: password authentication failed"), "{}", fence.proof);
+}
+
+/// Passes bytes on, so much later, each way.
+fn far_away(port: u16, later: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let near = near.unwrap();
+            let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+            carry(near.try_clone().unwrap(), far.try_clone().unwrap(), later);
+            carry(far, near, later);
+        }
+    });
+    own
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, later: Duration) {
+    let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 16_384];
+        while let Ok(n @ 1..) = from.read(&mut bytes) {
+            let _ = send.send((Instant::now() + later, bytes[..n].to_vec()));
+        }
+    });
+    std::thread::spawn(move || {
+        for (due, bytes) in receive {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+/// A region that is 200 ms away each way: every look and call is done within its time.
+#[test]
+fn a_server_that_is_far_away_is_fenced_and_lifted() {
+    let pair = Pair::start();
+    let port = far_away(pair.primary, Duration::from_millis(200));
+    let at = Reached::new(&format!("127.0.0.1:{port}/truststream"));
+    let fence = at.close();
+    assert!(fence.proven && fence.wal.is_some(), "{fence:#?}");
+    assert!(!at.server().is_replica());
+    at.open();
+    assert_eq!(at.look().stage, FenceStage::Open);
+}
+
+/// A promotion that loses rows which no log has is not called one that lost nothing.
+#[test]
+fn rows_of_unlogged_tables_make_no_measured_zero() {
+    let world = own_servers::World::new();
+    world.pair.sql(
+        world.pair.primary,
+        "truststream",
+        "CREATE UNLOGGED TABLE cache AS SELECT generate_series(1, 500) n",
+    );
+    let file = world.folder.path().join("plans/orders.yaml");
+    let named = "unlogged table truststream.public.cache has rows";
+    let (code, ready, words) = world.run(&["ready", "orders"]);
+    assert!(ready.to_string().contains(named), "{code}: {ready:#}\n{words}");
+    let ((there, back), _) = world.under_load(|| {
+        let (_, shown, _) = world.run(&["switchover", "orders", "--to", "east", "--dry-run"]);
+        assert!(shown.to_string().contains(named), "{shown:#}");
+        let there = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        assert_eq!(world.pair.query(world.pair.standby, "SELECT count(*) FROM cache"), "0");
+        // The way back, with rows that the plan lets go.
+        world.pair.sql(world.pair.standby, "truststream", "INSERT INTO cache SELECT generate_series(1, 9)");
+        expend(&file);
+        (there, world.run(&["failback", "orders", "--to", "west", "--yes"]))
+    });
+    let (code, report, words) = there;
+    assert_eq!(report["outcome"], "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(
+        (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+        (&"lower_bound".into(), &0.0.into()),
+        "{report:#}"
+    );
+    assert_eq!(code, 5, "{report:#}");
+    assert!(report["notes"].to_string().contains(named), "{report:#}");
+    let (code, report, words) = back;
+    assert_eq!(report["outcome"], "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(report["rpo"]["basis"], "measured", "{report:#}");
+    assert!(report["notes"].to_string().contains("the plan calls them expendable"), "{report:#}");
+}
+
+fn expend(plan: &Path) {
+    let text = std::fs::read_to_string(plan).unwrap();
+    std::fs::write(plan, text.replace("    at:\n", "    expendable: [cache]\n    at:\n")).unwrap();
+}

@@ -1,0 +1,93 @@
+//! Commands of a plan in a real run, and whose bucket the guard is in.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::{Estate, FAILOVER};
+
+/// A child of a child that does not mind being asked to end.
+const SLOW: &str = "sh -c 'trap \"\" INT TERM HUP; echo $$ > pid; while :; do sleep 1; done' & wait\n";
+
+/// Whether a process is there that was not ended.
+fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn whoever_leaves_at_once_ends_what_a_hook_started() {
+    let estate = Estate::new();
+    estate.write_plan(
+        "hooks:\n  - {at: before.evidence, name: slow, step: {command: [/bin/sh, ./slow], idempotent: true}}\n",
+        "1s",
+    );
+    std::fs::write(estate.path().join("slow"), SLOW).unwrap();
+    let mut child = estate.spawn(FAILOVER);
+    let file = estate.path().join("pid");
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    until("the hook runs", || read().ends_with('\n'));
+    let pid = read().trim().to_owned();
+    let ask = || Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(ask().success());
+    // Once is a pause, which waits for what runs.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(lives(&pid), "{}", estate.words());
+    assert!(ask().success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{}", estate.words());
+    until("it ends with drctl", || !lives(&pid));
+}
+
+/// Names of buckets are free for anybody to take: every call names whose the guard's has to be, and what is said of another's is no guard.
+#[test]
+fn the_owner_of_the_guards_bucket_is_asked_for_with_every_call() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let (code, out, err) = estate.run(FAILOVER);
+    assert_eq!(code, 5, "{out}{err}");
+    let calls = estate.proxy.calls();
+    let guard: Vec<_> = calls.iter().filter(|c| c.service == "s3" && c.target.contains("/prod/")).collect();
+    let count = |verb: &str| guard.iter().filter(|c| c.operation.starts_with(verb)).count();
+    assert!(
+        count("Get") + count("GET") > 0
+            && count("Put") + count("PUT") > 0
+            && count("Delete") + count("DELETE") > 0,
+        "{guard:#?}"
+    );
+    let account = estate.account();
+    assert!(guard.iter().all(|call| call.owner == account), "{account}: {guard:#?}");
+}
+
+/// Whoever asks a provider about a call is asked for that.
+#[test]
+fn the_providers_ids_of_requests_are_in_journal_report_and_log() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let (code, out, err) = estate.run(&[FAILOVER, &["-vv"]].concat());
+    assert_eq!(code, 5, "{out}{err}");
+    let id = estate.only_run().unwrap();
+    let (_, report) = estate.json(&["report", "run", &id]);
+    let steps = report["steps"].as_array().unwrap();
+    let of = |step: &str| -> Vec<String> {
+        let step = steps.iter().find(|s| s["id"] == step).unwrap_or_else(|| panic!("{step}: {report:#}"));
+        let all = step["requests"].as_array().unwrap_or_else(|| panic!("{step:#}"));
+        all.iter().map(|request| request.as_str().unwrap().to_owned()).collect()
+    };
+    let promote = of("promote.db");
+    let request =
+        promote.iter().find_map(|r| r.strip_prefix("rds ")).unwrap_or_else(|| panic!("{promote:?}"));
+    assert!(request.len() > 10, "{request}");
+    assert!(of("switch.www").iter().any(|r| r.starts_with("route53 ")), "{report:#}");
+    let (_, events, _) = estate.run(&["runs", "export", &id]);
+    assert!(events.contains("call_requests") && events.contains(request), "{request}");
+    let (_, page, _) = estate.run(&["report", "run", &id, "--format", "md"]);
+    assert!(page.contains("## Requests") && page.contains(&format!("rds {request}")), "{page}");
+    assert!(err.contains(&format!("request={request}")), "{err}");
+}

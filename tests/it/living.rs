@@ -1,0 +1,71 @@
+//! A lost region lives: what the sandbox's truth says of its databases, and what the judge makes of waivers.
+
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::ids::ComponentName;
+use drctl::model::measure::Basis;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Rule;
+use drctl::report::attainment::attainment;
+use drctl::run::state::Mode;
+
+use crate::hard_cases::waiver;
+use crate::oracle::{Oracle, Waived, invariants};
+use crate::rig::{BEGAN, Rehearsed, Rig, truststream};
+
+fn db() -> ComponentName {
+    ComponentName::new("db")
+}
+
+/// A failover from a region of which nothing answers, on a waiver.
+fn waived(scenario: &str) -> (Rig, Rehearsed) {
+    let waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
+    let rig = Rig { waivers, ..Rig::new(truststream(), scenario, 1) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    invariants(&rig, &done, scenario);
+    (rig, done)
+}
+
+/// The clients beside a dark primary write on, and lose what they write; those of a dead one lose what it had not shipped.
+#[test]
+fn a_dark_primary_takes_writes_and_a_dead_one_does_not() {
+    let (rig, dark) = waived("region-dark");
+    let oracle = Oracle::new(&rig.plan, &dark.watched);
+    let two = oracle.two_primaries(&Waived::default());
+    assert!(two[&db()] > Dur::mins(1), "{two:?}");
+    assert!(oracle.lost()[&db()] > Dur::mins(3), "{:?}", oracle.lost());
+    let (rig, dead) = waived("region-dies");
+    let oracle = Oracle::new(&rig.plan, &dead.watched);
+    assert!(oracle.two_primaries(&Waived::default()).is_empty());
+    assert!(oracle.lost()[&db()] < Dur::secs(2), "{:?}", oracle.lost());
+    // drctl cannot tell one from the other, and says of both how much it may be at most by now.
+    for (done, least) in [(&dark, Dur::mins(3)), (&dead, Dur::mins(3))] {
+        let (figure, _) = attainment(&done.ended.state, done.asked).stores[&db()].clone();
+        assert!(figure.basis == Basis::UpperBound && figure.value_ms > Some(least), "{figure}");
+    }
+}
+
+/// A write probe that fails bounds nothing: the loss that is told grows for as long as nobody fenced the old primary.
+#[test]
+fn what_is_told_of_a_dark_primary_grows_until_it_is_fenced() {
+    let (_, dark) = waived("region-dark");
+    let at = |later| {
+        let told = attainment(&dark.ended.state, dark.asked + later);
+        told.stores[&db()].0.value_ms.unwrap()
+    };
+    assert_eq!(at(Dur::mins(10)).millis() - at(Dur::ZERO).millis(), Dur::mins(10).millis());
+}
+
+/// A waiver stands for one component, from when the run goes on without its fence.
+#[test]
+fn a_waiver_lifts_the_invariant_for_what_it_names_only() {
+    let at = |s| BEGAN + Dur::secs(s);
+    let event = |s: u64, what| Event { at: at(s), what };
+    let waived = Waived::of(&[
+        event(10, What::FenceWaived { component: db() }),
+        event(60, What::DebtSettled { component: db(), why: "gone".to_owned(), who: None }),
+    ]);
+    let covers = |c: &str, at: Timestamp| waived.covers(&ComponentName::new(c), at);
+    assert!(covers("db", at(10)) && covers("db", at(59)));
+    assert!(!covers("db", at(9)) && !covers("db", at(60)) && !covers("billing", at(30)));
+}

@@ -1,0 +1,134 @@
+//! What is read from paths that people and settings name: regular files of a stated size, and nothing that keeps a reader waiting.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use drctl::files::{self, Use, Why};
+
+use crate::cli::{Folder, finish};
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Runs a command that must not wait for anybody.
+pub fn at_once(folder: &Folder, args: &[&str]) -> (i32, String, String) {
+    let mut child = folder.start(args);
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("{args:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    finish(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn of_every_use_a_regular_file_of_its_size_is_read_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fifo(&at("fifo"));
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    std::fs::create_dir(at("folder")).unwrap();
+    for (name, to) in [("zero", "/dev/zero"), ("null", "/dev/null"), ("to-fifo", "fifo"), ("gone", "nowhere")]
+    {
+        std::os::unix::fs::symlink(to, at(name)).unwrap();
+    }
+    std::fs::write(at("plain"), "text").unwrap();
+    std::os::unix::fs::symlink("plain", at("link")).unwrap();
+    for of in Use::ALL {
+        for (name, what) in [
+            ("fifo", "a FIFO"),
+            ("to-fifo", "a FIFO"),
+            ("socket", "a socket"),
+            ("folder", "a folder"),
+            ("zero", "a device"),
+            ("null", "a device"),
+        ] {
+            let error = files::read(&at(name), of).unwrap_err();
+            let words = format!("{}: it is {what}, and only regular files are read", at(name).display());
+            assert_eq!(error.to_string(), words, "{of:?}");
+            assert_eq!(error.fix(), "name a regular file, or put one in its place");
+        }
+        assert!(files::read(&at("gone"), of).unwrap_err().is_missing());
+        assert_eq!(files::text(&at("link"), of).unwrap(), "text");
+        // A byte too many, without one that is read.
+        let long = std::fs::File::create(at("long")).unwrap();
+        long.set_len(of.most()).unwrap();
+        assert!(files::open(&at("long"), of).is_ok(), "{of:?}");
+        long.set_len(of.most() + 1).unwrap();
+        let error = files::read(&at("long"), of).unwrap_err();
+        assert!(matches!(error.why, Why::Large(_)) && error.to_string().contains(of.word()), "{error}");
+    }
+    std::fs::write(at("bytes"), [0xff, 0xfe]).unwrap();
+    assert!(matches!(files::text(&at("bytes"), Use::Secret).unwrap_err().why, Why::NoText));
+}
+
+/// What pretends to be short and never ends is read up to its size and no further.
+#[test]
+fn a_file_that_grows_while_it_is_read_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grows");
+    std::fs::write(&path, "short").unwrap();
+    let open = files::open(&path, Use::Secret).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    assert!(matches!(open.bytes().unwrap_err().why, Why::Large(Use::Secret)));
+}
+
+#[test]
+fn no_command_waits_for_a_fifo_or_reads_a_device() {
+    let folder = Folder::with_plans();
+    for (name, to) in
+        [("zero.yaml", "/dev/zero"), ("zero.pub", "/dev/zero"), ("plans/endless.yaml", "/dev/zero")]
+    {
+        std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+    }
+    fifo(&folder.path().join("fifo.yaml"));
+    let good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+    let all: &[&[&str]] = &[
+        &["check", "--config", "FILE"],
+        &["serve", "--sandbox", "--config", "FILE"],
+        &["status", "--kit", "FILE"],
+        &["key", "show", "FILE"],
+        &["runs", "import", "FILE"],
+        &["evidence", "verify", "FILE", "--key", good],
+        &["evidence", "verify", "plans/drctl.yaml", "--key", "FILE"],
+        &["audit", "verify", "--file", "FILE"],
+        &["audit", "verify", "--file", "plans/drctl.yaml", "--checkpoint", "FILE"],
+    ];
+    for args in all {
+        for (file, what) in [("fifo.yaml", "a FIFO"), ("zero.yaml", "a device")] {
+            let args: Vec<_> = args.iter().map(|arg| if *arg == "FILE" { file } else { arg }).collect();
+            let (code, out, err) = at_once(&folder, &args);
+            let words = format!("it is {what}, and only regular files are read");
+            assert!(code == 2 && err.contains(&words), "{args:?}: {code} {out}{err}");
+        }
+    }
+    // The key that the environment names, and its passphrase.
+    for variable in ["DRCTL_KEY", "DRCTL_KEY_PASSPHRASE_FILE"] {
+        let mut command = folder.command(&["key", "show"]);
+        let (code, _, err) =
+            finish(command.env("DRCTL_KEY", "fifo.yaml").env(variable, "fifo.yaml").output().unwrap());
+        assert!(code == 2 && err.contains("it is a FIFO"), "{variable}: {code} {err}");
+    }
+}
+
+/// What cannot be read in the plans' folder keeps nobody from using the plans beside it.
+#[test]
+fn a_fifo_among_the_plans_is_a_finding() {
+    let folder = Folder::with_plans();
+    fifo(&folder.path().join("plans/aaa.yaml"));
+    let (code, out, err) = at_once(&folder, &["check"]);
+    let all = format!("{out}{err}");
+    assert!(
+        code == 2 && all.contains("the plan cannot be read") && all.contains("it is a FIFO"),
+        "{code} {all}"
+    );
+    let failover = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"];
+    let (code, out, err) = at_once(&folder, &failover);
+    assert_eq!(code, 0, "{out}{err}");
+}

@@ -1,0 +1,194 @@
+//! Liveness: a planner that refuses every failover is as useless as one that promotes too early. What may stop a failover follows from
+//! the scenario and the plan alone; everything else recovers, and what was refused recovers with the waivers that the refusals print.
+
+use std::collections::BTreeSet;
+
+use drctl::model::action::FenceMethod;
+use drctl::model::event::{Outcome, Signal, What};
+use drctl::model::ids::ComponentName;
+use drctl::model::target::Engine;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::plan::types::{Database, Spec};
+use drctl::run::state::Mode;
+
+use crate::rig::{Rehearsed, Rig};
+
+/// How often somebody adds what was printed, or resumes.
+const PATIENCE: usize = 12;
+
+/// What came of one failover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// It recovered as it was asked for.
+    Recovered,
+    /// It was rightly stopped, and recovered with what the stops printed.
+    WithWaivers,
+    /// It met faults, and recovered when somebody resumed it.
+    Resumed,
+    /// Nothing that a person may say brings what is not there.
+    Short,
+}
+
+/// Why a failover did not go on: a rule, or the words of a step that failed.
+enum Stopped {
+    Refused(Vec<(Rule, Option<ComponentName>, Option<String>)>),
+    Failed(String),
+}
+
+/// Follows a failover to its recovery. `judged` is given every run on the way.
+pub fn recovers(
+    rig: &Rig,
+    first: &Result<Rehearsed, Vec<drctl::planner::Refusal>>,
+    context: &str,
+    judged: &mut dyn FnMut(&Rig, &Rehearsed),
+) -> Came {
+    let mut rig = rig.clone();
+    let mut came = Came::Recovered;
+    let mut why = match first {
+        Ok(done) => {
+            judged(&rig, done);
+            stopped(done)
+        }
+        Err(refusals) => Some(refused(refusals)),
+    };
+    for _ in 0..PATIENCE {
+        let Some(stop) = why else { return came };
+        match stop {
+            Stopped::Refused(rules) => {
+                for (rule, component, flag) in rules {
+                    may_stop(&rig, rule, component.as_ref(), context);
+                    let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
+                    rig.waivers.push(as_printed(&flag, context));
+                }
+                came = Came::WithWaivers;
+            }
+            Stopped::Failed(_) if is_short(&rig) => return Came::Short,
+            Stopped::Failed(reason) => {
+                let late = rig.scenario.dns_down > Dur::ZERO && reason.starts_with("switch.");
+                assert!(late || stumbles(&rig), "it stopped: {reason}: {context}");
+                return resumed(&rig, context);
+            }
+        }
+        why = match rig.rehearse() {
+            Ok(done) => {
+                judged(&rig, &done);
+                stopped(&done)
+            }
+            Err(refusals) => Some(refused(&refusals)),
+        };
+    }
+    panic!("it never recovers, with {:?}: {context}", rig.waivers)
+}
+
+fn refused(refusals: &[drctl::planner::Refusal]) -> Stopped {
+    let all = refusals.iter().map(|r| (r.rule, r.component.clone(), r.flag.clone()));
+    Stopped::Refused(all.collect())
+}
+
+fn stopped(done: &Rehearsed) -> Option<Stopped> {
+    let state = &done.ended.state;
+    if state.mode == Mode::Finished(Outcome::Recovered) {
+        return None;
+    }
+    let events = crate::resume::events(done);
+    let last = events.iter().rev().find_map(|e| match &e.what {
+        What::GateBlocked { rule: Some(rule), flag, step, .. } => {
+            let of = state.runbook.steps.iter().find(|s| s.id == *step).and_then(|s| s.component.clone());
+            Some(Stopped::Refused(vec![(*rule, of, flag.clone())]))
+        }
+        What::StepFailed { step, reason } => Some(Stopped::Failed(format!("{step}: {reason}"))),
+        _ => None,
+    });
+    Some(last.unwrap_or_else(|| Stopped::Failed(format!("{:?}", done.ended.stop))))
+}
+
+/// Whether that rule may stop this failover, by what the scenario does to the plan.
+fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &str) {
+    let right = match rule {
+        Rule::UnfencedPromotion => {
+            let of = component.map(|c| &rig.plan.components[c].spec);
+            matches!(of, Some(Spec::Database(db)) if !can_be_fenced(rig, db))
+        }
+        // Half an hour of faults, or a replica that was behind before: more than was promised, or than was accepted.
+        Rule::ExposureAboveRpo => {
+            let accepted = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
+            rig.scenario.lag_ms >= 60_000 || stumbles(rig) || accepted
+        }
+        // Of a cluster without its writer nobody knows what it lacks.
+        Rule::ExposureUnknown => true,
+        _ => false,
+    };
+    assert!(right, "{rule} ({component:?}) stops what could go on: {context}");
+}
+
+/// Whether some rung of the ladder has its effect in this scenario, as its words say.
+fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
+    let of = &rig.scenario;
+    db.fence.iter().any(|method| match method {
+        FenceMethod::Sql => of.sql_answers && db.engine != Engine::Aurora,
+        FenceMethod::SecurityGroup => !of.control_plane_lost,
+    })
+}
+
+/// Whether a component's old primary is fenced for certain, however long that takes. A clock that is set ahead uses up the time that a
+/// rung has.
+pub(super) fn can_be_had(rig: &Rig, component: &ComponentName) -> bool {
+    let spec = &rig.plan.components[component].spec;
+    !stumbles(rig) && rig.jumps.is_none() && matches!(spec, Spec::Database(db) if can_be_fenced(rig, db))
+}
+
+/// Whether calls meet faults, so that steps may run out of attempts.
+fn stumbles(rig: &Rig) -> bool {
+    rig.scenario.faults > 0 || rig.scenario.throttled > 0
+}
+
+/// Whether instances are wanted that cannot be had.
+fn is_short(rig: &Rig) -> bool {
+    let groups = rig.plan.components.values().any(|c| matches!(c.spec, Spec::Autoscaling(_)));
+    groups && rig.scenario.capacity_percent < 100
+}
+
+fn resumed(rig: &Rig, context: &str) -> Came {
+    let mut done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}: {context}"));
+    for _ in 0..PATIENCE {
+        match stopped(&done) {
+            None => return Came::Resumed,
+            Some(_) => {
+                let next = rig.second(&done.records, &done.notes, &[Signal::Resume], None);
+                done = next.unwrap_or_else(|e| panic!("{e}: {context}")).0;
+            }
+        }
+    }
+    panic!("resumed {PATIENCE} times, and {:?}: {context}", done.ended.stop)
+}
+
+/// The waiver that a printed flag makes: `--waive RULE[:COMPONENT] [--accept-data-loss D] --reason TEXT`.
+fn as_printed(flag: &str, context: &str) -> Waiver {
+    let words: Vec<&str> = flag.split_whitespace().collect();
+    let after = |name: &str| words.iter().position(|w| *w == name).map(|i| words[i + 1]);
+    let waived = after("--waive").unwrap_or_else(|| panic!("no waiver: {flag}: {context}"));
+    let (rule, component) = waived.split_once(':').map_or((waived, None), |(r, c)| (r, Some(c)));
+    Waiver {
+        rule: Rule::from_id(rule).unwrap_or_else(|| panic!("no rule: {flag}: {context}")),
+        component: component.map(ComponentName::from),
+        accept_loss_ms: after("--accept-data-loss").map(|d| Dur::parse(d).unwrap()),
+        reason: "printed".to_owned(),
+        who: Person::claimed("test"),
+    }
+}
+
+/// What scenarios with a loss are there for.
+pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
+    let of = &rig.scenario;
+    let all = [
+        (of.control_plane_lost, "dark"),
+        (of.primary_dies, "dead"),
+        (of.sql_answers, "slow"),
+        (of.replicates, "one-way"),
+        (of.returns_after.is_some(), "returns"),
+        (of.clients_leave.is_some(), "clients leave"),
+        (of.faults > 0, "faults"),
+    ];
+    all.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect()
+}

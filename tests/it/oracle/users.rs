@@ -1,0 +1,184 @@
+//! Whether users are served, and where the application is active.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drctl::adapters::sandbox::chronicle::{Moment, Way};
+use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
+use drctl::model::time::Timestamp;
+use drctl::plan::types::{Record, Route53, Spec};
+
+use super::Oracle;
+
+/// Whether somebody who asks gets to see record sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    Seen,
+    Hidden,
+}
+
+impl Oracle<'_> {
+    /// Whenever users began to be served, or ceased to be.
+    pub fn turns(&self) -> Vec<(Timestamp, bool)> {
+        let mut turns: Vec<(Timestamp, bool)> = Vec::new();
+        for moment in self.moments.iter().filter(|m| m.at <= self.until) {
+            let served = self.served(moment);
+            if turns.last().is_none_or(|(_, before)| *before != served) {
+                turns.push((moment.at, served));
+            }
+        }
+        turns
+    }
+
+    /// When names led users to a site whose database takes no writes, after it was left.
+    pub fn traffic_before_database(&self) -> Option<(Timestamp, SiteName)> {
+        let began = self.moments.first().map(|m| self.sites_of_names(m)).unwrap_or_default();
+        let mut moments = self.moments.iter().filter(|m| m.at <= self.until);
+        moments.find_map(|m| {
+            let mut led = self.zones().flat_map(|(name, zone)| {
+                let sets = m.names.iter().find(|n| n.component == *name).map(|n| n.published.as_slice());
+                let sites = self.led_to(zone, sets.unwrap_or_default());
+                sites.into_iter().flatten().map(move |site| (name, site))
+            });
+            let early = |(name, site): &(&ComponentName, SiteName)| {
+                !began.contains(site) && !self.stores_of(name, site).all(|db| Self::accepts(m, &db, site))
+            };
+            led.find(early).map(|(_, site)| (m.at, site))
+        })
+    }
+
+    /// Where the application is active, as everything that can be seen says: each database by its writers, each group by the one site
+    /// that has capacity, each zone by its names. More than one is a split.
+    pub fn active(&self, names: Names) -> BTreeSet<SiteName> {
+        let Some(last) = self.moments.iter().rev().find(|m| m.at <= self.until) else {
+            return BTreeSet::new();
+        };
+        let of = self.databases();
+        let writers = of.iter().flat_map(|(db, sites)| {
+            let seen = sites.iter().filter(|s| !last.dark.contains(**s));
+            seen.filter(|site| Self::accepts(last, db, site)).map(|s| (**s).clone())
+        });
+        let groups = self.plan.components.values().filter_map(|c| {
+            let of = last
+                .capacity
+                .iter()
+                .filter(|(name, site, n)| *name == c.name && *n > 0 && !last.dark.contains(site));
+            // Capacity in more than one site is a warm standby.
+            let sites: Vec<_> = of.map(|(_, site, _)| site.clone()).collect();
+            <[SiteName; 1]>::try_from(sites).ok().map(|[only]| only)
+        });
+        let led = if names == Names::Seen { self.sites_of_names(last) } else { BTreeSet::new() };
+        writers.chain(groups).chain(led).collect()
+    }
+
+    /// Whether users and drctl reach every site.
+    pub fn all_reached(&self) -> bool {
+        let last = self.moments.iter().rev().find(|m| m.at <= self.until);
+        last.is_none_or(|m| m.unreached.is_empty())
+    }
+
+    /// Whether every name answers as the plan says that it does while the application is active there, and nothing else.
+    pub fn names_lead_to(&self, site: &SiteName) -> Result<(), String> {
+        let Some(last) = self.moments.iter().rev().find(|m| m.at <= self.until) else { return Ok(()) };
+        for (name, zone) in self.zones() {
+            let Some(names) = last.names.iter().find(|n| n.component == *name) else { continue };
+            for record in &zone.records {
+                for sets in [&names.published, &names.cached] {
+                    let found = answers(record, sets);
+                    if found.as_ref() != Some(site) {
+                        return Err(format!("{} of {name} leads to {found:?}, not to {site}", record.name));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn served(&self, moment: &Moment) -> bool {
+        if self.zones().next().is_none() {
+            return self
+                .plan
+                .sites
+                .keys()
+                .any(|site| self.is_whole(moment, site, &self.plan.components.keys().cloned().collect()));
+        }
+        self.zones().all(|(name, zone)| {
+            let sets = moment.names.iter().find(|n| n.component == *name).map(|n| n.cached.as_slice());
+            let needed = self.needed(name);
+            self.led_to(zone, sets.unwrap_or_default())
+                .into_iter()
+                .all(|site| site.is_some_and(|site| self.is_whole(moment, &site, &needed)))
+        })
+    }
+
+    /// Whether what is needed works in a site, for users from outside.
+    fn is_whole(&self, moment: &Moment, site: &SiteName, needed: &BTreeSet<ComponentName>) -> bool {
+        let works = |name: &ComponentName| match &self.plan.components[name].spec {
+            Spec::Database(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
+            Spec::Autoscaling(of) => {
+                let there = |(c, s, n): &(ComponentName, SiteName, u32)| c == name && s == site && *n > 0;
+                !of.at.contains_key(site) || moment.capacity.iter().any(there)
+            }
+            Spec::Clients(of) => {
+                let mut ways = moment.ways.iter().filter(|w| w.component == *name && w.site == *site);
+                ways.all(|way| Self::arrives(moment, way, &of.of.value))
+            }
+            _ => true,
+        };
+        !moment.unreached.contains(site) && needed.iter().all(works)
+    }
+
+    /// Whether clients that are led this way come to a server that takes their writes.
+    fn arrives(moment: &Moment, way: &Way, db: &ComponentName) -> bool {
+        let Some((site, id)) = &way.leads_to else { return false };
+        let cut = |s: &SiteName| moment.unreached.contains(s);
+        let reached = *site == way.site || !cut(site) && !cut(&way.site);
+        let server = |s: &drctl::adapters::sandbox::chronicle::Server| {
+            s.component == *db && s.site == *site && s.id == *id && s.accepts
+        };
+        reached && moment.servers.iter().any(server)
+    }
+
+    fn stores_of(&self, name: &ComponentName, site: &SiteName) -> impl Iterator<Item = ComponentName> {
+        let has = |c: &ComponentName| matches!(&self.plan.components[c].spec, Spec::Database(of) if of.at.contains_key(site));
+        self.needed(name).into_iter().filter(has).collect::<Vec<_>>().into_iter()
+    }
+
+    fn zones(&self) -> impl Iterator<Item = (&ComponentName, &Route53)> {
+        self.plan.components.values().filter_map(|c| match &c.spec {
+            Spec::Route53(zone) => Some((&c.name, zone)),
+            _ => None,
+        })
+    }
+
+    /// Where the names that users need lead. One that leads to no site, or to more than one, leads nowhere.
+    fn led_to(&self, zone: &Route53, sets: &[RecordSet]) -> Vec<Option<SiteName>> {
+        let stores = !self.databases().is_empty();
+        let needed = zone.records.iter().filter(|r| !r.is_static || !stores);
+        needed.map(|r| answers(r, sets)).collect()
+    }
+
+    fn sites_of_names(&self, moment: &Moment) -> BTreeSet<SiteName> {
+        let by_zone: BTreeMap<_, _> = moment.names.iter().map(|n| (&n.component, &n.published)).collect();
+        let led = self.zones().filter_map(|(name, zone)| Some((zone, *by_zone.get(name)?)));
+        let records = led.flat_map(|(zone, sets)| zone.records.iter().map(move |r| answers(r, sets)));
+        records.flatten().collect()
+    }
+}
+
+/// The one site whose declared answer a name gives.
+fn answers(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
+    let of_name = sets.iter().filter(|s| s.name == record.name && s.rtype == record.rtype);
+    let given: Vec<&RecordSet> = of_name
+        .filter(|s| !matches!(s.policy, RecordPolicy::Weighted { weight: 0 }))
+        .filter(|s| !matches!(s.policy, RecordPolicy::Failover { primary: false }))
+        .collect();
+    let [only] = given[..] else { return None };
+    let values = |answer: &RecordAnswer| match answer {
+        RecordAnswer::Values { values, .. } => values.clone(),
+        RecordAnswer::Alias { name, .. } => vec![name.clone()],
+    };
+    let mut sites = record.at.iter().filter(|(_, at)| values(&at.answer) == values(&only.answer));
+    let (site, _) = sites.next()?;
+    sites.next().is_none().then(|| site.clone())
+}

@@ -1,0 +1,161 @@
+//! What must hold of every rehearsal, whatever went wrong in it.
+
+use drctl::inventory::ActiveSite;
+use drctl::model::action::{Action, Undo};
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::measure::{Basis, Figure};
+use drctl::model::runbook::Intent;
+use drctl::model::time::Dur;
+use drctl::report::attainment::attainment;
+use drctl::run::state::Mode;
+
+use super::recovers::can_be_had;
+use super::users::Names;
+use super::writes::runbook;
+use super::{Ground, Oracle, Waived, Watched};
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig};
+
+pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
+    safe_and_told(rig, done, context);
+    rto_told(done, context);
+    let called = crate::stops::called_in_spite_of_a_stop(&events(done));
+    assert!(called.is_none(), "{}: {context}", called.unwrap_or_default());
+}
+
+/// Two servers of a component take writes only while a waiver of its fence stands, and no promotion is asked for before the other one
+/// was seen to take none.
+pub fn one_primary(rig: &Rig, ground: &impl Ground, journals: &[Vec<Event>], context: &str) {
+    let oracle = Oracle::new(&rig.plan, ground);
+    let waived = Waived::of(journals.iter().flatten());
+    let two = oracle.two_primaries(&waived);
+    assert!(two.is_empty(), "two primaries, by component: {two:?}: {context}");
+    for journal in journals {
+        for event in journal {
+            if let What::FenceWaived { component } = &event.what {
+                let had = can_be_had(rig, component);
+                assert!(!had, "a waiver stands for a fence of {component} that can be had: {context}");
+            }
+        }
+        let early = oracle.asked_too_early(journal, &waived);
+        assert!(early.is_empty(), "promoted before the fence: {}: {context}", early.join("; "));
+    }
+}
+
+pub fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
+    let state = &done.ended.state;
+    one_primary(rig, &done.watched_later, &done.journals, context);
+    shown_is_done(done, context);
+    let oracle = Oracle::new(&rig.plan, &done.watched);
+    for oracle in [&oracle, &Oracle::new(&rig.plan, &done.watched_later)] {
+        let early = oracle.traffic_before_database();
+        assert!(early.is_none(), "traffic came before a database: {early:?}: {context}");
+    }
+    let simulated = (&done.truth.turns, done.truth.traffic_before_database);
+    assert_eq!(simulated, (&oracle.turns(), false), "the sandbox's own truth is another: {context}");
+    assert!(state.finished() || state.halted.is_some(), "the run ended in no legal state: {context}");
+    active_told(rig, done, context);
+    if rig.restore.is_none() {
+        assert_eq!(nonzero(&done.truth.lost_ms), nonzero(&oracle.lost()), "rows lost: {context}");
+    }
+    let attained = attainment(state, done.asked);
+    for (component, (figure, exposure)) in &attained.stores {
+        let lost = done.truth.lost_ms.get(component).copied().unwrap_or_default();
+        let told = format!("{} from {:?}, {:?}", exposure.because, exposure.last_replayed, exposure.taken_at);
+        holds(
+            figure,
+            lost,
+            &format!("RPO of {component} ({told}, {:?}): {context}", state.debts.get(component)),
+        );
+    }
+}
+
+type Lost = std::collections::BTreeMap<drctl::model::ids::ComponentName, Dur>;
+
+fn nonzero(lost: &Lost) -> Lost {
+    lost.iter().filter(|(_, d)| **d > Dur::ZERO).map(|(c, d)| (c.clone(), *d)).collect()
+}
+
+/// Every call that had an effect is a step of a runbook that was shown, or takes one back.
+fn shown_is_done(done: &Rehearsed, context: &str) {
+    let runbooks: Vec<_> = done.journals.iter().filter_map(|journal| runbook(journal)).collect();
+    let steps = || runbooks.iter().flat_map(|r| &r.steps).map(|s| &s.action);
+    let is = |shown: &Action, done: &Action| match (shown, done) {
+        // A batch of changes is made in parts.
+        (Action::Switch(shown), Action::Switch(done)) => shown.zone == done.zone,
+        (shown, done) => shown == done,
+    };
+    for (at, bytes) in &done.notes {
+        let Ok(action) = serde_json::from_slice::<Action>(bytes) else { continue };
+        let undone = |shown: &Action| matches!(shown.undo(), Undo::By(undo) if is(&undo, &action));
+        let shown = steps().any(|shown| is(shown, &action) || undone(shown));
+        assert!(shown, "nobody was shown this, at {at}: {action:?}: {context}");
+    }
+}
+
+/// A figure says no less than the truth as a bound from above, no more as one from below, and exactly it where it was measured.
+fn holds(figure: &Figure, truth: Dur, context: &str) {
+    match (figure.basis, figure.value_ms) {
+        (Basis::Measured, Some(v)) => assert_eq!(v, truth, "not the truth: {context}"),
+        (Basis::UpperBound, Some(v)) => assert!(v >= truth, "flatters: {v} against {truth}: {context}"),
+        (Basis::LowerBound, Some(v)) => assert!(v <= truth, "too much: {v} against {truth}: {context}"),
+        (Basis::Unknown, None) => {}
+        (basis, value) => panic!("{basis} with {value:?}: {context}"),
+    }
+}
+
+/// Where the application is active as drctl sees it, and where the names of a recovered one lead.
+fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
+    let (told, times) = &done.active;
+    let hidden = rig.scenario.dns_down > Dur::ZERO;
+    let names = if hidden { Names::Hidden } else { Names::Seen };
+    let ground = |until| Watched { until, ..done.watched_later.clone() };
+    let grounds = times.map(ground);
+    let oracles = grounds.each_ref().map(|ground| Oracle::new(&rig.plan, ground));
+    // What a dead process had asked for may come during the look: it is seen as it was before, or after.
+    let sites = oracles.each_ref().map(|oracle| oracle.active(names));
+    match told {
+        ActiveSite::At(site) => {
+            let only = sites.iter().any(|sites| sites.iter().all(|s| s == site));
+            assert!(only, "active is told as {site}, not {sites:?}: {context}");
+        }
+        // Nobody sees a fence by SQL in a site that is lost.
+        ActiveSite::Split(votes) if oracles.iter().all(Oracle::all_reached) => {
+            let split = sites.iter().any(|s| s.len() != 1) || sites[0] != sites[1];
+            assert!(split, "split is told ({votes:?}), not {sites:?}: {context}");
+        }
+        ActiveSite::Split(_) | ActiveSite::LastKnown(..) | ActiveSite::Unknown => {}
+    }
+    let [_, oracle] = oracles;
+    let state = &done.ended.state;
+    let moved = !matches!(rig.intent, Intent::Restore | Intent::Drill | Intent::Reprotect);
+    if moved && state.mode == Mode::Finished(Outcome::Recovered) && state.runbook.drill.is_none() {
+        let led = oracle.names_lead_to(&state.runbook.to);
+        assert!(led.is_ok(), "{}: {context}", led.unwrap_err());
+    }
+}
+
+pub fn rto_told(done: &Rehearsed, context: &str) {
+    let (state, truth) = (&done.ended.state, &done.truth);
+    let attained = attainment(state, done.asked);
+    if let (Basis::UpperBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
+        let exact = truth.outage_ms().unwrap_or_default();
+        assert!(rto >= exact, "RTO flatters: {rto} against {exact}: {context}");
+    }
+    if let (Basis::Measured, Some(rto)) = (attained.rto.basis, attained.rto.value_ms)
+        && matches!(state.mode, Mode::Finished(_))
+    {
+        if !done.resumed {
+            let phase = state.turns["public"][0].since;
+            // A sample taken in the very millisecond of a turn may show either side of it.
+            let sampled = [phase, phase - Dur(1)].map(|p| truth.outage_as_sampled(p, done.recorder_every));
+            let told = sampled.map(Option::unwrap_or_default).contains(&rto);
+            assert!(told, "RTO is not the truth: {rto:?}, {sampled:?}: {context}");
+        }
+        let exact = truth.outage_ms().unwrap_or_default();
+        assert!(
+            rto.plus(attained.rto.resolution_ms) >= exact,
+            "RTO flatters beyond its resolution: {context}"
+        );
+    }
+}

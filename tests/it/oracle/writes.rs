@@ -1,0 +1,134 @@
+//! Who took writes, and what became of them.
+
+use std::collections::BTreeMap;
+
+use drctl::adapters::sandbox::chronicle::{Moment, Server};
+use drctl::model::action::Action;
+use drctl::model::event::{Direction, Event, What};
+use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::runbook::Runbook;
+use drctl::model::time::{Dur, Timestamp};
+
+use super::{Oracle, Waived};
+
+/// A server took over: when, which, and up to when it has what the others wrote.
+struct Promotion {
+    at: Timestamp,
+    server: (SiteName, String),
+    kept: Timestamp,
+}
+
+fn is(server: &Server) -> (SiteName, String) {
+    (server.site.clone(), server.id.clone())
+}
+
+impl Oracle<'_> {
+    /// For how long two servers of a component both took writes, and no waiver stood for the fence.
+    pub fn two_primaries(&self, waived: &Waived) -> BTreeMap<ComponentName, Dur> {
+        let mut two: BTreeMap<ComponentName, Dur> = BTreeMap::new();
+        for (moment, end) in self.spans() {
+            for component in self.databases().into_keys() {
+                let writers = moment.servers.iter().filter(|s| s.component == *component && s.reached);
+                if writers.count() > 1 {
+                    let left = waived.left_of(component, (moment.at, end));
+                    let sum = two.entry(component.clone()).or_default();
+                    *sum = sum.plus(left);
+                }
+            }
+        }
+        two.retain(|_, sum| *sum > Dur::ZERO);
+        two
+    }
+
+    /// Promotions that were asked for while another server of the component took writes, and no waiver stood for its fence.
+    pub fn asked_too_early(&self, events: &[Event], waived: &Waived) -> Vec<String> {
+        let Some(runbook) = runbook(events) else { return Vec::new() };
+        let asks = |event: &Event| {
+            let What::CallIntended { step, direction: Direction::Do, .. } = &event.what else { return None };
+            let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
+            let Action::Promote { db, takeover, .. } = action else { return None };
+            // What hands over ends the writes itself.
+            let hands_over =
+                takeover.as_ref().is_some_and(|how| how.by == drctl::model::cluster::Handover::Switchover);
+            let promoted = |s: &&Server| s.component == db.component && s.reached && s.id != db.id;
+            let moment = self.at(event.at).filter(|_| !hands_over)?;
+            let other = moment.servers.iter().find(promoted)?;
+            let waived = waived.covers(&db.component, event.at);
+            (!waived).then(|| format!("{step} at {}: {} in {} takes writes", event.at, other.id, other.site))
+        };
+        events.iter().filter_map(asks).collect()
+    }
+
+    /// Whether this run would be caught if it promoted before it fenced: a database that it promotes has an old primary that took writes
+    /// when the run began, and nobody waived its fence.
+    pub fn can_catch(&self, events: &[Event]) -> bool {
+        let (Some(runbook), Some(first)) = (runbook(events), events.first()) else { return false };
+        let Some(moment) = self.at(first.at) else { return false };
+        let waived = |c: &ComponentName| {
+            let pending = |e: &Event| matches!(&e.what, What::FenceWaived { component } if component == c);
+            events.iter().any(pending)
+        };
+        runbook.steps.iter().any(|s| {
+            let Action::Promote { db, .. } = &s.action else { return false };
+            let old = |s: &Server| s.component == db.component && s.reached && s.id != db.id;
+            !waived(&db.component) && moment.servers.iter().any(old)
+        })
+    }
+
+    /// Rows that were acknowledged and that the server which took over does not have, as the span of time in which they were written.
+    pub fn lost(&self) -> BTreeMap<ComponentName, Dur> {
+        let mut lost = BTreeMap::new();
+        for component in self.databases().into_keys() {
+            let promotions = self.promotions(component);
+            for (i, promotion) in promotions.iter().enumerate() {
+                // What is written once another server took over is not missing here.
+                let until = promotions.get(i + 1).map_or(self.until, |next| next.at);
+                let last = self.last_row_elsewhere(component, &promotion.server, until);
+                let missing = last.map_or(Dur::ZERO, |last| last.since(promotion.kept));
+                let worst: &mut Dur = lost.entry(component.clone()).or_default();
+                *worst = missing.max(*worst);
+            }
+        }
+        lost
+    }
+
+    fn promotions(&self, component: &ComponentName) -> Vec<Promotion> {
+        let mut all = Vec::new();
+        let mut followed: BTreeMap<(SiteName, String), bool> = BTreeMap::new();
+        let within = self.moments.iter().filter(|m| m.at <= self.until);
+        for (moment, server) in within.flat_map(|m: &Moment| m.servers.iter().map(move |s| (m, s))) {
+            if server.component != *component {
+                continue;
+            }
+            let before = followed.insert(is(server), server.follows.is_some());
+            if before == Some(true)
+                && server.follows.is_none()
+                && let Some(kept) = server.kept
+            {
+                all.push(Promotion { at: moment.at, server: is(server), kept });
+            }
+        }
+        all
+    }
+
+    /// When a server other than this one acknowledged a row last, before then.
+    fn last_row_elsewhere(
+        &self,
+        component: &ComponentName,
+        server: &(SiteName, String),
+        until: Timestamp,
+    ) -> Option<Timestamp> {
+        let spans = self.spans().filter(|(m, _)| m.at < until);
+        let wrote = spans.filter(|(m, _)| {
+            m.servers.iter().any(|s| s.component == *component && s.reached && is(s) != *server)
+        });
+        wrote.map(|(_, end)| end.min(until)).last()
+    }
+}
+
+pub(super) fn runbook(events: &[Event]) -> Option<Runbook> {
+    events.iter().find_map(|e| match &e.what {
+        What::RunCreated(created) => serde_json::from_str(&created.runbook).ok(),
+        _ => None,
+    })
+}

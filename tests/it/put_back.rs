@@ -1,0 +1,232 @@
+//! A store that is older than what was signed of it, and words that are made to look earlier than they were.
+
+use std::path::PathBuf;
+
+use drctl::executor::create;
+use drctl::journal::Journal as _;
+use drctl::journal::sqlite::SqliteJournal;
+use drctl::model::event::{Event, What};
+use drctl::model::ids::RunId;
+use drctl::model::ledger::{Entry, StoreWorld};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+
+use crate::cli::{Folder, json};
+use crate::lived::{keep, lived};
+
+const RUN: &str = "20260101-truststream-failover-1";
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+/// A folder whose live store has a run that began so long ago and waits for a yes, which it takes for half an hour.
+struct Waiting {
+    folder: Folder,
+    store: PathBuf,
+}
+
+impl Waiting {
+    fn since(ago: Dur) -> Self {
+        let folder = Folder::with_plans();
+        let plan = folder.path().join("plans/truststream.yaml");
+        let gate = "gates:\n  go: {at: promote, approval: \"may we?\", expires_after: 30m}\n";
+        std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + gate).unwrap();
+        let start =
+            ["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes", "--output", "json"];
+        let (code, out, err) = folder.run(&start);
+        assert_eq!(code, 4, "{out}{err}");
+        let rehearsed = json(&out)["run_id"].as_str().unwrap().to_owned();
+        folder.ok(&["runs", "list"]);
+        let base = folder.path().join(".drctl");
+        let sandbox = SqliteJournal::open(&base.join("sandbox.db"), StoreWorld::Sandbox).unwrap();
+        let rehearsed = RunId::new(rehearsed);
+        let events = create::decode(&rehearsed, &sandbox.read(&rehearsed).unwrap()).unwrap();
+        assert!(events.iter().any(|e| matches!(e.what, What::Halted { .. })));
+        let all = ended_at(&events, now() - ago);
+        let waiting = Self { store: base.join("drctl.db"), folder };
+        keep(&waiting.open(), RUN, &all);
+        waiting
+    }
+
+    fn open(&self) -> SqliteJournal {
+        SqliteJournal::open(&self.store, StoreWorld::Live).unwrap()
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        self.folder.run(args)
+    }
+
+    fn said(&self) -> Vec<Event> {
+        let run = RunId::new(RUN);
+        create::decode(&run, &self.open().read(&run).unwrap()).unwrap()
+    }
+}
+
+/// The same run, with its last event at this instant.
+fn ended_at(events: &[Event], at: Timestamp) -> Vec<Event> {
+    let took = events.last().unwrap().at.since(events[0].at);
+    lived(events, RUN, at - took, |created| created.requester = Person::claimed("ann"))
+}
+
+/// Somebody said something, and that was sealed. Whoever may write to the store puts the copy back that was made before.
+fn put_back() -> Waiting {
+    let waiting = Waiting::since(Dur::mins(1));
+    let older = std::fs::read(&waiting.store).unwrap();
+    let (code, out, err) = waiting.run(&["approve", RUN, "approve.go"]);
+    assert!(code == 0 && err.contains("evidence: "), "{out}{err}");
+    let (code, out, err) = waiting.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(waiting.run(&["evidence", "list"]).0, 0);
+    for suffix in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(format!("{}{suffix}", waiting.store.display())));
+    }
+    std::fs::write(&waiting.store, older).unwrap();
+    waiting
+}
+
+const OLDER: &str = "it was put back to an older copy, or its end was cut off";
+
+#[test]
+fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
+    let waiting = put_back();
+    let (code, out, err) = waiting.run(&["evidence", "list"]);
+    assert!(code == 1 && out.contains("NOT whole") && out.contains(OLDER), "{out}{err}");
+    let (code, out, err) = waiting.run(&["audit", "verify"]);
+    assert!(code == 1 && out.contains(&format!("{RUN}-e")) && out.contains(OLDER), "{out}{err}");
+    assert!(out.contains("drctl.checkpoint"), "the last checkpoint lies beside it, too: {out}");
+    let (code, out, err) = waiting.run(&["status"]);
+    assert!(code == 1 && out.contains("STORE PUT BACK") && out.contains(OLDER), "{out}{err}");
+    let before = waiting.said();
+    for verb in [
+        &["runs", "resume", RUN][..],
+        &["runs", "cancel", RUN, "--reason", "x"],
+        &["runs", "skip", RUN, "approve.go", "--reason", "x"],
+        &["approve", RUN, "approve.go"],
+        &["reject", RUN, "approve.go", "--reason", "x"],
+        &["evidence", "export", RUN],
+    ] {
+        let (code, out, err) = waiting.run(verb);
+        assert_eq!(code, 3, "{verb:?}: {out}{err}");
+        let said = "the store is older than what was signed of it, and is only read: ";
+        assert!(err.contains(said) && err.contains("put the newer store back"), "{verb:?}: {err}");
+    }
+    assert_eq!(waiting.said(), before);
+    let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
+    assert!(code == 1 && err.contains("nothing was signed"), "{out}{err}");
+}
+
+/// Whoever takes away what lies beside it does not have what was kept elsewhere.
+#[test]
+fn a_checkpoint_kept_elsewhere_is_held_against_it() {
+    let waiting = Waiting::since(Dur::mins(1));
+    let kept = waiting.folder.path().join("kept.json");
+    let kept = kept.to_str().unwrap();
+    // The older copy knows the store's key.
+    assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    let older = std::fs::read(&waiting.store).unwrap();
+    assert_eq!(waiting.run(&["approve", RUN, "approve.go"]).0, 0);
+    let (code, out, err) = waiting.run(&["audit", "checkpoint", "--out", kept]);
+    assert_eq!(code, 0, "{out}{err}");
+    for verb in [&["evidence", "list"][..], &["audit", "verify"]] {
+        let (code, out, err) = waiting.run(&[verb, &["--checkpoint", kept]].concat());
+        assert_eq!(code, 0, "{verb:?}: {out}{err}");
+    }
+    std::fs::write(&waiting.store, older).unwrap();
+    std::fs::remove_dir_all(waiting.store.with_extension("evidence")).unwrap();
+    std::fs::remove_file(waiting.store.with_extension("checkpoint")).unwrap();
+    for (verb, code) in
+        [(&["evidence", "list"][..], 1), (&["audit", "verify"], 1), (&["runs", "resume", RUN], 3)]
+    {
+        let (was, out, err) = waiting.run(&[verb, &["--checkpoint", kept]].concat());
+        assert_eq!(was, code, "{verb:?}: {out}{err}");
+        let told = format!("{out}{err}");
+        assert!(
+            told.contains("the end of the ledger was cut off") || told.contains(OLDER),
+            "{verb:?}: {told}"
+        );
+    }
+    // One of another store is none.
+    let other = Waiting::since(Dur::mins(1));
+    let (code, _, err) = other.run(&["runs", "resume", RUN, "--checkpoint", kept]);
+    assert!(code == 2 && err.contains("is no checkpoint of this store"), "{err}");
+}
+
+/// Cut back, and carried on from there: what was written then is another history than what was sealed.
+#[test]
+fn a_history_that_was_cut_and_written_anew_is_found() {
+    let waiting = put_back();
+    // Another ledger grows in place of what was cut off.
+    let beside = [waiting.store.with_extension("evidence"), waiting.store.with_extension("checkpoint")];
+    let away = |p: &PathBuf| PathBuf::from(format!("{}.away", p.display()));
+    beside.iter().for_each(|p| std::fs::rename(p, away(p)).unwrap());
+    for _ in 0..8 {
+        assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    }
+    for path in &beside {
+        drop(std::fs::remove_dir_all(path));
+        drop(std::fs::remove_file(path));
+        std::fs::rename(away(path), path).unwrap();
+    }
+    let (code, out, _) = waiting.run(&["audit", "verify"]);
+    assert!(code == 1 && out.contains("knows another entry"), "{out}");
+    let (code, _, err) = waiting.run(&["runs", "resume", RUN]);
+    assert!(code == 3 && err.contains("knows another entry"), "{err}");
+}
+
+/// The ledger knows what a clock that was set back does not.
+#[test]
+fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
+    let waiting = Waiting::since(Dur::mins(1));
+    let later = now() + Dur::mins(600);
+    waiting.open().enter(&Entry::Schedule { at: later, name: "weekly".to_owned(), is: None }).unwrap();
+    let (code, out, err) = waiting.run(&["approve", RUN, "approve.go"]);
+    assert!(
+        err.contains("clock behind the ledger by 10h") || err.contains("clock behind the ledger by 9h59m"),
+        "{out}{err}"
+    );
+    let words = format!("this is dated {later}");
+    assert!(err.contains(&words), "{err}");
+    // Ten hours late, whatever the clock of whoever says it shows.
+    let said = waiting.said();
+    let approved = said.iter().find(|e| matches!(e.what, What::Approved { .. }));
+    assert!(code == 3 || approved.is_none_or(|e| e.at >= later), "{code}: {approved:?}");
+    let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
+    assert_eq!(code, 0, "{err}");
+    let signed = json(&out)["statement"].as_str().unwrap().to_owned();
+    assert!(Timestamp::parse(json(&signed)["at"].as_str().unwrap()).unwrap() >= later, "{signed}");
+    let clocks = waiting.open().entries(b"{\"ledger\":\"clo").unwrap();
+    let first: Entry = serde_json::from_slice(&clocks[0].bytes).unwrap();
+    assert!(
+        matches!(first, Entry::Clock { at, behind_ms } if at == later && behind_ms > Dur::mins(590)),
+        "{first:?}"
+    );
+    let (code, out, _) = waiting.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "{out}");
+}
+
+#[test]
+fn a_ledger_whose_time_runs_backwards_is_a_finding() {
+    let waiting = Waiting::since(Dur::mins(60 * 24));
+    assert_eq!(waiting.run(&["audit", "verify"]).0, 0);
+    let store = waiting.open();
+    let at = now() - Dur::mins(60);
+    store.enter(&Entry::Schedule { at, name: "weekly".to_owned(), is: None }).unwrap();
+    // An entry that comes later is dated no earlier.
+    store.enter(&Entry::Schedule { at: at - Dur::mins(30), name: "daily".to_owned(), is: None }).unwrap();
+    drop(store);
+    let (code, out, _) = waiting.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "{out}");
+    // A run that says that it began before that.
+    let events = waiting.said();
+    let mut early = ended_at(&events, at - Dur::mins(10));
+    if let What::RunCreated(created) = &mut early[0].what {
+        created.run = RunId::new("early");
+    }
+    keep(&waiting.open(), "early", &early);
+    let (code, out, _) = waiting.run(&["audit", "verify"]);
+    assert!(
+        code == 1 && out.contains("broken run early, event ") && out.contains("time runs backwards, by "),
+        "{out}"
+    );
+}

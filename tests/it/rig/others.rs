@@ -1,0 +1,89 @@
+//! A rehearsal with a second run in it: one that takes another's place, or a rival.
+
+use super::*;
+
+impl Rig {
+    /// A failover takes the place of a run of which a prefix was written, at a time when `notes` were done to the estate.
+    pub fn take_over(
+        &mut self,
+        prefix: &[Record],
+        notes: &Notes,
+        letters: &[Signal],
+    ) -> Result<Rehearsed, Vec<Refusal>> {
+        let state = create::replay(&run_id(), prefix).unwrap();
+        self.continues = Some(continued(&state, prefix.len() as u64, &self.to()).unwrap());
+        self.intent = Intent::Failover;
+        let (world, sandbox) = self.stage();
+        sandbox.replay(notes);
+        let kept = collect_notes(&sandbox);
+        kept.borrow_mut().extend(notes.iter().cloned());
+        world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
+        let journal = MemoryJournal::from_records(prefix);
+        let session = session(&journal, &sandbox, &world, &|| 0);
+        let ended = world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
+            let turns = seen_before(&last_turns(&state), turns);
+            let owned = create::create(
+                &session,
+                self.created(&runbook, digest),
+                "test",
+                turns,
+                self.continues.as_ref(),
+            )
+            .unwrap();
+            for letter in letters {
+                journal.post(&owned.run, world.now(), &Person::claimed("test"), letter).unwrap();
+            }
+            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
+        })?;
+        let old = create::replay(&run_id(), &journal.read(&run_id()).unwrap()).unwrap();
+        assert_eq!(old.mode, Mode::Finished(Outcome::Abandoned), "it ended when the other began");
+        Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &kept))
+    }
+
+    /// Tries to begin a failover that was planned over one reading of the run before, in a store that has another.
+    pub fn begins_over(
+        &mut self,
+        planned: &[Record],
+        stored: &[Record],
+        notes: &Notes,
+    ) -> Result<(), DriveError> {
+        let state = create::replay(&run_id(), planned).unwrap();
+        self.continues = Some(continued(&state, planned.len() as u64, &self.to()).unwrap());
+        self.intent = Intent::Failover;
+        let (world, sandbox) = self.stage();
+        sandbox.replay(notes);
+        world.not_before(state.last_at);
+        let journal = MemoryJournal::from_records(stored);
+        let session = session(&journal, &sandbox, &world, &|| 0);
+        world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await.unwrap();
+            let created = self.created(&runbook, digest);
+            create::create(&session, created, "test", turns, self.continues.as_ref()).map(|_| ())
+        })
+    }
+
+    /// Two operators on two machines, who know nothing of each other, over one estate: the other one begins so much later.
+    pub fn rivals(&self, other: &Self, later: Dur) -> ([Result<Ended, Vec<Refusal>>; 2], Rivalry) {
+        let (world, sandbox) = self.stage();
+        let journals = [MemoryJournal::default(), MemoryJournal::default()];
+        let one = async |rig: &Self, journal: &MemoryJournal, later: Dur| {
+            let session = session(journal, &sandbox, &world, &|| 0);
+            world.sleep_until(BEGAN + later).await;
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = rig.prepare(&session, &mut recorder).await?;
+            let owned = create::create(&session, rig.created(&runbook, digest), "test", turns, None).unwrap();
+            Ok(drive::drive(&session, owned, recorder).await.unwrap())
+        };
+        let (first, second) = world.block_on(futures_util::future::join(
+            one(self, &journals[0], Dur::ZERO),
+            one(other, &journals[1], later),
+        ));
+        let truths = [sandbox.truth(), sandbox.afterwards(LATER)];
+        let watched = Watched { moments: Rc::new(sandbox.chronicle()), until: world.now() + LATER };
+        let events = journals.iter().zip([self, other]).map(|(journal, rig)| written(journal, &rig.run));
+        ([first, second], Rivalry { truths, watched, journals: events.collect() })
+    }
+}
