@@ -502,11 +502,13 @@ fn assert_no_call_twice(done: &Rehearsed, context: &str) {
     }
 }
 
-/// As many as `DRCTL_TEST_SEEDS` says (`tests/nightly`), shared out over the processors.
+/// As many as `DRCTL_TEST_SEEDS` says (`tests/nightly`), from `DRCTL_TEST_SEEDS_FROM` on, shared out over the processors.
 #[test]
 fn fixed_seeds() {
-    let wanted = std::env::var("DRCTL_TEST_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(500);
-    let next = AtomicU64::new(0);
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    let first = number("DRCTL_TEST_SEEDS_FROM").unwrap_or(0);
+    let wanted = first + number("DRCTL_TEST_SEEDS").unwrap_or(500);
+    let next = AtomicU64::new(first);
     let counts = Counts::default();
     let some = || {
         loop {

@@ -16,6 +16,9 @@ use super::{Ground, Oracle, Waived, Watched};
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig};
 
+/// Within that a zone's servers answer with what was accepted (Amazon Route 53, FAQ, «How quickly will changes I make propagate»).
+const PROPAGATION: Dur = Dur::mins(1);
+
 pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
     safe_and_told(rig, done, context);
     rto_told(done, context);
@@ -106,7 +109,9 @@ fn holds(figure: &Figure, truth: Dur, context: &str) {
 
 /// Where the application is active as drctl sees it, and where the names of a recovered one lead.
 fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
-    let (told, times) = &done.active;
+    let (told, [began, ended]) = &done.active;
+    // A zone lists a change as soon as it is accepted, and its servers answer with it later.
+    let times = [*began, *ended, *ended + PROPAGATION];
     let hidden = rig.scenario.dns_down > Dur::ZERO;
     let names = if hidden { Names::Hidden } else { Names::Seen };
     let ground = |until| Watched { until, ..done.watched_later.clone() };
@@ -121,12 +126,12 @@ fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
         }
         // Nobody sees a fence by SQL in a site that is lost.
         ActiveSite::Split(votes) if oracles.iter().all(Oracle::all_reached) => {
-            let split = sites.iter().any(|s| s.len() != 1) || sites[0] != sites[1];
+            let split = sites.iter().any(|s| s.len() != 1 || *s != sites[0]);
             assert!(split, "split is told ({votes:?}), not {sites:?}: {context}");
         }
         ActiveSite::Split(_) | ActiveSite::LastKnown(..) | ActiveSite::Unknown => {}
     }
-    let [_, oracle] = oracles;
+    let [_, oracle, _] = oracles;
     let state = &done.ended.state;
     let moved = !matches!(rig.intent, Intent::Restore | Intent::Drill | Intent::Reprotect);
     if moved && state.mode == Mode::Finished(Outcome::Recovered) && state.runbook.drill.is_none() {
