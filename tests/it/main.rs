@@ -26,6 +26,7 @@ mod compliance;
 mod continued;
 mod controls;
 mod decided;
+mod docs;
 mod doctor;
 mod documents;
 mod doubts;
