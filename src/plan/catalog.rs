@@ -96,6 +96,36 @@ pub const FINDINGS: &[Explanation] = &[
         "Add `tier:` or `objectives:`.",
     ),
     e(
+        "plan-bad-value",
+        "A value is not written as its reader asks.",
+        "The provider refuses it, perhaps in the middle of a failover.",
+        "Write it as in the example; `drctl schema plan` has the pattern of each key.",
+    ),
+    e(
+        "plan-invisible-character",
+        "A value has a character that nobody sees.",
+        "It looks like another name, and the provider compares every character.",
+        "Type the value anew.",
+    ),
+    e(
+        "unknown-region",
+        "A site is in a region that AWS does not have.",
+        "A call to a region that does not exist fails as a call to one that is lost.",
+        "Correct it, or name a region that is newer than drctl under `regions:` in drctl.yaml.",
+    ),
+    e(
+        "one-server-two-sites",
+        "Two sites of a component are one server.",
+        "A failover would fence the server that it promotes.",
+        "Name the server of each site.",
+    ),
+    e(
+        "record-bad-value",
+        "A record set has a value that its type does not take.",
+        "Route 53 refuses the change, after the database was promoted.",
+        "Write an address for A and AAAA, one name for CNAME, and quoted text for TXT.",
+    ),
+    e(
         "plan-bad-name",
         "A name has characters that names may not have.",
         "Names go into step ids, file names and provider comments.",

@@ -5,6 +5,7 @@
 mod buckets;
 mod clients;
 mod followed;
+pub mod places;
 mod trust;
 
 use super::finding::{Finding, Span};
@@ -25,6 +26,7 @@ use crate::model::time::Dur;
 pub fn lint(plan: &Plan, settings: &Settings, findings: &mut Vec<Finding>) {
     let mut lint = Lint { plan, settings, findings };
     lint.sites();
+    lint.places();
     lint.references();
     lint.cycles();
     for component in plan.components.values() {
@@ -170,6 +172,7 @@ impl Lint<'_> {
     }
 
     fn database(&mut self, component: &Component, spec: &Database) {
+        self.twins(component, spec);
         let name = &component.name;
         let objectives = component.objectives.unwrap_or(self.plan.objectives);
         if spec.fence.is_empty() {
@@ -366,6 +369,7 @@ impl Lint<'_> {
         }
         for record in &zone.records {
             self.record(component, record);
+            self.values(record);
         }
         match &zone.switch {
             SwitchBy::Record => {}

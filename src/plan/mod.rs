@@ -18,6 +18,7 @@ mod secrets;
 pub mod settings;
 pub mod shape;
 pub mod shapes;
+pub mod syntax;
 pub mod text;
 pub mod types;
 mod windows;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::shape::{Record, Shape};
+use super::syntax::SECRET;
 
 /// JSON Schema 2020-12 of a record.
 pub fn schema(record: &Record, title: &str) -> Value {
@@ -26,6 +27,9 @@ fn object(record: &Record) -> Value {
 fn shape(shape_: &Shape) -> Value {
     match shape_ {
         Shape::Text => json!({"type": "string", "minLength": 1}),
+        Shape::Written(syntax) => json!({
+            "type": "string", "pattern": syntax.pattern, "maxLength": syntax.longest, "examples": [syntax.example],
+        }),
         Shape::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"}),
         Shape::Duration => json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}),
         Shape::Percent => json!({"type": "string", "pattern": "^[0-9]{1,4}%$"}),
@@ -34,7 +38,7 @@ fn shape(shape_: &Shape) -> Value {
         Shape::OneOf(words) => json!({"enum": words}),
         Shape::Secret => json!({"oneOf": [
             {"type": "string"},
-            {"type": "object", "additionalProperties": false, "properties": {"secret": {"type": "string"}}, "required": ["secret"]},
+            {"type": "object", "additionalProperties": false, "properties": {"secret": {"type": "string", "pattern": SECRET.pattern, "examples": [SECRET.example]}}, "required": ["secret"]},
             {"type": "object", "additionalProperties": false, "properties": {"endpoint_of": {"type": "string"}}, "required": ["endpoint_of"]}
         ]}),
         Shape::List(inner) => json!({"type": "array", "items": shape(inner)}),

@@ -64,6 +64,8 @@ pub struct Settings {
     pub endpoints: BTreeMap<String, String>,
     /// Calls that services take.
     pub limits: BTreeMap<String, Limit>,
+    /// Regions of AWS that are newer than this version.
+    pub regions: Vec<String>,
     /// How databases are connected to.
     pub sql: SqlSettings,
     /// Resolvers that are asked beside this machine's own, after names were moved.
@@ -136,6 +138,8 @@ struct Raw {
     #[serde(default)]
     limits: BTreeMap<String, Limit>,
     #[serde(default)]
+    regions: Vec<String>,
+    #[serde(default)]
     sql: RawSql,
     #[serde(default)]
     dns: RawDns,
@@ -193,6 +197,7 @@ impl Default for Settings {
             schedules: Vec::new(),
             endpoints: BTreeMap::new(),
             limits: default_limits(),
+            regions: Vec::new(),
             sql: SqlSettings::default(),
             resolvers: Vec::new(),
         }
@@ -340,6 +345,7 @@ impl Settings {
             tiers,
             endpoints: raw.endpoints,
             limits,
+            regions: raw.regions,
             sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
             resolvers: raw.dns.resolvers,
             plans: raw.plans.unwrap_or(defaults.plans),

@@ -3,7 +3,9 @@
 //! One declaration (`shapes.rs`) serves validation, suggestions for mistyped keys and the JSON Schema, so they cannot differ.
 
 use super::finding::{Finding, Span};
+use super::syntax::{SECRET, Syntax};
 use super::text::{Node, Value};
+use crate::model::plain::acts;
 use crate::model::time::Dur;
 
 /// What a value may be.
@@ -11,6 +13,8 @@ use crate::model::time::Dur;
 pub enum Shape {
     /// Any text that is not empty.
     Text,
+    /// Text that is written as who reads it asks.
+    Written(&'static Syntax),
     /// A name: letters, digits, `-`, `_`, `.`.
     Name,
     /// A duration with its unit.
@@ -108,12 +112,16 @@ impl Walk<'_> {
 
     fn scalar(&mut self, node: &Node, shape: &Shape, what: &str) {
         match (shape, &node.value) {
-            (Shape::Text | Shape::Secret, Value::Text(text)) if text.chars().any(char::is_control) => {
-                self.wrong(node, what, "text in one line without control characters");
+            (Shape::Text | Shape::Secret | Shape::Written(_), Value::Text(text))
+                if text.chars().any(acts) =>
+            {
+                self.unseen(node, what, text);
             }
             (Shape::Text, Value::Text(text)) if !text.trim().is_empty() => {}
             (Shape::Text, Value::Text(_)) => self.wrong(node, what, "text that is not empty"),
-            (Shape::Text, Value::Int(_) | Value::Float(_)) => self.push(
+            (Shape::Written(syntax), Value::Text(text)) if syntax.fits(text) => {}
+            (Shape::Written(syntax), Value::Text(text)) => self.unwritten(node, what, text, syntax),
+            (Shape::Text | Shape::Written(_), Value::Int(_) | Value::Float(_)) => self.push(
                 Finding::error(
                     "plan-wrong-type",
                     self.file,
@@ -156,6 +164,11 @@ impl Walk<'_> {
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
             (Shape::OneOf(words), Value::Text(text)) => self.unknown_word(node, what, text, words),
             (Shape::Secret, Value::Text(_)) => {}
+            (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !SECRET.fits(t))) => {
+                if let [(_, place)] = entries.as_slice() {
+                    self.unwritten(place, "secret", place.text().unwrap_or_default(), &SECRET);
+                }
+            }
             (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
                 {}
             (Shape::Secret, _) => {
@@ -163,6 +176,31 @@ impl Walk<'_> {
             }
             (shape, _) => self.wrong(node, what, expected(shape)),
         }
+    }
+
+    fn unwritten(&mut self, node: &Node, what: &str, text: &str, syntax: &Syntax) {
+        let Syntax { name, rule, example, .. } = syntax;
+        let message = format!("`{}` is not {name} (in `{what}`)", text.escape_debug());
+        self.push(
+            Finding::error("plan-bad-value", self.file, Some(node.span), message)
+                .because(format!("{name} is written as: {rule}"))
+                .fix(format!("write it as in `{example}`")),
+        );
+    }
+
+    fn unseen(&mut self, node: &Node, what: &str, text: &str) {
+        let escaped = |c: char| if acts(c) { c.escape_unicode().to_string() } else { c.to_string() };
+        let shown: String = text.chars().map(escaped).collect();
+        self.push(
+            Finding::error(
+                "plan-invisible-character",
+                self.file,
+                Some(node.span),
+                format!("`{what}` has a character that nobody sees: {shown}"),
+            )
+            .because("it looks like another name, and the provider compares every character")
+            .fix("type the value anew, in one line and without control characters"),
+        );
     }
 
     fn unknown_word(&mut self, node: &Node, what: &str, text: &str, words: &[&str]) {
@@ -217,8 +255,8 @@ impl Walk<'_> {
         match cases.iter().find(|(k, _)| *k == name) {
             Some((_, record)) => self.record(node, record),
             None => {
-                let hint =
-                    suggest(name, kinds()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+                let hint = kind_meant(name, kinds());
+                let hint = hint.map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
                 self.push(
                     Finding::error(
                         "plan-unknown-kind",
@@ -313,6 +351,7 @@ fn looks_like(node: &Node, shape: &Shape) -> bool {
 fn expected(shape: &Shape) -> &'static str {
     match shape {
         Shape::Text => "text",
+        Shape::Written(syntax) => syntax.name,
         Shape::Name => "a name",
         Shape::Duration => "a duration such as 15m",
         Shape::Percent => "a percentage such as 80%",
@@ -326,6 +365,30 @@ fn expected(shape: &Shape) -> &'static str {
 /// `80%` as 80.
 pub fn percent(text: &str) -> Option<u32> {
     text.strip_suffix('%')?.trim().parse().ok().filter(|n| (1..=1_000).contains(n))
+}
+
+/// What people call the kinds.
+const CALLED: &[(&str, &str)] = &[
+    ("asg", "aws.autoscaling"),
+    ("autoscale", "aws.autoscaling"),
+    ("nodegroup", "aws.autoscaling"),
+    ("aurora", "aws.aurora_global"),
+    ("global", "aws.aurora_global"),
+    ("rds", "aws.rds"),
+    ("dns", "aws.route53"),
+    ("route", "aws.route53"),
+    ("r53", "aws.route53"),
+    ("bucket", "aws.s3"),
+    ("s3", "aws.s3"),
+    ("postgres", "postgres"),
+    ("pg", "postgres"),
+];
+
+/// The kind that was probably meant: what is called so comes before what is spelled alike.
+fn kind_meant<'a>(typed: &str, mut known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let lower = typed.to_ascii_lowercase();
+    let called = CALLED.iter().find(|(word, _)| lower.contains(word)).map(|(_, kind)| *kind);
+    called.and_then(|kind| known.clone().find(|k| *k == kind)).or_else(|| suggest(typed, known.by_ref()))
 }
 
 /// The known word that was probably meant.

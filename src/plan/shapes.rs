@@ -12,6 +12,7 @@ use super::notify::NOTIFY;
 use super::policy::POLICY;
 use super::schedules::SCHEDULE;
 use super::shape::{Field, Record, Shape, opt, req};
+use super::syntax;
 
 const OBJECTIVES: Record = Record {
     name: "objectives",
@@ -68,9 +69,17 @@ const RDS: Record = Record {
 const RDS_AT: Record = Record {
     name: "instance",
     fields: &[
-        req("id", Shape::Text, "DB instance identifier"),
-        opt("endpoint", Shape::Text, "host:port/database; found by the first look at it if absent"),
-        opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
+        req("id", Shape::Written(&syntax::DB_INSTANCE), "DB instance identifier"),
+        opt(
+            "endpoint",
+            Shape::Written(&syntax::ENDPOINT),
+            "host:port/database; found by the first look at it if absent",
+        ),
+        opt(
+            "fence_group",
+            Shape::Written(&syntax::SECURITY_GROUP),
+            "prepared security group without rules, for the fence",
+        ),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
 };
@@ -80,7 +89,11 @@ const AURORA: Record = Record {
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        req("global_cluster", Shape::Text, "the global database's identifier, the same from every region"),
+        req(
+            "global_cluster",
+            Shape::Written(&syntax::GLOBAL_CLUSTER),
+            "the global database's identifier, the same from every region",
+        ),
         opt(
             "fence",
             Shape::List(&Shape::OneOf(&["sql", "security_group"])),
@@ -94,10 +107,10 @@ const AURORA: Record = Record {
 const AURORA_AT: Record = Record {
     name: "cluster",
     fields: &[
-        req("id", Shape::Text, "DB cluster identifier"),
+        req("id", Shape::Written(&syntax::DB_CLUSTER), "DB cluster identifier"),
         opt(
             "endpoint",
-            Shape::Text,
+            Shape::Written(&syntax::ENDPOINT),
             "host:port/database of its writer; found by the first look at it if absent",
         ),
         opt(
@@ -105,7 +118,11 @@ const AURORA_AT: Record = Record {
             Shape::Text,
             "what a cluster without instances is given; the writer's class if absent",
         ),
-        opt("fence_group", Shape::Text, "prepared security group without rules, for the fence"),
+        opt(
+            "fence_group",
+            Shape::Written(&syntax::SECURITY_GROUP),
+            "prepared security group without rules, for the fence",
+        ),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
 };
@@ -140,7 +157,7 @@ const POSTGRES_AT: Record = Record {
     name: "server",
     fields: &[
         opt("id", Shape::Text, "what people call it; its endpoint if absent"),
-        req("endpoint", Shape::Text, "host:port/database"),
+        req("endpoint", Shape::Written(&syntax::ENDPOINT), "host:port/database"),
         req("admin", Shape::Secret, "a login that may promote it, fence it and look at its sessions"),
         opt(
             "host",
@@ -237,7 +254,7 @@ const AUTOSCALING: Record = Record {
 const GROUP_AT: Record = Record {
     name: "group",
     fields: &[
-        req("group", Shape::Text, "Auto Scaling group name"),
+        req("group", Shape::Written(&syntax::GROUP), "Auto Scaling group name"),
         opt(
             "capacity",
             Shape::Percent,
@@ -260,7 +277,7 @@ const ROUTE53: Record = Record {
         NEEDS,
         OWN_OBJECTIVES,
         req("via", Shape::Name, "the connection that the zone is reached by"),
-        req("zone", Shape::Text, "hosted zone id"),
+        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "hosted zone id"),
         req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
         opt(
             "switch",
@@ -274,7 +291,7 @@ const ROUTE53: Record = Record {
 const SWITCH_OBJECT: Record = Record {
     name: "object",
     fields: &[
-        req("url", Shape::Text, "s3://bucket/key"),
+        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/key"),
         req("site", Shape::Name, "the site that it is in, and sends users to"),
     ],
 };
@@ -288,7 +305,7 @@ const SWITCH_CLUSTER: Record = Record {
 const RECORD: Record = Record {
     name: "record",
     fields: &[
-        req("name", Shape::Text, "fully qualified name"),
+        req("name", Shape::Written(&syntax::DNS_NAME), "fully qualified name"),
         req("type", Shape::OneOf(&["A", "AAAA", "CNAME", "TXT"]), "record type"),
         opt("ttl", Shape::Duration, "time to live; required unless every answer is an alias"),
         opt("policy", Shape::OneOf(&["simple", "weighted", "failover"]), "routing policy; simple if absent"),
@@ -312,14 +329,14 @@ const RECORD_AT: Record = Record {
             Shape::OneOf(&["primary", "secondary"]),
             "for policy failover: its role in the normal state",
         ),
-        opt("health_check", Shape::Text, "Route 53 health check id"),
+        opt("health_check", Shape::Written(&syntax::HEALTH_CHECK), "Route 53 health check id"),
     ],
 };
 const ALIAS: Record = Record {
     name: "alias",
     fields: &[
-        req("name", Shape::Text, "the target's DNS name"),
-        req("zone", Shape::Text, "the target's hosted zone id"),
+        req("name", Shape::Written(&syntax::DNS_NAME), "the target's DNS name"),
+        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "the target's hosted zone id"),
         opt("evaluate_health", Shape::Bool, "whether the target's health counts"),
     ],
 };
@@ -335,7 +352,8 @@ const S3: Record = Record {
         opt("sample", Shape::Int(1, 200), "how many objects are compared with their copies; 20 if absent"),
     ],
 };
-const S3_AT: Record = Record { name: "bucket", fields: &[req("bucket", Shape::Text, "its name")] };
+const S3_AT: Record =
+    Record { name: "bucket", fields: &[req("bucket", Shape::Written(&syntax::BUCKET), "its name")] };
 const CLIENTS: Record = Record {
     name: "clients component",
     fields: &[
@@ -385,7 +403,7 @@ const SQL_WRITE_AS: Record = Record {
         req("table", Shape::Name, "the table that the row goes to"),
         opt(
             "endpoint",
-            Shape::Text,
+            Shape::Written(&syntax::ENDPOINT),
             "host:port/database that they connect to; what the secret says if absent",
         ),
         opt("login", Shape::Secret, "the login that they use; what the secret says if absent"),
@@ -403,8 +421,8 @@ const SITE: Record = Record {
         opt("cloud", Shape::OneOf(&["aws", "gcp", "none"]), "the provider; aws if absent"),
         opt("region", Shape::Name, "the region; the site's name if absent"),
         opt("account", Shape::Text, "the account or project; preflight refuses another"),
-        opt("role", Shape::Text, "the role assumed there"),
-        opt("external_id", Shape::Text, "the external id that the role asks for"),
+        opt("role", Shape::Written(&syntax::ROLE), "the role assumed there"),
+        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role asks for"),
         opt("recovery", Shape::Bool, "false: never a target"),
     ],
 };
@@ -464,11 +482,11 @@ pub const PLAN: Record = Record {
 const GUARD: Record = Record {
     name: "guard",
     fields: &[
-        req("url", Shape::Text, "s3://bucket/prefix outside the sites that may be lost"),
+        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/prefix outside the sites that may be lost"),
         req("region", Shape::Name, "the bucket's region"),
         opt("account", Shape::Text, "the account"),
-        opt("role", Shape::Text, "the role assumed there"),
-        opt("external_id", Shape::Text, "the external id that the role asks for"),
+        opt("role", Shape::Written(&syntax::ROLE), "the role assumed there"),
+        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role asks for"),
     ],
 };
 
@@ -556,6 +574,11 @@ pub const SETTINGS: Record = Record {
             "limits",
             Shape::Map(&Shape::Record(&LIMIT)),
             "calls a service takes, by account and region; the published ones if absent",
+        ),
+        opt(
+            "regions",
+            Shape::List(&Shape::Name),
+            "regions of AWS that are newer than this version of drctl, which plans may use",
         ),
         opt("sql", Shape::Record(&SQL), "how databases are connected to"),
         opt("dns", Shape::Record(&DNS), "how names are confirmed once they were moved"),

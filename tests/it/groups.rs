@@ -56,7 +56,7 @@ fn a_loss_that_grew_too_large_with_one_keeps_all_from_being_promoted() {
 fn one_comes_later(accepted: Dur) -> Rig {
     let site = |name: &str| {
         format!(
-            "    at:\n      west: {{id: {name}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: {name}-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}\n"
+            "    at:\n      west: {{id: {name}-w, fence_group: sg-w, admin: {{secret: \"file:y\"}}}}\n      east: {{id: {name}-e, fence_group: sg-e, admin: {{secret: \"file:y\"}}}}\n"
         )
     };
     let text = format!(

@@ -44,7 +44,7 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
         let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), if moves { 2 } else { 4 })).unwrap()];
         let _ = writeln!(
             text,
-            "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
+            "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"file:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"file:y\"}}}}"
         );
     }
     for i in 0..groups {
@@ -92,7 +92,7 @@ fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64
     let class = if die(&format!("headless{i}"), 2) == 0 { ", instance_class: db.r6g.large" } else { "" };
     let _ = writeln!(
         text,
-        "  db{i}:\n    kind: aws.aurora_global\n    global_cluster: g{i}{more}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"x:y\"}}}}\n      east: {{id: db{i}-e{class}, fence_group: sg-e, admin: {{secret: \"x:y\"}}}}"
+        "  db{i}:\n    kind: aws.aurora_global\n    global_cluster: g{i}{more}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"file:y\"}}}}\n      east: {{id: db{i}-e{class}, fence_group: sg-e, admin: {{secret: \"file:y\"}}}}"
     );
 }
 

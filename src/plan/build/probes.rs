@@ -7,6 +7,7 @@ use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::model::time::Dur;
 use crate::plan::Finding;
 use crate::plan::shape::{Record, Shape, opt, req};
+use crate::plan::syntax;
 use crate::plan::text::Node;
 use crate::plan::types::Spanned;
 
@@ -20,8 +21,8 @@ pub const PROBE: Record = Record {
             Shape::OneOf(&["public", "site", "write", "alarm"]),
             "public: what users see; site: one site before traffic; write: a real write; alarm: stops live drills",
         ),
-        opt("http", Shape::Text, "the address that is asked"),
-        opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("http", Shape::Written(&syntax::HTTP_URL), "the address that is asked"),
+        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port that is connected to"),
         opt("expect", Shape::Record(&EXPECT), "what is good"),
         opt("every", Shape::Duration, "interval; 5s if absent"),
         opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
@@ -37,8 +38,8 @@ const EXPECT: Record =
 const PROBE_AT: Record = Record {
     name: "address",
     fields: &[
-        opt("http", Shape::Text, "the address that is asked"),
-        opt("tcp", Shape::Text, "host:port that is connected to"),
+        opt("http", Shape::Written(&syntax::HTTP_URL), "the address that is asked"),
+        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port that is connected to"),
         opt("cloudwatch", Shape::Text, "the name of an alarm, for role alarm"),
     ],
 };

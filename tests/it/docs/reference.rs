@@ -102,6 +102,7 @@ fn commands() {
 fn kind(shape: &Shape) -> String {
     match shape {
         Shape::Text => "text".to_owned(),
+        Shape::Written(of) => format!("{}, as in `{}`", of.name, of.example),
         Shape::Name => "name".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Percent => "percentage".to_owned(),
