@@ -157,6 +157,8 @@ pub struct Estate {
     pub(super) pending: BTreeMap<(Timestamp, u64), Transition>,
     next: u64,
     calls: BTreeMap<String, u32>,
+    /// When this process went on with what an earlier one did.
+    pub(super) taken_up: Option<Timestamp>,
     pub(super) jobs: Jobs,
     /// Clusters of lost regions, and the writers that they have to follow.
     pub(super) left: Vec<(usize, usize)>,
@@ -205,6 +207,7 @@ impl Estate {
             pending: BTreeMap::new(),
             next: 0,
             calls: BTreeMap::new(),
+            taken_up: None,
             jobs: Jobs::new(),
             left: Vec::new(),
             truth: Truth::default(),
@@ -420,7 +423,11 @@ impl Estate {
         let Some(target) = action.watch(None, key, Restart::NONE) else { return (0, Fate::Answered) };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
-        let attempt = attempt.to_string();
+        // The calls of another process are others, though it counts them anew.
+        let attempt = match self.taken_up {
+            Some(at) => format!("{attempt} {at}"),
+            None => attempt.to_string(),
+        };
         let wait = self.answer_time(&target);
         match self.answers(&target) {
             Err("ServiceUnavailable") => return (wait, Fate::Unavailable),

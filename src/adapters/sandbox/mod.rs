@@ -82,6 +82,7 @@ impl Sandbox {
     /// Does again what an earlier process did.
     pub fn replay(&self, notes: &[(Timestamp, Vec<u8>)]) {
         let mut estate = self.estate.borrow_mut();
+        estate.taken_up = Some(self.world.now());
         let mut notes: Vec<_> = notes.iter().collect();
         // A late effect is noted before it happens.
         notes.sort_by_key(|(at, _)| *at);
