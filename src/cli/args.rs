@@ -412,8 +412,8 @@ pub enum RunsCommand {
     },
     /// Carry a run on, or try to pay the fence that a finished one owes
     Resume {
-        /// The run
-        run: String,
+        /// The run [default: the only one that is not over]
+        run: Option<String>,
         /// A checkpoint that was kept elsewhere: a store that does not know it was put back, and nothing of it is carried on
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,

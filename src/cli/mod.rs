@@ -20,6 +20,7 @@ pub mod printer;
 pub mod progress;
 pub mod render;
 pub mod rescue;
+pub mod run_names;
 
 use clap::{Parser as _, ValueEnum as _};
 

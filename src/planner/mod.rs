@@ -98,6 +98,8 @@ pub struct Request {
     pub waivers: Vec<Waiver>,
     /// Whether a person says that users fail.
     pub outage_declared: bool,
+    /// Whether it is tried in a sandbox.
+    pub rehearsed: bool,
     /// Who takes the guard: as it will stand in the guard object.
     pub holder: String,
     /// The run: what it sets aside is named after it.
@@ -203,6 +205,8 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     }
     if draft.mutates() {
         safety::source_health(&mut draft);
+    } else {
+        safety::fails_where_it_is(&mut draft, &active);
     }
     draft.finish()
 }

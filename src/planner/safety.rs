@@ -159,6 +159,13 @@ pub fn source_health(draft: &mut Draft<'_>) {
     if good.is_empty() && (draft.input.request.outage_declared || dark) {
         return;
     }
+    if probes.is_empty() && draft.input.request.rehearsed {
+        draft.notes.push(
+            "the plan has no public probe: drctl cannot see that users fail, and a failover of it is refused without --outage-began TIME"
+                .to_owned(),
+        );
+        return;
+    }
     let facts = if good.is_empty() {
         "no probe says that the source fails, and its control plane answers".to_owned()
     } else {
@@ -166,6 +173,30 @@ pub fn source_health(draft: &mut Draft<'_>) {
     };
     let what = "drctl switchover, or --outage-began TIME where probes see nothing";
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
+}
+
+/// Nothing would be moved, and users fail: the site that was named is the one that is lost.
+pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
+    let to = draft.input.request.to.clone();
+    let there = matches!(active, ActiveSite::At(site) | ActiveSite::LastKnown(site, _) if *site == to);
+    if draft.input.request.intent != Intent::Failover || draft.input.request.drill.is_some() || !there {
+        return;
+    }
+    let probes = draft.probes(ProbeRole::Public);
+    let health = |key: &str| draft.input.estate.probes.get(key).and_then(|h| h.good);
+    let bad: Vec<_> = probes.iter().map(|p| p.key()).filter(|key| health(key) == Some(false)).collect();
+    let dark = draft.input.estate.is_dark(to.as_str());
+    if bad.is_empty() && !dark {
+        return;
+    }
+    let why =
+        if dark { "nothing there answers".to_owned() } else { format!("probes fail: {}", bad.join(", ")) };
+    let plan = draft.input.plan;
+    let others: Vec<_> = plan.sites.iter().filter(|(name, site)| site.recovery && **name != to).collect();
+    let ways: Vec<_> =
+        others.iter().map(|(name, _)| format!("drctl failover {} --to {name}", plan.name)).collect();
+    let facts = format!("the application is active in {to}, and {why}: a failover to {to} moves nothing");
+    draft.refuse(Refusal::new(Rule::TargetDown, None, facts, ways.join(", or ")));
 }
 
 /// Traffic waits for every database of the plan that it reaches; a plan whose traffic reaches none of its databases is refused.

@@ -372,6 +372,7 @@ fn to_east(from: Option<&str>) -> drctl::planner::Request {
         to: SiteName::new("east"),
         waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
         outage_declared: true,
+        rehearsed: false,
         holder: "run".to_owned(),
         run: crate::rig::run_id(),
         restore: None,

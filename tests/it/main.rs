@@ -69,6 +69,7 @@ mod matrix;
 mod moved_stores;
 mod moves;
 mod named_files;
+mod named_runs;
 mod notices;
 mod objects;
 mod oracle;

@@ -182,6 +182,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         to: west,
         waivers: Vec::new(),
         outage_declared: false,
+        rehearsed: false,
         holder: "run".to_owned(),
         run: RunId::new("20261121083000-orders-reprotect-ab12"),
         restore: None,

@@ -98,6 +98,7 @@ fn case(text: &str) -> Case {
         to: site("east"),
         waivers: Vec::new(),
         outage_declared: true,
+        rehearsed: false,
         holder: "run".to_owned(),
         run: RunId::new("run"),
         restore: None,

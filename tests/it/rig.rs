@@ -359,6 +359,7 @@ impl Rig {
             to: self.to(),
             waivers: self.waivers.clone(),
             outage_declared: true,
+            rehearsed: false,
             holder: self.run.to_string(),
             run: self.run.clone(),
             restore: self.restore.clone(),

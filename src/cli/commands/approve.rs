@@ -5,7 +5,7 @@ use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Printer, harmless};
-use crate::cli::{exit, keys};
+use crate::cli::{exit, keys, run_names};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::action::{Action, Gate};
@@ -38,7 +38,7 @@ pub fn approve(
     }
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = runs::named(run)?;
+    let run = run_names::exactly(&store, run)?;
     let state = create::replay(&run, &store.read(&run)?)?;
     store.may_act(&run)?;
     let digest = &state.created.runbook_digest;
@@ -125,5 +125,5 @@ pub fn reject(
 fn say(global: &Global, printer: &Printer, run: &str, signal: Signal) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    runs::send(&context, printer, &store, &runs::named(run)?, signal)
+    runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
 }

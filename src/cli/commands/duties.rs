@@ -8,7 +8,7 @@ use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, herald, now};
+use crate::cli::{exit, herald, now, run_names};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::duty::Decision;
@@ -36,7 +36,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
                 return Err(CliError::usage_fix("where is it?", "--reference URL, or --file FILE"));
             }
             let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
-            runs::send(&context, printer, &store, &runs::named(run)?, signal)
+            runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
         }
     }
 }
@@ -124,7 +124,7 @@ const fn colour(standing: Standing) -> u8 {
 pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = runs::named(&args.run)?;
+    let run = run_names::exactly(&store, &args.run)?;
     let state = runs::read(&store, &run)?;
     if args.decide.is_some() && state.stopped().is_none() && !state.finished() {
         printer.note("it is not stopped: what you decided is written down, and changes nothing");

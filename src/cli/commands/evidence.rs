@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, delivery, evidence, exit, keys, ledger, now};
+use crate::cli::{anchors, delivery, evidence, exit, keys, ledger, now, run_names};
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict};
@@ -29,11 +29,10 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
     match &args.command {
         EvidenceCommand::List { checkpoint } => list(&Context::load(global, printer)?, printer, checkpoint),
         EvidenceCommand::Export { run, out } => {
-            export(&Context::load(global, printer)?, printer, &super::runs::named(run)?, out.as_deref())
+            export(&Context::load(global, printer)?, printer, run, out.as_deref())
         }
         EvidenceCommand::Push { run, check } => {
-            let run = run.as_deref().map(super::runs::named).transpose()?;
-            push(&Context::load(global, printer)?, printer, run.as_ref(), *check)
+            push(&Context::load(global, printer)?, printer, run.as_deref(), *check)
         }
         EvidenceCommand::Verify { file, key } => check(global, printer, file, key),
     }
@@ -227,9 +226,11 @@ fn unsealed(
     Ok(all)
 }
 
-fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) -> Result<u8, CliError> {
+fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) -> Result<u8, CliError> {
     delivery::sinks(context)?;
     let store = context.store()?;
+    let run = run.map(|run| run_names::exactly(&store, run)).transpose()?;
+    let run = run.as_ref();
     let folder = evidence::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
     for (run, _) in unsealed(&store, &folder, &delivery::bundles(&folder)?)? {
@@ -282,8 +283,9 @@ fn push(context: &Context, printer: &Printer, run: Option<&RunId>, again: bool) 
     })
 }
 
-fn export(context: &Context, printer: &Printer, run: &RunId, out: Option<&Path>) -> Result<u8, CliError> {
+fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -> Result<u8, CliError> {
     let store = context.store()?;
+    let run = &run_names::read(&store, run)?;
     let name = evidence::name(run, store.read(run)?.len() as u64);
     store.may_act(run)?;
     // What was sealed when the run was let go of is the older witness.

@@ -8,9 +8,8 @@ use crate::cli::args::{Global, NotifyArgs, NotifyCommand};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, herald, now};
+use crate::cli::{exit, herald, now, run_names};
 use crate::model::event::WorldKind;
-use crate::model::ids::RunId;
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Public};
 use crate::notify::{self, Message};
@@ -22,7 +21,7 @@ pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, 
     let context = Context::load(global, printer)?;
     match &args.command {
         NotifyCommand::Test { channels } => test(&context, printer, channels),
-        NotifyCommand::Show { run } => show(&context, printer, &super::runs::named(run)?),
+        NotifyCommand::Show { run } => show(&context, printer, run),
     }
 }
 
@@ -108,8 +107,9 @@ fn test_notice(context: &Context, world: &World) -> Notice {
     }
 }
 
-fn show(context: &Context, printer: &Printer, run: &RunId) -> Result<u8, CliError> {
+fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError> {
     let store = context.store()?;
+    let run = &run_names::read(&store, run)?;
     let state = runs::read(&store, run)?;
     let history = status::history(&store, &state.created.plan)?;
     let real = state.created.world == WorldKind::Live;

@@ -8,6 +8,8 @@ use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::runbook::{Drill, Intent, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::plan::types::Spec;
 use crate::planner::path;
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
@@ -346,4 +348,24 @@ fn changed(p: &Printer, report: &RunReport) {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an objective in milliseconds")]
 fn seconds(s: f64) -> String {
     Dur((s * 1_000.0) as u64).to_string()
+}
+
+/// Why nothing is to be done.
+pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
+    let name = &plan.name;
+    if nothing_moves(plan) {
+        return format!(
+            "{name}: nothing to do: what is in it is copied by S3 alone or moved by others; `drctl ready {name}` says how far copies are"
+        );
+    }
+    let words = match intent {
+        Intent::Reprotect => "a standby of every store is in",
+        _ => "everything is in",
+    };
+    format!("{name}: nothing to do: {words} {to} already")
+}
+
+/// Whether S3, or somebody else, moves all of it.
+pub fn nothing_moves(plan: &Plan) -> bool {
+    plan.components.values().all(|c| matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
 }

@@ -79,6 +79,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
         waivers: context.waivers(&args.waive)?,
         // A plan is shown for the day on which users fail, whether or not they do now.
         outage_declared: true,
+        rehearsed: true,
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,

@@ -58,7 +58,7 @@ struct Asked {
 fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = super::runs::named(run)?;
+    let run = crate::cli::run_names::read(&store, run)?;
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     let state = create::replay(&run, &records)?;

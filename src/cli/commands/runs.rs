@@ -16,7 +16,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{anchors, delivery, exit, herald, keys, ledger, render, rescue};
+use crate::cli::{anchors, delivery, exit, herald, keys, ledger, render, rescue, run_names};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -34,14 +34,16 @@ use crate::world::World;
 pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let id = |run: &String| named(run);
+    let id = |run: &String| run_names::exactly(&store, run);
+    let looked_at = |run: &String| run_names::read(&store, run);
     match &args.command {
         RunsCommand::List => list(printer, &store),
-        RunsCommand::Show { run } => show(printer, &store, &id(run)?),
-        RunsCommand::Watch { run } => watch(printer, &store, &id(run)?),
+        RunsCommand::Show { run } => show(printer, &store, &looked_at(run)?),
+        RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
         RunsCommand::Resume { run, checkpoint, waive } => {
             anchors::kept(&store, checkpoint)?;
-            resume(&context, printer, &store, &id(run)?, waive)
+            let run = run_names::unfinished(&store, run.as_deref())?;
+            resume(&context, printer, &store, &run, waive)
         }
         RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
         RunsCommand::Cancel { run, reason } => cancel(&context, printer, &store, &id(run)?, reason),
@@ -55,19 +57,11 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         RunsCommand::Done { run, step } => {
             send(&context, printer, &store, &id(run)?, Signal::Done { step: StepId::new(step.as_str()) })
         }
-        RunsCommand::Replay { run } => replay(printer, &store, &id(run)?),
-        RunsCommand::Export { run, to } => export(printer, &store, &id(run)?, to.as_deref()),
+        RunsCommand::Replay { run } => replay(printer, &store, &looked_at(run)?),
+        RunsCommand::Export { run, to } => export(printer, &store, &looked_at(run)?, to.as_deref()),
         RunsCommand::Import { file } => adopted::import(&context, printer, &store, file),
         RunsCommand::Adopt { run, reason } => adopted::adopt(&context, printer, &store, &id(run)?, reason),
     }
-}
-
-/// A run that somebody named. It becomes the name of files.
-///
-/// # Errors
-/// If no run is called that.
-pub fn named(run: &str) -> Result<RunId, CliError> {
-    RunId::parse(run).map_err(|why| CliError::usage_fix(why, "drctl runs list shows what there is"))
 }
 
 pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {

@@ -31,7 +31,6 @@ use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
-use crate::plan::types::Spec;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
 use crate::report::history::History;
@@ -177,8 +176,8 @@ impl Starting<'_> {
         let progress = match self.waves {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
             None => Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some()),
-        };
-        let progress = progress.knowing(history.clone());
+        }
+        .knowing(history.clone());
         let watching = self.waves.map(|waves| fleet::Watching { inner: &progress, waves, plan: &plan.name });
         let view: &dyn View = watching.as_ref().map_or(&progress, |w| w);
         let interrupts = self.interrupts.clone();
@@ -198,7 +197,7 @@ impl Starting<'_> {
             Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),
             Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
-                self.printer.note(&self.idle(plan));
+                self.printer.note(&outcome::idle(plan, self.intent, &self.args.to));
                 // Who was to be moved for practice was not.
                 let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
                 let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
@@ -214,21 +213,6 @@ impl Starting<'_> {
                 Ok(self.tell(*ended, &Told { truth: truth.as_ref(), phase, ..told }))
             }
         }
-    }
-
-    /// Why nothing is to be done.
-    fn idle(&self, plan: &Plan) -> String {
-        let (name, to) = (&plan.name, &self.args.to);
-        if nothing_moves(plan) {
-            return format!(
-                "{name}: nothing to do: what is in it is copied by S3 alone or moved by others; `drctl ready {name}` says how far copies are"
-            );
-        }
-        let words = match self.intent {
-            Intent::Reprotect => "a standby of every store is in",
-            _ => "everything is in",
-        };
-        format!("{name}: nothing to do: {words} {to} already")
     }
 
     fn tell(&self, ended: Ended, told: &Told<'_>) -> Ending {
@@ -267,7 +251,7 @@ impl Starting<'_> {
         // What is only read takes nobody's place.
         let only_read = self.drill.class == Some(Drill::Tabletop);
         let _old = if only_read { None } else { held.lock(self.store)? };
-        if nothing_moves(plan) {
+        if outcome::nothing_moves(plan) {
             return Ok(Before::Nothing);
         }
         let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
@@ -446,6 +430,7 @@ impl Starting<'_> {
             to: SiteName::new(&*self.args.to),
             waivers: self.waivers()?,
             outage_declared: self.args.outage_began.is_some(),
+            rehearsed: self.context.is_rehearsal(),
             holder: self.holder(run)?,
             run: run.clone(),
             restore,
@@ -592,9 +577,4 @@ pub fn owner(stage: &Stage) -> String {
         Some(_) => "sandbox".to_owned(),
         None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
     }
-}
-
-/// Whether S3, or somebody else, moves all of it.
-fn nothing_moves(plan: &Plan) -> bool {
-    plan.components.values().all(|c| matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
 }

@@ -53,6 +53,7 @@ fn derive(
         to: to.clone(),
         waivers,
         outage_declared: true,
+        rehearsed: true,
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,

@@ -1,0 +1,72 @@
+//! The run that somebody named: its id, a beginning that only one run has, or `latest` where it is only read.
+
+use crate::cli::error::CliError;
+use crate::journal::sqlite::SqliteJournal;
+use crate::model::ids::RunId;
+
+/// What a command that may change something means.
+///
+/// # Errors
+/// If no run is called that, or several begin so.
+pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
+    // It becomes the name of files.
+    let named = RunId::parse(text).map_err(|why| CliError::usage_fix(why, SHOWS))?;
+    let all = store.all_runs()?;
+    if all.iter().any(|row| row.run == named) {
+        return Ok(named);
+    }
+    let begin: Vec<&RunId> =
+        all.iter().map(|row| &row.run).filter(|r| r.as_str().starts_with(text)).collect();
+    match begin.as_slice() {
+        [] => Ok(named),
+        [only] => Ok((*only).clone()),
+        several => Err(CliError::usage_fix(
+            format!("{} runs begin with `{text}`: {}", several.len(), listed(several)),
+            "write enough of the id to tell them apart",
+        )),
+    }
+}
+
+/// The same, or the run that began last.
+///
+/// # Errors
+/// If no run is called that, or several begin so.
+pub fn read(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
+    if text != "latest" {
+        return exactly(store, text);
+    }
+    let last = store.all_runs()?.pop().map(|row| row.run);
+    last.ok_or_else(|| CliError::usage_fix("there is no run yet", SHOWS))
+}
+
+/// The run to go on with: the one that was named, or the only one that is not over.
+///
+/// # Errors
+/// As above, or if none or several are not over.
+pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, CliError> {
+    if let Some(text) = text {
+        return exactly(store, text);
+    }
+    let all = store.all_runs()?;
+    let open: Vec<&RunId> = all.iter().filter(|row| !row.finished).map(|row| &row.run).collect();
+    match open.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(CliError::usage_fix("every run is over", SHOWS)),
+        several => Err(CliError::usage_fix(
+            format!("{} runs are not over: {}", several.len(), listed(several)),
+            "name the one that is meant",
+        )),
+    }
+}
+
+const SHOWS: &str = "drctl runs list shows what there is";
+/// So many are named.
+const NAMED: usize = 5;
+
+fn listed(runs: &[&RunId]) -> String {
+    let mut words: Vec<&str> = runs.iter().take(NAMED).map(|run| run.as_str()).collect();
+    if runs.len() > NAMED {
+        words.push("..");
+    }
+    words.join(", ")
+}
