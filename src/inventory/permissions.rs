@@ -1,4 +1,4 @@
-//! What the credentials of each place have to be allowed for every recovery that a plan describes: the same list as the README's, by resource.
+//! What the credentials of each place have to be allowed for every recovery that a plan describes: the same list as in docs/src/deploy/permissions.md, by resource.
 //!
 //! Source: Service Authorization Reference, of RDS, EC2 Auto Scaling, Route 53, ARC, CloudWatch, Secrets Manager and S3.
 

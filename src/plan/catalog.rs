@@ -386,7 +386,7 @@ pub const FINDINGS: &[Explanation] = &[
         "sql-ca-missing",
         "Nothing that drctl trusts signs the certificate of a managed database.",
         "Amazon's own CAs sign the certificates of RDS and Aurora, and no system's store has those: every login of drctl's would fail.",
-        "Download global-bundle.pem (README, «TLS to databases»), and name it as `sql.ca_file` in drctl.yaml.",
+        "Download global-bundle.pem (docs: databases/tls.md), and name it as `sql.ca_file` in drctl.yaml.",
     ),
     e(
         "no-guard",

@@ -30,7 +30,7 @@ pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
     let (facts, what) = match db.engine {
         Engine::Postgres => (
             format!("the plan gives no `host` for {}: nobody could make it a standby", db.id),
-            "a `host:` beside its endpoint (README, «Servers of one's own»)".to_owned(),
+            "a `host:` beside its endpoint (docs: plans/postgres.md)".to_owned(),
         ),
         Engine::Rds if settings(draft, db).is_none() => (
             format!("{} does not answer: nobody could make a standby in its place", db.id),

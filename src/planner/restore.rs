@@ -55,7 +55,7 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         (Engine::Postgres, Some(backups)) => Source::Own(backups.value.clone()),
         (Engine::Postgres, None) => {
             let facts = format!("the plan does not say how backups of {id} are reached");
-            let what = "`backups:` under the `host:` of that server (README, «Restore to a point in time»), or the site that has them";
+            let what = "`backups:` under the `host:` of that server (docs: databases/restore.md), or the site that has them";
             return refuse(Rule::NotRecoverable, facts, what);
         }
         (Engine::Aurora, _) => {

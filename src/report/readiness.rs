@@ -325,7 +325,7 @@ impl Evaluation<'_> {
         let granted = told(&granted, &|state| match state {
             State::Granted(of) if !of.denied.is_empty() => {
                 let facts = format!("{} may not {}", of.principal, of.denied.join(", "));
-                Some(not(Standing::NotReady, facts, "the permissions that the README lists"))
+                Some(not(Standing::NotReady, facts, "the missing permissions (docs: deploy/permissions.md)"))
             }
             State::Granted(of) if !of.unclear.is_empty() => {
                 let facts = format!("whether {} may {}", of.principal, of.unclear.join(", "));

@@ -238,7 +238,7 @@ rewind() {
   slot
   found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || {
     say "$found"
-    case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads: see the README" ;; esac
+    case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads (docs: plans/postgres.md)" ;; esac
     return 1
   }
   case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac

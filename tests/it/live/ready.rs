@@ -52,7 +52,7 @@ fn allowed(resource: &str, actions: &[&str]) -> String {
     serde_json::json!({"Effect": "Allow", "Resource": resource, "Action": actions}).to_string()
 }
 
-/// What the README says that the role of a site needs, and nothing more.
+/// What docs/src/deploy/permissions.md says that the role of a site needs, and nothing more.
 fn site(account: &str, (region, id, group): (&str, &str, &str), bucket: &str) -> String {
     let looks = [
         "rds:DescribeDBInstances",
