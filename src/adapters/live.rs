@@ -292,7 +292,7 @@ impl Live {
                 }
                 Observation::Value { .. } => Replayed::Misled,
                 // A server whose administrator may not read all of that tells its last commit perhaps.
-                Observation::Denied { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
+                Observation::Refused { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
                     Some(commit) => Replayed::Commit(commit),
                     None => Replayed::AskMetrics,
                 },

@@ -69,7 +69,7 @@ pub fn clean(seen: Observation) -> Observation {
     match seen {
         Observation::Unobservable { since, why } => Observation::Unobservable { since, why: scrubbed(why) },
         Observation::Unauthenticated { why } => Observation::Unauthenticated { why: scrubbed(why) },
-        Observation::Denied { why } => Observation::Denied { why: scrubbed(why) },
+        Observation::Refused { code, call, why } => Observation::Refused { code, call, why: scrubbed(why) },
         Observation::Value { state, observed_at, source } if prints(&state) => {
             let mut value = serde_json::to_value(&state).unwrap_or_default();
             texts(&mut value);
@@ -151,7 +151,9 @@ mod tests {
         assert_eq!(said(r#"{"p":"cor\"rect\\horse"}"#), r#"{"p":"[a secret]"}"#);
         assert_eq!(said("short and sweet"), "short and sweet");
         let why = "cor\"rect\\horse".to_owned();
-        assert_eq!(clean(Observation::Denied { why }), Observation::Denied { why: HIDDEN.to_owned() });
+        let refused =
+            |why| Observation::Refused { code: "AccessDenied".to_owned(), call: String::new(), why };
+        assert_eq!(clean(refused(why)), refused(HIDDEN.to_owned()));
         let state = |tail: &str| State::Command(CommandState { exit: Some(1), tail: tail.to_owned() });
         let at = crate::model::time::Timestamp::from_millis(0);
         let seen = |tail| Observation::Value { state: state(tail), observed_at: at, source: String::new() };

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::state::State;
+use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
 /// What one look found.
@@ -36,12 +37,21 @@ pub enum Observation {
         /// What the credential chain or the provider said.
         why: String,
     },
-    /// The credentials may not look.
-    Denied {
+    /// The provider refuses the look, and will refuse it until somebody changes something: access is denied, the call is not known
+    /// there, the question is not valid. This says nothing about the thing.
+    Refused {
+        /// The provider's code.
+        code: String,
+        /// What was asked, for example `rds:DescribeEvents`; empty where nothing was sent.
+        call: String,
         /// What the provider said.
         why: String,
     },
 }
+
+/// Codes that say no to the caller and not to the call (AWS, «Common errors» of each service; PostgreSQL, «Error codes»).
+const DENIED: &[&str] =
+    &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "Forbidden", "42501"];
 
 impl Observation {
     /// The state, if there is one.
@@ -64,7 +74,41 @@ impl Observation {
             Self::NotFound { .. } => "the provider knows no such thing".to_owned(),
             Self::Unobservable { why, .. } => format!("nobody answered ({why})"),
             Self::Unauthenticated { why } => format!("there are no valid credentials ({why})"),
-            Self::Denied { why } => format!("access was denied ({why})"),
+            Self::Refused { why, .. } => format!("refused: {}{}", self.refusal(), in_brackets(why)),
         }
     }
+
+    /// The refusal's code, and what it was said to; empty if the look was not refused.
+    fn refusal(&self) -> String {
+        match self {
+            Self::Refused { code, call, .. } if call.is_empty() => code.clone(),
+            Self::Refused { code, call, .. } => format!("{code} for {call}"),
+            _ => String::new(),
+        }
+    }
+
+    /// Why a target that was looked at is not seen, if the provider refuses the look, and what that means for a recovery.
+    pub fn refused(&self, target: &Target) -> Option<String> {
+        let Self::Refused { code, why, .. } = self else { return None };
+        let (means, else_) = match target {
+            Target::Fence { method, .. } => {
+                (format!("the fence by {} cannot be proven", method.words()), "use another rung")
+            }
+            Target::Guard { component, .. } => {
+                (format!("whose the guard of {component} is cannot be read"), "go on without it, by name")
+            }
+            Target::Database(_) | Target::Group(_) | Target::Records { .. } => {
+                (format!("how {target} is cannot be seen"), "")
+            }
+            _ => (format!("{target} cannot be seen"), ""),
+        };
+        let grant = if DENIED.contains(&code.as_str()) { "grant it" } else { "" };
+        let help: Vec<_> = [grant, else_].into_iter().filter(|words| !words.is_empty()).collect();
+        let help = if help.is_empty() { String::new() } else { format!("; {}", help.join(" or ")) };
+        Some(format!("{}: {means}{help}{}", self.refusal(), in_brackets(why)))
+    }
+}
+
+fn in_brackets(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(" ({why})") }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Estate;
 use crate::model::action::{ClientWay, FenceMethod};
 use crate::model::bucket::{BucketRef, Sample};
 use crate::model::ids::{ComponentName, SiteName};
@@ -151,6 +152,12 @@ pub fn sample(
     let source = bucket(plan, component, spec, from)?;
     let copy = bucket(plan, component, spec, to).filter(|_| from != to)?;
     Some(Sample { source, copy, most: spec.sample, seed: seed.to_owned() })
+}
+
+/// Looks that the provider refuses, and what that means for a recovery.
+pub fn refused(plan: &Plan, guard: Option<&Place>, estate: &Estate) -> Vec<(Target, String)> {
+    let of = |target: Target| estate.now(&target)?.refused(&target).map(|why| (target, why));
+    of_plan(plan, guard).into_iter().filter_map(of).collect()
 }
 
 /// The proof of a fence on a database.

@@ -231,6 +231,14 @@ impl FenceMethod {
         }
     }
 
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Sql => "SQL",
+            Self::SecurityGroup => "security group",
+        }
+    }
+
     /// The service that carries it out.
     pub const fn service(self) -> &'static str {
         match self {

@@ -220,15 +220,22 @@ impl Question<'_> {
     }
 }
 
+/// A look that is refused, or that nobody's credentials allow, is no evidence about the region: neither that it works nor that it does not.
 fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
-    let there = seen.iter().filter(|o| o.answered()).count();
-    let why = seen.iter().find(|o| !o.answered()).map_or_else(String::new, |o| format!("; {}", o.why_not()));
-    let unsure =
-        |o: &&&Observation| matches!(o, Observation::Denied { .. } | Observation::Unauthenticated { .. });
-    let reads = match (there, seen.iter().any(|o| unsure(&o))) {
-        (n, _) if n == seen.len() => Reads::Good,
+    let says_nothing =
+        |o: &&&Observation| matches!(o, Observation::Refused { .. } | Observation::Unauthenticated { .. });
+    let silent = |o: &&&Observation| !o.answered() && !says_nothing(o);
+    let there = seen.iter().filter(|o| o.answered() && !says_nothing(o)).count();
+    let mut whys: Vec<String> = [seen.iter().find(silent), seen.iter().find(says_nothing)]
+        .into_iter()
+        .flatten()
+        .map(|o| format!("; {}", o.why_not()))
+        .collect();
+    whys.dedup();
+    let reads = match (seen.iter().any(|o| silent(&o)), seen.iter().any(|o| says_nothing(&o))) {
+        (true, _) => Reads::Bad,
         (_, true) => Reads::Unknown,
-        _ => Reads::Bad,
+        _ => Reads::Good,
     };
-    line(about, service, reads, format!("{there} of {} looks answered{why}", seen.len()))
+    line(about, service, reads, format!("{there} of {} looks answered{}", seen.len(), whys.concat()))
 }

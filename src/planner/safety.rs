@@ -252,7 +252,7 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
         ));
         return draft.input.waived(Rule::StaleObservation, Some(component));
     }
-    let facts = format!("{target}: {}", now.why_not());
+    let facts = now.refused(target).unwrap_or_else(|| format!("{target}: {}", now.why_not()));
     draft.refuse(Refusal::new(Rule::TargetDown, Some(component), facts, "a recovery site that answers"));
     false
 }

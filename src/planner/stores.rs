@@ -205,11 +205,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
         let facts = if rungs.is_empty() {
             format!("`{name}` has no fence that could be tried in {source}")
         } else {
-            let tried: Vec<_> = rungs.iter().map(|r| r.method.id()).collect();
-            format!(
-                "nothing in {source} answers, so the old primary cannot be fenced (tried: {})",
-                tried.join(", ")
-            )
+            unfenced(draft, &source, &rungs)
         };
         let what = "proof that the old primary takes no writes, or a person who accepts the loss by name";
         let bound = draft.input.plan.objectives.rpo_ms.to_string();
@@ -222,10 +218,30 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     draft.push(step)
 }
 
+/// Why none of the rungs can be climbed. A look that is refused is an answer, and says nothing of the source.
+fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
+    let refused = |r: &Fence| {
+        let target = targets::fence(&r.db, r.method);
+        draft.input.estate.now(&target).and_then(|seen| seen.refused(&target))
+    };
+    let refusals: Vec<_> = rungs.iter().filter_map(refused).collect();
+    let tried: Vec<_> = rungs.iter().map(|r| r.method.id()).collect();
+    let tried = tried.join(", ");
+    match refusals.is_empty() {
+        true => format!("nothing in {source} answers, so the old primary cannot be fenced (tried: {tried})"),
+        false => format!("the old primary cannot be fenced (tried: {tried}): {}", refusals.join("; ")),
+    }
+}
+
 /// What can be told of a fence without setting it.
 fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
     for rung in rungs {
-        let seen = draft.input.estate.now(&targets::fence(&rung.db, rung.method)).and_then(|o| o.state());
+        let target = targets::fence(&rung.db, rung.method);
+        let now = draft.input.estate.now(&target);
+        if let Some(why) = now.and_then(|seen| seen.refused(&target)) {
+            draft.notes.push(format!("`{name}`: {why}"));
+        }
+        let seen = now.and_then(|o| o.state());
         let Some(State::Fence(seen)) =
             seen.filter(|s| matches!(s, State::Fence(f) if !f.obstacles.is_empty()))
         else {

@@ -188,7 +188,7 @@ fn returning(
     let seen = draft.input.estate.now(&Target::Database(old.clone()))?;
     let kept_out = match seen.state() {
         // Down, perhaps: the job on its host finds out. Of a managed one somebody has to say how it is.
-        None => old.host.is_some() && !matches!(seen, Observation::Denied { .. }),
+        None => old.host.is_some() && !matches!(seen, Observation::Refused { .. }),
         Some(State::Database(d)) => !d.is_replica() && active::is_fenced(draft.input.estate, &old, spec),
         Some(_) => false,
     };

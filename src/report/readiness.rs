@@ -87,6 +87,9 @@ fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Told) -> 
 impl Evaluation<'_> {
     fn why_not(&self, target: &Target) -> String {
         let seen = self.seen.estate.now(target);
+        if let Some(why) = seen.and_then(|seen| seen.refused(target)) {
+            return why;
+        }
         let why =
             seen.map_or_else(|| "it was not looked at".to_owned(), crate::inventory::Observation::why_not);
         format!("{target}: {why}")

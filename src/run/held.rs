@@ -132,7 +132,7 @@ pub(super) fn allowed(
         Reading::Lost(reason) => Ruling::Record(What::GuardLost { step, reason }),
         Reading::Unread(_) if waived(state, &guard) => Ruling::Perform(intent),
         Reading::Unread(why) if back || state.step(i).background => Ruling::Keep(words(&guard, &why)),
-        Reading::Unread(why) => unread(state, i, (&guard, &why), now),
+        Reading::Unread(why) => unread(state, i, (&guard, &why), refuses(seen), now),
     }
 }
 
@@ -153,7 +153,7 @@ pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timesta
         (Reading::Unread(_), Observation::Unauthenticated { why }) => {
             locked(state, i, format!("{}: {why}", guard.target))
         }
-        (Reading::Unread(why), _) => unread(state, i, (&guard, &why), now),
+        (Reading::Unread(why), _) => unread(state, i, (&guard, &why), refuses(seen), now),
     }
 }
 
@@ -182,10 +182,21 @@ pub fn words(guard: &Guard, why: &str) -> String {
     )
 }
 
-fn unread(state: &RunState, i: usize, (guard, why): (&Guard, &str), now: Timestamp) -> Ruling {
+/// Whether the guard will not be read however often somebody looks.
+const fn refuses(seen: &Observation) -> bool {
+    matches!(seen, Observation::Refused { .. })
+}
+
+fn unread(
+    state: &RunState,
+    i: usize,
+    (guard, why): (&Guard, &str),
+    for_good: bool,
+    now: Timestamp,
+) -> Ruling {
     let words = words(guard, why);
     let work = state.work(i);
-    let waited = work.started_at.is_none_or(|began| now >= began.max(state.taken_at) + PATIENCE);
+    let waited = for_good || work.started_at.is_none_or(|began| now >= began.max(state.taken_at) + PATIENCE);
     let waits = matches!(work.status, Status::Started | Status::InDoubt { .. } | Status::Backoff { .. });
     // While it is blocked it is looked at again and again, and the question stays the same.
     if !waits || !waited {

@@ -374,9 +374,8 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             Some((_, Observation::Value { state: seen, observed_at, .. })) => {
                 thing(state, i, action, seen, *observed_at, now)
             }
-            Some((target, Observation::Denied { why })) => {
-                Verdict::Wrong(format!("{target}: access denied: {why}"))
-            }
+            // Nobody waits for what will never be answered.
+            Some((target, seen)) if let Some(why) = seen.refused(target) => Verdict::Wrong(why),
             Some((target, Observation::NotFound { .. }))
                 if state.finished() && matches!(action, Action::Fence(_)) =>
             {

@@ -13,6 +13,7 @@ use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, Ruling, RunState, Sight, decide, judge};
 
 use crate::cancelled::stateless;
+use crate::judged::refused;
 use crate::resume::events;
 use crate::rig::{Rig, truststream};
 
@@ -439,7 +440,7 @@ fn holding() -> (Story, Target) {
 fn a_guard_that_nobody_may_look_at_is_not_a_lost_one() {
     let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Abandoned }]);
     let (mut story, target) = holding();
-    let denied = Observation::Denied { why: "AccessDenied".to_owned() };
+    let denied = refused();
     story.later(Dur::secs(10));
     let ruling = judge(&story.state, story.step, &Sight::Things(vec![(target, denied)]), story.at);
     assert!(matches!(story.follow(ruling), What::GateBlocked { rule: Some(Rule::GuardUnread), .. }));

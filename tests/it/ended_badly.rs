@@ -13,7 +13,7 @@ use drctl::run::state::Status;
 
 use crate::cancelled::until;
 use crate::decided::{DONE, cancelled, db, fence, minutes, promote, say, step, told, under_way};
-use crate::judged::{At, NOW, at_stage, doing, missing, owing, server, value};
+use crate::judged::{At, NOW, at_stage, doing, missing, owing, refused, server, value};
 use crate::judged_things::{job, restoring};
 use crate::resume::events;
 use crate::rig::{Rig, truststream};
@@ -29,10 +29,7 @@ fn then_cancelled(at: At, seen: Observation) -> At {
 #[test]
 fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
     let rename = Action::Rename { db: server("old"), to: "aside".to_owned() };
-    for seen in [
-        Observation::Unauthenticated { why: "expired".to_owned() },
-        Observation::Denied { why: "AccessDenied".to_owned() },
-    ] {
+    for seen in [Observation::Unauthenticated { why: "expired".to_owned() }, refused()] {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(5), missing()), "undone", "{seen:?}");

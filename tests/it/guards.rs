@@ -4,7 +4,7 @@
 use drctl::adapters::Cloud;
 use drctl::adapters::sandbox::Sandbox;
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Write};
+use drctl::model::action::{Action, FenceMethod, Write};
 use drctl::model::event::{Event, Outcome, Signal, What};
 use drctl::model::ids::SiteName;
 use drctl::model::place::Place;
@@ -20,6 +20,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::cancelled::until;
 use crate::hard_cases::waiver;
+use crate::judged::refused;
 use crate::resume::events;
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, truststream};
 
@@ -36,6 +37,18 @@ pub enum Look {
     Missing,
     /// Another run holds it.
     Anothers,
+    /// Of fences by security group, not of guards: nobody may read what proves them.
+    Unproven,
+}
+
+impl Look {
+    /// Whether it is what looks at this target come to.
+    fn means(self, target: &Target) -> bool {
+        match self {
+            Self::Unproven => matches!(target, Target::Fence { method: FenceMethod::SecurityGroup, .. }),
+            _ => matches!(target, Target::Guard { .. }),
+        }
+    }
 }
 
 const UNREAD: [Look; 6] = [
@@ -67,8 +80,8 @@ pub struct Meddled<'a> {
 impl Cloud for Meddled<'_> {
     fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
         let now = self.world.now();
-        let guards = targets.iter().any(|target| matches!(target, Target::Guard { .. }));
-        let Some(how) = self.how.filter(|how| guards && how.from <= now && now < how.to) else {
+        let meant = |how: &Meddling| targets.iter().any(|target| how.look.means(target));
+        let Some(how) = self.how.filter(|how| meant(how) && how.from <= now && now < how.to) else {
             return self.sandbox.observe(targets);
         };
         Box::pin(async move {
@@ -82,13 +95,13 @@ impl Cloud for Meddled<'_> {
                 self.world.sleep_until(now + Dur::mins(60)).await;
             }
             for (target, seen) in targets.iter().zip(&mut seen) {
-                if !matches!(target, Target::Guard { .. }) {
+                if !how.look.means(target) {
                     continue;
                 }
                 *seen = match how.look {
                     Look::Says(why) => Observation::Unobservable { since: now, why: why.to_owned() },
                     Look::Hangs => Observation::Unobservable { since: now, why: "nothing".to_owned() },
-                    Look::Denied => Observation::Denied { why: "AccessDenied".to_owned() },
+                    Look::Denied | Look::Unproven => refused(),
                     Look::Missing => value(None),
                     Look::Anothers => value(Some("run of bob")),
                 };

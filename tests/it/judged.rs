@@ -206,6 +206,12 @@ pub fn missing() -> Observation {
     Observation::NotFound { observed_at: BEGAN }
 }
 
+/// A look that the credentials may not take.
+pub fn refused() -> Observation {
+    let (code, call) = ("AccessDenied".to_owned(), "rds:DescribeEvents".to_owned());
+    Observation::Refused { code, call, why: "no policy allows it".to_owned() }
+}
+
 fn dark() -> Observation {
     Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() }
 }

@@ -97,6 +97,7 @@ mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 mod ttl;
+mod unread;
 mod unreplicated;
 mod variables;
 mod verified;

@@ -75,10 +75,10 @@ impl Aws {
         )
         .await;
         let clusters = clusters?;
-        let asked = targets.iter().filter(|t| matches!(t, Target::Fence { .. }));
-        let isolated = asked.filter_map(|t| cluster_of(t)).filter(|db| is_alone(clusters.get(&db.id), db));
+        let asked =
+            targets.iter().filter(|t| matches!(t, Target::Fence { .. })).filter_map(|t| cluster_of(t));
         let writers: BTreeSet<&str> =
-            isolated.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
+            asked.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
         let restarts = self.restarts(place, &writers).await;
         let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
         Ok(Seen { clusters, instances: instances?, globals, restarts })
@@ -115,6 +115,7 @@ impl Aws {
         let found = self.look("rds", place, call).await?;
         let missing = || Failure::Code {
             code: "GlobalClusterNotFoundFault".to_owned(),
+            call: String::new(),
             why: format!("{name} was not in the answer"),
             status: 404,
         };
@@ -135,10 +136,12 @@ impl Aws {
         match (target, &seen.restarts) {
             // That nobody calls it a member says neither that it writes nor that it does not.
             (Target::Database(_), _) if !is_member => self.stands_alone(db),
-            (Target::Fence { .. }, Err(failure)) => failure.clone().observation(self.now()),
-            (Target::Fence { restart, .. }, Ok(restarts)) => {
-                let newest = writes_within(cluster).and_then(|id| restarts.get(id)).copied();
-                self.cluster_fence(db, (cluster, global), *restart, newest)
+            (Target::Fence { .. }, Err(failure)) if failure.is_final() || is_alone(Some(cluster), db) => {
+                failure.clone().observation(self.now())
+            }
+            (Target::Fence { restart, .. }, restarts) => {
+                let of = |id: &str| restarts.as_ref().ok().and_then(|all| all.get(id)).copied();
+                self.cluster_fence(db, (cluster, global), *restart, writes_within(cluster).and_then(of))
             }
             _ => {
                 let state = self.cluster_state(cluster, global, &seen.instances);

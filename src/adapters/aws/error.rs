@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -24,6 +25,8 @@ pub enum Failure {
     Code {
         /// The code.
         code: String,
+        /// What was asked, for example `rds:DescribeEvents`; empty where drctl itself refused.
+        call: String,
         /// In words.
         why: String,
         /// The HTTP status.
@@ -47,9 +50,6 @@ const UNAUTHENTICATED: &[&str] = &[
     "InvalidAccessKeyId",
     "TokenRefreshRequired",
 ];
-
-/// Codes that say no to the caller and not to the call.
-const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure"];
 
 /// Codes that say that there are too many calls.
 const THROTTLED: &[&str] = &[
@@ -91,6 +91,11 @@ const BATCH: &[&str] = &["InvalidChangeBatch", "InvalidInput"];
 /// Codes of a service that could not carry out what it was asked: nothing says that it did not.
 const BROKEN: &[&str] = &["InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable"];
 
+/// The status of a service that does not know what it was asked for (RFC 9110, 15.6.2): nothing was done, and nothing will be.
+const NOT_IMPLEMENTED: u16 = 501;
+/// The status of too many calls (RFC 6585, 4).
+const TOO_MANY: u16 = 429;
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,7 +108,7 @@ impl fmt::Display for Failure {
 impl Failure {
     /// A refusal by drctl itself: nothing was sent.
     pub fn never(code: &str, why: impl Into<String>) -> Self {
-        Self::Code { code: code.to_owned(), why: why.into(), status: 400 }
+        Self::Code { code: code.to_owned(), call: String::new(), why: why.into(), status: 400 }
     }
 
     /// Sorts an SDK error.
@@ -123,11 +128,16 @@ impl Failure {
                 if UNAUTHENTICATED.contains(&code.as_str()) {
                     return Self::Unauthenticated(format!("{code}: {why}"));
                 }
+                let call = call_of(std::any::type_name::<E>());
+                // What is asked with HEAD is refused without a body, and so without a code (Amazon S3 API Reference, `HeadObject`).
+                if code.is_empty() && status == 403 && error.request_id().is_some() {
+                    return Self::Code { code: "Forbidden".to_owned(), call, why, status };
+                }
                 // An answer without a code is no answer of the service: something between here and there spoke.
                 if code.is_empty() || status < 300 {
                     return Self::Unclear(format!("HTTP {status} without a code; {}", text()));
                 }
-                Self::Code { code, why, status }
+                Self::Code { code, call, why, status }
             }
             SdkError::ConstructionFailure(_) => Self::NotSent(text()),
             SdkError::DispatchFailure(_) => {
@@ -156,9 +166,17 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::NotSent(_) | Self::Unclear(_) => true,
-            Self::Code { code, status, .. } => *status >= 500 || code == "RequestTimeout",
+            Self::Code { code, status, .. } => is_broken(code, *status) || code == "RequestTimeout",
             Self::Unauthenticated(_) => false,
         }
+    }
+
+    /// Whether the service answered, and will answer the same until somebody changes something. What a busy thing, a busy service or one
+    /// in trouble says may pass.
+    pub fn is_final(&self) -> bool {
+        let Self::Code { code, status, .. } = self else { return false };
+        let passes = |codes: &[&str]| codes.contains(&code.as_str());
+        !passes(THROTTLED) && !passes(BUSY) && *status != TOO_MANY && !is_broken(code, *status)
     }
 
     /// Whether the service says that there is no such thing.
@@ -175,11 +193,11 @@ impl Failure {
             }
             Self::NotSent(why) => CallOutcome::NotSent { why },
             Self::Unclear(why) => CallOutcome::InDoubt { why },
-            Self::Code { code, why, status } => {
+            Self::Code { code, why, status, .. } => {
                 let known = |codes: &[&str]| codes.contains(&code.as_str());
-                if known(THROTTLED) || known(BUSY) {
+                if known(THROTTLED) || known(BUSY) || status == TOO_MANY {
                     CallOutcome::Refused { code, why, again: Again::Later }
-                } else if status >= 500 || known(BROKEN) {
+                } else if is_broken(&code, status) {
                     CallOutcome::InDoubt { why: format!("{code}: {why}") }
                 } else {
                     let again = if known(BATCH) { Again::InParts } else { Again::Never };
@@ -194,16 +212,32 @@ impl Failure {
         if self.is_not_found() {
             return Observation::NotFound { observed_at: now };
         }
+        let is_final = self.is_final();
         match self {
             Self::Unauthenticated(why) => Observation::Unauthenticated { why },
-            Self::Code { code, why, .. } if DENIED.contains(&code.as_str()) => {
-                Observation::Denied { why: format!("{code}: {why}") }
-            }
+            Self::Code { code, call, why, .. } if is_final => Observation::Refused { code, call, why },
             Self::Code { code, why, .. } => {
                 Observation::Unobservable { since: now, why: format!("{code}: {why}") }
             }
             Self::NotSent(why) | Self::Unclear(why) => Observation::Unobservable { since: now, why },
         }
+    }
+}
+
+/// Whether a service was in trouble: it may or may not have done what it was asked.
+fn is_broken(code: &str, status: u16) -> bool {
+    status != NOT_IMPLEMENTED && (status >= 500 || BROKEN.contains(&code))
+}
+
+/// The call that an error type of the SDK belongs to, as IAM names it: `aws_sdk_rds::operation::describe_events::DescribeEventsError` is
+/// of `rds:DescribeEvents`. For people alone: nothing is decided by it.
+fn call_of(error: &str) -> String {
+    let service = error.strip_prefix("aws_sdk_").and_then(|rest| rest.split("::").next());
+    let operation = error.rsplit("::").next().and_then(|name| name.strip_suffix("Error"));
+    match (service, operation) {
+        (Some("route53recoverycluster"), Some(name)) => format!("route53-recovery-cluster:{name}"),
+        (Some(service), Some(name)) => format!("{service}:{name}"),
+        _ => String::new(),
     }
 }
 
@@ -237,11 +271,7 @@ fn of_credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     };
     Some(match Failure::of(sts) {
         Failure::Unauthenticated(why) => Failure::Unauthenticated(why),
-        Failure::Code { code, why, .. }
-            if !THROTTLED.contains(&code.as_str()) && !BROKEN.contains(&code.as_str()) =>
-        {
-            Failure::Unauthenticated(format!("STS: {code}: {why}"))
-        }
+        failure if failure.is_final() => Failure::Unauthenticated(format!("STS: {failure}")),
         other => Failure::NotSent(format!("STS: {other}")),
     })
 }
@@ -272,7 +302,7 @@ mod tests {
     use super::*;
 
     fn code(code: &str, status: u16) -> Failure {
-        Failure::Code { code: code.to_owned(), why: String::new(), status }
+        Failure::Code { code: code.to_owned(), call: String::new(), why: String::new(), status }
     }
 
     #[test]
@@ -296,10 +326,49 @@ mod tests {
         let now = Timestamp::from_millis(5);
         assert!(matches!(code("DBInstanceNotFound", 404).observation(now), Observation::NotFound { .. }));
         assert!(matches!(code("ServiceUnavailable", 503).observation(now), Observation::Unobservable { .. }));
-        assert!(matches!(code("AccessDenied", 403).observation(now), Observation::Denied { .. }));
         assert!(matches!(
             Failure::Unauthenticated(String::new()).observation(now),
             Observation::Unauthenticated { .. }
         ));
+    }
+
+    #[test]
+    fn what_will_never_be_answered_is_told_from_what_may_pass() {
+        let now = Timestamp::from_millis(5);
+        for (name, status) in [
+            ("AccessDenied", 403),
+            ("InvalidAction", 400),
+            ("InvalidParameterValue", 400),
+            ("NotImplemented", 501),
+            ("InternalFailure", 501),
+            ("PermanentRedirect", 301),
+        ] {
+            let failure = code(name, status);
+            assert!(failure.is_final() && !failure.may_pass(), "{name} {status}");
+            let never = matches!(failure.clone().outcome(), CallOutcome::Refused { again: Again::Never, .. });
+            assert!(never, "{name} {status}");
+            let seen = failure.observation(now);
+            assert!(matches!(&seen, Observation::Refused { code, .. } if code == name), "{seen:?}");
+        }
+        for (name, status) in [
+            ("Throttling", 400),
+            ("Whatever", 429),
+            ("RequestTimeout", 400),
+            ("InternalFailure", 500),
+            ("ServiceUnavailable", 503),
+            ("Whatever", 502),
+        ] {
+            assert!(!code(name, status).is_final(), "{name} {status}");
+            let seen = code(name, status).observation(now);
+            assert!(matches!(seen, Observation::Unobservable { .. }), "{name} {status}: {seen:?}");
+        }
+        assert!(!Failure::Unauthenticated(String::new()).is_final());
+    }
+
+    #[test]
+    fn a_call_is_named_as_iam_names_it() {
+        use aws_sdk_rds::operation::describe_events::DescribeEventsError;
+        let name = call_of(std::any::type_name::<DescribeEventsError>());
+        assert_eq!(name, "rds:DescribeEvents");
     }
 }

@@ -47,7 +47,7 @@ impl Aws {
         let ids: Vec<_> = ids.into_iter().collect();
         let found = self.describe_databases(place, &ids).await;
         let restarts = match &found {
-            Ok(all) => self.restarts(place, &isolated(targets, all)).await,
+            Ok(all) => self.restarts(place, &fenced(targets, all)).await,
             Err(_) => Ok(Restarts::new()),
         };
         let look = |target: &&Target| {
@@ -64,6 +64,10 @@ impl Aws {
             match target {
                 Target::Fence { db: of, restart, .. } => match &restarts {
                     Ok(restarts) => self.fence_by_group(of, db, *restart, restarts.get(&of.id).copied()),
+                    // Before the group is alone nobody needs to know of restarts, but that somebody may ask for them.
+                    Err(failure) if !failure.is_final() && !is_alone(db, of) => {
+                        self.fence_by_group(of, db, *restart, None)
+                    }
                     Err(failure) => failure.clone().observation(self.now()),
                 },
                 _ => self.seen(State::Database(self.database(db)), "rds:DescribeDBInstances"),
@@ -87,7 +91,7 @@ impl Aws {
         let who = format!("RDS in {}", place.region);
         match self.once("rds", place, call).await {
             Ok(_) => self.seen(State::Alive(AliveState { who }), "rds:DescribeDBInstances"),
-            Err(Failure::Code { status, .. }) if status < 500 => {
+            Err(failure @ Failure::Code { status, .. }) if status < 500 || failure.is_final() => {
                 self.seen(State::Alive(AliveState { who }), "rds:DescribeDBInstances")
             }
             Err(failure) => failure.observation(self.now()),
@@ -310,13 +314,13 @@ pub(super) fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInsta
     all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
 }
 
-/// Instances that have only their fence's group: those whose restarts say something.
-fn isolated<'t>(targets: &[&'t Target], all: &BTreeMap<String, DbInstance>) -> BTreeSet<&'t str> {
-    let alone = targets.iter().filter_map(|target| match target {
-        Target::Fence { db, .. } => all.get(&db.id).filter(|now| is_alone(now, db)).map(|_| db.id.as_str()),
+/// Instances whose restarts are asked for: a fence whose proof nobody may read is none to begin.
+fn fenced<'t>(targets: &[&'t Target], all: &BTreeMap<String, DbInstance>) -> BTreeSet<&'t str> {
+    let asked = targets.iter().filter_map(|target| match target {
+        Target::Fence { db, .. } => all.get(&db.id).map(|_| db.id.as_str()),
         _ => None,
     });
-    alone.collect()
+    asked.collect()
 }
 
 fn groups(db: &DbInstance, of: &DatabaseRef) -> Groups {
@@ -333,6 +337,7 @@ fn groups(db: &DbInstance, of: &DatabaseRef) -> Groups {
 pub(super) fn changing(id: &str) -> Failure {
     Failure::Code {
         code: "InvalidDBInstanceState".to_owned(),
+        call: String::new(),
         why: format!(
             "the security groups of {id} are changing: it is not restarted before only the fence's is active"
         ),
@@ -357,5 +362,10 @@ fn endpoint(db: &DbInstance) -> Option<String> {
 }
 
 pub(super) fn missing(id: &str) -> Failure {
-    Failure::Code { code: "DBInstanceNotFound".to_owned(), why: format!("{id} does not exist"), status: 404 }
+    Failure::Code {
+        code: "DBInstanceNotFound".to_owned(),
+        call: String::new(),
+        why: format!("{id} does not exist"),
+        status: 404,
+    }
 }

@@ -106,10 +106,10 @@ impl Aws {
                 }
                 // An earlier endpoint may have taken it, and this one says no because of that.
                 Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
-                Err(Failure::Code { code, why, status }) if code == "ConflictException" => {
+                Err(Failure::Code { code, call, why, status }) if code == "ConflictException" => {
                     let why =
                         format!("{why} No rule is overridden; drctl plan show --as-commands has the call");
-                    return Err(Failure::Code { code, why, status });
+                    return Err(Failure::Code { code, call, why, status });
                 }
                 Err(failure) => return Err(failure),
             }
@@ -162,7 +162,7 @@ mod tests {
     use super::{Failure, not_taken, of_the_endpoint};
 
     fn code(code: &str, status: u16) -> Failure {
-        Failure::Code { code: code.to_owned(), why: String::new(), status }
+        Failure::Code { code: code.to_owned(), call: String::new(), why: String::new(), status }
     }
 
     /// Each as the Routing Control API Reference lists it: whether another endpoint is asked, and whether this one took nothing.

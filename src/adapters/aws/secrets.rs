@@ -118,9 +118,9 @@ impl Aws {
         match self.once(SERVICE, &of.place, call).await {
             Ok(_) => Ok(Some(made)),
             // The label is not on the version that was read any more.
-            Err(Failure::Code { code, why, .. }) if code == "InvalidParameterException" => {
+            Err(Failure::Code { code, call, why, status }) if code == "InvalidParameterException" => {
                 let why = format!("secret {} was changed meanwhile: {why}", of.id);
-                Err(Failure::Code { code: "SecretChanged".to_owned(), why, status: 400 })
+                Err(Failure::Code { code: "SecretChanged".to_owned(), call, why, status })
             }
             Err(failure) => Err(failure),
         }

@@ -92,7 +92,14 @@ impl Failure {
     }
 
     fn observation(&self, since: Timestamp) -> Observation {
-        Observation::Unobservable { since, why: self.why() }
+        match self {
+            // Whoever asks again is answered the same (PostgreSQL, «Error codes»): no right, no such function, not supported there.
+            Self::Refused(code, why) if ["42501", "42883", "0A000"].contains(&code.as_str()) => {
+                let (code, call) = (code.clone(), "SQL".to_owned());
+                Observation::Refused { code, call, why: why.clone() }
+            }
+            _ => Observation::Unobservable { since, why: self.why() },
+        }
     }
 }
 

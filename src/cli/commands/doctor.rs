@@ -90,6 +90,14 @@ fn examine(
         guard: guard.as_ref(),
     });
     findings.extend(surroundings(store, region));
+    let refused = targets::refused(plan, guard.as_ref(), &seen);
+    findings.extend(refused.into_iter().map(|(target, why)| Finding {
+        kind: "look",
+        what: target.to_string(),
+        needs: Needs::Unknown,
+        why,
+        fix: None,
+    }));
     findings.extend(trust(context, plan).filter(|_| stage.sandbox.is_none()));
     // What needs the region comes first.
     findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));

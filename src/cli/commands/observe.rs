@@ -1,5 +1,7 @@
 //! `drctl observe`
 
+use std::collections::BTreeSet;
+
 use super::stage::Stage;
 use crate::cli::args::{Global, ObserveArgs};
 use crate::cli::context::Context;
@@ -7,7 +9,8 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
-use crate::inventory::active;
+use crate::inventory::estate::Entry;
+use crate::inventory::{active, targets};
 use crate::model::time::Dur;
 use crate::probe::Recorder;
 
@@ -39,7 +42,11 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
                     plan.name,
                     seen.entries.len()
                 ));
-                for (target, entry) in seen.entries.iter().filter(|(_, e)| e.now.state().is_none()) {
+                let refused = targets::refused(plan, guard, &seen);
+                refused.iter().for_each(|(_, why)| printer.line(&format!("  {why}")));
+                let said: BTreeSet<_> = refused.iter().map(|(target, _)| target.key()).collect();
+                let unseen = |(key, e): &(&String, &Entry)| e.now.state().is_none() && !said.contains(*key);
+                for (target, entry) in seen.entries.iter().filter(unseen) {
                     printer.line(&format!("  {target}: {}", entry.now.why_not()));
                 }
             } else {

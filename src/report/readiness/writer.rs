@@ -9,8 +9,15 @@ use crate::model::target::{DatabaseRef, Target};
 use crate::plan::types::Database;
 
 impl Evaluation<'_> {
-    /// What can be told of a fence by SQL without setting it.
+    /// What can be told of a fence without setting it: whether anybody may read its proof, and of one by SQL what stands against it.
     pub(super) fn fence(&self, spec: &Database, writer: &DatabaseRef) -> Option<Told> {
+        let refused: Vec<_> = spec.fence.iter().filter_map(|&method| self.refused(writer, method)).collect();
+        if !refused.is_empty() {
+            let standing =
+                if refused.len() < spec.fence.len() { Standing::Degraded } else { Standing::NotReady };
+            let fix = "the right to look, or another rung under `fence:`";
+            return Some(not(standing, refused.join("; "), fix));
+        }
         if !spec.fence.contains(&FenceMethod::Sql) {
             return None;
         }
@@ -24,6 +31,11 @@ impl Evaluation<'_> {
         let fix = "the rights that it names, or `harmless:` for who writes nothing";
         let standing = if spec.fence.len() > 1 { Standing::Degraded } else { Standing::NotReady };
         Some(not(standing, facts, fix))
+    }
+
+    fn refused(&self, writer: &DatabaseRef, method: FenceMethod) -> Option<String> {
+        let target = targets::fence(writer, method);
+        self.seen.estate.now(&target)?.refused(&target)
     }
 
     /// Rows and slots that a promotion loses whatever the log says.

@@ -47,6 +47,7 @@ mod sql;
 mod timings;
 #[cfg(feature = "postgres")]
 mod tls;
+mod unread;
 #[cfg(feature = "postgres")]
 mod world;
 
