@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bucket::Sample;
 use super::cluster::{NewMember, Takeover};
+use super::estimate::NEW_NAME_AT_WORST;
 use super::ids::{ComponentName, ProbeName, SiteName};
 use super::place::Place;
 use super::policy::Override;
@@ -434,13 +435,13 @@ impl Action {
                 InDoubt::Repeat
             }
             // Until it is done the old name is what is seen.
-            Self::Rename { .. } => InDoubt::ObserveAfter(Dur::mins(5)),
+            Self::Rename { .. } => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
             Self::Equip { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
             // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
             Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
-                InDoubt::ObserveAfter(Dur::mins(5))
+                InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
             }
             Self::Restore { part: Part::Beside | Part::Destroy, of } if of.instance().is_some() => {
                 InDoubt::ObserveAfter(Dur::mins(1))

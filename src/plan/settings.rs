@@ -204,21 +204,28 @@ impl Default for Settings {
     }
 }
 
-/// Published limits. AWS publishes no figure for Auto Scaling: what stands here only keeps a burst in bounds, and answers that say
-/// `Throttling` slow it down.
+/// Published limits, each of an account in a region. Where a rate is published and no burst, the burst is what the rate gives in a second.
 ///
-/// RDS: 300 requests, 12 back a second, an account and region (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
-/// Route 53: 50 requests, 10 back a second, an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+/// - Route 53: 50 requests, 10 back a second, of an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+/// - RDS and Aurora: 300 requests, 12 back a second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
+/// - Auto Scaling: a bucket that all its calls share, whose size AWS publishes nowhere (EC2 Auto Scaling API Reference, «API request rate»).
+///   It has what EC2 publishes for its describes, 100 requests and 20 back a second (Amazon EC2 Developer Guide, «Request throttling for the
+///   Amazon EC2 API»); answers that say `Throttling` slow it down further.
+/// - CloudWatch: 50 `GetMetricData` a second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
+/// - STS: 600 requests a second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
+/// - S3: at least 3,500 requests that write, and 5,500 that read, a second for each prefix (Amazon S3 User Guide, «Best practices design
+///   patterns: optimizing Amazon S3 performance»).
+/// - Secrets Manager: 50 requests that write a second, and 10,000 that read; one bucket has both (AWS Secrets Manager User Guide, «Quotas»).
 fn default_limits() -> BTreeMap<String, Limit> {
     let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
     BTreeMap::from([
         limit("route53", 50, 10),
         limit("rds", 300, 12),
-        limit("autoscaling", 1_000, 100),
-        limit("cloudwatch", 100, 50),
-        limit("sts", 100, 50),
-        limit("s3", 1_000, 1_000),
-        limit("secretsmanager", 100, 50),
+        limit("autoscaling", 100, 20),
+        limit("cloudwatch", 50, 50),
+        limit("sts", 600, 600),
+        limit("s3", 3_500, 3_500),
+        limit("secretsmanager", 50, 50),
     ])
 }
 

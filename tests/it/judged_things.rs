@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use drctl::inventory::Observation;
 use drctl::model::action::{Action, Check, NewReplica, RecordChange, Switch};
 use drctl::model::cluster::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
+use drctl::model::estimate::Estimate;
 use drctl::model::event::{End, What};
 use drctl::model::facts::Fact;
 use drctl::model::restore::{Found, Part, Restore, RestoreState};
@@ -266,6 +268,21 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     for at in [&mut at, &mut follower] {
         at.state.promoted.insert(db_name());
         assert_eq!(kept(at, follows("db-east", Some(true))), None);
+    }
+}
+
+/// A new name takes about ten minutes (Amazon RDS User Guide, «Renaming a DB instance»), and until then there is nothing of it to be seen.
+#[test]
+fn a_renaming_has_the_time_that_its_service_says_it_takes() {
+    let rename = Action::Rename { db: server("old"), to: "old-aside".to_owned() };
+    let estimate = Estimate::of(&rename);
+    assert!(estimate.expected_ms >= Dur::mins(10), "{estimate:?}");
+    let asked = doing(rename).called(&[]);
+    for at in [asked.clone().accepted(), asked.lost()] {
+        let missing = || Observation::NotFound { observed_at: at.state.last_at };
+        assert_eq!(at.finds(Dur::mins(15), missing()), "waits");
+        assert_eq!(at.finds(Dur::mins(20), missing()), "disproved");
+        assert!(estimate.timeout_ms >= Dur::mins(20).plus(estimate.expected_ms), "{estimate:?}");
     }
 }
 

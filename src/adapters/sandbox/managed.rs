@@ -4,6 +4,7 @@
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
 use super::scenario::roll;
+use crate::model::estimate::NEW_NAME;
 use crate::model::state::InstanceSettings;
 use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::Dur;
@@ -23,7 +24,7 @@ impl Estate {
             return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
         }
         self.dbs[i].status = "renaming";
-        let takes = Dur(30_000 + roll(self.seed, &["rename", &db.id, to], 90_000));
+        let takes = Dur(NEW_NAME.millis() - 120_000 + roll(self.seed, &["rename", &db.id, to], 240_000));
         self.schedule(self.now + takes, Transition::Renamed(i, to.to_owned()));
         Ok(None)
     }

@@ -6,6 +6,7 @@ use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::managed::GONE;
 use super::scenario::roll;
+use crate::model::estimate::NEW_NAME;
 use crate::model::restore::{
     Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
 };
@@ -105,6 +106,11 @@ impl Estate {
         let takes = match part {
             Part::Beside if failed.is_none() => 120_000 + roll(self.seed, &["beside", &of.db.id], 180_000),
             Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
+            // Two renamings.
+            Part::Swap | Part::PutBack if of.instance().is_some() && failed.is_none() => {
+                let one = NEW_NAME.millis() - 120_000;
+                2 * (one + roll(self.seed, &["rename", part.word(), &of.db.id], 240_000))
+            }
             // Stopping a server and removing much takes its time.
             Part::PutBack | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
             _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
