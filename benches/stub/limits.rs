@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::clock::{Micros, SECOND};
-use super::estate::Region;
 use super::options::{Options, Rate};
 
 /// A bucket that begins full.
@@ -17,14 +16,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// None where the rate means no limit.
-    fn new(rate: Rate, now: Micros) -> Option<Self> {
-        (rate.bucket > 0.0).then_some(Self {
-            size: rate.bucket,
-            refill: rate.refill,
-            tokens: rate.bucket,
-            at: now,
-        })
+    fn new(rate: Rate, now: Micros) -> Self {
+        Self { size: rate.bucket, refill: rate.refill, tokens: rate.bucket, at: now }
     }
 
     /// Takes tokens and says whether there were enough.
@@ -43,38 +36,69 @@ impl Bucket {
     }
 }
 
-/// All buckets. Route 53 is one for the account; the query services have one for each region.
+/// What a bucket is of. The stub has one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limited {
+    /// Requests to Route 53, which has no regions.
+    Route53,
+    /// Single record changes in them.
+    Records,
+    /// Requests in a region.
+    Rds,
+    /// Requests in a region.
+    Autoscaling,
+    /// Requests in a region.
+    Monitoring,
+    /// Requests in a region.
+    Sts,
+    /// Requests that read below a prefix of a bucket.
+    S3Read,
+    /// Requests that write there.
+    S3Write,
+}
+
+impl Limited {
+    /// Each with its name in flags and what is published of it. A rate without a burst has that of a second.
+    pub const ALL: [(Self, &str, Rate); 8] = [
+        // Route 53 Developer Guide, «Throttling of API requests»: of the account.
+        (Self::Route53, "route53", Rate { bucket: 50.0, refill: 10.0 }),
+        // The same page says that there is such a bucket; its size could not be read.
+        (Self::Records, "records", Rate { bucket: 0.0, refill: 0.0 }),
+        // Amazon RDS User Guide, «Request throttling for the Amazon RDS API»: of the account in a region.
+        (Self::Rds, "rds", Rate { bucket: 300.0, refill: 12.0 }),
+        // Not published. EC2's describes have this (Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2 API»).
+        (Self::Autoscaling, "autoscaling", Rate { bucket: 100.0, refill: 20.0 }),
+        // Amazon CloudWatch User Guide, «CloudWatch service quotas»: `GetMetricData`.
+        (Self::Monitoring, "monitoring", Rate { bucket: 50.0, refill: 50.0 }),
+        // IAM User Guide, «IAM and AWS STS quotas».
+        (Self::Sts, "sts", Rate { bucket: 600.0, refill: 600.0 }),
+        // Amazon S3 User Guide, «Best practices design patterns: optimizing Amazon S3 performance»: of a prefix.
+        (Self::S3Read, "s3-read", Rate { bucket: 5_500.0, refill: 5_500.0 }),
+        (Self::S3Write, "s3-write", Rate { bucket: 3_500.0, refill: 3_500.0 }),
+    ];
+
+    /// Of a service of the query protocol.
+    pub fn service(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, of, _)| *of == name).map(|(limited, _, _)| *limited)
+    }
+}
+
+/// All buckets, each made when it is first asked for.
 pub struct Limits {
-    route53: Option<Bucket>,
-    record: Option<Bucket>,
-    query: BTreeMap<(&'static str, Region), Bucket>,
+    rates: BTreeMap<Limited, Rate>,
+    buckets: BTreeMap<(Limited, String), Bucket>,
 }
 
 impl Limits {
-    pub fn new(options: &Options, now: Micros) -> Self {
-        let mut query = BTreeMap::new();
-        for service in ["rds", "autoscaling"] {
-            for region in Region::ALL {
-                query.extend(Bucket::new(options.query, now).map(|bucket| ((service, region), bucket)));
-            }
-        }
-        let (route53, record) = (Bucket::new(options.route53, now), Bucket::new(options.record, now));
-        Self { route53, record, query }
+    pub fn new(options: &Options) -> Self {
+        Self { rates: options.limits.clone(), buckets: BTreeMap::new() }
     }
 
-    /// Whether one more Route 53 request may come.
-    pub fn route53(&mut self, now: Micros) -> bool {
-        self.route53.as_mut().is_none_or(|bucket| bucket.take(1.0, now))
-    }
-
-    /// Whether so many single record changes may come.
-    pub fn records(&mut self, changes: usize, now: Micros) -> bool {
-        self.record.as_mut().is_none_or(|bucket| bucket.take(changes as f64, now))
-    }
-
-    /// Whether one more request of the query protocol may come.
-    pub fn query(&mut self, service: &'static str, region: Region, now: Micros) -> bool {
-        self.query.get_mut(&(service, region)).is_none_or(|bucket| bucket.take(1.0, now))
+    /// Whether so many more may come, to one region or prefix.
+    pub fn take(&mut self, of: Limited, within: &str, count: usize, now: Micros) -> bool {
+        let Some(rate) = self.rates.get(&of).copied().filter(|rate| rate.bucket > 0.0) else { return true };
+        let bucket = self.buckets.entry((of, within.to_owned())).or_insert_with(|| Bucket::new(rate, now));
+        bucket.take(count as f64, now)
     }
 }
 
@@ -84,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_refill() {
-        let mut bucket = Bucket::new(Rate { bucket: 50.0, refill: 10.0 }, 0).unwrap();
+        let mut bucket = Bucket::new(Rate { bucket: 50.0, refill: 10.0 }, 0);
         assert_eq!((0..60).filter(|_| bucket.take(1.0, 0)).count(), 50);
         assert!(!bucket.take(1.0, SECOND / 20));
         assert!(bucket.take(1.0, SECOND / 10));
@@ -93,9 +117,21 @@ mod tests {
 
     #[test]
     fn a_batch_beyond_the_bucket_leaves_a_debt() {
-        let mut bucket = Bucket::new(Rate { bucket: 100.0, refill: 100.0 }, 0).unwrap();
+        let mut bucket = Bucket::new(Rate { bucket: 100.0, refill: 100.0 }, 0);
         assert!(bucket.take(500.0, 0));
         assert!(!bucket.take(1.0, 4 * SECOND));
         assert!(bucket.take(1.0, 4 * SECOND + SECOND / 10));
+    }
+
+    #[test]
+    fn each_service_has_its_own_bucket_in_each_region() {
+        let mut limits = Limits::new(&Options::default());
+        let mut taken = |of, within: &str| (0..10_000).take_while(|_| limits.take(of, within, 1, 0)).count();
+        for (of, _, rate) in Limited::ALL.into_iter().filter(|(_, _, rate)| rate.bucket > 0.0) {
+            for within in ["us-west-2", "us-east-1"] {
+                assert_eq!(taken(of, within) as f64, rate.bucket, "{of:?} {within}");
+            }
+        }
+        assert_eq!(taken(Limited::Records, ""), 10_000, "no limit");
     }
 }

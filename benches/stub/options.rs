@@ -1,5 +1,9 @@
 //! The flags.
 
+use std::collections::BTreeMap;
+
+use super::limits::Limited;
+
 /// What the stub prints on `--help`.
 pub const HELP: &str = "\
 Stub of the AWS wire protocols for benchmarks. Prints {\"url\": ...} on one line when it listens.
@@ -16,13 +20,10 @@ Stub of the AWS wire protocols for benchmarks. Prints {\"url\": ...} on one line
   --reboot-ms MS          from RebootDBInstance to `DB instance restarted` (2000)
   --jitter-percent PCT    the first three durations vary by so much either way (20)
   --call-ms MS            each answer comes so long after its request (20)
-  --zone-apply-ms MS      a second change of a zone within it is refused: PriorRequestNotComplete (0)
-  --route53-bucket N      Route 53 requests in a burst (50; 0 for no limit)
-  --route53-refill N      Route 53 requests a second (10)
-  --record-bucket N       single record changes in a burst (0: no limit)
-  --record-refill N       single record changes a second (0)
-  --query-bucket N        requests in a burst, for each of rds and autoscaling in each region (0: no limit)
-  --query-refill N        those requests a second (0)
+  --zone-apply-ms MS      a second change of a zone within it is refused: PriorRequestNotComplete (20)
+  --limit NAME=BUCKET,REFILL  requests in a burst, and a second; a bucket of 0 is no limit. Defaults are what AWS publishes:
+                          route53=50,10 records=0,0 (single changes) rds=300,12 autoscaling=100,20 (assumed) monitoring=50,50
+                          sts=600,600 (each in a region) s3-read=5500,5500 s3-write=3500,3500 (each below a prefix)
   --seed N                another seed draws other durations and ids (1)
 
 GET  /_stub/stats             calls, throttled and refused calls, durations drawn
@@ -50,9 +51,7 @@ pub struct Options {
     pub jitter_percent: u64,
     pub call_ms: u64,
     pub zone_apply_ms: u64,
-    pub route53: Rate,
-    pub record: Rate,
-    pub query: Rate,
+    pub limits: BTreeMap<Limited, Rate>,
     pub seed: u64,
 }
 
@@ -78,10 +77,8 @@ impl Default for Options {
             reboot_ms: 2_000,
             jitter_percent: 20,
             call_ms: 20,
-            zone_apply_ms: 0,
-            route53: Rate { bucket: 50.0, refill: 10.0 },
-            record: Rate::default(),
-            query: Rate::default(),
+            zone_apply_ms: 20,
+            limits: Limited::ALL.into_iter().map(|(of, _, rate)| (of, rate)).collect(),
             seed: 1,
         }
     }
@@ -124,16 +121,22 @@ fn set(options: &mut Options, flag: &str, value: &str) -> Result<(), String> {
         "--jitter-percent" => options.jitter_percent = number(flag, value)?,
         "--call-ms" => options.call_ms = number(flag, value)?,
         "--zone-apply-ms" => options.zone_apply_ms = number(flag, value)?,
-        "--route53-bucket" => options.route53.bucket = number(flag, value)?,
-        "--route53-refill" => options.route53.refill = number(flag, value)?,
-        "--record-bucket" => options.record.bucket = number(flag, value)?,
-        "--record-refill" => options.record.refill = number(flag, value)?,
-        "--query-bucket" => options.query.bucket = number(flag, value)?,
-        "--query-refill" => options.query.refill = number(flag, value)?,
+        "--limit" => {
+            let (of, rate) = limit(flag, value)?;
+            options.limits.insert(of, rate);
+        }
         "--seed" => options.seed = number(flag, value)?,
         _ => return Err(format!("unknown flag {flag} (see --help)")),
     }
     Ok(())
+}
+
+fn limit(flag: &str, value: &str) -> Result<(Limited, Rate), String> {
+    let wrong = || format!("{flag}: {value} is not NAME=BUCKET,REFILL (see --help)");
+    let (name, rate) = value.split_once('=').ok_or_else(wrong)?;
+    let (bucket, refill) = rate.split_once(',').ok_or_else(wrong)?;
+    let of = Limited::service(name).ok_or_else(wrong)?;
+    Ok((of, Rate { bucket: number(flag, bucket)?, refill: number(flag, refill)? }))
 }
 
 fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
@@ -157,9 +160,8 @@ fn check(options: &Options) -> Result<(), String> {
     if options.jitter_percent > 100 {
         return Err("--jitter-percent: at most 100".into());
     }
-    let rates = [options.route53, options.record, options.query];
     let sound = |number: f64| number.is_finite() && number >= 0.0;
-    if !rates.iter().all(|rate| sound(rate.bucket) && sound(rate.refill)) {
+    if !options.limits.values().all(|rate| sound(rate.bucket) && sound(rate.refill)) {
         return Err("buckets and refills are finite and not negative".into());
     }
     if options.zones == 0 && options.records > 0 {

@@ -8,7 +8,7 @@ use super::clock::Micros;
 use super::estate::Draw;
 use super::form::{self, Form};
 use super::http::Request;
-use super::limits::Limits;
+use super::limits::{Limited, Limits};
 use super::options::Options;
 use super::record::{Key, RecordSet};
 use super::stats::Drawn;
@@ -137,8 +137,8 @@ impl Zones {
         limits: &mut Limits,
         now: Micros,
     ) -> Result<Reply, Fault> {
-        if !limits.route53(now) {
-            return Err(Fault::throttled());
+        if !limits.take(Limited::Route53, "", 1, now) {
+            return Err(Fault::throttled("route53"));
         }
         let query = Form::parse(request.query);
         match *operation {
@@ -181,8 +181,8 @@ impl Zones {
         let text = std::str::from_utf8(&request.body).map_err(|_| malformed())?;
         let root = xml::read(text).ok_or_else(malformed)?;
         let changes = batch::read(&root)?;
-        if !limits.records(changes.len(), now) {
-            return Err(Fault::throttled());
+        if !limits.take(Limited::Records, "", changes.len(), now) {
+            return Err(Fault::throttled("route53"));
         }
         if now < zone.busy_until {
             let message = "The request was rejected because Route 53 was still processing a prior request.";

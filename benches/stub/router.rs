@@ -9,7 +9,7 @@ use super::control;
 use super::estate::{Estate, Region};
 use super::form::Form;
 use super::http::Request;
-use super::limits::Limits;
+use super::limits::{Limited, Limits};
 use super::options::Options;
 use super::route53::{self, Operation};
 use super::s3;
@@ -96,7 +96,7 @@ impl State {
     pub fn new(options: &Options, now: Micros) -> Self {
         Self {
             estate: Estate::new(options, now),
-            limits: Limits::new(options, now),
+            limits: Limits::new(options),
             stats: Stats::default(),
             answered: 0,
             date: Date::default(),
@@ -153,8 +153,9 @@ impl State {
             .raw(operation)
             .raw("Result>");
         let begun = xml.len();
-        let done = if region.is_some_and(|region| !self.limits.query(service, region, now)) {
-            Err(Fault::throttled())
+        let limited = Limited::service(service);
+        let done = if limited.is_some_and(|of| !self.limits.take(of, scope.region, 1, now)) {
+            Err(Fault::throttled(service))
         } else if known.is_none() {
             Err(Fault::new(400, "InvalidAction", format!("The stub does not know the action {action}.")))
         } else {
@@ -192,7 +193,16 @@ impl State {
     fn s3(&mut self, request: &Request<'_>, request_id: &str, now: Micros) -> Reply {
         let operation = s3::operation(request);
         self.stats.call("s3", operation, now);
-        self.estate.objects.handle(operation, request, now).unwrap_or_else(|fault| {
+        let of = if operation == "PutObject" || operation == "DeleteObject" {
+            Limited::S3Write
+        } else {
+            Limited::S3Read
+        };
+        let done = match self.limits.take(of, &s3::prefix(request), 1, now) {
+            true => self.estate.objects.handle(operation, request, now),
+            false => Err(Fault::throttled("s3")),
+        };
+        done.unwrap_or_else(|fault| {
             self.stats.fault("s3", fault.code);
             fault.bare(request_id)
         })
@@ -202,7 +212,10 @@ impl State {
         let operation = cloudwatch::operation(request);
         self.stats.call("cloudwatch", operation, now);
         let region = Region::named(scope.region);
-        let done = cloudwatch::handle(operation, &self.estate.databases, region, request, now);
+        let done = match self.limits.take(Limited::Monitoring, scope.region, 1, now) {
+            true => cloudwatch::handle(operation, &self.estate.databases, region, request, now),
+            false => Err(Fault::throttled("cloudwatch")),
+        };
         done.unwrap_or_else(|fault| {
             self.stats.fault("cloudwatch", fault.code);
             fault.cbor()

@@ -31,6 +31,12 @@ pub fn operation(request: &Request<'_>) -> &'static str {
     }
 }
 
+/// What S3 counts requests by: bucket and key up to the last slash.
+pub fn prefix(request: &Request<'_>) -> String {
+    let path = address(request).unwrap_or_default();
+    path.rsplit_once('/').map_or_else(|| path.clone(), |(prefix, _)| prefix.to_owned())
+}
+
 impl Objects {
     pub fn handle(&mut self, operation: &str, request: &Request<'_>, now: Micros) -> Result<Reply, Fault> {
         let path = address(request).unwrap_or_default();

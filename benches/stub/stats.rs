@@ -29,7 +29,7 @@ impl Stats {
 
     /// A call that ended in an error.
     pub fn fault(&mut self, service: &'static str, code: &'static str) {
-        if code == "Throttling" {
+        if matches!(code, "Throttling" | "ThrottlingException" | "SlowDown") {
             *self.throttled.entry(service).or_default() += 1;
         } else {
             *self.refused.entry(service).or_default().entry(code).or_default() += 1;

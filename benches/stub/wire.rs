@@ -103,8 +103,13 @@ impl Fault {
         Self { status, code, message: message.into() }
     }
 
-    pub fn throttled() -> Self {
-        Self::new(400, "Throttling", "Rate exceeded")
+    /// Too many requests, in the words of the service.
+    pub fn throttled(service: &str) -> Self {
+        match service {
+            "rds" => Self::new(400, "ThrottlingException", "Rate exceeded"),
+            "s3" => Self::new(503, "SlowDown", "Please reduce your request rate."),
+            _ => Self::new(400, "Throttling", "Rate exceeded"),
+        }
     }
 
     /// RDS, Auto Scaling, STS and Route 53 wrap their errors alike; only the namespace differs.
