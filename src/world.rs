@@ -32,24 +32,43 @@ struct Inner {
 enum Clock {
     Live {
         hands: Cell<Hands>,
+        jumps: Cell<Jumps>,
         origin: std::time::Instant,
         runtime: tokio::runtime::Runtime,
     },
     Virtual {
-        now: Cell<Timestamp>,
+        /// By a monotonic clock.
+        real: Cell<Timestamp>,
         timers: RefCell<Timers>,
         outstanding: Cell<u32>,
         pace: Option<f64>,
-        set: Cell<Set>,
+        /// How far the process's clock was set ahead of that.
+        ahead: Cell<Dur>,
+        /// The same, when somebody last compared the two.
+        followed: Cell<Dur>,
     },
 }
 
-/// How far a simulated process's clock was set ahead of the simulated world's.
-#[derive(Clone, Copy, Default)]
-struct Set {
-    ahead: Dur,
-    /// What of it nobody was told yet.
-    untold: Dur,
+/// How far the wall clock moved away from the monotonic one since a world began, in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jumps {
+    /// Ahead.
+    pub forward: Dur,
+    /// Back.
+    pub backward: Dur,
+}
+
+impl Jumps {
+    fn and(self, forward: Dur, backward: Dur) -> Self {
+        Self { forward: self.forward.plus(forward), backward: self.backward.plus(backward) }
+    }
+
+    /// What came since.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let more = |now: Dur, then: Dur| Dur(now.millis().saturating_sub(then.millis()));
+        Self { forward: more(self.forward, before.forward), backward: more(self.backward, before.backward) }
+    }
 }
 
 /// What a process takes for the time. It follows the monotonic clock, and the wall clock only where that runs ahead: what was set
@@ -110,7 +129,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let origin = std::time::Instant::now();
         let hands = Cell::new(Hands { base: wall(), behind: Dur::ZERO });
-        let clock = Clock::Live { hands, origin, runtime };
+        let clock = Clock::Live { hands, jumps: Cell::default(), origin, runtime };
         let seed =
             u64::from(std::process::id()) ^ u64::try_from(wall().millis()).unwrap_or(0).rotate_left(20);
         Ok(Self::with(clock, seed))
@@ -119,11 +138,12 @@ impl World {
     /// Time that moves when nothing else does. `pace` is virtual seconds for each real one; none is as fast as possible.
     pub fn simulated(began: Timestamp, seed: u64, pace: Option<f64>) -> Self {
         let clock = Clock::Virtual {
-            now: Cell::new(began),
+            real: Cell::new(began),
             timers: RefCell::default(),
             outstanding: Cell::new(0),
             pace,
-            set: Cell::default(),
+            ahead: Cell::default(),
+            followed: Cell::default(),
         };
         Self::with(clock, seed)
     }
@@ -136,7 +156,7 @@ impl World {
     pub fn now(&self) -> Timestamp {
         match &self.inner.clock {
             Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)),
-            Clock::Virtual { now, .. } => now.get(),
+            Clock::Virtual { real, followed, .. } => real.get() + followed.get(),
         }
     }
 
@@ -144,58 +164,69 @@ impl World {
     pub fn shown(&self) -> Timestamp {
         match &self.inner.clock {
             Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)) - hands.get().behind,
-            Clock::Virtual { now, .. } => now.get(),
+            Clock::Virtual { real, ahead, .. } => real.get() + ahead.get(),
         }
     }
 
     /// Nothing before `at` is reported any more: a run's clock goes on from its last event. Says how far the wall clock is behind that:
-    /// it was set back since, and nobody knows how much time went by.
+    /// it was set back since, and nobody knows how much time went by. To other runs of the process that is a jump.
     pub fn not_before(&self, at: Timestamp) -> Dur {
         match &self.inner.clock {
-            Clock::Live { hands, origin, .. } => {
+            Clock::Live { hands, jumps, origin, .. } => {
                 let mut moved = hands.get();
                 let ahead = moved.not_before(elapsed(*origin), at);
                 hands.set(moved);
+                jumps.set(jumps.get().and(ahead, Dur::ZERO));
                 ahead
             }
-            Clock::Virtual { now, .. } => {
-                now.set(now.get().max(at));
+            Clock::Virtual { real, followed, .. } => {
+                real.set(real.get().max(at - followed.get()));
                 Dur::ZERO
             }
         }
     }
 
-    /// Sets the clock of a simulated process ahead: what it runs in goes on as before.
+    /// Sets the clock of a simulated process ahead: what it runs in goes on as before, and so does what it waits for.
     pub fn set_ahead(&self, by: Dur) {
-        if let Clock::Virtual { now, set, .. } = &self.inner.clock {
-            now.set(now.get() + by);
-            let was = set.get();
-            set.set(Set { ahead: was.ahead.plus(by), untold: was.untold.plus(by) });
+        if let Clock::Virtual { ahead, .. } = &self.inner.clock {
+            ahead.set(ahead.get().plus(by));
         }
     }
 
-    /// By how much it was.
+    /// How far what a simulated process takes for the time is ahead of that of what it runs in.
     pub fn ahead(&self) -> Dur {
         match &self.inner.clock {
             Clock::Live { .. } => Dur::ZERO,
-            Clock::Virtual { set, .. } => set.get().ahead,
+            Clock::Virtual { followed, .. } => followed.get(),
         }
     }
 
-    /// How far the wall clock moved away from the monotonic one since last asked: (forward, backward). Below two seconds is drift.
-    pub fn jump(&self) -> Option<(Dur, Dur)> {
-        let (hands, origin) = match &self.inner.clock {
-            Clock::Live { hands, origin, .. } => (hands, origin),
-            Clock::Virtual { set, .. } => {
-                let Set { ahead, untold } = set.get();
-                set.set(Set { ahead, untold: Dur::ZERO });
-                return (untold >= JUMP).then_some((untold, Dur::ZERO));
+    /// How far the wall clock moved away from the monotonic one, as far as was compared: nothing is looked at.
+    pub fn jumps(&self) -> Jumps {
+        match &self.inner.clock {
+            Clock::Live { jumps, .. } => jumps.get(),
+            Clock::Virtual { followed, .. } => Jumps { forward: followed.get(), backward: Dur::ZERO },
+        }
+    }
+
+    /// Compares the two clocks, and follows one that was set ahead; says how far they moved apart in all. Below two seconds is drift. Whoever
+    /// shares the world finds out by what they were told last: time moves for all of them at once.
+    pub fn compare(&self) -> Jumps {
+        match &self.inner.clock {
+            Clock::Live { hands, jumps, origin, .. } => {
+                let mut moved = hands.get();
+                if let Some((forward, backward)) = moved.compare(elapsed(*origin), wall()) {
+                    jumps.set(jumps.get().and(forward, backward));
+                }
+                hands.set(moved);
             }
-        };
-        let mut moved = hands.get();
-        let jumped = moved.compare(elapsed(*origin), wall());
-        hands.set(moved);
-        jumped
+            Clock::Virtual { ahead, followed, .. } => {
+                if ahead.get().millis() >= followed.get().plus(JUMP).millis() {
+                    followed.set(ahead.get());
+                }
+            }
+        }
+        self.jumps()
     }
 
     /// Whether time is simulated.
@@ -220,7 +251,10 @@ impl World {
                 #[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
                 tokio::time::sleep(wait.std()).await;
             }
-            Clock::Virtual { .. } => Sleep { world: self.clone(), due, id: None }.await,
+            // Whatever becomes of the process's clock meanwhile.
+            Clock::Virtual { followed, .. } => {
+                Sleep { world: self.clone(), due: due - followed.get(), id: None }.await
+            }
         }
     }
 
@@ -267,7 +301,7 @@ impl World {
 
     /// Moves to the next timer and wakes everything that is due then, in the order in which it was asked for.
     fn advance(&self) -> bool {
-        let Clock::Virtual { now, timers, pace, .. } = &self.inner.clock else { return false };
+        let Clock::Virtual { real: now, timers, pace, .. } = &self.inner.clock else { return false };
         let Some(due) = timers.borrow().heap.keys().next().map(|(due, _)| *due) else { return false };
         if let Some(pace) = pace {
             let real = due.since(now.get()).as_secs_f64() / pace;
@@ -299,6 +333,7 @@ impl Wake for Flag {
 
 struct Sleep {
     world: World,
+    /// By the monotonic clock.
     due: Timestamp,
     id: Option<(Timestamp, u64)>,
 }
@@ -307,7 +342,7 @@ impl Future for Sleep {
     type Output = ();
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let world = self.world.clone();
-        let Clock::Virtual { now, timers, .. } = &world.inner.clock else { return Poll::Ready(()) };
+        let Clock::Virtual { real: now, timers, .. } = &world.inner.clock else { return Poll::Ready(()) };
         let mut timers = timers.borrow_mut();
         if let Some(id) = self.id.take() {
             timers.heap.remove(&id);
@@ -387,10 +422,35 @@ mod tests {
         let behind = world.not_before(last);
         assert!(behind > Dur::mins(59), "{behind}");
         assert_eq!(world.not_before(last), Dur::ZERO);
-        assert!(world.jump().is_none(), "the same once more");
+        let told = world.jumps();
+        assert_eq!(world.compare(), told, "the same once more");
         let w = world.clone();
         world.block_on(async move { w.sleep_until(last + Dur(50)).await });
         assert!(world.now() >= last + Dur(50));
+    }
+
+    /// What a process waits for is over when so much time has gone by, whatever its clock was set to meanwhile; and everybody who shares
+    /// the clock hears of it.
+    #[test]
+    fn a_clock_that_is_set_ahead_shortens_no_wait() {
+        let t0 = Timestamp::from_millis(0);
+        let (world, hour) = (World::simulated(t0, 1, None), Dur::mins(60));
+        let w = world.clone();
+        world.block_on(async move {
+            let waits = async {
+                w.sleep_until(t0 + Dur::mins(5)).await;
+                assert_eq!((w.now(), w.now() - w.ahead()), (t0 + Dur::mins(5) + hour, t0 + Dur::mins(5)));
+            };
+            let sets = async {
+                w.sleep_until(t0 + Dur::mins(1)).await;
+                w.set_ahead(hour);
+                assert_eq!((w.now(), w.jumps()), (t0 + Dur::mins(1), Jumps::default()), "nobody looked");
+                let jumps = Jumps { forward: hour, backward: Dur::ZERO };
+                assert_eq!((w.compare(), w.compare(), w.jumps()), (jumps, jumps, jumps));
+                assert_eq!(w.now(), t0 + Dur::mins(1) + hour);
+            };
+            futures_util::future::join(waits, sets).await;
+        });
     }
 
     #[test]

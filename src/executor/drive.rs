@@ -23,6 +23,7 @@ use crate::run::outcome::{CallOutcome, after_call, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
 use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
+use crate::world::Jumps;
 
 /// Why a run was paused whose process was told to stop.
 pub const INTERRUPTED: &str = "interrupted at the terminal";
@@ -54,6 +55,7 @@ pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> R
     let mut driver = Driver {
         session,
         began: session.world.now(),
+        jumps: session.world.jumps(),
         was_finished: owned.state.finished(),
         owned,
         recorder,
@@ -77,6 +79,8 @@ struct Driver<'a> {
     session: &'a Session<'a>,
     owned: Owned,
     began: Timestamp,
+    /// How far clocks had moved apart when that was last journalled.
+    jumps: Jumps,
     was_finished: bool,
     recorder: Recorder,
     poller: Poller,
@@ -107,6 +111,7 @@ impl<'a> Driver<'a> {
     /// The loop: fold what arrived, decide, append, perform, wait.
     async fn run(&mut self) -> Result<Ended, DriveError> {
         loop {
+            self.keep_time()?;
             self.read_inbox()?;
             let next = self.decide()?;
             // What is there without waiting is taken first: its events then share the commit of the next intent.
@@ -136,6 +141,19 @@ impl<'a> Driver<'a> {
         self.session.world.now().max(self.state().last_at)
     }
 
+    /// A clock that jumped, by whoever found that out, comes before everything that happens by it: nothing is judged by a time that this run
+    /// has not heard of.
+    fn keep_time(&mut self) -> Result<(), DriveError> {
+        let jumps = self.session.world.compare();
+        let Jumps { forward, backward } = jumps.since(self.jumps);
+        if forward.max(backward) == Dur::ZERO {
+            return Ok(());
+        }
+        self.jumps = jumps;
+        self.began = self.began + forward;
+        self.push(What::ClockJumped { forward_ms: forward, backward_ms: backward })
+    }
+
     /// Applies an event; it is written before anything is performed.
     fn push(&mut self, what: What) -> Result<(), DriveError> {
         let event = Event { at: self.now(), what };
@@ -154,9 +172,6 @@ impl<'a> Driver<'a> {
         if asked > self.paused_for && !self.state().finished() {
             self.paused_for = asked;
             self.push(What::Paused { why: INTERRUPTED.to_owned() })?;
-        }
-        if let Some((forward_ms, backward_ms)) = self.session.world.jump() {
-            self.push(What::ClockJumped { forward_ms, backward_ms })?;
         }
         if self.now() < self.inbox_due {
             return Ok(());
@@ -463,6 +478,7 @@ impl<'a> Driver<'a> {
     }
 
     fn arrive(&mut self, arrival: Arrival) -> Result<(), DriveError> {
+        self.keep_time()?;
         match arrival {
             Arrival::Called(i, requests, outcome) => {
                 let jitter = self.session.world.random();

@@ -1,7 +1,8 @@
 //! Clocks that jump, and looks that are older than they seem.
 
 use drctl::model::action::{Action, Check};
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, Outcome, What};
+use drctl::model::ids::RunId;
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
@@ -75,6 +76,25 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
     assert!(fails(&after(prefix, vec![(late, probe)])), "so much time really went by");
     let jumped = What::ClockJumped { forward_ms: late, backward_ms: Dur::ZERO };
     assert!(!fails(&after(prefix, vec![(late, jumped)])));
+}
+
+/// Runs of one process share its clock, and whoever finds out first that it jumped tells only itself.
+#[test]
+fn every_run_of_a_process_hears_that_its_clock_jumped() {
+    let by = Dur::mins(40);
+    let rig = Rig { jumps: Some((Dur::mins(3), by)), ..Rig::new(truststream(), "region-lost", 1) };
+    let other = Rig { run: RunId::new("other"), ..rig.clone() };
+    let (_, left) = rig.rivals(&other, Dur::ZERO);
+    for journal in &left.journals {
+        let jumped = |e: &&Event| matches!(e.what, What::ClockJumped { .. });
+        let jumps: Vec<_> = journal.iter().filter(jumped).map(|e| &e.what).collect();
+        assert_eq!(jumps, [&What::ClockJumped { forward_ms: by, backward_ms: Dur::ZERO }]);
+        // Nothing was stamped by that clock before.
+        let at = journal.iter().position(|e| jumped(&e)).unwrap();
+        assert!(journal[at].at.since(journal[at - 1].at) >= by, "{:#?}", &journal[at - 1..=at]);
+        let last = journal.last().map(|e| &e.what);
+        assert!(matches!(last, Some(What::RunFinished { outcome: Outcome::Recovered })), "{last:?}");
+    }
 }
 
 /// A clock that jumps ahead makes an outage look longer than it was: what is told then is no bound from below, and where nobody drove the

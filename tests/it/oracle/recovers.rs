@@ -131,11 +131,10 @@ fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     })
 }
 
-/// Whether a component's old primary is fenced for certain, however long that takes. A clock that is set ahead uses up the time that a
-/// rung has.
+/// Whether a component's old primary is fenced for certain, however long that takes, and whatever clocks show meanwhile.
 pub(super) fn can_be_had(rig: &Rig, component: &ComponentName) -> bool {
     let spec = &rig.plan.components[component].spec;
-    !stumbles(rig) && rig.jumps.is_none() && matches!(spec, Spec::Database(db) if can_be_fenced(rig, db))
+    !stumbles(rig) && matches!(spec, Spec::Database(db) if can_be_fenced(rig, db))
 }
 
 /// Whether calls meet faults, so that steps may run out of attempts.

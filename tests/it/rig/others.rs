@@ -77,9 +77,15 @@ impl Rig {
             let owned = create::create(&session, rig.created(&runbook, digest), "test", turns, None).unwrap();
             Ok(drive::drive(&session, owned, recorder).await.unwrap())
         };
-        let (first, second) = world.block_on(futures_util::future::join(
+        let (first, second, ()) = world.block_on(futures_util::future::join3(
             one(self, &journals[0], Dur::ZERO),
             one(other, &journals[1], later),
+            async {
+                if let Some((after, by)) = self.jumps {
+                    world.sleep_until(BEGAN + after).await;
+                    world.set_ahead(by);
+                }
+            },
         ));
         let truths = [sandbox.truth(), sandbox.afterwards(LATER)];
         let watched = Watched { moments: Rc::new(sandbox.chronicle()), until: world.now() + LATER };
