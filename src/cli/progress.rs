@@ -1,9 +1,11 @@
 //! The run as it goes: a line an event on stderr; on a terminal also what is waited for, elapsed time and what is left.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+mod live;
+
+use live::Live;
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::View;
@@ -13,14 +15,18 @@ use crate::model::ids::StepId;
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::path;
+use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
 use crate::run::RunState;
 use crate::run::state::Status;
+use crate::run::waits::Waits;
 
 /// Shows a run.
 pub struct Progress {
     printer: Printer,
-    bar: Option<ProgressBar>,
+    bar: Option<Live>,
+    /// Whether it was said that users are served again.
+    served: Cell<bool>,
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
     history: History,
@@ -28,17 +34,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// With a status line if a person watches in real time.
-    pub fn new(printer: Printer, is_live: bool) -> Self {
-        let wants_bar = is_live && printer.format == Format::Human && printer.is_interactive();
-        let bar = wants_bar.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(
-                ProgressStyle::with_template("{spinner} {msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar
-        });
+    /// With a status line if a person watches, at the pace at which the run's time goes by: none if it goes by at once.
+    pub fn new(printer: Printer, pace: Option<f64>) -> Self {
+        let watched = printer.format == Format::Human && printer.is_interactive();
+        let bar = pace.filter(|_| watched).map(Live::new);
         Self { printer, bar, label: String::new(), ..Self::beside(printer, "") }
     }
 
@@ -47,6 +46,7 @@ impl Progress {
         Self {
             printer,
             bar: None,
+            served: Cell::new(false),
             waiting: RefCell::default(),
             label: format!("{plan}: "),
             history: History::default(),
@@ -84,7 +84,7 @@ impl Progress {
     /// Takes the status line away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            bar.finish();
         }
     }
 
@@ -96,21 +96,64 @@ impl Progress {
         }
     }
 
-    fn status_line(&self, state: &RunState) {
+    fn status_line(&self, state: &RunState, now: Timestamp) {
         let Some(bar) = &self.bar else { return };
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
-        let elapsed = state.last_at.since(state.created_at);
-        let left = eta(state);
-        let rto = state.runbook.objectives.rto_ms;
+        let steps = format!("{done}/{} steps", state.steps.len());
+        let people = state.waits_for_people();
         let waiting = self.waiting.borrow();
-        let what: Vec<_> = waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect();
-        bar.set_message(format!(
-            "{done}/{} steps, {elapsed} of RTO {rto}, about {left} left · {}",
-            state.steps.len(),
-            line(&what.join(" · "))
-        ));
-        bar.tick();
+        let what: Vec<_> = match people.as_slice() {
+            [] => waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect(),
+            some => some.iter().map(asked_of_people).collect(),
+        };
+        let left = if people.is_empty() { format!(", about {} left", eta(state)) } else { String::new() };
+        let rto = state.runbook.objectives.rto_ms;
+        bar.set(clock(state, now), format!("of RTO {rto} · {steps}{left} · {}", line(&what.join(" · "))));
     }
+
+    /// Says once that users are served again, as soon as the probes say so.
+    fn call_served(&self, event: &Event, state: &RunState) {
+        let may_be = matches!(event.what, What::ProbeTurned { good: true, .. } | What::StepFinished { .. });
+        if !may_be || self.served.get() || state.finished() {
+            return;
+        }
+        let told = attainment(state, event.at);
+        if told.detected.is_none() || told.validated.is_none() {
+            return;
+        }
+        self.served.set(true);
+        let words = format!("USERS ARE SERVED AGAIN: RTO {}", told.rto);
+        self.say(&format!("{}{}", self.label, self.printer.paint(GREEN, &words)));
+    }
+}
+
+/// What is counted: how long users have been out, or, once they are served, how long that took.
+fn clock(state: &RunState, now: Timestamp) -> (&'static str, Dur, bool) {
+    let told = attainment(state, now);
+    let from = told.detected.unwrap_or(state.created_at);
+    match told.validated {
+        Some(at) => ("served again after", at.since(from), true),
+        None if told.detected.is_some() => ("users out for", now.since(from), false),
+        None => ("running for", now.since(from), false),
+    }
+}
+
+/// In front of what is done once a run is over.
+fn after_the_end(event: &Event, state: &RunState) -> &'static str {
+    let step = matches!(
+        event.what,
+        What::StepStarted { .. }
+            | What::StepFinished { .. }
+            | What::StepFailed { .. }
+            | What::CallIntended { .. }
+    );
+    if step && state.finished() { "fence owed: " } else { "" }
+}
+
+/// Who has to act, and the command to type.
+pub fn asked_of_people(waits: &Waits) -> String {
+    let command = waits.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
+    format!("WAITS FOR A PERSON: {}, {}{command}", waits.step, waits.why)
 }
 
 /// The longest way through what is not done yet, by expected durations.
@@ -133,10 +176,11 @@ impl View for Progress {
                 if let Some(text) = words(&self.printer, event) {
                     let since = event.at.since(state.created_at);
                     self.say(&format!(
-                        "{} {:>7}  {}{text}",
+                        "{} {:>7}  {}{}{text}",
                         self.printer.paint(DIM, &event.at.clock()),
                         format!("+{since}"),
-                        self.label
+                        self.label,
+                        after_the_end(event, state)
                     ));
                 }
                 if let What::StepFinished { step, .. }
@@ -146,7 +190,8 @@ impl View for Progress {
                 {
                     self.waiting.borrow_mut().remove(step.as_str());
                 }
-                self.status_line(state);
+                self.call_served(event, state);
+                self.status_line(state, event.at);
             }
         }
     }
@@ -164,7 +209,7 @@ impl View for Progress {
             .any(|(s, w)| s.id == *step && matches!(w.work.status, Status::Done(_)));
         if !settled {
             self.waiting.borrow_mut().insert(step.to_string(), why.to_owned());
-            self.status_line(state);
+            self.status_line(state, now);
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn draw(state: &RunState) -> Gantt {
     let end = end(state);
     let until = told.validated.map_or(end, |served| shown_until(from, served).min(end));
     let scale = Scale { from, span: until.since(from) };
-    let began = |i: &usize| state.steps[*i].work.started_at;
+    let began = |i: &usize| state.steps[*i].of_run().started_at;
     let mut begun: Vec<usize> = (0..state.steps.len()).filter(|i| began(i).is_some()).collect();
     let all = begun.len();
     begun.retain(|i| began(i).is_some_and(|at| at <= until));
@@ -150,7 +150,7 @@ fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
 }
 
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
-    let (step, work) = (state.step(i), &state.steps[i].work);
+    let (step, work) = (state.step(i), state.steps[i].of_run());
     let began = work.started_at.unwrap_or(state.created_at);
     let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
@@ -192,9 +192,9 @@ fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> 
     let link = |(n, i): (usize, &usize)| {
         let needs = state.step(*i).needs.iter().filter_map(|need| place(&need.step));
         let (last, ended) = needs
-            .filter_map(|p| Some((p, state.steps[begun[p]].work.ended_at?)))
+            .filter_map(|p| Some((p, state.steps[begun[p]].of_run().ended_at?)))
             .max_by_key(|(_, at)| *at)?;
-        let began = state.steps[*i].work.started_at?;
+        let began = state.steps[*i].of_run().started_at?;
         Some(Link {
             x1: scale.x(ended),
             y1: y(last) + ROW / 2.0,

@@ -131,7 +131,7 @@ impl History {
         let class = Class::of(state.runbook.intent);
         let mut did = false;
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-            let work = &at.work;
+            let work = at.of_run();
             if let (Status::Done(End::Performed), Some(from), Some(to)) =
                 (&work.status, work.started_at, work.ended_at)
             {

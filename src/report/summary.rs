@@ -484,7 +484,7 @@ fn approvals(state: &RunState) -> Vec<Approval> {
 
 fn steps(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
-        let (step, work) = (state.step(i), state.work(i));
+        let (step, work) = (state.step(i), state.steps[i].undo.as_ref().unwrap_or(state.steps[i].of_run()));
         let word = match (&work.status, &state.steps[i].undo) {
             (Status::Done(_), Some(_)) => "undone",
             (Status::Done(crate::model::event::End::Noop), None) => "noop",

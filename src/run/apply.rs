@@ -283,14 +283,18 @@ impl RunState {
             |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
         let undoing = self.steps[position].undo.is_some();
         // While a run is taken back, or owes a fence, what decides about that is looked at again and again.
-        let looks_again = matches!(what, What::StepStarted { .. }) && (self.unwinds() || self.finished());
+        let over = self.finished();
+        let looks_again = matches!(what, What::StepStarted { .. }) && (self.unwinds() || over);
         let decides = matches!(
             self.runbook.steps[position].action,
             Action::Check(Check::Guard { .. } | Check::Promotable { .. })
         );
         let step = &mut self.steps[position];
         if looks_again && decides {
-            step.work = Work::new();
+            let before = std::mem::replace(&mut step.work, Work::new());
+            if over {
+                step.recovered.get_or_insert(before);
+            }
         }
         let facts = &mut step.facts;
         let work = step.undo.as_mut().unwrap_or(&mut step.work);

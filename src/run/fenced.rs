@@ -113,6 +113,14 @@ impl RunState {
         self.owed().find(|c| self.debts.get(*c).is_some_and(|debt| !debt.pending) && took_place(c))
     }
 
+    /// Fences that are still owed. Where a promotion was planned and not made the old primary is the only one.
+    pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
+        let second = |c: &ComponentName| self.promoted.contains(c) || self.promotion(c).is_none();
+        let owes =
+            move |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && d.settled.is_none() && second(c);
+        self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
+    }
+
     /// Whether a fence is tried for as long as it takes, because it is owed or because nobody waits for it: the first sign of life of where
     /// it is set is what it waits for.
     pub fn waits_for_life(&self, i: usize) -> bool {

@@ -49,11 +49,25 @@ fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String
 }
 
 fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
+    if state.finished() && !for_a_debt(state, i) {
+        return Some("the run is over, and it is nothing that a fence is owed for".to_owned());
+    }
     if !state.step(i).action.mutates() || state.needs_met(i) {
         return None;
     }
     let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
     Some(format!("it began before {}", waits.join(", ")))
+}
+
+/// What may begin after the end: the fence that is owed, and the look that decides about it.
+fn for_a_debt(state: &RunState, i: usize) -> bool {
+    let action = &state.step(i).action;
+    let of = match action {
+        Action::Fence(fence) => Some(&fence.db.component),
+        Action::Check(Check::Promotable { db, .. }) => Some(&db.component),
+        _ => None,
+    };
+    of.is_some_and(|component| state.owed().any(|owed| owed == component))
 }
 
 fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {

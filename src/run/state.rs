@@ -207,11 +207,18 @@ pub struct StepState {
     pub withdrawal: Option<Withdrawal>,
     /// Who says that it was done by hand.
     pub claimed_by: Option<Person>,
+    /// What it was when the run was over, where it is looked at again since, for a fence that is owed.
+    pub recovered: Option<Work>,
     /// Rises with every event about the step: what follows from it is the same while this is.
     pub revision: u32,
 }
 
 impl StepState {
+    /// What the run came to with it. What is looked at for a debt after the end is no part of the recovery.
+    pub fn of_run(&self) -> &Work {
+        self.recovered.as_ref().unwrap_or(&self.work)
+    }
+
     /// Whether it is being taken back, was, or may have been by a call that nobody knows the end of.
     pub const fn taken_back(&self) -> bool {
         self.undo.is_some() || self.undo_asked.is_some()
@@ -519,14 +526,6 @@ impl RunState {
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
         let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable { db }) if db.component == *component);
         self.runbook.steps.iter().position(looks)
-    }
-
-    /// Fences that are still owed. Where a promotion was planned and not made the old primary is the only one.
-    pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
-        let second = |c: &ComponentName| self.promoted.contains(c) || self.promotion(c).is_none();
-        let owes =
-            move |c: &ComponentName, d: &FenceDebt| d.paid.is_none() && d.settled.is_none() && second(c);
-        self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
     }
 
     /// What a restore loses, counted when writes had ended.

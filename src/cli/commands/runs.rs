@@ -141,6 +141,9 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         ));
     }
     outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    for waits in state.waits_for_people() {
+        printer.line(&format!("  next     {}", progress::asked_of_people(&waits)));
+    }
     Ok(exit::DONE)
 }
 
@@ -149,7 +152,7 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
     // Nothing of what cannot have been is told as if it had.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
-    let view = Progress::new(*printer, false);
+    let view = Progress::new(*printer, None);
     let mut state = RunState::begin(&events[0]).map_err(|why| CliError::usage(why.to_string()))?;
     for (i, event) in events.iter().enumerate() {
         if i > 0 {
@@ -429,7 +432,7 @@ fn go_on(
     if let Some(sandbox) = &stage.sandbox {
         sandbox.keep(Box::new(store.notes(run)));
     }
-    let view = Progress::new(*printer, stage.sandbox.is_none() || context.pace().is_some());
+    let view = Progress::new(*printer, stage.pace(context.pace()));
     let view = view.knowing(super::status::history(store, &state.created.plan)?);
     let count = move || interrupts.count();
     let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };

@@ -47,6 +47,11 @@ impl Stage {
         Self { world, kind, sandbox: Some(sandbox), live: None, prober }
     }
 
+    /// How many seconds of a run go by in one of the watcher's: none where a rehearsal takes no time.
+    pub fn pace(&self, asked: Option<f64>) -> Option<f64> {
+        if self.sandbox.is_none() { Some(1.0) } else { asked }
+    }
+
     /// The real world. Global services are reached, and secrets read, from the place that is recovered to.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ impl Starting<'_> {
         let history = status::history(self.store, &plan.name)?;
         let progress = match self.waves {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
-            None => Progress::new(*self.printer, stage.sandbox.is_none() || self.context.pace().is_some()),
+            None => Progress::new(*self.printer, stage.pace(self.context.pace())),
         }
         .knowing(history.clone());
         let watching = self.waves.map(|waves| fleet::Watching { inner: &progress, waves, plan: &plan.name });

@@ -8,7 +8,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, delivery, estate, exit};
+use crate::cli::{anchors, delivery, estate, exit, progress};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
@@ -439,13 +439,16 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     let folder = Context::lock_folder(store);
     for state in runs.iter().rev().take(5) {
         let report = summary::report(state, state.last_at);
-        let driven = if !state.finished() && RunLock::is_held(&folder, &state.created.run) {
-            " (driven now)"
-        } else {
-            ""
+        let waits = state.waits_for_people();
+        let driven = match waits.first() {
+            Some(first) => format!("; {}", progress::asked_of_people(first)),
+            None if !state.finished() && RunLock::is_held(&folder, &state.created.run) => {
+                " (driven now)".to_owned()
+            }
+            None => String::new(),
         };
         p.line(&format!(
-            "  {}  {} {}{}{driven}; RTO {}, RPO {}",
+            "  {}  {} {}{}; RTO {}, RPO {}{driven}",
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
@@ -457,5 +460,5 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
-    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "drill": state.runbook.drill, "outcome": summary::outcome(state), "world": state.created.world.id()})
+    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "drill": state.runbook.drill, "outcome": summary::outcome(state), "waits_for": state.waits_for_people().iter().map(|w| serde_json::json!({"step": w.step, "why": w.why, "command": w.command})).collect::<Vec<_>>(), "world": state.created.world.id()})
 }

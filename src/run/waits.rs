@@ -1,0 +1,34 @@
+//! What a run waits for from people.
+
+use super::state::{RunState, Status};
+use crate::model::ids::StepId;
+
+/// A step that goes on once a person acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The step.
+    pub step: StepId,
+    /// Who or what is missing.
+    pub why: String,
+    /// The command to type, if there is one.
+    pub command: Option<String>,
+}
+
+impl RunState {
+    /// Every step that waits for a person, in the order of the runbook; none once the run is over.
+    pub fn waits_for_people(&self) -> Vec<Waits> {
+        if self.finished() {
+            return Vec::new();
+        }
+        let of = |i: usize| {
+            let Status::Blocked { why, rule, flag } = &self.work(i).status else { return None };
+            let command = flag.as_ref().map(|flag| match rule {
+                // A waiver is said to the run, an approval is a command of its own.
+                Some(_) => self.created.command("runs resume", &format!(" {flag}")),
+                None => flag.clone(),
+            });
+            Some(Waits { step: self.step(i).id.clone(), why: why.clone(), command })
+        };
+        (0..self.steps.len()).filter_map(of).collect()
+    }
+}
