@@ -9,16 +9,18 @@ use live::Live;
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::View;
+use crate::model::action::Action;
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
 use crate::model::ids::StepId;
 use crate::model::plain::line;
+use crate::model::runbook::Step;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::path;
 use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
 use crate::run::RunState;
-use crate::run::state::Status;
+use crate::run::state::{Status, StepState};
 use crate::run::waits::Waits;
 
 /// Shows a run.
@@ -106,7 +108,11 @@ impl Progress {
             [] => waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect(),
             some => some.iter().map(asked_of_people).collect(),
         };
-        let left = if people.is_empty() { format!(", about {} left", eta(state)) } else { String::new() };
+        let left = match watched_until(state) {
+            _ if !people.is_empty() => String::new(),
+            Some(until) => format!(", watched until {}", until.clock()),
+            None => format!(", about {} left", eta(state)),
+        };
         let rto = state.runbook.objectives.rto_ms;
         bar.set(clock(state, now), format!("of RTO {rto} · {steps}{left} · {}", line(&what.join(" · "))));
     }
@@ -132,7 +138,7 @@ fn clock(state: &RunState, now: Timestamp) -> (&'static str, Dur, bool) {
     let told = attainment(state, now);
     let from = told.detected.unwrap_or(state.created_at);
     match told.validated {
-        Some(at) => ("served again after", at.since(from), true),
+        Some(at) => ("served again after", told.rto.value_ms.unwrap_or(at.since(from)), true),
         None if told.detected.is_some() => ("users out for", now.since(from), false),
         None => ("running for", now.since(from), false),
     }
@@ -154,6 +160,17 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
 pub fn asked_of_people(waits: &Waits) -> String {
     let command = waits.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
     format!("WAITS FOR A PERSON: {}, {}{command}", waits.step, waits.why)
+}
+
+/// Until when a recovery is watched, once that has begun.
+fn watched_until(state: &RunState) -> Option<Timestamp> {
+    let watches = |(step, at): (&Step, &StepState)| match &step.action {
+        Action::Wait { duration_ms, until: None } if at.work.status == Status::Started => {
+            at.work.started_at.map(|began| began + *duration_ms)
+        }
+        _ => None,
+    };
+    state.runbook.steps.iter().zip(&state.steps).find_map(watches)
 }
 
 /// The longest way through what is not done yet, by expected durations.
