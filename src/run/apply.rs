@@ -291,7 +291,7 @@ impl RunState {
         );
         let step = &mut self.steps[position];
         if looks_again && decides {
-            let before = std::mem::replace(&mut step.work, Work::new());
+            let before = std::mem::take(&mut step.work);
             if over {
                 step.recovered.get_or_insert(before);
             }
