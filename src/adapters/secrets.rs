@@ -68,7 +68,9 @@ pub fn scrubbed(text: String) -> String {
 pub fn clean(seen: Observation) -> Observation {
     match seen {
         Observation::Unobservable { since, why } => Observation::Unobservable { since, why: scrubbed(why) },
-        Observation::Unauthenticated { why } => Observation::Unauthenticated { why: scrubbed(why) },
+        Observation::Unauthenticated { why, clock } => {
+            Observation::Unauthenticated { why: scrubbed(why), clock }
+        }
         Observation::Refused { code, call, why } => Observation::Refused { code, call, why: scrubbed(why) },
         Observation::Value { state, observed_at, source } if prints(&state) => {
             let mut value = serde_json::to_value(&state).unwrap_or_default();

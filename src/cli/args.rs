@@ -50,6 +50,9 @@ is missed or not proven or a fence is pending, 6 another run or process holds th
 /// Options of every verb.
 #[derive(Args, Clone, Debug)]
 pub struct Global {
+    /// The verbs that were typed, such as `runs-resume`.
+    #[arg(skip)]
+    pub command: String,
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,

@@ -107,6 +107,9 @@ impl Context {
             CliError::usage(format!("{name} cannot be used"))
         })?;
         let settings_text = bytes.map(|b| (path, b));
+        let mut settings = settings;
+        let who = settings.operator.clone().unwrap_or_else(environment::os_identity);
+        settings.session = format!("drctl-{}-{who}", global.command);
         let context = Self {
             base,
             settings,
@@ -246,6 +249,15 @@ impl Context {
             Some(found) => Err(CliError::usage_fix(found.message, found.fix)),
             None => Ok(&self.settings),
         }
+    }
+
+    /// The same, for a fleet: all of its runs' sessions have its id in their names.
+    #[must_use]
+    pub fn of_fleet(&self, id: &str) -> Self {
+        let mut fleet = self.clone();
+        let who = self.settings.operator.clone().unwrap_or_else(environment::os_identity);
+        fleet.settings.session = format!("drctl-{}-fleet-{id}-{who}", self.global.command);
+        fleet
     }
 
     /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.

@@ -33,14 +33,19 @@ impl CliError {
         Self { hint: Some(hint.into()), ..Self::usage(message) }
     }
 
-    /// Nobody can go on before somebody renews credentials.
-    pub fn credentials(place: &str, why: &str) -> Self {
-        Self {
-            code: "waiting_for_credentials",
-            message: format!("waiting for credentials for {place}: {why}"),
-            hint: Some("renew them (aws sso login, or new keys) and run the command again".to_owned()),
-            exit: exit::WAITING,
-        }
+    /// Nobody can go on before somebody renews credentials, or sets this machine's clock.
+    pub fn credentials(place: &str, (why, clock): (&str, bool)) -> Self {
+        let (message, hint) = match clock {
+            true => (
+                format!("{place}: {why}"),
+                "set the clock (systemctl restart chronyd, or timedatectl set-ntp true) and run the command again",
+            ),
+            false => (
+                format!("waiting for credentials for {place}: {why}"),
+                "renew them (aws sso login, or new keys) and run the command again",
+            ),
+        };
+        Self { code: "waiting_for_credentials", message, hint: Some(hint.to_owned()), exit: exit::WAITING }
     }
 
     /// A file that cannot be read or written.

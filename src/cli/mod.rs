@@ -22,7 +22,7 @@ pub mod render;
 pub mod rescue;
 pub mod run_names;
 
-use clap::{Parser as _, ValueEnum as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use args::{Cli, Command};
 use error::CliError;
@@ -33,8 +33,13 @@ use crate::world::World;
 
 /// Parses the command line, runs the verb, and answers with the exit code.
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed =
+        Cli::command().try_get_matches().and_then(|typed| Ok((Cli::from_arg_matches(&typed)?, typed)));
+    let cli = match parsed {
+        Ok((mut cli, typed)) => {
+            cli.global.command = verbs(&typed);
+            cli
+        }
         Err(e) => {
             let typed = environment::output_as_typed().and_then(|o| Format::from_str(&o, true).ok());
             match typed.filter(|format| e.use_stderr() && *format != Format::Human) {
@@ -54,6 +59,17 @@ pub fn main() -> u8 {
             error.exit
         }
     }
+}
+
+/// The verbs that were typed: `runs-resume`.
+fn verbs(typed: &ArgMatches) -> String {
+    let mut verbs = Vec::new();
+    let mut at = typed.subcommand();
+    while let Some((verb, of)) = at {
+        verbs.push(verb);
+        at = of.subcommand();
+    }
+    verbs.join("-")
 }
 
 /// The machine's time, for commands that drive nothing.

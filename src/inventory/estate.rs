@@ -179,10 +179,10 @@ impl Estate {
         self.entries.values().filter(|e| e.now.answered()).map(|e| e.place.as_str()).collect()
     }
 
-    /// Why the credentials of a place are not valid, if they are not.
-    pub fn unauthenticated(&self, place: &str) -> Option<&str> {
+    /// Why the credentials of a place are not valid, if they are not, and whether this machine's clock is why.
+    pub fn unauthenticated(&self, place: &str) -> Option<(&str, bool)> {
         self.entries.values().filter(|e| e.place == place).find_map(|e| match &e.now {
-            Observation::Unauthenticated { why } => Some(why.as_str()),
+            Observation::Unauthenticated { why, clock } => Some((why.as_str(), *clock)),
             _ => None,
         })
     }

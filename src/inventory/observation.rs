@@ -36,6 +36,9 @@ pub enum Observation {
     Unauthenticated {
         /// What the credential chain or the provider said.
         why: String,
+        /// Whether it is this machine's clock that is wrong, with whose time requests are signed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        clock: bool,
     },
     /// The provider refuses the look, and will refuse it until somebody changes something: access is denied, the call is not known
     /// there, the question is not valid. This says nothing about the thing.
@@ -73,7 +76,8 @@ impl Observation {
             Self::Value { .. } => "it was seen".to_owned(),
             Self::NotFound { .. } => "the provider knows no such thing".to_owned(),
             Self::Unobservable { why, .. } => format!("nobody answered ({why})"),
-            Self::Unauthenticated { why } => format!("there are no valid credentials ({why})"),
+            Self::Unauthenticated { why, clock: true } => why.clone(),
+            Self::Unauthenticated { why, .. } => format!("there are no valid credentials ({why})"),
             Self::Refused { why, .. } => format!("refused: {}{}", self.refusal(), in_brackets(why)),
         }
     }

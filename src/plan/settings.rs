@@ -70,6 +70,8 @@ pub struct Settings {
     pub sql: SqlSettings,
     /// Resolvers that are asked beside this machine's own, after names were moved.
     pub resolvers: Vec<core::net::IpAddr>,
+    /// How the sessions of roles are named: the command, and who gave it. It stands in no file.
+    pub session: String,
 }
 
 /// A token bucket: what a service takes from one account in one region.
@@ -200,6 +202,7 @@ impl Default for Settings {
             regions: Vec::new(),
             sql: SqlSettings::default(),
             resolvers: Vec::new(),
+            session: "drctl".to_owned(),
         }
     }
 }
@@ -355,6 +358,7 @@ impl Settings {
             regions: raw.regions,
             sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
             resolvers: raw.dns.resolvers,
+            session: defaults.session,
             plans: raw.plans.unwrap_or(defaults.plans),
             store: raw.store,
             operator: raw.operator,

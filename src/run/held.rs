@@ -150,8 +150,8 @@ pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timesta
         (Reading::Ours, _) => held(),
         (Reading::Lost(reason), _) => Ruling::Record(What::GuardLost { step, reason }),
         (Reading::Unread(_), _) if waived(state, &guard) => held(),
-        (Reading::Unread(_), Observation::Unauthenticated { why }) => {
-            locked(state, i, format!("{}: {why}", guard.target))
+        (Reading::Unread(_), Observation::Unauthenticated { why, clock }) => {
+            locked(state, i, format!("{}: {why}", guard.target), *clock)
         }
         (Reading::Unread(why), _) => unread(state, i, (&guard, &why), refuses(seen), now),
     }

@@ -71,8 +71,8 @@ enum Verdict {
     Unclear(String),
     /// The first of two calls has had its effect. In words.
     Half(String),
-    /// Nobody may look until somebody renews the credentials.
-    Locked(String),
+    /// Nobody may look until somebody renews the credentials, or sets this machine's clock.
+    Locked { why: String, clock: bool },
     /// It can never become the new state.
     Wrong(String),
     /// What was started has ended, without the new state: another attempt is another job.
@@ -149,7 +149,7 @@ fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> Ruling 
         (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => Ruling::Record(fail(reason)),
         (_, Verdict::Promoted) => Ruling::Record(What::FoundPromoted { step: id }),
         (_, Verdict::Settled(why)) => settled(state, i, why),
-        (_, Verdict::Locked(why)) => locked(state, i, why),
+        (_, Verdict::Locked { why, clock }) => locked(state, i, why, clock),
         (_, Verdict::Half(why)) => half(state, i, why, now),
         (status, Verdict::Before) => not_done(state, i, status, None, now),
         (status, Verdict::Partly(why)) => not_done(state, i, status, Some(why), now),
@@ -197,7 +197,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
         }
         Verdict::Wrong(reason) | Verdict::Over(reason) => Ruling::Record(What::UndoFailed { step, reason }),
         Verdict::Promoted => Ruling::Keep("promoted by somebody else".to_owned()),
-        Verdict::Locked(why) | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
+        Verdict::Locked { why, .. } | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
     }
 }
 
@@ -297,17 +297,21 @@ fn unsettled(until: Timestamp) -> Ruling {
     ))
 }
 
-/// Nothing can be seen or done before somebody renews the credentials: that is waiting, not failing.
-pub(super) fn locked(state: &RunState, i: usize, why: String) -> Ruling {
+/// Nothing can be seen or done before somebody renews the credentials, or sets the clock: that is waiting, not failing.
+pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> Ruling {
     let waits = matches!(state.work(i).status, Status::Started | Status::InDoubt { .. });
     if !waits || state.step(i).background {
         return Ruling::Keep(why);
     }
+    let (waits, help) = match clock {
+        true => ("waiting for this machine's clock", "set it"),
+        false => ("waiting for credentials", "renew them"),
+    };
     Ruling::Record(What::GateBlocked {
         step: state.step(i).id.clone(),
         rule: None,
-        why: format!("waiting for credentials: {why}"),
-        flag: Some(format!("renew them, then: {}", state.created.command("runs resume", ""))),
+        why: format!("{waits}: {why}"),
+        flag: Some(format!("{help}, then: {}", state.created.command("runs resume", ""))),
     })
 }
 
@@ -397,10 +401,12 @@ fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
         }
         (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
         // Nothing waits for a comparison, and it waits for nobody.
-        (Action::Check(Check::Compare(_)), Observation::Unauthenticated { why }) => {
-            Verdict::Wrong(format!("{target}: no credentials: {why}"))
+        (Action::Check(Check::Compare(_)), Observation::Unauthenticated { .. }) => {
+            Verdict::Wrong(format!("{target}: {}", seen.why_not()))
         }
-        (_, Observation::Unauthenticated { why }) => Verdict::Locked(format!("{target}: {why}")),
+        (_, Observation::Unauthenticated { why, clock }) => {
+            Verdict::Locked { why: format!("{target}: {why}"), clock: *clock }
+        }
         _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
     }
 }

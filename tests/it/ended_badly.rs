@@ -29,7 +29,7 @@ fn then_cancelled(at: At, seen: Observation) -> At {
 #[test]
 fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
     let rename = Action::Rename { db: server("old"), to: "aside".to_owned() };
-    for seen in [Observation::Unauthenticated { why: "expired".to_owned() }, refused()] {
+    for seen in [Observation::Unauthenticated { why: "expired".to_owned(), clock: false }, refused()] {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(5), missing()), "undone", "{seen:?}");

@@ -390,7 +390,7 @@ fn only_who_would_call_or_look_next_asks_for_credentials() {
         ("accepted", called.accepted(), "waits"),
         ("in the background", background, "waits"),
     ] {
-        let expired = Observation::Unauthenticated { why: "expired".to_owned() };
+        let expired = Observation::Unauthenticated { why: "expired".to_owned(), clock: false };
         assert_eq!(at.finds(Dur::secs(60), expired), expected, "{what}");
     }
 }

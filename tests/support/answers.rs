@@ -70,6 +70,25 @@ pub fn saying(format: Format, text: &str) -> Message {
     error(format, "400 Bad Request", "InvalidParameterValue", &message)
 }
 
+/// What a service answers whose clock is so far ahead of the signer's (IAM User Guide, «Troubleshoot signed requests»).
+pub fn skewed(format: Format, seconds: i64) -> Message {
+    let there = chrono::Utc::now() + chrono::Duration::seconds(seconds);
+    let of = |at: chrono::DateTime<chrono::Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
+    let (signed, least) =
+        (of(there - chrono::Duration::seconds(seconds)), of(there - chrono::Duration::minutes(15)));
+    let words = format!("Signature expired: {signed} is now earlier than {least} ({} - 15 min.)", of(there));
+    let (code, words) = match format {
+        Format::S3 => (
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.".to_owned(),
+        ),
+        Format::Json | Format::Cbor => ("InvalidSignatureException", words),
+        Format::Query | Format::Ec2 => ("SignatureDoesNotMatch", words),
+    };
+    let date = there.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    error(format, "403 Forbidden", code, &words).with_header("date", &date)
+}
+
 /// A success whose body is no XML, JSON, CBOR or UTF-8.
 pub fn garbage() -> Message {
     // 0xFF is "break" in CBOR, which stands nowhere by itself.

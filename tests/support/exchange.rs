@@ -51,6 +51,7 @@ pub(super) fn run(
         Some(Fault::Error(status, code, text)) => {
             exchange.answer_itself(answers::error(format, status, code, text))
         }
+        Some(Fault::Skewed(seconds)) => exchange.answer_itself(answers::skewed(format, seconds)),
         Some(Fault::Say(text)) => exchange.answer_itself(answers::saying(format, text)),
         Some(Fault::RefuseBatch(text)) => match String::from_utf8_lossy(request.body()).contains(text) {
             true => exchange.answer_itself(answers::refused_batch(format, text)),

@@ -21,6 +21,8 @@ pub enum Fault {
     RefuseBatch(&'static str),
     /// Answers this status, code and text. Does not forward.
     Error(&'static str, &'static str, &'static str),
+    /// Refuses the time of the signature, in an answer whose `Date` is so many seconds ahead of this machine's clock. Does not forward.
+    Skewed(i64),
     /// Refuses with this text in its words: what a service says back of what it was given. Does not forward.
     Say(&'static str),
     /// Forwards, sends the headers and half of the answer's body, and closes.
@@ -63,7 +65,7 @@ impl Fault {
             Self::Unavailable => Fate::Unavailable,
             Self::Garbage => Fate::Garbage,
             Self::CutBody => Fate::Cut,
-            Self::Refuse | Self::Say(_) | Self::Error(..) => Fate::Refused,
+            Self::Refuse | Self::Say(_) | Self::Error(..) | Self::Skewed(_) => Fate::Refused,
             Self::LoseAnswer => Fate::AnswerLost,
             Self::Hang => Fate::Hung,
             Self::HangAfter => Fate::HungAfter,

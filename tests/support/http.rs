@@ -42,6 +42,13 @@ impl Message {
         Self { start, headers, head, body, chunks: None, framing }
     }
 
+    /// The same answer with another header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self.head = head_of(&self.start, &self.headers);
+        self
+    }
+
     /// The first value of a header, whatever the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())

@@ -185,7 +185,7 @@ impl Aws {
                         found.compared += 1;
                         found.gaps.extend(gap(key, &source, copy.as_ref()));
                     }
-                    Err(failure @ Failure::Unauthenticated(_)) => return Err(failure),
+                    Err(failure @ (Failure::Unauthenticated(_) | Failure::Clock(_))) => return Err(failure),
                     Err(failure) => {
                         found.unread += 1;
                         found.why.get_or_insert_with(|| failure.to_string());

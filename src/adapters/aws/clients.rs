@@ -39,6 +39,8 @@ pub struct Clients {
     endpoints: BTreeMap<String, String>,
     /// The region that is recovered to: STS is asked there where a place has no region of its own.
     recovery: Option<String>,
+    /// How the sessions of roles are named.
+    session: String,
     base: AsyncOnceCell<SdkConfig>,
     sites: RefCell<BTreeMap<Place, Rc<AsyncOnceCell<Rc<Site>>>>>,
 }
@@ -61,8 +63,14 @@ pub struct Site {
 
 impl Clients {
     /// None yet.
-    pub const fn new(endpoints: BTreeMap<String, String>, recovery: Option<String>) -> Self {
-        Self { endpoints, recovery, base: AsyncOnceCell::const_new(), sites: RefCell::new(BTreeMap::new()) }
+    pub fn new(endpoints: BTreeMap<String, String>, recovery: Option<String>, session: &str) -> Self {
+        Self {
+            endpoints,
+            recovery,
+            session: session_name(session),
+            base: AsyncOnceCell::const_new(),
+            sites: RefCell::new(BTreeMap::new()),
+        }
     }
 
     async fn base(&self) -> &SdkConfig {
@@ -109,7 +117,7 @@ impl Clients {
                 self.endpoints.get("sts").cloned().or_else(|| base.endpoint_url().map(str::to_owned)),
             );
             let mut provider = AssumeRoleProvider::builder(arn(role, place.account.as_deref()))
-                .session_name("drctl")
+                .session_name(&self.session)
                 .region(sts_region.clone())
                 .configure(&asked.build());
             if let Some(id) = &place.external_id {
@@ -154,6 +162,13 @@ impl<P: ProvideCredentials> ProvideCredentials for Learned<P> {
             Ok(credentials)
         })
     }
+}
+
+/// A name that STS takes for a session: letters, digits and `_+=,.@-`, from 2 to 64 of them (AWS STS API Reference, `AssumeRole`).
+fn session_name(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(64).collect();
+    if name.len() < 2 { "drctl".to_owned() } else { name }
 }
 
 /// A role's name in an account, as an ARN. An ARN is taken as it is.
@@ -239,5 +254,18 @@ impl Site {
             }
             aws_sdk_s3::Client::from_conf(config.build())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_in_the_alphabet_of_sts() {
+        assert_eq!(session_name("drctl-failover-alice@host.example"), "drctl-failover-alice@host.example");
+        assert_eq!(session_name("drctl-failover-Jörg (a:b)"), "drctl-failover-J-rg--a-b-");
+        assert_eq!(session_name(&"x".repeat(80)).len(), 64);
+        assert_eq!(session_name(""), "drctl");
     }
 }

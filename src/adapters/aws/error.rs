@@ -10,9 +10,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::adapters::http_date;
 use crate::adapters::secrets::scrubbed;
 use crate::inventory::Observation;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CallOutcome};
 
 /// Longest text of an error that is kept.
@@ -34,6 +35,8 @@ pub enum Failure {
     },
     /// There are no credentials, or they are not valid any more.
     Unauthenticated(String),
+    /// The service does not take the time that the request was signed with: this machine's clock is wrong. In words, with by how much.
+    Clock(String),
     /// No connection was made: the request never left.
     NotSent(String),
     /// The request may have arrived.
@@ -91,6 +94,9 @@ const BATCH: &[&str] = &["InvalidChangeBatch", "InvalidInput"];
 /// Codes of a service that could not carry out what it was asked: nothing says that it did not.
 const BROKEN: &[&str] = &["InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable"];
 
+/// How far this machine's clock and a service's may be apart and be called the same.
+const CLOCKS_AGREE: Dur = Dur::mins(1);
+
 /// The status of a service that does not know what it was asked for (RFC 9110, 15.6.2): nothing was done, and nothing will be.
 const NOT_IMPLEMENTED: u16 = 501;
 /// The status of too many calls (RFC 6585, 4).
@@ -100,7 +106,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code { code, why, .. } => write!(f, "{code}: {why}"),
-            Self::Unauthenticated(why) | Self::NotSent(why) | Self::Unclear(why) => f.write_str(why),
+            Self::Unauthenticated(why) | Self::Clock(why) | Self::NotSent(why) | Self::Unclear(why) => {
+                f.write_str(why)
+            }
         }
     }
 }
@@ -111,13 +119,13 @@ impl Failure {
         Self::Code { code: code.to_owned(), call: String::new(), why: why.into(), status: 400 }
     }
 
-    /// Sorts an SDK error.
-    pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    /// Sorts an SDK error. `shown` is what this machine's clock shows, with which the request was signed.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>, shown: Timestamp) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         let text = || causes(error);
-        if let Some(failure) = of_credentials(error) {
+        if let Some(failure) = of_credentials(error, shown) {
             return failure;
         }
         match error {
@@ -125,6 +133,10 @@ impl Failure {
                 let status = context.raw().status().as_u16();
                 let code = context.err().code().unwrap_or_default().to_owned();
                 let why = short(context.err().message().unwrap_or_default());
+                if is_of_the_clock(&code, &why) {
+                    let date = context.raw().headers().get("date").and_then(http_date);
+                    return Self::Clock(clock(date, shown, &format!("{code}: {why}")));
+                }
                 if UNAUTHENTICATED.contains(&code.as_str()) {
                     return Self::Unauthenticated(format!("{code}: {why}"));
                 }
@@ -167,7 +179,7 @@ impl Failure {
         match self {
             Self::NotSent(_) | Self::Unclear(_) => true,
             Self::Code { code, status, .. } => is_broken(code, *status) || code == "RequestTimeout",
-            Self::Unauthenticated(_) => false,
+            Self::Unauthenticated(_) | Self::Clock(_) => false,
         }
     }
 
@@ -191,6 +203,7 @@ impl Failure {
             Self::Unauthenticated(why) => {
                 CallOutcome::Refused { code: "NoCredentials".to_owned(), why, again: Again::Later }
             }
+            Self::Clock(why) => CallOutcome::Refused { code: "Clock".to_owned(), why, again: Again::Later },
             Self::NotSent(why) => CallOutcome::NotSent { why },
             Self::Unclear(why) => CallOutcome::InDoubt { why },
             Self::Code { code, why, status, .. } => {
@@ -214,7 +227,8 @@ impl Failure {
         }
         let is_final = self.is_final();
         match self {
-            Self::Unauthenticated(why) => Observation::Unauthenticated { why },
+            Self::Unauthenticated(why) => Observation::Unauthenticated { why, clock: false },
+            Self::Clock(why) => Observation::Unauthenticated { why, clock: true },
             Self::Code { code, call, why, .. } if is_final => Observation::Refused { code, call, why },
             Self::Code { code, why, .. } => {
                 Observation::Unobservable { since: now, why: format!("{code}: {why}") }
@@ -222,6 +236,37 @@ impl Failure {
             Self::NotSent(why) | Self::Unclear(why) => Observation::Unobservable { since: now, why },
         }
     }
+}
+
+/// Whether a service did not take the time of a signature: too long ago, or not yet (IAM User Guide, «Troubleshoot signed requests»; Amazon
+/// S3 API Reference, «Error responses»).
+fn is_of_the_clock(code: &str, why: &str) -> bool {
+    const WORDS: [&str; 4] =
+        ["Signature expired", "Signature not yet current", "is now earlier than", "later than"];
+    let signature =
+        ["SignatureDoesNotMatch", "InvalidSignatureException", "InvalidSignature", "RequestExpired"];
+    code == "RequestTimeTooSkewed" || signature.contains(&code) && WORDS.iter().any(|w| why.contains(w))
+}
+
+/// What is wrong with this machine's clock, by the service's own as its answer tells it.
+fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
+    let Some(there) = date else {
+        return format!("this machine's clock is wrong, and the answer does not say by how much ({said})");
+    };
+    let (off, way) = match there > shown {
+        true => (there.since(shown), "behind"),
+        false => (shown.since(there), "ahead of"),
+    };
+    // An answer's date has no fractions, and the way there and back took time.
+    if off < CLOCKS_AGREE {
+        return format!(
+            "the time of the signature is not taken, though this machine's clock is that of the service: something holds requests up on their way ({said})"
+        );
+    }
+    let minutes = Dur::secs((off.millis() + 30_000) / 60_000 * 60);
+    format!(
+        "this machine's clock is {minutes} {way} the service's, which shows {there}: requests are signed with its time, and not taken ({said})"
+    )
 }
 
 /// Whether a service was in trouble: it may or may not have done what it was asked.
@@ -260,7 +305,7 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
 
 /// What it means that a request could not be signed. A region whose STS does not answer is dark: that says nothing about the
 /// credentials. What STS or the credential chain refuses does.
-fn of_credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
+fn of_credentials(error: &(dyn Error + 'static), shown: Timestamp) -> Option<Failure> {
     let text = causes(error);
     if text.contains("identity resolver timed out") {
         return Some(Failure::NotSent(text));
@@ -269,8 +314,8 @@ fn of_credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     let Some(sts) = cause::<SdkError<AssumeRoleError, HttpResponse>>(credentials) else {
         return Some(Failure::Unauthenticated(causes(credentials)));
     };
-    Some(match Failure::of(sts) {
-        Failure::Unauthenticated(why) => Failure::Unauthenticated(why),
+    Some(match Failure::of(sts, shown) {
+        failure @ (Failure::Unauthenticated(_) | Failure::Clock(_)) => failure,
         failure if failure.is_final() => Failure::Unauthenticated(format!("STS: {failure}")),
         other => Failure::NotSent(format!("STS: {other}")),
     })
@@ -363,6 +408,39 @@ mod tests {
             assert!(matches!(seen, Observation::Unobservable { .. }), "{name} {status}: {seen:?}");
         }
         assert!(!Failure::Unauthenticated(String::new()).is_final());
+    }
+
+    #[test]
+    fn a_time_that_is_not_taken_is_this_machines_clock_and_by_how_much() {
+        let says = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
+        assert!(is_of_the_clock("SignatureDoesNotMatch", says));
+        assert!(is_of_the_clock(
+            "InvalidSignatureException",
+            "Signature not yet current: a is still later than b"
+        ));
+        assert!(is_of_the_clock("RequestTimeTooSkewed", "The difference is too large."));
+        assert!(!is_of_the_clock("SignatureDoesNotMatch", "Check your key and signing method."));
+        assert!(!is_of_the_clock("AccessDenied", says));
+        let at = |secs: i64| Timestamp::from_millis(1_767_225_600_000 + secs * 1_000);
+        let told = |secs| clock(Some(at(secs)), at(0), says);
+        assert!(
+            told(1_199).starts_with("this machine's clock is 20m behind the service's"),
+            "{}",
+            told(1_199)
+        );
+        assert!(
+            told(-600).starts_with("this machine's clock is 10m ahead of the service's"),
+            "{}",
+            told(-600)
+        );
+        assert!(told(2).contains("something holds requests up"), "{}", told(2));
+        assert!(clock(None, at(0), says).contains("does not say by how much"));
+        let seen = Failure::Clock("x".to_owned()).observation(at(0));
+        assert!(matches!(seen, Observation::Unauthenticated { clock: true, .. }));
+        assert!(matches!(
+            Failure::Clock(String::new()).outcome(),
+            CallOutcome::Refused { again: Again::Later, .. }
+        ));
     }
 
     #[test]

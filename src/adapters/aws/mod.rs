@@ -72,7 +72,7 @@ impl Aws {
         super::install_tls();
         let region = recovery.as_ref().map(|p| p.region.clone());
         Self {
-            clients: Clients::new(settings.endpoints.clone(), region),
+            clients: Clients::new(settings.endpoints.clone(), region, &settings.session),
             throttle: Throttle::new(world.clone(), settings.limits.clone()),
             world,
             recovery,
@@ -109,7 +109,7 @@ impl Aws {
                 Ok(answer)
             }
             Err(error) => {
-                let failure = Failure::of(&error);
+                let failure = Failure::of(&error, self.world.shown());
                 let id = error.request_id();
                 span.in_scope(
                     || tracing::debug!(request = id.unwrap_or_default(), took_ms, why = %failure, "refused"),

@@ -132,7 +132,7 @@ fn of_the_endpoint(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear(_) => true,
         Failure::Code { code, .. } => !SAID.contains(&code.as_str()),
-        Failure::Unauthenticated(_) => false,
+        Failure::Unauthenticated(_) | Failure::Clock(_) => false,
     }
 }
 
@@ -141,7 +141,7 @@ fn not_taken(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) => true,
         Failure::Code { code, .. } => failure.is_throttling() || NOT_TAKEN.contains(&code.as_str()),
-        Failure::Unclear(_) | Failure::Unauthenticated(_) => false,
+        Failure::Unclear(_) | Failure::Unauthenticated(_) | Failure::Clock(_) => false,
     }
 }
 

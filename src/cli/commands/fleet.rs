@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::start::{Drilled, Starting};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
@@ -18,6 +19,7 @@ use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::run::RunState;
 use crate::run::state::Status;
+use crate::world::World;
 
 /// How often a plan that waits looks whether somebody pressed Ctrl-C.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -121,6 +123,14 @@ fn unconfirmed(plans: &[Plan]) -> CliError {
     )
 }
 
+/// The context of a fleet, whose id is in the name of every session that AWS keeps a record of.
+fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
+    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let id = format!("{:08x}", world.random() & 0xffff_ffff);
+    starting.printer.note(&format!("fleet {id}: {plans} plans; AWS records their sessions under this id"));
+    Ok(starting.context.shared_by(plans).of_fleet(&id))
+}
+
 /// Runs all of them side by side, and answers in their order.
 ///
 /// # Errors
@@ -131,7 +141,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
     }
     let waves = Waves::new(plans);
     // Buckets are an account's, and each run has its own throttle: they share what there is.
-    let context = starting.context.shared_by(plans.len());
+    let context = named(starting, plans.len())?;
     let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
     let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
     let (context, waves) = (&context, &waves);

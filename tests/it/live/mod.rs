@@ -8,6 +8,7 @@ mod alarms;
 mod aurora;
 mod buckets;
 mod clients;
+mod clock;
 mod controls;
 mod dark;
 #[cfg(feature = "postgres")]
