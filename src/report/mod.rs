@@ -17,6 +17,7 @@ pub mod overrides;
 pub mod readiness;
 pub mod restore;
 pub mod summary;
+pub mod trace;
 pub mod verified;
 
 pub use attainment::Attainment;

@@ -96,6 +96,7 @@ mod stops;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 mod ttl;
 mod unread;
 mod unreplicated;

@@ -116,4 +116,6 @@ pub enum ReportFormat {
     Html,
     /// JSON.
     Json,
+    /// A trace as OTLP/JSON, which a collector takes.
+    Otlp,
 }

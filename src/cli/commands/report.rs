@@ -10,10 +10,10 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::{exit, herald, now};
 use crate::executor::create;
 use crate::journal::Journal as _;
-use crate::model::event::WorldKind;
+use crate::model::event::{Event, WorldKind};
 use crate::model::plain;
 use crate::model::time::Timestamp;
-use crate::report::{RunReport, documents, duties, html, markdown, overrides, summary};
+use crate::report::{RunReport, documents, duties, html, markdown, overrides, summary, trace};
 use crate::run::RunState;
 
 /// Writes a report.
@@ -21,10 +21,14 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     match &args.command {
         ReportCommand::Run { run, format, out } => {
             let asked = read(global, printer, run)?;
+            if matches!(format, ReportFormat::Otlp) {
+                let trace = trace::document_of(&asked.state.created.run, &asked.events);
+                return written(printer, pretty(&trace), out.as_deref(), &trace);
+            }
             let text = match format {
                 ReportFormat::Md => markdown::render(&asked.report),
                 ReportFormat::Html => html::render(&asked.report, &asked.state),
-                ReportFormat::Json => pretty(&asked.report),
+                ReportFormat::Json | ReportFormat::Otlp => pretty(&asked.report),
             };
             written(printer, text, out.as_deref(), &asked.report)
         }
@@ -51,6 +55,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
 struct Asked {
     report: RunReport,
     state: RunState,
+    events: Vec<Event>,
     /// When people were told, if they were.
     told: Option<Vec<Timestamp>>,
 }
@@ -74,7 +79,8 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
         report.duties = duties::of_run(&state, &told, now);
         report.duties.retain(|owed| !owed.what.starts_with("approval:"));
     }
-    Ok(Asked { report, state, told: told.get(&run).cloned() })
+    let events = records.iter().filter_map(|record| Event::read(&record.bytes).ok()).collect();
+    Ok(Asked { report, state, events, told: told.get(&run).cloned() })
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, String> {
