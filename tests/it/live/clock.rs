@@ -1,9 +1,7 @@
 //! This machine's clock is wrong: services take no request that is signed with its time. And how sessions are named there.
 
-use std::time::Duration;
-
-use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, Point, Rule};
+use super::{Estate, FAILOVER};
+use crate::support::{Fault, Rule};
 
 /// What the services' clocks show, less what this machine's does.
 const AHEAD: i64 = 20 * 60;
@@ -28,24 +26,6 @@ fn a_wrong_clock_is_told_with_by_how_much_and_is_no_silence_of_a_region() {
     estate.proxy.rule(Rule::new(Fault::Skewed(-AHEAD)).service("rds"));
     let (_, seen, _) = estate.run(&["observe"]);
     assert!(seen.contains("this machine's clock is 20m ahead of the service's"), "{seen}");
-}
-
-#[test]
-fn a_run_waits_for_the_clock_and_goes_on_when_it_is_set() {
-    let estate = Estate::new();
-    estate.write_plan("", "1s");
-    estate.proxy.rule(Rule::new(Fault::Hold(Point::BeforeForward)).operation("PromoteReadReplica").times(1));
-    let mut run = estate.spawn(FAILOVER);
-    let held = estate.proxy.wait_held(Duration::from_secs(120)).expect("it promotes");
-    let skewed = estate.proxy.rule(Rule::new(Fault::Skewed(AHEAD)));
-    held.release();
-    until("it waits", || estate.words().contains("waiting for this machine's clock"));
-    until("it stops", || run.try_wait().unwrap().is_some());
-    assert!(estate.words().contains(WORDS), "{}", estate.words());
-    estate.proxy.remove(skewed);
-    let (code, report) = estate.json(&["runs", "resume", &estate.only_run().unwrap()]);
-    assert!(code == 5 && report["outcome"] == "recovered", "{report:#}");
-    estate.assert_recovered_once();
 }
 
 #[test]
