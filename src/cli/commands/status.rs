@@ -142,15 +142,13 @@ fn one(
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let guard = context.guard_of(plan);
-    let guard = guard.as_ref();
     let scope = stage.scope(plan);
-    let seen = stage.world.block_on(estate::look(&session, (store, scope), plan, guard, &recorder))?;
+    let seen =
+        stage.world.block_on(estate::look(&session, (store, scope), plan, guard.as_ref(), &recorder))?;
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
-    let owed: Vec<Debt> =
-        debts(&runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect::<Vec<_>>());
-    let protection = protection(plan, &seen, now);
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
+    let (owed, protection) = (debts(&of_plan), protection(plan, &seen, now));
     let left: Vec<(Left, bool)> = in_doubt::left(&undriven(store, of_plan), now)
         .into_iter()
         .map(|left| {
@@ -197,6 +195,7 @@ fn one(
         "drill_halfway": half.map(|half| &half.created.run),
         "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
+        "refused": targets::refused(plan, guard.as_ref(), &seen).into_iter().map(|(target, why)| serde_json::json!({"target": target.to_string(), "why": why})).collect::<Vec<_>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
 }
@@ -263,6 +262,9 @@ fn show(
     }
     for (component, holder) in guards(seen) {
         p.line(&format!("  guard       {component} held by {holder}"));
+    }
+    for (_, why) in targets::refused(plan, None, seen) {
+        p.line(&p.paint(YELLOW, &format!("  refused     {why}")));
     }
     for (server, why) in advice(plan, seen, now) {
         p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));

@@ -22,6 +22,7 @@ fn every_command_names_a_look_that_is_denied_and_what_it_means_for_the_fence() {
     let words = format!("AccessDenied {FENCE} grant it or use another rung");
     for args in [
         &["observe"][..],
+        &["status"],
         &["ready"],
         &["doctor", "--assume-down", "us-west-2"],
         &[FAILOVER, &["--dry-run"]].concat(),
