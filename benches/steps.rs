@@ -27,6 +27,7 @@ use drctl::model::ledger::StoreWorld;
 use drctl::model::runbook::{Intent, Need, Objectives, OnFailure, Phase, Probe, Runbook, Step};
 use drctl::model::state::{CommandState, State};
 use drctl::model::target::Target;
+use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::probe::{Prober, Recorder, Sample};
@@ -128,6 +129,8 @@ fn created(runbook: &Runbook) -> RunCreated {
         continues: None,
         returns: None,
         authority: Default::default(),
+        terms_digest: Terms::default().digest(),
+        terms: Terms::default(),
         duties: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The real providers: which of them answers for a target and which carries an action out.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use futures_util::future::{Either, LocalBoxFuture, join_all, select};
@@ -16,6 +16,7 @@ use crate::model::place::Place;
 use crate::model::restore::{Part, Restore};
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, State, Unreplicated};
 use crate::model::target::{DatabaseRef, Engine, Target, endpoint_parts};
+use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::probe::Alarms;
@@ -505,6 +506,10 @@ impl Cloud for Live {
             };
             seen.into_iter().map(secrets::clean).collect()
         })
+    }
+
+    fn endpoints(&self) -> LocalBoxFuture<'_, BTreeSet<Endpoint>> {
+        Box::pin(self.aws.named())
     }
 
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {

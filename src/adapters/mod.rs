@@ -31,6 +31,7 @@ use unbuilt::postgres;
 pub use postgres::trouble as sql_trouble;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use futures_util::future::LocalBoxFuture;
 
@@ -38,6 +39,7 @@ use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::event::Request;
 use crate::model::target::{DatabaseRef, Target};
+use crate::model::terms::Endpoint;
 use crate::run::outcome::CallOutcome;
 
 /// Makes the one TLS stack known to every client of this process.
@@ -63,6 +65,11 @@ pub trait Cloud {
 
     /// Starts an action. `key` is the same whenever the same intent is tried again.
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome>;
+
+    /// Addresses of services that somebody named in the place of the provider's.
+    fn endpoints(&self) -> LocalBoxFuture<'_, BTreeSet<Endpoint>> {
+        Box::pin(std::future::ready(BTreeSet::new()))
+    }
 
     /// What the provider calls the requests that were made for a key since that was asked last.
     fn requests(&self, _key: &str) -> Vec<Request> {

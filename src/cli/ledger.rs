@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ssh_key::rand_core::OsRng;
-use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
+use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::anchors;
 use super::context::Context;
@@ -13,11 +13,13 @@ use super::printer::Printer;
 use super::{environment, evidence, keys};
 use crate::executor::Session;
 use crate::files::{self, Use};
-use crate::journal::Record;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, Record};
+use crate::model::event::{Event, What};
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Checkpoint, Entry, Known, Signed, StoreWorld, Why};
+use crate::model::ledger::{Checkpoint, Entry, Signed, StoreWorld, Why};
 use crate::model::time::Timestamp;
+use crate::plan::terms;
 use crate::policy::checkpoint;
 use crate::world::JUMP;
 
@@ -148,12 +150,31 @@ pub async fn kept<T>(
     run: &RunId,
     work: impl Future<Output = T>,
 ) -> T {
+    if let Err(e) = begun(store, session.world.now(), run) {
+        printer.note(&format!("the ledger has no terms of the run: {}", e.message));
+    }
     if let Err(e) = checkpoint(context, store, session.world.now(), (Why::Start, Some(run))) {
         printer.note(&format!("no checkpoint of the ledger: {}", e.message));
     }
     let done = work.await;
     evidence::let_go((context, printer), store, session.world.now(), run);
     done
+}
+
+/// Under which terms a run began: once, in the signed ledger, whatever becomes of the rest.
+fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliError> {
+    let is_known = |record: &Record| match serde_json::from_slice(&record.bytes) {
+        Ok(Entry::Terms { run: known, .. }) => known == *run,
+        _ => false,
+    };
+    if store.entries(b"{\"ledger\":\"ter")?.iter().any(is_known) {
+        return Ok(());
+    }
+    let first = store.read(run)?.into_iter().next().and_then(|record| Event::read(&record.bytes).ok());
+    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(()) };
+    let at = store.date(now)?;
+    store.enter(&Entry::Terms { at, run: run.clone(), terms: created.terms_digest })?;
+    Ok(())
 }
 
 /// The last entry of a kind.
@@ -182,13 +203,7 @@ pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timest
     if matches!(known, Some(Entry::Configuration { settings, .. }) if settings == now) {
         return Ok(());
     }
-    let fingerprint =
-        |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());
-    let operators = context.settings.authority.operators.iter().map(|(name, operator)| {
-        let key = fingerprint(&operator.key).unwrap_or_default();
-        (name.clone(), Known { key, roles: operator.roles.iter().cloned().collect() })
-    });
-    let operators = operators.collect();
+    let operators = terms::known(&context.settings.authority);
     store.enter(&Entry::Configuration { at, who: environment::os_identity(), settings: now, operators })?;
     Ok(())
 }

@@ -285,6 +285,10 @@ fn owed_words(p: &Printer, what: &What) -> Option<String> {
 pub fn words(p: &Printer, event: &Event) -> Option<String> {
     let text = match &event.what {
         What::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
+        What::EndpointsUsed { endpoints } => {
+            let all: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
+            format!("calls go to {}", all.join(", "))
+        }
         What::EpochTaken { epoch, .. } if *epoch == 1 => return None,
         What::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
         What::ProbeTurned { probe, good: true, since, .. } => {

@@ -5,6 +5,7 @@ use crate::journal::{Closing, Record, StoreError};
 use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::runbook::{Drill, Intent};
+use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::policy::signed;
@@ -140,7 +141,13 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
     let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
     let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
-    let events: Vec<_> = std::iter::once(taken).chain(set_back).map(|what| Event { at, what }).collect();
+    let used: Vec<_> = session.cloud.endpoints().await.into_iter().collect();
+    let known =
+        |endpoint: &Endpoint| state.created.terms.endpoints.union(&state.endpoints).any(|k| k == endpoint);
+    let named =
+        used.iter().any(|endpoint| !known(endpoint)).then_some(What::EndpointsUsed { endpoints: used });
+    let events: Vec<_> =
+        std::iter::once(taken).chain(named).chain(set_back).map(|what| Event { at, what }).collect();
     let mut seq = opened.records.len() as u64;
     let bytes = events.iter().map(encode).collect();
     let append = session.journal.append(run, opened.epoch, seq, bytes, crate::journal::Release::Keep);

@@ -6,6 +6,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::chain::{self, Record};
 use super::imported::{self, Stored};
+use super::terms;
 use crate::model::event::{Event, What};
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
@@ -142,6 +143,8 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
     adoptions(contents, &by_run, &mut found);
+    let begun = terms::begun(&by_run);
+    found.faults.extend(terms::faults(&contents.ledger, &begun));
     // Rehearsals each have a time of their own.
     if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
         found.faults.extend(backward(contents, &by_run));
@@ -362,6 +365,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 | Entry::Drill { .. }
                 | Entry::Readiness { .. }
                 | Entry::Clock { .. }
+                | Entry::Terms { .. }
                 | Entry::Imported { .. }
                 | Entry::Adopted { .. }
                 | Entry::Kit { .. }

@@ -11,6 +11,7 @@ use super::authority::Authority;
 use super::duty::{Decision, Duties, Duty};
 use super::facts::Fact;
 use super::ids::{ComponentName, Digest, PlanName, RunId, StepId};
+use super::terms::{Endpoint, Terms};
 use super::time::{Dur, Timestamp};
 use super::waiver::{Person, Rule, Waiver};
 
@@ -112,6 +113,10 @@ pub struct RunCreated {
     /// Who may say something to this run, by whose keys. Empty where no operators were named: words are only claimed then.
     #[serde(default, skip_serializing_if = "Authority::is_empty")]
     pub authority: Authority,
+    /// What decided it besides its plan.
+    pub terms: Terms,
+    /// Digest of that.
+    pub terms_digest: Digest,
     /// What people owe after it, if it is an incident; as it was promised when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duties: Option<Duties>,
@@ -263,6 +268,11 @@ pub enum What {
         epoch: u64,
         /// The process, for people.
         owner: String,
+    },
+    /// A process that carries the run on sends calls to addresses that the run's terms do not name.
+    EndpointsUsed {
+        /// Those.
+        endpoints: Vec<Endpoint>,
     },
     /// A probe turned: `consecutive` samples in a row say so.
     ProbeTurned {

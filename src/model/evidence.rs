@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ComponentName, Digest, RunId};
 use super::measure::Basis;
+use super::terms::{Endpoint, Environment};
 use super::time::Timestamp;
 
 /// The type of what is signed, in the envelope (<https://github.com/secure-systems-lab/dsse>).
@@ -108,6 +109,8 @@ pub struct About {
     pub drill: Option<String>,
     /// `live` or `sandbox`. A rehearsal proves nothing of the real world.
     pub world: String,
+    /// The terms that it was decided under.
+    pub terms: Under,
     /// The site that was left.
     pub from: Option<String>,
     /// The site that was recovered to.
@@ -141,6 +144,22 @@ pub struct About {
     pub renders: u32,
     /// Every file of the bundle but this one and its envelope.
     pub files: Vec<File>,
+}
+
+/// The terms of the run. All of them are in its first event (`events.jsonl`), and their digest in the ledger (`ledger.jsonl`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Under {
+    /// Their digest.
+    pub digest: Digest,
+    /// What the estate was for.
+    pub environment: Environment,
+    /// Addresses that its calls went to and that are not the provider's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_endpoints: Vec<Endpoint>,
+    /// Why nothing that was achieved proves an objective, or counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_for_nothing: Option<String>,
 }
 
 /// What somebody said.

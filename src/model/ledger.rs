@@ -133,6 +133,15 @@ pub enum Entry {
         /// By how much the clock is behind that.
         behind_ms: Dur,
     },
+    /// A run begins, or is first carried on in this store, under these terms.
+    Terms {
+        /// When.
+        at: Timestamp,
+        /// The run.
+        run: RunId,
+        /// Digest of what its first event says of them.
+        terms: Digest,
+    },
     /// A run came from a file. It is only read until somebody adopts it.
     Imported {
         /// When.
@@ -204,6 +213,7 @@ impl Entry {
             | Self::Readiness { at, .. }
             | Self::Notice { at, .. }
             | Self::Clock { at, .. }
+            | Self::Terms { at, .. }
             | Self::Imported { at, .. }
             | Self::Kit { at, .. }
             | Self::Adopted { at, .. } => Some(*at),
@@ -224,6 +234,7 @@ impl Entry {
             | Self::Readiness { at, .. }
             | Self::Notice { at, .. }
             | Self::Clock { at, .. }
+            | Self::Terms { at, .. }
             | Self::Kit { at, .. }
             | Self::Imported { at, .. } => *at = when,
             Self::Adopted { .. } | Self::Checkpoint(_) => {}

@@ -33,6 +33,8 @@ pub struct Statement {
     pub world: String,
     /// Digest of the operators that the run began with: with others put in their place it is not what was said yes to.
     pub operators: Digest,
+    /// Digest of the terms that the run began under: under others it is not what was said yes to.
+    pub terms: Digest,
     /// The operator.
     pub by: String,
     /// When it was said, by the clock of the machine that it was said on.
@@ -63,6 +65,7 @@ impl Statement {
             to: to.to_owned(),
             world: created.world.id().to_owned(),
             operators: created.authority.digest(),
+            terms: created.terms_digest.clone(),
             by: String::new(),
             at: Timestamp::from_millis(0),
             until: Timestamp::from_millis(0),

@@ -20,6 +20,7 @@ use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
 use crate::model::schedule::Schedule;
 use crate::model::sink::Keeping;
+use crate::model::terms::Environment;
 use crate::model::time::Dur;
 
 /// Settings that the environment may set: what is of one person or one machine. Whoever starts a process does not thereby say who may
@@ -30,6 +31,8 @@ pub const ENVIRONMENT: [&str; 6] =
 /// What holds for all plans.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the estate is for.
+    pub environment: Environment,
     /// Recovery classes.
     pub tiers: BTreeMap<String, Tier>,
     /// The folder of the plans, as it was written.
@@ -117,6 +120,8 @@ pub struct Tier {
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default)]
+    environment: Environment,
+    #[serde(default)]
     tiers: BTreeMap<String, RawTier>,
     plans: Option<String>,
     store: Option<String>,
@@ -182,6 +187,7 @@ struct RawGuard {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            environment: Environment::Production,
             tiers: default_tiers(),
             plans: "plans".to_owned(),
             store: None,
@@ -352,6 +358,7 @@ impl Settings {
         let schedules = raw.schedules.into_iter().map(|(name, raw)| raw.read(&name));
         Ok(Self {
             schedules: schedules.collect::<Result<_, _>>()?,
+            environment: raw.environment,
             tiers,
             endpoints: raw.endpoints,
             limits,

@@ -519,6 +519,11 @@ pub const SETTINGS: Record = Record {
     name: "drctl.yaml",
     fields: &[
         opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
+        opt(
+            "environment",
+            Shape::OneOf(&["production", "test"]),
+            "`test`: runs count for no compliance and verify no application; production if absent",
+        ),
         opt("plans", Shape::Text, "the folder of the plans; `plans` if absent"),
         opt("store", Shape::Text, "the file of the journal; `.drctl/drctl.db` if absent"),
         opt(

@@ -56,6 +56,7 @@ impl Known {
                 | Entry::Kit { .. }
                 | Entry::Readiness { .. }
                 | Entry::Clock { .. }
+                | Entry::Terms { .. }
                 | Entry::Imported { .. }
                 | Entry::Adopted { .. }
                 | Entry::Checkpoint(_) => {}

@@ -93,6 +93,9 @@ pub fn check(
     if statement.operators != operators {
         return other("operators", statement.operators.short(), operators.short());
     }
+    if statement.terms != created.terms_digest {
+        return other("terms", statement.terms.short(), created.terms_digest.short());
+    }
     if !same(statement.signal.as_ref(), signal) {
         return other("this:", &words(statement.signal.as_ref()), &words(signal));
     }

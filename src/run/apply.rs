@@ -5,7 +5,9 @@ use thiserror::Error;
 use super::approval;
 use super::decide::LATE;
 use super::lawful;
+use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
+use super::terms;
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
@@ -14,7 +16,7 @@ use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Person, Rule};
+use crate::model::waiver::Rule;
 
 /// An event that cannot follow what went before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,6 +52,9 @@ pub enum Illegal {
     /// The runbook in the journal cannot be read.
     #[error("the runbook of the run cannot be read: {0}")]
     Runbook(String),
+    /// The terms in the journal are not those that the run began under.
+    #[error("the terms of the run do not hold: {0}")]
+    Terms(&'static str),
 }
 
 impl RunState {
@@ -80,6 +85,9 @@ impl RunState {
                 "its digest is another: it was changed after it was approved".to_owned(),
             ));
         }
+        if let Some(why) = terms::contradiction(created) {
+            return Err(Illegal::Terms(why));
+        }
         let runbook = serde_json::from_str(&created.runbook).map_err(|e| Illegal::Runbook(e.to_string()))?;
         Ok(Self::new((**created).clone(), runbook, first.at))
     }
@@ -105,6 +113,7 @@ impl RunState {
                 self.take_epoch(*epoch, owner, at);
                 self.place_all();
             }
+            What::EndpointsUsed { endpoints } => self.endpoints.extend(endpoints.iter().cloned()),
             What::ProbeTurned { probe, good, since, last_other, .. } => {
                 let turn = Turn { good: *good, since: *since, last_other: *last_other };
                 let turns = self.turns.entry(probe.clone()).or_default();
@@ -567,25 +576,6 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::UndoFailed { step, .. } => (step, "undo_failed"),
         _ => return None,
     })
-}
-
-/// Whose word the event is.
-pub const fn person_of(what: &What) -> Option<&Person> {
-    match what {
-        What::Approved { who, .. }
-        | What::Rejected { who, .. }
-        | What::Overridden { who, .. }
-        | What::Ratified { who, .. }
-        | What::RatificationRefused { who, .. }
-        | What::ClaimedDone { who, .. }
-        | What::Acknowledged { who, .. }
-        | What::Fulfilled { who, .. }
-        | What::CancelRequested { who, .. }
-        | What::StepSkipped { who: Some(who), .. }
-        | What::DebtSettled { who: Some(who), .. } => Some(who),
-        What::Waived { waiver } => Some(&waiver.who),
-        _ => None,
-    }
 }
 
 /// How a provider says that the copy of a managed server has the name that users reach.

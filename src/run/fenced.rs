@@ -12,6 +12,16 @@ use crate::model::time::Timestamp;
 use crate::model::wal::WalPoint;
 
 impl RunState {
+    /// Whether another server was asked for under this one's name.
+    pub fn replaced(&self, db: &DatabaseRef) -> bool {
+        let asked = |(s, at): (&Step, &StepState)| {
+            let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
+            matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db))
+                && (made || at.work.doubt.is_some())
+        };
+        self.runbook.steps.iter().zip(&self.steps).any(asked)
+    }
+
     /// Facts that stand about a component's fence and exposure. What was undone does not.
     pub(super) fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();

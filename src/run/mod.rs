@@ -21,6 +21,7 @@ pub mod parts;
 pub mod signal;
 pub mod state;
 pub mod stopped;
+pub mod terms;
 pub mod waits;
 
 pub use decide::{Effect, Stop, decide};

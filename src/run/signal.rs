@@ -226,3 +226,22 @@ pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
         format!("the runbook has no step `{step}`; drctl runs show {} lists them", state.created.run)
     })
 }
+
+/// Whose word the event is.
+pub const fn person_of(what: &What) -> Option<&Person> {
+    match what {
+        What::Approved { who, .. }
+        | What::Rejected { who, .. }
+        | What::Overridden { who, .. }
+        | What::Ratified { who, .. }
+        | What::RatificationRefused { who, .. }
+        | What::ClaimedDone { who, .. }
+        | What::Acknowledged { who, .. }
+        | What::Fulfilled { who, .. }
+        | What::CancelRequested { who, .. }
+        | What::StepSkipped { who: Some(who), .. }
+        | What::DebtSettled { who: Some(who), .. } => Some(who),
+        What::Waived { waiver } => Some(&waiver.who),
+        _ => None,
+    }
+}

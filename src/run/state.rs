@@ -15,7 +15,7 @@ use crate::model::measure::ClockReading;
 use crate::model::restart::Restart;
 use crate::model::restore::{Loss, Part, Restore};
 use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
-use crate::model::target::DatabaseRef;
+use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 
@@ -335,6 +335,8 @@ pub struct RunState {
     pub finished_at: Option<Timestamp>,
     /// What called for a person, and what people said to that.
     pub attention: Attention,
+    /// Addresses of services that processes after the first sent calls to.
+    pub endpoints: BTreeSet<Endpoint>,
     index: BTreeMap<StepId, usize>,
     /// Positions of fence steps, by component.
     rungs: BTreeMap<ComponentName, Vec<usize>>,
@@ -402,6 +404,7 @@ impl RunState {
             answered: BTreeMap::new(),
             finished_at: None,
             attention: Attention::default(),
+            endpoints: BTreeSet::new(),
             index,
             needs,
         };
@@ -572,16 +575,6 @@ impl RunState {
             (Status::Awaiting { .. }, Action::Rejoin { .. }) => true,
             _ => false,
         }
-    }
-
-    /// Whether another server was asked for under this one's name.
-    pub fn replaced(&self, db: &DatabaseRef) -> bool {
-        let asked = |(s, at): (&Step, &StepState)| {
-            let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
-            matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db))
-                && (made || at.work.doubt.is_some())
-        };
-        self.runbook.steps.iter().zip(&self.steps).any(asked)
     }
 
     /// Whether any effect may be under way. Nobody waits for fences in the background, nor for one in doubt, which may stay so for

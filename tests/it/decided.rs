@@ -18,6 +18,7 @@ use drctl::model::runbook::{
 };
 use drctl::model::state::{GroupSize, InstanceSettings, RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::target::{ClientSecret, ControlsRef, DatabaseRef, Engine, GroupRef, ObjectRef, ZoneRef};
+use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::planner::steps;
@@ -205,6 +206,8 @@ pub fn run(steps: Vec<Step>) -> RunState {
         continues: None,
         returns: None,
         authority: Authority::default(),
+        terms_digest: Terms::default().digest(),
+        terms: Terms::default(),
         duties: None,
     };
     RunState::new(created, runbook, BEGAN)

@@ -97,6 +97,7 @@ mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
+mod terms;
 mod ttl;
 mod unread;
 mod unreplicated;

@@ -23,6 +23,7 @@ use drctl::model::policy::Policy;
 use drctl::model::runbook::{Drill, Intent, ProbeRole, Runbook};
 use drctl::model::state::State;
 use drctl::model::target::{DatabaseRef, Target};
+use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Waiver};
 use drctl::plan::{Plan, Settings};
@@ -432,6 +433,8 @@ impl Rig {
             continues: self.continues.as_ref().map(|c| c.run.clone()),
             returns: self.returns.then(|| RunId::new("first")),
             authority: Default::default(),
+            terms_digest: Terms::default().digest(),
+            terms: Terms::default(),
             duties: None,
         }
     }

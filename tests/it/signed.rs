@@ -299,6 +299,8 @@ fn an_audit_finds_words_that_nobody_signed() {
             let mine = created.authority.operators["cy"].key.clone();
             created.authority.operators.get_mut("eve").unwrap().key = mine;
             created.authority.operators.remove("cy");
+            created.terms.operators = drctl::plan::terms::known(&created.authority);
+            created.terms_digest = created.terms.digest();
         }
     });
     assert!(faults[0].seq == 1 && faults[0].why.contains("it is for operators"), "{faults:?}");

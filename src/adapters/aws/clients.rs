@@ -5,7 +5,7 @@
 //! Retries are off: attempts that change something are journalled, and looks are repeated by whoever looks.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,10 +15,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell as AsyncOnceCell;
 
 use crate::adapters::secrets::learn;
 use crate::model::place::Place;
+use crate::model::terms::{Endpoint, Source};
 
 /// How long a connection may take to be made.
 pub const CONNECT: Duration = Duration::from_secs(3);
@@ -33,6 +35,19 @@ const CLUSTER_READ: Duration = Duration::from_secs(4);
 
 /// The region that serves a global service's API and signs for it (AWS, «Global services»).
 const GLOBAL: &str = "us-east-1";
+
+/// Services by the names that `endpoints:` has for them, with the ids that profiles and variables have (AWS SDKs and Tools Reference Guide,
+/// «Service-specific endpoints»).
+const SERVICES: [(&str, &str); 8] = [
+    ("autoscaling", "Auto Scaling"),
+    ("cloudwatch", "CloudWatch"),
+    ("iam", "IAM"),
+    ("rds", "RDS"),
+    ("route53", "Route 53"),
+    ("s3", "S3"),
+    ("secretsmanager", "Secrets Manager"),
+    ("sts", "STS"),
+];
 
 /// All clients of a process.
 pub struct Clients {
@@ -94,6 +109,29 @@ impl Clients {
                 }
             })
             .await
+    }
+
+    /// Addresses of services that somebody named. The SDK is asked as its own clients ask it: variables, then the profile, each first for
+    /// the service and then for all.
+    pub async fn named(&self) -> BTreeSet<Endpoint> {
+        let base = self.base().await;
+        let mut all = BTreeSet::new();
+        for (name, id) in SERVICES {
+            let own = self.endpoints.get(name).map(|url| Endpoint::new(name, url, Source::Settings));
+            let key = ServiceConfigKey::builder()
+                .service_id(id)
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url")
+                .build()
+                .ok();
+            let of_service = base.service_config().zip(key).and_then(|(config, key)| config.load_config(key));
+            let url = of_service.or_else(|| base.endpoint_url().map(str::to_owned));
+            let of_sdk = url.map(|url| Endpoint::new(name, &url, Source::Sdk));
+            // Roles are asked for at the SDK's address of STS in any case.
+            let hidden = own.is_some() && name != "sts";
+            all.extend(own.into_iter().chain(of_sdk.filter(|_| !hidden)));
+        }
+        all
     }
 
     /// The clients of a place.

@@ -23,7 +23,7 @@ mod secrets;
 mod signal;
 mod throttle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::future::Future;
 use std::rc::Rc;
@@ -45,6 +45,7 @@ use crate::model::action::{Action, FenceMethod, Write};
 use crate::model::place::Place;
 use crate::model::state::State;
 use crate::model::target::{ClientSecret, DatabaseRef, Target};
+use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -77,6 +78,11 @@ impl Aws {
             world,
             recovery,
         }
+    }
+
+    /// Addresses of services that somebody named in the place of AWS's own.
+    pub async fn named(&self) -> BTreeSet<Endpoint> {
+        self.clients.named().await
     }
 
     fn now(&self) -> Timestamp {

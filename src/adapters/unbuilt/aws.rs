@@ -1,6 +1,6 @@
 //! In place of `adapters/aws` in a build without the feature `aws`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::Lagging;
 use crate::adapters::secrets::Login;
@@ -10,6 +10,7 @@ use crate::model::action::Action;
 use crate::model::place::Place;
 use crate::model::sink::Sink;
 use crate::model::target::{ClientSecret, DatabaseRef, Target};
+use crate::model::terms::Endpoint;
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::run::outcome::{Again, CallOutcome};
@@ -26,6 +27,11 @@ impl Aws {
     /// Nothing.
     pub fn new(world: World, _settings: &Settings, _recovery: Option<Place>) -> Self {
         Self { world }
+    }
+
+    /// None.
+    pub async fn named(&self) -> BTreeSet<Endpoint> {
+        BTreeSet::new()
     }
 
     /// Nothing can be seen.

@@ -400,6 +400,7 @@ impl Server<'_> {
             | Entry::Kit { .. }
             | Entry::Configuration { .. }
             | Entry::Clock { .. }
+            | Entry::Terms { .. }
             | Entry::Imported { .. }
             | Entry::Adopted { .. }
             | Entry::Notice { .. }

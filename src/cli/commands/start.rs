@@ -28,6 +28,7 @@ use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
 use crate::model::statement::Statement;
+use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -280,7 +281,8 @@ impl Starting<'_> {
         }
         let old = held.continues.as_ref().filter(|_| !only_read);
         let continues = old.map(|c| c.run.clone());
-        let created = RunCreated { continues, ..self.created(stage, plan, &seen, &runbook, run) };
+        let terms = self.context.settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
+        let created = RunCreated { continues, ..self.created(stage, plan, &seen, (&runbook, terms), run) };
         let created = self.signed(stage, created, runbook.to.as_str())?;
         if let Some(sandbox) = &stage.sandbox {
             let keep = self.store.notes(&created.run);
@@ -514,7 +516,7 @@ impl Starting<'_> {
         stage: &Stage,
         plan: &Plan,
         seen: &Estate,
-        runbook: &Runbook,
+        (runbook, terms): (&Runbook, Terms),
         run: RunId,
     ) -> RunCreated {
         let bytes = runbook.bytes();
@@ -536,6 +538,8 @@ impl Starting<'_> {
             continues: None,
             returns: self.drill.returns.map(|first| first.created.run.clone()),
             authority: self.context.authority(),
+            terms_digest: terms.digest(),
+            terms,
             duties: self.duties(stage),
         }
     }

@@ -26,7 +26,7 @@ use crate::plan::types::Component;
 use crate::policy::schedules;
 use crate::run::RunState;
 use crate::run::Stop;
-use crate::run::apply::person_of;
+use crate::run::signal::person_of;
 use crate::run::state::Mode;
 
 /// How long a drill that is blocked is let be: each look asks everything of a production that may be ill.

@@ -1,0 +1,63 @@
+//! The terms of runs, as the store has them: each run's own in its first event, and their digests in the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chain::Record;
+use super::verify::{Fault, LEDGER};
+use crate::model::event::{Event, RunCreated, What};
+use crate::model::ids::{Digest, RunId};
+use crate::model::ledger::{Checkpoint, Entry, Why};
+use crate::model::time::Timestamp;
+
+/// When each run began, and from what.
+pub(super) type Begun = BTreeMap<RunId, (Timestamp, Box<RunCreated>)>;
+
+/// The first events of runs.
+pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
+    let first =
+        by_run.iter().filter_map(|(run, records)| match Event::read(&records.first()?.bytes).ok()? {
+            Event { at, what: What::RunCreated(created) } => Some(((*run).clone(), (at, created))),
+            _ => None,
+        });
+    first.collect()
+}
+
+/// Where the ledger knows a run under other terms than its first event says, or under none though it vouched for its beginning.
+pub(super) fn faults(ledger: &[Record], begun: &Begun) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut known: BTreeMap<RunId, Digest> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    for record in ledger {
+        match serde_json::from_slice::<Entry>(&record.bytes) {
+            Ok(Entry::Terms { run, terms, .. }) => {
+                let is = begun.get(&run).map(|(_, created)| &created.terms_digest);
+                let why = match (is, known.get(&run)) {
+                    (_, Some(before)) if *before != terms => {
+                        Some(format!("it has other terms for run {run} than it had before"))
+                    }
+                    (Some(is), _) if *is != terms => Some(format!(
+                        "it knows run {run} under other terms ({}) than the run's first event says ({})",
+                        terms.short(),
+                        is.short()
+                    )),
+                    _ => None,
+                };
+                faults.extend(why.map(|why| Fault { run: LEDGER.to_owned(), seq: record.seq, why }));
+                known.entry(run).or_insert(terms);
+            }
+            Ok(Entry::Checkpoint(signed)) => {
+                let Ok(Checkpoint { why: Why::Start, run: Some(run), .. }) =
+                    serde_json::from_str(&signed.statement)
+                else {
+                    continue;
+                };
+                if !known.contains_key(&run) && told.insert(run.clone()) {
+                    let why = format!("run {run} began, and nothing here says under which terms");
+                    faults.push(Fault { run: LEDGER.to_owned(), seq: record.seq, why });
+                }
+            }
+            _ => {}
+        }
+    }
+    faults
+}
