@@ -96,8 +96,8 @@ mod stops;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;
-mod traces;
 mod terms;
+mod traces;
 mod ttl;
 mod unread;
 mod unreplicated;
