@@ -132,6 +132,20 @@ impl Live {
         }
     }
 
+    /// Stops a server by its host, or starts it again.
+    async fn stop(&self, action: &Action, db: &DatabaseRef, key: &str) -> CallOutcome {
+        let Some(endpoint) = &db.endpoint else {
+            return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", db.id));
+        };
+        // One whose login nobody can read is stopped all the same.
+        let way = self.way_in(db).await.ok();
+        let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
+        match action {
+            Action::Fence(_) => self.postgres.stop(db, endpoint, way, key).await,
+            _ => self.postgres.start(db, endpoint, way, key).await,
+        }
+    }
+
     async fn restore(&self, part: Part, of: &Restore, key: &str) -> CallOutcome {
         match self.way_in(&of.db).await {
             Ok((endpoint, login)) => {
@@ -182,6 +196,13 @@ impl Live {
                 Err(why) => self.unseen(why),
             };
         }
+        if let Target::Fence { db, method: FenceMethod::Stop, .. } = target {
+            let Some(endpoint) = &db.endpoint else {
+                return self.unseen(format!("nobody knows the endpoint of {}", db.id));
+            };
+            let way = self.way_in(db).await.ok();
+            return self.postgres.stopped(db, endpoint, way.as_ref().map(|(e, l)| (e.as_str(), l))).await;
+        }
         let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
@@ -196,10 +217,11 @@ impl Live {
         let seen = match target {
             Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
             Target::Database(_) => self.postgres.server(db, &endpoint, &login).await,
-            _ => {
-                let seen = self.postgres.fence_state(db, &endpoint, &login).await;
-                self.knocked(db, &endpoint, seen).await
+            Target::Fence { method, .. } => {
+                let seen = self.postgres.fence_state(db, *method, &endpoint, &login).await;
+                self.knocked(db, *method, &endpoint, seen).await
             }
+            _ => self.unseen("not asked by SQL".to_owned()),
         };
         let refused =
             matches!(&seen, Observation::Unobservable { why, .. } if why.starts_with("login refused"));
@@ -370,7 +392,13 @@ impl Live {
     }
 
     /// A fence that looks proven has to refuse those logins of clients that the plan gives: for its own reason, or nothing is proven by it.
-    async fn knocked(&self, db: &DatabaseRef, endpoint: &str, mut seen: Observation) -> Observation {
+    async fn knocked(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        endpoint: &str,
+        mut seen: Observation,
+    ) -> Observation {
         let Observation::Value { state: State::Fence(fence), .. } = &mut seen else { return seen };
         if !fence.proven {
             return seen;
@@ -392,7 +420,7 @@ impl Live {
             if db.harmless.iter().any(|h| h.vouches_for(&login.username)) {
                 continue;
             }
-            match self.postgres.knock(endpoint, &login).await {
+            match self.postgres.knock(endpoint, &login, method).await {
                 Knock::Shut(why) => {
                     fence.proof.push_str(&format!("; a login as {} was refused ({why})", login.username));
                 }
@@ -427,8 +455,8 @@ impl Live {
             Err(why) => return CallOutcome::NotSent { why },
         };
         let done = match action {
-            Action::Fence(_) => self.postgres.fence(db, &endpoint, &login).await,
-            Action::Unfence(_) => self.postgres.unfence(&endpoint, &login).await,
+            Action::Fence(f) => self.postgres.fence(db, f.method, &endpoint, &login).await,
+            Action::Unfence(f) => self.postgres.unfence(f.method, &endpoint, &login).await,
             Action::Promote { .. } => self.postgres.promote(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
@@ -516,7 +544,10 @@ impl Cloud for Live {
         let work = async move {
             let outcome = match action {
                 Action::Run(command) => self.local.start(command, key).await,
-                Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Sql => {
+                Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Stop => {
+                    self.stop(action, &f.db, key).await
+                }
+                Action::Fence(f) | Action::Unfence(f) if f.method.service() == "sql" => {
                     self.sql(action, key).await
                 }
                 Action::Withdraw { db } => self.withdraw(db, key).await,

@@ -125,7 +125,7 @@ fn ways_of_clients(
         let ours = of.of.value == *component && (login.is_some() || secret.is_some());
         ours.then_some(ClientWay { secret, endpoint: of.endpoint.clone(), login })
     };
-    let by_sql = spec.fence.contains(&FenceMethod::Sql);
+    let by_sql = spec.fence.iter().any(|m| m.tells_the_end());
     plan.components.values().filter(|_| by_sql).filter_map(way).collect()
 }
 

@@ -23,6 +23,7 @@ use super::waiver::Rule;
 
 mod clients;
 mod command;
+mod fencing;
 mod found;
 mod late;
 mod traffic;
@@ -30,6 +31,7 @@ mod words;
 
 pub use clients::{ClientWay, Point};
 pub use command::Command;
+pub use fencing::{Fence, FenceMethod};
 pub use found::{Found, FoundSet, Readings};
 pub use late::InDoubt;
 pub use traffic::{Basis, RecordChange, Route, Signal, Switch};
@@ -211,54 +213,6 @@ pub struct Wanted {
     /// The name that an alias leads to: whatever that one's values are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
-}
-
-/// How writes are kept from a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FenceMethod {
-    /// Application roles may not log in and their sessions are ended. Works while the control plane is down.
-    Sql,
-    /// A prepared security group replaces the others, and sessions are ended: a group alone leaves tracked connections open.
-    SecurityGroup,
-}
-
-impl FenceMethod {
-    /// The id used in plans and step names.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Sql => "sql",
-            Self::SecurityGroup => "security_group",
-        }
-    }
-
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Sql => "SQL",
-            Self::SecurityGroup => "security group",
-        }
-    }
-
-    /// The service that carries it out.
-    pub const fn service(self) -> &'static str {
-        match self {
-            Self::Sql => "sql",
-            Self::SecurityGroup => "rds",
-        }
-    }
-}
-
-/// One rung of a fence's ladder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Fence {
-    /// The old primary.
-    pub db: DatabaseRef,
-    /// How.
-    pub method: FenceMethod,
-    /// The security groups it had, so that the fence can be lifted exactly.
-    #[serde(default)]
-    pub groups_before: Vec<String>,
 }
 
 /// A managed read replica that is to be created, completely.
@@ -448,11 +402,7 @@ impl Action {
             }
             // The host runs a job once, whoever asks for it again.
             Self::Rejoin { .. } | Self::Withdraw { .. } | Self::Restore { .. } => InDoubt::Repeat,
-            Self::Fence(f) | Self::Unfence(f) => match f.method {
-                FenceMethod::Sql => InDoubt::Repeat,
-                // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
-                FenceMethod::SecurityGroup => InDoubt::ObserveAfter(Dur::secs(20)),
-            },
+            Self::Fence(f) | Self::Unfence(f) => f.method.in_doubt(),
             // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
             Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
             // A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{
-    Action, Check, Fence, FenceMethod, NewReplica, Route, Scale, Signal, Switch, Wanted, Write,
-};
+use super::action::{Action, Check, Fence, NewReplica, Route, Scale, Signal, Switch, Wanted, Write};
 use super::bucket::BucketRef;
 use super::ids::{ComponentName, SiteName};
 use super::place::Place;
@@ -16,6 +14,7 @@ use super::target::{DatabaseRef, Engine};
 
 mod clients;
 mod clusters;
+mod fences;
 mod restoring;
 
 /// One call as it would be made by hand.
@@ -42,16 +41,8 @@ fn restart(db: &DatabaseRef) -> Call {
 pub fn calls(action: &Action) -> Vec<Call> {
     match action {
         Action::Check(check) => check_calls(check),
-        Action::Fence(f) => fence_calls(f),
-        Action::Unfence(f) => match f.method {
-            FenceMethod::Sql => vec![sql(
-                &f.db.place.name,
-                &f.db.id,
-                true,
-                "ALTER SUBSCRIPTION <name> ENABLE for each that the fence disabled; for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
-            )],
-            FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
-        },
+        Action::Fence(f) => fences::set(f),
+        Action::Unfence(f) => fences::lift(f),
         Action::Promote { db, .. } if db.engine == Engine::Postgres => {
             vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
         }
@@ -171,45 +162,6 @@ fn tags(tags: &BTreeMap<String, String>) -> String {
     let one = |(k, v): (&String, &String)| format!(" {}", quoted(&format!("Key={k},Value={v}")));
     let all: String = tags.iter().map(one).collect();
     if all.is_empty() { all } else { format!(" --tags{all}") }
-}
-
-fn fence_calls(f: &Fence) -> Vec<Call> {
-    let (at, id) = (&f.db.place.name, &f.db.id);
-    match f.method {
-        FenceMethod::Sql => vec![
-            sql(
-                at,
-                id,
-                true,
-                "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; ALTER SUBSCRIPTION <name> DISABLE for each that is enabled; then pg_terminate_backend of every session that nobody vouches for",
-            ),
-            sql(
-                at,
-                id,
-                false,
-                "SELECT ... FROM pg_roles, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that may write",
-            ),
-        ],
-        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => clusters::isolate(f),
-        FenceMethod::SecurityGroup => {
-            let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
-            let region = &f.db.place.region;
-            let reboot = format!(
-                "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once the group is active and alone: it ends the sessions that the group leaves open",
-                quoted(id)
-            );
-            let events = format!(
-                "aws rds describe-events --region {region} --source-type db-instance --source-identifier {}   # until it restarted",
-                quoted(id)
-            );
-            vec![
-                modify_groups(f, &[group]),
-                aws(&f.db, "rds", "RebootDBInstance", true, reboot),
-                describe_db(region, at, id),
-                aws(&f.db, "rds", "DescribeEvents", false, events),
-            ]
-        }
-    }
 }
 
 fn signal_call(s: &Signal) -> Call {

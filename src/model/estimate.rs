@@ -76,6 +76,10 @@ impl Estimate {
             Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
                 Self::new(Dur::secs(90), Dur::mins(5))
             }
+            // A server ends its sessions and writes a checkpoint first.
+            Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Stop => {
+                Self::new(Dur::secs(30), Dur::mins(6))
+            }
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
             // The server ends its recovery where it is; what is left to be replayed takes as long as it takes (PostgreSQL, `pg_promote`, waits
             // 60 s unless it is told otherwise).

@@ -218,11 +218,7 @@ fn switch_by(node: &Node) -> SwitchBy {
 }
 
 fn database(node: &Node, engine: Engine) -> Database {
-    let method = |n: &Node| match n.text()? {
-        "sql" => Some(FenceMethod::Sql),
-        "security_group" => Some(FenceMethod::SecurityGroup),
-        _ => None,
-    };
+    let method = |n: &Node| FenceMethod::of(n.text()?);
     let at = |key: &str, n: &Node| {
         let admin = n.get("admin").map(|a| Spanned { value: secret(a), span: a.span });
         let fence_group = n.get("fence_group").and_then(Node::text).map(str::to_owned);

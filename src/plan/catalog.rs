@@ -197,7 +197,7 @@ pub const FINDINGS: &[Explanation] = &[
         "fence-not-prepared",
         "A rung of the fence is not prepared.",
         "A fence is prepared beforehand or it is not there when it is needed.",
-        "Add `fence_group` or `admin`.",
+        "Add `fence_group`, `admin` or `host`.",
     ),
     e(
         "global-database-twice",

@@ -252,15 +252,26 @@ impl Lint<'_> {
     ) {
         use crate::model::action::FenceMethod;
         let needs_group = spec.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();
-        let needs_admin = spec.fence.contains(&FenceMethod::Sql) && at.admin.is_none();
-        if needs_group || needs_admin {
-            let what = if needs_group { "fence_group" } else { "admin" };
+        let needs_admin = spec.fence.iter().any(|m| m.service() == "sql") && at.admin.is_none();
+        let needs_host = spec.fence.iter().any(|m| m.needs_host()) && at.host.is_none();
+        if needs_group || needs_admin || needs_host {
+            let what = match (needs_group, needs_host) {
+                (true, _) => "fence_group:",
+                (_, true) => {
+                    "host: {run: [ssh, -o, BatchMode=yes, postgres@HOST], data: FOLDER, replication: {secret: ..}}"
+                }
+                _ => "admin:",
+            };
             self.error(
                 "fence-not-prepared",
                 component.span,
-                format!("`{}` cannot be fenced in {site}: `{what}` is missing", component.name),
+                format!(
+                    "`{}` cannot be fenced in {site}: `{}` is missing",
+                    component.name,
+                    what.split(':').next().unwrap_or(what)
+                ),
                 "a fence is prepared beforehand or it is not there when it is needed",
-                &format!("add `{what}:` for {site}, or take that rung off the ladder"),
+                &format!("add `{what}` for {site}, or take that rung off the ladder"),
             );
         }
         if let Some(host) = at.host.as_ref().filter(|h| !h.data.starts_with('/') || h.run.is_empty()) {

@@ -48,7 +48,7 @@ const RDS: Record = Record {
         OWN_OBJECTIVES,
         opt(
             "fence",
-            Shape::List(&Shape::OneOf(&["sql", "security_group"])),
+            Shape::List(&Shape::OneOf(&["sql", "allow_connections", "security_group"])),
             "the ladder of ways to fence, tried in order",
         ),
         HARMLESS_FIELD,
@@ -132,7 +132,11 @@ const POSTGRES: Record = Record {
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        opt("fence", Shape::List(&Shape::OneOf(&["sql"])), "the ladder of ways to fence, tried in order"),
+        opt(
+            "fence",
+            Shape::List(&Shape::OneOf(&["sql", "allow_connections", "stop"])),
+            "the ladder of ways to fence, tried in order; `stop` needs `host`",
+        ),
         req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
         opt(
             "verify",

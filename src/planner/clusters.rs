@@ -95,7 +95,7 @@ pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[Fenc
             writer.id
         ));
     }
-    (there.data_api && !ladder.contains(&FenceMethod::Sql)).then(|| {
+    (there.data_api && !ladder.iter().any(|m| m.tells_the_end())).then(|| {
         format!("{} takes statements over HTTPS (Data API), which no security group keeps out", writer.id)
     })
 }

@@ -140,7 +140,10 @@ pub fn derive(draft: &mut Draft<'_>) {
     let store = Store { component, target: of.db.clone(), canary: spec.canary_table.clone() };
     stores::let_in(draft, store, swapped);
     if of.instance().is_some() {
-        draft.patient(&[&format!("admit.{name}"), &format!("verify.{name}")], NAME_MOVES);
+        let admits = FenceMethod::ALL.map(|method| stores::admit_id(name, method));
+        let verify = format!("verify.{name}");
+        let ids: Vec<_> = admits.iter().chain([&verify]).map(String::as_str).collect();
+        draft.patient(&ids, NAME_MOVES);
     }
     let ready = draft.ready.get(name).cloned().unwrap_or_default();
     let verified = [ready.clone(), draft.site_probes(&ready)].concat();
@@ -383,7 +386,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
     // Of a managed one the fence by group ends with a restart, and nobody could have written after that.
-    if !spec.fence.contains(&FenceMethod::Sql) && (of.instance().is_none() || spec.fence.is_empty()) {
+    if !spec.fence.iter().any(|m| m.tells_the_end()) && (of.instance().is_none() || spec.fence.is_empty()) {
         let facts = format!("`{name}` has no fence by SQL: nobody could tell when the last write was");
         refuse(facts, "fence: [sql]");
     }

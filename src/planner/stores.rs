@@ -90,12 +90,10 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
     if !kept {
         last = fence(draft, &store, spec, &[last]);
     }
-    if let Some(admit) = admit(&store).filter(|_| shut) {
-        let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
-        admit.needs = all(&[last]);
-        last = draft.push(admit);
+    match shut {
+        true => let_in(draft, store, last),
+        false => verify(draft, store, last),
     }
-    verify(draft, store, last);
 }
 
 pub(super) enum Found<'p> {
@@ -186,9 +184,9 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
 pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
     let mut rungs = rungs(draft, name, spec, draft.from.as_ref());
-    // What is moved as planned waits for the end of the log, which only the fence by SQL tells: another rung would be an outage.
+    // What is moved as planned waits for the end of the log, which only a census tells: another rung would be an outage.
     if draft.input.request.intent != Intent::Failover {
-        rungs.retain(|r| r.method == FenceMethod::Sql);
+        rungs.retain(|r| r.method.tells_the_end());
     }
     if let Some(facts) = rungs.first().and_then(|r| clusters::way_around(draft, &r.db, &spec.fence)) {
         let what = "that way switched off (write forwarding, the Data API), or a person who accepts the loss by name";
@@ -433,8 +431,9 @@ pub(super) fn promote(
 /// Lifts a fence that came over with the data, and writes for real.
 pub(super) fn let_in(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
-    if let Some(admit) = admit(&store) {
-        let mut admit = step(&format!("admit.{name}"), Phase::Rewire, Some(name), Action::Unfence(admit));
+    for admit in admits(&store) {
+        let id = admit_id(name, admit.method);
+        let mut admit = step(&id, Phase::Rewire, Some(name), Action::Unfence(admit));
         admit.needs = all(&[last]);
         last = draft.push(admit);
     }
@@ -469,11 +468,24 @@ fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     draft.ready.insert(name.clone(), vec![last]);
 }
 
-/// Roles are part of what a physical replica replays: a fence by SQL on the old primary may have come over to the new one.
-fn admit(store: &Store<'_>) -> Option<Fence> {
-    let Spec::Database(spec) = &store.component.spec else { return None };
-    let by_sql = spec.fence.contains(&FenceMethod::Sql) && store.target.admin_secret.is_some();
-    by_sql.then(|| Fence { db: store.target.clone(), method: FenceMethod::Sql, groups_before: Vec::new() })
+/// The catalog is part of what a physical replica replays: a fence of the old primary that is kept there may have come over to the new
+/// one. Databases are opened first: what else was taken may have to be given back in them.
+fn admits(store: &Store<'_>) -> Vec<Fence> {
+    let Spec::Database(spec) = &store.component.spec else { return Vec::new() };
+    let mut methods: Vec<_> = spec.fence.iter().copied().filter(|m| m.replicates()).collect();
+    methods.retain(|_| store.target.admin_secret.is_some());
+    methods.sort_unstable_by(|a, b| b.cmp(a));
+    methods.dedup();
+    let lift = |method| Fence { db: store.target.clone(), method, groups_before: Vec::new() };
+    methods.into_iter().map(lift).collect()
+}
+
+/// The step that lifts such a fence at the new primary.
+pub(super) fn admit_id(name: &ComponentName, method: FenceMethod) -> String {
+    match method {
+        FenceMethod::Sql => format!("admit.{name}"),
+        other => format!("admit.{name}.{}", other.id()),
+    }
 }
 
 /// The last steps of everything that a component needs.

@@ -15,7 +15,7 @@ use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::model::action::{Action, Check, FenceMethod};
+use crate::model::action::{Action, Check};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::{Drill, OnFailure, Phase, ProbeRole, Step};
 use crate::model::state::{DatabaseState, State};
@@ -225,7 +225,7 @@ fn can_move(
     let mut refuse = |facts: String, what: &str| {
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
-    if !spec.fence.contains(&FenceMethod::Sql) && !hands_over(store) {
+    if !spec.fence.iter().any(|m| m.tells_the_end()) && !hands_over(store) {
         let facts =
             format!("`{name}` has no fence by SQL: nothing else tells where the old primary's log ends");
         refuse(facts, "fence: [sql]");

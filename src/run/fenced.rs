@@ -216,7 +216,8 @@ impl RunState {
         })
     }
 
-    /// What the old primary of a component had that its standbys do not: as the fence by SQL read it, or as the runbook has it.
+    /// What the old primary of a component had that its standbys do not: as the fence by SQL read it, or as the runbook has it. A fence that
+    /// shuts databases keeps everybody from looking into them.
     pub fn unreplicated(&self, component: &ComponentName) -> &[Unreplicated] {
         let read = self.known_of(component).find_map(|f| match f {
             Fact::Fenced { method: FenceMethod::Sql, unreplicated, .. } => Some(unreplicated.as_slice()),

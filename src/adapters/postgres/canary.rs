@@ -1,6 +1,6 @@
 //! Rows that are written for real: by drctl itself, and as clients write them.
 
-use super::{Failure, Postgres, STATEMENT_MS, connect_with, fence, identifier};
+use super::{Failure, Postgres, STATEMENT_MS, connect, connect_with, fence, identifier};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::model::state::{State, WroteState};
@@ -10,7 +10,7 @@ impl Postgres {
     /// Commits a canary row. The same key writes the same row.
     pub async fn write(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
         self.act(async {
-            let mut client = self.connect(endpoint, login).await?;
+            let mut client = connect(&self.settings, endpoint, login).await?;
             let table = identifier(table);
             let transaction = client.transaction().await.map_err(|e| Failure::of(&e))?;
             transaction.batch_execute(&made(&table)).await.map_err(|e| Failure::of(&e))?;
@@ -46,7 +46,7 @@ impl Postgres {
 
     /// The table is there, and the login may insert into it.
     async fn make_room(&self, (at, admin): (&str, &Login), table: &str, who: &str) -> Result<(), Failure> {
-        let client = self.connect(at, admin).await?;
+        let client = connect(&self.settings, at, admin).await?;
         let table = identifier(table);
         // A table that was made for them may have other columns, as long as a key can be put there.
         let text = "SELECT coalesce(has_table_privilege($1::name, to_regclass($2), 'INSERT'), false)";
@@ -72,7 +72,7 @@ impl Postgres {
     /// Reads a canary row back, over a new connection.
     pub async fn wrote(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> Observation {
         let work = async {
-            let client = self.connect(endpoint, login).await?;
+            let client = connect(&self.settings, endpoint, login).await?;
             // Where nothing keeps a key from being there twice, a write that was repeated is.
             let text = format!(
                 "SELECT count(*) FROM {} WHERE key = $1 AND NOT pg_is_in_recovery()",

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tokio_postgres::Client;
 
 use super::{APPLICATION, Failure, json};
+use crate::model::action::FenceMethod;
 use crate::model::target::{DatabaseRef, Engine, Harmless};
 
 const CENSUS: &str = include_str!("census.sql");
@@ -29,6 +30,8 @@ const OWN: [&str; 14] = [
 ];
 /// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
 const PROVIDER: [&str; 4] = ["rdsadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser"];
+/// The provider's own database (the same page).
+const PROVIDER_DATABASE: &str = "rdsadmin";
 /// How many writers are named.
 const NAMED: usize = 6;
 
@@ -39,6 +42,13 @@ pub(super) struct Census {
     /// The role that asks.
     pub(super) own: String,
     pub(super) superuser: bool,
+    /// Whether it may create roles.
+    creates: bool,
+    /// The database that was asked.
+    pub(super) here: String,
+    /// Whether a standby could be promoted by way of this database: what may be called stands in each of them.
+    promotes: bool,
+    pub(super) databases: Vec<Database>,
     /// Whether it may end sessions.
     signals: bool,
     /// Whether the role that marks the others exists.
@@ -64,6 +74,17 @@ pub(super) struct Last {
     pub(super) xid: i64,
     /// Milliseconds.
     pub(super) at: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Database {
+    pub(super) oid: i64,
+    pub(super) name: String,
+    /// Whether it takes connections.
+    pub(super) open: bool,
+    template: bool,
+    /// Whether the role that asks may change that.
+    ours: bool,
 }
 
 /// A role that may log in.
@@ -140,18 +161,35 @@ pub(super) async fn take(client: &Client) -> Result<Census, Failure> {
     json(client, CENSUS).await
 }
 
+/// What a fence shuts, so that who was let in before is all that may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shuts {
+    /// Roles may not log in.
+    Logins,
+    /// Databases take no connections, whoever asks: superusers and workers of subscriptions are kept out, too, and nobody can commit what is
+    /// prepared in them. Templates, and the database that the fence itself works from, stay open: nobody may be there.
+    Databases,
+}
+
 /// Who is known to write nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     harmless: &'a [Harmless],
     provider: &'static [&'static str],
+    shuts: Shuts,
 }
 
 impl<'a> Known<'a> {
     /// The provider's roles are known where there is one.
-    pub(super) fn of(db: &'a DatabaseRef) -> Self {
+    pub(super) fn of(db: &'a DatabaseRef, method: FenceMethod) -> Self {
         let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
-        Self { harmless: &db.harmless, provider }
+        let shuts = if method == FenceMethod::Sql { Shuts::Logins } else { Shuts::Databases };
+        Self { harmless: &db.harmless, provider, shuts }
+    }
+
+    /// Whether the fence keeps everybody out of databases.
+    fn guards_databases(self) -> bool {
+        self.shuts == Shuts::Databases
     }
 
     fn role(&self, role: &str) -> bool {
@@ -168,11 +206,12 @@ impl<'a> Known<'a> {
 }
 
 impl Process {
-    /// A session: of a client, or of one that replicates rows and so may run statements, too.
-    fn is_session(&self) -> bool {
+    /// A session: of a client, or of one that replicates rows and so may run statements, too. What a role may write is looked up in one
+    /// database, which is another one than the application's where those are shut.
+    fn is_session(&self, known: Known<'_>) -> bool {
         match self.kind.as_deref() {
             Some("client backend") => true,
-            Some("walsender") => self.database.is_some() && !self.replicates,
+            Some("walsender") => self.database.is_some() && (!self.replicates || known.guards_databases()),
             _ => false,
         }
     }
@@ -201,7 +240,7 @@ impl Census {
     pub(super) fn to_end(&self, known: Known<'_>) -> Vec<i32> {
         let of = |p: &&Process| match p.subscription {
             Some(oid) => self.subscriptions.iter().any(|s| s.oid == oid && s.ours),
-            None => p.is_session() && !self.stays(p, known),
+            None => p.is_session(known) && !self.stays(p, known),
         };
         self.processes.iter().filter(of).map(|p| p.pid).collect()
     }
@@ -214,18 +253,48 @@ impl Census {
 
     /// Sessions of the role that asks which are not drctl's: no fence by SQL keeps them out.
     pub(super) fn of_the_administrator(&self, known: Known<'_>) -> bool {
-        let own = |p: &&Process| p.is_session() && p.role.as_deref() == Some(self.own.as_str());
+        let own = |p: &&Process| p.is_session(known) && p.role.as_deref() == Some(self.own.as_str());
         self.processes.iter().filter(own).any(|p| !self.stays(p, known))
     }
 
     /// Everything that may write.
     pub(super) fn writers(&self, known: Known<'_>) -> Vec<Writer> {
-        let mut all = self.roles_left(known);
+        let mut all = self.let_in(known);
         all.extend(self.processes.iter().filter_map(|p| self.process_left(p, known)));
-        all.extend(self.subscriptions.iter().filter(|s| s.enabled).map(Subscription::left));
-        all.extend(self.prepared.iter().filter_map(|p| self.prepared_left(p, known)));
+        let open = |database: &str| self.is_open(database, known);
+        all.extend(
+            self.subscriptions.iter().filter(|s| s.enabled && open(&s.database)).map(Subscription::left),
+        );
+        all.extend(
+            self.prepared.iter().filter(|p| open(&p.database)).filter_map(|p| self.prepared_left(p, known)),
+        );
         all.dedup();
         all
+    }
+
+    /// Whoever may come in.
+    fn let_in(&self, known: Known<'_>) -> Vec<Writer> {
+        match known.shuts {
+            Shuts::Logins => self.roles_left(known),
+            Shuts::Databases => self.to_shut(known).map(|d| d.left(&self.own)).collect(),
+        }
+    }
+
+    /// Databases that the fence shuts and that take connections.
+    fn to_shut(&self, known: Known<'_>) -> impl Iterator<Item = &Database> {
+        let open = |d: &&Database| d.open && d.name != self.here && !d.template;
+        let of_provider = !known.provider.is_empty();
+        self.databases.iter().filter(open).filter(move |d| !(of_provider && d.name == PROVIDER_DATABASE))
+    }
+
+    /// Those of them that the role that asks may shut.
+    pub(super) fn to_close(&self, known: Known<'_>) -> Vec<&Database> {
+        self.to_shut(known).filter(|d| d.ours).collect()
+    }
+
+    /// Whether workers and prepared transactions of a database may go on.
+    fn is_open(&self, database: &str, known: Known<'_>) -> bool {
+        !known.guards_databases() || self.databases.iter().any(|d| d.name == database && d.open)
     }
 
     fn roles_left(&self, known: Known<'_>) -> Vec<Writer> {
@@ -255,13 +324,22 @@ impl Census {
             let name = of.map_or_else(|| "one that is gone".to_owned(), Subscription::words);
             let words = format!("the {kind} (process {}) of {name}", process.pid);
             // Of one that stays enabled the subscription is named.
-            return of.is_none_or(|s| !s.enabled).then_some(Writer::Passing(words));
+            let named = of.is_some_and(|s| s.enabled && self.is_open(&s.database, known));
+            // One whose subscription was disabled goes by itself.
+            let stays = known.guards_databases() && of.is_none_or(|s| !s.ours);
+            return match (named, stays) {
+                (true, _) => None,
+                (false, true) => Some(Writer::Staying(format!("{words}, which {} may not end", self.own))),
+                (false, false) => Some(Writer::Passing(words)),
+            };
         }
-        if process.is_session() {
+        if process.is_session(known) {
             let (words, own) = (process.words(), process.role.as_deref() == Some(self.own.as_str()));
             return match self.stays(process, known) {
                 true => None,
-                false if own => Some(Writer::Staying(format!("{words}, the administrator's own role"))),
+                false if own && !known.guards_databases() => {
+                    Some(Writer::Staying(format!("{words}, the administrator's own role")))
+                }
                 false if process.superuser && !self.superuser => {
                     Some(Writer::Staying(format!("{words}, a superuser, which {} may not end", self.own)))
                 }
@@ -287,7 +365,7 @@ impl Census {
     fn prepared_left(&self, prepared: &Prepared, known: Known<'_>) -> Option<Writer> {
         let owner = &prepared.owner;
         // One that the fence takes the login from is a writer of its own until then.
-        let fenced = self.to_fence(known);
+        let fenced = if known.guards_databases() { Vec::new() } else { self.to_fence(known) };
         let may = |r: &&String| !fenced.contains(&r.as_str()) && (*r == owner || !known.role(r));
         let who: Vec<_> = prepared.by.iter().filter(may).map(String::as_str).collect();
         let who = if *owner == self.own { owner.clone() } else { who.join(", ") };
@@ -301,24 +379,66 @@ impl Census {
 
     /// What would be left if the fence were set now. Sessions come and go; their roles are what stays.
     pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
-        let processes = self.processes.iter().filter(|p| !p.is_session() && p.subscription.is_none());
-        let mut all = self.roles_left(known);
+        let processes = self.processes.iter().filter(|p| !p.is_session(known) && p.subscription.is_none());
+        let mut all = self.let_in(known);
         all.extend(processes.filter_map(|p| self.process_left(p, known)));
-        all.extend(self.subscriptions.iter().filter(|s| s.enabled).map(Subscription::left));
-        all.extend(self.prepared.iter().filter_map(|p| self.prepared_left(p, known)));
+        let would_shut: Vec<_> = match known.shuts {
+            Shuts::Logins => Vec::new(),
+            Shuts::Databases => self.to_close(known).into_iter().map(|d| d.name.as_str()).collect(),
+        };
+        let open = |database: &str| self.is_open(database, known) && !would_shut.contains(&database);
+        for of in self.subscriptions.iter().filter(|s| s.enabled) {
+            match open(&of.database) {
+                true => all.push(of.left()),
+                false if !of.ours => all.push(Writer::Staying(format!(
+                    "the workers of {}, which {} may not end",
+                    of.words(),
+                    self.own
+                ))),
+                false => {}
+            }
+        }
+        all.extend(
+            self.prepared.iter().filter(|p| open(&p.database)).filter_map(|p| self.prepared_left(p, known)),
+        );
         let stays = |w: Writer| match w {
             Writer::Staying(words) => Some(words),
             Writer::Passing(_) => None,
         };
         let mut words: Vec<_> = all.into_iter().filter_map(stays).collect();
-        if self.of_the_administrator(known) {
+        if self.of_the_administrator(known) && !known.guards_databases() {
             words.push(format!("sessions of {}, the administrator's own role, are open", self.own));
         }
         if !self.signals {
             words.push(format!("{} may end no session (GRANT pg_signal_backend TO {})", self.own, self.own));
         }
+        if known.guards_databases() && !self.creates && !self.marked {
+            let own = &self.own;
+            words.push(format!(
+                "{own} may not create the role in which the fence writes down what it shut (ALTER ROLE {own} CREATEROLE)"
+            ));
+        }
+        // RDS and Aurora promote by themselves.
+        if known.guards_databases() && !self.promotes && known.provider.is_empty() {
+            let (own, here) = (&self.own, &self.here);
+            words.push(format!(
+                "{own} could not promote the standby, whose databases will be shut, too (in database {here}: GRANT EXECUTE ON FUNCTION pg_promote TO {own})"
+            ));
+        }
         words.dedup();
         words
+    }
+}
+
+impl Database {
+    fn left(&self, own: &str) -> Writer {
+        let words = format!("database {} takes connections", self.name);
+        match self.ours {
+            true => Writer::Passing(words),
+            false => Writer::Staying(format!(
+                "{words}, and only its owner or a superuser may change that, which {own} is not"
+            )),
+        }
     }
 }
 

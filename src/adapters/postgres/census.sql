@@ -1,6 +1,6 @@
 -- Everything of a server that might write, in one answer: a link may take long for each question.
 WITH own AS (
-  SELECT r.oid, r.rolname, r.rolsuper, r.rolcreaterole FROM pg_roles r WHERE r.rolname = current_user
+  SELECT r.oid, r.rolname, r.rolsuper, r.rolsuper OR r.rolcreaterole AS creates FROM pg_roles r WHERE r.rolname = current_user
 ), replicates AS (
   -- Standbys log in with such a role, and only a superuser may change it before PostgreSQL 16. It is left alone where it cannot write:
   -- it owns no table and has rights on none, in any database, is a member of nothing that has, and what is granted to everybody in this
@@ -16,7 +16,7 @@ WITH own AS (
 ), logins AS (
   SELECT r.oid, r.rolname, r.rolsuper, CASE
       WHEN own.rolsuper THEN true
-      WHEN r.rolsuper OR NOT own.rolcreaterole THEN false
+      WHEN r.rolsuper OR NOT own.creates THEN false
       WHEN current_setting('server_version_num')::int >= 160000 THEN pg_has_role(own.oid, r.oid, 'MEMBER WITH ADMIN OPTION')
       ELSE NOT r.rolreplication
     END AS alterable
@@ -26,6 +26,13 @@ SELECT jsonb_build_object(
   'replica', pg_is_in_recovery(),
   'own', (SELECT rolname FROM own),
   'superuser', (SELECT rolsuper FROM own),
+  'creates', (SELECT creates FROM own),
+  'here', current_database(),
+  'promotes', (SELECT coalesce(bool_or(has_function_privilege(p.oid, 'EXECUTE')), false) FROM pg_proc p
+    WHERE p.proname = 'pg_promote' AND p.pronamespace = 'pg_catalog'::regnamespace),
+  'databases', (SELECT jsonb_agg(jsonb_build_object('oid', d.oid::bigint, 'name', d.datname, 'open', d.datallowconn,
+      'template', d.datistemplate, 'ours', own.rolsuper OR pg_has_role(own.oid, d.datdba, 'USAGE')) ORDER BY d.datname)
+    FROM pg_database d, own),
   'signals', (SELECT rolsuper OR pg_has_role(oid, 'pg_signal_backend', 'USAGE') FROM own),
   'marked', EXISTS (SELECT FROM pg_roles WHERE rolname = 'drctl_fenced'),
   'note', (SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'drctl_fenced'),

@@ -1,16 +1,19 @@
-//! The fence by SQL: no role of a client may log in, their sessions are ended, and no subscription writes. That it holds is a census by
-//! allow-list ([`super::census`]), taken twice.
+//! The fences by SQL: no role of a client may log in and no subscription writes, or the databases take no connections; and all sessions are
+//! ended. That one holds is a census by allow-list ([`super::census`]), taken twice.
 //!
-//! The roles that lost their login are members of `drctl_fenced`, and the subscriptions that were disabled are in that role's comment, so
-//! that any process can give both back exactly. All of it is part of what a physical replica replays: the new primary has the fence, too,
-//! and the runbook lifts it there after the promotion.
+//! The roles that lost their login are members of `drctl_fenced`, and the subscriptions that were disabled and the databases that were shut
+//! are in that role's comment, so that any process can give all of it back exactly. All of it is part of what a physical replica replays:
+//! the new primary has the fence, too, and the runbook lifts it there after the promotion.
+
+use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use tokio_postgres::Client;
 
-use super::census::{self, Census, Known, Subscription, Writer, named};
-use super::{Failure, Told, connect, identifier, open_state, server};
+use super::census::{self, Census, Database, Known, Subscription, Writer, named};
+use super::{Failure, Told, connect, identifier, open_state, parts, server};
 use crate::adapters::secrets::Login;
+use crate::model::action::FenceMethod;
 use crate::model::state::{FenceStage, FenceState};
 use crate::model::target::DatabaseRef;
 use crate::model::wal::WalPoint;
@@ -29,6 +32,10 @@ const MARK: &str = "drctl_fenced";
 const WORD: &str = "fence-";
 /// How a subscription that was disabled stands in that comment: by its number, which replicas share.
 const SUBSCRIPTION: &str = "sub:";
+/// How a database that was shut stands there.
+const DATABASE: &str = "db:";
+/// Databases that every server has: in one of them the administrator works while the application's are shut.
+const ASIDE: [&str; 2] = ["postgres", "template1"];
 
 /// How a server is reached, in whatever database.
 pub(super) struct Way<'a> {
@@ -42,9 +49,47 @@ impl Way<'_> {
         let login = Login { dbname: Some(database.to_owned()), ..self.login.clone() };
         connect(self.settings, self.endpoint, &login).await
     }
+
+    /// The database that the endpoint and the login lead to.
+    fn own(&self) -> Result<&str, Failure> {
+        let named = parts(self.endpoint)?.2;
+        Ok(self.login.dbname.as_deref().or(named).unwrap_or(ASIDE[0]))
+    }
+
+    /// To the server by way of a database that is not the application's: no database can be shut from within.
+    pub(super) async fn aside(&self) -> Result<Client, Failure> {
+        let own = self.own()?;
+        let mut last = None;
+        for database in ASIDE.into_iter().filter(|database| *database != own) {
+            match self.to(database).await {
+                Ok(client) => return Ok(client),
+                // It is shut, or not there, or not for this login: perhaps the other one is.
+                Err(Failure::Unreachable(why)) if is_shut(&why) || why.starts_with("3D000") => {
+                    last = Some(Failure::Unreachable(why));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(last.unwrap_or_else(|| Failure::Unreachable(format!("{own} is the only database"))))
+    }
+
+    /// To the server in whatever database lets it in: roles and processes are the same in each.
+    pub(super) async fn in_any(&self) -> Result<Client, Failure> {
+        match connect(self.settings, self.endpoint, self.login).await {
+            Err(Failure::Unreachable(why)) if is_shut(&why) => self.aside().await,
+            done => done,
+        }
+    }
 }
 
-/// What the last fence wrote down: its word, perhaps three numbers, and the subscriptions that it disabled.
+/// SQLSTATE `object_not_in_prerequisite_state`, and what a server says of a database that takes no connections (`CheckMyDatabase` of its
+/// source), after the password was right.
+pub(super) fn is_shut(why: &str) -> bool {
+    why.starts_with("55000: ") && why.ends_with("is not currently accepting connections")
+}
+
+/// What the fences wrote down: the word of the last one, perhaps three numbers, the subscriptions that were disabled and the databases that
+/// were shut.
 struct Note<'a>(&'a str);
 
 impl<'a> Note<'a> {
@@ -60,25 +105,49 @@ impl<'a> Note<'a> {
         self.0.split(' ').filter_map(|n| n.parse().ok()).collect()
     }
 
-    fn subscriptions(&self) -> Vec<i64> {
-        self.0.split(' ').filter_map(|n| n.strip_prefix(SUBSCRIPTION)?.parse().ok()).collect()
+    /// The numbers that stand there with this in front.
+    fn with(&self, prefix: &str) -> Vec<i64> {
+        self.0.split(' ').filter_map(|n| n.strip_prefix(prefix)?.parse().ok()).collect()
     }
+}
+
+/// How they stand in a note.
+fn noted(prefix: &str, numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: BTreeSet<_> = numbers.collect();
+    numbers.iter().map(|oid| format!(" {prefix}{oid}")).collect()
 }
 
 /// Subscriptions that the fence disabled and that are there still.
 fn disabled(census: &Census) -> impl Iterator<Item = &Subscription> {
-    let noted = Note::of(census).subscriptions();
+    let noted = Note::of(census).with(SUBSCRIPTION);
     census.subscriptions.iter().filter(move |s| noted.contains(&s.oid))
 }
 
+/// Databases that the fence shut, that are there still, and that nobody opened since.
+fn shut(census: &Census) -> impl Iterator<Item = &Database> {
+    let noted = Note::of(census).with(DATABASE);
+    census.databases.iter().filter(move |d| noted.contains(&d.oid) && !d.open)
+}
+
+/// Whether anything of a fence is set, as the catalog has it.
+fn begun(census: &Census, method: FenceMethod) -> bool {
+    match method {
+        FenceMethod::Sql => !census.fenced.is_empty() || disabled(census).next().is_some(),
+        _ => shut(census).next().is_some(),
+    }
+}
+
 /// What is seen of a fence, if it is not proven.
-fn unproven(census: &Census, known: Known<'_>) -> Option<FenceState> {
+fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<FenceState> {
     if census.replica {
         let replica = open_state("it is a replica: it takes no writes, and no fence");
         return Some(FenceState { replica: true, ..replica });
     }
-    if census.fenced.is_empty() && disabled(census).next().is_none() {
-        let open = open_state("application roles may log in");
+    if !begun(census, method) {
+        let open = open_state(match method {
+            FenceMethod::Sql => "application roles may log in",
+            _ => "databases of the application take connections",
+        });
         return Some(FenceState { obstacles: census.obstacles(known), ..open });
     }
     let writers = census.writers(known);
@@ -91,10 +160,14 @@ fn unproven(census: &Census, known: Known<'_>) -> Option<FenceState> {
 }
 
 /// Whether it holds, and how old the last commit before it is: nothing that may write is there, twice an interval apart.
-pub(super) async fn look(client: &Client, db: &DatabaseRef) -> Result<(FenceState, Option<Told>), Failure> {
-    let known = Known::of(db);
+pub(super) async fn look(
+    client: &Client,
+    db: &DatabaseRef,
+    method: FenceMethod,
+) -> Result<(FenceState, Option<Told>), Failure> {
+    let known = Known::of(db, method);
     let mut before = census::take(client).await?;
-    if let Some(left) = unproven(&before, known) {
+    if let Some(left) = unproven(&before, known, method) {
         return Ok((left, None));
     }
     let mut waited: u32 = 0;
@@ -106,19 +179,34 @@ pub(super) async fn look(client: &Client, db: &DatabaseRef) -> Result<(FenceStat
         pause.map_err(|e| Failure::of(&e))?;
         waited += INTERVAL_S;
         let after = census?;
-        if let Some(left) = unproven(&after, known) {
+        if let Some(left) = unproven(&after, known, method) {
             return Ok((left, None));
         }
         let ended = after.ended - before.ended;
         if ended == 0 || waited >= INTERVAL_S * INTERVALS {
-            return proven(&after, end, (ended, waited));
+            return proven(&after, method, end, (ended, waited));
         }
         before = after;
     }
 }
 
+/// What is taken from whom, in words.
+fn taken(census: &Census, method: FenceMethod) -> String {
+    if method != FenceMethod::Sql {
+        let names: Vec<_> = shut(census).map(|d| d.name.as_str()).collect();
+        return format!("nobody may connect to {}", names.join(", "));
+    }
+    let subscriptions: Vec<_> = disabled(census).map(|s| s.name.as_str()).collect();
+    let subscriptions = match subscriptions.as_slice() {
+        [] => String::new(),
+        names => format!(", subscriptions disabled: {}", names.join(", ")),
+    };
+    format!("no client's role may log in ({} fenced){subscriptions}", census.fenced.len())
+}
+
 fn proven(
     census: &Census,
+    method: FenceMethod,
     end: Result<Option<WalPoint>, Failure>,
     (ended, waited): (i64, u32),
 ) -> Result<(FenceState, Option<Told>), Failure> {
@@ -127,14 +215,9 @@ fn proven(
         Err(Failure::Refused(code, _)) if code == NOT_SUPPORTED => None,
         end => end?,
     };
-    let subscriptions: Vec<_> = disabled(census).map(|s| s.name.as_str()).collect();
-    let subscriptions = match subscriptions.as_slice() {
-        [] => String::new(),
-        names => format!(", subscriptions disabled: {}", names.join(", ")),
-    };
     let proof = format!(
-        "no client's role may log in ({} fenced){subscriptions}, and nothing that may write was there twice, {INTERVAL_S} s apart",
-        census.fenced.len()
+        "{}, and nothing that may write was there twice, {INTERVAL_S} s apart",
+        taken(census, method)
     );
     let word = Note::of(census).word().map(str::to_owned);
     let held = FenceState { proven: true, stage: FenceStage::Proven, word, ..open_state(&proof) };
@@ -168,14 +251,49 @@ fn numbers(census: &Census) -> String {
     }
 }
 
-/// Takes the logins in one transaction, then disables subscriptions and ends the sessions.
-pub(super) async fn close(client: &Client, way: &Way<'_>, db: &DatabaseRef) -> Result<(), Failure> {
-    let known = Known::of(db);
+/// Takes the logins, or shuts the databases, in one transaction; then disables subscriptions and ends the sessions.
+pub(super) async fn close(
+    client: &Client,
+    way: &Way<'_>,
+    db: &DatabaseRef,
+    method: FenceMethod,
+) -> Result<(), Failure> {
+    let known = Known::of(db, method);
     let census = census::take(client).await?;
-    let refuse = |code: &str, why: String| Err(Failure::Refused(code.to_owned(), why));
+    let refuse = |code: &str, why: &str| Err(Failure::Refused(code.to_owned(), why.to_owned()));
     if census.replica {
-        return refuse("replica", "it is a replica; the writer is another".to_owned());
+        return refuse("replica", "it is a replica; the writer is another");
     }
+    match method {
+        FenceMethod::Sql => take_logins(client, way, known, &census).await?,
+        _ => {
+            let databases = census.to_close(known);
+            if databases.is_empty() && !begun(&census, method) {
+                let why = "no database that takes connections is this login's to shut, but the one that it works from";
+                return refuse("no_application_database", why);
+            }
+            commit(client, &shutting(&census, &databases)).await?;
+        }
+    }
+    // Twice: a client that was let in just before appears in the list a moment later. A session that may not be ended is found by the
+    // proof.
+    for _ in 0..2 {
+        let left = census::take(client).await?.to_end(known);
+        let end = left.iter().map(|pid| async move {
+            client.simple_query(&format!("SELECT pg_terminate_backend({pid})")).await
+        });
+        let _ = join_all(end).await;
+    }
+    Ok(())
+}
+
+async fn take_logins(
+    client: &Client,
+    way: &Way<'_>,
+    known: Known<'_>,
+    census: &Census,
+) -> Result<(), Failure> {
+    let refuse = |code: &str, why: String| Err(Failure::Refused(code.to_owned(), why));
     // An application that uses the administrator's own role cannot be kept out by this fence: it would be back at once.
     if census.of_the_administrator(known) {
         let own = &census.own;
@@ -190,51 +308,51 @@ pub(super) async fn close(client: &Client, way: &Way<'_>, db: &DatabaseRef) -> R
         return refuse("no_application_role", why.to_owned());
     }
     let ours: Vec<_> = census.subscriptions.iter().filter(|s| s.ours && s.enabled).collect();
-    commit(client, &closing(&census, &roles, &ours)).await?;
+    commit(client, &closing(census, &roles, &ours)).await?;
     let disable = ours.iter().map(|s| alter(way, s, "DISABLE"));
     // What was not disabled is found by the proof.
     let _ = join_all(disable).await;
-    // Twice: a client that was let in just before the logins went appears in the list a moment later. A session that may not
-    // be ended is found by the proof.
-    for _ in 0..2 {
-        let left = census::take(client).await?.to_end(known);
-        let end = left.iter().map(|pid| async move {
-            client.simple_query(&format!("SELECT pg_terminate_backend({pid})")).await
-        });
-        let _ = join_all(end).await;
-    }
     Ok(())
 }
 
-/// A second call of one fence keeps what the first wrote down about the time before.
 fn closing(census: &Census, roles: &[&str], subscriptions: &[&Subscription]) -> String {
-    let note = Note::of(census);
-    let earlier = match census.fenced.is_empty() {
-        true => numbers(census),
-        false => note.numbers().iter().map(|n| format!(" {n}")).collect(),
-    };
-    let mut noted: Vec<_> =
-        disabled(census).map(|s| s.oid).chain(subscriptions.iter().map(|s| s.oid)).collect();
-    noted.sort_unstable();
-    noted.dedup();
-    let noted: String = noted.iter().map(|oid| format!(" {SUBSCRIPTION}{oid}")).collect();
-    let mut text = String::new();
-    if !census.marked {
-        text.push_str(&format!("CREATE ROLE {MARK} NOLOGIN;"));
-    }
-    for role in roles {
+    let taken = roles.iter().map(|role| {
         let role = identifier_whole(role);
-        text.push_str(&format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};"));
-    }
-    let own = match census.fenced.is_empty() && !earlier.is_empty() {
+        format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};")
+    });
+    let disabled = disabled(census).chain(subscriptions.iter().copied()).map(|s| s.oid);
+    let kept = Note::of(census).with(DATABASE).into_iter();
+    let note = noted(SUBSCRIPTION, disabled) + &noted(DATABASE, kept);
+    writing_down(census, &taken.collect::<String>(), &note)
+}
+
+fn shutting(census: &Census, databases: &[&Database]) -> String {
+    let taken = databases
+        .iter()
+        .map(|d| format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false;", identifier_whole(&d.name)));
+    let all = shut(census).chain(databases.iter().copied()).map(|d| d.oid);
+    let kept = Note::of(census).with(SUBSCRIPTION).into_iter();
+    let note = noted(SUBSCRIPTION, kept) + &noted(DATABASE, all);
+    writing_down(census, &taken.collect::<String>(), &note)
+}
+
+/// What is taken, and the note of it. A second call of one fence, and one after another, keep what the first wrote down about the time
+/// before.
+fn writing_down(census: &Census, taken: &str, note: &str) -> String {
+    let first = ![FenceMethod::Sql, FenceMethod::AllowConnections].iter().any(|m| begun(census, *m));
+    let earlier = match first {
+        true => numbers(census),
+        false => Note::of(census).numbers().iter().map(|n| format!(" {n}")).collect(),
+    };
+    let own = match first && !earlier.is_empty() {
         true => "|| ' ' || (pg_current_xact_id()::text::bigint & 4294967295)",
         false => "",
     };
+    let mark = if census.marked { String::new() } else { format!("CREATE ROLE {MARK} NOLOGIN;") };
     // The word is made by the server: it has a source of chance.
-    text.push_str(&format!(
-        "DO $drctl$ BEGIN EXECUTE format('COMMENT ON ROLE {MARK} IS %L', '{WORD}' || md5(random()::text || clock_timestamp()::text) || '{earlier}' {own} || '{noted}'); END $drctl$;"
-    ));
-    text
+    format!(
+        "{mark}{taken}DO $drctl$ BEGIN EXECUTE format('COMMENT ON ROLE {MARK} IS %L', '{WORD}' || md5(random()::text || clock_timestamp()::text) || '{earlier}' {own} || '{note}'); END $drctl$;"
+    )
 }
 
 async fn commit(client: &Client, text: &str) -> Result<(), Failure> {
@@ -254,25 +372,38 @@ async fn alter(way: &Way<'_>, subscription: &Subscription, how: &str) -> Result<
     client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
 }
 
-/// Gives back what the fence took: subscriptions first, and the logins in one transaction.
-pub(super) async fn open(client: &Client, way: &Way<'_>) -> Result<(), Failure> {
+/// Gives back what the fence took: subscriptions first, and the logins in one transaction; or the databases.
+pub(super) async fn open(client: &Client, way: &Way<'_>, method: FenceMethod) -> Result<(), Failure> {
     let census = census::take(client).await?;
-    let noted: Vec<_> = disabled(&census).collect();
-    let enabled = join_all(noted.iter().filter(|s| !s.enabled).map(|s| alter(way, s, "ENABLE"))).await;
-    enabled.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let note = Note::of(&census);
+    let word = note.word().unwrap_or_default();
     let mut text = String::new();
-    for role in &census.fenced {
-        let role = identifier_whole(role);
-        text.push_str(&format!("ALTER ROLE {role} LOGIN; REVOKE {MARK} FROM {role};"));
-    }
-    if !noted.is_empty() {
-        let word = Note::of(&census).word().unwrap_or_default();
-        text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}';"));
+    if method == FenceMethod::Sql {
+        let disabled: Vec<_> = disabled(&census).collect();
+        let enabled = join_all(disabled.iter().filter(|s| !s.enabled).map(|s| alter(way, s, "ENABLE"))).await;
+        enabled.into_iter().collect::<Result<Vec<()>, _>>()?;
+        for role in &census.fenced {
+            let role = identifier_whole(role);
+            text.push_str(&format!("ALTER ROLE {role} LOGIN; REVOKE {MARK} FROM {role};"));
+        }
+        if !disabled.is_empty() {
+            let kept = noted(DATABASE, note.with(DATABASE).into_iter());
+            text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{kept}';"));
+        }
+    } else {
+        for database in shut(&census) {
+            let name = identifier_whole(&database.name);
+            text.push_str(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true;"));
+        }
+        if !note.with(DATABASE).is_empty() {
+            let kept = noted(SUBSCRIPTION, note.with(SUBSCRIPTION).into_iter());
+            text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{kept}';"));
+        }
     }
     commit(client, &text).await
 }
 
-/// A role's name, in which a dot is a dot.
+/// The name of a role or a database, in which a dot is a dot.
 pub(super) fn identifier_whole(name: &str) -> String {
     if name.contains('.') { format!("\"{}\"", name.replace('"', "\"\"")) } else { identifier(name) }
 }

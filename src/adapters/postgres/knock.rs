@@ -1,7 +1,9 @@
 //! A login as clients use it, at a server that is fenced: the fence refuses it for its own reason, or nothing is proven by it.
 
+use super::fence::is_shut;
 use super::{Failure, Postgres, connect};
 use crate::adapters::secrets::{Knock, Login};
+use crate::model::action::FenceMethod;
 
 /// SQLSTATE `invalid_authorization_specification` (PostgreSQL documentation, appendix A): what a role without LOGIN is refused with. A wrong
 /// password is `28P01`.
@@ -10,11 +12,14 @@ const REFUSED: &str = "28000: ";
 const NO_LOGIN: &str = "is not permitted to log in";
 
 impl Postgres {
-    /// Tries a login once.
-    pub async fn knock(&self, endpoint: &str, login: &Login) -> Knock {
+    /// Tries a login once. A role that may not log in is refused before the database is looked at: that keeps it out as well.
+    pub async fn knock(&self, endpoint: &str, login: &Login, method: FenceMethod) -> Knock {
         match self.within(connect(&self.settings, endpoint, login)).await {
             Ok(_) => Knock::Open,
             Err(Failure::Login(why)) if why.starts_with(REFUSED) && why.ends_with(NO_LOGIN) => {
+                Knock::Shut(why)
+            }
+            Err(Failure::Unreachable(why)) if method == FenceMethod::AllowConnections && is_shut(&why) => {
                 Knock::Shut(why)
             }
             Err(failure) => Knock::NoProof(failure.why()),

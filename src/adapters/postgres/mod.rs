@@ -12,6 +12,7 @@ mod knock;
 mod rejoin;
 mod restore;
 mod server;
+mod stop;
 mod tls;
 mod unreplicated;
 mod verify;
@@ -26,6 +27,7 @@ use self::host::{Asked, Trust};
 pub use self::tls::trouble;
 use super::secrets::Login;
 use crate::inventory::Observation;
+use crate::model::action::FenceMethod;
 use crate::model::ids::Digest;
 use crate::model::measure::ClockReading;
 use crate::model::restore::{Found, Part, Restore, RestoreState};
@@ -147,8 +149,22 @@ impl Postgres {
         Self { world, settings, jobs: verify::Jobs::default(), lacking: unreplicated::Remembered::default() }
     }
 
+    /// To the server, whatever database lets it in.
     async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
-        connect(&self.settings, endpoint, login).await
+        self.way(endpoint, login).in_any().await
+    }
+
+    /// To the server as a fence is set, seen and lifted: databases cannot be shut from within.
+    async fn connect_for(
+        &self,
+        method: FenceMethod,
+        endpoint: &str,
+        login: &Login,
+    ) -> Result<Client, Failure> {
+        match method {
+            FenceMethod::AllowConnections => self.way(endpoint, login).aside().await,
+            _ => self.connect(endpoint, login).await,
+        }
     }
 
     /// Runs something within the limit on everything.
@@ -383,14 +399,21 @@ impl Postgres {
     }
 
     /// Whether the fence holds.
-    pub async fn fence_state(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> Observation {
+    pub async fn fence_state(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        endpoint: &str,
+        login: &Login,
+    ) -> Observation {
         let work = async {
-            let client = self.connect(endpoint, login).await?;
-            let (found, commit) = fence::look(&client, db).await?;
+            let client = self.connect_for(method, endpoint, login).await?;
+            let (found, commit) = fence::look(&client, db, method).await?;
             let asked = self.world.now();
             let shows = server::clock(&client).await?;
             let clock = ClockReading::new(shows, asked, self.world.now());
-            let unreplicated = match found.proven {
+            // Databases that are shut cannot be looked into.
+            let unreplicated = match found.proven && method == FenceMethod::Sql {
                 true => unreplicated::read(&client, &self.way(endpoint, login), db).await?,
                 false => Vec::new(),
             };
@@ -410,20 +433,26 @@ impl Postgres {
         }
     }
 
-    /// Takes the login from every role of a client, disables subscriptions and ends sessions.
-    pub async fn fence(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> CallOutcome {
+    /// Keeps clients out, each rung in its way, and ends their sessions.
+    pub async fn fence(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        endpoint: &str,
+        login: &Login,
+    ) -> CallOutcome {
         self.act(async {
-            let client = self.connect(endpoint, login).await?;
-            fence::close(&client, &self.way(endpoint, login), db).await
+            let client = self.connect_for(method, endpoint, login).await?;
+            fence::close(&client, &self.way(endpoint, login), db, method).await
         })
         .await
     }
 
     /// Gives back what the fence took.
-    pub async fn unfence(&self, endpoint: &str, login: &Login) -> CallOutcome {
+    pub async fn unfence(&self, method: FenceMethod, endpoint: &str, login: &Login) -> CallOutcome {
         self.act(async {
-            let client = self.connect(endpoint, login).await?;
-            fence::open(&client, &self.way(endpoint, login)).await
+            let client = self.connect_for(method, endpoint, login).await?;
+            fence::open(&client, &self.way(endpoint, login), method).await
         })
         .await
     }

@@ -297,6 +297,8 @@ job() {
   under_way $(fork) || fail "no room in $work"
   if running; then say "stopping"; stop || fail "the server does not stop"; fi
   running && fail "the server still runs"
+  # The mark of a fence that stopped it: it was no standby.
+  if grep -qs '^drctl fence' "$DATA/standby.signal"; then rm -f "$DATA/standby.signal"; fi
   source_checkpoint
   rewound || { recover && rewind; } || base_backup
   drop_slot_of_source

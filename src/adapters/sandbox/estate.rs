@@ -229,7 +229,7 @@ impl Estate {
 
     /// A server that stops ends its sessions: what one of them was about to do is not done any more.
     pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
-        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(f) if f.db.is(db) && f.method == FenceMethod::Sql);
+        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(f) if f.db.is(db) && f.method.tells_the_end());
         self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
     }
 
@@ -387,15 +387,14 @@ impl Estate {
     fn answers(&self, target: &Target) -> Result<(), &'static str> {
         let place = target.place().map_or("", |p| p.name.as_str());
         let lost = self.is_lost(place);
-        let is_sql = matches!(
-            target,
-            Target::Wrote { .. }
-                | Target::Fence { method: FenceMethod::Sql, .. }
-                | Target::Alive { sign: Sign::Server, .. }
-        );
+        let is_sql = match target {
+            Target::Fence { method, .. } => method.service() == "sql",
+            _ => matches!(target, Target::Wrote { .. } | Target::Alive { sign: Sign::Server, .. }),
+        };
         match target {
             _ if lost && self.scenario.control_plane_lost => Err("no answer within 10s"),
             _ if lost && is_sql && !self.scenario.sql_answers => Err("connection refused"),
+            _ if self.is_stopped(target) => Err("connection refused"),
             Target::Records { .. } if self.dns_is_down() => Err("ServiceUnavailable"),
             _ => Ok(()),
         }

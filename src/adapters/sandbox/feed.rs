@@ -161,7 +161,7 @@ impl Feed {
                 let fence = self.states.get(&targets::fence(&db.reference, *method).key());
                 matches!(fence, Some(State::Fence(of)) if of.proven)
             };
-            db.fenced = [FenceMethod::Sql, FenceMethod::SecurityGroup].into_iter().filter(proven).collect();
+            db.fenced = FenceMethod::ALL.into_iter().filter(proven).collect();
         }
     }
 }

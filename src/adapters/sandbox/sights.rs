@@ -6,7 +6,7 @@ use super::scenario::roll;
 use crate::model::action::FenceMethod;
 use crate::model::measure::ClockReading;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
-use crate::model::target::Engine;
+use crate::model::target::{Engine, Sign, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::wal::{Lsn, WalPoint};
 
@@ -46,12 +46,12 @@ impl Estate {
         }
     }
 
-    /// What a fence by SQL left on a server of one's own, and on replicas that replayed it.
+    /// What a fence that the catalog keeps left on a server of one's own, and on replicas that replayed it.
     fn word(&self, i: usize) -> Option<String> {
         let db = &self.dbs[i];
         let origin = self.source(db).unwrap_or(db);
         let came = origin.stopped_at.is_some_and(|at| self.last_commit(i) >= at);
-        let fenced = origin.fenced.contains(&FenceMethod::Sql) && db.tells_its_log();
+        let fenced = origin.fenced.iter().any(|m| m.replicates()) && db.tells_its_log();
         (fenced && came).then(|| format!("fence-{}", origin.reference.id))
     }
 
@@ -93,11 +93,15 @@ impl Estate {
     pub(super) fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
         let db = &self.dbs[i];
         let proven = db.fenced.contains(&method);
-        let sees_commits = proven && method == FenceMethod::Sql && db.source.is_none();
+        let sees_commits = proven && method.tells_the_end() && db.source.is_none();
         FenceState {
             proven,
             proof: match method {
                 FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
+                FenceMethod::AllowConnections => {
+                    "databases of the application take no connections; no sessions are left"
+                }
+                FenceMethod::Stop => "the server is stopped, and whatever starts it starts a standby",
                 FenceMethod::SecurityGroup => {
                     "only the fence group is attached and active; no sessions are left"
                 }
@@ -116,9 +120,27 @@ impl Estate {
         }
     }
 
+    /// Whether a server would have to answer that a fence stopped.
+    pub(super) fn is_stopped(&self, target: &Target) -> bool {
+        let asked = match target {
+            Target::Database(db) => db.engine == Engine::Postgres,
+            Target::Fence { method, .. } => method.tells_the_end(),
+            _ => matches!(target, Target::Wrote { .. } | Target::Alive { sign: Sign::Server, .. }),
+        };
+        let db = || match target {
+            Target::Database(db)
+            | Target::Fence { db, .. }
+            | Target::Wrote { db, .. }
+            | Target::Alive { db, .. } => self.find(db).ok(),
+            _ => None,
+        };
+        asked && db().is_some_and(|i| self.dbs[i].fenced.contains(&FenceMethod::Stop))
+    }
+
     pub(super) fn rebuild(&self, i: usize) -> RebuildState {
         let stage = if self.dbs[i].status == "stopped" { JobStage::Running } else { JobStage::None };
-        let server = (self.dbs[i].status == "available").then(|| self.database(i));
+        let runs = self.dbs[i].status == "available" && !self.dbs[i].fenced.contains(&FenceMethod::Stop);
+        let server = runs.then(|| self.database(i));
         RebuildState { server, stage, tail: "rewinding".to_owned(), diverged: None }
     }
 }

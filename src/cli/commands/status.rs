@@ -350,7 +350,7 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
     let fenced = spec.at.keys().find(|site| {
         targets::database(plan, name, spec, site).is_some_and(|db| active::is_fenced(seen, &db, spec))
     });
-    let lift = "if that is the one to use: drctl runs cancel of the run that fenced it, or for each member of drctl_fenced ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM ..";
+    let lift = "if that is the one to use: drctl runs cancel of the run that fenced it, or for each member of drctl_fenced ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM .., and for each database that takes no connections ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced. {lift}"))
 }
 

@@ -9,7 +9,7 @@ use crate::model::target::{DatabaseRef, Target};
 use crate::plan::types::Database;
 
 impl Evaluation<'_> {
-    /// What can be told of a fence without setting it: whether anybody may read its proof, and of one by SQL what stands against it.
+    /// What can be told of a fence without setting it: whether anybody may read its proof, and what stands against each rung.
     pub(super) fn fence(&self, spec: &Database, writer: &DatabaseRef) -> Option<Told> {
         let refused: Vec<_> = spec.fence.iter().filter_map(|&method| self.refused(writer, method)).collect();
         if !refused.is_empty() {
@@ -18,19 +18,26 @@ impl Evaluation<'_> {
             let fix = "the right to look, or another rung under `fence:`";
             return Some(not(standing, refused.join("; "), fix));
         }
-        if !spec.fence.contains(&FenceMethod::Sql) {
-            return None;
+        let tried: Vec<_> = spec.fence.iter().copied().filter(|m| m.service() == "sql").collect();
+        let (mut hindered, mut free) = (Vec::new(), tried.len() < spec.fence.len());
+        for &method in &tried {
+            let target = targets::fence(writer, method);
+            let seen = self.seen.estate.now(&target)?;
+            let Some(State::Fence(fence)) = seen.state() else { return Some(self.unseen(&target)) };
+            let (words, obstacles) = (method.words(), fence.obstacles.join("; "));
+            match obstacles.is_empty() {
+                true => free = true,
+                false => hindered.push(format!("the fence by {words} would not be proven: {obstacles}")),
+            }
         }
-        let target = targets::fence(writer, FenceMethod::Sql);
-        let seen = self.seen.estate.now(&target)?;
-        let Some(State::Fence(fence)) = seen.state() else { return Some(self.unseen(&target)) };
-        if fence.obstacles.is_empty() {
-            return Some(ready("nothing is seen that would keep the fence by SQL from being proven"));
+        if hindered.is_empty() {
+            let rungs: Vec<_> = tried.iter().map(|m| m.words()).collect();
+            let rungs = rungs.join(", ");
+            let facts = format!("nothing is seen that would keep the fence by {rungs} from being proven");
+            return (!tried.is_empty()).then(|| ready(facts));
         }
-        let facts = format!("the fence by SQL would not be proven: {}", fence.obstacles.join("; "));
         let fix = "the rights that it names, or `harmless:` for who writes nothing";
-        let standing = if spec.fence.len() > 1 { Standing::Degraded } else { Standing::NotReady };
-        Some(not(standing, facts, fix))
+        Some(not(if free { Standing::Degraded } else { Standing::NotReady }, hindered.join("; "), fix))
     }
 
     fn refused(&self, writer: &DatabaseRef, method: FenceMethod) -> Option<String> {

@@ -25,13 +25,15 @@ use super::postgres::Pair;
 use super::until;
 
 /// Settings of these tests that subscriptions and prepared transactions need.
-const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";
+pub const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";
 
 /// One server, as drctl reaches it.
 pub struct Reached {
     pub db: DatabaseRef,
+    /// The rung that is set, lifted and looked at.
+    pub rung: FenceMethod,
     pub settings: Settings,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 impl Reached {
@@ -62,15 +64,16 @@ impl Reached {
             clients: Vec::new(),
         };
         let sql = SqlSettings { tls: SqlTls::Off, ca_file: None };
-        Self { db, settings: Settings { sql, ..Settings::default() }, folder }
+        let settings = Settings { sql, ..Settings::default() };
+        Self { db, rung: FenceMethod::Sql, settings, folder }
     }
 
-    fn of(pair: &Pair) -> Self {
+    pub fn of(pair: &Pair) -> Self {
         Self::new(&format!("127.0.0.1:{}/truststream", pair.primary))
     }
 
     /// Another login, as a file.
-    fn login(&self, user: &str, password: &str) -> String {
+    pub fn login(&self, user: &str, password: &str) -> String {
         let file = self.folder.path().join(format!("{user}-{password}.json"));
         std::fs::write(&file, format!(r#"{{"username": "{user}", "password": "{password}"}}"#)).unwrap();
         format!("file:{}", file.display())
@@ -88,8 +91,8 @@ impl Reached {
         world.block_on(live.observe(&[target])).remove(0)
     }
 
-    fn fence(&self) -> Fence {
-        Fence { db: self.db.clone(), method: FenceMethod::Sql, groups_before: Vec::new() }
+    pub fn fence(&self) -> Fence {
+        Fence { db: self.db.clone(), method: self.rung, groups_before: Vec::new() }
     }
 
     pub fn close(&self) -> FenceState {
@@ -98,13 +101,13 @@ impl Reached {
         self.look()
     }
 
-    fn open(&self) {
+    pub fn open(&self) {
         let done = self.act(&Action::Unfence(self.fence()));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
     }
 
     pub fn look(&self) -> FenceState {
-        match self.observe(targets::fence(&self.db, FenceMethod::Sql)) {
+        match self.observe(targets::fence(&self.db, self.rung)) {
             Observation::Value { state: State::Fence(state), .. } => state,
             other => panic!("{other:?}"),
         }
@@ -119,7 +122,7 @@ impl Reached {
 }
 
 /// A publisher of rows, and a subscription of the pair to it.
-fn subscribed(pair: &Pair) -> Pair {
+pub fn subscribed(pair: &Pair) -> Pair {
     let publisher = Pair::start_with(MORE);
     publisher.sql(publisher.primary, "truststream", "CREATE TABLE feed (n int PRIMARY KEY)");
     publisher.sql(publisher.primary, "truststream", "CREATE PUBLICATION feed FOR TABLE feed");
@@ -134,11 +137,11 @@ fn subscribed(pair: &Pair) -> Pair {
     publisher
 }
 
-fn publish(publisher: &Pair, n: u32) {
+pub fn publish(publisher: &Pair, n: u32) {
     publisher.sql(publisher.primary, "truststream", &format!("INSERT INTO feed VALUES ({n})"));
 }
 
-fn prepare(pair: &Pair, role: &str, gid: &str) {
+pub fn prepare(pair: &Pair, role: &str, gid: &str) {
     let text = format!("BEGIN; INSERT INTO orders DEFAULT VALUES; PREPARE TRANSACTION '{gid}'");
     let (ok, why) = pair.psql(pair.primary, role, "truststream", &text);
     assert!(ok, "{why}");

@@ -39,6 +39,7 @@ mod restarts;
 mod restored;
 #[cfg(feature = "postgres")]
 mod returns;
+mod rungs;
 mod serve;
 #[cfg(feature = "gcp")]
 mod sinks;

@@ -55,6 +55,8 @@ impl World {
             "truststream",
             "GRANT EXECUTE ON FUNCTION pg_promote TO truststream; CREATE TABLE ledger (n bigint); GRANT ALL ON ledger TO app",
         );
+        // By way of it a standby is promoted whose databases are shut.
+        pair.sql(pair.primary, "postgres", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");
         let folder = tempfile::tempdir().unwrap();
         let app = TcpListener::bind("127.0.0.1:0").unwrap();
         let (path, port) = (folder.path(), app.local_addr().unwrap().port());
@@ -79,6 +81,13 @@ impl World {
         std::fs::write(path.join("plans/orders.yaml"), plan).unwrap();
         std::fs::write(path.join("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
         Self { pair, folder, app, stop: AtomicBool::new(false), sick: AtomicBool::new(false) }
+    }
+
+    /// The plan's ladder is this one.
+    pub fn fences_by(&self, rungs: &str) {
+        let file = self.folder.path().join("plans/orders.yaml");
+        let plan = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, plan.replace("fence: [sql]", &format!("fence: [{rungs}]"))).unwrap();
     }
 
     /// Names two channels: one that takes everything, and one where nobody is.

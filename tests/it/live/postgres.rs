@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use drctl::model::target::Host;
+
 use super::until;
 use crate::ports;
 
@@ -235,6 +237,25 @@ impl Pair {
     pub fn kept(&self, begin: &str) -> usize {
         let all = std::fs::read_dir(self.data("")).unwrap();
         all.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(begin)).count()
+    }
+
+    /// The same as drctl has it.
+    pub fn machine(&self, name: &str) -> Host {
+        let run: &[&str] = if is_root() { &["runuser", "-u", "postgres", "--"] } else { &["env"] };
+        Host {
+            run: run.iter().map(|word| (*word).to_owned()).collect(),
+            data: self.data(name),
+            bin: Some(self.bin.display().to_string()),
+            config: None,
+            stop: Vec::new(),
+            start: Vec::new(),
+            replication_secret: String::new(),
+        }
+    }
+
+    /// Whether a file is in the folder of the primary's data.
+    pub fn has(&self, file: &str) -> bool {
+        Path::new(&self.data("p")).join(file).exists()
     }
 
     /// How drctl reaches the machine of the primary (`p`) or the standby (`s`), as plans write it.

@@ -1,0 +1,254 @@
+//! The fence that stops the server, by its host: a mark in its data folder makes whatever starts it a standby.
+//!
+//! Proven is what is there to see: the mark, no process that works in the data folder and no `postmaster.pid`, and a port that refuses; or a
+//! server that somebody started again, and that answers as a standby. Silence proves nothing.
+
+use std::io::ErrorKind;
+
+use tokio::net::TcpStream;
+
+use super::host::{self, Trust, fields, head};
+use super::{Failure, Postgres, open_state, parts};
+use crate::adapters::secrets::Login;
+use crate::inventory::Observation;
+use crate::model::state::{FenceStage, FenceState, State};
+use crate::model::target::{DatabaseRef, Host};
+use crate::model::time::Dur;
+use crate::run::outcome::CallOutcome;
+
+/// Runs on the host.
+const JOB: &str = include_str!("stop.sh");
+/// How long stopping and starting may take: each has two minutes, and a minute more by force.
+const MOST: Dur = Dur::mins(5);
+/// How long a port may take to refuse.
+const REFUSES: Dur = Dur::secs(3);
+
+/// What is done on the host.
+#[derive(Clone, Copy)]
+enum Do {
+    Look,
+    Set,
+    Lift,
+}
+
+/// What the host sees of the server.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// `ours`, `others` or `none`.
+    mark: String,
+    pid: Option<String>,
+    processes: Vec<String>,
+    obstacles: Vec<String>,
+}
+
+/// What the endpoint does.
+#[derive(Debug, PartialEq, Eq)]
+enum Port {
+    Refuses,
+    Answers,
+    Silent(String),
+}
+
+fn job(host: &Host, key: &str, what: Do, (checkpointer, port): (Option<i32>, u16)) -> String {
+    let checkpointer = checkpointer.map_or_else(String::new, |pid| pid.to_string());
+    let what = match what {
+        Do::Look => "look",
+        Do::Set => "set",
+        Do::Lift => "lift",
+    };
+    let port = port.to_string();
+    let own = [("CHECKPOINTER", checkpointer.as_str()), ("PORT", &port), ("DO", what)];
+    format!("{}{JOB}", head(host, key, &Trust::Nothing, &own))
+}
+
+fn read(text: &str) -> Seen {
+    let mut seen = Seen::default();
+    for line in text.lines().map(fields) {
+        match line.as_slice() {
+            [name, value] if name == "mark" => seen.mark.clone_from(value),
+            [name, value] if name == "pid" => seen.pid = Some(value.clone()),
+            [name, value] if name == "process" => seen.processes.push(value.clone()),
+            [name, value] if name == "obstacle" => seen.obstacles.push(value.clone()),
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// What that proves. `standby` is whether the server answers, and as what.
+fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceState {
+    let stage = |stage, proof: &str| FenceState { stage, ..open_state(proof) };
+    let held = |proof: &str| FenceState { proven: true, ..stage(FenceStage::Proven, proof) };
+    match seen.mark.as_str() {
+        "ours" => {}
+        "others" => {
+            let replica = open_state("it is a replica: it takes no writes, and no fence");
+            return FenceState { replica: true, ..replica };
+        }
+        _ => {
+            let runs = match seen.processes.is_empty() {
+                true => "it is stopped, and whatever starts it starts a writer",
+                false => "it runs",
+            };
+            return FenceState { obstacles: seen.obstacles.clone(), ..open_state(runs) };
+        }
+    }
+    if !seen.processes.is_empty() || seen.pid.is_some() {
+        return match standby {
+            Some(true) if seen.obstacles.is_empty() => held(&format!(
+                "it was started again, and standby.signal in {data} made it a standby: it takes no writes"
+            )),
+            _ => stage(
+                FenceStage::Partial,
+                &format!(
+                    "not proven: standby.signal is in {data}, and the server is not gone (processes {}, postmaster.pid {})",
+                    seen.processes.join(", "),
+                    seen.pid.as_deref().unwrap_or("gone")
+                ),
+            ),
+        };
+    }
+    match port {
+        Port::Refuses => held(&format!(
+            "the server is stopped: no process works in {data}, postmaster.pid is gone, its port refuses, and standby.signal keeps it from coming back as a writer"
+        )),
+        Port::Answers => stage(
+            FenceStage::Vain,
+            &format!(
+                "not proven: no process works in {data}, and something answers at the endpoint: is the plan's host that of the endpoint?"
+            ),
+        ),
+        Port::Silent(why) => stage(
+            FenceStage::UnderWay,
+            &format!("not proven: it is stopped, and its port does not refuse: {why}"),
+        ),
+    }
+}
+
+impl Postgres {
+    /// Whether the server is stopped, and stays so.
+    pub async fn stopped(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        way_in: Option<(&str, &Login)>,
+    ) -> Observation {
+        let looked = async {
+            let host = host::of(db)?;
+            let asked = self.asked(endpoint, way_in).await?;
+            let seen = read(&host::on(host, job(host, "look", Do::Look, asked)).await?);
+            if seen.mark.is_empty() {
+                return Err(Failure::Unclear("the host said nothing of the server".to_owned()));
+            }
+            Ok((seen, host.data.as_str()))
+        };
+        let (seen, data) = match self.within(looked).await {
+            Ok(seen) => seen,
+            Err(failure) => return failure.observation(self.world.now()),
+        };
+        let standby = match (way_in, seen.mark.as_str(), seen.processes.is_empty()) {
+            (Some((endpoint, login)), "ours", false) => match self.server(db, endpoint, login).await {
+                Observation::Value { state: State::Database(state), .. } => Some(state.is_replica()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let port = self.port(endpoint).await;
+        self.seen(State::Fence(judged(&seen, &port, standby, data)))
+    }
+
+    /// Stops it, with the mark. Accepted means that it was seen to end, or runs as a standby.
+    pub async fn stop(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        way_in: Option<(&str, &Login)>,
+        key: &str,
+    ) -> CallOutcome {
+        self.on_host(db, endpoint, way_in, (key, Do::Set)).await
+    }
+
+    /// Takes that back: the mark is removed, and the server started.
+    pub async fn start(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        way_in: Option<(&str, &Login)>,
+        key: &str,
+    ) -> CallOutcome {
+        self.on_host(db, endpoint, way_in, (key, Do::Lift)).await
+    }
+
+    async fn on_host(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        way_in: Option<(&str, &Login)>,
+        (key, what): (&str, Do),
+    ) -> CallOutcome {
+        let work = async {
+            let host = host::of(db)?;
+            let asked = self.asked(endpoint, way_in).await?;
+            host::on(host, job(host, key, what, asked)).await
+        };
+        match self.within_or(work, MOST).await {
+            Ok(_) => CallOutcome::Accepted { token: None },
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    /// What the host needs to know the server by: a process of it, where it answers, and its port.
+    async fn asked(
+        &self,
+        endpoint: &str,
+        way_in: Option<(&str, &Login)>,
+    ) -> Result<(Option<i32>, u16), Failure> {
+        let (_, port, _) = parts(endpoint)?;
+        // One that does not let drctl in, or stands still, is known by its port.
+        Ok((self.checkpointer(way_in).await.ok().flatten(), port))
+    }
+
+    async fn port(&self, endpoint: &str) -> Port {
+        let asked = async {
+            let (host, port, _) = parts(endpoint)?;
+            Ok(TcpStream::connect((host, port)).await)
+        };
+        match self.within_or(asked, REFUSES).await {
+            Ok(Ok(_)) => Port::Answers,
+            Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => Port::Refuses,
+            Ok(Err(e)) => Port::Silent(e.to_string()),
+            Err(failure) => Port::Silent(failure.why()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(text: &str, port: &Port, standby: Option<bool>) -> FenceStage {
+        judged(&read(text), port, standby, "/data").stage
+    }
+
+    #[test]
+    fn only_what_is_gone_and_refuses_is_proven() {
+        let (refuses, silent) = (Port::Refuses, Port::Silent("no answer within 3s".to_owned()));
+        assert_eq!(stage("mark\tours\n", &refuses, None), FenceStage::Proven);
+        assert_eq!(stage("mark\tours\n", &silent, None), FenceStage::UnderWay);
+        assert_eq!(stage("mark\tours\n", &Port::Answers, None), FenceStage::Vain);
+        assert_eq!(stage("mark\tnone\n", &refuses, None), FenceStage::Open);
+        // A backend that outlives its postmaster, or a file that does.
+        assert_eq!(stage("mark\tours\nprocess\t7\n", &refuses, None), FenceStage::Partial);
+        assert_eq!(stage("mark\tours\npid\t7\n", &refuses, None), FenceStage::Partial);
+        // Started again: by the mark a standby, or a writer all the same.
+        let again = "mark\tours\npid\t7\nprocess\t7\n";
+        assert_eq!(stage(again, &Port::Answers, Some(true)), FenceStage::Proven);
+        assert_eq!(stage(again, &Port::Answers, Some(false)), FenceStage::Partial);
+        assert_eq!(stage(again, &Port::Answers, None), FenceStage::Partial);
+        let other = format!("{again}obstacle\tthe plan's host is another one\n");
+        assert_eq!(stage(&other, &Port::Answers, Some(true)), FenceStage::Partial);
+        let replica =
+            judged(&read("mark\tothers\npid\t7\nprocess\t7\n"), &Port::Answers, Some(true), "/data");
+        assert!(replica.replica && !replica.proven);
+    }
+}

@@ -1,0 +1,121 @@
+//! The rungs of a fence: what each of them is, in one table.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::InDoubt;
+use crate::model::target::DatabaseRef;
+use crate::model::time::Dur;
+
+/// How writes are kept from a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FenceMethod {
+    /// Application roles may not log in and their sessions are ended. Works while the control plane is down.
+    Sql,
+    /// The databases take no connections, whoever asks, and their sessions are ended.
+    AllowConnections,
+    /// The server is stopped by its host, and a mark in its data folder makes whatever starts it a standby.
+    Stop,
+    /// A prepared security group replaces the others, and sessions are ended: a group alone leaves tracked connections open.
+    SecurityGroup,
+}
+
+/// What is particular about a rung.
+struct Rung {
+    id: &'static str,
+    service: &'static str,
+    /// Whether it is kept in the server's catalog, which physical standbys replay: then a promoted one has it, too.
+    replicates: bool,
+    /// Whether it is proven by a census of the server, which also tells where its log ends.
+    census: bool,
+    /// Whether the machine of the server does it, by `host:` of the plan.
+    host: bool,
+    in_doubt: InDoubt,
+}
+
+impl FenceMethod {
+    /// Every rung.
+    pub const ALL: [Self; 4] = [Self::Sql, Self::AllowConnections, Self::Stop, Self::SecurityGroup];
+
+    const fn rung(self) -> Rung {
+        // Absolute states: asked for twice they end where asking once does.
+        let in_doubt = InDoubt::Repeat;
+        let (service, host) = ("sql", false);
+        match self {
+            Self::Sql => Rung { id: "sql", service, replicates: true, census: true, host, in_doubt },
+            Self::AllowConnections => {
+                Rung { id: "allow_connections", service, replicates: true, census: true, host, in_doubt }
+            }
+            Self::Stop => {
+                Rung { id: "stop", service, replicates: false, census: false, host: true, in_doubt }
+            }
+            Self::SecurityGroup => Rung {
+                id: "security_group",
+                service: "rds",
+                replicates: false,
+                census: false,
+                host,
+                // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
+                in_doubt: InDoubt::ObserveAfter(Dur::secs(20)),
+            },
+        }
+    }
+
+    /// The rung of an id.
+    pub fn of(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.id() == id)
+    }
+
+    /// The id used in plans and step names.
+    pub const fn id(self) -> &'static str {
+        self.rung().id
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Sql => "SQL",
+            Self::AllowConnections => "databases that take no connections",
+            Self::Stop => "stop",
+            Self::SecurityGroup => "security group",
+        }
+    }
+
+    /// The service that carries it out.
+    pub const fn service(self) -> &'static str {
+        self.rung().service
+    }
+
+    /// Whether it comes over to a physical standby with everything else that the catalog has: after a promotion it is lifted there.
+    pub const fn replicates(self) -> bool {
+        self.rung().replicates
+    }
+
+    /// Whether its proof is a census of the server, which tells where the log ends and leaves a word that standbys replay.
+    pub const fn tells_the_end(self) -> bool {
+        self.rung().census
+    }
+
+    /// Whether it needs `host:` in the plan: the machine of the server does it.
+    pub const fn needs_host(self) -> bool {
+        self.rung().host
+    }
+
+    /// What to do when the fate of its call, or of the one that lifts it, is unknown.
+    pub(super) const fn in_doubt(self) -> InDoubt {
+        self.rung().in_doubt
+    }
+}
+
+/// One rung of a fence's ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fence {
+    /// The old primary.
+    pub db: DatabaseRef,
+    /// How.
+    pub method: FenceMethod,
+    /// The security groups it had, so that the fence can be lifted exactly.
+    #[serde(default)]
+    pub groups_before: Vec<String>,
+}

@@ -1,0 +1,85 @@
+//! The calls that set and lift each rung of a fence.
+
+use super::{Call, aws, call, clusters, describe_db, modify_groups, quoted, sql};
+use crate::model::action::{Fence, FenceMethod};
+use crate::model::target::Engine;
+
+/// What sets it and proves it.
+pub(super) fn set(f: &Fence) -> Vec<Call> {
+    match f.method {
+        FenceMethod::Sql => statements(
+            f,
+            "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; ALTER SUBSCRIPTION <name> DISABLE for each that is enabled; then pg_terminate_backend of every session that nobody vouches for",
+        ),
+        FenceMethod::AllowConnections => statements(
+            f,
+            "by way of database postgres: CREATE ROLE drctl_fenced; for each database but this one and templates: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS false; then pg_terminate_backend of every session and apply worker that nobody vouches for",
+        ),
+        FenceMethod::Stop => {
+            let text = "touch DATA/standby.signal   # whatever starts it starts a standby; then `stop` of `host:`, else pg_ctl -m fast stop";
+            let proof = "ls /proc/*/cwd, DATA/postmaster.pid   # no process works in DATA; and the endpoint refuses a connection";
+            vec![on_host(f, "stop", true, text), on_host(f, "look", false, proof)]
+        }
+        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => clusters::isolate(f),
+        FenceMethod::SecurityGroup => by_group(f),
+    }
+}
+
+/// What lifts it.
+pub(super) fn lift(f: &Fence) -> Vec<Call> {
+    let statement = |text: &str| vec![sql(&f.db.place.name, &f.db.id, true, text)];
+    match f.method {
+        FenceMethod::Sql => statement(
+            "ALTER SUBSCRIPTION <name> ENABLE for each that the fence disabled; for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
+        ),
+        FenceMethod::AllowConnections => statement(
+            "by way of database postgres: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS true for each that the comment of drctl_fenced names",
+        ),
+        FenceMethod::Stop => {
+            vec![on_host(
+                f,
+                "start",
+                true,
+                "rm DATA/standby.signal   # only drctl's own; then `start` of `host:`, else pg_ctl start",
+            )]
+        }
+        FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
+    }
+}
+
+/// By the machine of the server.
+fn on_host(f: &Fence, operation: &'static str, mutates: bool, text: &str) -> Call {
+    let (run, data) = f.db.host.as_ref().map_or_else(
+        || (String::from("<host>"), String::from("<data>")),
+        |h| (h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "), quoted(&h.data)),
+    );
+    let text = format!("{run} sh   # {}", text.replace("DATA", &data));
+    call("host", operation, &f.db.place.name, mutates, text)
+}
+
+/// A statement, and the census that proves it.
+fn statements(f: &Fence, text: &str) -> Vec<Call> {
+    let census = "SELECT ... FROM pg_roles, pg_database, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that may write";
+    let (at, id) = (&f.db.place.name, &f.db.id);
+    vec![sql(at, id, true, text), sql(at, id, false, census)]
+}
+
+fn by_group(f: &Fence) -> Vec<Call> {
+    let (at, id) = (&f.db.place.name, &f.db.id);
+    let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
+    let region = &f.db.place.region;
+    let reboot = format!(
+        "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once the group is active and alone: it ends the sessions that the group leaves open",
+        quoted(id)
+    );
+    let events = format!(
+        "aws rds describe-events --region {region} --source-type db-instance --source-identifier {}   # until it restarted",
+        quoted(id)
+    );
+    vec![
+        modify_groups(f, &[group]),
+        aws(&f.db, "rds", "RebootDBInstance", true, reboot),
+        describe_db(region, at, id),
+        aws(&f.db, "rds", "DescribeEvents", false, events),
+    ]
+}
