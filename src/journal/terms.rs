@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Record;
-use super::verify::{Fault, LEDGER};
+use super::verify::{Contents, Fault, LEDGER};
 use crate::model::event::{Event, RunCreated, What};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
+use crate::report::terms::{self, TermsChange};
 
 /// When each run began, and from what.
 pub(super) type Begun = BTreeMap<RunId, (Timestamp, Box<RunCreated>)>;
@@ -20,6 +21,24 @@ pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
             _ => None,
         });
     first.collect()
+}
+
+/// Runs that were decided under other terms than the one before them in the ledger. Those of runs from files were made elsewhere.
+pub(super) fn changes(contents: &Contents, begun: &Begun) -> Vec<TermsChange> {
+    let imported: BTreeSet<RunId> = contents
+        .ledger
+        .iter()
+        .filter_map(|record| match serde_json::from_slice(&record.bytes) {
+            Ok(Entry::Imported { run, .. }) => Some(run),
+            _ => None,
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    let first = contents.heads().filter(|head| seen.insert(head.run.clone())).map(|head| head.run);
+    let order: Vec<RunId> = first.filter(|run| !imported.contains(run)).collect();
+    let runs: Vec<_> =
+        order.iter().filter_map(|run| begun.get(run)).map(|(at, created)| (created.as_ref(), *at)).collect();
+    terms::changes(&runs)
 }
 
 /// Where the ledger knows a run under other terms than its first event says, or under none though it vouched for its beginning.

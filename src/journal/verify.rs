@@ -13,6 +13,7 @@ use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
+use crate::report::terms::TermsChange;
 use crate::run::RunState;
 
 /// What stands in the store, unchecked.
@@ -116,6 +117,8 @@ pub struct Audit {
     pub keys: (Vec<String>, bool),
     /// Runs that came from files, and that nobody of this store adopted: they count for nothing.
     pub imported: Vec<RunId>,
+    /// Runs that were decided under other terms than the run before them. That is no fault: somebody has to answer for it.
+    pub terms: Vec<TermsChange>,
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
 }
@@ -145,6 +148,7 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     adoptions(contents, &by_run, &mut found);
     let begun = terms::begun(&by_run);
     found.faults.extend(terms::faults(&contents.ledger, &begun));
+    found.terms = terms::changes(contents, &begun);
     // Rehearsals each have a time of their own.
     if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
         found.faults.extend(backward(contents, &by_run));

@@ -45,6 +45,8 @@ impl fmt::Display for Environment {
 pub enum Source {
     /// `endpoints:` in `drctl.yaml`.
     Settings,
+    /// The plan.
+    Plan,
     /// A variable of the environment or a profile, by the rules of the provider's SDK.
     Sdk,
 }
@@ -54,6 +56,7 @@ impl Source {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Settings => "endpoints in drctl.yaml",
+            Self::Plan => "the plan",
             Self::Sdk => "the SDK's environment or profile",
         }
     }

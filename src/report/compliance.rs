@@ -17,12 +17,14 @@ use serde::Serialize;
 
 use super::duties::{self, Obligation};
 use super::summary::Measured;
+use super::terms::TermsChange;
 use super::verified::{self, Verified};
 use crate::model::event::WorldKind;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Basis;
 use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
+use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
 use controls::{Control, Profile, Section};
@@ -62,6 +64,8 @@ pub struct Books<'a> {
     pub bundles: &'a BTreeMap<RunId, (String, String)>,
     /// Bundles that are not whole, and why.
     pub damaged: &'a [(String, String)],
+    /// Runs that were decided under other terms than the run before them.
+    pub terms: &'a [TermsChange],
     /// What the ledger has, and what is wrong with it.
     pub ledger: &'a LedgerLine,
 }
@@ -155,6 +159,8 @@ pub struct Totals {
     pub drills: usize,
     /// Drills that were only read or rehearsed.
     pub read: usize,
+    /// Runs in an estate that was declared a test: they count for nothing below.
+    pub tests: usize,
     /// Those that ended as they should.
     pub good: usize,
     /// Recovery times within what was promised, and known to be.
@@ -248,6 +254,8 @@ pub enum Class {
     Drill,
     /// A drill that was only read or rehearsed.
     Read,
+    /// A run in an estate that was declared a test: it counts for nothing.
+    Test,
 }
 
 /// An objective of a run.
@@ -285,6 +293,8 @@ pub struct Line {
     pub rto: Option<Objective>,
     /// Recovery point, likewise.
     pub rpo: Option<Objective>,
+    /// Where it is held to a stricter objective than its own, which the store knew before.
+    pub loosened: Vec<String>,
     /// How bad it was said to be.
     pub severity: Option<String>,
     /// The incident.
@@ -293,6 +303,8 @@ pub struct Line {
     pub requester: String,
     /// Whether they signed for it.
     pub signed: bool,
+    /// Why it proves nothing, if that is so.
+    pub counts_for_nothing: Option<String>,
     /// Whether it is the way back of a live drill.
     pub returns: bool,
     /// Refusals that people accepted, in words.
@@ -453,6 +465,8 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
     let one = |plan: &PlanName| {
         let known = books.plans.iter().find(|there| there.plan == *plan);
         let runs: Vec<&RunState> = all.iter().filter(|run| run.created.plan == *plan).copied().collect();
+        let counting: Vec<&RunState> =
+            runs.iter().filter(|run| run.environment() == Environment::Production).copied().collect();
         let last = runs.iter().rev().find(|run| run.created_at < asked.until);
         let tier = known.and_then(|plan| plan.tier.clone()).or_else(|| last.map(|run| history::tier_of(run)));
         let tier = tier.unwrap_or_else(|| history::NO_TIER.to_owned());
@@ -478,7 +492,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             ),
             figures: figures(lines.iter().filter(|line| line.plan == *plan)),
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
-            unprotected: history::unprotected(&runs, asked),
+            unprotected: history::unprotected(&counting, asked),
             months: history::months(&proofs, every, asked),
             readiness: readiness(books, plan, asked),
             tier,
@@ -523,7 +537,8 @@ fn totals(
         planned: of(Class::Planned),
         drills: of(Class::Drill),
         read: of(Class::Read),
-        good: lines.iter().filter(|line| line.good).count(),
+        tests: of(Class::Test),
+        good: lines.iter().filter(|line| line.good && line.class != Class::Test).count(),
         rto: all.rto,
         rpo: all.rpo,
         rto_of_incidents: incidents.rto,

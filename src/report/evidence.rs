@@ -4,7 +4,7 @@ use crate::model::action::{Action, Check, Gate, Write};
 use crate::model::authority::takes;
 use crate::model::event::End;
 use crate::model::evidence::{
-    About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Under, Verification,
+    About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Verification,
 };
 use crate::model::ids::Digest;
 use crate::model::measure::Basis;
@@ -132,12 +132,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         intent: report.intent.clone(),
         drill: report.drill.map(|drill| drill.id().to_owned()),
         world: created.world.id().to_owned(),
-        terms: Under {
-            digest: created.terms_digest.clone(),
-            environment: state.environment(),
-            foreign_endpoints: state.foreign_endpoints().into_iter().cloned().collect(),
-            counts_for_nothing: state.counts_for_nothing(),
-        },
+        terms: state.under(),
         from: report.from.clone(),
         to: report.to.clone(),
         severity: report.severity.clone(),

@@ -18,6 +18,7 @@ pub mod readiness;
 pub mod restore;
 pub mod summary;
 pub mod trace;
+pub mod terms;
 pub mod verified;
 
 pub use attainment::Attainment;

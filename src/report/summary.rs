@@ -12,6 +12,7 @@ use super::restore::{Restored, restored};
 use super::{duties, overrides};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, Request, WorldKind};
+use crate::model::evidence::Under;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, StepId};
 use crate::model::measure::{Basis, Figure};
@@ -55,6 +56,8 @@ pub struct RunReport {
     pub outcome: String,
     /// Where the application is active.
     pub active: Active,
+    /// The terms that it was decided under.
+    pub terms: Under,
     /// Recovery time.
     pub rto: Measured,
     /// Recovery point.
@@ -254,6 +257,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let recovered = state.mode == Mode::Finished(Outcome::Recovered);
+    let unproven = state.proves_no_objective().is_some();
+    let rto = not_yet(unproven, measured(attained.rto, runbook.objectives.rto_ms));
+    let owed = state.owed().next().is_some();
+    let rpo = not_yet(unproven || owed, measured(attained.rpo, runbook.objectives.rpo_ms));
     let fence = fence(state);
     RunReport {
         schema_version: 1,
@@ -283,11 +290,9 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
                 Some(state.created_at)
             },
         },
-        rto: untried(runbook.intent, measured(attained.rto, runbook.objectives.rto_ms)),
-        rpo: untried(
-            runbook.intent,
-            not_yet(state.owed().next().is_some(), measured(attained.rpo, runbook.objectives.rpo_ms)),
-        ),
+        terms: state.under(),
+        rto: untried(runbook.intent, rto),
+        rpo: untried(runbook.intent, rpo),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,
@@ -324,6 +329,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
 /// What the runbook said, and what the proof of a fence found besides.
 fn notes(state: &RunState) -> Vec<String> {
     let mut all = state.runbook.notes.clone();
+    all.extend(state.counts_for_nothing().map(|why| format!("this run proves nothing: {why}")));
     for fact in state.steps.iter().flat_map(|at| &at.facts) {
         let Fact::Fenced { component, unexplained, unreplicated, .. } = fact else { continue };
         all.extend(unexplained.iter().map(|why| format!("`{component}`: {why}")));
@@ -403,7 +409,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
         |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
             let store = Store {
                 rpo: not_yet(
-                    state.owed().any(|c| c == component),
+                    state.proves_no_objective().is_some() || state.owed().any(|c| c == component),
                     measured(*figure, state.runbook.objectives_of(component).rpo_ms),
                 ),
                 last_instant: exposure.last_instant,

@@ -200,7 +200,7 @@ fn says(run: &RunState) -> bool {
         Mode::Finished(_) => true,
         _ => false,
     };
-    real && meant && over
+    real && meant && over && run.is_evidence()
 }
 
 /// Whether a run shows that its plan works, or that it does not; nothing if it says neither.

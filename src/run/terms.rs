@@ -1,9 +1,17 @@
 //! What the terms of a run make of it: whether they hold together, and whether what was achieved under them proves anything.
 
+use std::collections::BTreeSet;
+
 use super::RunState;
-use crate::model::event::RunCreated;
-use crate::model::terms::{Endpoint, Environment};
+use super::state::Mode;
+use crate::model::action::Action;
+use crate::model::event::{Outcome, RunCreated};
+use crate::model::evidence::Under;
+use crate::model::terms::{Endpoint, Environment, Source};
 use crate::plan::terms::known;
+
+/// How endpoints of routing controls are called.
+const CLUSTER: &str = "route53-recovery-cluster";
 
 /// Why the terms that a run is written to have begun under cannot be those, if they cannot.
 pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
@@ -16,8 +24,14 @@ pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
 
 impl RunState {
     /// Addresses that its calls went to, and that are not the provider's own for the service.
-    pub fn foreign_endpoints(&self) -> Vec<&Endpoint> {
-        self.created.terms.endpoints.union(&self.endpoints).filter(|endpoint| endpoint.is_foreign()).collect()
+    pub fn foreign_endpoints(&self) -> BTreeSet<Endpoint> {
+        let named = self.created.terms.endpoints.union(&self.endpoints).cloned();
+        let clusters = self.runbook.steps.iter().filter_map(|step| match &step.action {
+            Action::Route(route) => Some(route.controls.endpoints.values()),
+            _ => None,
+        });
+        let clusters = clusters.flatten().map(|url| Endpoint::new(CLUSTER, url, Source::Plan));
+        named.chain(clusters).filter(Endpoint::is_foreign).collect()
     }
 
     /// What the estate was for.
@@ -32,8 +46,27 @@ impl RunState {
         if foreign.is_empty() || self.environment() == Environment::Test {
             return None;
         }
-        let named: Vec<String> = foreign.into_iter().map(ToString::to_string).collect();
+        let named: Vec<String> = foreign.iter().map(ToString::to_string).collect();
         Some(format!("calls went to endpoints that are not the provider's own: {}", named.join(", ")))
+    }
+
+    /// The terms as reports have them.
+    pub fn under(&self) -> Under {
+        Under {
+            digest: self.created.terms_digest.clone(),
+            environment: self.environment(),
+            foreign_endpoints: self.foreign_endpoints().into_iter().collect(),
+            counts_for_nothing: self.counts_for_nothing(),
+        }
+    }
+
+    /// Whether it is heard where the question is whether the application works. A run that ended badly is, whoever answered it.
+    pub fn is_evidence(&self) -> bool {
+        let good = self.mode == Mode::Finished(Outcome::Recovered);
+        match self.counts_for_nothing() {
+            None => true,
+            Some(_) => self.environment() == Environment::Production && !good,
+        }
     }
 
     /// Why it counts for no compliance and verifies no application, if that is so.

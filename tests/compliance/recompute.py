@@ -193,7 +193,7 @@ def unprotected(runs):
 
 runs, drills, told = read()
 groups, by_plan, proofs = {}, {}, {}
-names = ("runs", "incidents", "drills", "planned", "read", "good", "overrides", "obligations_missed", "without_evidence")
+names = ("runs", "incidents", "drills", "planned", "read", "tests", "good", "overrides", "obligations_missed", "without_evidence")
 total = dict.fromkeys(names, 0)
 tally = lambda: dict.fromkeys(("met", "missed", "not_proven"), 0)
 verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
@@ -217,6 +217,8 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     if not since <= at < until:
         continue
     kind = "drills" if runbook.get("drill") else "incidents" if runbook["intent"] in ("failover", "restore") else "planned"
+    if created["terms"]["environment"] == "test":
+        sys.exit("runs of test estates are not recomputed here")
     # The way back of a live drill is no drill of its own.
     counts = kind != "drills" or not created.get("returns")
     total["runs"] += 1

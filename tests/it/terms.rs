@@ -93,3 +93,149 @@ fn a_run_that_the_ledger_knows_under_other_terms_is_a_finding() {
     let (code, out, _) = folder.run(&["audit", "verify", "--sandbox"]);
     assert!(code == 1 && out.contains("it has other terms for run"), "{out}");
 }
+
+const REPORT: &[&str] = &["report", "compliance", "--sandbox", "--format", "json"];
+
+/// Runs of one folder under settings that somebody changes, and what auditors hear.
+struct Audited(Folder);
+
+impl Audited {
+    fn settings(&self) -> String {
+        std::fs::read_to_string(self.0.path().join("plans/drctl.yaml")).unwrap()
+    }
+
+    fn put(&self, settings: &str) {
+        std::fs::write(self.0.path().join("plans/drctl.yaml"), settings).unwrap();
+    }
+
+    /// Lines of the audit about terms; it stays whole.
+    fn heard(&self) -> Vec<String> {
+        let (code, out, err) = self.0.run(&["audit", "verify", "--sandbox"]);
+        assert_eq!(code, 0, "{out}\n{err}");
+        out.lines().filter(|l| l.contains("terms changed")).map(str::to_owned).collect()
+    }
+
+    fn report(&self) -> serde_json::Value {
+        json(&self.0.ok(REPORT))
+    }
+}
+
+fn findings(report: &serde_json::Value, with: &str) -> Vec<String> {
+    let all = report["findings"].as_array().unwrap().iter();
+    let of =
+        all.map(|f| format!("{} {}", f["run"].as_str().unwrap_or_default(), f["text"].as_str().unwrap()));
+    of.filter(|text| text.contains(with)).collect()
+}
+
+#[test]
+fn a_policy_that_was_weakened_for_one_run_and_put_back_is_named() {
+    let audited = Audited(Folder::with_plans());
+    let usual = audited.settings();
+    let first = begin(&audited.0);
+    assert!(audited.heard().is_empty());
+    audited
+        .put(&(usual.clone() + "policy: {changes: {database: {by: []}}, override: {approve_within: 9h}}\n"));
+    let weak = begin(&audited.0);
+    let heard = audited.heard();
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    for words in [
+        format!("run {weak} ("),
+        format!("other terms than run {first} before it"),
+        "policy.changes.database.by: dba, engineering-lead -> none".to_owned(),
+        "policy.override.approve_within: 4h -> 9h".to_owned(),
+        "; not changed back".to_owned(),
+    ] {
+        assert!(heard[0].contains(&words), "{words}: {heard:#?}");
+    }
+    audited.put(&usual);
+    let back = begin(&audited.0);
+    begin(&audited.0);
+    let heard = audited.heard();
+    assert_eq!(heard.len(), 2, "{heard:#?}");
+    assert!(heard[0].contains(&format!("changed back by run {back}")), "{heard:#?}");
+    assert!(heard[1].contains(&format!("run {back} (")), "{heard:#?}");
+    assert!(heard[1].contains(&format!("changes back what run {weak} had changed")), "{heard:#?}");
+    let found = findings(&audited.report(), "decided under other terms");
+    assert!(found.len() == 2 && found.iter().any(|f| f.starts_with(&weak)), "{found:#?}");
+}
+
+#[test]
+fn tiers_of_another_file_for_one_run_make_no_objective_met() {
+    let audited = Audited(Folder::with_plans());
+    let strict = audited.settings().replace("{rto: 15m, rpo: 5m,", "{rto: 1m, rpo: 5m,");
+    audited.put(&strict);
+    let first = begin(&audited.0);
+    let loose = strict.replace("{rto: 1m,", "{rto: 4h,");
+    std::fs::write(audited.0.path().join("plans/loose.yaml.txt"), loose).unwrap();
+    let with = ["-C", ".", "--config", "plans/loose.yaml.txt"];
+    let (code, out, err) = audited.0.run(&[&with[..], FAILOVER].concat());
+    assert_eq!(code, 0, "by its own objective it was in time: {out}\n{err}");
+    let weak = json(&out)["run_id"].as_str().unwrap().to_owned();
+    let heard = audited.heard();
+    assert!(heard.len() == 1 && heard[0].contains("tiers.critical.rto: 1m -> 4h"), "{heard:#?}");
+    let report = audited.report();
+    let line = |run: &str| {
+        let all = report["runs"].as_array().unwrap();
+        all.iter().find(|l| l["run"] == run).unwrap().clone()
+    };
+    for run in [&first, &weak] {
+        let rto = &line(run)["rto"];
+        assert_eq!((&rto["objective_s"], &rto["verdict"]), (&60.0.into(), &"missed".into()), "{rto:#}");
+    }
+    assert_eq!(line(&weak)["rpo"]["objective_s"], 300.0);
+    let found = findings(&report, "the run promised 4h, and is held to 1m");
+    assert!(found.len() == 1 && found[0].starts_with(&weak), "{found:#?}");
+    assert!(findings(&report, "tiers.critical.rto: 1m -> 4h").len() == 1);
+}
+
+#[test]
+fn a_test_estate_counts_for_no_compliance_and_says_so() {
+    let audited = Audited(Folder::with_plans());
+    audited.put(&(audited.settings() + "environment: test\n"));
+    let (code, out, err) = audited.0.run(FAILOVER);
+    assert_eq!(code, 0, "figures are judged as they are: {out}\n{err}");
+    let told = json(&out);
+    assert_eq!((&told["terms"]["environment"], &told["rto"]["met"]), (&"test".into(), &true.into()));
+    let run = told["run_id"].as_str().unwrap();
+    let shown = audited.0.ok(&["report", "run", run, "--sandbox"]);
+    assert!(shown.contains("environment: test"), "{shown}");
+    let report = audited.report();
+    let totals = &report["totals"];
+    assert_eq!((&totals["runs"], &totals["tests"], &totals["incidents"]), (&1.into(), &1.into(), &0.into()));
+    assert_eq!(totals["rto"]["met"], 0, "{totals:#}");
+    assert!(report["runs"][0]["rto"].is_null(), "{report:#}");
+    assert_eq!(findings(&report, "it proves nothing: drctl.yaml declared a test estate").len(), 1);
+}
+
+#[test]
+fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
+    use drctl::model::terms::{Endpoint, Source};
+    use drctl::report::{summary, verified};
+    let folder = Folder::with_plans();
+    let run = begin(&folder);
+    let id = RunId::new(&*run);
+    let mut events: Vec<Event> = create::decode(&id, &store(&folder).read(&id).unwrap()).unwrap();
+    let met = |events: &[Event]| {
+        let state = drctl::run::RunState::fold(events).unwrap();
+        let report = summary::report(&state, state.last_at);
+        assert!(report.rto.achieved_s.is_some() && report.rpo.achieved_s.is_some());
+        (report.rto.met, report.rpo.met, state.is_evidence())
+    };
+    assert_eq!(met(&events), (true, true, true));
+    // A process that carries it on names what it uses: its own endpoint of AWS, then somebody else's.
+    let used = |url: &str| What::EndpointsUsed { endpoints: vec![Endpoint::new("rds", url, Source::Sdk)] };
+    let last = events.last().unwrap().at;
+    events.push(Event { at: last, what: used("https://rds.us-east-1.amazonaws.com") });
+    assert_eq!(met(&events), (true, true, true));
+    events.push(Event { at: last, what: used("http://127.0.0.1:4566") });
+    assert_eq!(met(&events), (false, false, false));
+    let mut begun = events[..events.len() - 2].to_vec();
+    let What::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
+    created.world = drctl::model::event::WorldKind::Live;
+    assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), Some(true));
+    let What::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
+    created.terms.endpoints.insert(Endpoint::new("route53", "https://10.0.0.1", Source::Settings));
+    created.terms_digest = created.terms.digest();
+    assert_eq!(met(&begun), (false, false, false));
+    assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), None);
+}

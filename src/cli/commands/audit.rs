@@ -11,7 +11,7 @@ use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::keys::public;
-use crate::cli::printer::{Format, GREEN, Printer, RED, harmless};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{anchors, exit, ledger, now};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
@@ -202,6 +202,10 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
             runs.join(", ")
         )));
     }
+    for change in &audit.terms {
+        let text = format!("run {} ({}) was {}", change.run, change.at, change.words());
+        printer.line(&format!("{} {}", printer.paint(YELLOW, "terms changed"), harmless(&text)));
+    }
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
         ([], _) => "by no key: nothing was signed".to_owned(),
@@ -231,7 +235,7 @@ fn document(audit: &Audit) -> serde_json::Value {
     json!({
         "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
         "checkpoints": audit.checkpoints.0, "checkpoints_kept_elsewhere": audit.checkpoints.1, "last_checkpoint": audit.last,
-        "entries_after_it": audit.after, "imported": audit.imported, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
+        "entries_after_it": audit.after, "imported": audit.imported, "terms_changed": audit.terms, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
     })
 }
 

@@ -141,7 +141,7 @@ fn written(
     let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
     let ready = serve::looked_at_all(store, &names)?;
     let contents = store.contents()?;
-    let faults = verify::audit(&contents, &verify::Trust::default()).faults;
+    let verify::Audit { faults, terms, .. } = verify::audit(&contents, &verify::Trust::default());
     let ledger = LedgerLine {
         entries: contents.ledger.len() as u64,
         head: contents.ledger.last().map(|record| record.hash.to_string()),
@@ -157,6 +157,7 @@ fn written(
         told: &herald::told_of_runs(store)?,
         bundles: &bundles,
         damaged: &damaged,
+        terms: &terms,
         ledger: &ledger,
     };
     Ok(compliance::compliance(books, asked))

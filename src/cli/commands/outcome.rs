@@ -52,7 +52,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
             let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
             let owed = state.owed().next().is_some() || alone;
             if matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill) {
-                return exit::DONE;
+                return if state.proves_no_objective().is_some() { exit::RECOVERED_BUT } else { exit::DONE };
             }
             if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
         }
@@ -128,6 +128,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     }
     if let Some(first) = &report.returns {
         p.line(&format!("  back     the way back of run {first}"));
+    }
+    if let Some(why) = &report.terms.counts_for_nothing {
+        p.line(&p.paint(YELLOW, &format!("  PROVES NOTHING  {why}")));
     }
     if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
         p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));

@@ -28,7 +28,7 @@ use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
 use crate::model::statement::Statement;
-use crate::model::terms::Terms;
+use crate::model::terms::{Environment, Terms};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -549,7 +549,8 @@ impl Starting<'_> {
         let policy = &self.context.settings.policy;
         let drill = self.drill.class.is_some();
         let severity = policy.severity(self.args.how.severity, self.intent, drill);
-        let owes = stage.sandbox.is_none() && !drill && self.intent.is_incident();
+        let test = self.context.settings.environment == Environment::Test;
+        let owes = stage.sandbox.is_none() && !test && !drill && self.intent.is_incident();
         (owes && policy.duties.at.contains(&severity)).then(|| policy.duties.clone())
     }
 

@@ -84,6 +84,10 @@ pub(super) fn findings(
             all.push(finding(Section::Protection, (Some(plan), None), Some(*at), text));
         }
     }
+    for change in books.terms.iter().filter(|change| (asked.since..asked.until).contains(&change.at)) {
+        let about = (Some(&change.plan), Some(&change.run));
+        all.push(finding(Section::Trail, about, Some(change.at), change.words()));
+    }
     let faults = books.ledger.faults.iter();
     all.extend(faults.map(|fault| finding(Section::Trail, (None, None), None, fault.clone())));
     all.sort_by_key(|finding| (finding.section, finding.at));
@@ -107,6 +111,9 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         }
         Some(_) => {}
     }
+    all.extend(line.loosened.iter().map(|text| (Section::Objectives, began, text.clone())));
+    let nothing = line.counts_for_nothing.iter();
+    all.extend(nothing.map(|why| (Section::Trail, began, format!("it proves nothing: {why}"))));
     all.extend(line.waivers.iter().map(|text| (Section::Approvals, began, format!("accepted: {text}"))));
     all.extend(line.overrides.iter().map(|text| (Section::Approvals, began, format!("override: {text}"))));
     if ended.is_some() && line.bundle.is_none() {

@@ -10,12 +10,15 @@ use super::controls::{self, Profile, Section};
 use super::{Asked, Books, Class, Line, Objective, Verdict, history};
 use crate::model::action::Action;
 use crate::model::ids::{ComponentName, PlanName};
+use crate::model::measure::Figure;
 use crate::model::readiness::{Area, Standing};
 use crate::model::restore::Part;
 use crate::model::runbook::{Drill, Intent, Step};
-use crate::model::time::Timestamp;
+use crate::model::terms::Environment;
+use crate::model::time::{Dur, Timestamp};
+use crate::report::attainment::attainment;
 use crate::report::summary::Measured;
-use crate::report::{overrides, summary};
+use crate::report::{overrides, summary, terms};
 use crate::run::RunState;
 use crate::run::state::{Status, StepState};
 
@@ -45,17 +48,28 @@ pub struct Readiness {
 pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let report = summary::report(run, asked.now.max(run.last_at));
     let class = match (run.runbook.drill, run.runbook.intent) {
+        _ if run.environment() == Environment::Test => Class::Test,
         (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
         (Some(_), _) => Class::Drill,
         (None, intent) if intent.is_incident() => Class::Incident,
         (None, _) => Class::Planned,
     };
-    let moves = class != Class::Read && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
+    let moves = !matches!(class, Class::Read | Class::Test)
+        && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
     // What was taken back before anybody felt it promised nothing.
     let called_off = class != Class::Incident && report.outcome == "cancelled";
     // An incident that goes on is measured up to now.
     let over = (run.finished() || class == Class::Incident) && moves && !called_off;
-    let objective = |figure: Measured| over.then(|| Objective { verdict: Verdict::of(&figure), figure });
+    let own = run.runbook.objectives;
+    let held = terms::held_to(run, books.runs, asked);
+    let attained = attainment(run, asked.now.max(run.last_at));
+    let objective = |figure: Measured, known: Figure, held: Dur| {
+        let met = terms::still(figure.met, known, held);
+        let figure = Measured { objective_s: held.as_secs_f64(), met, ..figure };
+        over.then(|| Objective { verdict: Verdict::of(&figure), figure })
+    };
+    let loosened =
+        [terms::loosened("RTO", own.rto_ms, held.rto_ms), terms::loosened("RPO", own.rpo_ms, held.rpo_ms)];
     let overrides = overrides::of(run, asked.now.max(run.last_at));
     let sections = sections(
         class,
@@ -77,12 +91,14 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
             && crate::run::drill::called_off(run).is_none(),
         outcome: report.outcome,
-        rto: objective(report.rto),
-        rpo: objective(report.rpo),
+        rto: objective(report.rto, attained.rto, held.rto_ms),
+        rpo: objective(report.rpo, attained.rpo, held.rpo_ms),
+        loosened: loosened.into_iter().flatten().filter(|_| over).collect(),
         severity: run.created.severity.clone(),
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),
+        counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
         waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
         stops: run.attention.stops.len(),
@@ -100,7 +116,7 @@ fn sections(class: Class, judged: bool, agreed: bool) -> BTreeSet<Section> {
     let own = match class {
         Class::Incident => Some(Section::Incidents),
         Class::Drill | Class::Read => Some(Section::Drills),
-        Class::Planned => None,
+        Class::Planned | Class::Test => None,
     };
     let promised = judged.then_some(Section::Objectives);
     let approved = (agreed || class == Class::Planned).then_some(Section::Approvals);

@@ -26,7 +26,10 @@ impl Watched {
             "  - {{name: errors, role: alarm, every: 1s, at: {{users: {{cloudwatch: {ALARM}}}}}}}\nconnections: {{users: {{region: us-east-1}}}}\n"
         );
         std::fs::write(&file, plan.replace("watch:", &format!("{alarm}watch:"))).unwrap();
-        let settings = format!("sql: {{tls: \"off\"}}\nendpoints: {{cloudwatch: \"{}\"}}\n", localstack());
+        let settings = format!(
+            "environment: test\nsql: {{tls: \"off\"}}\nendpoints: {{cloudwatch: \"{}\"}}\n",
+            localstack()
+        );
         std::fs::write(folder.join("drctl.yaml"), settings).unwrap();
         Self { world, account }
     }

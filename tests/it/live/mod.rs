@@ -13,6 +13,7 @@ mod controls;
 mod dark;
 #[cfg(feature = "postgres")]
 mod drills;
+mod endpoints;
 mod faults;
 #[cfg(feature = "postgres")]
 mod fences;
@@ -260,7 +261,7 @@ watch: {{for: {watch}}}
 "#
         );
         let settings = format!(
-            "guard: {{url: \"s3://{}/prod\", region: us-east-1, account: \"{account}\", role: drctl-east}}\n",
+            "environment: test\nguard: {{url: \"s3://{}/prod\", region: us-east-1, account: \"{account}\", role: drctl-east}}\n",
             s("/guard/bucket")
         );
         std::fs::create_dir_all(self.path().join("plans")).unwrap();

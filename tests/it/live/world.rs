@@ -36,7 +36,7 @@ impl World {
         world.aws = world.json("aws.json");
         std::fs::create_dir(world.path("plans")).unwrap();
         std::fs::write(world.path("plans/shop.yaml"), world.plan()).unwrap();
-        std::fs::write(world.path("drctl.yaml"), "sql: {tls: \"off\"}\n").unwrap();
+        std::fs::write(world.path("drctl.yaml"), "environment: test\nsql: {tls: \"off\"}\n").unwrap();
         world
     }
 

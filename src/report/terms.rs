@@ -1,0 +1,128 @@
+//! Runs that were decided under other terms than the run before them: whoever weakens a policy or an objective for one run and puts it back
+//! is named, with both runs.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::event::RunCreated;
+use crate::model::ids::{PlanName, RunId};
+use crate::model::measure::Figure;
+use crate::model::runbook::Objectives;
+use crate::model::terms::Environment;
+use crate::model::time::{Dur, Timestamp};
+use crate::report::compliance::Asked;
+use crate::report::compliance::history::{NO_TIER, tier_of};
+use crate::run::RunState;
+
+/// A run whose terms are not those of the run before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TermsChange {
+    /// The run.
+    pub run: RunId,
+    /// Its application.
+    pub plan: PlanName,
+    /// When it began.
+    pub at: Timestamp,
+    /// The run before it in the ledger.
+    pub before: RunId,
+    /// What changed, one line each: `tiers.critical.rto: 15m -> 4h`.
+    pub changes: Vec<String>,
+    /// The first later run whose terms are again those of the run before.
+    pub changed_back_by: Option<RunId>,
+    /// The run that had changed them, where these are the terms from before that one again.
+    pub undoes: Option<RunId>,
+}
+
+impl TermsChange {
+    /// For people.
+    pub fn words(&self) -> String {
+        let what = match self.changes.is_empty() {
+            true => "by less than is shown".to_owned(),
+            false => self.changes.join("; "),
+        };
+        let back = match (&self.undoes, &self.changed_back_by) {
+            (Some(run), _) => format!("; that changes back what run {run} had changed"),
+            (None, Some(run)) => format!("; changed back by run {run}"),
+            (None, None) => "; not changed back".to_owned(),
+        };
+        format!("decided under other terms than run {} before it: {what}{back}", self.before)
+    }
+}
+
+/// All of them. Runs come in the order in which the ledger knew them first; the terms of the first are the baseline.
+pub fn changes(runs: &[(&RunCreated, Timestamp)]) -> Vec<TermsChange> {
+    let mut all: Vec<TermsChange> = Vec::new();
+    for (i, pair) in runs.windows(2).enumerate() {
+        let [(before, _), (is, at)] = pair else { continue };
+        if before.terms == is.terms {
+            continue;
+        }
+        // The latest change that these terms undo.
+        let undone =
+            (0..i).rev().find(|&k| runs[k].0.terms != runs[k + 1].0.terms && runs[k].0.terms == is.terms);
+        let later = runs[i + 2..].iter().find(|(later, _)| later.terms == before.terms);
+        all.push(TermsChange {
+            run: is.run.clone(),
+            plan: is.plan.clone(),
+            at: *at,
+            before: before.run.clone(),
+            changes: is.terms.changes(&before.terms),
+            changed_back_by: later.map(|(later, _)| later.run.clone()),
+            undoes: undone.map(|k| runs[k + 1].0.run.clone()),
+        });
+    }
+    all
+}
+
+/// Objectives that a run is held to: the strictest of its own and of those that the store knew when it began, which are those of runs of
+/// the time of the report and of the last run before it. Whoever loosens an objective is not better for it in that time.
+pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Objectives {
+    let own = run.runbook.objectives;
+    let counts = |r: &&RunState| {
+        r.created.world == run.created.world
+            && r.environment() == Environment::Production
+            && (r.created_at, &r.created.run) < (run.created_at, &run.created.run)
+    };
+    let earlier = || all.iter().filter(counts);
+    let since = |of: &dyn Fn(&&RunState) -> bool| {
+        let last = earlier().filter(of).filter(|r| r.created_at < asked.since).map(|r| r.created_at).max();
+        last.unwrap_or(asked.since)
+    };
+    let strictest = |own: Objectives, other: Objectives| Objectives {
+        rto_ms: own.rto_ms.min(other.rto_ms),
+        rpo_ms: own.rpo_ms.min(other.rpo_ms),
+    };
+    let of_plan = |r: &&RunState| r.created.plan == run.created.plan;
+    let from = since(&of_plan);
+    let mut held = earlier()
+        .filter(of_plan)
+        .filter(|r| r.created_at >= from)
+        .map(|r| r.runbook.objectives)
+        .fold(own, strictest);
+    // A plan with objectives of its own never promised those of its tier.
+    let tier = tier_of(run);
+    if tier != NO_TIER && !has_own(run) {
+        let from = since(&|_| true);
+        let tiers =
+            earlier().filter(|r| r.created_at >= from).filter_map(|r| r.created.terms.tiers.get(&tier));
+        held = tiers.map(|tier| tier.objectives).fold(held, strictest);
+    }
+    held
+}
+
+fn has_own(run: &RunState) -> bool {
+    let read = crate::plan::text::parse("plan", run.created.plan_text.as_bytes());
+    read.ok().is_some_and(|tree| tree.get("objectives").is_some())
+}
+
+/// What is said where a run is held to another objective than its own.
+pub fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
+    (held < own).then(|| {
+        format!("{name}: the run promised {own}, and is held to {held}, which the store knew before it")
+    })
+}
+
+/// Whether a figure proves an objective, if it proved the run's own.
+pub fn still(proven: bool, figure: Figure, held: Dur) -> bool {
+    proven && figure.proves(held)
+}
