@@ -17,8 +17,8 @@ pub mod overrides;
 pub mod readiness;
 pub mod restore;
 pub mod summary;
-pub mod trace;
 pub mod terms;
+pub mod trace;
 pub mod verified;
 
 pub use attainment::Attainment;

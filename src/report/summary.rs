@@ -256,7 +256,6 @@ pub struct ReportError {
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
-    let recovered = state.mode == Mode::Finished(Outcome::Recovered);
     let unproven = state.proves_no_objective().is_some();
     let rto = not_yet(unproven, measured(attained.rto, runbook.objectives.rto_ms));
     let owed = state.owed().next().is_some();
@@ -277,19 +276,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         to: runbook.to.to_string(),
         world: state.created.world.clone(),
         outcome: outcome(state).to_owned(),
-        active: Active {
-            site: if recovered {
-                Some(runbook.to.to_string())
-            } else {
-                runbook.from.as_ref().map(ToString::to_string)
-            },
-            basis: if recovered { "observed" } else { "last_known" }.to_owned(),
-            observed_at: if recovered {
-                attained.validated.or(state.finished_at)
-            } else {
-                Some(state.created_at)
-            },
-        },
+        active: active(state, &attained),
         terms: state.under(),
         rto: untried(runbook.intent, rto),
         rpo: untried(runbook.intent, rpo),
@@ -323,6 +310,23 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         fence,
         restored: restored(state),
         error: error(state),
+    }
+}
+
+fn active(state: &RunState, attained: &Attainment) -> Active {
+    let runbook = &state.runbook;
+    if state.mode == Mode::Finished(Outcome::Recovered) {
+        Active {
+            site: Some(runbook.to.to_string()),
+            basis: "observed".to_owned(),
+            observed_at: attained.validated.or(state.finished_at),
+        }
+    } else {
+        Active {
+            site: runbook.from.as_ref().map(ToString::to_string),
+            basis: "last_known".to_owned(),
+            observed_at: Some(state.created_at),
+        }
     }
 }
 
