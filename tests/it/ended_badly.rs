@@ -33,7 +33,7 @@ fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(20), missing()), "undone", "{seen:?}");
-        for (part, settle) in [(Part::Beside, Dur::mins(1)), (Part::Swap, Dur::mins(5))] {
+        for (part, settle) in [(Part::Beside, Dur::mins(1)), (Part::Swap, Dur::mins(20))] {
             let at = then_cancelled(doing(restoring(part).0).called(&[]).lost(), seen.clone());
             assert_eq!(at.sees(Dur::secs(30), job(JobStage::None)), "waits", "{part:?} {seen:?}");
             assert_eq!(at.sees(settle, job(JobStage::None)), "undone", "{part:?} {seen:?}");
