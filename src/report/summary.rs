@@ -315,19 +315,13 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
 
 fn active(state: &RunState, attained: &Attainment) -> Active {
     let runbook = &state.runbook;
-    if state.mode == Mode::Finished(Outcome::Recovered) {
-        Active {
-            site: Some(runbook.to.to_string()),
-            basis: "observed".to_owned(),
-            observed_at: attained.validated.or(state.finished_at),
+    let (site, basis, observed_at) = match state.mode {
+        Mode::Finished(Outcome::Recovered) => {
+            (Some(&runbook.to), "observed", attained.validated.or(state.finished_at))
         }
-    } else {
-        Active {
-            site: runbook.from.as_ref().map(ToString::to_string),
-            basis: "last_known".to_owned(),
-            observed_at: Some(state.created_at),
-        }
-    }
+        _ => (runbook.from.as_ref(), "last_known", Some(state.created_at)),
+    };
+    Active { site: site.map(ToString::to_string), basis: basis.to_owned(), observed_at }
 }
 
 /// What the runbook said, and what the proof of a fence found besides.

@@ -18,6 +18,8 @@ mod aws_stub;
 mod broken_plans;
 mod buckets;
 mod cancelled;
+#[cfg(feature = "postgres")]
+mod census;
 mod cli;
 mod clients;
 mod clocks;
@@ -53,6 +55,7 @@ mod inboxes;
 mod journals;
 mod judged;
 mod judged_things;
+mod killed;
 mod kills;
 mod late;
 mod late_bound;

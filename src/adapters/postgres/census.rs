@@ -157,6 +157,19 @@ pub(super) fn named(writers: &[Writer]) -> String {
     text.join("; ")
 }
 
+/// Everything that may write to a database whose server answers the census with this while it is fenced by SQL, in words.
+///
+/// # Errors
+/// If it is no such answer.
+pub fn may_write(answer: &str, db: &DatabaseRef) -> Result<Vec<String>, serde_json::Error> {
+    let census: Census = serde_json::from_str(answer)?;
+    Ok(census
+        .writers(Known::of(db, FenceMethod::Sql))
+        .iter()
+        .map(|writer| writer.words().to_owned())
+        .collect())
+}
+
 pub(super) async fn take(client: &Client) -> Result<Census, Failure> {
     json(client, CENSUS).await
 }

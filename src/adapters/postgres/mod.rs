@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+pub use self::census::may_write;
 use self::host::{Asked, Trust};
 pub use self::tls::trouble;
 use super::secrets::Login;

@@ -4,6 +4,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, until};
 use crate::support::{Fault, Point, Rule};
 
@@ -19,8 +20,12 @@ enum Where {
 }
 
 fn start(estate: &Estate) -> Child {
+    starts(estate, FAILOVER)
+}
+
+fn starts(estate: &Estate, command: &[&str]) -> Child {
     match estate.only_run() {
-        None => estate.spawn(FAILOVER),
+        None => estate.spawn(command),
         Some(run) => estate.spawn(&["runs", "resume", &run]),
     }
 }
@@ -57,9 +62,14 @@ const CALLS: &[(&str, u32)] = &[
 fn kill_around(operation: &str, earlier: u32, point: Where) {
     let estate = Estate::new();
     estate.write_plan("", "1s");
+    dies_once(&estate, FAILOVER, (operation, earlier), point);
+    estate.assert_recovered_once();
+}
+
+fn dies_once(estate: &Estate, command: &[&str], (operation, earlier): (&str, u32), point: Where) {
     let held_at = if point == Where::Forwarding { Point::BeforeForward } else { Point::AfterForward };
     let rule = estate.proxy.rule(Rule::new(Fault::Hold(held_at)).operation(operation).skip(earlier).times(1));
-    let child = start(&estate);
+    let child = starts(estate, command);
     let held = estate.proxy.wait_held(Duration::from_secs(60));
     let held = held.unwrap_or_else(|| panic!("{operation} {earlier} {point:?}\n{}", estate.words()));
     match point {
@@ -69,7 +79,7 @@ fn kill_around(operation: &str, earlier: u32, point: Where) {
         }
         Where::Appending => {
             // The answer arrives; the append that would record it waits for the store.
-            let store = lock_store(&estate);
+            let store = lock_store(estate);
             held.release();
             std::thread::sleep(Duration::from_millis(400));
             kill(child);
@@ -77,9 +87,43 @@ fn kill_around(operation: &str, earlier: u32, point: Where) {
         }
     }
     estate.proxy.remove(rule);
-    let mut child = start(&estate);
+    let mut child = starts(estate, command);
     until("the second process", || child.try_wait().unwrap().is_some());
-    estate.assert_recovered_once();
+}
+
+/// Every call of a failover of a global cluster.
+const OF_A_CLUSTER: &[&str] =
+    &["CreateDBInstance", "ModifyDBCluster", "RebootDBInstance", "FailoverGlobalCluster"];
+
+fn kill_around_a_cluster(operation: &str, point: Where) {
+    let orders = Orders::new();
+    let estate = &orders.estate;
+    dies_once(estate, TO_EAST, (operation, 0), point);
+    let run = estate.only_run().unwrap();
+    let (_, report) = estate.json(&["report", "run", &run]);
+    assert_eq!(report["outcome"], "recovered", "{operation} {point:?}: {report:#}\n{}", estate.words());
+    assert_eq!(report["fence"]["state"], "proven", "{operation} {point:?}: {report:#}");
+    assert_eq!(estate.carried_out("FailoverGlobalCluster"), 1, "{operation} {point:?}\n{}", estate.words());
+    let (code, _, err) = estate.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+/// The failover of a global cluster, after it was forwarded; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`) every call, at every point.
+#[test]
+fn killed_around_the_calls_of_a_global_cluster() {
+    let whole = std::env::var_os("DRCTL_TEST_WHOLE").is_some();
+    let points = [Where::Forwarding, Where::Answering, Where::Appending];
+    let every = OF_A_CLUSTER.iter().flat_map(|o| points.map(|at| (*o, at)));
+    let all: Vec<_> =
+        every.filter(|of| whole || *of == ("FailoverGlobalCluster", Where::Answering)).collect();
+    for some in all.chunks(4) {
+        std::thread::scope(|scope| {
+            for (operation, point) in some {
+                scope.spawn(move || kill_around_a_cluster(operation, *point));
+            }
+        });
+    }
+    eprintln!("{} processes were killed around the calls of a global cluster", all.len());
 }
 
 /// Around each call, several at a time: most of it is waiting.
