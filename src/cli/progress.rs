@@ -313,6 +313,9 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
         }
         What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
         What::PartSettled { step } => format!("{step} is done in part"),
+        What::Overdue { step, why, flag, .. } => {
+            format!("{step} is {}: {why} [{flag}]", p.paint(YELLOW, "overdue"))
+        }
         What::EffectDisproved { step, seen } => format!("{step} did not come about: {seen}"),
         What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
         What::StepFailed { step, reason } | What::GuardLost { step, reason } => {

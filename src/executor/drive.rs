@@ -221,8 +221,11 @@ impl<'a> Driver<'a> {
                     }
                     Effect::Expire(i) => {
                         let what = expired(self.state(), i, self.last_seen.get(&i).map(String::as_str));
+                        // What goes on being looked at is looked at as seldom as before.
+                        if !matches!(what, What::Overdue { .. }) {
+                            self.poller.forget(i);
+                        }
                         self.push(what)?;
-                        self.poller.forget(i);
                         changed = true;
                     }
                     Effect::Withdraw(i) => {

@@ -91,7 +91,7 @@ fn severity(kind: &str, value: &Value) -> u8 {
         "waived" | "imported" | "configuration" | "ratification_refused" | "halted" => 7,
         "rejected" | "cancel_requested" | "step_failed" | "step_skipped" | "claimed_done"
         | "signal_refused" => 6,
-        "call_in_doubt" | "call_refused" => 5,
+        "call_in_doubt" | "call_refused" | "overdue" => 5,
         "run_finished" if value["outcome"] == "recovered" => 3,
         "run_finished" => 6,
         "run_created" | "approved" | "ratified" => 3,

@@ -3,6 +3,8 @@
 //! Kinds are only ever added and fields only with defaults. A reader that meets a kind it does not know refuses it and
 //! names the version that wrote it.
 
+mod world;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use super::ids::{ComponentName, Digest, PlanName, RunId, StepId};
 use super::terms::{Endpoint, Terms};
 use super::time::{Dur, Timestamp};
 use super::waiver::{Person, Rule, Waiver};
+
+pub use world::WorldKind;
 
 /// The version of the event shapes that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -38,33 +42,6 @@ impl Event {
         let same = serde_json::to_vec(&event).is_ok_and(|written| written == bytes);
         let other = "it is not as drctl writes it: a key is added, stands twice or in another place, or a value is spelled otherwise";
         if same { Ok(event) } else { Err(other.to_owned()) }
-    }
-}
-
-/// Whether anything real was touched. Stamped on everything that leaves a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "world", rename_all = "snake_case")]
-pub enum WorldKind {
-    /// Real providers.
-    Live,
-    /// A simulated estate in virtual time.
-    Sandbox {
-        /// What happens in it.
-        scenario: String,
-        /// Which of all the ways it can happen.
-        seed: u64,
-        /// When its time began.
-        began: Timestamp,
-    },
-}
-
-impl WorldKind {
-    /// `live` or `sandbox`.
-    pub const fn id(&self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Sandbox { .. } => "sandbox",
-        }
     }
 }
 
@@ -358,6 +335,17 @@ pub enum What {
         step: StepId,
         /// What was seen.
         seen: String,
+    },
+    /// The step takes longer than it may, and is waited for all the same: what it asked for may still come, and nothing takes it back.
+    Overdue {
+        /// The step.
+        step: StepId,
+        /// When it was asked for.
+        since: Timestamp,
+        /// What is waited for, in words.
+        why: String,
+        /// How to go on without it.
+        flag: String,
     },
     /// What a call of the step asked for, and may still come, is about to be withdrawn.
     WithdrawIntended {

@@ -135,9 +135,10 @@ impl History {
             if let (Status::Done(End::Performed), Some(from), Some(to)) =
                 (&work.status, work.started_at, work.ended_at)
             {
+                let took = state.by_this_clock(to).since(state.by_this_clock(from));
                 let key = (class, state.runbook.to.clone(), step.id.clone());
-                self.steps.entry(key).or_default().push(to.since(from));
-                self.kinds.entry((class, kind(step))).or_default().push(to.since(from));
+                self.steps.entry(key).or_default().push(took);
+                self.kinds.entry((class, kind(step))).or_default().push(took);
                 did = true;
             }
         }
@@ -171,7 +172,7 @@ impl History {
     /// How much longer than usual a step of a run takes that is under way.
     pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<Beyond> {
         let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
-        let since = now.since(state.steps[at].work.started_at?);
+        let since = now.since(state.by_this_clock(state.steps[at].work.started_at?));
         let took = self.step(&state.runbook, &state.runbook.steps[at])?;
         let longest = took.last()?;
         let stalled = share_of(took, STALLED).unwrap_or_else(|| longest.plus(*longest));

@@ -170,6 +170,12 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
             all.push(Alarm { id, at, why, fix, seen: question.seen });
             continue;
         }
+        if let Some(at) = work.work.overdue.filter(|_| !work.work.status.settled()) {
+            let why = format!("{} is OVERDUE: {}", step.id, work.work.reason.as_deref().unwrap_or_default());
+            let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
+            all.push(Alarm { id: format!("overdue-{}", step.id), at, why, fix, seen });
+            continue;
+        }
         let Some(began) = work.work.started_at else { continue };
         if let Some((at, beyond)) = stalled(desk, &step.id, began) {
             let why = format!("{} takes {}", step.id, beyond.words());

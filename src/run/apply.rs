@@ -12,10 +12,9 @@ use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{Digest, StepId};
-use crate::model::measure::Basis;
 use crate::model::restore::{Part, Restore};
 use crate::model::statement::Statement;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 
 /// An event that cannot follow what went before.
@@ -319,8 +318,10 @@ impl RunState {
                     .ok_or_else(|| illegal(&work.status))?,
             ),
         };
-        if let What::StepStarted { .. } = what {
-            work.started_at = Some(at);
+        match what {
+            What::StepStarted { .. } => work.started_at = Some(at),
+            What::Overdue { .. } => work.overdue = Some(at),
+            _ => {}
         }
         if let What::StepFinished { facts: found, .. } = what {
             facts.extend(found.iter().cloned());
@@ -374,33 +375,6 @@ impl RunState {
             What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
             What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => approval::note(self, position, what, at),
-        }
-    }
-
-    /// A clock that jumped ahead ends no wait, no deadline and no doubt: nobody knows that so much time went by. One that was set back
-    /// between two processes hides how much did.
-    fn clock_jumped(&mut self, forward: Dur, backward: Dur, at: Timestamp) {
-        self.clock_jumped = true;
-        // No mark comes to lie after the event, whoever wrote it.
-        let forward = forward.min(at.since(self.last_at));
-        if forward > Dur::ZERO {
-            self.taken_at = at;
-        }
-        let hidden = backward > Dur::ZERO && self.epoch > 1 && self.taken_at == at;
-        for (step, of) in self.runbook.steps.iter().zip(&mut self.steps) {
-            let waits = matches!(step.action, Action::Wait { .. }) && of.work.status == Status::Started;
-            let began = of.work.started_at.max(of.work.renewed_at).filter(|_| waits);
-            of.work.renewed_at = began.map(|began| began + forward).or(of.work.renewed_at);
-            for work in std::iter::once(&mut of.work).chain(of.undo.as_mut()) {
-                work.doubt_longer(forward);
-            }
-            for fact in of.facts.iter_mut().filter(|_| hidden) {
-                if let Fact::Exposure(taken) = fact
-                    && taken.grows
-                {
-                    taken.figure.basis = Basis::LowerBound;
-                }
-            }
         }
     }
 
@@ -515,6 +489,7 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
         What::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
         What::StepFinished { end, .. } if open => (Status::Done(*end), None),
         What::FoundPromoted { .. } if open => (Status::Done(End::Noop), None),
+        What::Overdue { why, flag, .. } if open => (status.clone(), Some(format!("{why} [{flag}]"))),
         What::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
         What::GuardLost { reason, .. } if open => {
             work.displaced = true;
@@ -560,6 +535,7 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
         What::CallInDoubt { step, .. } => (step, "call_in_doubt"),
         What::EffectDisproved { step, .. } => (step, "effect_disproved"),
         What::PartSettled { step } => (step, "part_settled"),
+        What::Overdue { step, .. } => (step, "overdue"),
         What::StepFinished { step, .. } => (step, "step_finished"),
         What::StepFailed { step, .. } => (step, "step_failed"),
         What::GuardLost { step, .. } => (step, "guard_lost"),

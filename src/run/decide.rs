@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::drill::{self, Abort};
 use super::gate::{self, Says};
+use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, InDoubt, Undo, Write};
 use crate::model::event::{Direction, End, Outcome, What};
@@ -209,12 +210,23 @@ fn expiry(state: &RunState, i: usize) -> Vec<Effect> {
     }
 }
 
-/// Fails a step that took too long. Background steps are tried for as long as the run lasts.
+/// Whether what was done is being taken back.
+fn unwinding(state: &RunState) -> bool {
+    state.mode == Mode::Cancelling && !state.past_return()
+}
+
+/// Fails a step that took too long, or says so where no clock ends it. Background steps are tried for as long as the run lasts.
 fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
     let step = state.step(i);
     let timeout = step.estimate.timeout_ms;
     let work = state.work(i);
     if step.background || timeout == Dur::ZERO {
+        return otherwise;
+    }
+    let outlasts = state.outlasts_its_time(i);
+    // Said once; and of a run that is taken back, or over, others decide.
+    let said = work.overdue.is_some() || state.finished() || unwinding(state);
+    if outlasts && said {
         return otherwise;
     }
     // Time in which nobody drove the run is not the step's, and each part of a batch has its own.
@@ -229,6 +241,9 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
 /// The event that a step which took too long becomes. `seen` is what was last seen of it.
 pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
     let step = state.step(i);
+    if state.outlasts_its_time(i) && !unwinding(state) {
+        return overdue(state, i, seen);
+    }
     let why = seen.or(state.work(i).reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
     let reason = format!("{LATE} {}{why}", step.estimate.timeout_ms);
     // What was accepted and does not end is a failed step, and taken back; of anything else in an unwinding it is the undo that failed.
@@ -248,17 +263,8 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
         // A fence in doubt is no proof however long it lasts, and instances that do not come are none, nor are controls that do not
-        // turn: other rungs, or a person, have to help. The doubt is kept.
-        InDoubt::ObserveAfter(_) | InDoubt::Repeat
-            if matches!(
-                state.step(i).action,
-                Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_) | Action::Point(_)
-            ) && state.mode == Mode::Running =>
-        {
-            with_timeout(state, i, now, vec![Effect::Look(i)])
-        }
-        // Any other effect in doubt is never given up on by the clock: somebody has to see what became of it.
-        InDoubt::ObserveAfter(_) | InDoubt::Repeat => vec![Effect::Look(i)],
+        // turn: other rungs, or a person, have to help. The doubt is kept. Any other effect in doubt is never given up on by the clock.
+        InDoubt::ObserveAfter(_) | InDoubt::Repeat => with_timeout(state, i, now, vec![Effect::Look(i)]),
         InDoubt::Ask => vec![ask(state, i)],
     }
 }

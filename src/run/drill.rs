@@ -40,7 +40,7 @@ pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
         return Some(Abort::Now(format!("{probe} fails since {since}, and the drill has not touched users")));
     }
     let most = state.runbook.objectives.rto_ms;
-    let due = since + most;
+    let due = state.by_this_clock(since) + most;
     Some(match now >= due {
         true => Abort::Now(format!("{probe} fails since {since}: longer than the objective, {most}")),
         false => Abort::At(due),

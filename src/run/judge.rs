@@ -214,7 +214,8 @@ fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestam
 fn may_be_old(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
     let work = state.work(i);
     let seen = work.ended_at.filter(|_| matches!(work.status, Status::Done(_)))?;
-    Some(seen + OLD_ANSWERS).filter(|until| now < *until)
+    let steady = state.clock_is_steady_since().unwrap_or(seen);
+    Some(seen.max(steady) + OLD_ANSWERS).filter(|until| now < *until)
 }
 
 /// Where a step is. One that was tried again, or waited for credentials, while a call's fate was unknown is still in doubt.

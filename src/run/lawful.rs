@@ -24,6 +24,7 @@ pub(super) fn impossible(state: &RunState, what: &What) -> Option<(StepId, Strin
         What::CallIntended { step, .. } => (step, intended),
         What::StepFinished { step, .. } => (step, finished),
         What::StepSkipped { step, .. } => (step, skipped),
+        What::Overdue { step, .. } => (step, overdue),
         What::StepUndone { step } | What::UndoFailed { step, .. } => (step, undone),
         What::Rejected { step, .. } => (step, rejected),
         What::FoundPromoted { step } => (step, promoted),
@@ -143,6 +144,10 @@ fn establishes(action: &Action, fact: &Fact) -> bool {
         Fact::Restore { .. } => matches!(action, Action::Restore { .. }),
         _ => true,
     }
+}
+
+fn overdue(state: &RunState, i: usize, _: &What) -> Option<String> {
+    some(!state.outlasts_its_time(i), "a clock ends the wait for it")
 }
 
 /// A safety step is left out when it is not needed, and by nobody.

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod approval;
+mod clock;
 pub mod continued;
 pub mod decide;
 pub mod drill;

@@ -3,11 +3,11 @@
 
 use super::apply::Illegal;
 use super::decide::LATE;
-use super::state::{RunState, Status, Work};
-use crate::model::action::{Action, Undo};
+use super::state::{Mode, RunState, Status, Work};
+use crate::model::action::{Action, InDoubt, Undo};
 use crate::model::event::{Direction, What};
 use crate::model::ids::StepId;
-use crate::model::target::DatabaseRef;
+use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::Timestamp;
 
 /// What became of withdrawing what a step asked for.
@@ -50,6 +50,7 @@ impl Outstanding {
             let until = self.until.map_or_else(String::new, |until| format!(" until {until}"));
             return format!("{asked}, nobody knows whether it was done, and it may still be{until}");
         };
+        let id = &db.id;
         let old = match state.fenced(&db.component) {
             Some(_) => "; the old primary is fenced",
             None => ", beside an old primary that nobody has fenced",
@@ -58,9 +59,14 @@ impl Outstanding {
             Some(Withdrawal::Failed(why)) => format!(" (drctl could not: {why})"),
             _ => String::new(),
         };
+        let withdraw = match db.engine {
+            Engine::Postgres => format!(
+                "To withdraw the request, stop {id} and start it as a standby again{failed}: once its startup process has read it, removing its file withdraws nothing"
+            ),
+            Engine::Rds | Engine::Aurora => "Its service withdraws no such request".to_owned(),
+        };
         format!(
-            "{asked}, and {id} is not seen to take writes: it may still be promoted, hours from now, and takes writes then{old}. To withdraw the request, stop {id} and start it as a standby again{failed}: once its startup process has read it, removing its file withdraws nothing",
-            id = db.id
+            "{asked}, and {id} is not seen to take writes: it may still be promoted, hours from now, and takes writes then{old}. {withdraw}"
         )
     }
 }
@@ -77,13 +83,32 @@ impl RunState {
             });
             for (work, action) in std::iter::once((&at.work, step.action.clone())).chain(undo) {
                 let Some(since) = work.asked[0] else { continue };
-                let until = action.settles().map(|settle| since.max(work.lost_at.unwrap_or(since)) + settle);
+                // What was accepted and cannot be taken back is seen to fail, or is seen.
+                let accepted = matches!(work.status, Status::Awaiting { .. }) && action.is_final();
+                let settles = action.settles().filter(|_| !accepted);
+                // A clock that jumped ahead since brought nothing nearer.
+                let last =
+                    [Some(since), work.lost_at, self.clock_is_steady_since()].into_iter().flatten().max();
+                let until = settles.map(|settle| last.unwrap_or(since) + settle);
                 if until.is_none_or(|until| now < until) {
                     found.push(Outstanding { position, step: step.id.clone(), action, since, until });
                 }
             }
         }
         found
+    }
+
+    /// Whether a step outlasts its time: what cannot be taken back was asked for, and was neither refused nor seen to have had no effect; or
+    /// nobody knows what became of a call. Fences in doubt and the like are made up for by others, or by a person, while the run goes on.
+    pub fn outlasts_its_time(&self, i: usize) -> bool {
+        let (action, work) = (self.action(i), self.work(i));
+        let made_up = matches!(
+            self.step(i).action,
+            Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_) | Action::Point(_)
+        );
+        let doubt = matches!(work.status, Status::InDoubt { .. }) && action.in_doubt() != InDoubt::Ask;
+        let kept = doubt && !(made_up && self.mode == Mode::Running);
+        kept || (action.is_final() && work.asked[0].is_some())
     }
 
     /// Whether a promotion that was asked for is to be withdrawn now: it may come when more is lost than was accepted, and its server can be
@@ -175,4 +200,18 @@ impl RunState {
         self.touched(position);
         Ok(())
     }
+}
+
+/// The event that says that a step takes longer than it may, and is waited for all the same. `seen` is what was last seen of it.
+pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> What {
+    let (step, work) = (state.step(i), state.work(i));
+    let since = work.asked.into_iter().flatten().min().or(work.doubt).unwrap_or(state.last_at);
+    let last = seen.or(work.reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
+    let timeout = step.estimate.timeout_ms;
+    let why = format!(
+        "asked for at {since}, not seen done within {timeout}, and not known to have failed: it is waited for{last}"
+    );
+    let stop = state.created.command("runs cancel", " --reason TEXT");
+    let flag = format!("nothing has to be done; {stop} stops waiting, and ends no call that was made");
+    What::Overdue { step: step.id.clone(), since, why, flag }
 }

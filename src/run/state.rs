@@ -113,6 +113,8 @@ pub struct Work {
     pub lost_at: Option<Timestamp>,
     /// When its deadline began anew: a part was in place, or credentials were there again.
     pub renewed_at: Option<Timestamp>,
+    /// When it was said that it takes longer than it may, and is waited for all the same.
+    pub overdue: Option<Timestamp>,
     /// True if it failed because somebody else holds the guard.
     pub displaced: bool,
     /// When it started.
@@ -132,16 +134,6 @@ impl Default for Work {
 }
 
 impl Work {
-    /// What was asked for may come later than the clock says.
-    pub(super) fn doubt_longer(&mut self, by: Dur) {
-        match &mut self.status {
-            Status::InDoubt { since: at } | Status::Awaiting { answered_at: at, .. } => *at = *at + by,
-            _ => {}
-        }
-        self.doubt = self.doubt.map(|at| at + by);
-        self.lost_at = self.lost_at.map(|at| at + by);
-    }
-
     /// The same step tried again: what its calls may have done is not forgotten.
     #[must_use]
     pub fn again(&self) -> Self {
@@ -173,6 +165,7 @@ impl Work {
             asked: [None, None],
             lost_at: None,
             renewed_at: None,
+            overdue: None,
             displaced: false,
             started_at: None,
             ended_at: None,
@@ -319,6 +312,8 @@ pub struct RunState {
     pub promoted_at: BTreeMap<ComponentName, Timestamp>,
     /// True once clocks disagreed: measured figures are bounds from then on.
     pub clock_jumped: bool,
+    /// When the clock was ahead all at once, and by how much.
+    pub(super) jumps: Vec<(Timestamp, Dur)>,
     /// When it was cancelled, or its unwinding last taken up again.
     pub cancelled_at: Option<Timestamp>,
     /// Who asked for that last, and why.
@@ -396,6 +391,7 @@ impl RunState {
             last_at: at,
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
+            jumps: Vec::new(),
             cancelled_at: None,
             cancelled_by: None,
             said: BTreeSet::new(),

@@ -4,10 +4,11 @@ use drctl::model::action::{Action, Check};
 use drctl::model::event::{Event, Outcome, What};
 use drctl::model::ids::RunId;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
+use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::report::attainment::attainment;
+use drctl::run::drill::{self, Abort};
 use drctl::run::{Effect, RunState, decide};
 
 use crate::resume::events;
@@ -95,6 +96,34 @@ fn every_run_of_a_process_hears_that_its_clock_jumped() {
         let last = journal.last().map(|e| &e.what);
         assert!(matches!(last, Some(What::RunFinished { outcome: Outcome::Recovered })), "{last:?}");
     }
+}
+
+/// A live drill is called off when users fail for longer than was promised, and not when a clock says that they did.
+#[test]
+fn a_clock_that_jumps_ahead_calls_no_drill_off() {
+    let rig =
+        Rig { intent: Intent::Switchover, drill: Some(Drill::Live), ..Rig::new(truststream(), "calm", 1) };
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
+    );
+    let prefix = &events(&whole)[..n];
+    let since = prefix.last().unwrap().at;
+    let fails = What::ProbeTurned {
+        probe: "public".to_owned(),
+        good: false,
+        since,
+        last_other: None,
+        detail: "503".to_owned(),
+    };
+    let rto = whole.ended.state.runbook.objectives.rto_ms;
+    let jumped = What::ClockJumped { forward_ms: rto, backward_ms: Dur::ZERO };
+    let failing = after(prefix, vec![(Dur::secs(5), fails.clone())]);
+    let by_time = drill::abort(&failing, failing.last_at + rto);
+    assert!(matches!(by_time, Some(Abort::Now(_))), "{by_time:?}");
+    let state = after(prefix, vec![(Dur::secs(5), fails), (rto.plus(Dur::secs(1)), jumped)]);
+    assert_eq!(drill::abort(&state, state.last_at), Some(Abort::At(since + rto.plus(rto))));
 }
 
 /// A clock that jumps ahead makes an outage look longer than it was: what is told then is no bound from below, and where nobody drove the

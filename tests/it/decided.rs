@@ -22,7 +22,7 @@ use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::planner::steps;
-use drctl::run::decide::looks_at;
+use drctl::run::decide::{expired, looks_at};
 use drctl::run::state::{FenceDebt, Status, Turn, Work};
 use drctl::run::{Effect, RunState, Stop, decide, drill};
 
@@ -391,7 +391,11 @@ fn an_approval_is_looked_at_again_when_it_expires() {
 #[test]
 fn a_promotion_in_doubt_is_never_given_up_by_the_clock_and_a_fence_is() {
     let in_doubt = Status::InDoubt { since: minutes(10) };
-    let state = under_way(vec![(step("promote", promote()), in_doubt.clone())]);
+    let mut state = under_way(vec![(step("promote", promote()), in_doubt.clone())]);
+    // It is said once.
+    assert_eq!(told(&state, minutes(600)), "expire promote");
+    assert!(matches!(expired(&state, 0, None), What::Overdue { .. }));
+    state.steps[0].work.overdue = Some(minutes(600));
     assert_eq!(told(&state, minutes(600)), "look promote");
     let state = under_way(vec![(step("fence", fence(FenceMethod::SecurityGroup)), in_doubt)]);
     assert_eq!(told(&state, minutes(10) + Dur::secs(1)), "look fence, wake 10m20s");

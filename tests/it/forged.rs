@@ -237,7 +237,7 @@ fn anything(seed: u64, done: &Rehearsed) -> What {
     let component = ComponentName::new(["db", "www", "nowhere"][pick("component", 3)]);
     let many = [1, 2, u32::MAX][pick("many", 3)];
     let long = Dur([0, 60_000, u64::MAX][pick("long", 3)]);
-    match pick("kind", 25) {
+    match pick("kind", 26) {
         0 => What::EpochTaken { epoch: u64::from(many), owner: reason },
         1 => What::StepStarted { step },
         2 => What::CallIntended {
@@ -278,6 +278,7 @@ fn anything(seed: u64, done: &Rehearsed) -> What {
         22 => [What::StepUndone { step: step.clone() }, What::UndoFailed { step, reason }][pick("undo", 2)]
             .clone(),
         23 => What::ClockJumped { forward_ms: long, backward_ms: long },
+        24 => What::Overdue { step, since: Timestamp::from_millis(0), why: reason.clone(), flag: reason },
         _ => What::RunFinished { outcome: [Outcome::Recovered, Outcome::Cancelled][pick("outcome", 2)] },
     }
 }

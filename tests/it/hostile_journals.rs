@@ -119,7 +119,7 @@ fn statuses(at: Timestamp) -> [(&'static str, Status); 10] {
 }
 
 /// Every event of a step, and what the step may be then.
-fn follows(id: &StepId) -> [(What, &'static str); 15] {
+fn follows(id: &StepId) -> [(What, &'static str); 16] {
     let step = || id.clone();
     let (why, reason, who) = (String::new, String::new, || Person::claimed("eve"));
     let intended = What::CallIntended {
@@ -144,6 +144,7 @@ fn follows(id: &StepId) -> [(What, &'static str); 15] {
         (What::StepFinished { step: step(), end: End::Noop, facts: Vec::new() }, open),
         // Those are about other kinds of steps.
         (What::FoundPromoted { step: step() }, ""),
+        (What::Overdue { step: step(), since: Timestamp::from_millis(0), why: why(), flag: why() }, ""),
         (What::StepFailed { step: step(), reason: reason() }, open),
         (What::GuardLost { step: step(), reason: reason() }, ""),
         (

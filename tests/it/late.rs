@@ -14,7 +14,7 @@ use crate::resume::events;
 use crate::rig::{Rehearsed, Rig, plan, truststream};
 
 /// Servers of one's own, with hosts or without.
-fn own(host: &str) -> Plan {
+pub fn own(host: &str) -> Plan {
     let at = |site: &str| format!("{{endpoint: \"db.{site}:5432/o\", admin: {{secret: \"file:a\"}}{host}}}");
     plan(&format!(
         "plan: orders\nobjectives: {{rto: 15m, rpo: 5m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\nprobes:\n  - {{name: app, role: public, http: \"https://o.example/\", every: 1s, timeout: 3s}}\nwatch: {{for: 1m}}\n",
@@ -23,7 +23,7 @@ fn own(host: &str) -> Plan {
     ))
 }
 
-const HOST: &str = ", host: {run: [ssh, db], data: /data, replication: {secret: \"file:r\"}}";
+pub const HOST: &str = ", host: {run: [ssh, db], data: /data, replication: {secret: \"file:r\"}}";
 
 /// A dark region, and a standby that takes the request to promote and begins so much later. Somebody accepted a loss of two minutes.
 fn rig(host: &str, waits: Dur) -> Rig {
@@ -122,6 +122,10 @@ fn refused() -> What {
     What::CallRefused { step, code, why: "no".to_owned(), retry_at: Some(Timestamp::from_millis(0)) }
 }
 
+fn came_to_nothing() -> What {
+    promote(|step| What::EffectDisproved { step, seen: "nothing".to_owned() })
+}
+
 fn promote(what: impl Fn(StepId) -> What) -> What {
     what(StepId::new("promote.db"))
 }
@@ -163,9 +167,23 @@ fn what_a_service_would_show_is_in_doubt_until_it_would() {
     let mut lost = Rig::new(truststream(), "region-lost", 1);
     lost.waivers = Vec::new();
     let mut run = at_the_promotion(&lost);
-    begun(&mut run);
+    run.say(intended("promote.db"));
+    run.say(promote(|step| What::CallInDoubt { step, why: "no answer".to_owned() }));
     assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
     assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
-    run.say(promote(|step| What::EffectDisproved { step, seen: "no".to_owned() }));
+    // Nor does a clock that jumps ahead make anything come sooner.
+    let jumped = What::ClockJumped { forward_ms: Dur::mins(20), backward_ms: Dur::ZERO };
+    run.1 = run.1 + Dur::mins(20);
+    run.say(jumped);
+    assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
+    assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
+    // What was accepted takes as long as it takes: only what is seen tells.
+    run.say(came_to_nothing());
+    begun(&mut run);
+    assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
+    let left = run.0.outstanding(run.1);
+    let words = left.iter().find(|effect| effect.promotes().is_some()).unwrap().words(&run.0);
+    assert!(words.contains("Its service withdraws no such request"), "{words}");
+    run.say(came_to_nothing());
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());
 }

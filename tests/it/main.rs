@@ -76,6 +76,7 @@ mod named_runs;
 mod notices;
 mod objects;
 mod oracle;
+mod overdue;
 mod owed;
 mod pages;
 mod policy;

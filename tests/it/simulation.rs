@@ -23,8 +23,9 @@ use crate::resume::{estates, events, in_flight, runbook};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
 fn rig(seed: u64) -> Rig {
-    let scenario =
-        SCENARIOS[usize::try_from(roll(seed, &["scenario"], SCENARIOS.len() as u64)).unwrap()].name;
+    // That one has tests of its own.
+    let all: Vec<_> = SCENARIOS.iter().map(|of| of.name).filter(|name| *name != "promotion-slow").collect();
+    let scenario = all[usize::try_from(roll(seed, &["scenario"], all.len() as u64)).unwrap()];
     let loses = Scenario::find(scenario).unwrap().loses_home;
     let mut rig = Rig::new(plan(&random_plan(seed, !loses)), scenario, seed);
     rig.intent = match scenario {

@@ -63,7 +63,10 @@ impl Estate {
         // The status reads `available` for a while after the call was accepted: the trap that a completion test must not fall into.
         let modifying = self.now + Dur(1_000 + roll(self.seed, &["modifying", &db.id, &n], 4_000));
         let takes = match db.engine {
-            Engine::Rds | Engine::Aurora => 60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000),
+            Engine::Rds | Engine::Aurora => {
+                let longer = self.scenario.promotion_takes.millis();
+                longer + 60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000)
+            }
             // It ends its recovery where it is; nothing is rebooted.
             Engine::Postgres => {
                 self.scenario.promotion_waits.millis() + roll(self.seed, &["promote", &db.id, &n], 3_000)

@@ -58,6 +58,8 @@ pub struct Scenario {
     pub first_promotion_fails: bool,
     /// A server of one's own begins its promotion so much after it took the request.
     pub promotion_waits: Dur,
+    /// A managed database takes so much longer than most to be promoted.
+    pub promotion_takes: Dur,
     /// Share of the wanted instances that there are.
     pub capacity_percent: u32,
     /// The DNS control plane is down for this long after the loss.
@@ -89,6 +91,7 @@ const QUIET: Scenario = Scenario {
     lag_ms: 900,
     first_promotion_fails: false,
     promotion_waits: Dur::ZERO,
+    promotion_takes: Dur::ZERO,
     capacity_percent: 100,
     dns_down: Dur::ZERO,
     archive_corrupt: false,
@@ -130,6 +133,12 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "promotion-fails-once",
         about: "the first promotion is accepted and comes to nothing",
         first_promotion_fails: true,
+        ..QUIET
+    },
+    Scenario {
+        name: "promotion-slow",
+        about: "managed databases take forty minutes to be promoted",
+        promotion_takes: Dur::mins(40),
         ..QUIET
     },
     Scenario {

@@ -2,6 +2,7 @@
 
 use crate::adapters::secrets::{Knock, Login};
 use crate::inventory::Observation;
+use crate::model::action::FenceMethod;
 use crate::model::restore::{Part, Restore};
 use crate::model::state::Unreplicated;
 use crate::model::target::DatabaseRef;
@@ -65,13 +66,45 @@ impl Postgres {
     }
 
     /// Not tried.
-    pub async fn knock(&self, _endpoint: &str, _login: &Login) -> Knock {
+    pub async fn knock(&self, _endpoint: &str, _login: &Login, _method: FenceMethod) -> Knock {
         Knock::NoProof(WHY.to_owned())
     }
 
     /// Not done.
     pub async fn withdraw(&self, _db: &DatabaseRef, _way: (&str, &Login), _key: &str) -> CallOutcome {
         Self::refused()
+    }
+
+    /// Not done.
+    pub async fn stop(
+        &self,
+        _db: &DatabaseRef,
+        _endpoint: &str,
+        _way_in: Option<(&str, &Login)>,
+        _key: &str,
+    ) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not done.
+    pub async fn start(
+        &self,
+        _db: &DatabaseRef,
+        _endpoint: &str,
+        _way_in: Option<(&str, &Login)>,
+        _key: &str,
+    ) -> CallOutcome {
+        Self::refused()
+    }
+
+    /// Not seen.
+    pub async fn stopped(
+        &self,
+        _db: &DatabaseRef,
+        _endpoint: &str,
+        _way_in: Option<(&str, &Login)>,
+    ) -> Observation {
+        self.unseen()
     }
 
     /// Not done.
@@ -156,17 +189,29 @@ impl Postgres {
     }
 
     /// Not seen.
-    pub async fn fence_state(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> Observation {
+    pub async fn fence_state(
+        &self,
+        _db: &DatabaseRef,
+        _method: FenceMethod,
+        _endpoint: &str,
+        _login: &Login,
+    ) -> Observation {
         self.unseen()
     }
 
     /// Not done.
-    pub async fn fence(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> CallOutcome {
+    pub async fn fence(
+        &self,
+        _db: &DatabaseRef,
+        _method: FenceMethod,
+        _endpoint: &str,
+        _login: &Login,
+    ) -> CallOutcome {
         Self::refused()
     }
 
     /// Not done.
-    pub async fn unfence(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
+    pub async fn unfence(&self, _method: FenceMethod, _endpoint: &str, _login: &Login) -> CallOutcome {
         Self::refused()
     }
 

@@ -1,6 +1,6 @@
 //! Effects that come late: for how long an action that was asked for may still take effect.
 
-use super::Action;
+use super::{Action, Undo};
 use crate::model::target::Engine;
 use crate::model::time::Dur;
 
@@ -29,6 +29,11 @@ impl Action {
                 InDoubt::Repeat | InDoubt::Ask => Some(Dur::secs(20)),
             },
         }
+    }
+
+    /// Whether nothing takes it back once it was accepted: no clock ends the wait for it then.
+    pub fn is_final(&self) -> bool {
+        matches!(self.undo(), Undo::PointOfNoReturn { .. })
     }
 
     /// Whether its absence, however long, does not prove that it will not come. A standby that took the request to promote ends its recovery

@@ -1,0 +1,59 @@
+//! A clock that jumped: nobody knows that so much time went by, and nothing that is waited for ends by it.
+
+use super::state::{RunState, Status, Work};
+use crate::model::action::Action;
+use crate::model::facts::Fact;
+use crate::model::measure::Basis;
+use crate::model::time::{Dur, Timestamp};
+
+impl RunState {
+    /// A clock that jumped ahead ends no wait, no deadline and no doubt: nobody knows that so much time went by. One that was set back
+    /// between two processes hides how much did.
+    pub(super) fn clock_jumped(&mut self, forward: Dur, backward: Dur, at: Timestamp) {
+        self.clock_jumped = true;
+        // No mark comes to lie after the event, whoever wrote it.
+        let forward = forward.min(at.since(self.last_at));
+        if forward > Dur::ZERO {
+            self.taken_at = at;
+            self.jumps.push((at, forward));
+        }
+        let hidden = backward > Dur::ZERO && self.epoch > 1 && self.taken_at == at;
+        for (step, of) in self.runbook.steps.iter().zip(&mut self.steps) {
+            let waits = matches!(step.action, Action::Wait { .. }) && of.work.status == Status::Started;
+            let began = of.work.started_at.max(of.work.renewed_at).filter(|_| waits);
+            of.work.renewed_at = began.map(|began| began + forward).or(of.work.renewed_at);
+            for work in std::iter::once(&mut of.work).chain(of.undo.as_mut()) {
+                work.doubt_longer(forward);
+            }
+            for fact in of.facts.iter_mut().filter(|_| hidden) {
+                if let Fact::Exposure(taken) = fact
+                    && taken.grows
+                {
+                    taken.figure.basis = Basis::LowerBound;
+                }
+            }
+        }
+    }
+
+    /// An instant as the clock shows it by now, which may have jumped ahead since: as long ago as the monotonic clock says.
+    pub fn by_this_clock(&self, at: Timestamp) -> Timestamp {
+        self.jumps.iter().filter(|(jumped, _)| *jumped > at).fold(at, |at, (_, by)| at + *by)
+    }
+
+    /// Since when nobody may have to take a look for older than it is.
+    pub fn clock_is_steady_since(&self) -> Option<Timestamp> {
+        self.jumps.last().map(|(at, _)| *at)
+    }
+}
+
+impl Work {
+    /// What was asked for may come later than the clock says.
+    fn doubt_longer(&mut self, by: Dur) {
+        match &mut self.status {
+            Status::InDoubt { since: at } | Status::Awaiting { answered_at: at, .. } => *at = *at + by,
+            _ => {}
+        }
+        self.doubt = self.doubt.map(|at| at + by);
+        self.lost_at = self.lost_at.map(|at| at + by);
+    }
+}

@@ -1,0 +1,173 @@
+//! Steps that nothing takes back and that take longer than they may: no clock ends the wait for what a provider accepted.
+
+use drctl::cli::printer::{Format, Printer};
+use drctl::cli::progress;
+use drctl::model::action::{Action, Undo};
+use drctl::model::duty::Rung;
+use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
+use drctl::model::ids::StepId;
+use drctl::model::policy::Policy;
+use drctl::model::runbook::Intent;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
+use drctl::report::history::History;
+use drctl::report::{notices, summary};
+use drctl::run::decide::expired;
+use drctl::run::state::{Mode, Status};
+use drctl::run::{Effect, RunState, decide, signal};
+
+use crate::clocks::after;
+use crate::late::own;
+use crate::resume::events;
+use crate::rig::{Rehearsed, Rig, cancel, truststream};
+
+fn promotes(what: &What) -> bool {
+    matches!(what, What::CallIntended { step, .. } if step.as_str() == "promote.db")
+}
+
+fn overdue(what: &What) -> bool {
+    matches!(what, What::Overdue { step, .. } if step.as_str() == "promote.db")
+}
+
+fn count(all: &[Event], which: fn(&What) -> bool) -> usize {
+    all.iter().filter(|e| which(&e.what)).count()
+}
+
+fn recovered(rig: &Rig) -> Rehearsed {
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let mode = &done.ended.state.mode;
+    assert_eq!(*mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    done
+}
+
+#[test]
+fn a_promotion_that_takes_forty_minutes_is_waited_for() {
+    let done = recovered(&Rig::new(truststream(), "promotion-slow", 1));
+    let all = events(&done);
+    assert_eq!((count(&all, promotes), count(&all, overdue)), (1, 1), "called once, said once");
+    let (called, said) = (all.iter().find(|e| promotes(&e.what)), all.iter().find(|e| overdue(&e.what)));
+    let (called, said) = (called.unwrap().at, said.unwrap());
+    let timeout = done.ended.state.runbook.step(&StepId::new("promote.db")).unwrap().estimate.timeout_ms;
+    assert!(said.at.since(called) >= Dur::mins(9) && said.at.since(called) <= timeout, "{}", said.at);
+    let printer = Printer::new(Format::Human);
+    let line = progress::words(&printer, said).unwrap();
+    let n = all.iter().position(|e| overdue(&e.what)).unwrap();
+    let state = RunState::fold(&all[..=n]).unwrap();
+    let shown = summary::report(&state, state.last_at);
+    let shown = shown.steps.iter().find(|s| s.id == "promote.db").unwrap().reason.clone().unwrap();
+    // Since when, what was seen of it, and what a person can do.
+    for words in [&called.to_string(), "`modifying`", "it is waited for", "runs cancel run"] {
+        assert!(line.contains(words) && shown.contains(words), "{words}: {line}\n{shown}");
+    }
+}
+
+/// One that begins when its receiver lets it: it is asked for again where nothing is seen of it, which changes nothing.
+#[test]
+fn a_standby_that_begins_its_promotion_after_forty_minutes_is_waited_for() {
+    let mut rig = Rig::new(own(""), "region-slow", 1);
+    rig.scenario.promotion_waits = Dur::mins(40);
+    let all = events(&recovered(&rig));
+    assert_eq!(count(&all, overdue), 1);
+}
+
+/// Whoever watches no terminal is called.
+#[test]
+fn somebody_is_called_when_a_promotion_takes_longer_than_it_may() {
+    let mut state = waiting();
+    state.created.world = WorldKind::Live;
+    let history = History::default();
+    let policy = Policy {
+        escalation: vec![Rung { after: Dur::ZERO, role: "on-call".to_owned(), tell: Vec::new() }],
+        ..Policy::default()
+    };
+    let news = notices::of_run(&state, &policy, (&history, &history.predict(&state.runbook)), state.last_at);
+    let keys: Vec<_> = news.iter().map(|notice| notice.key.as_str()).collect();
+    assert!(keys.iter().any(|key| key.contains("overdue-promote.db")), "{keys:?}");
+}
+
+/// The state in which it was said.
+fn waiting() -> RunState {
+    let done = recovered(&Rig::new(truststream(), "promotion-slow", 1));
+    let all = events(&done);
+    let n = all.iter().position(|e| overdue(&e.what)).unwrap();
+    RunState::fold(&all[..=n]).unwrap()
+}
+
+#[test]
+fn a_person_ends_the_wait_and_is_told_what_may_still_come() {
+    let mut state = waiting();
+    let i = state.position(&StepId::new("promote.db")).unwrap();
+    let (who, later) = (Person::claimed("alice"), state.last_at + Dur::mins(25));
+    let say = |state: &mut RunState, what: What| state.apply(&Event { at: later, what }).unwrap();
+    let refused = signal::take(&state, skip(), who.clone(), later);
+    assert!(matches!(refused[..], [What::SignalRefused { .. }]), "{refused:?}");
+    for asked in 1..=2 {
+        let looks = decide(&state, later);
+        assert!(looks.contains(&Effect::Look(i)), "asked {asked} times to cancel: {looks:?}");
+        for what in signal::take(&state, cancel(None), who.clone(), later) {
+            say(&mut state, what);
+        }
+    }
+    assert_eq!(state.mode, Mode::Finished(Outcome::Abandoned));
+    let left = summary::report(&state, later).in_doubt;
+    assert_eq!(left.len(), 1, "{left:#?}");
+    assert_eq!((left[0].step.as_str(), left[0].until), ("promote.db", None));
+}
+
+fn skip() -> Signal {
+    Signal::Skip { step: StepId::new("promote.db"), reason: "no".to_owned() }
+}
+
+/// What happens to a step by the clock alone.
+fn by_the_clock(state: &RunState, i: usize, at: Timestamp) -> Option<What> {
+    decide(state, at).contains(&Effect::Expire(i)).then(|| expired(state, i, None))
+}
+
+#[test]
+fn only_a_promotion_that_was_never_accepted_times_out() {
+    let done = recovered(&Rig::new(truststream(), "promotion-slow", 1));
+    let all = events(&done);
+    let n = all.iter().position(|e| promotes(&e.what)).unwrap();
+    let step = || StepId::new("promote.db");
+    let retry_at = Some(all[n].at + Dur::secs(1));
+    let refused =
+        What::CallRefused { step: step(), code: "Throttling".to_owned(), why: "no".to_owned(), retry_at };
+    let doubted = What::CallInDoubt { step: step(), why: "no answer".to_owned() };
+    let answered = What::CallAnswered { step: step(), token: None };
+    for (what, fails) in [(refused, true), (doubted, false), (answered, false)] {
+        let state = after(&all[..=n], vec![(Dur::secs(1), what.clone())]);
+        let i = state.position(&step()).unwrap();
+        assert_eq!(by_the_clock(&state, i, state.last_at + Dur::mins(5)), None, "{what:?}");
+        let late = by_the_clock(&state, i, state.last_at + Dur::mins(11));
+        let failed = matches!(late, Some(What::StepFailed { .. }));
+        let waits = matches!(late, Some(What::Overdue { .. }));
+        assert_eq!((failed, waits), (fails, !fails), "{what:?}: {late:?}");
+    }
+    // Before anything was called it is a step like any other.
+    let state = RunState::fold(&all[..n]).unwrap();
+    let i = state.position(&step()).unwrap();
+    assert_eq!(state.work(i).status, Status::Started);
+    let late = by_the_clock(&state, i, state.last_at + Dur::mins(11));
+    assert!(matches!(late, Some(What::StepFailed { .. })), "{late:?}");
+}
+
+/// Whatever states that it cannot be taken back: a server that is rebuilt as a standby, too.
+#[test]
+fn no_clock_ends_what_cannot_be_taken_back() {
+    let rig = Rig { intent: Intent::Reprotect, ..Rig::new(own(crate::late::HOST), "after-failover", 1) };
+    let done = recovered(&rig);
+    let all = events(&done);
+    let runbook = &done.ended.state.runbook;
+    let last = |s: &&drctl::model::runbook::Step| {
+        s.action.is_final() && matches!(s.action.undo(), Undo::PointOfNoReturn { .. })
+    };
+    let step = runbook.steps.iter().find(last).unwrap();
+    assert!(matches!(step.action, Action::Rejoin { .. }), "{}", step.action);
+    let answered = |e: &Event| matches!(&e.what, What::CallAnswered { step: of, .. } if *of == step.id);
+    let n = all.iter().position(answered).unwrap();
+    let state = RunState::fold(&all[..=n]).unwrap();
+    let i = state.position(&step.id).unwrap();
+    let timeout = step.estimate.timeout_ms;
+    let late = by_the_clock(&state, i, state.last_at + timeout.plus(timeout));
+    assert!(matches!(late, Some(What::Overdue { .. })), "{late:?}");
+}
