@@ -211,7 +211,10 @@ fn forwarded_writes_pass_by_the_group_and_so_the_fence_is_not_proven() {
     orders.knob(&json!({"forwards": true}));
     let (code, out, err) = orders.estate.run(TO_EAST);
     let words = format!("{out}{err}");
-    assert!(code == 3 && words.contains("sessions of orders-east may write to orders-west"), "{words}");
+    assert!(
+        code == 3 && words.contains("sessions of orders-east may write to orders-west"),
+        "{code}: {words}"
+    );
     assert!(words.contains("--waive unfenced-promotion:db"), "{words}");
     // Tried all the same, once, and not called proven.
     let (_, report) = orders.estate.json(&[TO_EAST, WAIVED].concat());
