@@ -159,7 +159,7 @@ pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(St
         seen.filter(|(target, _)| !anew.contains(target)).collect()
     };
     // One that took longer than was promised looked all the same.
-    let recovered = |run: &&RunState| says(run) && run.mode == Mode::Finished(Outcome::Recovered);
+    let recovered = |run: &&RunState| really_ended(run) && run.mode == Mode::Finished(Outcome::Recovered);
     let proofs = runs.iter().filter(|run| run.created.plan == *plan).filter(recovered);
     let of = |run: &RunState| Some((over_at(run), run.created.run.clone(), seen(run)));
     let all = proofs.filter_map(of).filter(|(.., seen)| !seen.is_empty());
@@ -188,6 +188,11 @@ pub fn over_at(run: &RunState) -> Timestamp {
 /// Whether a run touched something real, and is over. One that was taken back says nothing, unless it is a live drill: that should have
 /// moved users.
 fn says(run: &RunState) -> bool {
+    really_ended(run) && run.is_evidence()
+}
+
+/// Whether it did so, whatever it counts for: what it saw of a test estate is what there was, too.
+fn really_ended(run: &RunState) -> bool {
     let real = run.created.world == WorldKind::Live
         && !matches!(run.runbook.drill, Some(Drill::Tabletop | Drill::Rehearsal));
     let meant = matches!(
@@ -200,7 +205,7 @@ fn says(run: &RunState) -> bool {
         Mode::Finished(_) => true,
         _ => false,
     };
-    real && meant && over && run.is_evidence()
+    real && meant && over
 }
 
 /// Whether a run shows that its plan works, or that it does not; nothing if it says neither.

@@ -203,8 +203,12 @@ fn a_server_that_is_fenced_first_loses_no_row() {
         world.pair.psql(world.pair.primary, "app", "truststream", "INSERT INTO ledger VALUES (0)");
     assert!(!ok && why.contains("not permitted to log in"), "{why}");
     assert_eq!(world.pair.query(world.pair.standby, "SELECT count(*) FROM drctl_canary"), "1");
-    let (code, again, _) = world.run(&["failover", "orders", "--to", "east", "--yes"]);
-    assert!(code == 0 && again["outcome"] == "nothing_to_do", "{code}: {again:#}");
+    let again = || world.run(&["failover", "orders", "--to", "east", "--yes"]);
+    let ((code, served, _), _) = world.under_load(again);
+    assert!(code == 0 && served["outcome"] == "nothing_to_do", "{code}: {served:#}");
+    // The application is gone: another failover to where it is helps nobody.
+    let (code, failing, _) = again();
+    assert!(code == 3 && failing["refusals"][0]["rule"] == "target-down", "{code}: {failing:#}");
 }
 
 #[test]
