@@ -112,8 +112,9 @@ fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
             stream
         })
         .collect();
-    let files = std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
-    assert!(files < 128, "{files} files are open in the server");
+    // Those that were given up may not be closed yet.
+    let files = format!("/proc/{}/fd", server.id());
+    until("few files are open", || std::fs::read_dir(&files).unwrap().count() < 128);
     assert_eq!(ask("/healthz"), "ok\n", "{} connections are open", half.len());
 
     // Nobody writes into it, ever.
