@@ -60,7 +60,7 @@ pub static DB_CLUSTER: Syntax = Syntax::new(
 /// Of a global database (Amazon RDS API Reference, `CreateGlobalCluster`, `GlobalClusterIdentifier`).
 pub static GLOBAL_CLUSTER: Syntax = Syntax::new(
     "a global database identifier",
-    "1 to 255 letters, digits, hyphens, dots and underscores; it begins with a letter",
+    "1 to 255 letters, digits, hyphens, colons, dots and underscores; it begins with a letter",
     "shop-global",
     "^[A-Za-z][0-9A-Za-z._:-]*$",
     255,
