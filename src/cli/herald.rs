@@ -24,6 +24,7 @@ use super::environment;
 use super::error::CliError;
 use super::interrupt::Interrupts;
 use super::printer::{Printer, harmless};
+use super::telemetry::Exporter;
 use crate::adapters::secrets;
 use crate::executor::create;
 use crate::files::{self, Use};
@@ -164,7 +165,7 @@ impl Herald {
     }
 }
 
-/// Does something while people are told of it.
+/// Does something while people are told of it, and its trace is sent.
 ///
 /// # Errors
 /// What it answers.
@@ -174,7 +175,11 @@ pub fn beside<T>(
     work: impl FnOnce() -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let herald = Herald::begin(context, printer, Scope::Running(run.cloned()));
+    let exporter = Exporter::begin(context, printer, run);
     let done = work();
+    if let Some(exporter) = exporter {
+        exporter.end(printer, interrupts);
+    }
     if let Some(herald) = herald {
         herald.end(printer, interrupts);
     }

@@ -21,6 +21,7 @@ pub mod progress;
 pub mod render;
 pub mod rescue;
 pub mod run_names;
+pub mod telemetry;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 

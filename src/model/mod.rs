@@ -31,6 +31,7 @@ pub mod sink;
 pub mod state;
 pub mod statement;
 pub mod target;
+pub mod telemetry;
 pub mod terms;
 pub mod time;
 pub mod waiver;

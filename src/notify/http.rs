@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -12,6 +13,7 @@ use super::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
 use crate::model::notice::{Kind, Notice, Way};
 use crate::model::secret::Secret;
+use crate::model::telemetry::Traces;
 
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 const CONNECT: Duration = Duration::from_secs(3);
@@ -134,25 +136,13 @@ async fn post(
     document: &Value,
     signed: Option<(Secret, Message<'_>)>,
 ) -> Result<String, Failure> {
-    #[cfg(feature = "tls")]
-    crate::adapters::install_tls();
     let url = reqwest::Url::parse(address.expose()).map_err(|_| Failure::never("its address is none"))?;
     let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if url.scheme() != "https" && !local {
         return Err(Failure::never("its address is not https, and a secret is not sent in the clear"));
     }
-    let client = reqwest::Client::builder();
-    // What is not encrypted goes to this machine alone, and by nobody's hands.
-    let client = if url.scheme() == "https" { client } else { client.no_proxy() };
-    // A redirect would carry a secret to somebody else.
-    let client = client
-        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .build()
-        .map_err(|e| Failure::later(e.without_url().to_string()))?;
     let body = document.to_string();
-    let mut request = client.post(url).header("content-type", "application/json");
+    let mut request = client(url.scheme())?.post(url).header("content-type", "application/json");
     if let Some((secret, message)) = signed {
         let (id, seconds) = (&message.notice.key, message.at.millis() / 1_000);
         request = request
@@ -160,13 +150,54 @@ async fn post(
             .header("webhook-timestamp", seconds.to_string())
             .header("webhook-signature", signature(&secret, &header(id), seconds, &body)?);
     }
+    let (status, answer) = deliver(request.body(body)).await?;
+    Ok(answer.as_deref().and_then(code).unwrap_or_else(|| status.to_string()))
+}
+
+/// Sends spans to a collector. Answers how many of them it refused, and why (OpenTelemetry Protocol Specification, «Partial Success»).
+pub async fn traces(to: &Traces, document: &Value, reveal: Reveal<'_>) -> Result<Option<String>, Failure> {
+    let url = reqwest::Url::parse(&to.url).map_err(|_| Failure::never("its address is none"))?;
+    let mut request = client(url.scheme())?.post(url).header("content-type", "application/json");
+    for (name, at) in &to.headers {
+        let mut value = HeaderValue::from_str(reveal(at).map_err(Failure::never)?.expose())
+            .map_err(|_| Failure::never(format!("what {at} holds is no value of a header")))?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    let (_, answer) = deliver(request.body(document.to_string())).await?;
+    let answer: Value = answer.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let partial = &answer["partialSuccess"];
+    // 64-bit integers are text in OTLP/JSON, and some collectors write numbers.
+    let rejected = &partial["rejectedSpans"];
+    let rejected = rejected.as_str().and_then(|n| n.parse().ok()).or_else(|| rejected.as_i64());
+    Ok(rejected.filter(|n| *n > 0).map(|n| format!("the collector refused {n} spans")))
+}
+
+fn client(scheme: &str) -> Result<reqwest::Client, Failure> {
+    #[cfg(feature = "tls")]
+    crate::adapters::install_tls();
+    let client = reqwest::Client::builder();
+    // Only a proxy that cannot read along is used.
+    let client = if scheme == "https" { client } else { client.no_proxy() };
+    // A redirect would carry a secret to somebody else.
+    client
+        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .build()
+        .map_err(|e| Failure::later(e.without_url().to_string()))
+}
+
+/// The status of a request that was taken, and what was answered.
+async fn deliver(request: reqwest::RequestBuilder) -> Result<(u16, Option<String>), Failure> {
     // What reqwest says of an error may hold the address, which is a secret.
-    let answer = request.body(body).send().await.map_err(|e| Failure::later(cause(e)))?;
-    let status = answer.status();
-    let said = code(answer).await;
-    match status.as_u16() {
-        200..=299 => Ok(said.unwrap_or_else(|| status.as_u16().to_string())),
-        408 | 425 | 429 | 500..=599 => Err(Failure::later(words(status.as_u16(), said))),
+    let answer = request.send().await.map_err(|e| Failure::later(cause(e)))?;
+    let status = answer.status().as_u16();
+    let text = text(answer).await;
+    let said = text.as_deref().and_then(code);
+    match status {
+        200..=299 => Ok((status, text)),
+        408 | 425 | 429 | 500..=599 => Err(Failure::later(words(status, said))),
         other => Err(Failure::never(words(other, said))),
     }
 }
@@ -191,8 +222,8 @@ fn cause(error: reqwest::Error) -> String {
     text
 }
 
-/// The code in an answer, if it looks like one: nothing else of it is repeated.
-async fn code(mut answer: reqwest::Response) -> Option<String> {
+/// An answer that is no longer than an answer should be.
+async fn text(mut answer: reqwest::Response) -> Option<String> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         body.extend_from_slice(&chunk);
@@ -200,7 +231,11 @@ async fn code(mut answer: reqwest::Response) -> Option<String> {
             return None;
         }
     }
-    let text = String::from_utf8(body).ok()?;
+    String::from_utf8(body).ok()
+}
+
+/// The code in an answer, if it looks like one: nothing else of it is repeated.
+fn code(text: &str) -> Option<String> {
     let is_code = |text: &str| {
         (1..=CODE).contains(&text.len()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };

@@ -13,6 +13,7 @@ use futures_util::future::{Either, select};
 use crate::model::notice::{Channel, Notice, SecretAt, Way};
 use crate::model::plain::line;
 use crate::model::secret::Secret;
+use crate::model::telemetry::Traces;
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 
@@ -67,6 +68,29 @@ pub async fn send(
     // Whoever made it up: nothing in it does more than being read.
     let notice = plain_of(message.notice);
     let work = by(&channel.way, Message { notice: &notice, ..message }, reveal);
+    match select(pin!(work), pin!(world.sleep_until(world.now() + PATIENCE))).await {
+        Either::Left((sent, _)) => sent,
+        Either::Right(_) => Err(Failure::later(format!("no answer within {PATIENCE}"))),
+    }
+}
+
+/// Sends spans to a collector. Answers what it refused, if it refused some of them.
+///
+/// # Errors
+/// If it took none.
+pub async fn traces(
+    world: &World,
+    to: &Traces,
+    document: &serde_json::Value,
+    reveal: Reveal<'_>,
+) -> Result<Option<String>, Failure> {
+    #[cfg(feature = "http")]
+    let work = http::traces(to, document, reveal);
+    #[cfg(not(feature = "http"))]
+    let work = {
+        let _ = (to, document, reveal);
+        std::future::ready(Err(Failure::never("built without http")))
+    };
     match select(pin!(work), pin!(world.sleep_until(world.now() + PATIENCE))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => Err(Failure::later(format!("no answer within {PATIENCE}"))),

@@ -19,6 +19,7 @@ pub mod settings;
 pub mod shape;
 pub mod shapes;
 pub mod syntax;
+mod telemetry;
 pub mod terms;
 pub mod text;
 pub mod types;

@@ -11,7 +11,7 @@ use crate::model::time::Dur;
 /// How long before a live drill people are told, unless it is written.
 const INVITE: Dur = Dur::secs(24 * 60 * 60);
 
-const SECRET: &str = "env:NAME or file:PATH, where the secret is";
+pub(super) const SECRET: &str = "env:NAME or file:PATH, where the secret is";
 const fn secret(key: &'static str) -> Field {
     req(key, Shape::Text, SECRET)
 }
@@ -210,7 +210,7 @@ impl RawSmtp {
 }
 
 /// A secret is never in the file itself; what stands there is not repeated.
-fn secret_at(text: &str) -> Result<SecretAt, String> {
+pub(super) fn secret_at(text: &str) -> Result<SecretAt, String> {
     match text.split_once(':') {
         Some(("env", name)) if is_variable(name) => Ok(SecretAt::Env(name.to_owned())),
         Some(("file", path)) if !path.is_empty() && !path.contains("://") => {
@@ -227,7 +227,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// An address that holds no secret.
-fn plain(url: &str) -> Result<String, String> {
+pub(super) fn plain(url: &str) -> Result<String, String> {
     let fine = (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(['@', '?', '#']);
     if fine {
         Ok(url.to_owned())

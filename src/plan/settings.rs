@@ -12,6 +12,7 @@ use super::policy::RawPolicy;
 use super::schedules::RawSchedule;
 use super::shape;
 use super::shapes::SETTINGS;
+use super::telemetry::RawTelemetry;
 use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
 use crate::model::notice::{Notify, Way};
@@ -20,6 +21,7 @@ use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
 use crate::model::schedule::Schedule;
 use crate::model::sink::Keeping;
+use crate::model::telemetry::Traces;
 use crate::model::terms::Environment;
 use crate::model::time::Dur;
 
@@ -63,6 +65,8 @@ pub struct Settings {
     pub evidence: Option<Keeping>,
     /// Whom drctl tells what.
     pub notify: Notify,
+    /// Where traces of live runs are sent.
+    pub traces: Option<Traces>,
     /// Other addresses of services.
     pub endpoints: BTreeMap<String, String>,
     /// Calls that services take.
@@ -138,6 +142,7 @@ struct Raw {
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
     notify: Option<RawNotify>,
+    telemetry: Option<RawTelemetry>,
     #[serde(default)]
     schedules: BTreeMap<String, RawSchedule>,
     #[serde(default)]
@@ -202,6 +207,7 @@ impl Default for Settings {
             guard: None,
             evidence: None,
             notify: Notify::default(),
+            traces: None,
             schedules: Vec::new(),
             endpoints: BTreeMap::new(),
             limits: default_limits(),
@@ -394,6 +400,7 @@ impl Settings {
                 external_id: g.external_id,
             }),
             evidence: raw.evidence.map(RawEvidence::read).transpose()?,
+            traces: raw.telemetry.map(RawTelemetry::read).transpose()?,
             notify,
         })
     }

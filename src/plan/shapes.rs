@@ -13,6 +13,7 @@ use super::policy::POLICY;
 use super::schedules::SCHEDULE;
 use super::shape::{Field, Record, Shape, opt, req};
 use super::syntax;
+use super::telemetry::TELEMETRY;
 
 const OBJECTIVES: Record = Record {
     name: "objectives",
@@ -573,6 +574,7 @@ pub const SETTINGS: Record = Record {
             "how long evidence is kept, and where; on this machine alone if absent",
         ),
         opt("notify", Shape::Record(&NOTIFY), "whom drctl tells what, and how; nobody if absent"),
+        opt("telemetry", Shape::Record(&TELEMETRY), "where traces of live runs are sent; nowhere if absent"),
         opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` holds, by name"),
         opt(
             "endpoints",

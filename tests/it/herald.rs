@@ -4,19 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use drctl::executor::create;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::journal::{Journal as _, Release};
 use drctl::model::duty::Duties;
 use drctl::model::event::Event;
-use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
 use serde_json::Value;
 
 use crate::cli::{Folder, finish, json};
 use crate::inboxes::Inbox;
-use crate::lived::{keep, lived};
+use crate::lived::{follow, keep, lived};
 use crate::loss::{all_of, starts};
 use crate::rig::{Rig, truststream};
 
@@ -121,14 +118,7 @@ notify:
     }
 
     fn follows(&self, events: &[Event]) {
-        let (store, run) = (self.store(), RunId::new(RUN));
-        let opened = store.open(&run).unwrap();
-        // People were told meanwhile, and nothing is written earlier than what the ledger knows.
-        let known = store.known_time().unwrap().unwrap();
-        let dated = |e: &Event| Event { at: e.at.max(known), what: e.what.clone() };
-        let bytes = events.iter().map(|e| create::encode(&dated(e))).collect();
-        let written = store.append(&run, opened.epoch, opened.records.len() as u64, bytes, Release::Free);
-        futures_executor::block_on(written).unwrap();
+        follow(&self.store(), RUN, events);
     }
 
     /// Nothing that was printed or kept holds a secret.

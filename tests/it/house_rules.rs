@@ -243,3 +243,17 @@ fn dependencies_are_those_that_were_allowed() {
         assert!(allowed, "{package} has licence `{licence}`");
     }
 }
+
+/// A planted bug that does not apply any more finds nothing, and is noticed by nobody until the next night.
+#[test]
+fn planted_bugs_apply_to_the_code() {
+    let mut tried = 0;
+    for file in std::fs::read_dir("tests/planted").unwrap() {
+        let path = file.unwrap().path();
+        let applied =
+            std::process::Command::new("git").args(["apply", "--check"]).arg(&path).output().unwrap();
+        assert!(applied.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&applied.stderr));
+        tried += 1;
+    }
+    assert!(tried > 10);
+}

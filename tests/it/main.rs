@@ -100,6 +100,8 @@ mod stops;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "http", feature = "mail"))]
+mod telemetry;
 mod terms;
 mod traces;
 mod ttl;

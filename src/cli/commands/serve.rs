@@ -15,6 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::herald::{Herald, Scope};
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::telemetry::Exporter;
 use crate::cli::{delivery, exit, ledger};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
@@ -71,6 +72,7 @@ struct Server<'a> {
     board: Option<Board>,
     /// Who tells people.
     herald: Option<Herald>,
+    exporter: Option<Exporter>,
     shown: Snapshot,
     /// What runs left that nobody drives.
     watching: watch::Watch,
@@ -120,6 +122,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         failed: false,
         board: None,
         herald: None,
+        exporter: None,
         shown: Snapshot::default(),
         watching: watch::Watch::default(),
     };
@@ -129,7 +132,11 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         server.board = Some(board.map_err(|why| CliError::usage(format!("nobody can listen at {why}")))?);
     }
     server.herald = Herald::begin(&server.context, printer, Scope::Everything);
+    server.exporter = Exporter::begin(&server.context, printer, None);
     let code = server.serve(global);
+    if let Some(exporter) = server.exporter.take() {
+        exporter.end(printer, &server.interrupts);
+    }
     if let Some(herald) = server.herald.take() {
         herald.end(printer, &server.interrupts);
     }
@@ -254,6 +261,7 @@ impl Server<'_> {
 
     /// Says what could not be told, and has somebody tell again where nobody does any more.
     fn keep_telling(&mut self) {
+        self.exporter.iter().for_each(|exporter| exporter.tell(self.printer));
         let Some(herald) = &self.herald else { return };
         herald.tell(self.printer);
         if herald.is_gone() {
@@ -336,6 +344,7 @@ impl Server<'_> {
             Ok(context) => {
                 self.context = context;
                 self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
+                self.exporter = Exporter::begin(&self.context, self.printer, None);
                 self.pending = None;
                 self.unfollowed(None);
                 self.say("settings", &json!({}), "drctl.yaml changed, and is followed from now on");

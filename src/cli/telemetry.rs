@@ -1,0 +1,244 @@
+//! Sends traces of live runs to a collector, on a thread of its own: it reads the journal, and no run waits for it.
+//!
+//! Ids of spans follow from the run (`report::trace`). A process that goes on with a run sends all of its spans again, those of before
+//! included: nobody knows which of them the last process sent, and a collector keeps one span for each id.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+use super::context::Context;
+use super::herald;
+use super::interrupt::Interrupts;
+use super::printer::{Printer, harmless};
+use crate::executor::create;
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
+use crate::model::ids::RunId;
+use crate::model::ledger::StoreWorld;
+use crate::model::notice::SecretAt;
+use crate::model::telemetry::Traces;
+use crate::model::time::{Dur, Timestamp};
+use crate::notify;
+use crate::report::trace::{self, Tracer};
+use crate::world::World;
+
+/// How often the journal is read.
+const LOOK: Dur = Dur::secs(2);
+/// How often the thread looks whether it has to end.
+const POLL: Dur = Dur(100);
+/// How long the end of a command waits for the last spans.
+const AFTERWARDS: Dur = Dur::secs(2);
+/// Spans of one request.
+const BATCH: usize = 512;
+/// Spans that are kept for a collector that does not answer; the oldest are dropped first.
+const QUEUE: usize = 20_000;
+/// Waits after failures, the last one again and again.
+const AGAIN: [Dur; 4] = [Dur::secs(2), Dur::secs(8), Dur::secs(30), Dur::secs(60)];
+/// Of the thread, in bytes: calls of TLS are deep.
+const STACK: usize = 8 << 20;
+
+/// A thread that sends traces.
+pub struct Exporter {
+    halt: Arc<AtomicBool>,
+    said: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.halt.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Exporter {
+    /// Begins to send, if there is a collector and something real to send. `own` is a run that may be over and is sent all the same.
+    pub fn begin(context: &Context, printer: &Printer, own: Option<&RunId>) -> Option<Self> {
+        let to = context.settings.traces.clone().filter(|_| !context.is_rehearsal())?;
+        let mut exporter = Self { halt: Arc::default(), said: Arc::default(), thread: None };
+        let job = Job {
+            to,
+            base: context.base.clone(),
+            store: context.store_file(),
+            own: own.cloned(),
+            halt: Arc::clone(&exporter.halt),
+            said: Arc::clone(&exporter.said),
+        };
+        let thread = std::thread::Builder::new().name("telemetry".to_owned()).stack_size(STACK);
+        match thread.spawn(move || job.work()) {
+            Ok(thread) => {
+                exporter.thread = Some(thread);
+                Some(exporter)
+            }
+            Err(e) => {
+                printer.note(&format!("telemetry: no traces are sent: no thread for it: {e}"));
+                None
+            }
+        }
+    }
+
+    /// Prints what went wrong since the last time.
+    pub fn tell(&self, printer: &Printer) {
+        let said = self.said.lock().map(|mut said| std::mem::take(&mut *said)).unwrap_or_default();
+        said.iter().for_each(|line| printer.note(&format!("telemetry: {}", harmless(line))));
+    }
+
+    /// Sends what is left for a moment, and ends.
+    pub fn end(mut self, printer: &Printer, interrupts: &Interrupts) {
+        self.halt.store(true, Ordering::SeqCst);
+        let Some(thread) = self.thread.take() else { return };
+        let Ok(world) = World::live() else { return };
+        let late = world.now() + AFTERWARDS;
+        let pressed = interrupts.count();
+        while !thread.is_finished() && world.now() < late && interrupts.count() == pressed {
+            world.block_on(world.sleep_until(world.now() + POLL));
+        }
+        self.tell(printer);
+        if !thread.is_finished() {
+            printer
+                .note("telemetry: the last spans were not sent; drctl report run RUN --format otlp has all");
+        }
+    }
+}
+
+/// What the thread works with.
+struct Job {
+    to: Traces,
+    base: PathBuf,
+    store: PathBuf,
+    own: Option<RunId>,
+    halt: Arc<AtomicBool>,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// What was read and sent so far.
+#[derive(Default)]
+struct Sent {
+    lock: Option<RunLock>,
+    over: BTreeSet<RunId>,
+    runs: BTreeMap<RunId, (usize, Tracer)>,
+    queue: VecDeque<Value>,
+    dropped: usize,
+    failures: usize,
+    not_before: Option<Timestamp>,
+}
+
+impl Job {
+    fn say(&self, line: String) {
+        if let Ok(mut said) = self.said.lock()
+            && said.last() != Some(&line)
+        {
+            said.push(line);
+        }
+    }
+
+    fn ends(&self) -> bool {
+        self.halt.load(Ordering::SeqCst)
+    }
+
+    fn work(&self) {
+        let Ok(world) = World::live() else { return };
+        let mut sent = Sent::default();
+        let mut store = None;
+        loop {
+            // Asked before the look: what is there when the command ends is sent.
+            let ends = self.ends();
+            match self.look(&mut store, &mut sent) {
+                Ok(()) => self.send(&world, &mut sent, ends),
+                // Another process of this store sends them.
+                Err(StoreError::Owned(_)) => {}
+                Err(e) => self.say(format!("the store cannot be read: {e}")),
+            }
+            if ends {
+                return;
+            }
+            let next = world.now() + LOOK;
+            while world.now() < next && !self.ends() {
+                world.block_on(world.sleep_until(next.min(world.now() + POLL)));
+            }
+        }
+    }
+
+    /// Turns what is new in the journal into spans.
+    fn look(&self, store: &mut Option<SqliteJournal>, sent: &mut Sent) -> Result<(), StoreError> {
+        let store = match store {
+            Some(store) => store,
+            None => store.insert(SqliteJournal::open_existing(&self.store, StoreWorld::Live)?),
+        };
+        let rows = store.runs()?;
+        if sent.lock.is_none() {
+            sent.lock = Some(RunLock::take(&Context::lock_folder(store), &RunId::new("telemetry"))?);
+            let over = rows.iter().filter(|row| row.finished && self.own.as_ref() != Some(&row.run));
+            sent.over = over.map(|row| row.run.clone()).collect();
+        }
+        for row in rows {
+            if sent.over.contains(&row.run) {
+                continue;
+            }
+            let (seen, tracer) =
+                sent.runs.entry(row.run.clone()).or_insert_with(|| (0, Tracer::new(row.run.clone())));
+            if row.events <= *seen as u64 {
+                continue;
+            }
+            let records = store.read(&row.run);
+            let events = records.and_then(|records| {
+                create::decode(&row.run, &records).map_err(|e| StoreError::Unreadable(e.to_string()))
+            });
+            match events {
+                Ok(events) => {
+                    let new = events.get(*seen..).unwrap_or_default();
+                    sent.queue.extend(new.iter().flat_map(|event| tracer.take(event)));
+                    *seen = events.len();
+                }
+                // A run that is broken hides no other.
+                Err(e) => {
+                    self.say(format!("no trace of run {}: {e}", row.run));
+                    sent.over.insert(row.run);
+                }
+            }
+        }
+        let more = sent.queue.len().saturating_sub(QUEUE);
+        sent.queue.drain(..more);
+        sent.dropped += more;
+        Ok(())
+    }
+
+    /// Sends what is there, unless the collector was not reached a moment ago. At the end it is tried once more.
+    fn send(&self, world: &World, sent: &mut Sent, ends: bool) {
+        let reveal = |at: &SecretAt| herald::reveal(&self.base, at);
+        while !sent.queue.is_empty() && (ends || sent.not_before.is_none_or(|at| world.now() >= at)) {
+            let batch: Vec<Value> = sent.queue.iter().take(BATCH).cloned().collect();
+            let document = trace::document(&batch);
+            match world.block_on(notify::traces(world, &self.to, &document, &reveal)) {
+                Ok(refused) => {
+                    refused.into_iter().for_each(|why| self.say(why));
+                    sent.queue.drain(..batch.len());
+                    (sent.failures, sent.not_before) = (0, None);
+                }
+                Err(failure) => {
+                    // Spans that were refused for good keep no others back.
+                    if !failure.again {
+                        sent.queue.drain(..batch.len());
+                        sent.dropped += batch.len();
+                    }
+                    if sent.failures == 0 || ends {
+                        self.say(format!("{} did not take spans: {}", self.to.url, failure.why));
+                    }
+                    let wait = AGAIN[sent.failures.min(AGAIN.len() - 1)];
+                    sent.failures += 1;
+                    sent.not_before = Some(world.now() + wait);
+                    break;
+                }
+            }
+        }
+        if ends && sent.dropped + sent.queue.len() > 0 {
+            let lost = sent.dropped + sent.queue.len();
+            self.say(format!("{lost} spans were not sent; drctl report run RUN --format otlp has all"));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `telemetry:` in `drctl.yaml`: where traces of runs are sent.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::notify::{SECRET, plain, secret_at};
+use super::shape::{Record, Shape, opt, req};
+use crate::model::telemetry::Traces;
+
+const TRACES: Record = Record {
+    name: "traces",
+    fields: &[
+        req(
+            "url",
+            Shape::Text,
+            "the collector, for example `https://collector.example.com:4318/v1/traces`; OTLP/HTTP with JSON",
+        ),
+        opt("headers", Shape::Map(&Shape::Text), "sent with each request; env:NAME or file:PATH for each"),
+    ],
+};
+/// `telemetry:`.
+pub const TELEMETRY: Record = Record {
+    name: "telemetry",
+    fields: &[req("traces", Shape::Record(&TRACES), "a trace of each live run, while the run goes on")],
+};
+
+/// As written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTelemetry {
+    traces: RawTraces,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTraces {
+    url: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
+impl RawTelemetry {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// If the address is no HTTP address, a header's name is none, a header's value stands in the file, or it would be sent unencrypted.
+    pub fn read(self) -> Result<Traces, String> {
+        let RawTraces { url, headers } = self.traces;
+        let url = plain(&url).map_err(|e| format!("telemetry.traces: {e}"))?;
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| {
+                let bad = |why: &str| format!("telemetry.traces.headers.{name}: {why}");
+                if !is_header(&name) {
+                    return Err(bad("a header's name has letters, digits and `-`"));
+                }
+                let value = secret_at(&value).map_err(|_| bad(&format!("write {SECRET}")))?;
+                Ok((name, value))
+            })
+            .collect::<Result<_, _>>()?;
+        if !headers.is_empty() && !url.starts_with("https://") && !is_local(&url) {
+            return Err(
+                "telemetry.traces: headers are sent by https only: their values are secrets".to_owned()
+            );
+        }
+        Ok(Traces { url, headers })
+    }
+}
+
+fn is_header(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Whether the address is one of this machine's own.
+fn is_local(url: &str) -> bool {
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"]
+        .iter()
+        .any(|own| host.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])))
+}
