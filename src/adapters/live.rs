@@ -455,8 +455,8 @@ impl Live {
             Err(why) => return CallOutcome::NotSent { why },
         };
         let done = match action {
-            Action::Fence(f) => self.postgres.fence(db, f.method, &endpoint, &login).await,
-            Action::Unfence(f) => self.postgres.unfence(f.method, &endpoint, &login).await,
+            Action::Fence(f) => self.postgres.fence(db, f.method, (&endpoint, &login), key).await,
+            Action::Unfence(f) => self.postgres.unfence(db, f.method, (&endpoint, &login), key).await,
             Action::Promote { .. } => self.postgres.promote(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await

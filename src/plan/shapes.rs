@@ -135,8 +135,8 @@ const POSTGRES: Record = Record {
         OWN_OBJECTIVES,
         opt(
             "fence",
-            Shape::List(&Shape::OneOf(&["sql", "allow_connections", "stop"])),
-            "the ladder of ways to fence, tried in order; `stop` needs `host`",
+            Shape::List(&Shape::OneOf(&["sql", "allow_connections", "pg_hba", "stop"])),
+            "the ladder of ways to fence, tried in order; `pg_hba` and `stop` need `host`",
         ),
         req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
         opt(

@@ -182,6 +182,8 @@ enum Shuts {
     /// Databases take no connections, whoever asks: superusers and workers of subscriptions are kept out, too, and nobody can commit what is
     /// prepared in them. Templates, and the database that the fence itself works from, stay open: nobody may be there.
     Databases,
+    /// The server lets nobody in but drctl. Workers of subscriptions connect to nothing: they go on.
+    Door,
 }
 
 /// Who is known to write nothing.
@@ -196,13 +198,22 @@ impl<'a> Known<'a> {
     /// The provider's roles are known where there is one.
     pub(super) fn of(db: &'a DatabaseRef, method: FenceMethod) -> Self {
         let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
-        let shuts = if method == FenceMethod::Sql { Shuts::Logins } else { Shuts::Databases };
+        let shuts = match method {
+            FenceMethod::Sql => Shuts::Logins,
+            FenceMethod::PgHba => Shuts::Door,
+            _ => Shuts::Databases,
+        };
         Self { harmless: &db.harmless, provider, shuts }
     }
 
     /// Whether the fence keeps everybody out of databases.
     fn guards_databases(self) -> bool {
         self.shuts == Shuts::Databases
+    }
+
+    /// Whether roles do not matter: superusers and the administrator's own are kept out, too.
+    fn keeps_all_out(self) -> bool {
+        self.shuts != Shuts::Logins
     }
 
     fn role(&self, role: &str) -> bool {
@@ -224,7 +235,7 @@ impl Process {
     fn is_session(&self, known: Known<'_>) -> bool {
         match self.kind.as_deref() {
             Some("client backend") => true,
-            Some("walsender") => self.database.is_some() && (!self.replicates || known.guards_databases()),
+            Some("walsender") => self.database.is_some() && (!self.replicates || known.keeps_all_out()),
             _ => false,
         }
     }
@@ -276,7 +287,7 @@ impl Census {
         all.extend(self.processes.iter().filter_map(|p| self.process_left(p, known)));
         let open = |database: &str| self.is_open(database, known);
         all.extend(
-            self.subscriptions.iter().filter(|s| s.enabled && open(&s.database)).map(Subscription::left),
+            self.subscriptions.iter().filter(|s| s.enabled && open(&s.database)).map(|s| s.left(known)),
         );
         all.extend(
             self.prepared.iter().filter(|p| open(&p.database)).filter_map(|p| self.prepared_left(p, known)),
@@ -290,6 +301,7 @@ impl Census {
         match known.shuts {
             Shuts::Logins => self.roles_left(known),
             Shuts::Databases => self.to_shut(known).map(|d| d.left(&self.own)).collect(),
+            Shuts::Door => Vec::new(),
         }
     }
 
@@ -350,6 +362,8 @@ impl Census {
             let (words, own) = (process.words(), process.role.as_deref() == Some(self.own.as_str()));
             return match self.stays(process, known) {
                 true => None,
+                // Whoever owns the server's processes may end each of them.
+                false if known.shuts == Shuts::Door => Some(Writer::Passing(words)),
                 false if own && !known.guards_databases() => {
                     Some(Writer::Staying(format!("{words}, the administrator's own role")))
                 }
@@ -377,6 +391,9 @@ impl Census {
 
     fn prepared_left(&self, prepared: &Prepared, known: Known<'_>) -> Option<Writer> {
         let owner = &prepared.owner;
+        if known.shuts == Shuts::Door && *owner != self.own {
+            return None;
+        }
         // One that the fence takes the login from is a writer of its own until then.
         let fenced = if known.guards_databases() { Vec::new() } else { self.to_fence(known) };
         let may = |r: &&String| !fenced.contains(&r.as_str()) && (*r == owner || !known.role(r));
@@ -390,19 +407,29 @@ impl Census {
         })
     }
 
+    /// Why the fence could not be written down.
+    pub(super) fn may_not_note(&self) -> Option<String> {
+        let own = &self.own;
+        (!self.creates && !self.marked).then(|| {
+            format!(
+                "{own} may not create the role in which the fence writes down what it shut (ALTER ROLE {own} CREATEROLE)"
+            )
+        })
+    }
+
     /// What would be left if the fence were set now. Sessions come and go; their roles are what stays.
     pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
         let processes = self.processes.iter().filter(|p| !p.is_session(known) && p.subscription.is_none());
         let mut all = self.let_in(known);
         all.extend(processes.filter_map(|p| self.process_left(p, known)));
         let would_shut: Vec<_> = match known.shuts {
-            Shuts::Logins => Vec::new(),
+            Shuts::Logins | Shuts::Door => Vec::new(),
             Shuts::Databases => self.to_close(known).into_iter().map(|d| d.name.as_str()).collect(),
         };
         let open = |database: &str| self.is_open(database, known) && !would_shut.contains(&database);
         for of in self.subscriptions.iter().filter(|s| s.enabled) {
             match open(&of.database) {
-                true => all.push(of.left()),
+                true => all.push(of.left(known)),
                 false if !of.ours => all.push(Writer::Staying(format!(
                     "the workers of {}, which {} may not end",
                     of.words(),
@@ -419,17 +446,14 @@ impl Census {
             Writer::Passing(_) => None,
         };
         let mut words: Vec<_> = all.into_iter().filter_map(stays).collect();
-        if self.of_the_administrator(known) && !known.guards_databases() {
+        if self.of_the_administrator(known) && !known.keeps_all_out() {
             words.push(format!("sessions of {}, the administrator's own role, are open", self.own));
         }
-        if !self.signals {
+        if !self.signals && known.shuts != Shuts::Door {
             words.push(format!("{} may end no session (GRANT pg_signal_backend TO {})", self.own, self.own));
         }
-        if known.guards_databases() && !self.creates && !self.marked {
-            let own = &self.own;
-            words.push(format!(
-                "{own} may not create the role in which the fence writes down what it shut (ALTER ROLE {own} CREATEROLE)"
-            ));
+        if known.keeps_all_out() {
+            words.extend(self.may_not_note());
         }
         // RDS and Aurora promote by themselves.
         if known.guards_databases() && !self.promotes && known.provider.is_empty() {
@@ -460,8 +484,12 @@ impl Subscription {
         format!("subscription {} of database {}", self.name, self.database)
     }
 
-    fn left(&self) -> Writer {
+    fn left(&self, known: Known<'_>) -> Writer {
         match self.ours {
+            _ if known.shuts == Shuts::Door => Writer::Staying(format!(
+                "{} is enabled, and no rule of pg_hba.conf keeps its workers out (the rung `sql` before this one disables it)",
+                self.words()
+            )),
             true => Writer::Passing(format!("{} is enabled", self.words())),
             false => Writer::Staying(format!(
                 "{} is enabled and writes what its publisher sends, and only its owner {} or a superuser may disable it",

@@ -1,5 +1,5 @@
 //! The fences by SQL: no role of a client may log in and no subscription writes, or the databases take no connections; and all sessions are
-//! ended. That one holds is a census by allow-list ([`super::census`]), taken twice.
+//! ended. What the fence by `pg_hba.conf` ([`super::hba`]) does in the catalog is here, too. That one holds is a census by allow-list ([`super::census`]), taken twice.
 //!
 //! The roles that lost their login are members of `drctl_fenced`, and the subscriptions that were disabled and the databases that were shut
 //! are in that role's comment, so that any process can give all of it back exactly. All of it is part of what a physical replica replays:
@@ -34,6 +34,8 @@ const WORD: &str = "fence-";
 const SUBSCRIPTION: &str = "sub:";
 /// How a database that was shut stands there.
 const DATABASE: &str = "db:";
+/// How it stands there that the file of rules was shut.
+const RULES: &str = "hba:";
 /// Databases that every server has: in one of them the administrator works while the application's are shut.
 const ASIDE: [&str; 2] = ["postgres", "template1"];
 
@@ -130,9 +132,10 @@ fn shut(census: &Census) -> impl Iterator<Item = &Database> {
 }
 
 /// Whether anything of a fence is set, as the catalog has it.
-fn begun(census: &Census, method: FenceMethod) -> bool {
+pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
     match method {
         FenceMethod::Sql => !census.fenced.is_empty() || disabled(census).next().is_some(),
+        FenceMethod::PgHba => !Note::of(census).with(RULES).is_empty(),
         _ => shut(census).next().is_some(),
     }
 }
@@ -192,9 +195,13 @@ pub(super) async fn look(
 
 /// What is taken from whom, in words.
 fn taken(census: &Census, method: FenceMethod) -> String {
-    if method != FenceMethod::Sql {
-        let names: Vec<_> = shut(census).map(|d| d.name.as_str()).collect();
-        return format!("nobody may connect to {}", names.join(", "));
+    match method {
+        FenceMethod::AllowConnections => {
+            let names: Vec<_> = shut(census).map(|d| d.name.as_str()).collect();
+            return format!("nobody may connect to {}", names.join(", "));
+        }
+        FenceMethod::PgHba => return "nobody may connect".to_owned(),
+        _ => {}
     }
     let subscriptions: Vec<_> = disabled(census).map(|s| s.name.as_str()).collect();
     let subscriptions = match subscriptions.as_slice() {
@@ -275,8 +282,12 @@ pub(super) async fn close(
             commit(client, &shutting(&census, &databases)).await?;
         }
     }
-    // Twice: a client that was let in just before appears in the list a moment later. A session that may not be ended is found by the
-    // proof.
+    end(client, known).await
+}
+
+/// Ends sessions. Twice: a client that was let in just before appears in the list a moment later. One that may not be ended is found by
+/// the proof.
+pub(super) async fn end(client: &Client, known: Known<'_>) -> Result<(), Failure> {
     for _ in 0..2 {
         let left = census::take(client).await?.to_end(known);
         let end = left.iter().map(|pid| async move {
@@ -321,8 +332,7 @@ fn closing(census: &Census, roles: &[&str], subscriptions: &[&Subscription]) -> 
         format!("ALTER ROLE {role} NOLOGIN; GRANT {MARK} TO {role};")
     });
     let disabled = disabled(census).chain(subscriptions.iter().copied()).map(|s| s.oid);
-    let kept = Note::of(census).with(DATABASE).into_iter();
-    let note = noted(SUBSCRIPTION, disabled) + &noted(DATABASE, kept);
+    let note = noted(SUBSCRIPTION, disabled) + &kept(census, &[DATABASE, RULES]);
     writing_down(census, &taken.collect::<String>(), &note)
 }
 
@@ -331,15 +341,28 @@ fn shutting(census: &Census, databases: &[&Database]) -> String {
         .iter()
         .map(|d| format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false;", identifier_whole(&d.name)));
     let all = shut(census).chain(databases.iter().copied()).map(|d| d.oid);
-    let kept = Note::of(census).with(SUBSCRIPTION).into_iter();
-    let note = noted(SUBSCRIPTION, kept) + &noted(DATABASE, all);
+    let note = noted(DATABASE, all) + &kept(census, &[SUBSCRIPTION, RULES]);
     writing_down(census, &taken.collect::<String>(), &note)
+}
+
+/// Writes down that the file of rules is shut, and where the log ends.
+pub(super) async fn note(client: &Client) -> Result<(), Failure> {
+    let census = census::take(client).await?;
+    let note = noted(RULES, [1].into_iter()) + &kept(&census, &[SUBSCRIPTION, DATABASE]);
+    commit(client, &writing_down(&census, "", &note)).await
+}
+
+/// What other fences wrote down.
+fn kept(census: &Census, prefixes: &[&str]) -> String {
+    let note = Note::of(census);
+    prefixes.iter().map(|prefix| noted(prefix, note.with(prefix).into_iter())).collect()
 }
 
 /// What is taken, and the note of it. A second call of one fence, and one after another, keep what the first wrote down about the time
 /// before.
 fn writing_down(census: &Census, taken: &str, note: &str) -> String {
-    let first = ![FenceMethod::Sql, FenceMethod::AllowConnections].iter().any(|m| begun(census, *m));
+    let others = [FenceMethod::Sql, FenceMethod::AllowConnections, FenceMethod::PgHba];
+    let first = !others.iter().any(|m| begun(census, *m));
     let earlier = match first {
         true => numbers(census),
         false => Note::of(census).numbers().iter().map(|n| format!(" {n}")).collect(),
@@ -375,30 +398,35 @@ async fn alter(way: &Way<'_>, subscription: &Subscription, how: &str) -> Result<
 /// Gives back what the fence took: subscriptions first, and the logins in one transaction; or the databases.
 pub(super) async fn open(client: &Client, way: &Way<'_>, method: FenceMethod) -> Result<(), Failure> {
     let census = census::take(client).await?;
-    let note = Note::of(&census);
-    let word = note.word().unwrap_or_default();
-    let mut text = String::new();
-    if method == FenceMethod::Sql {
-        let disabled: Vec<_> = disabled(&census).collect();
-        let enabled = join_all(disabled.iter().filter(|s| !s.enabled).map(|s| alter(way, s, "ENABLE"))).await;
-        enabled.into_iter().collect::<Result<Vec<()>, _>>()?;
-        for role in &census.fenced {
-            let role = identifier_whole(role);
-            text.push_str(&format!("ALTER ROLE {role} LOGIN; REVOKE {MARK} FROM {role};"));
+    let word = Note::of(&census).word().unwrap_or_default();
+    let (mut text, given, others);
+    match method {
+        FenceMethod::Sql => {
+            let disabled: Vec<_> = disabled(&census).collect();
+            let enabled =
+                join_all(disabled.iter().filter(|s| !s.enabled).map(|s| alter(way, s, "ENABLE"))).await;
+            enabled.into_iter().collect::<Result<Vec<()>, _>>()?;
+            let back = census.fenced.iter().map(|role| {
+                let role = identifier_whole(role);
+                format!("ALTER ROLE {role} LOGIN; REVOKE {MARK} FROM {role};")
+            });
+            text = back.collect::<String>();
+            (given, others) = (SUBSCRIPTION, [DATABASE, RULES]);
         }
-        if !disabled.is_empty() {
-            let kept = noted(DATABASE, note.with(DATABASE).into_iter());
-            text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{kept}';"));
+        FenceMethod::PgHba => {
+            text = String::new();
+            (given, others) = (RULES, [SUBSCRIPTION, DATABASE]);
         }
-    } else {
-        for database in shut(&census) {
-            let name = identifier_whole(&database.name);
-            text.push_str(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true;"));
+        _ => {
+            let back = shut(&census).map(|d| {
+                format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true;", identifier_whole(&d.name))
+            });
+            text = back.collect::<String>();
+            (given, others) = (DATABASE, [SUBSCRIPTION, RULES]);
         }
-        if !note.with(DATABASE).is_empty() {
-            let kept = noted(SUBSCRIPTION, note.with(SUBSCRIPTION).into_iter());
-            text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{kept}';"));
-        }
+    }
+    if !Note::of(&census).with(given).is_empty() {
+        text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{}';", kept(&census, &others)));
     }
     commit(client, &text).await
 }

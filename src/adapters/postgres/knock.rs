@@ -10,12 +10,19 @@ use crate::model::action::FenceMethod;
 const REFUSED: &str = "28000: ";
 /// What the server says with it (`InitializeSessionUserId` of its source), after the password was right.
 const NO_LOGIN: &str = "is not permitted to log in";
+/// What it says of a rule that rejects (`ClientAuthentication` of its source), before anything is asked of the client.
+const REJECTED: &str = "28000: pg_hba.conf rejects ";
 
 impl Postgres {
     /// Tries a login once. A role that may not log in is refused before the database is looked at: that keeps it out as well.
     pub async fn knock(&self, endpoint: &str, login: &Login, method: FenceMethod) -> Knock {
         match self.within(connect(&self.settings, endpoint, login)).await {
             Ok(_) => Knock::Open,
+            // Rules come before roles.
+            Err(Failure::Login(why)) if method == FenceMethod::PgHba => match why.starts_with(REJECTED) {
+                true => Knock::Shut(why),
+                false => Knock::NoProof(format!("login refused: {why}")),
+            },
             Err(Failure::Login(why)) if why.starts_with(REFUSED) && why.ends_with(NO_LOGIN) => {
                 Knock::Shut(why)
             }

@@ -7,6 +7,8 @@ mod alive;
 mod canary;
 mod census;
 mod fence;
+mod hba;
+mod hba_rules;
 mod host;
 mod knock;
 mod rejoin;
@@ -409,13 +411,17 @@ impl Postgres {
     ) -> Observation {
         let work = async {
             let client = self.connect_for(method, endpoint, login).await?;
-            let (found, commit) = fence::look(&client, db, method).await?;
+            let way = self.way(endpoint, login);
+            let (found, commit) = match method {
+                FenceMethod::PgHba => self.hba_state(&client, &way, db).await?,
+                _ => fence::look(&client, db, method).await?,
+            };
             let asked = self.world.now();
             let shows = server::clock(&client).await?;
             let clock = ClockReading::new(shows, asked, self.world.now());
             // Databases that are shut cannot be looked into.
-            let unreplicated = match found.proven && method == FenceMethod::Sql {
-                true => unreplicated::read(&client, &self.way(endpoint, login), db).await?,
+            let unreplicated = match found.proven && method != FenceMethod::AllowConnections {
+                true => unreplicated::read(&client, &way, db).await?,
                 false => Vec::new(),
             };
             Ok((FenceState { unreplicated, ..found }, commit, clock))
@@ -439,9 +445,12 @@ impl Postgres {
         &self,
         db: &DatabaseRef,
         method: FenceMethod,
-        endpoint: &str,
-        login: &Login,
+        (endpoint, login): (&str, &Login),
+        key: &str,
     ) -> CallOutcome {
+        if method == FenceMethod::PgHba {
+            return self.hba_set(db, endpoint, login, key).await;
+        }
         self.act(async {
             let client = self.connect_for(method, endpoint, login).await?;
             fence::close(&client, &self.way(endpoint, login), db, method).await
@@ -450,7 +459,16 @@ impl Postgres {
     }
 
     /// Gives back what the fence took.
-    pub async fn unfence(&self, method: FenceMethod, endpoint: &str, login: &Login) -> CallOutcome {
+    pub async fn unfence(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        (endpoint, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
+        if method == FenceMethod::PgHba {
+            return self.hba_lift(db, endpoint, login, key).await;
+        }
         self.act(async {
             let client = self.connect_for(method, endpoint, login).await?;
             fence::open(&client, &self.way(endpoint, login), method).await

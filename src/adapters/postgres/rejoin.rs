@@ -7,7 +7,8 @@ use crate::model::target::{DatabaseRef, Host, endpoint_parts};
 use crate::model::wal::{Lsn, WalPoint};
 
 /// Runs on the host.
-const JOB: &str = concat!(include_str!("commits.sh"), include_str!("rejoin.sh"));
+const JOB: &str =
+    concat!(include_str!("commits.sh"), include_str!("hba_marks.sh"), include_str!("rejoin.sh"));
 
 /// The name of the slot that a standby has on its primary.
 fn slot(db: &DatabaseRef) -> String {

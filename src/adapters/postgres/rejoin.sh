@@ -1,6 +1,6 @@
 # Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
 # this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER DATABASE RECONCILE PGPASSWORD, and
-# the functions stop and start; commits.sh stands there, too. RECONCILE are tables of DATABASE, a line each.
+# the functions stop and start; commits.sh and hba_marks.sh stand there, too. RECONCILE are tables of DATABASE, a line each.
 #
 # Sources: PostgreSQL documentation, «postgres», «Options for Single-User Mode»; «System Columns»; «COPY»; «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
 set -u
@@ -303,6 +303,8 @@ job() {
   rewound || { recover && rewind; } || base_backup
   drop_slot_of_source
   follow || fail "the settings of a standby could not be written"
+  # Whatever brought the lines of a fence here, its own or a copy's: a standby lets its readers in.
+  without_fence || fail "the lines of a fence by pg_hba are still there"
   say "starting"
   (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; its own log says why"
   rm -f "$work"/under-way* "$work/untold" "$work/rewound"

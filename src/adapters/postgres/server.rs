@@ -33,7 +33,7 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver), \
      (SELECT split_part(shobj_description(oid, 'pg_authid'), ' ', 1) FROM pg_roles WHERE rolname = 'drctl_fenced' \
        AND (EXISTS (SELECT FROM pg_auth_members WHERE roleid = pg_roles.oid) \
-         OR shobj_description(oid, 'pg_authid') ~ ' (db|sub):')) \
+         OR shobj_description(oid, 'pg_authid') ~ ' (db|sub|hba):')) \
      FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
        WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END AS made) last";
 

@@ -17,7 +17,7 @@ use crate::model::time::Dur;
 use crate::run::outcome::CallOutcome;
 
 /// Runs on the host.
-const JOB: &str = include_str!("stop.sh");
+const JOB: &str = concat!(include_str!("this_server.sh"), include_str!("stop.sh"));
 /// How long stopping and starting may take: each has two minutes, and a minute more by force.
 const MOST: Dur = Dur::mins(5);
 /// How long a port may take to refuse.

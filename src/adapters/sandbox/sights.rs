@@ -101,6 +101,9 @@ impl Estate {
                 FenceMethod::AllowConnections => {
                     "databases of the application take no connections; no sessions are left"
                 }
+                FenceMethod::PgHba => {
+                    "the first rules of pg_hba.conf reject every client; no sessions are left"
+                }
                 FenceMethod::Stop => "the server is stopped, and whatever starts it starts a standby",
                 FenceMethod::SecurityGroup => {
                     "only the fence group is attached and active; no sessions are left"

@@ -204,14 +204,20 @@ impl Postgres {
         &self,
         _db: &DatabaseRef,
         _method: FenceMethod,
-        _endpoint: &str,
-        _login: &Login,
+        _way: (&str, &Login),
+        _key: &str,
     ) -> CallOutcome {
         Self::refused()
     }
 
     /// Not done.
-    pub async fn unfence(&self, _method: FenceMethod, _endpoint: &str, _login: &Login) -> CallOutcome {
+    pub async fn unfence(
+        &self,
+        _db: &DatabaseRef,
+        _method: FenceMethod,
+        _way: (&str, &Login),
+        _key: &str,
+    ) -> CallOutcome {
         Self::refused()
     }
 

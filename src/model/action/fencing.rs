@@ -15,6 +15,8 @@ pub enum FenceMethod {
     Sql,
     /// The databases take no connections, whoever asks, and their sessions are ended.
     AllowConnections,
+    /// Rules in front of its `pg_hba.conf`, which its host puts there, reject every client, and their sessions are ended.
+    PgHba,
     /// The server is stopped by its host, and a mark in its data folder makes whatever starts it a standby.
     Stop,
     /// A prepared security group replaces the others, and sessions are ended: a group alone leaves tracked connections open.
@@ -25,7 +27,7 @@ pub enum FenceMethod {
 struct Rung {
     id: &'static str,
     service: &'static str,
-    /// Whether it is kept in the server's catalog, which physical standbys replay: then a promoted one has it, too.
+    /// Whether something of it is kept in the server's catalog, which physical standbys replay: then a promoted one has that, too.
     replicates: bool,
     /// Whether it is proven by a census of the server, which also tells where its log ends.
     census: bool,
@@ -36,7 +38,8 @@ struct Rung {
 
 impl FenceMethod {
     /// Every rung.
-    pub const ALL: [Self; 4] = [Self::Sql, Self::AllowConnections, Self::Stop, Self::SecurityGroup];
+    pub const ALL: [Self; 5] =
+        [Self::Sql, Self::AllowConnections, Self::PgHba, Self::Stop, Self::SecurityGroup];
 
     const fn rung(self) -> Rung {
         // Absolute states: asked for twice they end where asking once does.
@@ -46,6 +49,10 @@ impl FenceMethod {
             Self::Sql => Rung { id: "sql", service, replicates: true, census: true, host, in_doubt },
             Self::AllowConnections => {
                 Rung { id: "allow_connections", service, replicates: true, census: true, host, in_doubt }
+            }
+            // The file is no part of the catalog; the word that says where the log ended is, and whoever copies a data folder copies the file.
+            Self::PgHba => {
+                Rung { id: "pg_hba", service, replicates: true, census: true, host: true, in_doubt }
             }
             Self::Stop => {
                 Rung { id: "stop", service, replicates: false, census: false, host: true, in_doubt }
@@ -77,6 +84,7 @@ impl FenceMethod {
         match self {
             Self::Sql => "SQL",
             Self::AllowConnections => "databases that take no connections",
+            Self::PgHba => "pg_hba.conf",
             Self::Stop => "stop",
             Self::SecurityGroup => "security group",
         }

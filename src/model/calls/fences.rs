@@ -15,6 +15,14 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
             f,
             "by way of database postgres: CREATE ROLE drctl_fenced; for each database but this one and templates: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS false; then pg_terminate_backend of every session and apply worker that nobody vouches for",
         ),
+        FenceMethod::PgHba => {
+            let text = "put in front of hba_file, between marks: what lets drctl's own login in, from its address; local all all reject; host all all all reject   # rename(2), then pg_ctl -D DATA reload";
+            let census = "pg_terminate_backend of every session that nobody vouches for; COMMENT ON ROLE drctl_fenced IS <word>";
+            let mut calls = vec![on_host(f, "rules", true, text)];
+            calls.extend(statements(f, census));
+            calls.push(sql(&f.db.place.name, &f.db.id, false, "SELECT .. FROM pg_hba_file_rules, pg_conf_load_time() -- the first rules, without an error, and read; and a stranger is refused with `pg_hba.conf rejects`"));
+            calls
+        }
         FenceMethod::Stop => {
             let text = "touch DATA/standby.signal   # whatever starts it starts a standby; then `stop` of `host:`, else pg_ctl -m fast stop";
             let proof = "ls /proc/*/cwd, DATA/postmaster.pid   # no process works in DATA; and the endpoint refuses a connection";
@@ -35,6 +43,12 @@ pub(super) fn lift(f: &Fence) -> Vec<Call> {
         FenceMethod::AllowConnections => statement(
             "by way of database postgres: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS true for each that the comment of drctl_fenced names",
         ),
+        FenceMethod::PgHba => {
+            let text = "take what stands between drctl's marks out of hba_file, and nothing else; then pg_ctl -D DATA reload";
+            let mut calls = vec![on_host(f, "rules", true, text)];
+            calls.extend(statement("COMMENT ON ROLE drctl_fenced IS <without that word>"));
+            calls
+        }
         FenceMethod::Stop => {
             vec![on_host(
                 f,

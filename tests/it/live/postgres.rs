@@ -281,6 +281,45 @@ impl Pair {
         self.sql(self.primary, "postgres", "SELECT pg_reload_conf()");
     }
 
+    /// The rules of who may connect to the primary (`p`) or the standby (`s`).
+    pub fn hba(&self, name: &str) -> PathBuf {
+        self.folder.path().join("pg").join(name).join("pg_hba.conf")
+    }
+
+    /// Those of the primary are not in its data folder from now on, as Debian has it.
+    pub fn move_hba_out(&self) -> PathBuf {
+        let folder = self.beside("etc");
+        let file = Path::new(&folder).join("pg_hba.conf");
+        let done =
+            as_postgres(Path::new("cp")).args([&self.hba("p"), &file]).current_dir("/").status().unwrap();
+        assert!(done.success());
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::remove_file(self.hba("p")).unwrap();
+        self.sql(self.primary, "postgres", &format!("ALTER SYSTEM SET hba_file = '{}'", file.display()));
+        self.restart_primary();
+        file
+    }
+
+    /// The administrator may look at those rules.
+    pub fn show_rules(&self) {
+        let text = "GRANT SELECT ON pg_hba_file_rules TO truststream; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO truststream";
+        self.sql(self.primary, "truststream", text);
+    }
+
+    /// The server's programs, but that who has a server read its settings is killed before it does.
+    pub fn programs_that_kill_a_reload(&self) -> String {
+        let folder = self.beside("bin");
+        let real = self.bin.join("pg_ctl");
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in *reload*) kill -9 $PPID; exit 1 ;; esac\nexec {} \"$@\"\n",
+            real.display()
+        );
+        let file = Path::new(&folder).join("pg_ctl");
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        folder
+    }
+
     /// Both show this key and certificate from now on.
     pub fn speak_tls(&self, files: &[PathBuf; 2]) {
         let folder = self.beside("tls");

@@ -1,10 +1,14 @@
 //! The other rungs of a fence over real PostgreSQL servers, each with its own proof and its own way back.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Instant;
 
+use drctl::adapters::postgres::Postgres;
+use drctl::adapters::secrets::{Knock, Login};
 use drctl::model::action::{Action, ClientWay, FenceMethod};
 use drctl::model::state::FenceStage;
 use drctl::run::outcome::CallOutcome;
+use drctl::world::World as Clock;
 
 use super::fences::{MORE, Reached, prepare, publish, subscribed};
 use super::own_servers::World;
@@ -232,10 +236,217 @@ fn a_failover_stops_the_old_primary_and_the_way_back_makes_it_a_standby() {
     assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
 }
 
+const REJECTED: &str = "pg_hba.conf rejects connection for host";
+const MARK: &str = "# drctl fence: begin";
+
+/// Rules in front of all others keep out superusers and those who have a session, and let standbys go on; what they do not keep out is
+/// named. The file is what it was when they are gone.
+#[test]
+fn rules_that_reject_keep_everybody_out_but_standbys() {
+    let pair = Pair::start_with(MORE);
+    let publisher = subscribed(&pair);
+    let mut at = Reached::by(&pair, FenceMethod::PgHba);
+    at.db.host = Some(pair.machine("p"));
+    pair.sql(pair.primary, "postgres", "CREATE ROLE dba LOGIN SUPERUSER");
+    prepare(&pair, "postgres", "g-postgres");
+    let before = at.look();
+    assert_eq!((before.stage, before.obstacles.len()), (FenceStage::Open, 1), "{before:#?}");
+    assert!(before.obstacles[0].contains("GRANT SELECT ON pg_hba_file_rules TO truststream"), "{before:#?}");
+    pair.show_rules();
+    let worker = "subscription feed of database truststream is enabled, and no rule of pg_hba.conf keeps its workers out";
+    let before = at.look();
+    assert!(before.obstacles.len() == 1 && before.obstacles[0].starts_with(worker), "{before:#?}");
+    at.db.host = Some(pair.machine("s"));
+    assert!(at.look().obstacles.iter().any(|o| o.contains("the plan's host is another one")));
+    at.db.host = Some(pair.machine("p"));
+    let file = pair.hba("p");
+    let (text, meta) = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap());
+    let mut sessions = ["app", "dba"].map(|role| pair.session(role));
+    let fence = at.close();
+    assert!(!fence.proven && fence.stage == FenceStage::Vain && fence.proof.contains(worker), "{fence:#?}");
+    for session in &mut sessions {
+        assert!(!session.wait().unwrap().success());
+    }
+    // And it was right not to call that proven.
+    publish(&publisher, 2);
+    let rows = || {
+        pair.psql(
+            pair.primary,
+            "truststream",
+            "truststream",
+            "SELECT n_tup_ins FROM pg_stat_all_tables WHERE relname = 'feed'",
+        )
+        .1
+    };
+    until("the subscription still writes", || rows() == "2");
+    at.open();
+    assert!(std::fs::read(&file).unwrap() == text && at.look().stage == FenceStage::Open);
+    pair.sql(pair.primary, "truststream", "ALTER SUBSCRIPTION feed DISABLE");
+    at.client("app", "whatever");
+    let fence = at.close();
+    assert!(fence.proven && fence.wal.is_some() && fence.word.is_some(), "{fence:#?}");
+    let refused = "28000: pg_hba.conf rejects";
+    let told = [
+        format!("were read ({refused}"),
+        format!("a login as app was refused ({refused}"),
+        "twice, 1 s apart".to_owned(),
+    ];
+    for words in told {
+        assert!(fence.proof.contains(&words), "{words}: {}", fence.proof);
+    }
+    let now = std::fs::metadata(&file).unwrap();
+    assert_eq!((now.uid(), now.gid(), now.mode()), (meta.uid(), meta.gid(), meta.mode()));
+    for role in ["app", "dba", "postgres"] {
+        let (ok, why) = pair.psql(pair.primary, role, "truststream", "SELECT 1");
+        assert!(!ok && why.contains(REJECTED), "{role}: {why}");
+    }
+    // Asked for twice it is what it is once.
+    let again = at.close();
+    assert!(again.proven, "{again:#?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().matches(MARK).count(), 1);
+    goes_on_at_the_standby(&pair, &at, again.word);
+    at.open();
+    assert!(std::fs::read(&file).unwrap() == text && at.look().stage == FenceStage::Open);
+    assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
+}
+
+/// It streams, and has the word that says where the log ended, until that is lifted there.
+fn goes_on_at_the_standby(pair: &Pair, at: &Reached, word: Option<String>) {
+    let mut new = Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby));
+    (new.rung, new.db.host) = (at.rung, Some(pair.machine("s")));
+    until("the word of the fence came over", || new.server().fence_word == word);
+    pair.promote();
+    assert_eq!(new.look().stage, FenceStage::Partial, "{:#?}", new.look());
+    new.open();
+    assert_eq!((new.look().stage, new.server().fence_word), (FenceStage::Open, None));
+}
+
+/// The file may be anywhere, and be somebody's who goes on editing it: what they wrote stays. One that the server would not take is told of
+/// before, and not touched.
+#[test]
+fn a_file_of_rules_is_opened_exactly() {
+    let pair = Pair::start();
+    pair.show_rules();
+    let file = pair.move_hba_out();
+    let mut at = Reached::by(&pair, FenceMethod::PgHba);
+    at.db.host = Some(pair.machine("p"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Without an end to its last line, and with a line that is wrong.
+    let broken = format!("{text}host all all nonsense");
+    std::fs::write(&file, &broken).unwrap();
+    let before = at.look();
+    assert!(
+        before.obstacles.iter().any(|o| o.contains("is wrong, and the server takes no new one")),
+        "{before:#?}"
+    );
+    let refused = at.act(&Action::Fence(at.fence()));
+    let told = format!("{refused:?}");
+    assert!(told.contains("F0000") && told.contains(&format!("of {} is wrong", file.display())), "{told}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), broken);
+    let whole = format!("{text}# the last line");
+    std::fs::write(&file, &whole).unwrap();
+    let fence = at.close();
+    assert!(fence.proven && fence.proof.contains(&file.display().to_string()), "{fence:#?}");
+    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
+    // Somebody lets themselves in above it: that is seen, whether the server has read it or not.
+    let set = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("host all app 127.0.0.1/32 trust\n{set}\nhost all later 10.0.0.0/8 md5\n"))
+        .unwrap();
+    let fence = at.look();
+    assert!(!fence.proven && fence.proof.contains("other rules come first"), "{fence:#?}");
+    let fence = at.close();
+    assert!(fence.proven, "{fence:#?}");
+    at.open();
+    let edited = format!("host all app 127.0.0.1/32 trust\n{whole}\nhost all later 10.0.0.0/8 md5\n");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
+    // Lifted twice it is what it is. Marks that somebody broke are nobody's to guess.
+    at.open();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
+    std::fs::write(&file, format!("{MARK} k\n{edited}")).unwrap();
+    let refused = format!("{:?}", at.act(&Action::Unfence(at.fence())));
+    assert!(refused.contains("are not whole: remove them by hand"), "{refused}");
+}
+
+/// Killed between writing and having it read: nobody is kept out yet, and that is seen; the next call completes it.
+#[test]
+fn rules_that_the_server_has_not_read_prove_nothing() {
+    let pair = Pair::start();
+    pair.show_rules();
+    let mut at = Reached::by(&pair, FenceMethod::PgHba);
+    let whole = pair.machine("p");
+    let mut killed = whole.clone();
+    killed.bin = Some(format!("{}:{}", pair.programs_that_kill_a_reload(), whole.bin.as_deref().unwrap()));
+    at.db.host = Some(killed);
+    let done = at.act(&Action::Fence(at.fence()));
+    assert!(!matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
+    assert!(std::fs::read_to_string(pair.hba("p")).unwrap().contains(MARK));
+    at.db.host = Some(whole);
+    let fence = at.look();
+    assert!(!fence.proven && fence.proof.contains("the server has not read it since"), "{fence:#?}");
+    assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
+    assert!(at.close().proven);
+    assert!(!pair.psql(pair.primary, "app", "truststream", "SELECT 1").0);
+}
+
+/// A login proves the rule only by the server's own words for it.
+#[test]
+fn only_the_words_of_a_rule_prove_it() {
+    let pair = Pair::start();
+    pair.sql(pair.primary, "postgres", "CREATE ROLE asleep NOLOGIN");
+    pair.ask_for_passwords();
+    let at = Reached::of(&pair);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = |port: u16, user: &str, password: &str| {
+        let clock = Clock::live().unwrap();
+        let server = Postgres::new(clock.clone(), at.settings.sql.clone());
+        let login = Login::parse(&format!(r#"{{"username": "{user}", "password": "{password}"}}"#)).unwrap();
+        let endpoint = format!("127.0.0.1:{port}/truststream");
+        clock.block_on(server.knock(&endpoint, &login, FenceMethod::PgHba))
+    };
+    let no_proof = |knock: Knock, words: &str| matches!(knock, Knock::NoProof(why) if why.contains(words));
+    assert!(no_proof(to(pair.primary, "app", "wrong"), "28P01"));
+    assert!(no_proof(to(pair.primary, "asleep", "-"), "is not permitted to log in"));
+    assert!(no_proof(to(silent.local_addr().unwrap().port(), "app", "app"), ""));
+    assert!(matches!(to(pair.primary, "app", "app"), Knock::Open));
+}
+
+/// There and back with this rung alone, under load: no row is lost. The old primary lets its readers in when it is a standby, and so does a new
+/// one whose files were copied from a server that was fenced.
+#[test]
+fn a_move_by_rules_loses_no_row_and_leaves_none_behind() {
+    let world = World::new();
+    world.fences_by("pg_hba");
+    world.pair.show_rules();
+    let rules = |name: &str| std::fs::read_to_string(world.pair.hba(name)).unwrap();
+    let copied = format!(
+        "{MARK} k\nhost all truststream 127.0.0.1/32 trust\nlocal all all reject\nhost all all all reject\n# drctl fence: end\n"
+    );
+    std::fs::write(world.pair.hba("s"), copied + &rules("s")).unwrap();
+    assert!(world.pair.psql(world.pair.standby, "postgres", "postgres", "SELECT pg_reload_conf()").0);
+    let ((there, back), truth) = world.under_load(|| {
+        let there = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
+        assert!(!rules("s").contains(MARK) && !rules("p").contains(MARK), "{}", there.2);
+        (there, world.run(&["failback", "orders", "--to", "west", "--yes"]))
+    });
+    for (code, report, words) in [there, back] {
+        assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
+        assert_eq!(report["fence"]["state"], "proven", "{report:#}");
+        assert_eq!(
+            (&report["rpo"]["basis"], &report["rpo"]["achieved_s"]),
+            (&"measured".into(), &0.0.into()),
+            "{report:#}"
+        );
+    }
+    assert!(!rules("s").contains(MARK) && !rules("p").contains(MARK));
+    assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
+    assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
+}
+
 /// A process that is killed right after a rung had its effect, and before that is in the journal: the next one carries the run on.
 fn killed_after_it_was_set(rungs: &str, is_set: impl Fn(&World) -> bool) {
     let world = World::new();
     world.fences_by(rungs);
+    world.pair.show_rules();
     let ((code, report, words), truth) = world.under_load(|| {
         let now = World::now();
         let waive = ["--waive", "healthy-source", "--reason", "its disk is about to fail"];
@@ -273,4 +484,11 @@ fn a_run_that_is_killed_while_it_shuts_databases_is_carried_on() {
 #[test]
 fn a_run_that_is_killed_while_it_stops_a_server_is_carried_on() {
     killed_after_it_was_set("stop", |world| world.pair.has("standby.signal"));
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_writes_rules_is_carried_on() {
+    killed_after_it_was_set("pg_hba", |world| {
+        std::fs::read_to_string(world.pair.hba("p")).is_ok_and(|text| text.contains(MARK))
+    });
 }

@@ -126,7 +126,7 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
 fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
     db.fence.iter().any(|method| match method {
-        FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::Stop => {
+        FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba | FenceMethod::Stop => {
             of.sql_answers && db.engine != Engine::Aurora
         }
         FenceMethod::SecurityGroup => !of.control_plane_lost,

@@ -1,0 +1,345 @@
+//! The fence by `pg_hba.conf`: rules in front of all others reject every client but drctl's own login. The host of the server writes them,
+//! and takes them out again ([`super::hba_rules`] has what they say).
+//!
+//! Proven is what the server itself does: its rules begin with these, without an error anywhere, and it read them after they were there;
+//! a stranger is refused by them; and the census ([`super::census`]) finds no writer twice. `pg_hba_file_rules` alone tells what stands in
+//! the file, and not what the server took.
+
+use tokio_postgres::Client;
+
+use super::census::{self, Census, Known};
+use super::fence::{self, Way};
+use super::hba_rules::Read;
+use super::host::{self, Trust, fields, head};
+use super::{Failure, Postgres, Told, json, open_state, parts, server};
+use crate::adapters::secrets::{Knock, Login};
+use crate::model::action::FenceMethod;
+use crate::model::state::{FenceStage, FenceState};
+use crate::model::target::DatabaseRef;
+use crate::model::time::Dur;
+use crate::run::outcome::CallOutcome;
+
+/// Runs on the host.
+const JOB: &str =
+    concat!(include_str!("this_server.sh"), include_str!("hba_marks.sh"), include_str!("hba.sh"));
+/// How long setting or lifting it may take.
+const MOST: Dur = Dur::secs(45);
+/// How long the server may take to read the file.
+const READS: Dur = Dur::secs(5);
+const AGAIN: Dur = Dur(100);
+const METHOD: FenceMethod = FenceMethod::PgHba;
+
+/// What has to be granted, in the database that is asked.
+const MAY: &str = "SELECT (pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AND has_table_privilege('pg_hba_file_rules', 'SELECT') \
+     AND has_function_privilege('pg_hba_file_rules()', 'EXECUTE'))::text";
+const RULES: &str = "SELECT jsonb_build_object('file', current_setting('hba_file'), 'own', current_user, \
+     'loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint, \
+     'roles', (SELECT coalesce(jsonb_agg(rolname), '[]') FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')), \
+     'client', host(inet_client_addr()), 'server', host(inet_server_addr()), \
+     'rules', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM pg_hba_file_rules r))::text";
+
+/// What the host sees.
+#[derive(Debug, Default)]
+struct Seen {
+    /// `whole`, `none` or `broken`.
+    mark: String,
+    /// When the file got its name: microseconds.
+    changed: Option<i64>,
+    obstacles: Vec<String>,
+}
+
+/// What is done on the host.
+struct Asked<'a> {
+    what: &'static str,
+    key: &'a str,
+    file: &'a str,
+    lines: &'a str,
+    pids: &'a str,
+}
+
+fn read(text: &str) -> Seen {
+    let mut seen = Seen::default();
+    for line in text.lines().map(fields) {
+        match line.as_slice() {
+            [name, value] if name == "mark" => seen.mark.clone_from(value),
+            [name, value] if name == "changed" => seen.changed = micros(value),
+            [name, value] if name == "obstacle" => seen.obstacles.push(value.clone()),
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// Seconds with or without a fraction.
+fn micros(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    Some(whole.parse::<i64>().ok()? * 1_000_000 + fraction)
+}
+
+async fn rules(client: &Client) -> Result<Result<Read, String>, Failure> {
+    if !json::<bool>(client, MAY).await? {
+        let row = client.query_one("SELECT current_user::text, current_database()::text", &[]).await;
+        let (own, here): (String, String) = row.map(|r| (r.get(0), r.get(1))).map_err(|e| Failure::of(&e))?;
+        return Ok(Err(format!(
+            "{own} may not read the rules of pg_hba.conf (in database {here}: GRANT SELECT ON pg_hba_file_rules TO {own}; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO {own}; GRANT pg_read_all_settings TO {own})"
+        )));
+    }
+    json(client, RULES).await.map(Ok)
+}
+
+/// Why the lines do not keep everybody out yet; nothing if they do, as far as the server's own words go.
+fn ajar(seen: &Seen, rules: &Read) -> Option<String> {
+    let loaded = seen.changed.is_some_and(|changed| rules.loaded > changed);
+    match (seen.mark.as_str(), rules.shut(), rules.broken()) {
+        ("whole", true, None) if loaded => None,
+        ("whole", true, None) => Some("the server has not read it since".to_owned()),
+        ("whole", _, Some(why)) => Some(why),
+        ("whole", false, None) => Some("other rules come first".to_owned()),
+        _ => Some("the lines of drctl's fence in it are not whole".to_owned()),
+    }
+}
+
+impl Postgres {
+    /// Whether it holds, and how old the last commit before it is. The session is a new one: it knows what the server last read.
+    pub(super) async fn hba_state(
+        &self,
+        client: &Client,
+        way: &Way<'_>,
+        db: &DatabaseRef,
+    ) -> Result<(FenceState, Option<Told>), Failure> {
+        let known = Known::of(db, METHOD);
+        let census = census::take(client).await?;
+        if census.replica {
+            return fence::look(client, db, METHOD).await;
+        }
+        let rules = match rules(client).await? {
+            Ok(rules) => rules,
+            Err(may_not) => {
+                let obstacles = vec![may_not];
+                return Ok((FenceState { obstacles, ..open_state("nobody may look at its rules") }, None));
+            }
+        };
+        let asked = Asked { what: "look", key: "look", file: &rules.file, lines: "", pids: "" };
+        let seen = read(&self.on_its_host(db, client, way.endpoint, asked).await?);
+        let noted = fence::begun(&census, METHOD);
+        if seen.mark == "none" && !noted {
+            return Ok((untouched(&census, known, seen, &rules), None));
+        }
+        let stage = |stage, proof: String| Ok((FenceState { stage, ..open_state(&proof) }, None));
+        let file = &rules.file;
+        if seen.mark == "none" {
+            let what = "its word is in the catalog, and drctl's lines are not in";
+            return stage(FenceStage::Partial, format!("not proven: {what} {file}"));
+        }
+        if let Some(why) = ajar(&seen, &rules) {
+            return stage(FenceStage::Partial, format!("not proven: drctl's lines are in {file}, and {why}"));
+        }
+        if !noted {
+            let what = "lets nobody in, and the fence did not write down where the log ended";
+            return stage(FenceStage::Partial, format!("not proven: {file} {what}"));
+        }
+        let refused = match self.stranger(way).await {
+            Ok(refused) => refused,
+            Err(why) => return stage(FenceStage::Partial, format!("not proven by {file}: {why}")),
+        };
+        let (found, commit) = fence::look(client, db, METHOD).await?;
+        let proof = match found.proven {
+            true => format!(
+                "the first rules of {file} reject every client but drctl's own login, and were read ({refused}); {}",
+                found.proof
+            ),
+            false => found.proof,
+        };
+        Ok((FenceState { proof, ..found }, commit))
+    }
+
+    /// One whom nobody ever let in is refused by these rules before anything is asked of it.
+    async fn stranger(&self, way: &Way<'_>) -> Result<String, String> {
+        let nobody =
+            Login::parse(r#"{"username": "drctl_fenced", "password": "-"}"#).map_err(|e| e.to_string())?;
+        match self.knock(way.endpoint, &nobody, METHOD).await {
+            Knock::Shut(why) => Ok(why),
+            Knock::Open => Err("a stranger was let in".to_owned()),
+            Knock::NoProof(why) => Err(format!("a stranger was not refused by it: {why}")),
+        }
+    }
+
+    /// Puts the lines there, has them read, and ends the sessions.
+    pub(super) async fn hba_set(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        login: &Login,
+        key: &str,
+    ) -> CallOutcome {
+        let work = async {
+            let way = self.way(endpoint, login);
+            let client = self.connect(endpoint, login).await?;
+            let census = census::take(&client).await?;
+            let refuse = |code: &str, why: String| Err(Failure::Refused(code.to_owned(), why));
+            if census.replica {
+                return refuse("replica", "it is a replica; the writer is another".to_owned());
+            }
+            if let Some(why) = census.may_not_note() {
+                return refuse("42501", why);
+            }
+            let rules = match rules(&client).await? {
+                Ok(rules) => rules,
+                Err(may_not) => return refuse("42501", may_not),
+            };
+            if let Some(why) = rules.broken() {
+                return refuse("F0000", why);
+            }
+            let lines = match rules.lines() {
+                Ok(lines) => lines,
+                Err(why) => return refuse("F0000", why),
+            };
+            let file = &rules.file;
+            let asked = Asked { what: "set", key, file, lines: &lines, pids: "" };
+            self.on_its_host(db, &client, endpoint, asked).await?;
+            let client = match self.read_by_now(&way).await {
+                Err(Failure::Login(why)) => {
+                    // Nobody is helped by a server that drctl itself cannot reach.
+                    let asked = Asked { what: "lift", key, file, lines: "", pids: "" };
+                    self.on_its_host(db, &client, endpoint, asked).await?;
+                    return refuse(
+                        "F0000",
+                        format!("drctl's own login was not let in, so it was taken back: {why}"),
+                    );
+                }
+                client => client?,
+            };
+            self.end_sessions(db, &client, endpoint, (key, file)).await?;
+            fence::note(&client).await
+        };
+        match self.within_or(work, MOST).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    /// A session that was begun after the server read the file; or, if that takes long, a last one: the proof tells.
+    async fn read_by_now(&self, way: &Way<'_>) -> Result<Client, Failure> {
+        let until = self.world.now() + READS;
+        loop {
+            let client = self.connect(way.endpoint, way.login).await?;
+            if matches!(rules(&client).await?, Ok(rules) if rules.shut()) && self.stranger(way).await.is_ok()
+                || self.world.now() >= until
+            {
+                return Ok(client);
+            }
+            self.world.sleep_until(self.world.now() + AGAIN).await;
+        }
+    }
+
+    /// By SQL; and by the host those of superusers, and of others that the login may not end.
+    async fn end_sessions(
+        &self,
+        db: &DatabaseRef,
+        client: &Client,
+        endpoint: &str,
+        (key, file): (&str, &str),
+    ) -> Result<(), Failure> {
+        let known = Known::of(db, METHOD);
+        fence::end(client, known).await?;
+        let left = census::take(client).await?.to_end(known);
+        if !left.is_empty() {
+            let pids = left.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let asked = Asked { what: "end", key, file, lines: "", pids: &pids };
+            self.on_its_host(db, client, endpoint, asked).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lines out of the file, and the word out of the catalog.
+    pub(super) async fn hba_lift(
+        &self,
+        db: &DatabaseRef,
+        endpoint: &str,
+        login: &Login,
+        key: &str,
+    ) -> CallOutcome {
+        let work = async {
+            // The lines may keep drctl out, where it comes from another address: the host knows its file.
+            let client = self.connect(endpoint, login).await.ok();
+            let file = match &client {
+                Some(client) => rules(client).await?.map_or_else(|_| String::new(), |r| r.file),
+                None => String::new(),
+            };
+            let asked = Asked { what: "lift", key, file: &file, lines: "", pids: "" };
+            match &client {
+                Some(client) => self.on_its_host(db, client, endpoint, asked).await?,
+                None => self.on_host_of(db, None, endpoint, asked).await?,
+            };
+            let until = self.world.now() + READS;
+            let client = loop {
+                match self.connect(endpoint, login).await {
+                    Err(Failure::Login(_)) if self.world.now() < until => {
+                        self.world.sleep_until(self.world.now() + AGAIN).await;
+                    }
+                    client => break client?,
+                }
+            };
+            fence::open(&client, &self.way(endpoint, login), METHOD).await
+        };
+        match self.within_or(work, MOST).await {
+            Ok(()) => CallOutcome::Accepted { token: None },
+            Err(failure) => host::refused(failure),
+        }
+    }
+
+    async fn on_its_host(
+        &self,
+        db: &DatabaseRef,
+        client: &Client,
+        endpoint: &str,
+        asked: Asked<'_>,
+    ) -> Result<String, Failure> {
+        self.on_host_of(db, server::checkpointer(client).await?, endpoint, asked).await
+    }
+
+    async fn on_host_of(
+        &self,
+        db: &DatabaseRef,
+        checkpointer: Option<i32>,
+        endpoint: &str,
+        asked: Asked<'_>,
+    ) -> Result<String, Failure> {
+        let host = host::of(db)?;
+        let (_, port, _) = parts(endpoint)?;
+        let checkpointer = checkpointer.map_or_else(String::new, |pid| pid.to_string());
+        let port = port.to_string();
+        let own = [
+            ("CHECKPOINTER", checkpointer.as_str()),
+            ("PORT", &port),
+            ("DO", asked.what),
+            ("HBA", asked.file),
+            ("LINES", asked.lines),
+            ("PIDS", asked.pids),
+        ];
+        host::on(host, format!("{}{JOB}", head(host, asked.key, &Trust::Nothing, &own))).await
+    }
+}
+
+/// One that was not begun, with what would keep it from being proven.
+fn untouched(census: &Census, known: Known<'_>, seen: Seen, rules: &Read) -> FenceState {
+    let mut obstacles = census.obstacles(known);
+    obstacles.extend(seen.obstacles);
+    obstacles.extend(rules.broken());
+    obstacles.extend(rules.lines().err());
+    FenceState { obstacles, ..open_state("pg_hba.conf lets clients in") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_of_the_file_is_read() {
+        let seen = read("mark\twhole\nchanged\t1700000000.25\nobstacle\tflock is not in the path\n");
+        assert_eq!((seen.mark.as_str(), seen.changed), ("whole", Some(1_700_000_000_250_000)));
+        assert_eq!(seen.obstacles, ["flock is not in the path"]);
+        assert_eq!((micros("17"), micros("-")), (Some(17_000_000), None));
+    }
+}

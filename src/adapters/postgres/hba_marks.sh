@@ -1,0 +1,44 @@
+# What a fence put in front of a pg_hba.conf stands between these two lines, and is drctl's own; all else in the file is somebody's.
+begin_mark='# drctl fence: begin'
+end_mark='# drctl fence: end'
+
+# `whole`, `none`, or `broken`: then nobody can tell what is drctl's.
+marks() {
+  awk -v b="$begin_mark" -v e="$end_mark" '
+    index($0, b) == 1 { if (inside) bad = 1; inside = 1; found = 1; next }
+    $0 == e { if (!inside) bad = 1; inside = 0 }
+    END { print bad || inside ? "broken" : found ? "whole" : "none" }' "$1"
+}
+
+# Byte by byte what was there: a last line may have no end.
+without_marks() { sed -e "/^$begin_mark/,/^$end_mark\$/d" "$1"; }
+
+# Takes the place of a file in one instant, with its owner and mode, unless somebody changed it since it was read as the second one.
+takes_place() {
+  rm -f "$1.drctl"
+  cp -p "$1" "$1.drctl" && cat >"$1.drctl" && [ "$(stat -c %u:%g:%a "$1")" = "$(stat -c %u:%g:%a "$1.drctl")" ] && cmp -s "$1" "$2" &&
+    sync "$1.drctl" && mv "$1.drctl" "$1" && sync "$(dirname "$1")" && return
+  rm -f "$1.drctl"
+  return 1
+}
+
+# The files of this server that may have such lines: the one that it names, the one that was written to, those that are usual.
+hba_files() {
+  for one in "${HBA:-}" "$(cat "$DATA.drctl/hba" 2>/dev/null)" "$DATA/pg_hba.conf" "${CONFIG:+$(dirname "$CONFIG")/pg_hba.conf}"; do
+    if [ -n "$one" ] && [ -f "$one" ]; then readlink -f "$one"; fi
+  done | sort -u
+}
+
+# Takes the lines out of all of them.
+without_fence() {
+  hba_files | while read -r one; do
+    case "$(marks "$one")" in
+      none) ;;
+      broken) echo "the lines of drctl's fence in $one are not whole: remove them by hand, from \`$begin_mark\` to \`$end_mark\`" >&2; exit 1 ;;
+      whole)
+        cp "$one" "$DATA.drctl/hba.read" && without_marks "$DATA.drctl/hba.read" | takes_place "$one" "$DATA.drctl/hba.read" ||
+          { echo "$one could not be written, or was just changed" >&2; exit 1; }
+        ;;
+    esac
+  done
+}

@@ -1,0 +1,44 @@
+# What every job begins with that changes a server where it runs: whose server it is, and whether anything can be done there. Runs as the owner
+# of its data. In front of it are set: DATA BIN CONFIG KEY CHECKPOINTER PORT DO, and the functions stop and start.
+set -u
+umask 077
+export LC_ALL=C TZ=UTC
+PATH="${BIN:+$BIN:}$PATH"
+work="$DATA.drctl"
+
+fail() { echo "$*" >&2; exit 1; }
+running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
+
+# Why this is not the server of the endpoint; nothing if it is.
+another() {
+  [ -e "$DATA/PG_VERSION" ] || { echo "$DATA is no data folder of a server"; return; }
+  pid=$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)
+  if ! running; then
+    [ -z "$CHECKPOINTER" ] || echo "the endpoint answers, and no server runs in $DATA: the plan's host is another one"
+  elif [ -n "$CHECKPOINTER" ]; then
+    parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
+    [ "$parent" = "$pid" ] || echo "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+  else
+    port=$(sed -n 4p "$DATA/postmaster.pid")
+    [ "$port" = "$PORT" ] || echo "the endpoint does not answer, and the server that runs in $DATA listens on port $port: is the plan's host that of the endpoint?"
+  fi
+}
+
+able() {
+  pg_ctl --version >/dev/null 2>&1 || echo "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
+  command -v flock >/dev/null || echo "flock is not in the path"
+  [ -w "$DATA" ] || echo "$(id -un) may not write to $DATA"
+}
+
+refuse_another() {
+  why=$({ able; another; } | head -n 1)
+  [ -z "$why" ] || fail "$why"
+}
+
+# One job at a time; if the way here is cut the work goes on.
+alone_here() {
+  exec 9>"$work/lock"
+  flock -w 5 9 || { echo 'another job on this server runs' >&2; exit 75; }
+}
+trap '' HUP
+mkdir -p "$work" || fail "$work cannot be made"
