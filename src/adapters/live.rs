@@ -6,7 +6,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, LocalBoxFuture, join_all, select};
 
-use super::secrets::{Knock, Login, scheme};
+use super::secrets::{Knock, Login, NoLogin, scheme};
 use super::{Cloud, Lagging, REQUESTS, aws, dns, local, postgres, secrets};
 use crate::files::{self, Use};
 use crate::inventory::Observation;
@@ -56,9 +56,9 @@ impl Live {
     }
 
     /// Where a database listens, and a login to it.
-    async fn way_in(&self, db: &DatabaseRef) -> Result<(String, Login), String> {
+    async fn way_in(&self, db: &DatabaseRef) -> Result<(String, Login), NoLogin> {
         let Some(secret) = &db.admin_secret else {
-            return Err(format!("the plan gives no `admin` login for {}", db.id));
+            return Err(format!("the plan gives no `admin` login for {}", db.id).into());
         };
         let login = self.login(secret, &db.place).await?;
         let endpoint = match &db.endpoint {
@@ -70,7 +70,7 @@ impl Live {
     }
 
     /// Logins are read once a process: in an outage every call that is not made cannot fail.
-    async fn login(&self, reference: &str, place: &Place) -> Result<Login, String> {
+    async fn login(&self, reference: &str, place: &Place) -> Result<Login, NoLogin> {
         if let Some(login) = self.logins.borrow().get(reference) {
             return Ok(login.clone());
         }
@@ -79,14 +79,14 @@ impl Live {
         Ok(login)
     }
 
-    async fn read_login(&self, reference: &str, place: &Place) -> Result<Login, String> {
+    async fn read_login(&self, reference: &str, place: &Place) -> Result<Login, NoLogin> {
         match scheme(reference) {
             ("aws-sm", name) => self.aws.login(name, place).await,
             ("file", path) => {
                 let text = files::text(path.as_ref(), Use::Secret).map_err(|e| format!("secret file {e}"))?;
-                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}"))
+                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}").into())
             }
-            (other, _) => Err(format!("there is no secret scheme `{other}`: aws-sm or file")),
+            (other, _) => Err(format!("there is no secret scheme `{other}`: aws-sm or file").into()),
         }
     }
 
@@ -121,14 +121,14 @@ impl Live {
                 let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
                 self.postgres.rejoin(db, way, (endpoint, &login), reconcile, key).await
             }
-            Err(why) => CallOutcome::NotSent { why },
+            Err(unread) => unread.outcome(),
         }
     }
 
     async fn withdraw(&self, db: &DatabaseRef, key: &str) -> CallOutcome {
         match self.way_in(db).await {
             Ok((endpoint, login)) => self.postgres.withdraw(db, (&endpoint, &login), key).await,
-            Err(why) => CallOutcome::NotSent { why },
+            Err(unread) => unread.outcome(),
         }
     }
 
@@ -154,7 +154,7 @@ impl Live {
                 self.forget_refused(&of.db, login);
                 done
             }
-            Err(why) => CallOutcome::NotSent { why },
+            Err(unread) => unread.outcome(),
         }
     }
 
@@ -162,7 +162,7 @@ impl Live {
     async fn check(&self, part: Part, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
         let (endpoint, login) = match self.way_in(copy).await {
             Ok(way) => way,
-            Err(why) => return CallOutcome::NotSent { why },
+            Err(unread) => return unread.outcome(),
         };
         let live = match part {
             Part::Loss => self.way_in(&of.db).await.ok(),
@@ -193,7 +193,7 @@ impl Live {
         if let Target::Backups(of) = target {
             return match self.way_in(&of.db).await {
                 Ok((endpoint, login)) => self.postgres.backups(of, &endpoint, &login).await,
-                Err(why) => self.unseen(why),
+                Err(unread) => unread.observation(self.world.now()),
             };
         }
         if let Target::Fence { db, method: FenceMethod::Stop, .. } = target {
@@ -212,7 +212,7 @@ impl Live {
         };
         let (endpoint, login) = match way_in {
             Ok(way) => way,
-            Err(why) => return self.unseen(why),
+            Err(unread) => return unread.observation(self.world.now()),
         };
         let seen = match target {
             Target::Wrote { table, key, .. } => self.postgres.wrote(&endpoint, &login, table, key).await,
@@ -337,7 +337,7 @@ impl Live {
     }
 
     /// Where clients come, and as whom: read anew each time, for it was just changed, or rotated.
-    async fn as_client(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), String> {
+    async fn as_client(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), NoLogin> {
         let read = match &way.secret {
             Some(secret) if way.login.is_none() || way.endpoint.is_none() => {
                 Some(self.aws.client(secret).await?)
@@ -347,10 +347,11 @@ impl Live {
         let login = match (&way.login, &read) {
             (Some(reference), _) => self.read_login(reference, &db.place).await?,
             (None, Some((login, _))) => login.clone(),
-            (None, None) => return Err("the plan gives no login of clients".to_owned()),
+            (None, None) => return Err("the plan gives no login of clients".to_owned().into()),
         };
         let named = way.endpoint.clone().or_else(|| read.map(|(_, endpoint)| endpoint));
-        let endpoint = named.ok_or("neither the plan nor the secret says where clients connect to")?;
+        let endpoint = named
+            .ok_or_else(|| "neither the plan nor the secret says where clients connect to".to_owned())?;
         let database = db.endpoint.as_deref().and_then(endpoint_parts).and_then(|(_, _, name)| name);
         Ok(match (endpoint.contains('/'), database) {
             (false, Some(name)) => (format!("{endpoint}/{name}"), login),
@@ -363,7 +364,7 @@ impl Live {
         &self,
         db: &DatabaseRef,
         client: &(String, Login),
-    ) -> Result<(String, Login), String> {
+    ) -> Result<(String, Login), NoLogin> {
         let (endpoint, login) = self.way_in(db).await?;
         let named = endpoint_parts(&client.0).and_then(|(_, _, name)| name).map(str::to_owned);
         let dbname = client.1.dbname.clone().or(named).or(login.dbname.clone());
@@ -375,19 +376,19 @@ impl Live {
         let ways = async {
             let client = self.as_client(db, way).await?;
             let admin = self.way_beside(db, &client).await?;
-            Ok((client, admin))
+            Ok::<_, NoLogin>((client, admin))
         };
         match ways.await {
             Ok((client, admin)) => {
                 let (admin, client) = ((admin.0.as_str(), &admin.1), (client.0.as_str(), &client.1));
                 self.postgres.write_as(admin, client, table, key).await
             }
-            Err(why) => CallOutcome::NotSent { why },
+            Err(unread) => unread.outcome(),
         }
     }
 
     /// Where a row is looked for that came as clients come.
-    async fn landed(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), String> {
+    async fn landed(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), NoLogin> {
         self.way_beside(db, &self.as_client(db, way).await?).await
     }
 
@@ -408,7 +409,7 @@ impl Live {
             let late = self.world.sleep_until(self.world.now() + SECRET);
             let read = match select(pin!(self.as_client(db, way)), pin!(late)).await {
                 Either::Left((read, _)) => read,
-                Either::Right(_) => Err(format!("its secret was not read within {SECRET}")),
+                Either::Right(_) => Err(format!("its secret was not read within {SECRET}").into()),
             };
             let (_, login) = match read {
                 Ok(client) => client,
@@ -452,7 +453,7 @@ impl Live {
         };
         let (endpoint, login) = match self.way_in(db).await {
             Ok(way) => way,
-            Err(why) => return CallOutcome::NotSent { why },
+            Err(unread) => return unread.outcome(),
         };
         let done = match action {
             Action::Fence(f) => self.postgres.fence(db, f.method, (&endpoint, &login), key).await,

@@ -1,5 +1,6 @@
 //! Logins of databases. They exist in memory while they are used and are never printed.
 
+use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -8,7 +9,8 @@ use crate::inventory::Observation;
 use crate::model::scrub::Scrubber;
 use crate::model::secret::Secret;
 use crate::model::state::State;
-use crate::run::outcome::CallOutcome;
+use crate::model::time::Timestamp;
+use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
 
 /// A user's name and password.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,6 +33,69 @@ pub enum Knock {
     Open,
     /// Refused for another reason, or nothing was said: that proves nothing.
     NoProof(String),
+}
+
+/// Why a login was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoLogin {
+    /// In words: nobody answered, or what is there is no login. It may be another time.
+    Passing(String),
+    /// Whoever keeps it says no, and will say no again until somebody changes something.
+    Refused {
+        /// The provider's code.
+        code: String,
+        /// What was asked.
+        call: String,
+        /// What the provider said, and of which secret.
+        why: String,
+    },
+    /// There are no valid credentials, or this machine's clock is wrong.
+    Locked {
+        /// In words.
+        why: String,
+        /// Whether it is the clock.
+        clock: bool,
+    },
+}
+
+impl From<String> for NoLogin {
+    fn from(why: String) -> Self {
+        Self::Passing(why)
+    }
+}
+
+impl fmt::Display for NoLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passing(why) | Self::Locked { why, .. } => f.write_str(why),
+            Self::Refused { code, call, why } => write!(f, "{code} for {call} ({why})"),
+        }
+    }
+}
+
+impl NoLogin {
+    /// What it means for a look at what the login leads to.
+    pub fn observation(self, since: Timestamp) -> Observation {
+        match self {
+            Self::Passing(why) => Observation::Unobservable { since, why },
+            Self::Refused { code, call, why } => Observation::Refused { code, call, why, login: true },
+            Self::Locked { why, clock } => Observation::Unauthenticated { why, clock },
+        }
+    }
+
+    /// What it means for a call: nothing was sent.
+    pub fn outcome(self) -> CallOutcome {
+        match self {
+            Self::Passing(why) => CallOutcome::NotSent { why },
+            Self::Refused { code, call, why } => {
+                CallOutcome::Refused { code, why: format!("{call}: {why}"), again: Again::Never }
+            }
+            Self::Locked { why, clock } => {
+                let code = if clock { CLOCK } else { NO_CREDENTIALS }.to_owned();
+                CallOutcome::Refused { code, why, again: Again::Later }
+            }
+        }
+    }
 }
 
 impl Login {
@@ -71,7 +136,9 @@ pub fn clean(seen: Observation) -> Observation {
         Observation::Unauthenticated { why, clock } => {
             Observation::Unauthenticated { why: scrubbed(why), clock }
         }
-        Observation::Refused { code, call, why } => Observation::Refused { code, call, why: scrubbed(why) },
+        Observation::Refused { code, call, why, login } => {
+            Observation::Refused { code, call, why: scrubbed(why), login }
+        }
         Observation::Value { state, observed_at, source } if prints(&state) => {
             let mut value = serde_json::to_value(&state).unwrap_or_default();
             texts(&mut value);
@@ -153,8 +220,12 @@ mod tests {
         assert_eq!(said(r#"{"p":"cor\"rect\\horse"}"#), r#"{"p":"[a secret]"}"#);
         assert_eq!(said("short and sweet"), "short and sweet");
         let why = "cor\"rect\\horse".to_owned();
-        let refused =
-            |why| Observation::Refused { code: "AccessDenied".to_owned(), call: String::new(), why };
+        let refused = |why| Observation::Refused {
+            code: "AccessDenied".to_owned(),
+            call: String::new(),
+            why,
+            login: false,
+        };
         assert_eq!(clean(refused(why)), refused(HIDDEN.to_owned()));
         let state = |tail: &str| State::Command(CommandState { exit: Some(1), tail: tail.to_owned() });
         let at = crate::model::time::Timestamp::from_millis(0);

@@ -49,6 +49,9 @@ pub enum Observation {
         call: String,
         /// What the provider said.
         why: String,
+        /// Whether that was said of the login to the thing, which itself nobody asked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        login: bool,
     },
 }
 
@@ -65,9 +68,12 @@ impl Observation {
         }
     }
 
-    /// Whether anybody answered at all.
+    /// Whether anybody answered at all. Who gives the login is another service, and perhaps in another region.
     pub const fn answered(&self) -> bool {
-        !matches!(self, Self::Unobservable { .. } | Self::Unauthenticated { .. })
+        !matches!(
+            self,
+            Self::Unobservable { .. } | Self::Unauthenticated { .. } | Self::Refused { login: true, .. }
+        )
     }
 
     /// Why there is no state, in words.
@@ -95,6 +101,13 @@ impl Observation {
     pub fn refused(&self, target: &Target) -> Option<String> {
         let Self::Refused { code, why, .. } = self else { return None };
         let (means, else_) = match target {
+            Target::Fence { method, .. } if matches!(self, Self::Refused { login: true, .. }) => {
+                let words = method.words();
+                (
+                    format!("the fence by {words} can be neither set nor proven without the login"),
+                    "use another rung",
+                )
+            }
             Target::Fence { method, .. } => {
                 (format!("the fence by {} cannot be proven", method.words()), "use another rung")
             }

@@ -503,7 +503,11 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
         What::GateBlocked { rule, why, flag, .. }
             if matches!(
                 status,
-                Status::Started | Status::InDoubt { .. } | Status::Blocked { .. } | Status::Backoff { .. }
+                Status::Started
+                    | Status::InDoubt { .. }
+                    | Status::Awaiting { .. }
+                    | Status::Blocked { .. }
+                    | Status::Backoff { .. }
             ) =>
         {
             let blocked = Status::Blocked { why: why.clone(), rule: *rule, flag: flag.clone() };

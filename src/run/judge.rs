@@ -300,18 +300,48 @@ fn unsettled(until: Timestamp) -> Ruling {
 
 /// Nothing can be seen or done before somebody renews the credentials, or sets the clock: that is waiting, not failing.
 pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> Ruling {
-    let waits = matches!(state.work(i).status, Status::Started | Status::InDoubt { .. });
-    if !waits || state.step(i).background {
-        return Ruling::Keep(why);
+    let acts = state.step(i).action.mutates();
+    let taken_back = state.mode != super::state::Mode::Running;
+    match &state.work(i).status {
+        // While it is blocked it is looked at again and again, and what was said stays the same.
+        Status::Blocked { .. } => return Ruling::Keep(why),
+        // Of what is called off everybody waits for the end of what was begun.
+        Status::Awaiting { .. } | Status::Backoff { .. } if taken_back => return Ruling::Keep(why),
+        _ => {}
     }
+    let means = match &doubtful(state, i) {
+        Status::Started | Status::Backoff { .. } if acts => {
+            "nothing of this step was done, and nothing will be until then"
+        }
+        Status::Started | Status::Backoff { .. } => "what this step looks at is not seen until then",
+        Status::InDoubt { .. } => "what the last call did is not seen until then",
+        Status::Awaiting { .. } => "what was accepted goes on meanwhile, and is not seen until then",
+        _ => return Ruling::Keep(why),
+    };
+    match held_up(state, i, (&why, means), clock) {
+        Some(blocked) => Ruling::Record(blocked),
+        None => Ruling::Keep(why),
+    }
+}
+
+/// The same, of a call that was not taken for that reason: it is not made again and again in silence.
+pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Option<What> {
+    if state.mode != super::state::Mode::Running {
+        return None;
+    }
+    held_up(state, i, (why, "the call was not taken, and nothing of it was done"), clock)
+}
+
+/// What is owed, and whatever else is tried beside a run, keeps nobody waiting.
+fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<What> {
     let (waits, help) = match clock {
         true => ("waiting for this machine's clock", "set it"),
         false => ("waiting for credentials", "renew them"),
     };
-    Ruling::Record(What::GateBlocked {
+    (!state.step(i).background).then(|| What::GateBlocked {
         step: state.step(i).id.clone(),
         rule: None,
-        why: format!("{waits}: {why}"),
+        why: format!("{waits}: {why}; {means}"),
         flag: Some(format!("{help}, then: {}", state.created.command("runs resume", ""))),
     })
 }

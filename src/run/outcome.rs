@@ -65,6 +65,11 @@ pub enum Again {
     InParts,
 }
 
+/// The code of a call that no credentials are valid for.
+pub const NO_CREDENTIALS: &str = "NoCredentials";
+/// The code of a call whose signature was not taken for its time.
+pub const CLOCK: &str = "Clock";
+
 /// The events that record a call's fate. `jitter` is any number; it spreads retries.
 pub fn after_call(
     state: &RunState,
@@ -82,7 +87,11 @@ pub fn after_call(
             vec![What::CallRefused { step, code: "not_sent".to_owned(), why, retry_at }]
         }
         CallOutcome::Refused { code, why, again: Again::Later } => {
-            vec![What::CallRefused { step, code, why, retry_at }]
+            let clock = code == CLOCK;
+            let locked =
+                (clock || code == NO_CREDENTIALS).then(|| super::judge::refused(state, i, &why, clock));
+            let refused = What::CallRefused { step, code, why, retry_at };
+            [refused].into_iter().chain(locked.flatten()).collect()
         }
         CallOutcome::Refused { code, why, again: Again::InParts }
             if matches!(*state.action(i), Action::Switch(_)) =>

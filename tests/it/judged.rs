@@ -209,7 +209,7 @@ pub fn missing() -> Observation {
 /// A look that the credentials may not take.
 pub fn refused() -> Observation {
     let (code, call) = ("AccessDenied".to_owned(), "rds:DescribeEvents".to_owned());
-    Observation::Refused { code, call, why: "no policy allows it".to_owned() }
+    Observation::Refused { code, call, why: "no policy allows it".to_owned(), login: false }
 }
 
 fn dark() -> Observation {
@@ -387,7 +387,8 @@ fn only_who_would_call_or_look_next_asks_for_credentials() {
     for (what, at, expected) in [
         ("begun", at, "blocked"),
         ("in doubt", called.clone().lost(), "blocked"),
-        ("accepted", called.accepted(), "waits"),
+        ("accepted", called.clone().accepted(), "blocked"),
+        ("accepted, and called off", called.accepted().cancelled(), "waits"),
         ("in the background", background, "waits"),
     ] {
         let expired = Observation::Unauthenticated { why: "expired".to_owned(), clock: false };

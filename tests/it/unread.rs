@@ -107,7 +107,7 @@ fn only_what_can_be_granted_is_to_be_granted() {
     let target = targets::fence(&server("old"), FenceMethod::SecurityGroup);
     let seen = |code: &str| {
         let (code, call) = (code.to_owned(), "rds:DescribeEvents".to_owned());
-        Observation::Refused { code, call, why: String::new() }.refused(&target).unwrap()
+        Observation::Refused { code, call, why: String::new(), login: false }.refused(&target).unwrap()
     };
     let fence = "the fence by security group cannot be proven";
     assert_eq!(

@@ -11,10 +11,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::adapters::http_date;
-use crate::adapters::secrets::scrubbed;
+use crate::adapters::secrets::{NoLogin, scrubbed};
 use crate::inventory::Observation;
 use crate::model::time::{Dur, Timestamp};
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
 
 /// Longest text of an error that is kept.
 const MOST: usize = 300;
@@ -201,9 +201,9 @@ impl Failure {
     pub fn outcome(self) -> CallOutcome {
         match self {
             Self::Unauthenticated(why) => {
-                CallOutcome::Refused { code: "NoCredentials".to_owned(), why, again: Again::Later }
+                CallOutcome::Refused { code: NO_CREDENTIALS.to_owned(), why, again: Again::Later }
             }
-            Self::Clock(why) => CallOutcome::Refused { code: "Clock".to_owned(), why, again: Again::Later },
+            Self::Clock(why) => CallOutcome::Refused { code: CLOCK.to_owned(), why, again: Again::Later },
             Self::NotSent(why) => CallOutcome::NotSent { why },
             Self::Unclear(why) => CallOutcome::InDoubt { why },
             Self::Code { code, why, status, .. } => {
@@ -220,6 +220,20 @@ impl Failure {
         }
     }
 
+    /// What it means for whoever needs the login in a secret. One that is not there is a login that cannot be read, and no absence of what
+    /// it leads to.
+    pub fn unread(self, secret: &str) -> NoLogin {
+        let is_final = self.is_final();
+        match self {
+            Self::Code { code, call, why, .. } if is_final => {
+                NoLogin::Refused { code, call, why: format!("{secret}: {why}") }
+            }
+            Self::Unauthenticated(why) => NoLogin::Locked { why: format!("{secret}: {why}"), clock: false },
+            Self::Clock(why) => NoLogin::Locked { why: format!("{secret}: {why}"), clock: true },
+            other => NoLogin::Passing(format!("{secret}: {other}")),
+        }
+    }
+
     /// What it means for a look.
     pub fn observation(self, now: Timestamp) -> Observation {
         if self.is_not_found() {
@@ -229,7 +243,9 @@ impl Failure {
         match self {
             Self::Unauthenticated(why) => Observation::Unauthenticated { why, clock: false },
             Self::Clock(why) => Observation::Unauthenticated { why, clock: true },
-            Self::Code { code, call, why, .. } if is_final => Observation::Refused { code, call, why },
+            Self::Code { code, call, why, .. } if is_final => {
+                Observation::Refused { code, call, why, login: false }
+            }
             Self::Code { code, why, .. } => {
                 Observation::Unobservable { since: now, why: format!("{code}: {why}") }
             }
@@ -375,6 +391,36 @@ mod tests {
             Failure::Unauthenticated(String::new()).observation(now),
             Observation::Unauthenticated { .. }
         ));
+    }
+
+    #[test]
+    fn a_login_that_is_refused_is_told_with_its_code_and_is_no_silence_and_no_absence() {
+        let now = Timestamp::from_millis(5);
+        let of = |name: &str, status| Failure::Code {
+            code: name.to_owned(),
+            call: "secretsmanager:GetSecretValue".to_owned(),
+            why: "Access to KMS is not allowed".to_owned(),
+            status,
+        };
+        for (name, status) in
+            [("AccessDeniedException", 400), ("DecryptionFailure", 400), ("ResourceNotFoundException", 400)]
+        {
+            let unread = of(name, status).unread("secret s in west");
+            let seen = unread.clone().observation(now);
+            assert!(!seen.answered(), "the server itself said nothing");
+            let Observation::Refused { code, login: true, why, .. } = seen else {
+                panic!("{name}: {seen:?}")
+            };
+            assert!(code == name && why.starts_with("secret s in west: Access to KMS"), "{code} {why}");
+            assert!(matches!(unread.outcome(), CallOutcome::Refused { again: Again::Never, .. }), "{name}");
+        }
+        let passing = of("InternalServiceError", 500).unread("s").observation(now);
+        assert!(matches!(passing, Observation::Unobservable { .. }), "{passing:?}");
+        let clock = Failure::Clock("20m behind".to_owned()).unread("secret s");
+        assert_eq!(clock, NoLogin::Locked { why: "secret s: 20m behind".to_owned(), clock: true });
+        assert!(
+            matches!(clock.outcome(), CallOutcome::Refused { again: Again::Later, code, .. } if code == CLOCK)
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ use clients::{Clients, Site};
 use error::Failure;
 use throttle::Throttle;
 
-use super::secrets::Login;
+use super::secrets::{Login, NoLogin};
 use super::{Lagging, requested};
 use crate::inventory::Observation;
 use crate::model::action::{Action, FenceMethod, Write};
@@ -288,13 +288,13 @@ impl Aws {
     }
 
     /// Reads a login from Secrets Manager: at the site that is recovered to, else in the database's own.
-    pub async fn login(&self, name: &str, place: &Place) -> Result<Login, String> {
+    pub async fn login(&self, name: &str, place: &Place) -> Result<Login, NoLogin> {
         let at = self.recovery.as_ref().unwrap_or(place);
         self.read_login(name, at).await
     }
 
     /// What clients read in their secret, now: a login, and where it leads.
-    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, String), String> {
+    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
         self.read_client(of).await
     }
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Aws;
 use super::error::Failure;
-use crate::adapters::secrets::{Login, learn};
+use crate::adapters::secrets::{Login, NoLogin, learn};
 use crate::inventory::Observation;
 use crate::model::action::Point;
 use crate::model::ids::Digest;
@@ -31,11 +31,11 @@ const PENDING: &str = "AWSPENDING";
 
 impl Aws {
     /// Reads a secret that holds a login.
-    pub(super) async fn read_login(&self, name: &str, place: &Place) -> Result<Login, String> {
-        let answer = self.current(name, place).await;
-        let answer = answer.map_err(|failure| format!("secret {name} in {place}: {failure}"))?;
+    pub(super) async fn read_login(&self, name: &str, place: &Place) -> Result<Login, NoLogin> {
+        let secret = format!("secret {name} in {place}");
+        let answer = self.current(name, place).await.map_err(|failure| failure.unread(&secret))?;
         Login::parse(answer.secret_string().unwrap_or_default())
-            .map_err(|why| format!("secret {name} in {place}: {why}"))
+            .map_err(|why| NoLogin::Passing(format!("{secret}: {why}")))
     }
 
     async fn current(&self, name: &str, place: &Place) -> Result<GetSecretValueOutput, Failure> {
@@ -45,12 +45,13 @@ impl Aws {
     }
 
     /// What clients read: login and endpoint, as they stand there now.
-    pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, String), String> {
-        let named = |why: String| format!("secret {} in {}: {why}", of.id, of.place);
-        let answer = self.current(&of.id, &of.place).await.map_err(|f| named(f.to_string()))?;
+    pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
+        let secret = format!("secret {} in {}", of.id, of.place);
+        let named = |why: String| NoLogin::Passing(format!("{secret}: {why}"));
+        let answer = self.current(&of.id, &of.place).await.map_err(|f| f.unread(&secret))?;
         let text = answer.secret_string().unwrap_or_default();
         let login = Login::parse(text).map_err(&named)?;
-        let fields = contents(of, text).and_then(|c| fields(of, &c)).map_err(|f| named(f.to_string()))?;
+        let fields = contents(of, text).and_then(|c| fields(of, &c)).map_err(|f| f.unread(&secret))?;
         let port = of.port.as_ref().and_then(|field| fields.get(field)).map_or("5432", String::as_str);
         Ok((login, format!("{}:{port}", fields[&of.host])))
     }

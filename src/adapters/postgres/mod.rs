@@ -101,7 +101,7 @@ impl Failure {
             // Whoever asks again is answered the same (PostgreSQL, «Error codes»): no right, no such function, not supported there.
             Self::Refused(code, why) if ["42501", "42883", "0A000"].contains(&code.as_str()) => {
                 let (code, call) = (code.clone(), "SQL".to_owned());
-                Observation::Refused { code, call, why: why.clone() }
+                Observation::Refused { code, call, why: why.clone(), login: false }
             }
             _ => Observation::Unobservable { since, why: self.why() },
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::Lagging;
-use crate::adapters::secrets::Login;
+use crate::adapters::secrets::{Login, NoLogin};
 use crate::adapters::sinks::{Look, Parcel, Trouble};
 use crate::inventory::Observation;
 use crate::model::action::Action;
@@ -80,16 +80,16 @@ impl Aws {
     ///
     /// # Errors
     /// Always.
-    pub async fn login(&self, _name: &str, _place: &Place) -> Result<Login, String> {
-        Err(WHY.to_owned())
+    pub async fn login(&self, _name: &str, _place: &Place) -> Result<Login, NoLogin> {
+        Err(NoLogin::Passing(WHY.to_owned()))
     }
 
     /// No secrets.
     ///
     /// # Errors
     /// Always.
-    pub async fn client(&self, _of: &ClientSecret) -> Result<(Login, String), String> {
-        Err(WHY.to_owned())
+    pub async fn client(&self, _of: &ClientSecret) -> Result<(Login, String), NoLogin> {
+        Err(NoLogin::Passing(WHY.to_owned()))
     }
 
     /// No alarms.

@@ -1,7 +1,9 @@
 //! This machine's clock is wrong: services take no request that is signed with its time. And how sessions are named there.
 
-use super::{Estate, FAILOVER};
-use crate::support::{Fault, Rule};
+use std::time::Duration;
+
+use super::{Estate, FAILOVER, until};
+use crate::support::{Fault, Point, Rule};
 
 /// What the services' clocks show, less what this machine's does.
 const AHEAD: i64 = 20 * 60;
@@ -37,4 +39,58 @@ fn sessions_carry_the_command_and_the_operator() {
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
     let (_, events, _) = estate.run(&["runs", "export", &estate.only_run().unwrap()]);
     assert!(events.contains("assumed-role/drctl-east/drctl-failover-Zo--ops@night"), "{events}");
+}
+
+/// Goes wrong while a run goes on: a call that is not taken for it is not made again and again in silence.
+#[test]
+fn a_call_that_is_not_taken_for_the_clock_is_told_at_once_and_made_when_it_is_set() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    let skewed = estate.proxy.rule(Rule::new(Fault::Skewed(AHEAD)).operation("PromoteReadReplica"));
+    let (code, out, err) = estate.run(FAILOVER);
+    let run = estate.only_run().unwrap();
+    assert_eq!(code, 4, "{out}{err}");
+    let resume = format!("set it, then: drctl runs resume {run}");
+    for words in [
+        "waiting for this machine's clock",
+        WORDS,
+        "the call was not taken, and nothing of it was done",
+        &resume,
+    ] {
+        assert!(err.contains(words) || out.contains(words), "{words}: {out}{err}");
+    }
+    assert_eq!(estate.proxy.count(|call| call.operation == "PromoteReadReplica"), 1, "{err}");
+    estate.proxy.remove(skewed);
+    let (code, out, err) = estate.run(&["runs", "resume", &run]);
+    assert_eq!(code, 5, "{out}{err}");
+    estate.assert_recovered_once();
+}
+
+/// And while an accepted call has its effect, which then nobody may look at.
+#[test]
+fn an_effect_that_the_clock_hides_is_told_at_once_and_seen_when_it_is_set() {
+    let estate = Estate::new();
+    estate.write_plan("", "1s");
+    estate.proxy.rule(Rule::new(Fault::Hold(Point::AfterForward)).operation("PromoteReadReplica").times(1));
+    let mut child = estate.spawn(FAILOVER);
+    let held =
+        estate.proxy.wait_held(Duration::from_secs(60)).unwrap_or_else(|| panic!("{}", estate.words()));
+    let skewed = estate.proxy.rule(Rule::new(Fault::Skewed(-AHEAD)).service("rds"));
+    held.release();
+    let mut code = None;
+    until("the run says what it waits for", || {
+        code = child.try_wait().unwrap();
+        code.is_some()
+    });
+    let words = estate.words();
+    assert_eq!(code.unwrap().code(), Some(4), "{words}");
+    let expected =
+        ["this machine's clock is 20m ahead of the service's", "is not seen until then", "drctl runs resume"];
+    for word in expected {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    estate.proxy.remove(skewed);
+    let (code, out, err) = estate.run(&["runs", "resume", &estate.only_run().unwrap()]);
+    assert_eq!(code, 5, "{out}{err}");
+    estate.assert_recovered_once();
 }
