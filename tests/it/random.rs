@@ -28,9 +28,11 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
                     "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}, backups: {{list: l, fetch: f, archive_get: \"cp %f %p\"}}}}}}"
                 )
             };
+            let ladders = ["[sql]", "[sql]", "[pg_hba]", "[sql, pg_hba]"];
+            let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), 4)).unwrap()];
             let _ = writeln!(
                 text,
-                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: [sql]\n    at:\n      west: {}\n      east: {}",
+                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {}\n      east: {}",
                 at("w"),
                 at("e")
             );
