@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::postgres::Pair;
 use super::{Estate, FAILOVER, control, localstack};
+use crate::support::{Fault, Point, Rule};
 
 /// Makes LocalStack's instances listen where the real servers do, and the plan use SQL.
 fn with_servers(estate: &Estate, pair: &Pair) {
@@ -141,4 +142,36 @@ fn an_endpoint_that_leads_to_the_writer_is_no_replica() {
     );
     let (took, why) = pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES");
     assert!(took, "{why}");
+}
+
+/// A secret that is taken away while a run goes on: the rung that needs it is told of at once, and the next one is tried.
+#[test]
+fn a_login_that_is_denied_while_a_run_goes_on_is_told_at_once_with_what_it_means_for_the_fence() {
+    let (estate, pair) = (Estate::new(), Pair::start());
+    with_servers(&estate, &pair);
+    estate.proxy.rule(Rule::new(Fault::Hold(Point::AfterForward)).operation("PutObject").times(1));
+    let mut child = estate.spawn(FAILOVER);
+    let held =
+        estate.proxy.wait_held(Duration::from_secs(60)).unwrap_or_else(|| panic!("{}", estate.words()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    held.release();
+    let denied = Fault::Error("400 Bad Request", "AccessDeniedException", "Access to KMS is not allowed");
+    estate.proxy.rule(Rule::new(denied).operation("GetSecretValue"));
+    let run = estate.only_run().unwrap();
+    let (_, out, err) = estate.run(&["runs", "resume", &run]);
+    let told = "AccessDeniedException for secretsmanager:GetSecretValue: the fence by SQL can be neither set nor proven without the login; grant it or use another rung";
+    assert!(out.contains(told) || err.contains(told), "{out}{err}");
+    let journal = estate.run(&["runs", "export", &run]).1;
+    let at = |words: &[&str]| {
+        let line = journal.lines().find(|line| words.iter().all(|w| line.contains(w)));
+        let line = line.unwrap_or_else(|| panic!("{words:?}: {journal}"));
+        let of = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let event = of(of(line)["bytes"].as_str().unwrap());
+        drctl::model::time::Timestamp::parse(event["at"].as_str().unwrap()).unwrap()
+    };
+    let began = at(&["step_started", "fence.db.sql"]);
+    let failed = at(&["step_failed", "fence.db.sql", told]);
+    assert!(failed.since(began).millis() < 5_000, "{began} to {failed}");
+    at(&["step_started", "fence.db.security_group"]);
 }
