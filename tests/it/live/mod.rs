@@ -20,6 +20,8 @@ mod fences;
 mod fleet;
 mod hooks;
 mod independence;
+#[cfg(feature = "postgres")]
+mod killed_servers;
 mod kills;
 mod leaks;
 #[cfg(feature = "postgres")]
@@ -40,6 +42,7 @@ mod restarts;
 mod restored;
 #[cfg(feature = "postgres")]
 mod returns;
+#[cfg(feature = "postgres")]
 mod rungs;
 mod serve;
 #[cfg(feature = "gcp")]

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::postgres::Pair;
 
-struct World {
-    pair: Pair,
-    folder: tempfile::TempDir,
+pub(super) struct World {
+    pub(super) pair: Pair,
+    pub(super) folder: tempfile::TempDir,
 }
 
 /// Where a server puts its log, and its backups are.
@@ -17,7 +17,7 @@ const ARCHIVE: &str = "archive";
 
 impl World {
     /// A pair whose primary archives, with one backup of it.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // Autovacuum numbers transactions of its own, which would look like somebody's.
         let pair = Pair::start_with("autovacuum=off\n");
         let archive = pair.beside(ARCHIVE);
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Transactions before a time, and one after it. Answers the time.
-    fn marked(&self) -> String {
+    pub(super) fn marked(&self) -> String {
         for word in ["a", "b", "c"] {
             self.mark(word);
         }
@@ -110,7 +110,7 @@ impl World {
         to
     }
 
-    fn words(&self, port: u16) -> String {
+    pub(super) fn words(&self, port: u16) -> String {
         self.pair.query(port, "SELECT string_agg(word, ' ' ORDER BY word) FROM ledger")
     }
 
@@ -123,7 +123,7 @@ impl World {
     }
 }
 
-const ACCEPT: &[&str] = &[
+pub(super) const ACCEPT: &[&str] = &[
     "--waive",
     "exposure-above-rpo:db",
     "--accept-data-loss",
