@@ -55,7 +55,7 @@ connect() {
     printf '%s\n' 'link set lo up' 'link set eth0 up' "route add default via $sub.1 src $sub.10"
   } | ip -n "$(ns "$place")" -batch -
   mkdir -p "/etc/netns/$(ns "$place")"
-  printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:2\n' > "/etc/netns/$(ns "$place")/resolv.conf"
+  printf 'nameserver %s\noptions timeout:1 attempts:2\n' "$(asked "$place")" > "/etc/netns/$(ns "$place")/resolv.conf"
 }
 
 # Faults drop by subnet and not by cable, because a slowed packet passes twice. What is counted is what was sent,
@@ -203,10 +203,13 @@ CONF
   spawn pdns cloud pdns_server --config-dir="$home"
 }
 
+# Whom a place asks for names: its own resolver, or the one of the users.
+asked() { if [ "$resolvers" = one ] && [ "$1" != users ]; then address users self; else echo 127.0.0.1; fi; }
 resolver() {
   cat > "$dir/$1/unbound.conf" <<CONF
 server:
   interface: 127.0.0.1
+$([ "$resolvers" != one ] || [ "$1" != users ] || printf '  interface: %s\n  access-control: %s.0.0/16 allow\n' "$(address users self)" "$net")
   do-ip6: no
   username: ""
   chroot: ""
