@@ -2,7 +2,52 @@
 
 use std::fmt::Write as _;
 
-use drctl::adapters::sandbox::scenario::roll;
+use drctl::adapters::sandbox::Scenario;
+use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events, roll};
+use drctl::model::time::Dur;
+
+/// How fences come about, and what writes beside clients. What is moved as planned has a fence that can be proven by a census.
+pub fn random_fences(seed: u64, of: &mut Scenario) {
+    of.applies = match roll(seed, &["applies"], 10) {
+        0 | 1 => Applies::Ends(Dur(roll(seed, &["worker ends"], 15_000))),
+        2 if of.loses_home => Applies::Stays,
+        _ => Applies::Nothing,
+    };
+    if of.loses_home && roll(seed, &["by group"], 3) != 0 {
+        *of = in_stages(seed, of.clone());
+    }
+}
+
+/// Fences by security group take their time. Restarts are told of soon, late or never; somebody else may have restarted the server before.
+pub fn in_stages(seed: u64, of: Scenario) -> Scenario {
+    let events = match roll(seed, &["events"], 12) {
+        0 => Events::Never,
+        1..=5 => Events::Late(Dur::secs(45)),
+        _ => Events::Soon,
+    };
+    let others = (roll(seed, &["others"], 2) == 0).then(|| Dur(roll(seed, &["others restart"], 300_000)));
+    Scenario { by_group: ByGroup::InStages { events, others }, ..of }
+}
+
+/// Ladders of planned moves, whose first rung is proven by a census, and more for what is lost.
+const OWN: [&str; 7] = [
+    "[sql]",
+    "[allow_connections]",
+    "[pg_hba]",
+    "[sql, pg_hba]",
+    "[stop]",
+    "[sql, pg_hba, stop]",
+    "[allow_connections, stop]",
+];
+const MANAGED: [&str; 7] = [
+    "[sql, security_group]",
+    "[sql]",
+    "[allow_connections, security_group]",
+    "[sql, allow_connections, security_group]",
+    "[security_group, sql]",
+    "[security_group]",
+    "[security_group, allow_connections]",
+];
 
 /// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. What is moved as
 /// planned has a fence by SQL.
@@ -14,6 +59,9 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
     // What is failed over has something to promote, nearly always.
     let dbs = if moves || die("dbs", 8) == 0 { die("dbs", 4) } else { 1 + die("dbs", 3) };
     let (groups, zones) = (die("groups", 4), 1 + die("zones", 2));
+    let ladder = |i: u64, of: &[&'static str; 7]| {
+        of[usize::try_from(die(&format!("ladder{i}"), if moves { 4 } else { 7 })).unwrap()]
+    };
     for i in 0..dbs {
         let needs = if i > 0 && die(&format!("dbneeds{i}"), 2) == 0 {
             format!("\n    needs: [db{}]", i - 1)
@@ -28,11 +76,10 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
                     "{{endpoint: \"db{i}-{site}:5432/app\", admin: {{secret: \"file:x\"}}, host: {{run: [ssh], data: /d, replication: {{secret: \"file:y\"}}, backups: {{list: l, fetch: f, archive_get: \"cp %f %p\"}}}}}}"
                 )
             };
-            let ladders = ["[sql]", "[sql]", "[pg_hba]", "[sql, pg_hba]"];
-            let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), 4)).unwrap()];
             let _ = writeln!(
                 text,
-                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {}\n      east: {}",
+                "  db{i}:\n    kind: postgres{needs}{verify}\n    fence: {}\n    at:\n      west: {}\n      east: {}",
+                ladder(i, &OWN),
                 at("w"),
                 at("e")
             );
@@ -42,8 +89,7 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
             random_cluster(&mut text, i, &format!("{needs}{verify}"), &die);
             continue;
         }
-        let ladders = ["[sql, security_group]", "[sql]", "[security_group, sql]", "[security_group]"];
-        let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), if moves { 2 } else { 4 })).unwrap()];
+        let ladder = ladder(i, &MANAGED);
         let _ = writeln!(
             text,
             "  db{i}:\n    kind: aws.rds{needs}{verify}\n    fence: {ladder}\n    at:\n      west: {{id: db{i}-w, fence_group: sg-w, admin: {{secret: \"file:y\"}}}}\n      east: {{id: db{i}-e, fence_group: sg-e, admin: {{secret: \"file:y\"}}}}"

@@ -85,6 +85,8 @@ pub struct Rig {
     pub feed: Option<Feed>,
     /// The unfinished run whose place this one takes.
     pub continues: Option<Continued>,
+    /// What the run that this one continues proved fenced.
+    pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
     /// Clients that an earlier run left half led.
     pub unled: Vec<ComponentName>,
     /// Groups that earlier runs took from servers.
@@ -176,6 +178,7 @@ impl Rig {
             feed: None,
             returns: false,
             continues: None,
+            fenced: Vec::new(),
             unled: Vec::new(),
             groups_before: Vec::new(),
             written: Vec::new(),
@@ -378,7 +381,7 @@ impl Rig {
             debts: &self.debts,
             kept_out: &[],
             groups_before: &self.groups_before,
-            fenced: &[],
+            fenced: &self.fenced,
             written: &self.written,
             leaks: &[],
             unled: &self.unled,

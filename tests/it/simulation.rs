@@ -18,7 +18,7 @@ use drctl::run::state::{Mode, Turn};
 
 use crate::cancelled::settings;
 use crate::oracle::{Came, Oracle, invariants, loses, one_primary, recovers, rto_told, safe_and_told};
-use crate::random::random_plan;
+use crate::random::{in_stages, random_fences, random_plan};
 use crate::resume::{estates, events, in_flight, runbook};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
@@ -51,6 +51,7 @@ fn rig(seed: u64) -> Rig {
     if roll(seed, &["clocks"], 3) == 0 {
         rig.scenario.skew = Dur::secs(40);
     }
+    random_fences(seed, &mut rig.scenario);
     if !loses {
         restores(&mut rig);
         return rig;
@@ -278,6 +279,7 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
     let faults = if roll(rig.seed, &["faulty"], 2) == 0 { 200 } else { 0 };
     let scenario =
         Scenario { loses_home: true, control_plane_lost: dark, lost_after, faults, ..rig.scenario.clone() };
+    let scenario = in_stages(rig.seed, scenario);
     let later = lost_after.plus(Dur::mins(3));
     for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
         let context =

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Db, Estate, Group, Led, Transition, Zone};
 use super::feed::Feed;
-use super::scenario::{Begins, Scenario, roll};
+use super::fences::{Catalog, Worker};
+use super::isolation::{Happens, Isolation};
+use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
 use crate::model::state::GroupSize;
@@ -86,6 +88,13 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             status: "available",
             groups,
             fenced: spec.fence.iter().copied().filter(|_| old).take(1).collect(),
+            isolation: Isolation::default(),
+            catalog: Catalog::default(),
+            worker: match estate.scenario.applies {
+                Applies::Nothing => Worker::None,
+                _ if spec.engine == Engine::Aurora || *site != active => Worker::None,
+                Applies::Ends(_) | Applies::Stays => Worker::Alive,
+            },
             stopped_at: old.then_some(estate.now),
             frozen_at: None,
             promotions: 0,
@@ -96,6 +105,15 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             headless: spec.at.get(site).is_some_and(|at| at.instance_class.is_some()) && *site != active,
             joined: None,
         });
+        let (last, now) = (estate.dbs.len() - 1, estate.now);
+        for method in estate.dbs[last].fenced.clone() {
+            estate.keep(last, method, now);
+        }
+        if let (ByGroup::InStages { others: Some(after), .. }, true) =
+            (estate.scenario.by_group, *site == active)
+        {
+            estate.schedule(now + after, Transition::Isolation(last, Happens::ByOthers));
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Server {
     pub aside: bool,
     /// It would acknowledge a write of a client that reaches it.
     pub accepts: bool,
-    /// Clients reach it that would write.
+    /// Rows land in it: clients reach it that would write, or a worker applies what comes from elsewhere.
     pub reached: bool,
     /// The server that it follows.
     pub follows: Option<String>,

@@ -100,6 +100,9 @@ impl Estate {
         let Some(old) = self.writer_of(i) else { return };
         self.dbs[old].status = "available";
         let lost = self.is_lost(self.dbs[old].site.as_str());
+        if by != Handover::Switchover || !lost {
+            self.comes_over(i);
+        }
         if by == Handover::Switchover {
             if lost {
                 // Nobody hands over: all is as before.
@@ -134,9 +137,11 @@ impl Estate {
         if self.dbs[writer].source.is_some() {
             return;
         }
+        let of = &self.dbs[other];
         let kept: BTreeSet<FenceMethod> =
-            self.dbs[other].fenced.iter().copied().filter(|m| *m == FenceMethod::SecurityGroup).collect();
+            of.fenced.iter().copied().filter(|m| *m == FenceMethod::SecurityGroup).collect();
+        let alone = of.isolation.alone.then_some(FenceMethod::SecurityGroup);
         self.follow(other, writer);
-        self.dbs[other].fenced = kept;
+        self.dbs[other].fenced = kept.into_iter().chain(alone).collect();
     }
 }

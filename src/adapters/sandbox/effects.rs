@@ -2,8 +2,9 @@
 
 use super::build::listens;
 use super::estate::{Estate, Transition};
+use super::fences::Worker;
 use super::scenario::roll;
-use crate::model::action::{Action, Fence, FenceMethod, Point, Scale, Switch, Write};
+use crate::model::action::{Action, Point, Scale, Switch, Write};
 use crate::model::state::{ChangeState, SecretState};
 use crate::model::target::{ClientSecret, DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
@@ -29,24 +30,6 @@ impl Estate {
         found
             .copied()
             .ok_or_else(|| ("NoSuchHostedZone", format!("No hosted zone found with ID: {}", zone.zone)))
-    }
-
-    pub(super) fn fence(&mut self, fence: &Fence) -> Answer {
-        let i = self.find(&fence.db)?;
-        let db = &mut self.dbs[i];
-        db.fenced.insert(fence.method);
-        if let (FenceMethod::SecurityGroup, Some(group)) = (fence.method, &fence.db.fence_group) {
-            db.groups = [group.clone()].into();
-        }
-        Ok(None)
-    }
-
-    pub(super) fn unfence(&mut self, fence: &Fence) -> Answer {
-        let i = self.find(&fence.db)?;
-        let db = &mut self.dbs[i];
-        db.fenced.remove(&fence.method);
-        db.groups = fence.groups_before.iter().cloned().collect();
-        Ok(None)
     }
 
     pub(super) fn promote(&mut self, db: &DatabaseRef) -> Answer {
@@ -112,6 +95,7 @@ impl Estate {
         let (id, timeline) = (self.dbs[source].reference.id.clone(), self.dbs[source].timeline);
         let db = &mut self.dbs[i];
         (db.source, db.timeline, db.status) = (Some(id), timeline, "available");
+        db.worker = Worker::None;
         (db.stopped_at, db.frozen_at, db.fenced) = (None, None, std::collections::BTreeSet::new());
     }
 

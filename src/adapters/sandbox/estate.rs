@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chronicle::Moment;
+use super::fences::{Catalog, Worker};
+use super::isolation::{Happens, Isolation};
 use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
@@ -35,7 +37,11 @@ pub(super) struct Db {
     pub(super) lag: Dur,
     pub(super) status: &'static str,
     pub(super) groups: BTreeSet<String>,
+    /// The rungs that keep clients from writing.
     pub(super) fenced: BTreeSet<FenceMethod>,
+    pub(super) isolation: Isolation,
+    pub(super) catalog: Catalog,
+    pub(super) worker: Worker,
     /// When a writer ceased to acknowledge.
     pub(super) stopped_at: Option<Timestamp>,
     /// When replay ended, with the last commit replayed.
@@ -124,6 +130,8 @@ pub(super) enum Transition {
     Insync(usize, String),
     Refresh(usize),
     Noticed(usize),
+    Isolation(usize, Happens),
+    WorkerEnds(usize),
     Effect(Box<Action>),
 }
 
@@ -253,6 +261,7 @@ impl Estate {
             Transition::Promoted(db, works) => {
                 self.dbs[db].status = "available";
                 if works {
+                    self.comes_over(db);
                     self.dbs[db].frozen_at = Some(self.replayed(db));
                     self.wins(db);
                 }
@@ -274,6 +283,8 @@ impl Estate {
                 self.zones[zone].follow(self.serves_static_only);
             }
             Transition::Noticed(zone) => self.noticed(zone),
+            Transition::Isolation(db, what) => self.happens(db, what),
+            Transition::WorkerEnds(db) => self.worker_ends(db),
             Transition::Effect(action) => {
                 let _ = self.apply(&action);
             }
@@ -495,8 +506,8 @@ impl Estate {
                 let server = self.find(db).ok().map(|i| self.database(i));
                 server.or_else(|| self.beside(db)).map(State::Database)
             }
-            Target::Fence { db, method, .. } => {
-                self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method)))
+            Target::Fence { db, method, restart } => {
+                self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method, *restart)))
             }
             Target::Wrote { db, .. } => self
                 .find(db)

@@ -80,6 +80,9 @@ impl Feed {
                 Some(State::Database(seen)) => {
                     let lag = self.lag(&estate.dbs, i, seen);
                     self.database(&mut estate.dbs[i], seen, lag);
+                    for method in estate.dbs[i].fenced.clone() {
+                        estate.keep(i, method, self.at);
+                    }
                 }
                 _ if self.missing.contains(&key) => estate.dbs[i].retired = true,
                 _ => {}

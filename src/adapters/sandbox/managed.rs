@@ -3,6 +3,8 @@
 
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
+use super::fences::Worker;
+use super::isolation::Isolation;
 use super::scenario::roll;
 use crate::model::estimate::NEW_NAME;
 use crate::model::state::InstanceSettings;
@@ -77,6 +79,7 @@ impl Estate {
         let slot = &mut self.dbs[i];
         (slot.source, slot.timeline, slot.status) = (Some(id), timeline, "creating");
         (slot.stopped_at, slot.frozen_at, slot.fenced) = (None, None, std::collections::BTreeSet::new());
+        (slot.isolation, slot.worker) = (Isolation::default(), Worker::None);
         self.index.dbs.insert((db.id.clone(), db.place.name.clone()), i);
         let takes = Dur(600_000 + roll(self.seed, &["create", &db.id], 900_000));
         self.schedule(self.now + takes, Transition::Created(i));

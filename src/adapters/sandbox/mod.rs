@@ -10,6 +10,8 @@ mod clusters;
 mod effects;
 pub mod estate;
 mod feed;
+mod fences;
+mod isolation;
 mod managed;
 mod reach;
 mod restoring;

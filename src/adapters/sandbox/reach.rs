@@ -53,13 +53,17 @@ impl Estate {
 
     /// Whether a server would acknowledge a write of a client that reaches it.
     pub(super) fn accepts(&self, db: &Db) -> bool {
-        let dead = self.dead && db.site == self.home;
-        db.source.is_none() && db.status == "available" && db.fenced.is_empty() && !dead
+        db.source.is_none() && db.status == "available" && db.fenced.is_empty() && !self.is_dead(db)
     }
 
-    /// Whether it takes writes: there are clients that reach it.
+    pub(super) fn is_dead(&self, db: &Db) -> bool {
+        self.dead && db.site == self.home
+    }
+
+    /// Whether it takes writes: there are clients that reach it, or a worker that applies what comes from elsewhere.
     pub(super) fn takes_writes(&self, db: &Db) -> bool {
-        self.accepts(db) && (!self.is_lost(db.site.as_str()) || !self.clients_gone)
+        let clients = !self.is_lost(db.site.as_str()) || !self.clients_gone;
+        self.accepts(db) && clients || self.applies(db)
     }
 
     /// Writers that just ceased to acknowledge, and those that do so again.

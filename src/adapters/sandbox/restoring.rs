@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
+use super::fences::Catalog;
 use super::managed::GONE;
 use super::scenario::roll;
 use crate::model::estimate::NEW_NAME;
@@ -145,6 +146,7 @@ impl Estate {
         }
         let db = &mut self.dbs[i];
         db.fenced.clear();
+        db.catalog = Catalog::default();
         db.stopped_at = None;
         db.timeline += 1;
     }

@@ -15,6 +15,42 @@ pub enum Begins {
     AwayAlone,
 }
 
+/// How a fence by security group comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByGroup {
+    /// By one call, at once: no session outlives it.
+    AtOnce,
+    /// Groups take their time to be in force, and sessions from before live until a restart, which the provider tells of later.
+    InStages {
+        /// When it tells of restarts.
+        events: Events,
+        /// Somebody else restarts the active servers so long after the beginning.
+        others: Option<Dur>,
+    },
+}
+
+/// When a provider tells of a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// Within seconds.
+    Soon,
+    /// Within this time.
+    Late(Dur),
+    /// Never.
+    Never,
+}
+
+/// Whether a subscription is enabled on the active servers that SQL reaches: its worker writes there, and is no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// There is none.
+    Nothing,
+    /// A fence that keeps clients out ends it so much later.
+    Ends(Dur),
+    /// Nobody who fences may end it.
+    Stays,
+}
+
 /// How a simulated outage behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -68,6 +104,10 @@ pub struct Scenario {
     pub archive_corrupt: bool,
     /// The home site comes back this long after it was lost.
     pub returns_after: Option<Dur>,
+    /// How fences by security group come about.
+    pub by_group: ByGroup,
+    /// What writes into databases beside their clients.
+    pub applies: Applies,
 }
 
 const QUIET: Scenario = Scenario {
@@ -96,6 +136,8 @@ const QUIET: Scenario = Scenario {
     dns_down: Dur::ZERO,
     archive_corrupt: false,
     returns_after: None,
+    by_group: ByGroup::AtOnce,
+    applies: Applies::Nothing,
 };
 
 /// Every scenario; the first is the default.

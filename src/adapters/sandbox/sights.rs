@@ -2,9 +2,11 @@
 
 use super::build::listens;
 use super::estate::{Db, Estate};
-use super::scenario::roll;
+use super::fences::WORKER;
+use super::scenario::{Applies, ByGroup, roll};
 use crate::model::action::FenceMethod;
 use crate::model::measure::ClockReading;
+use crate::model::restart::Restart;
 use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
 use crate::model::target::{Engine, Sign, Target};
 use crate::model::time::{Dur, Timestamp};
@@ -46,15 +48,6 @@ impl Estate {
         }
     }
 
-    /// What a fence that the catalog keeps left on a server of one's own, and on replicas that replayed it.
-    fn word(&self, i: usize) -> Option<String> {
-        let db = &self.dbs[i];
-        let origin = self.source(db).unwrap_or(db);
-        let came = origin.stopped_at.is_some_and(|at| self.last_commit(i) >= at);
-        let fenced = origin.fenced.iter().any(|m| m.replicates()) && db.tells_its_log();
-        (fenced && came).then(|| format!("fence-{}", origin.reference.id))
-    }
-
     /// How far the clock of a server is ahead, in milliseconds: for as long as it exists.
     fn clock(&self, db: &Db) -> i64 {
         let (of, most) = (&db.reference, self.scenario.skew.millis());
@@ -90,37 +83,50 @@ impl Estate {
         db.tells_its_log().then_some(WalPoint { timeline: db.timeline, position })
     }
 
-    pub(super) fn fence_state(&self, i: usize, method: FenceMethod) -> FenceState {
+    pub(super) fn fence_state(&self, i: usize, method: FenceMethod, restart: Restart) -> FenceState {
         let db = &self.dbs[i];
-        let proven = db.fenced.contains(&method);
+        let (stage, proof) = self.stage(i, method, restart);
+        let proven = stage == FenceStage::Proven;
         let sees_commits = proven && method.tells_the_end() && db.source.is_none();
+        let stays = method.tells_the_end() && self.applies(db) && self.scenario.applies == Applies::Stays;
         FenceState {
             proven,
-            proof: match method {
-                FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
-                FenceMethod::AllowConnections => {
-                    "databases of the application take no connections; no sessions are left"
-                }
-                FenceMethod::PgHba => {
-                    "the first rules of pg_hba.conf reject every client; no sessions are left"
-                }
-                FenceMethod::Stop => "the server is stopped, and whatever starts it starts a standby",
-                FenceMethod::SecurityGroup => {
-                    "only the fence group is attached and active; no sessions are left"
-                }
-            }
-            .to_owned(),
+            proof,
             last_commit: sees_commits.then(|| self.last_commit(i) + self.ahead),
             last_commit_there: sees_commits.then(|| moved(self.last_commit(i), self.clock(db))),
             clock: sees_commits.then(|| self.reading(self.clock(db))),
             wal: self.wal(i).filter(|_| sees_commits),
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
-            stage: if proven { FenceStage::Proven } else { FenceStage::Open },
-            obstacles: Vec::new(),
+            stage,
+            obstacles: stays.then(|| WORKER.to_owned()).into_iter().collect(),
             unexplained: None,
             unreplicated: Vec::new(),
         }
+    }
+
+    /// How far a fence has come. By SQL it is proven by a census, as a real one is: whatever may write is left in it.
+    fn stage(&self, i: usize, method: FenceMethod, restart: Restart) -> (FenceStage, String) {
+        let db = &self.dbs[i];
+        if method == FenceMethod::SecurityGroup && self.scenario.by_group != ByGroup::AtOnce {
+            return self.isolated(i, restart);
+        }
+        let set = db.fenced.contains(&method);
+        if set && method.tells_the_end() && self.applies(db) {
+            let left = format!("not proven, for something may write: {WORKER}");
+            let stays = self.scenario.applies == Applies::Stays;
+            return (if stays { FenceStage::Vain } else { FenceStage::Partial }, left);
+        }
+        let proof = match method {
+            FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
+            FenceMethod::AllowConnections => {
+                "databases of the application take no connections; no sessions are left"
+            }
+            FenceMethod::PgHba => "the first rules of pg_hba.conf reject every client; no sessions are left",
+            FenceMethod::Stop => "the server is stopped, and whatever starts it starts a standby",
+            FenceMethod::SecurityGroup => "only the fence group is attached and active; no sessions are left",
+        };
+        (if set { FenceStage::Proven } else { FenceStage::Open }, proof.to_owned())
     }
 
     /// Whether a server would have to answer that a fence stopped.

@@ -155,6 +155,12 @@ impl<'a> Oracle<'a> {
         of.collect()
     }
 
+    /// Whether rows land there: of clients, or by a worker that is none.
+    fn lands(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
+        let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;
+        moment.servers.iter().filter(there).any(|s| s.accepts || s.reached)
+    }
+
     /// Whether a write of somebody who reaches the site would be acknowledged there.
     fn accepts(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
         let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;

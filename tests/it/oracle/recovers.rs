@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
 use drctl::model::action::FenceMethod;
 use drctl::model::event::{Outcome, Signal, What};
-use drctl::model::ids::ComponentName;
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::runbook::OnFailure;
 use drctl::model::target::Engine;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -92,12 +94,18 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
         return None;
     }
     let events = crate::resume::events(done);
+    // Others make up for it: the next rung of a fence, or the gate behind the last one.
+    let goes_on = |step: &StepId| {
+        state.runbook.steps.iter().any(|s| s.id == *step && s.on_failure == OnFailure::Continue)
+    };
     let last = events.iter().rev().find_map(|e| match &e.what {
         What::GateBlocked { rule: Some(rule), flag, step, .. } => {
             let of = state.runbook.steps.iter().find(|s| s.id == *step).and_then(|s| s.component.clone());
             Some(Stopped::Refused(vec![(*rule, of, flag.clone())]))
         }
-        What::StepFailed { step, reason } => Some(Stopped::Failed(format!("{step}: {reason}"))),
+        What::StepFailed { step, reason } if !goes_on(step) => {
+            Some(Stopped::Failed(format!("{step}: {reason}, and then {:?}", done.ended.stop)))
+        }
         _ => None,
     });
     Some(last.unwrap_or_else(|| Stopped::Failed(format!("{:?}", done.ended.stop))))
@@ -113,7 +121,7 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
         // Half an hour of faults, or a replica that was behind before: more than was promised, or than was accepted.
         Rule::ExposureAboveRpo => {
             let accepted = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
-            rig.scenario.lag_ms >= 60_000 || stumbles(rig) || accepted
+            rig.scenario.lag_ms >= 60_000 || stumbles(rig) || takes_its_time(rig) || accepted
         }
         // Of a cluster without its writer nobody knows what it lacks.
         Rule::ExposureUnknown => true,
@@ -125,12 +133,21 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
 /// Whether some rung of the ladder has its effect in this scenario, as its words say.
 fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
+    let by_sql = of.sql_answers && db.engine != Engine::Aurora;
+    let told = !matches!(of.by_group, ByGroup::InStages { events: Events::Never, .. });
     db.fence.iter().any(|method| match method {
-        FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba | FenceMethod::Stop => {
-            of.sql_answers && db.engine != Engine::Aurora
+        // A worker that nobody may end writes on, whoever else is kept out.
+        FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => {
+            by_sql && of.applies != Applies::Stays
         }
-        FenceMethod::SecurityGroup => !of.control_plane_lost,
+        FenceMethod::Stop => by_sql,
+        FenceMethod::SecurityGroup => !of.control_plane_lost && told,
     })
+}
+
+/// Whether a fence takes minutes in which clients write what the replica does not get.
+fn takes_its_time(rig: &Rig) -> bool {
+    rig.scenario.by_group != ByGroup::AtOnce || rig.scenario.applies != Applies::Nothing
 }
 
 /// Whether a component's old primary is fenced for certain, however long that takes, and whatever clocks show meanwhile.
@@ -190,6 +207,10 @@ pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
         (of.returns_after.is_some(), "returns"),
         (of.clients_leave.is_some(), "clients leave"),
         (of.faults > 0, "faults"),
+        (of.by_group != ByGroup::AtOnce, "group in stages"),
+        (matches!(of.by_group, ByGroup::InStages { events: Events::Never, .. }), "restarts untold"),
+        (of.applies != Applies::Nothing, "worker"),
+        (of.applies == Applies::Stays, "worker stays"),
     ];
     all.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect()
 }

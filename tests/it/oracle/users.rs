@@ -56,7 +56,7 @@ impl Oracle<'_> {
         let of = self.databases();
         let writers = of.iter().flat_map(|(db, sites)| {
             let seen = sites.iter().filter(|s| !last.dark.contains(**s));
-            seen.filter(|site| Self::accepts(last, db, site)).map(|s| (**s).clone())
+            seen.filter(|site| Self::lands(last, db, site)).map(|s| (**s).clone())
         });
         let groups = self.plan.components.values().filter_map(|c| {
             let of = last

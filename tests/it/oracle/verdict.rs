@@ -40,6 +40,8 @@ pub fn one_primary(rig: &Rig, ground: &impl Ground, journals: &[Vec<Event>], con
                 assert!(!had, "a waiver stands for a fence of {component} that can be had: {context}");
             }
         }
+        let vain = oracle.proven_in_vain(journal);
+        assert!(vain.is_empty(), "told as fenced: {}: {context}", vain.join("; "));
         let early = oracle.asked_too_early(journal, &waived);
         assert!(early.is_empty(), "promoted before the fence: {}: {context}", early.join("; "));
     }
@@ -96,8 +98,10 @@ fn shown_is_done(done: &Rehearsed, context: &str) {
     }
 }
 
-/// A figure says no less than the truth as a bound from above, no more as one from below, and exactly it where it was measured.
+/// A figure says no less than the truth as a bound from above, no more as one from below, and exactly it where it was measured; and
+/// whatever its name, it proves nothing that is not so.
 fn holds(figure: &Figure, truth: Dur, context: &str) {
+    assert!(!flatters(figure, truth), "flatters: {figure} against {truth}: {context}");
     match (figure.basis, figure.value_ms) {
         (Basis::Measured, Some(v)) => assert_eq!(v, truth, "not the truth: {context}"),
         (Basis::UpperBound, Some(v)) => assert!(v >= truth, "flatters: {v} against {truth}: {context}"),
@@ -105,6 +109,11 @@ fn holds(figure: &Figure, truth: Dur, context: &str) {
         (Basis::Unknown, None) => {}
         (basis, value) => panic!("{basis} with {value:?}: {context}"),
     }
+}
+
+/// Whether it proves an objective that was missed by a millisecond.
+fn flatters(figure: &Figure, truth: Dur) -> bool {
+    truth > Dur::ZERO && figure.proves(Dur(truth.millis() - 1))
 }
 
 /// Where the application is active as drctl sees it, and where the names of a recovered one lead.
@@ -146,6 +155,13 @@ pub fn rto_told(done: &Rehearsed, context: &str) {
     if let (Basis::UpperBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
         let exact = truth.outage_ms().unwrap_or_default();
         assert!(rto >= exact, "RTO flatters: {rto} against {exact}: {context}");
+    }
+    if let Some(exact) = truth.outage_ms() {
+        assert!(!flatters(&attained.rto, exact), "RTO flatters: {} against {exact}: {context}", attained.rto);
+        if let (Basis::LowerBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
+            let most = exact.plus(attained.rto.resolution_ms);
+            assert!(rto <= most, "RTO is too much from below: {rto} against {exact}: {context}");
+        }
     }
     if let (Basis::Measured, Some(rto)) = (attained.rto.basis, attained.rto.value_ms)
         && matches!(state.mode, Mode::Finished(_))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
 use drctl::model::action::Action;
 use drctl::model::event::{Direction, Event, What};
+use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
@@ -57,6 +58,24 @@ impl Oracle<'_> {
             (!waived).then(|| format!("{step} at {}: {} in {} takes writes", event.at, other.id, other.site))
         };
         events.iter().filter_map(asks).collect()
+    }
+
+    /// Fences that are told as proven while rows land in their server: from a session that was there before, or by a worker that is no
+    /// client.
+    pub fn proven_in_vain(&self, events: &[Event]) -> Vec<String> {
+        let Some(runbook) = runbook(events) else { return Vec::new() };
+        let vain = |event: &Event| {
+            let What::StepFinished { step, facts, .. } = &event.what else { return None };
+            let Action::Fence(fence) = &runbook.steps.iter().find(|s| s.id == *step)?.action else {
+                return None;
+            };
+            let proven = facts.iter().any(|f| matches!(f, Fact::Fenced { .. }));
+            let (id, site) = (&fence.db.id, &fence.db.place.name);
+            let writes = |s: &&Server| s.id == *id && s.site.as_str() == site && (s.accepts || s.reached);
+            let server = self.at(event.at).filter(|_| proven)?.servers.iter().find(writes)?;
+            Some(format!("{step} at {}: rows land in {} in {}", event.at, server.id, server.site))
+        };
+        events.iter().filter_map(vain).collect()
     }
 
     /// Whether this run would be caught if it promoted before it fenced: a database that it promotes has an old primary that took writes

@@ -1,5 +1,8 @@
 //! A rehearsal with a second run in it: one that takes another's place, or a rival.
 
+use drctl::model::facts::Fact;
+use drctl::run::RunState;
+
 use super::*;
 
 impl Rig {
@@ -12,6 +15,7 @@ impl Rig {
     ) -> Result<Rehearsed, Vec<Refusal>> {
         let state = create::replay(&run_id(), prefix).unwrap();
         self.continues = Some(continued(&state, prefix.len() as u64, &self.to()).unwrap());
+        self.fenced = proven(&state);
         self.intent = Intent::Failover;
         let (world, sandbox) = self.stage();
         sandbox.replay(notes);
@@ -92,4 +96,20 @@ impl Rig {
         let events = journals.iter().zip([self, other]).map(|(journal, rig)| written(journal, &rig.run));
         ([first, second], Rivalry { truths, watched, journals: events.collect() })
     }
+}
+
+/// Servers that a run proved fenced, with the word that the fence left.
+fn proven(state: &RunState) -> Vec<(DatabaseRef, RunId, Option<String>)> {
+    let of = state.runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
+        Action::Fence(fence) => Some((&fence.db, &at.facts)),
+        _ => None,
+    });
+    let words = |(db, facts): (&DatabaseRef, &Vec<Fact>)| {
+        let of = facts.iter().find_map(|fact| match fact {
+            Fact::Fenced { word, .. } => Some(word.clone()),
+            _ => None,
+        })?;
+        Some((db.clone(), state.created.run.clone(), of))
+    };
+    of.filter_map(words).collect()
 }

@@ -1,0 +1,140 @@
+//! Fences, and what of them a replica replays: rungs that are kept in the catalog are there too, from when it has replayed them, and a
+//! promotion does not lift them.
+
+use std::collections::BTreeMap;
+
+use super::effects::Answer;
+use super::estate::{Db, Estate, Transition};
+use super::scenario::{Applies, ByGroup};
+use crate::model::action::{Fence, FenceMethod};
+use crate::model::time::Timestamp;
+
+/// The word for what a census finds beside clients.
+pub(super) const WORKER: &str = "the apply worker of subscription feed";
+
+/// What became of a rung that the catalog keeps.
+#[derive(Clone)]
+pub(super) enum Change {
+    /// Set at the server of this name.
+    Set(String),
+    Lifted,
+}
+
+/// What the catalog of a server was told of its fences, in order.
+#[derive(Clone, Default)]
+pub(super) struct Catalog(Vec<(Timestamp, FenceMethod, Change)>);
+
+impl Catalog {
+    /// The rungs that it has at a position of its log, with the server that each was set at.
+    fn at(&self, position: Timestamp) -> BTreeMap<FenceMethod, &str> {
+        let mut rungs = BTreeMap::new();
+        for (_, method, change) in self.0.iter().filter(|(at, ..)| *at <= position) {
+            match change {
+                Change::Set(by) => drop(rungs.insert(*method, by.as_str())),
+                Change::Lifted => drop(rungs.remove(method)),
+            }
+        }
+        rungs
+    }
+
+    fn up_to(&self, position: Timestamp) -> Self {
+        Self(self.0.iter().filter(|(at, ..)| *at <= position).cloned().collect())
+    }
+}
+
+/// A worker that applies a subscription: it writes, and is no client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Worker {
+    #[default]
+    None,
+    Alive,
+    Ended,
+}
+
+impl Estate {
+    pub(super) fn fence(&mut self, fence: &Fence) -> Answer {
+        let i = self.find(&fence.db)?;
+        let (method, now) = (fence.method, self.now);
+        if method.tells_the_end() && self.dbs[i].source.is_some() {
+            return Err(("replica", "it is a replica; the writer is another".to_owned()));
+        }
+        if method == FenceMethod::SecurityGroup {
+            if self.scenario.by_group != ByGroup::AtOnce {
+                return self.isolate(i);
+            }
+            self.dbs[i].groups = fence.db.fence_group.iter().cloned().collect();
+        }
+        self.dbs[i].fenced.insert(method);
+        self.keep(i, method, now);
+        // The subscription is disabled, and its worker ends when it has noticed; or nobody may disable it.
+        if let (true, Applies::Ends(after)) = (method.tells_the_end(), self.scenario.applies) {
+            self.schedule(now + after, Transition::WorkerEnds(i));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn unfence(&mut self, fence: &Fence) -> Answer {
+        let i = self.find(&fence.db)?;
+        if fence.method == FenceMethod::SecurityGroup {
+            self.dbs[i].groups = fence.groups_before.iter().cloned().collect();
+            if self.scenario.by_group != ByGroup::AtOnce {
+                return self.regrouped(i);
+            }
+        }
+        let now = self.now;
+        let db = &mut self.dbs[i];
+        db.fenced.remove(&fence.method);
+        if fence.method.replicates() {
+            db.catalog.0.push((now, fence.method, Change::Lifted));
+        }
+        if db.worker == Worker::Ended && !db.fenced.iter().any(|m| m.tells_the_end()) {
+            db.worker = Worker::Alive;
+        }
+        Ok(None)
+    }
+
+    /// The catalog has a rung from then on.
+    pub(super) fn keep(&mut self, i: usize, method: FenceMethod, at: Timestamp) {
+        let db = &mut self.dbs[i];
+        if method.replicates() {
+            let by = Change::Set(db.reference.id.clone());
+            db.catalog.0.push((at, method, by));
+        }
+    }
+
+    pub(super) fn worker_ends(&mut self, i: usize) {
+        let db = &mut self.dbs[i];
+        if db.worker == Worker::Alive && db.fenced.iter().any(|m| m.tells_the_end()) {
+            db.worker = Worker::Ended;
+        }
+    }
+
+    /// Whether a worker writes into a server: no fence that keeps clients out ends it by that.
+    pub(super) fn applies(&self, db: &Db) -> bool {
+        let ends = |m: &FenceMethod| !m.tells_the_end();
+        let runs = db.source.is_none() && db.status == "available" && !self.is_dead(db);
+        runs && db.worker == Worker::Alive && !db.fenced.iter().any(ends)
+    }
+
+    /// A replica takes over, with what it has replayed of its source's catalog.
+    pub(super) fn comes_over(&mut self, i: usize) {
+        let kept = self.replayed(i);
+        let Some(catalog) = self.source(&self.dbs[i]).map(|source| source.catalog.up_to(kept)) else {
+            return;
+        };
+        // Of a fence by `pg_hba.conf` only the word is in the catalog: the file is the old server's own.
+        let rungs: Vec<_> = catalog.at(kept).into_keys().filter(|m| *m != FenceMethod::PgHba).collect();
+        let db = &mut self.dbs[i];
+        db.catalog = catalog;
+        db.fenced.extend(rungs);
+    }
+
+    /// What a fence that the catalog keeps left on a server of one's own, and on replicas that replayed it.
+    pub(super) fn word(&self, i: usize) -> Option<String> {
+        let db = &self.dbs[i];
+        let position = if db.source.is_some() { self.replayed(i) } else { self.now };
+        let rungs = self.source(db).unwrap_or(db).catalog.at(position);
+        let by = rungs.into_values().last().filter(|_| db.tells_its_log());
+        by.map(|by| format!("fence-{by}"))
+    }
+}

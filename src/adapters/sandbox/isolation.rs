@@ -1,0 +1,156 @@
+//! A fence by security group in its stages. Groups take their time to be in force, sessions from before live until the server restarts,
+//! and the provider tells of restarts when it likes. Who can write follows from what happened here; what proves a fence is
+//! [`Restart`]'s to say, as it is with a real provider.
+
+use super::effects::Answer;
+use super::estate::{Estate, Transition};
+use super::scenario::{ByGroup, Events, roll};
+use crate::model::action::FenceMethod;
+use crate::model::restart::{Groups, Restart};
+use crate::model::state::FenceStage;
+use crate::model::time::{Dur, Timestamp};
+
+/// How the groups and restarts of a server stand.
+#[derive(Clone, Default)]
+pub(super) struct Isolation {
+    /// The number of the last change of groups, and whether it is in force.
+    change: u32,
+    changing: bool,
+    /// The fence's group is the only one in force: nobody new is let in.
+    pub(super) alone: bool,
+    /// How often a restart was accepted, and whether the last one is still to come.
+    asked: u32,
+    restarting: bool,
+    /// When it restarted, and from when the provider tells of that.
+    restarts: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+/// What happens to a server by and by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Happens {
+    /// The groups of a change are in force.
+    Grouped(u32),
+    /// It restarts as somebody asked.
+    Restarted(u32),
+    /// Somebody restarts it who has nothing to do with any of this.
+    ByOthers,
+}
+
+impl Estate {
+    /// The next call of the fence: its group, and when that is in force a restart.
+    pub(super) fn isolate(&mut self, i: usize) -> Answer {
+        let db = &self.dbs[i];
+        if db.source.is_some() {
+            return Err(("Replica", "it is a replica by now, and is not fenced".to_owned()));
+        }
+        match self.grouping(i) {
+            Groups::Changing if self.is_attached(i) => {
+                let why = format!("{} is not in available state", db.reference.id);
+                Err(("InvalidDBInstanceState", why))
+            }
+            Groups::Alone => self.restart(i),
+            Groups::Others | Groups::Changing => {
+                self.dbs[i].groups = db.reference.fence_group.iter().cloned().collect();
+                self.regrouped(i)
+            }
+        }
+    }
+
+    /// The groups of a server are others; they are in force later.
+    pub(super) fn regrouped(&mut self, i: usize) -> Answer {
+        let of = &mut self.dbs[i].isolation;
+        (of.change, of.changing) = (of.change + 1, true);
+        let n = of.change;
+        let takes =
+            Dur(4_000 + roll(self.seed, &["groups", &self.dbs[i].reference.id, &n.to_string()], 16_000));
+        self.schedule(self.now + takes, Transition::Isolation(i, Happens::Grouped(n)));
+        Ok(None)
+    }
+
+    /// The answer bears the provider's date, which has no fractions of a second.
+    fn restart(&mut self, i: usize) -> Answer {
+        let id = self.dbs[i].reference.id.clone();
+        let of = &mut self.dbs[i].isolation;
+        if of.restarting {
+            return Err(("InvalidDBInstanceState", format!("{id} is not in available state")));
+        }
+        of.asked += 1;
+        let n = of.asked;
+        // The first one may come to nothing, or be over within the second in which it was accepted; others take a while.
+        let takes = match roll(self.seed, &["restart", &id], 6) {
+            0 if n == 1 => None,
+            1 if n == 1 => Some(Dur(50)),
+            _ => Some(Dur(3_000 + roll(self.seed, &["restart takes", &id, &n.to_string()], 22_000))),
+        };
+        of.restarting = takes.is_some();
+        if let Some(takes) = takes {
+            self.schedule(self.now + takes, Transition::Isolation(i, Happens::Restarted(n)));
+        }
+        Ok(Some(Restart::token(Timestamp::from_millis(self.now.millis() / 1_000 * 1_000))))
+    }
+
+    pub(super) fn happens(&mut self, i: usize, what: Happens) {
+        let attached = self.is_attached(i);
+        let db = &mut self.dbs[i];
+        match what {
+            Happens::Grouped(n) if db.isolation.change == n => {
+                db.isolation.changing = false;
+                db.isolation.alone = attached;
+                if !attached {
+                    db.fenced.remove(&FenceMethod::SecurityGroup);
+                }
+            }
+            Happens::Restarted(n) if db.isolation.restarting && db.isolation.asked == n => {
+                db.isolation.restarting = false;
+                self.restarted(i);
+            }
+            Happens::ByOthers if db.status == "available" => self.restarted(i),
+            Happens::Grouped(_) | Happens::Restarted(_) | Happens::ByOthers => {}
+        }
+    }
+
+    /// Every session ends. Whoever is let in is back at once.
+    fn restarted(&mut self, i: usize) {
+        let server = self.dbs[i].reference.clone();
+        self.end_sessions(&server);
+        let n = self.dbs[i].isolation.restarts.len().to_string();
+        let after = |most: u64| Dur(500 + roll(self.seed, &["told", &server.id, &n], most));
+        let told = match self.scenario.by_group {
+            ByGroup::InStages { events: Events::Late(most), .. } => Some(self.now + after(most.millis())),
+            ByGroup::InStages { events: Events::Never, .. } => None,
+            ByGroup::InStages { events: Events::Soon, .. } | ByGroup::AtOnce => Some(self.now + after(5_000)),
+        };
+        let now = self.now;
+        let db = &mut self.dbs[i];
+        db.isolation.restarts.push((now, told));
+        if db.isolation.alone {
+            db.fenced.insert(FenceMethod::SecurityGroup);
+        }
+    }
+
+    /// What a look at such a fence finds.
+    pub(super) fn isolated(&self, i: usize, restart: Restart) -> (FenceStage, String) {
+        let told =
+            self.dbs[i].isolation.restarts.iter().filter(|(_, told)| told.is_some_and(|t| t <= self.now));
+        restart.stage(self.grouping(i), told.map(|(at, _)| *at).max())
+    }
+
+    /// While it restarts its status may be the one from before.
+    fn grouping(&self, i: usize) -> Groups {
+        let db = &self.dbs[i];
+        let of = &db.isolation;
+        let shows = || roll(self.seed, &["rebooting", &db.reference.id, &of.asked.to_string()], 2) == 0;
+        match (of.changing || of.restarting && shows(), self.is_attached(i)) {
+            (true, _) => Groups::Changing,
+            (false, true) => Groups::Alone,
+            (false, false) => Groups::Others,
+        }
+    }
+
+    /// Whether the fence's group is the only one, or is about to be.
+    fn is_attached(&self, i: usize) -> bool {
+        let db = &self.dbs[i];
+        let fence = &db.reference.fence_group;
+        db.groups.len() == 1 && db.groups.iter().next() == fence.as_ref()
+    }
+}
