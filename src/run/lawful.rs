@@ -50,8 +50,8 @@ fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String
 }
 
 fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
-    if state.finished() && !for_a_debt(state, i) {
-        return Some("the run is over, and it is nothing that a fence is owed for".to_owned());
+    if let Some(over) = over(state, i) {
+        return Some(over);
     }
     if !state.step(i).action.mutates() || state.needs_met(i) {
         return None;
@@ -60,7 +60,12 @@ fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
     Some(format!("it began before {}", waits.join(", ")))
 }
 
-/// What may begin after the end: the fence that is owed, and the look that decides about it.
+fn over(state: &RunState, i: usize) -> Option<String> {
+    let over = state.finished() && !for_a_debt(state, i);
+    some(over, "the run is over, and it is nothing that a fence is owed for")
+}
+
+/// What may begin, or be called for, after the end: the fence that is owed, and the look that decides about it.
 fn for_a_debt(state: &RunState, i: usize) -> bool {
     let action = &state.step(i).action;
     let of = match action {
@@ -88,7 +93,9 @@ fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
         Action::Point(_) => !part.is_empty() || matches!(found, Some(Found::Sets(_))),
         _ => !part.is_empty() || found.is_some(),
     };
-    some(!action.mutates(), "it looks or waits, and changes nothing")
+    // A step that the end found under way is seen to its end, and calls no more.
+    over(state, i)
+        .or_else(|| some(!action.mutates(), "it looks or waits, and changes nothing"))
         .or_else(|| some(undoing && *direction == Direction::Do, "it is being taken back"))
         .or_else(|| {
             let undo = *direction == Direction::Undo && !matches!(action.undo(), Undo::By(_));

@@ -9,6 +9,7 @@
 
 mod accepted;
 mod advisories;
+mod after_the_end;
 mod assess;
 mod audit;
 #[cfg(feature = "aws")]

@@ -1,0 +1,144 @@
+//! A run that is over begins nothing of its recovery, and makes no call of it, whoever offers that to its journal; what it owes is taken
+//! all the same.
+
+use drctl::model::action::{Action, Check};
+use drctl::model::duty::{Decision, Duty};
+use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::ids::StepId;
+use drctl::model::time::Dur;
+use drctl::model::waiver::Person;
+use drctl::run::RunState;
+use drctl::run::apply::Illegal;
+use drctl::run::state::{Status, Work};
+
+use crate::judged::{db_name, owing};
+
+fn offered(state: &RunState, what: What) -> Result<RunState, Illegal> {
+    let mut next = state.clone();
+    next.apply(&Event { at: state.last_at, what })?;
+    Ok(next)
+}
+
+fn started(step: &StepId) -> What {
+    What::StepStarted { step: step.clone() }
+}
+
+/// The call that would be the step's next one.
+fn call(state: &RunState, i: usize, direction: Direction) -> What {
+    let (work, step) = (state.work(i), state.step(i).id.clone());
+    let (attempt, generation) = (work.attempts + 1, work.generation + 1);
+    What::CallIntended {
+        step,
+        direction,
+        attempt,
+        generation,
+        key: "k".to_owned(),
+        part: Vec::new(),
+        found: None,
+    }
+}
+
+/// The fences that are owed, and the look at the new primary that decides about them.
+fn of_the_debt(state: &RunState, i: usize) -> bool {
+    match &state.step(i).action {
+        Action::Fence(fence) => fence.db.component == db_name(),
+        Action::Check(Check::Promotable { db }) => db.component == db_name(),
+        _ => false,
+    }
+}
+
+fn refused(state: &RunState, what: What) -> bool {
+    match offered(state, what) {
+        Err(Illegal::Impossible(_, why)) => why.starts_with("the run is over"),
+        other => panic!("not refused for the end of the run: {other:?}"),
+    }
+}
+
+#[test]
+fn no_step_of_the_recovery_begins_or_calls() {
+    let (state, rungs, check) = owing();
+    let all: Vec<usize> = (0..state.steps.len()).collect();
+    let (debt, recovery): (Vec<_>, Vec<_>) = all.into_iter().partition(|&i| of_the_debt(&state, i));
+    assert_eq!(debt.len(), rungs.len() + 1);
+    assert!(recovery.len() > 10 && recovery.iter().any(|&i| state.step(i).action.mutates()));
+    for i in recovery {
+        // Wherever the end found it.
+        for status in [Status::Pending, Status::Started, Status::InDoubt { since: state.last_at }] {
+            let mut found = state.clone();
+            found.steps[i].work = Work { status, ..Work::new() };
+            assert!(refused(&found, started(&found.step(i).id)));
+            if found.step(i).action.mutates() {
+                assert!(refused(&found, call(&found, i, Direction::Do)));
+                assert!(refused(&found, call(&found, i, Direction::Undo)));
+            }
+        }
+    }
+    let over = [
+        What::Paused { why: "x".to_owned() },
+        What::Resumed { who: Person::claimed("x") },
+        What::CancelRequested { who: Person::claimed("x"), reason: "x".to_owned(), displaced_by: None },
+        What::RunFinished { outcome: Outcome::Recovered },
+    ];
+    for what in over {
+        let said = offered(&state, what.clone());
+        assert!(matches!(said, Err(Illegal::Finished(_))), "{what:?}: {said:?}");
+    }
+    // What is owed goes on.
+    assert!(offered(&state, started(&state.step(check).id)).is_ok());
+    for rung in rungs {
+        let mut pending = state.clone();
+        pending.steps[rung].work = Work::new();
+        let begun = offered(&pending, started(&state.step(rung).id)).unwrap();
+        assert!(offered(&begun, call(&begun, rung, Direction::Do)).is_ok());
+    }
+}
+
+/// Once it is settled nothing is owed, and its fence begins no more either.
+#[test]
+fn a_debt_that_is_settled_begins_nothing() {
+    let (state, [rung, _], _) = owing();
+    let settled = What::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: None };
+    let mut settled = offered(&state, settled).unwrap();
+    assert!(refused(&settled, call(&settled, rung, Direction::Do)));
+    settled.steps[rung].work = Work::new();
+    assert!(refused(&settled, started(&settled.step(rung).id)));
+}
+
+/// Effects in doubt come out one way or the other, places answer, and people say what they did.
+#[test]
+fn what_is_owed_after_the_end_is_taken() {
+    let (state, [rung, _], _) = owing();
+    let who = || Person::claimed("sam");
+    let taken = [
+        What::EpochTaken { epoch: state.epoch + 1, owner: "another".to_owned() },
+        What::PlaceAnswered { place: "us-west-2".to_owned(), who: "its server".to_owned() },
+        What::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: Some(who()) },
+        What::Acknowledged { who: who(), decision: None, reason: "seen".to_owned() },
+        What::Acknowledged { who: who(), decision: Some(Decision::FixForward), reason: "seen".to_owned() },
+    ];
+    let duties = Duty::ALL.map(|duty| What::Fulfilled {
+        duty,
+        who: who(),
+        reference: "https://wiki.example/1".to_owned(),
+        sha256: None,
+    });
+    for what in taken.into_iter().chain(duties) {
+        assert!(offered(&state, what.clone()).is_ok(), "{what:?}");
+    }
+    let promotion =
+        state.runbook.steps.iter().position(|s| matches!(s.action, Action::Promote { .. })).unwrap();
+    for i in [promotion, rung] {
+        let step = || state.step(i).id.clone();
+        let mut doubtful = state.clone();
+        let since = state.last_at - Dur::secs(30);
+        let work = Work { status: Status::InDoubt { since }, doubt: Some(since), ..Work::new() };
+        doubtful.steps[i].work = work;
+        let seen = What::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
+        assert_eq!(offered(&doubtful, seen).unwrap().work(i).status, Status::Done(End::Performed));
+        let disproved = What::EffectDisproved { step: step(), seen: "the old state".to_owned() };
+        let next = offered(&doubtful, disproved).unwrap();
+        assert_eq!(next.work(i).doubt, None);
+        // It is known now, and of the promotion that is all: nobody makes its call again.
+        assert!(i == rung || refused(&next, call(&next, i, Direction::Do)));
+    }
+}
