@@ -7,6 +7,7 @@ mod dated;
 mod imported;
 mod ledger;
 mod place;
+mod readonly;
 mod schema;
 mod writer;
 
@@ -37,18 +38,23 @@ pub struct SqliteJournal {
     place: Place,
     /// Why nothing may be done for its runs.
     put_back: std::cell::OnceCell<String>,
+    /// Why it takes no writes of this process.
+    readonly: Option<String>,
     reader: std::cell::RefCell<Connection>,
     jobs: mpsc::Sender<Job>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl SqliteJournal {
-    /// Opens a store of this world, making it if it is not there.
+    /// Opens a store of this world, making it if it is not there. One that takes no writes is opened to be read.
     ///
     /// # Errors
     /// With the file, the cause and what to do instead. One of the other world is left as it is.
     pub fn open(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         let unreadable = |e: rusqlite::Error| unreadable(path, &e);
+        if let Some(why) = readonly::refuses_writes(path) {
+            return readonly::open(path, world, why);
+        }
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             make_private_folder(folder)?;
         }
@@ -75,6 +81,7 @@ impl SqliteJournal {
             world,
             place,
             put_back: std::cell::OnceCell::new(),
+            readonly: None,
             reader: std::cell::RefCell::new(reader),
             jobs,
             thread: Some(thread),
@@ -156,24 +163,15 @@ impl SqliteJournal {
     /// If it is not there, or cannot be read at all.
     pub fn look(path: &Path, world: StoreWorld) -> Result<Contents, StoreError> {
         let failed = |e: rusqlite::Error| unreadable(path, &e);
-        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let log = place::beside(path, "-wal");
-        let read = |mut connection: Connection| {
+        let read = || {
+            let mut connection = readonly::connection(path).map_err(failed)?;
             is_of(path, schema::recognise(&connection).map_err(failed)?, world)?;
             contents(&mut connection).map_err(failed)
         };
-        // Whoever writes has a log beside it. Without one nobody does, and none is made, perhaps on a medium that takes none.
-        if !log.exists() {
-            let plain =
-                path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-            let address = format!("file:{plain}?immutable=1");
-            let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
-            let found = read(Connection::open_with_flags(address, flags).map_err(failed)?)?;
-            if !log.exists() {
-                return Ok(found);
-            }
-        }
-        read(Connection::open_with_flags(path, read_only).map_err(failed)?)
+        let (quiet, found) = (!log.exists(), read()?);
+        // Somebody began to write meanwhile.
+        if quiet && log.exists() { read() } else { Ok(found) }
     }
 
     /// All runs, with those that came from files and only are read.
@@ -253,6 +251,10 @@ impl SqliteJournal {
     /// # Errors
     /// If the store cannot be written.
     pub fn remember(&self, seen: &[(String, Remembered)]) -> Result<(), StoreError> {
+        // Who may only read looks all the same, and others remember.
+        if self.readonly.is_some() {
+            return Ok(());
+        }
         self.in_place()?;
         let mut reader = self.reader.borrow_mut();
         let mut write = || -> rusqlite::Result<()> {

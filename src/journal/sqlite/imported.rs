@@ -106,6 +106,9 @@ impl SqliteJournal {
     /// Why not.
     pub fn may_write(&self) -> Result<(), StoreError> {
         self.in_place()?;
+        if let Some(why) = &self.readonly {
+            return Err(StoreError::Unreadable(why.clone()));
+        }
         match self.put_back.get() {
             Some(why) => Err(StoreError::PutBack(why.clone())),
             None => Ok(()),

@@ -27,6 +27,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Place {
+    /// Of a store into which nothing is written.
+    pub(super) const fn nowhere() -> Self {
+        Self { files: Vec::new() }
+    }
+
     /// The files as they are now. Only the database's own file has to be the one that was `opened`: the others are made by SQLite.
     ///
     /// # Errors

@@ -1,0 +1,69 @@
+//! A store that may only be read: another user's, or on a medium that takes no writes. Whoever only looks needs no more.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::Path;
+use std::sync::mpsc;
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
+
+use super::place::{self, Place};
+use super::{SqliteJournal, is_of, schema, unreadable};
+use crate::journal::StoreError;
+use crate::model::ledger::StoreWorld;
+
+/// Why a store takes no writes of this process, if it takes none. SQLite writes beside the file, too.
+pub(super) fn refuses_writes(path: &Path) -> Option<String> {
+    let there = path.try_exists().ok()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = folder.ancestors().map(|folder| match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    });
+    let nearest = above.into_iter().find(|folder| folder.exists())?;
+    let refused = |what: &Path| access(what, Access::WRITE_OK).is_err();
+    match (there && refused(path), refused(nearest)) {
+        (true, _) => Some(format!("{} is readonly for this user", path.display())),
+        (false, true) => Some(format!("the folder {} is readonly for this user", nearest.display())),
+        (false, false) => None,
+    }
+}
+
+/// A connection that writes nothing, nor beside the file.
+pub(super) fn connection(path: &Path) -> rusqlite::Result<Connection> {
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // Whoever writes has a log beside it. Without one nobody does, and none is made, perhaps on a medium that takes none.
+    if place::beside(path, "-wal").exists() {
+        return Connection::open_with_flags(path, read_only);
+    }
+    let plain = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Connection::open_with_flags(format!("file:{plain}?immutable=1"), read_only | OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// The store at a path, to be read. Where there is none it is empty.
+///
+/// # Errors
+/// If it cannot be read, or is of the other world.
+pub(super) fn open(path: &Path, world: StoreWorld, why: String) -> Result<SqliteJournal, StoreError> {
+    let failed = |e: rusqlite::Error| unreadable(path, &e);
+    let reader = if path.exists() {
+        let reader = connection(path).map_err(failed)?;
+        is_of(path, schema::recognise(&reader).map_err(failed)?, world)?;
+        reader
+    } else {
+        let nothing = Connection::open_in_memory().map_err(failed)?;
+        schema::prepare(&nothing, world).map_err(failed)?;
+        nothing
+    };
+    Ok(SqliteJournal {
+        path: path.to_owned(),
+        world,
+        place: Place::nowhere(),
+        put_back: OnceCell::new(),
+        readonly: Some(why),
+        reader: RefCell::new(reader),
+        // Nobody writes: a job that is sent all the same is refused.
+        jobs: mpsc::channel().0,
+        thread: None,
+    })
+}
