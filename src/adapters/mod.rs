@@ -104,3 +104,15 @@ pub struct Lagging<'a> {
     /// The region of what it follows, where that is known.
     pub source_region: Option<&'a str>,
 }
+
+/// The provider that this build lacks for one of these things, if there is one: nothing is known of it, and nothing is judged.
+pub fn unbuilt<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'static str> {
+    let lacks = |thing: &Target| match thing.service() {
+        "command" | "dns" => None,
+        "sql" => (!cfg!(feature = "postgres")).then_some("postgres"),
+        _ => (!cfg!(feature = "aws")).then_some("aws"),
+    };
+    let lacking: BTreeSet<&str> = things.into_iter().filter_map(lacks).collect();
+    // The first one by name says enough.
+    lacking.into_iter().next()
+}

@@ -4,11 +4,13 @@ mod proving;
 mod reporting;
 mod serving;
 mod starting;
+mod steering;
 mod telling;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::log::LogFormat;
@@ -19,10 +21,13 @@ pub use reporting::{
 };
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
+pub use steering::{ApproveArgs, RunsArgs, RunsCommand};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
+use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::model::policy::Severity;
 use crate::model::runbook::Intent;
+use crate::plan::shape::suggest;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///
@@ -81,7 +86,7 @@ pub struct Global {
     #[arg(long, value_enum, default_value_t, global = true)]
     pub output: Format,
     /// Rehearse over a simulated estate in virtual time; without SCENARIO one that fits the verb
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "", global = true)]
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "", global = true)]
     pub sandbox: Option<String>,
     /// Which of all the ways a rehearsal can go
     #[arg(long, value_name = "N", default_value_t = 1, global = true)]
@@ -89,6 +94,50 @@ pub struct Global {
     /// Virtual seconds a real second in a rehearsal; as fast as possible if absent
     #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = pace)]
     pub pace: Option<f64>,
+}
+
+/// The command line, as it is offered: what no derive can say.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| match verb.get_name() {
+        // A failback has a home to go to.
+        "failover" | "switchover" | "reprotect" => {
+            verb.mut_arg("to", |to| to.required(true).default_value(None::<&str>))
+        }
+        _ => verb,
+    })
+}
+
+/// Parses what was typed.
+///
+/// # Errors
+/// What clap says of it.
+pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = command().try_get_matches_from(joined(typed.into_iter().collect()))?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
+/// `--sandbox region-dark` is `--sandbox=region-dark`: what follows is the scenario if it is one, or nearly. Anything else, as in
+/// `drctl --sandbox audit verify`, is the next word of the command.
+fn joined(typed: Vec<OsString>) -> Vec<OsString> {
+    let verbs: Vec<String> =
+        Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let scenario = |word: &OsString| {
+        let word = word.to_str()?;
+        let is_verb = verbs.iter().any(|verb| verb == word);
+        let near = suggest(word, SCENARIOS.iter().map(|scenario| scenario.name)).is_some();
+        (near && !is_verb && !word.starts_with('-')).then(|| word.to_owned())
+    };
+    let mut words: Vec<OsString> = Vec::new();
+    for word in typed {
+        match words.last().filter(|last| *last == "--sandbox").and_then(|_| scenario(&word)) {
+            Some(scenario) => {
+                words.pop();
+                words.push(format!("--sandbox={scenario}").into());
+            }
+            None => words.push(word),
+        }
+    }
+    words
 }
 
 fn pace(text: &str) -> Result<f64, String> {
@@ -172,19 +221,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d\n  drctl approve 20261122-truststream-failover-1c2d approve.go --for 10m"
     )]
-    Approve {
-        /// The run
-        run: String,
-        /// The gate
-        #[arg(default_value = "approve.policy")]
-        step: String,
-        /// How long the signed yes may wait to be taken [default: 1h]
-        #[arg(long = "for", value_name = "D")]
-        good_for: Option<String>,
-        /// The runbook that was looked at elsewhere, by its digest or the beginning of it; refused if the run executes another
-        #[arg(long, value_name = "DIGEST")]
-        runbook: Option<String>,
-    },
+    Approve(ApproveArgs),
     /// Let a run go on before those have approved who have to, in an emergency; they approve afterwards, and lateness stays on record
     #[command(
         after_help = "Example:\n  drctl override 20261122-truststream-failover-1c2d --reason 'DBA unreachable, users down'"
@@ -388,98 +425,6 @@ pub struct ObserveArgs {
     /// Again and again, for example 5m
     #[arg(long, value_name = "D")]
     pub every: Option<String>,
-}
-
-/// For `runs`.
-#[derive(Args, Debug)]
-pub struct RunsArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: RunsCommand,
-}
-
-/// Verbs of `runs`.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// List runs
-    List,
-    /// Show a run
-    Show {
-        /// The run
-        run: String,
-    },
-    /// Follow a run that another process drives
-    Watch {
-        /// The run
-        run: String,
-    },
-    /// Carry a run on, or try to pay the fence that a finished one owes
-    Resume {
-        /// The run [default: the only one that is not over]
-        run: Option<String>,
-        /// A checkpoint that was kept elsewhere: a store that does not know it was put back, and nothing of it is carried on
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-        /// Refusals to accept.
-        #[command(flatten)]
-        waive: WaiveArgs,
-    },
-    /// Start nothing new; what is under way settles
-    Pause {
-        /// The run
-        run: String,
-    },
-    /// End a run early: undo everything before the first point of no return, nothing after it
-    Cancel {
-        /// The run
-        run: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
-    /// Leave a step out. Safety steps cannot be
-    Skip {
-        /// The run
-        run: String,
-        /// The step
-        step: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
-    /// Say that a step was done by hand; drctl believes what it then observes
-    Done {
-        /// The run
-        run: String,
-        /// The step
-        step: String,
-    },
-    /// Show a run again, event by event, without effects
-    Replay {
-        /// The run
-        run: String,
-    },
-    /// Write a run to a file
-    Export {
-        /// The run
-        run: String,
-        /// The file [default: stdout]
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-    },
-    /// Read a run from a file into this store. It is only read, and counts for nothing, until somebody adopts it
-    Import {
-        /// The file
-        file: PathBuf,
-    },
-    /// Take over a run that came from a file: an operator of this store signs for it
-    Adopt {
-        /// The run
-        run: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
 }
 
 /// For `policy`.

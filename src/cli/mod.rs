@@ -18,12 +18,13 @@ pub mod ledger;
 pub mod log;
 pub mod printer;
 pub mod progress;
+pub mod rehearsed;
 pub mod render;
 pub mod rescue;
 pub mod run_names;
 pub mod telemetry;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
+use clap::{ArgMatches, ValueEnum as _};
 
 use args::{Cli, Command};
 use error::CliError;
@@ -34,9 +35,7 @@ use crate::world::World;
 
 /// Parses the command line, runs the verb, and answers with the exit code.
 pub fn main() -> u8 {
-    let parsed =
-        Cli::command().try_get_matches().and_then(|typed| Ok((Cli::from_arg_matches(&typed)?, typed)));
-    let cli = match parsed {
+    let cli = match args::parse(std::env::args_os()) {
         Ok((mut cli, typed)) => {
             cli.global.command = verbs(&typed);
             cli
@@ -51,7 +50,7 @@ pub fn main() -> u8 {
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
-    let printer = Printer::new(cli.global.output);
+    let printer = Printer::new(cli.global.output).rehearsing(cli.global.sandbox.is_some());
     let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
     match logged.and_then(|()| dispatch(&cli, &printer)) {
         Ok(code) => code,
@@ -106,9 +105,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Drill(args) => c::drill::run(global, printer, args),
         Command::Restore(args) => c::restore::run(global, printer, args),
         Command::Runs(args) => c::runs::run(global, printer, args),
-        Command::Approve { run, step, good_for, runbook } => {
-            c::approve::approve(global, printer, (run, step), good_for.as_deref(), runbook.as_deref())
-        }
+        Command::Approve(args) => c::approve::approve(global, printer, &args.yes()),
         Command::Ack(args) => c::duties::ack(global, printer, args),
         Command::Duties(args) => c::duties::run(global, printer, args),
         Command::Notify(args) => c::notify::run(global, printer, args),
@@ -137,7 +134,11 @@ fn report(printer: &Printer, error: &CliError) {
         printer.document(&serde_json::json!({
             "schema_version": 1,
             "outcome": "refused",
-            "error": {"code": error.code, "message": error.message, "hint": error.hint},
+            "error": {
+                "code": error.code,
+                "message": printer.commands(&error.message),
+                "hint": error.hint.as_deref().map(|hint| printer.commands(hint)),
+            },
             "exit_code": error.exit,
         }));
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 
-use super::environment;
+use super::{environment, rehearsed};
 use crate::model::plain::{self, Colours};
 
 /// How results are written.
@@ -26,6 +26,7 @@ pub struct Printer {
     pub format: Format,
     colour: bool,
     silent: bool,
+    rehearsal: bool,
 }
 
 impl Printer {
@@ -37,6 +38,7 @@ impl Printer {
                 && std::io::stdout().is_terminal()
                 && !environment::no_color(),
             silent: false,
+            rehearsal: false,
         }
     }
 
@@ -44,6 +46,17 @@ impl Printer {
     #[must_use]
     pub const fn silent(self) -> Self {
         Self { silent: true, ..self }
+    }
+
+    /// One that names the commands of a rehearsal.
+    #[must_use]
+    pub const fn rehearsing(self, rehearsal: bool) -> Self {
+        Self { rehearsal: self.rehearsal || rehearsal, ..self }
+    }
+
+    /// A text for people, whose commands are those of a rehearsal in one.
+    pub fn commands(&self, text: &str) -> String {
+        if self.rehearsal { rehearsed::commands(text) } else { text.to_owned() }
     }
 
     /// Whether colours are used.
@@ -64,7 +77,8 @@ impl Printer {
 
     /// Lines on stdout, whose ends are ours.
     pub fn lines(&self, text: &str) {
-        let text = if self.format == Format::Human { self.shown(text) } else { plain::json(text) };
+        let text =
+            if self.format == Format::Human { self.shown(&self.commands(text)) } else { plain::json(text) };
         if !self.silent {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
@@ -88,7 +102,7 @@ impl Printer {
     /// Lines on stderr, whose ends are ours.
     pub fn notes(&self, text: &str) {
         if !self.silent {
-            let _ = writeln!(std::io::stderr(), "{}", self.shown(text));
+            let _ = writeln!(std::io::stderr(), "{}", self.shown(&self.commands(text)));
         }
     }
 
@@ -118,6 +132,12 @@ impl Printer {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(answer.trim().to_owned())
+    }
+
+    /// Asks for a yes. Anything else is a no.
+    pub fn agrees(&self, question: &str) -> bool {
+        let answer = self.ask(&format!("{question} [y/N]"));
+        answer.is_some_and(|said| matches!(said.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// `text` in a colour, where colours are used.

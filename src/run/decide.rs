@@ -556,7 +556,7 @@ fn undo_rank(action: &Action) -> u8 {
 }
 
 /// Whether a step left something that is to be taken back and was not.
-fn to_undo(state: &RunState, i: usize) -> bool {
+pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
     let step = &state.steps[i];
     let by = matches!(state.step(i).action.undo(), Undo::By(_));
     // A step that failed after a call may have had half of its effect. What was refused had none.

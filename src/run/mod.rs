@@ -24,6 +24,7 @@ pub mod state;
 pub mod stopped;
 pub mod terms;
 pub mod waits;
+pub mod ways;
 
 pub use decide::{Effect, Stop, decide};
 pub use judge::{Ruling, Sight, judge};

@@ -3,7 +3,7 @@
 use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate};
-use crate::model::duty::Duty;
+use crate::model::duty::{Decision, Duty};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::{Digest, StepId};
 use crate::model::restart::Restart;
@@ -72,6 +72,12 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         }
         Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
         Signal::Override { step, reason } => approval::overrule(state, step, who, reason, now),
+        Signal::Acknowledge { decision: Some(_), .. } if state.attention.stops.is_empty() => {
+            Err("the run was not stopped, so there is nothing to decide; without --decide it says that you have seen it".to_owned())
+        }
+        Signal::Acknowledge { decision: Some(Decision::TakeBack), .. } if state.past_return() => {
+            Err(stays(state))
+        }
         Signal::Acknowledge { decision, reason } => {
             let (decision, reason) = (*decision, reason.clone());
             Ok(vec![What::Acknowledged { who: who.clone(), decision, reason }])
@@ -113,6 +119,17 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             Ok(vec![What::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
         }
     }
+}
+
+/// Why nothing is taken back any more, and what there is instead.
+fn stays(state: &RunState) -> String {
+    let promoted: Vec<_> = state.promoted.iter().map(ToString::to_string).collect();
+    let forward = state.created.command("ack", " --decide fix-forward --reason TEXT");
+    let close = state.created.command("runs cancel", " --reason TEXT");
+    format!(
+        "{} was promoted, and nothing is taken back after that: go on with {forward}, or close the run as it is with {close}; the way back is a failback once the old site is there again",
+        promoted.join(", ")
+    )
 }
 
 /// Whether nobody whose word counts decided to go on after a stop.
@@ -191,19 +208,26 @@ fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Pers
 }
 
 fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<What>, String> {
-    let i = find(state, step)?;
-    if state.step(i).action.is_safety() {
+    may_skip(state, find(state, step)?)?;
+    Ok(vec![What::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
+}
+
+/// Whether a person may leave a step out.
+pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
+    let (step, action) = (&state.step(i).id, &state.step(i).action);
+    if action.is_safety() {
         return Err(format!("{step} is a safety step: it cannot be skipped, only waived by its rule"));
     }
-    if sends(&state.step(i).action) || matches!(state.step(i).action, Action::Check(Check::Probe { .. })) {
+    if sends(action) || matches!(action, Action::Check(Check::Probe { .. })) {
+        let done = state.created.command("runs done", &format!(" {step}"));
         return Err(format!(
-            "without {step} nothing shows that users are served; do it by hand and say drctl runs done"
+            "without {step} nothing shows that users are served; do it by hand, and say so: {done}"
         ));
     }
     // Traffic must not get ahead of what proves that the site serves.
     let guards_traffic =
         state.runbook.steps.iter().any(|s| sends(&s.action) && s.needs.iter().any(|n| n.step == *step));
-    if guards_traffic && matches!(state.step(i).action, Action::Check(_)) {
+    if guards_traffic && matches!(action, Action::Check(_)) {
         return Err(format!("{step} verifies the site before traffic: it cannot be skipped"));
     }
     if state.steps[i].undo.is_some() {
@@ -213,7 +237,7 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
     if status.in_flight() || matches!(status, Status::Done(_) | Status::Skipped) {
         return Err(format!("step {step} is {}", status.word()));
     }
-    Ok(vec![What::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
+    Ok(())
 }
 
 /// Whether users follow it.

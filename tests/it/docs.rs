@@ -8,9 +8,7 @@ mod reference;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
-use drctl::cli::args::Cli;
 
 use crate::cli::Folder;
 
@@ -133,7 +131,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 }
 
 fn refused(arguments: &[String]) -> Option<clap::Error> {
-    let said = Cli::try_parse_from(arguments).err()?;
+    let said = drctl::cli::args::parse(arguments.iter().map(Into::into)).err()?;
     (!matches!(said.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)).then_some(said)
 }
 

@@ -1,6 +1,5 @@
 //! Runs from files: nothing is done for one, signed or counted, before an operator of this store adopts it.
 
-use clap::CommandFactory as _;
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Closing, Journal as _, written};
 use drctl::model::event::Signal;
@@ -18,7 +17,7 @@ use crate::signed::{as_operator, folder, store, waiting};
 const ACTING: &[&[&str]] = &[
     &["runs", "resume", "RUN"],
     &["runs", "pause", "RUN"],
-    &["runs", "cancel", "RUN", "--reason", "why"],
+    &["runs", "cancel", "RUN", "--yes", "--reason", "why"],
     &["runs", "skip", "RUN", "approve.go", "--reason", "why"],
     &["runs", "done", "RUN", "approve.go"],
     &["approve", "RUN", "approve.go"],
@@ -56,11 +55,11 @@ fn nothing_acts_on_a_run_from_a_file() {
         let (code, out, err) = as_operator(&here, "ann.key", &[&args[..], &["--sandbox"]].concat());
         assert_eq!(code, 3, "{args:?}: {out}{err}");
         let said = "came from a file and is only read here: nobody of this store adopted it; the operators of its file are ann, bob, cy, eve";
-        assert!(err.contains(said) && err.contains("drctl runs adopt"), "{args:?}: {out}{err}");
+        assert!(err.contains(said) && err.contains("runs adopt"), "{args:?}: {out}{err}");
     }
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), text, "not one event came of that");
     // Whoever adds a verb says here whether it acts.
-    let command = drctl::cli::args::Cli::command();
+    let command = drctl::cli::args::command();
     for verb in command.find_subcommand("runs").unwrap().get_subcommands() {
         let acts = ACTING.iter().any(|a| a[0] == "runs" && a[1] == verb.get_name());
         assert!(acts != READING.contains(&verb.get_name()), "runs {}", verb.get_name());
@@ -146,7 +145,7 @@ fn a_run_of_other_operators_is_not_driven() {
     let (code, out, err) = as_operator(&here, "ann.key", &adopt);
     assert!(code == 0 && err.contains("its operators are others than those of drctl.yaml"), "{out}{err}");
     let before = here.ok(&["runs", "export", &run, "--sandbox"]);
-    for verb in [&["runs", "resume", &run][..], &["runs", "cancel", &run, "--reason", "why"]] {
+    for verb in [&["runs", "resume", &run][..], &["runs", "cancel", &run, "--yes", "--reason", "why"]] {
         let (code, out, err) = as_operator(&here, "ann.key", &[verb, &["--sandbox"]].concat());
         assert_eq!(code, 3, "{verb:?}: {out}{err}");
         assert!(err.contains("was begun with other operators or roles than drctl.yaml has"), "{err}");

@@ -97,6 +97,7 @@ mod shop;
 mod signed;
 mod simulation;
 mod sinks;
+mod steered;
 mod stops;
 #[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]

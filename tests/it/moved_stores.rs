@@ -124,7 +124,7 @@ const VERBS: &[&[&str]] = &[
     &["runs", "list"],
     &["runs", "show", "x"],
     &["runs", "resume", "x"],
-    &["runs", "cancel", "x", "--reason", "y"],
+    &["runs", "cancel", "x", "--yes", "--reason", "y"],
     &["runs", "skip", "x", "y", "--reason", "z"],
     &["runs", "export", "x"],
     &["approve", "x", "y"],

@@ -54,7 +54,7 @@ fn a_failover_to_the_site_that_fails_is_refused() {
     let said = format!("{out}{err}");
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("moves nothing"), "{said}");
-    assert!(said.contains("drctl failover truststream --to us-east-1"), "{said}");
+    assert!(said.contains("drctl --sandbox failover truststream --to us-east-1"), "{said}");
 }
 
 #[test]

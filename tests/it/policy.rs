@@ -441,7 +441,8 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     let (code, out, _) = resume(&run);
     assert!(code == 4 || code == 1, "a no is not gone on against: {code} {out}");
     // It is called off: nothing was done by the override.
-    let (_, out, _) = by(&folder, "ann.key", &["runs", "cancel", &run, "--reason", "no", "--output", "json"]);
+    let (_, out, _) =
+        by(&folder, "ann.key", &["runs", "cancel", &run, "--yes", "--reason", "no", "--output", "json"]);
     assert_eq!(json(&out)["outcome"], "cancelled", "{out}");
     assert!(!folder.ok(&["status", "--sandbox"]).contains(&format!("APPROVAL OWED  run {run}")));
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));

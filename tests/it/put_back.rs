@@ -100,7 +100,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     let before = waiting.said();
     for verb in [
         &["runs", "resume", RUN][..],
-        &["runs", "cancel", RUN, "--reason", "x"],
+        &["runs", "cancel", RUN, "--yes", "--reason", "x"],
         &["runs", "skip", RUN, "approve.go", "--reason", "x"],
         &["approve", RUN, "approve.go"],
         &["reject", RUN, "approve.go", "--reason", "x"],

@@ -56,10 +56,10 @@ pub struct StartArgs {
     /// The site that is left [default: where the application is active]
     #[arg(long, value_name = "SITE")]
     pub from: Option<String>,
-    /// The site that is recovered to; for `reprotect` the one whose servers are made standbys
-    #[arg(long, value_name = "SITE")]
+    /// The site that is recovered to; of `reprotect` the one whose servers are made standbys; of `failback` [default: the plan's home]
+    #[arg(long, value_name = "SITE", default_value = "", hide_default_value = true)]
     pub to: String,
-    /// When users began to fail, where probes did not see it; with a zone
+    /// When users began to fail, where probes did not see it; with a zone, or such as "10m ago"
     #[arg(long, value_name = "TIME")]
     pub outage_began: Option<String>,
     /// How it is begun.

@@ -12,24 +12,34 @@ use crate::model::action::{Action, Gate};
 use crate::model::event::Signal;
 use crate::model::ids::StepId;
 use crate::model::time::Dur;
-use crate::model::waiver::Waiver;
+use crate::model::waiver::{Person, Waiver};
 use crate::report::summary;
 use crate::run::RunState;
+use crate::run::approval;
 
 /// So much of a digest says which one it is.
 const SEEN: usize = 12;
 /// How long a signed yes may wait at most: what it was said to changes meanwhile.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
+/// What is said yes to, and how.
+pub struct Yes<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// The gate.
+    pub step: &'a str,
+    /// How long it may wait to be taken.
+    pub good_for: Option<&'a str>,
+    /// The runbook that was looked at elsewhere.
+    pub runbook: Option<&'a str>,
+    /// Nobody is asked.
+    pub sure: bool,
+}
+
 /// Says yes. The yes binds to the digest of the runbook that the run executes.
-pub fn approve(
-    global: &Global,
-    printer: &Printer,
-    (run, step): (&str, &str),
-    good_for: Option<&str>,
-    runbook: Option<&str>,
-) -> Result<u8, CliError> {
-    let good_for = good_for.map(Dur::parse).transpose().map_err(CliError::usage)?.unwrap_or(keys::GOOD_FOR);
+pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, CliError> {
+    let good_for = yes.good_for.map(Dur::parse).transpose().map_err(CliError::usage)?;
+    let good_for = good_for.unwrap_or(keys::GOOD_FOR);
     if good_for > LONGEST {
         return Err(CliError::usage_fix(
             format!("a yes is good for {LONGEST} at most"),
@@ -38,11 +48,11 @@ pub fn approve(
     }
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let run = run_names::exactly(&store, run)?;
+    let run = run_names::exactly(&store, yes.run)?;
     let state = create::replay(&run, &store.read(&run)?)?;
     store.may_act(&run)?;
     let digest = &state.created.runbook_digest;
-    if let Some(seen) = runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
+    if let Some(seen) = yes.runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
         return Err(CliError {
             code: "refused",
             message: format!("run {run} executes runbook {}, and you looked at {seen}", digest.short()),
@@ -50,10 +60,49 @@ pub fn approve(
             exit: exit::REFUSED,
         });
     }
-    let step = StepId::new(step);
-    asked(&state, &step).iter().for_each(|line| printer.note(&harmless(line)));
-    let signal = Signal::Approve { step, runbook: digest.clone() };
-    runs::send_for(&context, printer, &store, &run, signal, good_for)
+    let step = StepId::new(yes.step);
+    let what = asked(&state, &step);
+    what.iter().for_each(|line| printer.note(&harmless(line)));
+    missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
+    let asks = !what.is_empty() && !yes.sure && printer.is_interactive();
+    if asks && !printer.agrees("Do you approve this?") {
+        return Err(CliError::usage("not confirmed; nothing was signed"));
+    }
+    let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
+    let code = runs::send_for(&context, printer, &store, &run, signal, good_for)?;
+    let said = [context.person()];
+    match missing(&state, &step, &said).as_slice() {
+        [] if !what.is_empty() => printer.note("nobody else is asked"),
+        some => some.iter().for_each(|line| printer.note(line)),
+    }
+    Ok(code)
+}
+
+/// Whose yes is missing, beside those that were said: how many of how many, and who may say each.
+fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
+    let Some(i) = state.position(step) else { return Vec::new() };
+    let Action::Gate(Gate::Approval { by, .. }) = &state.step(i).action else { return Vec::new() };
+    let said: Vec<Person> = state.steps[i].approved_by.iter().chain(more).cloned().collect();
+    let seats = approval::lacking(state, i, &said, state.last_at);
+    if seats.is_empty() {
+        return Vec::new();
+    }
+    let created = &state.created;
+    let may = |seat: &String| {
+        let seat = std::slice::from_ref(seat);
+        let all = created.authority.operators.keys().filter(|who| created.authority.has(who, seat));
+        let free =
+            |who: &&String| **who != created.requester.who && !said.iter().any(|person| person.who == **who);
+        let names: Vec<&str> = all.filter(free).map(String::as_str).collect();
+        match (created.authority.is_empty(), names.as_slice()) {
+            (true, _) => "anybody but who asked for the run".to_owned(),
+            (false, []) => "nobody who may say it is left".to_owned(),
+            (false, names) => names.join(", "),
+        }
+    };
+    let head = format!("  missing   {} of {}", seats.len(), by.len().max(1));
+    let lines = seats.iter().map(|seat| format!("            {seat}: {}", may(seat)));
+    std::iter::once(head).chain(lines).collect()
 }
 
 /// What the yes is to, as it stands now: nobody signs what they have not seen.

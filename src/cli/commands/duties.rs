@@ -126,9 +126,6 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
     let store = context.store()?;
     let run = run_names::exactly(&store, &args.run)?;
     let state = runs::read(&store, &run)?;
-    if args.decide.is_some() && state.stopped().is_none() && !state.finished() {
-        printer.note("it is not stopped: what you decided is written down, and changes nothing");
-    }
     let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
     let code = runs::send(&context, printer, &store, &run, signal)?;
     let to = &state.runbook.to;

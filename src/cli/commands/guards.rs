@@ -42,7 +42,7 @@ pub fn lost(
     if state.created.world != WorldKind::Live || held.is_empty() {
         return Ok(None);
     }
-    let stage = Stage::live(&context.settings, state.runbook.recovery_place())?;
+    let stage = Stage::of_run(context, state)?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let targets: Vec<_> = held.iter().map(|guard| guard.target.clone()).collect();

@@ -110,11 +110,12 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 /// One screen.
 pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
-    let colour = colour(&report);
+    let p = &p.rehearsing(state.created.world != WorldKind::Live);
+    let colour = colour(state, &report);
     p.line("");
     p.line(&format!(
         "{} {} of {}, {}   run {}",
-        p.paint(colour, &report.outcome.to_uppercase()),
+        p.paint(colour, &headline(state, &report)),
         state.runbook.title(),
         report.plan,
         state.runbook.way(),
@@ -166,9 +167,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         p.line(&format!("  note     {note}"));
     }
     changed(p, &report);
-    if let Some(error) = &report.error {
-        p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
-    }
+    next(p, state, &report);
     let everything = format!("{} has everything", state.created.command("report run", ""));
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}, "));
     // What is only shown took no time of its own.
@@ -178,9 +177,44 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     });
 }
 
+/// What became of it, in capitals.
+fn headline(state: &RunState, report: &RunReport) -> String {
+    match state.watch_paused() {
+        true => "RECOVERED, watch paused".to_owned(),
+        false => report.outcome.to_uppercase(),
+    }
+}
+
+/// How it goes on, where it is not over.
+fn next(p: &Printer, state: &RunState, report: &RunReport) {
+    let Some(error) = &report.error else { return };
+    if state.watch_paused() {
+        let resume = state.created.command("runs resume", "");
+        p.line(&format!(
+            "  {}     {resume} goes on watching that users stay served; until then the run holds its guards",
+            p.paint(YELLOW, "next")
+        ));
+        return;
+    }
+    let ways = state.ways_on();
+    if ways.len() < 2 {
+        return p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
+    }
+    if let Some(halted) = &state.halted {
+        p.line(&format!("  {}  {halted}", p.paint(RED, "stopped")));
+    }
+    p.line("  ways on");
+    for way in ways {
+        p.line(&format!("    {}", way.command));
+        p.line(&format!("        {}", way.means));
+    }
+}
+
 /// How good it is, at a glance.
-fn colour(report: &RunReport) -> u8 {
+fn colour(state: &RunState, report: &RunReport) -> u8 {
     match report.outcome.as_str() {
+        _ if state.watch_paused() && report.rto.met && report.rpo.met => GREEN,
+        _ if state.watch_paused() => YELLOW,
         "passed" | "read" => GREEN,
         "recovered" if report.rto.met && report.rpo.met => GREEN,
         "recovered" => YELLOW,

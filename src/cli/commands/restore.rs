@@ -92,6 +92,17 @@ impl Asked {
     }
 }
 
+/// A time that somebody typed: with a zone, or such as "15m ago".
+///
+/// # Errors
+/// If it is neither.
+pub fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    match text.strip_suffix(" ago") {
+        Some(ago) => Dur::parse(ago).map(|ago| now - ago).map_err(CliError::usage),
+        None => Timestamp::parse(text).map_err(CliError::usage),
+    }
+}
+
 fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
     if let Some(snapshot) = &args.snapshot {
         return Ok(When::Of(snapshot.clone()));

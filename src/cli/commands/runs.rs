@@ -46,7 +46,9 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
             resume(&context, printer, &store, &run, waive)
         }
         RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
-        RunsCommand::Cancel { run, reason } => cancel(&context, printer, &store, &id(run)?, reason),
+        RunsCommand::Cancel { run, reason, yes } => {
+            cancel(&context, printer, &store, &id(run)?, (reason, *yes))
+        }
         RunsCommand::Skip { run, step, reason } => send(
             &context,
             printer,
@@ -262,15 +264,43 @@ fn cancel(
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
-    reason: &str,
+    (reason, yes): (&str, bool),
 ) -> Result<u8, CliError> {
     may_drive(context, store, run)?;
+    agreed_to_cancel(printer, &read(store, run)?, yes)?;
     let signal = cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
     }
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     carry_on_aloud(context, printer, store, run)
+}
+
+/// Says what a cancel takes back and what it leaves, and asks whoever is at the terminal: once users or their writes were touched.
+fn agreed_to_cancel(printer: &Printer, state: &RunState, yes: bool) -> Result<(), CliError> {
+    let off = state.called_off();
+    if state.finished() || !off.grave {
+        return Ok(());
+    }
+    let run = &state.created.run;
+    printer.note(&format!("cancel of run {run}: {}", off.words()));
+    if yes {
+        return Ok(());
+    }
+    if !printer.is_interactive() {
+        return Err(CliError {
+            code: "refused",
+            message: format!(
+                "users or their writes were touched by run {run}, and nobody is at the terminal to confirm the cancel"
+            ),
+            hint: Some("add --yes if that is what you want; nothing was done".to_owned()),
+            exit: exit::REFUSED,
+        });
+    }
+    match printer.agrees("Cancel it?") {
+        true => Ok(()),
+        false => Err(CliError::usage("not confirmed; nothing was done")),
+    }
 }
 
 fn cancellation(
@@ -465,7 +495,7 @@ fn go_on(
 /// What a run acts on: for a rehearsal its estate, as it was left.
 pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
     let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
-        return Stage::live(&context.settings, state.runbook.recovery_place());
+        return Stage::of_run(context, state);
     };
     let scenario = Scenario::find(scenario)
         .ok_or_else(|| CliError::usage(format!("there is no scenario `{scenario}` any more")))?;

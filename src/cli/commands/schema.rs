@@ -1,9 +1,8 @@
 //! `drctl schema` and `drctl completions`
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::cli::args::{Cli, SchemaOf};
+use crate::cli::args::{SchemaOf, command};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::Printer;
@@ -30,7 +29,7 @@ pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
 /// Prints a completion script.
 pub fn completions(printer: &Printer, shell: Shell) -> Result<u8, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "drctl", &mut script);
+    clap_complete::generate(shell, &mut command(), "drctl", &mut script);
     printer.text(&String::from_utf8_lossy(&script));
     Ok(exit::DONE)
 }

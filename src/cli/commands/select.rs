@@ -50,9 +50,9 @@ impl Starting<'_> {
 
     /// Without names: the plans that are active in the site that is left.
     fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
-        let to = SiteName::new(&*self.args.to);
         let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
-        for plan in plans.into_iter().filter(|p| p.sites.contains_key(&to)) {
+        for plan in plans.into_iter().filter(|p| p.sites.contains_key(&self.to(p))) {
+            let to = self.to(&plan);
             let site = match (&self.args.from, self.context.scenario()?) {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
                 // In a rehearsal every application is where the scenario begins.
@@ -60,16 +60,21 @@ impl Starting<'_> {
                 (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?
                     .map_or_else(|| "unknown".to_owned(), |site| site.to_string()),
             };
-            by_site.entry(site).or_default().push(plan);
+            // It is there already.
+            if site != to.as_str() {
+                by_site.entry(site).or_default().push(plan);
+            }
         }
         if let Some(from) = &self.args.from {
             by_site.retain(|site, _| site == from);
         }
-        by_site.remove(to.as_str());
         let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
         match by_site.len() {
             0 => Err(CliError::usage_fix(
-                format!("no plan is active in another site than {to}"),
+                match self.args.to.as_str() {
+                    "" => "every plan is active in its home site".to_owned(),
+                    to => format!("no plan is active in another site than {to}"),
+                },
                 "name the plans, or the site that is left with --from",
             )),
             1 => Ok(by_site.into_values().next().unwrap_or_default()),
@@ -96,7 +101,7 @@ pub fn remembered_site(
     to: Option<&SiteName>,
 ) -> Result<Option<SiteName>, CliError> {
     let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
-    let stage = Stage::live(&context.settings, place)?;
+    let stage = Stage::of_plan(context, plan, place)?;
     let (view, none) = (crate::executor::Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);

@@ -2,21 +2,26 @@
 
 use std::rc::Rc;
 
-use crate::adapters::Cloud;
 use crate::adapters::live::Live;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
+use crate::adapters::{self, Cloud};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
+use crate::cli::exit;
 use crate::executor::{Patience, Session, View};
+use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
+use crate::model::restart::Restart;
+use crate::model::target::Target;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::Settings;
 use crate::probe::live::LiveProber;
 use crate::probe::{Alarms, Prober};
+use crate::run::RunState;
 use crate::world::World;
 
 /// A world and its providers.
@@ -73,8 +78,28 @@ impl Stage {
             Some(scenario) => {
                 Ok(Self::rehearsal(plan, &scenario, context.seed(), (SANDBOX_BEGAN, None), context.pace()))
             }
-            None => Self::live(context.in_earnest()?, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
+            None => Self::of_plan(context, plan, to.and_then(|to| plan.sites.get(to)).map(|s| &s.place)),
         }
+    }
+
+    /// The real things of a plan.
+    ///
+    /// # Errors
+    /// If this build has no provider for them, or the operating system gives no timers.
+    pub fn of_plan(context: &Context, plan: &Plan, recovery: Option<&Place>) -> Result<Self, CliError> {
+        let settings = context.in_earnest()?;
+        built_for(&targets::of_plan(plan, context.guard_of(plan).as_ref()))?;
+        Self::live(settings, recovery)
+    }
+
+    /// The real things of a run.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn of_run(context: &Context, state: &RunState) -> Result<Self, CliError> {
+        let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(None, "", Restart::NONE));
+        built_for(&watched.collect::<Vec<_>>())?;
+        Self::live(&context.settings, state.runbook.recovery_place())
     }
 
     /// The providers.
@@ -122,4 +147,20 @@ impl Stage {
             patience,
         }
     }
+}
+
+/// What this build cannot reach is not judged.
+fn built_for(things: &[Target]) -> Result<(), CliError> {
+    adapters::unbuilt(things).map_or(Ok(()), |lacks| {
+        Err(CliError {
+            code: "not_built",
+            message: format!(
+                "built without {lacks}: what is there cannot be seen, and nothing of it can be changed"
+            ),
+            hint: Some(format!(
+                "use a build that has it (cargo build --features {lacks}); --sandbox rehearses with this one"
+            )),
+            exit: exit::USAGE,
+        })
+    })
 }

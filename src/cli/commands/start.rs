@@ -89,8 +89,10 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
     let context = Context::load(global, printer)?.of(intent);
     let store = context.store()?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let outage_began =
-        args.outage_began.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
+    // In a rehearsal it is as late as its time begins.
+    let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { crate::cli::now()? };
+    let began = args.outage_began.as_deref();
+    let outage_began = began.map(|text| restore::instant(text, now)).transpose()?;
     let starting = Starting {
         context: &context,
         printer,
@@ -132,6 +134,14 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
 }
 
 impl Starting<'_> {
+    /// The site that a plan is recovered to: as was said, or its home.
+    pub fn to(&self, plan: &Plan) -> SiteName {
+        match self.args.to.as_str() {
+            "" => plan.home.value.clone(),
+            said => SiteName::new(said),
+        }
+    }
+
     fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
         let mut told = Vec::new();
         for plan in plans {
@@ -161,7 +171,7 @@ impl Starting<'_> {
                 let (seed, pace) = (self.context.seed(), self.context.pace());
                 Ok(Stage::rehearsal(plan, &scenario, seed, (began, None), pace))
             }
-            _ => Stage::of(self.context, plan, Some(&SiteName::new(&*self.args.to))),
+            _ => Stage::of(self.context, plan, Some(&self.to(plan))),
         }
     }
 
@@ -198,12 +208,12 @@ impl Starting<'_> {
             Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),
             Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
-                self.printer.note(&outcome::idle(plan, self.intent, &self.args.to));
+                self.printer.note(&outcome::idle(plan, self.intent, self.to(plan).as_str()));
                 // Who was to be moved for practice was not.
                 let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
                 let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
                 let document = serde_json::json!({
-                    "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "nothing_to_do",
+                    "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.to(plan), "outcome": "nothing_to_do",
                     "exit_code": code,
                 });
                 Ok(Ending::without(code, document))
@@ -246,7 +256,7 @@ impl Starting<'_> {
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let held = match &stage.sandbox {
             Some(_) => Held::default(),
-            None => held::held(self.store, plan, (self.intent, &SiteName::new(&*self.args.to)))?,
+            None => held::held(self.store, plan, (self.intent, &self.to(plan)))?,
         };
         adopted::mention(self.printer, self.store, &plan.name)?;
         // What is only read takes nobody's place.
@@ -310,7 +320,7 @@ impl Starting<'_> {
             )));
         }
         let used = targets::connections(plan).map(|place| place.name.as_str());
-        for place in [self.args.to.as_str()].into_iter().chain(used) {
+        for place in [self.to(plan).as_str()].into_iter().chain(used) {
             if let Some(why) = seen.unauthenticated(place) {
                 return Err(CliError::credentials(place, why));
             }
@@ -328,14 +338,15 @@ impl Starting<'_> {
     ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, CliError> {
         let Some(asked) = self.restore else { return Ok(Ok(None)) };
         self.printer.note(&format!("{}: asking for backups that lead there", plan.name));
-        let to = SiteName::new(&*self.args.to);
+        let to = self.to(plan);
         Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
     }
 
     /// What was typed has to be in the plan: a site that nobody declared has no primary that could be fenced.
     fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
-        for site in self.args.from.iter().chain([&self.args.to]) {
-            if !plan.sites.contains_key(&SiteName::new(site.as_str())) {
+        let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
+        for site in from.into_iter().chain([self.to(plan)]) {
+            if !plan.sites.contains_key(&site) {
                 let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
                 return Err(CliError::usage_fix(
                     format!("plan {} has no site `{site}`", plan.name),
@@ -382,7 +393,7 @@ impl Starting<'_> {
         (recorder, scope): (&mut Recorder, &str),
     ) -> Result<Vec<What>, CliError> {
         let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
-        let probes = survey::relevant(&all, &SiteName::new(&*self.args.to), self.drill.class);
+        let probes = survey::relevant(&all, &self.to(plan), self.drill.class);
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();
         let world = session.world;
@@ -429,7 +440,7 @@ impl Starting<'_> {
         let request = Request {
             intent: self.intent,
             from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
-            to: SiteName::new(&*self.args.to),
+            to: self.to(plan),
             waivers: self.waivers()?,
             outage_declared: self.args.outage_began.is_some(),
             rehearsed: self.context.is_rehearsal(),
@@ -467,18 +478,18 @@ impl Starting<'_> {
             render::refusals(self.printer, plan.name.as_str(), refusals);
         }
         serde_json::json!({
-            "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.args.to, "outcome": "refused",
+            "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.to(plan), "outcome": "refused",
             "refusals": refusals, "exit_code": exit::REFUSED,
         })
     }
 
     /// A run's id that nobody has, and its lock. Two processes that begin together get two.
-    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, RunLock), CliError> {
+    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, Option<RunLock>), CliError> {
         let folder = Context::lock_folder(self.store);
         if let Some((run, _)) = self.drill.due {
             let lock = RunLock::take(&folder, run)?;
             return match self.store.read(run) {
-                Err(StoreError::NoRun(_)) => Ok((run.clone(), lock)),
+                Err(StoreError::NoRun(_)) => Ok((run.clone(), Some(lock))),
                 Ok(_) => Err(CliError::usage(format!("run {run} was begun before"))),
                 Err(e) => Err(e.into()),
             };
@@ -487,9 +498,13 @@ impl Starting<'_> {
         loop {
             number += 1;
             let run = self.run_id(stage, plan, number);
+            // What is only shown is nobody's run.
+            if self.args.how.dry_run {
+                return Ok((run, None));
+            }
             match RunLock::take(&folder, &run) {
                 Ok(lock) if matches!(self.store.read(&run), Err(StoreError::NoRun(_))) => {
-                    return Ok((run, lock));
+                    return Ok((run, Some(lock)));
                 }
                 Ok(_) | Err(StoreError::Owned(_)) => {}
                 Err(e) => return Err(e.into()),

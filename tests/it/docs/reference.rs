@@ -3,8 +3,7 @@
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory as _;
-use drctl::cli::args::Cli;
+use drctl::cli::args::command as cli;
 use drctl::model::event::Event;
 use drctl::plan::shape::{Record, Shape};
 use drctl::plan::{catalog, shapes};
@@ -61,7 +60,7 @@ fn meaning(arg: &clap::Arg) -> String {
     }
     let defaults: Vec<_> =
         arg.get_default_values().iter().map(|v| format!("`{}`", v.to_string_lossy())).collect();
-    if !defaults.is_empty() && arg.get_action().takes_values() {
+    if !defaults.is_empty() && arg.get_action().takes_values() && !arg.is_hide_default_value_set() {
         let _ = write!(text, " (default {})", defaults.join(", "));
     }
     text
@@ -89,7 +88,7 @@ fn command(out: &mut String, command: &mut clap::Command, path: &str, depth: usi
 
 #[test]
 fn commands() {
-    let mut cli = Cli::command();
+    let mut cli = cli();
     cli.build();
     let mut out =
         format!("# Commands\n\n{NOTE}\nOptions of `drctl` itself go before or after any command.\n\n");

@@ -354,7 +354,7 @@ fn a_drill_that_cannot_be_taken_back_is_failed_over_without_loss() {
     let ((cancelled, (over, report, said)), truth) = world.under_load(|| {
         let (_, told, _) = world.fails_while(|world| world.pair.kill_primary());
         let run = told["run_id"].as_str().unwrap();
-        let cancelled = world.run(&["runs", "cancel", run, "--reason", "back"]);
+        let cancelled = world.run(&["runs", "cancel", run, "--yes", "--reason", "back"]);
         let file = world.folder.path().join("plans/orders.yaml");
         let plan = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, plan.split("hooks:").next().unwrap()).unwrap();

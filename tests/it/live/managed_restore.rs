@@ -208,7 +208,7 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     assert!(broken && report["fence"]["state"] == "none", "{report:#}");
     fresh.writes_to("west");
     let run = report["run_id"].as_str().unwrap().to_owned();
-    let (code, back, words) = world.drctl(&["runs", "cancel", &run, "--reason", "broken"]);
+    let (code, back, words) = world.drctl(&["runs", "cancel", &run, "--yes", "--reason", "broken"]);
     assert_eq!((code, &back["outcome"]), (1, &"cancelled".into()), "{back:#}\n{words}");
     assert_eq!(world.instances(), before, "{words}");
     fresh.writes_to("west");

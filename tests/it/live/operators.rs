@@ -89,7 +89,7 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let run = list["runs"][0]["run_id"].as_str().unwrap();
     estate.proxy.take_calls();
     let (code, out, err) =
-        estate.run(&["runs", "cancel", run, "--reason", "bob took over", "--store", "alice.db"]);
+        estate.run(&["runs", "cancel", run, "--yes", "--reason", "bob took over", "--store", "alice.db"]);
     assert!(code == 1 && out.contains("ABANDONED"), "{code}: {out}{err}");
     assert!(err.contains("nothing of it is taken back"), "{err}");
     let calls: Vec<_> = estate.proxy.take_calls().into_iter().map(|c| c.operation).collect();

@@ -180,7 +180,8 @@ fn a_corrupt_archive_leaves_the_live_database_untouched() {
     assert_eq!(fenced["state"], "pending", "{report:#}");
     // Taken back, nothing is left of it.
     let run = report["run_id"].as_str().unwrap();
-    let (code, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "the archive is damaged"]);
+    let (code, cancelled, words) =
+        world.run(&["runs", "cancel", run, "--yes", "--reason", "the archive is damaged"]);
     assert_eq!((code, &cancelled["outcome"]), (1, &"cancelled".into()), "{cancelled:#}\n{words}");
     assert_eq!((world.pair.kept("p.restored-"), world.untouched()), (0, before));
 }
@@ -203,7 +204,7 @@ fn a_copy_that_breaks_an_invariant_is_not_put_in_place() {
     assert_eq!((code, &again["outcome"]), (1, &"halted".into()));
     let sound = again["steps"].as_array().unwrap().iter().find(|s| s["id"] == "sound.db").unwrap();
     assert_eq!(sound["attempts"], 2, "{again:#}");
-    let (_, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "x"]);
+    let (_, cancelled, words) = world.run(&["runs", "cancel", run, "--yes", "--reason", "x"]);
     assert_eq!(cancelled["outcome"], "cancelled", "{cancelled:#}\n{words}");
     world.write_plan("1");
     let (code, report, words) = world.restore(&to, ACCEPT);
@@ -283,7 +284,8 @@ fn a_fetch_that_takes_hours_is_called_off_at_once() {
     let (_, listed, _) = world.run(&["runs", "list"]);
     let run = listed["runs"][0]["run_id"].as_str().unwrap_or_else(|| panic!("{listed:#}"));
     let began = std::time::Instant::now();
-    let (code, cancelled, words) = world.run(&["runs", "cancel", run, "--reason", "not this backup"]);
+    let (code, cancelled, words) =
+        world.run(&["runs", "cancel", run, "--yes", "--reason", "not this backup"]);
     assert_eq!((code, &cancelled["outcome"]), (1, &"cancelled".into()), "{cancelled:#}\n{words}");
     assert!(began.elapsed().as_secs() < 600, "it waited for the fetch");
     assert_eq!((world.pair.kept("p.restored-"), world.untouched()), (0, before));

@@ -1,0 +1,70 @@
+//! In a rehearsal every command that is named is one of the rehearsal: nobody copies one off the screen that acts on what is real.
+
+/// Verbs that do or show something else with `--sandbox`.
+const VERBS: &[&str] = &[
+    "ack",
+    "approve",
+    "assess",
+    "audit",
+    "doctor",
+    "drill",
+    "duties",
+    "evidence",
+    "failback",
+    "failover",
+    "notify",
+    "observe",
+    "override",
+    "plan",
+    "ready",
+    "reject",
+    "report",
+    "reprotect",
+    "restore",
+    "runs",
+    "schedules",
+    "status",
+    "switchover",
+];
+
+const PROGRAM: &str = "drctl ";
+
+/// The same text, with `--sandbox` in each command that lacks it.
+pub fn commands(text: &str) -> String {
+    let mut parts = text.split(PROGRAM);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb: String = part.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+        let starts_a_word =
+            out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !"/-_.".contains(c));
+        let lacks = VERBS.contains(&verb.as_str()) && starts_a_word && !part.contains("--sandbox");
+        out.push_str(PROGRAM);
+        out.push_str(if lacks { "--sandbox " } else { "" });
+        out.push_str(part);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commands;
+
+    #[test]
+    fn a_command_of_a_rehearsal_says_so_once() {
+        for (said, shown) in [
+            (
+                "drctl reprotect shop --to west, or drctl failback",
+                "drctl --sandbox reprotect shop --to west, or drctl --sandbox failback",
+            ),
+            ("next: drctl runs resume R --sandbox", "next: drctl runs resume R --sandbox"),
+            (
+                "drctl runs resume R --sandbox; or drctl failback",
+                "drctl runs resume R --sandbox; or drctl --sandbox failback",
+            ),
+            ("drctl check, drctl.yaml, drctl is a program", "drctl check, drctl.yaml, drctl is a program"),
+            ("/usr/bin/drctl status", "/usr/bin/drctl status"),
+        ] {
+            assert_eq!(commands(said), shown);
+        }
+    }
+}

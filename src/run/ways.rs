@@ -1,0 +1,215 @@
+//! The ways on from a stop, each with what it brings; and what ending a run early takes back and leaves.
+
+use super::decide::to_undo;
+use super::signal::{may_skip, must_be_answered};
+use super::state::{Mode, RunState, Status};
+use crate::model::action::{Action, Undo};
+use crate::model::event::End;
+use crate::model::restart::Restart;
+
+/// One way on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What to type.
+    pub command: String,
+    /// What comes of it.
+    pub means: String,
+}
+
+/// What a cancel does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CalledOff {
+    /// Why nothing is taken back, where nothing is.
+    pub past: Option<String>,
+    /// What stays as the run made it.
+    pub stays: Vec<String>,
+    /// What is taken back.
+    pub undone: Vec<String>,
+    /// Whether users, or the server that takes their writes, were touched: nobody does that by mistake.
+    pub grave: bool,
+}
+
+impl CalledOff {
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        let some = |steps: &[String]| {
+            let shown: Vec<&str> = steps.iter().take(SHOWN).map(String::as_str).collect();
+            let more = steps.len().saturating_sub(SHOWN);
+            let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!("{}{rest}", shown.join(", "))
+        };
+        match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
+            (Some(why), true, _) => format!("nothing is taken back: {why}"),
+            (Some(why), false, _) => {
+                format!("nothing is taken back: {why}; these stay as they are: {}", some(&self.stays))
+            }
+            (None, true, true) => "nothing was changed, so nothing is taken back".to_owned(),
+            (None, true, false) => format!("these are taken back: {}", some(&self.undone)),
+            (None, false, true) => format!("these stay as they are: {}", some(&self.stays)),
+            (None, false, false) => {
+                format!("these are taken back: {}; these stay: {}", some(&self.undone), some(&self.stays))
+            }
+        }
+    }
+}
+
+/// So many steps are named.
+const SHOWN: usize = 6;
+
+impl RunState {
+    /// Whether users are served, and all that was left when it paused was to watch that they stay so.
+    pub fn watch_paused(&self) -> bool {
+        let served = self.over_at().is_some() && self.fails_again().is_none();
+        self.mode == Mode::Paused && served && !self.unwinds()
+    }
+
+    /// What a cancel would take back now, and what it would leave.
+    pub fn called_off(&self) -> CalledOff {
+        let all = 0..self.steps.len();
+        let changed = |i: &usize| {
+            let work = &self.steps[*i].work;
+            let touched = work.status == Status::Done(End::Performed)
+                || work.status.in_flight()
+                || (work.parts.acted() && !matches!(work.status, Status::Done(_)));
+            touched && self.step(*i).action.mutates() && !self.steps[*i].taken_back()
+        };
+        let grave = |action: &Action| {
+            matches!(
+                action,
+                Action::Fence(_)
+                    | Action::Promote { .. }
+                    | Action::Rejoin { .. }
+                    | Action::Restore { .. }
+                    | Action::Switch(_)
+                    | Action::Signal(_)
+                    | Action::Route(_)
+                    | Action::Point(_)
+            )
+        };
+        let name = |i: usize| self.step(i).id.to_string();
+        let past = self.promoted.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let past = match past.as_slice() {
+            [] if self.displaced => Some("another run holds the guard".to_owned()),
+            [] => None,
+            some => Some(format!("{} was promoted, and takes writes of its own", some.join(", "))),
+        };
+        let touched: Vec<usize> = all.clone().filter(changed).filter(|i| !self.step(*i).debt).collect();
+        // What is under way settles first.
+        let settles = |i: usize| {
+            self.steps[i].work.status.in_flight() && matches!(self.step(i).action.undo(), Undo::By(_))
+        };
+        let back = |i: &usize| past.is_none() && (to_undo(self, *i) || settles(*i));
+        let lasts = |i: &usize| !back(i) && !matches!(self.step(*i).action.undo(), Undo::Nothing);
+        CalledOff {
+            stays: touched.iter().copied().filter(lasts).map(name).collect(),
+            undone: all.filter(back).map(name).collect(),
+            grave: self.past_return() || touched.iter().any(|i| grave(&self.step(*i).action)),
+            past,
+        }
+    }
+
+    /// The ways on for a run that nobody drives, the likeliest first. None once it is over.
+    pub fn ways_on(&self) -> Vec<Way> {
+        if self.finished() || self.watch_paused() {
+            return Vec::new();
+        }
+        let way = |command: String, means: &str| Way { command, means: means.to_owned() };
+        let of = |verb: &str, more: &str| self.created.command(verb, more);
+        let mut ways = Vec::new();
+        let cancelling = self.mode == Mode::Cancelling;
+        if must_be_answered(self) && !self.unwinds() {
+            let more = " --decide fix-forward --reason TEXT";
+            ways.push(way(
+                of("ack", more),
+                "a named person decides to go on: nothing below goes on before that",
+            ));
+        }
+        let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
+        match failed.first().map(|i| &self.step(*i).id) {
+            Some(step) if !cancelling => {
+                ways.push(way(
+                    of("runs resume", ""),
+                    &format!("tries {step} again: correct the cause first"),
+                ));
+            }
+            _ if self.blocked_steps().next().is_none() => {
+                let means = if self.unwinds() { "goes on with taking it back" } else { "goes on with it" };
+                ways.push(way(of("runs resume", ""), means));
+            }
+            _ => {}
+        }
+        ways.extend(failed.iter().filter(|_| !cancelling).flat_map(|i| self.around(*i)));
+        ways.extend(self.blocked_steps().map(|(i, flag, waives)| {
+            let step = &self.step(i).id;
+            match waives {
+                true => way(
+                    of("runs resume", &format!(" {flag}")),
+                    &format!("accepts what {step} waits for, on your word; it stays on record"),
+                ),
+                false => way(flag.to_owned(), &format!("answers {step}")),
+            }
+        }));
+        let close = of("runs cancel", " --reason TEXT");
+        ways.push(match cancelling && self.past_return() {
+            true => way(close, "closes the run; everything stays as it is"),
+            false => way(close, &self.called_off().words()),
+        });
+        ways
+    }
+
+    /// Whether a step failed, and nothing goes on because of that.
+    fn brought_to_a_stop(&self, i: usize) -> bool {
+        let step = self.step(i);
+        let halts = step.on_failure == crate::model::runbook::OnFailure::Halt && !step.background;
+        halts && self.steps[i].work.status == Status::Failed
+    }
+
+    /// Steps that wait for a person: what lifts that, and whether it is a waiver.
+    fn blocked_steps(&self) -> impl Iterator<Item = (usize, &str, bool)> {
+        self.steps.iter().enumerate().filter_map(|(i, step)| match &step.work.status {
+            Status::Blocked { flag: Some(flag), rule, .. } => Some((i, flag.as_str(), rule.is_some())),
+            _ => None,
+        })
+    }
+
+    /// Ways around a step that failed.
+    fn around(&self, i: usize) -> Vec<Way> {
+        let step = self.step(i);
+        let mut ways = Vec::new();
+        if step.action.watch(None, "", Restart::NONE).is_some() {
+            ways.push(Way {
+                command: self.created.command("runs done", &format!(" {}", step.id)),
+                means: "you did it by hand: drctl looks whether it is so, and goes on".to_owned(),
+            });
+        }
+        if may_skip(self, i).is_ok() {
+            let resume = self.created.command("runs resume", "");
+            ways.push(Way {
+                command: self.created.command("runs skip", &format!(" {} --reason TEXT", step.id)),
+                means: format!("{}; then {resume}", without(&step.action)),
+            });
+        }
+        ways
+    }
+}
+
+/// What it means to leave a step out.
+fn without(action: &Action) -> String {
+    match action {
+        Action::Scale(scale) => format!(
+            "users are let in to the servers that there are, though {} were wanted: fewer may not carry the load",
+            scale.to.desired
+        ),
+        Action::Run(_) => "goes on without the command: what it does is left to you".to_owned(),
+        Action::Point(_) => {
+            "goes on, and clients that read that secret keep looking for the old server".to_owned()
+        }
+        Action::Check(_) => "goes on without having seen it".to_owned(),
+        Action::Wait { .. } => "goes on at once".to_owned(),
+        Action::Rejoin { .. } => "goes on without that standby: the new server is alone".to_owned(),
+        Action::Rename { .. } | Action::Equip { .. } => {
+            "goes on without it; what needs it will fail".to_owned()
+        }
+        _ => "goes on without it".to_owned(),
+    }
+}

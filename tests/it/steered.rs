@@ -1,0 +1,381 @@
+//! What a person types to steer a run and is told: ways on from a stop, questions before what cannot be taken back, commands that fit.
+
+use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::{Command, Stdio};
+
+use drctl::model::duty::Decision;
+use drctl::model::event::{Event, Signal, What};
+use drctl::model::waiver::Person;
+use drctl::run::RunState;
+use drctl::run::signal::take;
+
+use crate::cli::{Folder, finish, json};
+use crate::policy::{asked, by, truststream};
+use crate::resume::events;
+use crate::rig::{self, Rig};
+
+const START: &[&str] = &["failover", "truststream", "--to", "us-east-1", "--yes"];
+
+/// The same command at a terminal, where somebody types this.
+pub fn at_a_terminal(folder: &Folder, key: Option<&str>, args: &[&str], typed: &str) -> (i32, String) {
+    let words: Vec<String> = args.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+    let line = format!("'{}' {}", env!("CARGO_BIN_EXE_drctl"), words.join(" "));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env_clear().env("NO_COLOR", "1");
+    command.env("PATH", "/usr/bin:/bin").env("AWS_EC2_METADATA_DISABLED", "true");
+    if let Some(key) = key {
+        command.env("DRCTL_KEY", key);
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{typed}\n").as_bytes()).unwrap();
+    let (code, out, _) = finish(child.wait_with_output().unwrap());
+    (code, out.replace('\r', ""))
+}
+
+fn stopped() -> (Folder, String, String) {
+    let folder = Folder::with_plans();
+    let (code, out, err) = folder.run(&[START, &["--sandbox=capacity-short"]].concat());
+    assert_eq!(code, 1, "{out}{err}");
+    let run = out.split("   run ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    (folder, run, out)
+}
+
+#[test]
+fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
+    let (folder, run, out) = stopped();
+    let at = out.find("  ways on\n").unwrap_or_else(|| panic!("{out}"));
+    let commands: Vec<&str> = out[at..].lines().filter_map(|l| l.strip_prefix("    drctl ")).collect();
+    let expected = [
+        format!("runs resume {run} --sandbox"),
+        format!("runs done {run} scale.nodes --sandbox"),
+        format!("runs skip {run} scale.nodes --reason TEXT --sandbox"),
+        format!("runs cancel {run} --reason TEXT --sandbox"),
+    ];
+    assert_eq!(commands, expected, "{out}");
+    for means in [
+        "tries scale.nodes again: correct the cause first",
+        "users are let in to the servers that there are, though 4 were wanted",
+        "nothing is taken back: db was promoted",
+    ] {
+        assert!(out.contains(means), "{means}: {out}");
+    }
+    let same = folder.ok(&["runs", "show", &run, "--sandbox"]);
+    assert!(same.contains(commands[2]), "{same}");
+    let skip: Vec<&str> = commands[2].split(' ').collect();
+    folder.ok(&skip);
+    let (code, out, err) = folder.run(&commands[0].split(' ').collect::<Vec<_>>());
+    assert!(
+        code == 0 && out.contains("RECOVERED") && out.contains("truth    users failed for"),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn what_waits_for_a_person_names_the_waiver_and_what_a_cancel_takes_back() {
+    let folder = Folder::with_plans();
+    let (code, out, err) = folder.run(&[START, &["--sandbox", "replica-lagging"]].concat());
+    assert_eq!(code, 3, "{out}{err}");
+    assert!(out.contains("    drctl runs resume") && out.contains("--waive exposure-above-rpo"), "{out}");
+    assert!(out.contains("these are taken back: ") && out.contains("fence.db.security_group"), "{out}");
+}
+
+#[test]
+fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
+    let (folder, run, _) = stopped();
+    let cancel = ["runs", "cancel", run.as_str(), "--reason", "enough", "--sandbox"];
+    let events =
+        || json(&folder.ok(&["runs", "export", &run, "--sandbox", "--output", "json"]))["events"].to_string();
+    let before = events();
+    let (code, _, err) = folder.run(&cancel);
+    assert!(code == 3 && err.contains("fix: add --yes"), "{code} {err}");
+    let (code, screen) = at_a_terminal(&folder, None, &cancel, "");
+    assert!(
+        code == 2 && screen.contains("Cancel it? [y/N]") && screen.contains("nothing was done"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("db was promoted") && screen.contains("promote.db"),
+        "what stays is named: {screen}"
+    );
+    assert_eq!(events(), before);
+    let (code, screen) = at_a_terminal(&folder, None, &cancel, "y");
+    assert!(code == 1 && screen.contains("cancelled by"), "{code} {screen}");
+    assert_ne!(events(), before);
+}
+
+/// Before anything that users feel is done nobody is asked.
+#[test]
+fn a_cancel_of_a_run_that_only_looked_is_not_grave() {
+    let rig = Rig::new(rig::truststream(), "region-lost", 1);
+    let all = events(&rig.rehearse().unwrap());
+    let fenced =
+        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
+    let first = all.iter().position(fenced).unwrap();
+    let before = RunState::fold(&all[..first]).unwrap().called_off();
+    assert!(!before.grave && before.past.is_none() && before.stays.is_empty(), "{before:?}");
+    let after = RunState::fold(&all[..=first]).unwrap().called_off();
+    assert!(after.grave && after.past.is_none(), "{after:?}");
+    let over = RunState::fold(&all[..all.len() - 1]).unwrap().called_off();
+    assert!(
+        over.past.is_some() && over.undone.is_empty() && over.stays.contains(&"promote.db".to_owned()),
+        "{over:?}"
+    );
+}
+
+#[test]
+fn a_decision_that_nothing_would_come_of_is_refused() {
+    let (folder, run, _) = stopped();
+    let ack =
+        |decision: &str| folder.run(&["ack", &run, "--decide", decision, "--reason", "no", "--sandbox"]);
+    let (code, _, err) = ack("take-back");
+    assert!(
+        code == 3 && err.contains("db was promoted, and nothing is taken back after that"),
+        "{code} {err}"
+    );
+    assert_eq!(ack("fix-forward").0, 0);
+    // Where nothing was stopped there is nothing to decide.
+    let rig = Rig::new(rig::truststream(), "replica-lagging", 1);
+    let done = rig.rehearse().unwrap();
+    let said = |decision| {
+        let signal = Signal::Acknowledge { decision, reason: "seen".to_owned() };
+        take(&done.ended.state, signal, Person::claimed("eve"), done.ended.state.last_at).pop()
+    };
+    let refused = said(Some(Decision::FixForward));
+    assert!(
+        matches!(&refused, Some(What::SignalRefused { reason, .. }) if reason.contains("not stopped")),
+        "{refused:?}"
+    );
+    assert!(matches!(said(None), Some(What::Acknowledged { .. })));
+}
+
+#[test]
+fn an_interrupted_watch_is_a_recovery_that_goes_on() {
+    let folder = Folder::with_plans();
+    let mut child = folder.start(&[START, &["--sandbox=region-lost", "--pace", "1500"]].concat());
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watch started") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it was never watched");
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    let (code, out, _) = finish(child.wait_with_output().unwrap());
+    assert!(out.contains("RECOVERED, watch paused failover of truststream"), "{out}{rest}");
+    assert!(!out.contains("HALTED") && out.contains("goes on watching"), "{out}");
+    assert_eq!(code, 4, "{out}");
+    let out = folder.ok(&["runs", "resume", "--sandbox"]);
+    assert!(out.contains("RECOVERED failover"), "{out}");
+}
+
+#[test]
+fn a_failback_goes_home_and_the_others_say_where_to() {
+    let folder = Folder::with_plans();
+    let (code, out, err) = folder.run(&["failback", "truststream", "--sandbox", "--yes"]);
+    assert!(code == 0 && out.contains("us-east-1 -> us-west-2"), "{code} {out}{err}");
+    for verb in ["failover", "switchover", "reprotect"] {
+        let (code, _, err) = folder.run(&[verb, "truststream", "--sandbox", "--yes"]);
+        assert!(code == 2 && err.contains("--to <SITE>"), "{verb}: {code} {err}");
+    }
+}
+
+#[test]
+fn the_sandbox_knows_its_scenarios() {
+    let folder = Folder::with_plans();
+    folder.ok(&[START, &["--sandbox", "region-lost"]].concat());
+    for args in [
+        &["--sandbox", "audit", "verify"][..],
+        &["--sandbox", "status", "truststream"],
+        &["status", "--sandbox", "truststream"],
+    ] {
+        folder.ok(args);
+    }
+    for wrong in [&["--sandbox", "region-drak"][..], &["--sandbox=region-drak"]] {
+        let (code, _, err) = folder.run(&[START, wrong].concat());
+        assert!(code == 2 && err.contains("did you mean `region-dark`?"), "{wrong:?}: {err}");
+    }
+}
+
+/// Whoever copies a command off the screen of a rehearsal stays in it.
+#[test]
+fn a_rehearsal_names_no_live_command() {
+    let folder = Folder::with_plans();
+    for scenario in ["region-lost", "capacity-short", "chaos", "replica-lagging", "region-dark"] {
+        let (_, out, err) = folder.run(&[START, &["--sandbox", scenario]].concat());
+        live_commands(&out);
+        live_commands(&err);
+    }
+    for args in [
+        &["status"][..],
+        &["ready"],
+        &["runs", "show", "latest"],
+        &["duties"],
+        &["schedules"],
+        &["runs", "show", "none"],
+    ] {
+        let (_, out, err) = folder.run(&[args, &["--sandbox"]].concat());
+        live_commands(&out);
+        live_commands(&err);
+    }
+}
+
+fn live_commands(text: &str) {
+    let verbs = [
+        "reprotect",
+        "failback",
+        "failover",
+        "runs",
+        "report",
+        "ack",
+        "approve",
+        "status",
+        "ready",
+        "observe",
+    ];
+    for (i, _) in text.match_indices("drctl ") {
+        let command = text[i..].split("drctl ").nth(1).unwrap_or_default();
+        let verb = command.split(' ').next().unwrap_or_default();
+        assert!(!verbs.contains(&verb) || command.contains("--sandbox"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
+    let folder = truststream();
+    let (run, _) =
+        asked(&folder, &["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"]);
+    let approve = ["approve", run.as_str(), "--sandbox"];
+    let (code, screen) = at_a_terminal(&folder, Some("bob.key"), &approve, "n");
+    assert!(
+        code == 2 && screen.contains("Do you approve this? [y/N]") && screen.contains("nothing was signed"),
+        "{screen}"
+    );
+    let shown = screen.find("  runbook   ").unwrap();
+    assert!(shown < screen.find("Do you approve").unwrap(), "{screen}");
+    assert!(screen.contains("missing   ") && screen.contains("dba: bob, eve"), "{screen}");
+    let (code, screen) = at_a_terminal(&folder, Some("bob.key"), &approve, "y");
+    assert_eq!(code, 0, "{screen}");
+    let after = &screen[screen.find("noted for run").unwrap()..];
+    assert!(!after.contains("dba: bob"), "{screen}");
+    let (code, _, err) = by(&folder, "eve.key", &["approve", &run]);
+    assert!(code == 0 && err.contains("nobody else is asked"), "{err}");
+}
+
+/// Exit code, stdout, stderr.
+type Ran = (i32, String, String);
+
+/// The command as somebody who is not root: modes mean nothing to root.
+fn as_nobody(folder: &Folder, args: &[&str]) -> Ran {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_drctl")])
+        .args(args);
+    command.current_dir(folder.path()).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin");
+    finish(command.env("AWS_EC2_METADATA_DISABLED", "true").stdin(Stdio::null()).output().unwrap())
+}
+
+fn modes(folder: &Folder, of_folders: u32, of_files: u32) {
+    let mut folders = vec![folder.path()];
+    while let Some(path) = folders.pop() {
+        for entry in std::fs::read_dir(&path).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => std::fs::set_permissions(&path, Permissions::from_mode(of_files)).unwrap(),
+            }
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(of_folders)).unwrap();
+    }
+}
+
+/// Another user's store, or one on a medium that takes no writes; and none at all, in such a folder.
+#[test]
+fn verbs_that_read_only_read() {
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    // Whoever is not root owns what is made here, and may always change its mode: then there is nobody else to be.
+    if !root {
+        return;
+    }
+    let (folder, run, _) = stopped();
+    let reads = [
+        &["runs", "list"][..],
+        &["runs", "show", "latest"],
+        &["runs", "replay", "latest"],
+        &["runs", "export", "latest"],
+        &["runs", "watch", "latest"],
+        &["status"],
+        &["ready"],
+        &["assess", "--from", "us-west-2"],
+        &["doctor", "--assume-down", "us-west-2"],
+        &["plan", "show", "truststream", "--to", "us-east-1"],
+        &["failover", "truststream", "--to", "us-east-1", "--dry-run"],
+        &["report", "run", "latest"],
+        &["audit", "verify"],
+        &["evidence", "list"],
+        &["duties"],
+        &["schedules"],
+        &["notify", "show", "latest"],
+        &["check"],
+    ];
+    // Only a checkpoint that is not there yet is written beside it.
+    let answers = |by: &dyn Fn(&[&str]) -> Ran| -> Vec<(i32, String)> {
+        reads
+            .iter()
+            .map(|args| by(&[*args, &["--sandbox"]].concat()))
+            .map(|(code, _, err)| (code, err))
+            .collect()
+    };
+    let own = answers(&|args| folder.run(args));
+    let places = ["plans/.drctl", ".drctl"].map(|place| folder.path().join(place).join("sandbox.db"));
+    let store = places.into_iter().find(|place| place.exists()).unwrap();
+    let before = std::fs::read(&store).unwrap();
+    modes(&folder, 0o555, 0o444);
+    let other = answers(&|args| as_nobody(&folder, args));
+    for ((args, own), other) in reads.iter().zip(own).zip(other) {
+        assert!(own.0 == other.0 && !other.1.contains("error:"), "{args:?}: {own:?} {other:?}");
+    }
+    assert_eq!(std::fs::read(&store).unwrap(), before);
+    let (code, _, err) = as_nobody(&folder, &["runs", "pause", &run, "--sandbox"]);
+    assert!(
+        code == 2 && err.contains("sandbox.db is readonly for this user") && err.contains("make it writable"),
+        "{code} {err}"
+    );
+    let empty = Folder::with_plans();
+    modes(&empty, 0o555, 0o444);
+    let (code, out, err) = as_nobody(&empty, &["runs", "list"]);
+    assert!(code == 0 && out.contains("no runs yet"), "{out}{err}");
+    assert!(!empty.path().join("plans/.drctl").exists() && !empty.path().join(".drctl").exists());
+    let (code, _, err) =
+        as_nobody(&empty, &["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"]);
+    assert!(code == 2 && err.contains("is readonly for this user"), "{code} {err}");
+}
+
+/// What this build cannot reach is not judged, and no run of it is begun.
+#[cfg(not(feature = "aws"))]
+#[test]
+fn without_a_provider_live_verbs_judge_nothing() {
+    let folder = Folder::with_plans();
+    for args in [
+        &["status"][..],
+        &["ready"],
+        &["observe"],
+        &["assess", "--from", "us-west-2"],
+        &["doctor", "--assume-down", "us-west-2"],
+        &["plan", "show", "truststream", "--to", "us-east-1"],
+        &["failover", "truststream", "--to", "us-east-1", "--yes"],
+        &["failover", "--to", "us-east-1", "--yes"],
+        &["switchover", "truststream", "--to", "us-east-1", "--yes"],
+        &["failback", "truststream", "--yes"],
+        &["reprotect", "truststream", "--to", "us-east-1", "--yes"],
+        &["drill", "truststream"],
+    ] {
+        let (code, out, err) = folder.run(args);
+        assert!(code == 2 && err.contains("built without aws"), "{args:?}: {code} {out}{err}");
+        assert!(!out.contains("bad") && !err.contains("refused"), "{args:?}: {out}{err}");
+    }
+    assert!(folder.ok(&["runs", "list"]).contains("no runs yet"));
+}
