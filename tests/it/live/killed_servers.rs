@@ -216,7 +216,7 @@ fn managed(calls: &[(Call, Where)]) {
 #[test]
 fn killed_around_a_restart_a_new_name_and_a_new_replica() {
     // The second call of a fence by security group is the restart.
-    let calls = [("fence.db", 1), ("rejoin.db", 0), ("rejoin.db", 1), ("retire.db", 0)];
+    let calls = [("fence.db", 1), ("retire.db", 0), ("rejoin.db", 0), ("promote.db", 0)];
     let all = chosen(&calls, (("rejoin.db", 0), Where::After));
     managed(&all);
     eprintln!("{} processes were killed around the calls of instances", all.len());
