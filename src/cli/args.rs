@@ -3,14 +3,14 @@
 mod proving;
 mod reporting;
 mod serving;
+mod shape;
 mod starting;
 mod steering;
 mod telling;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::log::LogFormat;
@@ -20,14 +20,13 @@ pub use reporting::{
     ComplianceArgs, ComplianceFormat, DocumentFormat, DocumentKind, ReportArgs, ReportCommand, ReportFormat,
 };
 pub use serving::{SERVE_HELP, ServeArgs};
+pub use shape::{command, parse};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
-pub use steering::{ApproveArgs, RunsArgs, RunsCommand};
+pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
-use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::model::policy::Severity;
 use crate::model::runbook::Intent;
-use crate::plan::shape::suggest;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///
@@ -59,16 +58,16 @@ pub struct Global {
     #[arg(skip)]
     pub command: String,
     /// Run as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', value_name = "DIR", global = true, hide_short_help = true)]
     pub directory: Option<PathBuf>,
     /// Settings file
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub config: Option<PathBuf>,
     /// Journal file [default: .drctl/drctl.db beside the settings]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub store: Option<PathBuf>,
     /// Work from a go-bag that `drctl kit export` made
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub kit: Option<PathBuf>,
     /// Whose go-bag is believed: fingerprint, public key or its file; may be given several times [default: the keys of the store here]
     #[arg(long, value_name = "KEY", global = true, hide_short_help = true)]
@@ -89,55 +88,11 @@ pub struct Global {
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "", global = true)]
     pub sandbox: Option<String>,
     /// Which of all the ways a rehearsal can go
-    #[arg(long, value_name = "N", default_value_t = 1, global = true)]
+    #[arg(long, value_name = "N", default_value_t = 1, global = true, hide_short_help = true)]
     pub seed: u64,
     /// Virtual seconds a real second in a rehearsal; as fast as possible if absent
     #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = pace)]
     pub pace: Option<f64>,
-}
-
-/// The command line, as it is offered: what no derive can say.
-pub fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|verb| match verb.get_name() {
-        // A failback has a home to go to.
-        "failover" | "switchover" | "reprotect" => {
-            verb.mut_arg("to", |to| to.required(true).default_value(None::<&str>))
-        }
-        _ => verb,
-    })
-}
-
-/// Parses what was typed.
-///
-/// # Errors
-/// What clap says of it.
-pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
-    let matches = command().try_get_matches_from(joined(typed.into_iter().collect()))?;
-    Ok((Cli::from_arg_matches(&matches)?, matches))
-}
-
-/// `--sandbox region-dark` is `--sandbox=region-dark`: what follows is the scenario if it is one, or nearly. Anything else, as in
-/// `drctl --sandbox audit verify`, is the next word of the command.
-fn joined(typed: Vec<OsString>) -> Vec<OsString> {
-    let verbs: Vec<String> =
-        Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let scenario = |word: &OsString| {
-        let word = word.to_str()?;
-        let is_verb = verbs.iter().any(|verb| verb == word);
-        let near = suggest(word, SCENARIOS.iter().map(|scenario| scenario.name)).is_some();
-        (near && !is_verb && !word.starts_with('-')).then(|| word.to_owned())
-    };
-    let mut words: Vec<OsString> = Vec::new();
-    for word in typed {
-        match words.last().filter(|last| *last == "--sandbox").and_then(|_| scenario(&word)) {
-            Some(scenario) => {
-                words.pop();
-                words.push(format!("--sandbox={scenario}").into());
-            }
-            None => words.push(word),
-        }
-    }
-    words
 }
 
 fn pace(text: &str) -> Result<f64, String> {
@@ -226,27 +181,9 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  drctl override 20261122-truststream-failover-1c2d --reason 'DBA unreachable, users down'"
     )]
-    Override {
-        /// The run
-        run: String,
-        /// The gate
-        #[arg(default_value = "approve.policy")]
-        step: String,
-        /// Why it cannot wait
-        #[arg(long)]
-        reason: String,
-    },
+    Override(AnswerArgs),
     /// Say no to a run's question
-    Reject {
-        /// The run
-        run: String,
-        /// The gate
-        #[arg(default_value = "approve.policy")]
-        step: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
+    Reject(AnswerArgs),
     /// Hold drills when they are due, by `schedules:` in drctl.yaml
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),

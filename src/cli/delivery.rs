@@ -18,6 +18,7 @@ use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
+use crate::model::plain::count;
 use crate::model::sink::{Held, Keeping, Receipt, Sink};
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
@@ -147,7 +148,10 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
     }
     let left = owing(context).unwrap_or_default().len();
     if left > 0 {
-        printer.note(&format!("evidence: {left} bundles are not everywhere yet: drctl evidence push"));
+        printer.note(&format!(
+            "evidence: {} not everywhere yet: drctl evidence push",
+            count(left, "bundle is|bundles are")
+        ));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::action::Action;
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
 use crate::model::ids::StepId;
-use crate::model::plain::line;
+use crate::model::plain::{count, line};
 use crate::model::runbook::Step;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::path;
@@ -153,7 +153,7 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
             | What::StepFailed { .. }
             | What::CallIntended { .. }
     );
-    if step && state.finished() { "fence owed: " } else { "" }
+    if step && state.finished() && state.owed().next().is_some() { "fence owed: " } else { "" }
 }
 
 /// Who has to act, and the command to type.
@@ -379,12 +379,19 @@ fn fact(fact: &Fact) -> Option<String> {
                 who => format!("; {what}: {}", who.join(", ")),
             };
             let kept = some("longer than the TTL", tail);
-            format!("{right} answers are right{kept}{}", some("no answer", silent))
+            format!(
+                "{}{kept}{}",
+                count(*right, "answer is right|answers are right"),
+                some("no answer", silent)
+            )
         }
         Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
         Fact::Rejoined { server, diverged: Some(d), .. } => format!(
-            "{server} streams; {} transactions were only there, kept in {}",
-            d.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string()),
+            "{server} streams; {} only there, kept in {}",
+            d.transactions.map_or_else(
+                || "uncounted transactions were".to_owned(),
+                |n| count(n, "transaction was|transactions were")
+            ),
             d.kept
         ),
         Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,

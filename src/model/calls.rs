@@ -299,7 +299,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
                 if resolvers_ttl_ms.is_some() { "<each resolver>" } else { "<each server of the zone>" };
             let ask = |n: &Wanted| {
                 let text = format!("dig @{server} {} {}", quoted(&n.name), n.rtype);
-                call("dns", "query", "from here", false, text)
+                call("dns", "query", "this machine", false, text)
             };
             names.iter().map(ask).collect()
         }
@@ -318,7 +318,7 @@ fn check_calls(check: &Check) -> Vec<Call> {
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {
-            vec![call("probe", "sample", "from here", false, format!("# probe {probe}"))]
+            vec![call("probe", "sample", "this machine", false, format!("# probe {probe}"))]
         }
     }
 }

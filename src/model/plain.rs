@@ -16,6 +16,14 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// How many of something: `1 file`, `2 files`. What does not end in an s, or ends otherwise, is given in both forms as `entry|entries`.
+pub fn count(n: impl TryInto<u64>, of: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    let (one, many) =
+        of.split_once('|').map_or_else(|| (of, format!("{of}s")), |(one, many)| (one, many.to_owned()));
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
 /// Stands for a character that nobody is shown.
 const REPLACED: char = '\u{fffd}';
 

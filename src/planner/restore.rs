@@ -304,6 +304,12 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
         Ok(made) => made,
         Err((facts, what)) => return refuse(Rule::NotRecoverable, facts, what),
     };
+    if let Some(empty) = backup.as_ref().filter(|backup| backup.bytes == 0 && of.beside().is_none()) {
+        draft.notes.push(format!(
+            "backup {} is said to have 0 bytes: look at it before anybody relies on it, for how long it takes and how much room it needs are not known",
+            empty.name
+        ));
+    }
     if let Some((chosen, live)) = timelines.filter(|(chosen, live)| chosen != live) {
         draft.notes.push(format!("{} is of timeline {chosen}, which timeline {live} left", of.to_time));
     }

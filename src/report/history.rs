@@ -18,6 +18,8 @@ const ENOUGH: usize = 4;
 /// How often a step may take longer than usual before it is called slow, and before people are called.
 const SLOW: f64 = 0.75;
 const STALLED: f64 = 0.95;
+/// So much longer than usual is not worth a word: what takes milliseconds may wait once for an answer that got lost.
+pub const MATTERS: Dur = Dur::secs(30);
 /// How often a runbook is gone through with durations drawn. A share is then good to about one in a hundred.
 const DRAWS: u32 = 1_000;
 
@@ -178,8 +180,8 @@ impl History {
         let stalled = share_of(took, STALLED).unwrap_or_else(|| longest.plus(*longest));
         let beyond = |late, usual| Beyond { late, usual, of: took.len() };
         match share_of(took, SLOW) {
-            _ if since > stalled => Some(beyond(Late::Stalled, stalled)),
-            Some(slow) if since > slow => Some(beyond(Late::Slow, slow)),
+            _ if since > stalled.plus(MATTERS) => Some(beyond(Late::Stalled, stalled)),
+            Some(slow) if since > slow.plus(MATTERS) => Some(beyond(Late::Slow, slow)),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod writer;
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
+use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Standing};
 use crate::model::state::{DatabaseState, RecordSet, SERVING, State};
 use crate::model::target::{DatabaseRef, Engine, Target};
@@ -334,9 +335,14 @@ impl Evaluation<'_> {
                 let facts = format!("whether {} may {}", of.principal, of.unclear.join(", "));
                 Some(not(Standing::Unknown, facts, "a drill, which makes the calls"))
             }
+            State::Granted(of) if of.asked == 0 => {
+                let facts = format!("no policy of {} was asked about any call", of.principal);
+                Some(not(Standing::Unknown, facts, "drctl observe, or a drill, which makes the calls"))
+            }
             State::Granted(of) => Some(ready(format!(
-                "the policies of {} allow the {} calls that were asked about",
-                of.principal, of.asked
+                "the policies of {} allow {}",
+                of.principal,
+                count(of.asked, "call, the one that was asked about|calls, all that were asked about")
             ))),
             _ => None,
         });

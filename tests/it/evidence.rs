@@ -469,7 +469,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     std::fs::remove_file(&bundle).unwrap();
     let (code, out, _) = list();
     assert!(
-        code == 1 && out.contains(&format!("it is missing: drctl evidence export {run}")),
+        code == 1 && out.contains(&format!("it is missing: drctl --sandbox evidence export {run}")),
         "{code} {out}"
     );
     let other = bundle.with_file_name(bundle.file_name().unwrap().to_str().unwrap().replace("s1-1", "s1-9"));

@@ -5,7 +5,7 @@ use drctl::model::ids::StepId;
 use drctl::model::runbook::Intent;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::planner::path;
-use drctl::report::history::{History, Late, quantile};
+use drctl::report::history::{History, Late, MATTERS, quantile};
 use drctl::run::RunState;
 
 use crate::cli::{Folder, json};
@@ -123,6 +123,9 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
     let (slow, stalled) = (took[9], took[11].plus(took[11]));
     assert!(slow < stalled, "{took:?}");
     assert_eq!([late(Dur::ZERO), late(slow)], [None, None], "not longer than usual");
+    // What took milliseconds may wait for an answer that got lost, and nobody is called for that.
+    let (slow, stalled) = (slow.plus(MATTERS), stalled.plus(MATTERS));
+    assert_eq!(late(slow), None, "not worth a word");
     assert_eq!([late(slow.plus(Dur(1))), late(stalled)], [Some(Late::Slow); 2]);
     assert_eq!(late(stalled.plus(Dur(1))), Some(Late::Stalled));
     assert_eq!(

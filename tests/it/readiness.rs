@@ -35,7 +35,7 @@ impl Case {
             let place = case.plan.sites[&SiteName::new(site)].place.clone();
             case.see(
                 &Target::Granted { place: place.clone(), needs: Vec::new() },
-                State::Granted(GrantedState::default()),
+                State::Granted(GrantedState { asked: 3, ..GrantedState::default() }),
             );
             let of = [("DBInstances", 2, 40), ("AllocatedStorage", 100, 100_000)];
             let of = of.map(|(name, used, max)| (name.to_owned(), Quota { used, max })).into();

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use drctl::model::duty::Decision;
 use drctl::model::event::{Event, Signal, What};
+use drctl::model::plain::count;
 use drctl::model::waiver::Person;
 use drctl::run::RunState;
 use drctl::run::signal::take;
@@ -378,4 +379,88 @@ fn without_a_provider_live_verbs_judge_nothing() {
         assert!(!out.contains("bad") && !err.contains("refused"), "{args:?}: {out}{err}");
     }
     assert!(folder.ok(&["runs", "list"]).contains("no runs yet"));
+}
+
+#[test]
+fn words_fit_their_number_and_nothing_is_said_of_nothing() {
+    assert_eq!(count(1_usize, "file"), "1 file");
+    assert_eq!(count(0_usize, "file"), "0 files");
+    assert_eq!(
+        [count(1_u64, "bundle is|bundles are"), count(2_u64, "bundle is|bundles are")],
+        ["1 bundle is", "2 bundles are"]
+    );
+    let folder = Folder::with_plans();
+    let mut said = String::new();
+    for args in [
+        &["check", "plans/starter.yaml"][..],
+        &["ready", "--sandbox"],
+        &["status", "--sandbox"],
+        &["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"],
+        &["failover", "starter", "--to", "us-east-1", "--sandbox", "--yes"],
+        &["audit", "verify", "--sandbox"],
+        &["evidence", "list", "--sandbox"],
+    ] {
+        let (_, out, err) = folder.run(args);
+        said += &(out + &err);
+    }
+    for odd in [
+        "the 0 calls",
+        "at from here",
+        "1 files",
+        "1 runs",
+        "1 bundles",
+        "1 plans",
+        "protection  protection",
+        "fence owed: release",
+    ] {
+        assert!(!said.contains(odd), "{odd}: {said}");
+    }
+    assert!(said.contains("1 file, ") && said.contains("protection  unknown: "), "{said}");
+    // What is only shown has no digest yet by which it could be approved.
+    let shown = folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]);
+    assert!(!shown.lines().next().unwrap().contains("runbook"), "{shown}");
+}
+
+#[test]
+fn many_plans_are_summed_up_first() {
+    let folder = Folder::with_plans();
+    let text = std::fs::read_to_string(folder.path().join("plans/starter.yaml")).unwrap();
+    let name = text.lines().find(|l| l.starts_with("plan:") || l.starts_with("name:")).unwrap().to_owned();
+    for n in 0..20 {
+        let copy = text.replacen(&name, &name.replace("starter", &format!("shop{n}")), 1);
+        std::fs::write(folder.path().join(format!("plans/shop{n}.yaml")), copy).unwrap();
+    }
+    let (_, out, err) = folder.run(&["ready", "--sandbox"]);
+    let first = out.lines().next().unwrap();
+    assert!(first.starts_with("22 plans: ") && first.contains(" unknown"), "{out}{err}");
+    assert!(out.lines().count() <= 24, "{out}");
+    let one = folder.run(&["ready", "shop7", "--sandbox"]).1;
+    assert!(one.contains("permissions"), "{one}");
+}
+
+/// Commands stand in groups, each in one, and what people know still works.
+#[test]
+fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
+    let folder = Folder::with_plans();
+    let help = folder.ok(&["--help"]);
+    let all: Vec<String> =
+        drctl::cli::args::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    for name in all.iter().filter(|name| *name != "help") {
+        let lines = help.lines().filter(|line| line.starts_with(&format!("  {name} "))).count();
+        assert_eq!(lines, 1, "{name}: {help}");
+        let line = help.lines().find(|line| line.starts_with(&format!("  {name} "))).unwrap();
+        assert!(line.chars().count() <= 80 && line.matches('`').count() % 2 == 0, "{line}");
+    }
+    for group in ["Write plans:", "Look:", "Recover:", "Steer runs:", "Prove:", "Serve:"] {
+        assert!(help.lines().any(|line| line == group), "{group}: {help}");
+    }
+    let short = folder.ok(&["-h"]);
+    assert!(
+        short.lines().count() < help.lines().count() && !short.contains("--kit") && help.contains("--kit"),
+        "{short}"
+    );
+    let shown = folder.ok(&["plan", "truststream", "--to", "us-east-1", "--sandbox"]);
+    assert_eq!(shown, folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]));
+    let (code, _, err) = folder.run(&["runs", "ack", "none", "--reason", "x", "--sandbox"]);
+    assert!(code == 2 && err.contains("no run `none`"), "{err}");
 }

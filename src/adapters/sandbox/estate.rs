@@ -549,7 +549,7 @@ impl Estate {
             Target::Restore { db, part, .. } => {
                 self.restoring(db, *part).map(|job| State::Restore(Box::new(job)))
             }
-            Target::Granted { place, .. } => Some(State::Granted(granted(place))),
+            Target::Granted { place, needs } => Some(State::Granted(granted(place, needs.len()))),
             Target::Quotas { place } => Some(State::Quotas(self.quotas(place))),
             Target::Bucket(of) => Some(State::Bucket(self.bucket(of))),
             Target::Compared(of) => self.compared(of).map(State::Compared),
@@ -582,7 +582,7 @@ fn identity(place: &Place) -> IdentityState {
 }
 
 /// Everybody may do everything here.
-fn granted(place: &Place) -> GrantedState {
+fn granted(place: &Place, asked: usize) -> GrantedState {
     let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
-    GrantedState { principal, ..GrantedState::default() }
+    GrantedState { principal, asked, ..GrantedState::default() }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::WaiveArgs;
+use super::{AckArgs, WaiveArgs};
 use crate::cli::commands::approve::Yes;
 
 /// For `runs`.
@@ -76,6 +76,14 @@ pub enum RunsCommand {
         /// The step
         step: String,
     },
+    /// Say yes to a run's question; `drctl approve` is the same
+    Approve(ApproveArgs),
+    /// Say no to a run's question; `drctl reject` is the same
+    Reject(AnswerArgs),
+    /// Let a run go on before those have approved who have to; `drctl override` is the same
+    Override(AnswerArgs),
+    /// Say that you have seen what is going on, and what you make of a stop; `drctl ack` is the same
+    Ack(AckArgs),
     /// Show a run again, event by event, without effects
     Replay {
         /// The run
@@ -102,6 +110,19 @@ pub enum RunsCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// For `reject` and `override`.
+#[derive(Args, Debug)]
+pub struct AnswerArgs {
+    /// The run
+    pub run: String,
+    /// The gate
+    #[arg(default_value = "approve.policy")]
+    pub step: String,
+    /// Why
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// For `approve`.

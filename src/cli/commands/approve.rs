@@ -11,6 +11,7 @@ use crate::journal::Journal as _;
 use crate::model::action::{Action, Gate};
 use crate::model::event::Signal;
 use crate::model::ids::StepId;
+use crate::model::plain::count;
 use crate::model::time::Dur;
 use crate::model::waiver::{Person, Waiver};
 use crate::report::summary;
@@ -124,9 +125,9 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
             created.requester
         ),
         format!(
-            "  runbook   {} ({} steps; drctl runs show {})",
+            "  runbook   {} ({}; drctl runs show {})",
             created.runbook_digest,
-            state.steps.len(),
+            count(state.steps.len(), "step"),
             created.run
         ),
     ];

@@ -22,6 +22,7 @@ use crate::model::authority::Authority;
 use crate::model::event::{Event, RunCreated, What};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
+use crate::model::plain::count;
 
 /// Where a tar archive says that it is one (POSIX.1-2017, pax, «ustar Interchange Format»).
 const TAR: (usize, &[u8]) = (257, b"ustar");
@@ -192,8 +193,9 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     let word = if whole { printer.paint(GREEN, "whole") } else { printer.paint(RED, "NOT whole") };
     let (runs, events, faults) = (audit.runs, audit.events, audit.faults.len());
     let worlds: Vec<&str> = audit.worlds.iter().map(String::as_str).collect();
-    let worlds = if worlds.is_empty() { String::new() } else { format!(" {}", worlds.join(" and ")) };
-    printer.line(&format!("{word}: {runs}{worlds} runs, {events} events, {faults} faults in {of}"));
+    let worlds = if worlds.is_empty() { String::new() } else { format!("{} ", worlds.join(" and ")) };
+    let found = [count(runs, &format!("{worlds}run")), count(events, "event"), count(faults, "fault")];
+    printer.line(&format!("{word}: {} in {of}", found.join(", ")));
     if !audit.imported.is_empty() {
         let runs: Vec<String> = audit.imported.iter().map(ToString::to_string).collect();
         printer.line(&harmless(&format!(
@@ -220,7 +222,10 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     let after = match audit.after {
         0 if whole => "the last of them vouches for everything".to_owned(),
         0 => "the last of them is the last entry".to_owned(),
-        n => format!("{n} entries came after the last of them, and NOBODY VOUCHES for those"),
+        n => format!(
+            "{} after the last of them, and NOBODY VOUCHES for what came then",
+            count(n, "entry came|entries came")
+        ),
     };
     let last = audit.last.as_ref().map_or_else(String::new, |c| format!("; made {}, {after}", c.at));
     printer.line(&format!("{held} checkpoints hold{beside}, {by}{last}"));

@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::cli::{exit, now};
+use crate::model::plain::count;
 use crate::plan::Severity;
 use crate::plan::settings::{placeholders_in, secrets_in};
 use crate::policy::{schedules, windows};
@@ -56,7 +57,8 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     match printer.format {
         Format::Human => {
             let (colour, word) = if errors > 0 { (RED, "errors") } else if warnings > 0 { (YELLOW, "usable") } else { (GREEN, "good") };
-            printer.line(&format!("{}: {} files, {errors} errors, {warnings} warnings", printer.paint(colour, word), files.len()));
+            let of = [count(files.len(), "file"), count(errors, "error"), count(warnings, "warning")];
+            printer.line(&format!("{}: {}", printer.paint(colour, word), of.join(", ")));
         }
         Format::Json | Format::Jsonl => printer.document(&serde_json::json!({
             "schema_version": 1, "files": files.len(), "errors": errors, "warnings": warnings, "findings": findings_json(&all),

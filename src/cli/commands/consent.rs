@@ -60,6 +60,8 @@ impl Starting<'_> {
         }
         if self.printer.format == Format::Human {
             super::plan::show(self.printer, runbook, history);
+            self.printer
+                .line(&format!("runbook        {}, by which it is approved", runbook.digest().short()));
         }
         if !self.printer.is_interactive() {
             return Err(CliError::usage_fix(

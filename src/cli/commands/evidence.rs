@@ -22,6 +22,7 @@ use crate::model::evidence::{Achieved, Manifest, Said};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Why;
 use crate::model::measure::Basis;
+use crate::model::plain::count;
 use crate::model::sink::Receipt;
 
 /// Lists, writes and checks bundles.
@@ -258,7 +259,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
         delivery::tell(printer, &told);
         printer.line(&match left {
             0 => "every bundle is where it has to be".to_owned(),
-            left => format!("{left} bundles are not where they have to be"),
+            left => format!("{} not where they have to be", count(left, "bundle is|bundles are")),
         });
         for (run, _) in &unsealed {
             printer.line(&format!("run {run} has no bundle: drctl evidence list says more"));
@@ -362,8 +363,11 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     } else {
         ""
     };
-    printer
-        .line(&format!("  {files} files, {events} events, vouched for by entry {entry} of the ledger{anew}"));
+    printer.line(&format!(
+        "  {}, {}, vouched for by entry {entry} of the ledger{anew}",
+        count(files, "file"),
+        count(events, "event")
+    ));
     let operators = verdict.operators.iter().map(|(name, key)| format!("{} {key}", harmless(name)));
     let operators = operators.collect::<Vec<_>>().join(", ");
     printer.line(&match operators.is_empty() {

@@ -14,6 +14,7 @@ use crate::cli::interrupt::Interrupts;
 use crate::executor::View;
 use crate::model::event::Event;
 use crate::model::ids::{PlanName, StepId};
+use crate::model::plain::count;
 use crate::model::runbook::{OnFailure, Phase};
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
@@ -118,7 +119,7 @@ const STACK: usize = 8 << 20;
 fn unconfirmed(plans: &[Plan]) -> CliError {
     let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
     CliError::usage_fix(
-        format!("{} plans would run side by side: {}", plans.len(), names.join(", ")),
+        format!("{} would run side by side: {}", count(plans.len(), "plan"), names.join(", ")),
         "look at their runbooks with --dry-run, then add --yes; or name one plan",
     )
 }
@@ -127,7 +128,9 @@ fn unconfirmed(plans: &[Plan]) -> CliError {
 fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
     let id = format!("{:08x}", world.random() & 0xffff_ffff);
-    starting.printer.note(&format!("fleet {id}: {plans} plans; AWS records their sessions under this id"));
+    starting
+        .printer
+        .note(&format!("fleet {id}: {}; AWS records their sessions under this id", count(plans, "plan")));
     Ok(starting.context.shared_by(plans).of_fleet(&id))
 }
 

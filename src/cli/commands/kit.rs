@@ -19,6 +19,7 @@ use crate::journal::{Journal as _, Record, StoreError, written};
 use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
 use crate::model::ledger::{Accepted, Entry, StoreWorld, Why};
+use crate::model::plain::count;
 use crate::plan::settings::secrets_in;
 use crate::run::RunState;
 
@@ -47,8 +48,11 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         |key| format!("signed with {key}; elsewhere: --kit-key {key}"),
     );
     let words = format!(
-        "wrote {}: {plans} plans, {seen} observations, {runs} unfinished or owing runs, {how}",
+        "wrote {}: {}, {}, {}, {how}",
         to.display(),
+        count(plans, "plan"),
+        count(seen, "observation"),
+        count(runs, "unfinished or owing run"),
     );
     let document = serde_json::json!({
         "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,

@@ -6,6 +6,7 @@ use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
+use crate::model::plain::count;
 use crate::model::runbook::{Drill, Intent, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
@@ -264,7 +265,11 @@ fn restored(p: &Printer, report: &RunReport) {
             let what = match gone.files {
                 0 => "it is gone".to_owned(),
                 files => {
-                    format!("{files} files, {} bytes; nothing is left, and no process uses it", gone.bytes)
+                    format!(
+                        "{}, {}; nothing is left, and no process uses it",
+                        count(files, "file"),
+                        count(gone.bytes, "byte")
+                    )
                 }
             };
             p.line(&format!("  removed  {}: {what}", gone.folder));
@@ -312,7 +317,8 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                 .map_or_else(String::new, |(a, b)| format!(", from {a} to {b} by its clock"));
             let words = match d.transactions {
                 Some(many) => format!(
-                    "{component}: {many} transactions that changed rows were only on the old primary{span}"
+                    "{component}: {} only on the old primary{span}",
+                    count(many, "transaction that changed rows was|transactions that changed rows were")
                 ),
                 None => {
                     format!("{component}: not compared; what only the old primary had, if anything, is kept")

@@ -92,13 +92,7 @@ fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> 
 
 /// The runbook as people read it.
 pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
-    p.line(&format!(
-        "{} of {}, {}   runbook {}",
-        runbook.title(),
-        runbook.plan,
-        runbook.way(),
-        runbook.digest().short()
-    ));
+    p.line(&format!("{} of {}, {}", runbook.title(), runbook.plan, runbook.way()));
     if let Some(drill) = runbook.drill {
         p.line(&format!("a drill, {drill}: {}", drill.means()));
     }

@@ -13,6 +13,7 @@ use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{active, permissions, targets};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::target::{Engine, Target};
 use crate::model::time::{Dur, Timestamp};
@@ -25,6 +26,9 @@ use crate::run::RunState;
 /// How long IAM, quotas and objects may take: many are asked about, one after the other.
 const DEADLINE: Dur = Dur::secs(30);
 
+/// So many plans are shown whole. Of more there is a summary first, and then what is not ready.
+const FEW: usize = 5;
+
 /// Says whether a recovery would work today.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
@@ -32,15 +36,22 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let store = context.store()?;
     let runs = status::states(&store)?;
     let (mut documents, mut worst) = (Vec::new(), Standing::Ready);
+    let many = plans.len() > FEW;
+    let mut all = Vec::new();
     for plan in &plans {
         let (at, checks) = evaluate(&context, &store, plan, &runs)?;
         let standing = readiness::worst(&checks);
         worst = worst.max(standing);
-        if printer.format == Format::Human {
+        if printer.format == Format::Human && many {
+            all.push((plan, checks));
+        } else if printer.format == Format::Human {
             show(printer, plan, &checks);
         } else {
             documents.push(json!({"schema_version": 1, "plan": plan.name, "at": at, "standing": standing, "checks": checks}));
         }
+    }
+    if !all.is_empty() {
+        summary(printer, &all);
     }
     match (printer.format, documents.as_slice()) {
         (Format::Human, _) => {}
@@ -114,6 +125,26 @@ fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target
         _ => Vec::new(),
     };
     plan.components.values().flat_map(of).collect()
+}
+
+/// How many are how; then, the worst first, what of each plan is not ready.
+fn summary(p: &Printer, all: &[(&Plan, Vec<Check>)]) {
+    let standings = [Standing::NotReady, Standing::Unknown, Standing::Degraded, Standing::Ready];
+    let of = |standing| all.iter().filter(move |(_, checks)| readiness::worst(checks) == standing);
+    let counted = standings.map(|standing| (standing, of(standing).count()));
+    let some = counted.iter().filter(|(_, n)| *n > 0);
+    let words: Vec<_> = some.map(|(standing, n)| format!("{n} {}", coloured(p, *standing))).collect();
+    p.line(&format!("{}: {}", count(all.len(), "plan"), words.join(", ")));
+    for (plan, checks) in standings.into_iter().filter(|s| *s != Standing::Ready).flat_map(of) {
+        let open: Vec<&Check> = checks.iter().filter(|c| c.standing != Standing::Ready).collect();
+        let worst = readiness::worst(checks);
+        let Some(first) = open.iter().find(|c| c.standing == worst) else { continue };
+        let more = open.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        let word = coloured(p, worst);
+        p.line(&format!("  {word}  {}: {}: {}{more}", plan.name, first.about, harmless(&first.facts)));
+    }
+    p.line("drctl ready PLAN shows all of one");
 }
 
 /// What is worst comes first within each area.

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::adopted;
+use super::approve;
+use super::duties;
 use super::ending::{self, Ending};
 use super::live_drill;
 use super::outcome::{self, Told};
@@ -24,6 +26,7 @@ use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{RunId, StepId};
+use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::report::summary;
@@ -59,6 +62,12 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         RunsCommand::Done { run, step } => {
             send(&context, printer, &store, &id(run)?, Signal::Done { step: StepId::new(step.as_str()) })
         }
+        RunsCommand::Approve(args) => approve::approve(global, printer, &args.yes()),
+        RunsCommand::Reject(args) => approve::reject(global, printer, &args.run, &args.step, &args.reason),
+        RunsCommand::Override(args) => {
+            approve::overrule(global, printer, &args.run, &args.step, &args.reason)
+        }
+        RunsCommand::Ack(args) => duties::ack(global, printer, args),
         RunsCommand::Replay { run } => replay(printer, &store, &looked_at(run)?),
         RunsCommand::Export { run, to } => export(printer, &store, &looked_at(run)?, to.as_deref()),
         RunsCommand::Import { file } => adopted::import(&context, printer, &store, file),
@@ -133,7 +142,8 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         let why = step.reason.clone().or_else(|| {
             (!waits.is_empty() && step.state == "pending").then(|| format!("waits for {}", waits.join(", ")))
         });
-        let calls = if step.attempts > 1 { format!(", {} calls", step.attempts) } else { String::new() };
+        let calls =
+            if step.attempts > 1 { format!(", {}", count(step.attempts, "call")) } else { String::new() };
         printer.line(&format!(
             "{:<10} {:<28} {}{calls}{}",
             step.state,

@@ -18,6 +18,7 @@ use crate::journal::{Journal as _, Record, RunRow};
 use crate::model::action::{Action, Fence};
 use crate::model::event::{Event, What, WorldKind};
 use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
+use crate::model::plain::count;
 use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
@@ -52,8 +53,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
         if owed > 0 {
-            let words =
-                format!("EVIDENCE  {owed} bundles are not everywhere they have to be: drctl evidence push");
+            let words = format!(
+                "EVIDENCE  {} not everywhere they have to be: drctl evidence push",
+                count(owed, "bundle is|bundles are")
+            );
             printer.line(&printer.paint(YELLOW, &words));
         }
         for run in imported.keys() {
@@ -236,7 +239,7 @@ fn show(
     let word = match protection {
         Protection::Protected => p.paint(GREEN, "protected"),
         Protection::Unprotected(why) => p.paint(RED, &format!("UNPROTECTED: {why}")),
-        Protection::Unknown(why) => p.paint(YELLOW, &format!("protection unknown: {why}")),
+        Protection::Unknown(why) => p.paint(YELLOW, &format!("unknown: {why}")),
     };
     p.line(&format!("  protection  {word}"));
     for (component, vote) in active::votes(plan, seen, now) {

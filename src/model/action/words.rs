@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Action, Check, Gate, Write};
 use crate::model::cluster::Handover;
 use crate::model::ids::ComponentName;
+use crate::model::plain::count;
 use crate::model::target::DatabaseRef;
 
 impl fmt::Display for Action {
@@ -36,10 +37,10 @@ impl fmt::Display for Action {
                 write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
             }
             Self::Switch(s) => {
-                let (n, zone) = (s.changes.len(), &s.zone.zone);
+                let (n, zone) = (count(s.changes.len(), "record set"), &s.zone.zone);
                 match s.only_ttl() {
-                    Some(ttl) => write!(f, "give {n} record sets in zone {zone} a TTL of {ttl}s"),
-                    None => write!(f, "switch {n} record sets in zone {zone}"),
+                    Some(ttl) => write!(f, "give {n} in zone {zone} a TTL of {ttl}s"),
+                    None => write!(f, "switch {n} in zone {zone}"),
                 }
             }
             Self::Signal(s) if s.present => {
@@ -107,17 +108,21 @@ fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "check that the guard of {component} is still this run's")
         }
         Check::Answers { names, resolvers_ttl_ms: None } => {
-            write!(f, "check that the zone's name servers send users there, for {} names", names.len())
+            write!(
+                f,
+                "check that the zone's name servers send users there, for {}",
+                count(names.len(), "name")
+            )
         }
         Check::Answers { names, resolvers_ttl_ms: Some(ttl) } => {
-            write!(f, "ask resolvers for {} names, for {ttl} at most", names.len())
+            write!(f, "ask resolvers for {}, for {ttl} at most", count(names.len(), "name"))
         }
         Check::Available { db } => {
             write!(f, "wait until nothing is under way with {}", db.id)
         }
         Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
         Check::Evidence { targets } => {
-            write!(f, "keep what is there now ({} things)", targets.len())
+            write!(f, "keep what is there now ({})", count(targets.len(), "thing"))
         }
         Check::Compare(of) => {
             write!(
@@ -134,10 +139,10 @@ fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Check::Exposure { db, .. } => write!(f, "measure which writes {} may lack", db.id),
         Check::Probe { probe, site: Some(site), consecutive } => {
-            write!(f, "check that probe {probe} is good {consecutive} times in {site}")
+            write!(f, "check that probe {probe} is good {} in {site}", count(*consecutive, "time"))
         }
         Check::Probe { probe, site: None, consecutive } => {
-            write!(f, "check that probe {probe} is good {consecutive} times")
+            write!(f, "check that probe {probe} is good {}", count(*consecutive, "time"))
         }
     }
 }

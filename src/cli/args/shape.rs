@@ -1,0 +1,103 @@
+//! The command line as it is offered and read: what no derive can say.
+
+use std::ffi::OsString;
+
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use super::Cli;
+use crate::adapters::sandbox::scenario::SCENARIOS;
+use crate::plan::shape::suggest;
+
+/// Commands by what somebody wants.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Write plans", &["init", "check", "explain", "plan", "schema"]),
+    ("Look", &["observe", "status", "ready", "assess", "doctor"]),
+    ("Recover", &["failover", "switchover", "failback", "reprotect", "restore"]),
+    ("Steer runs", &["runs", "approve", "reject", "override", "ack"]),
+    ("Prove", &["drill", "duties", "report", "audit", "evidence", "policy"]),
+    ("Serve", &["serve", "schedules", "notify", "kit", "key", "completions"]),
+];
+
+/// The command line.
+pub fn command() -> clap::Command {
+    let cli = Cli::command().mut_subcommands(|verb| match verb.get_name() {
+        // A failback has a home to go to.
+        "failover" | "switchover" | "reprotect" => {
+            verb.mut_arg("to", |to| to.required(true).default_value(None::<&str>))
+        }
+        _ => verb,
+    });
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",
+        groups(&cli)
+    );
+    cli.help_template(template)
+}
+
+/// So much of what a command does has room beside its name on a terminal of 80 columns.
+const WIDE: usize = 65;
+
+fn beginning<'t>(text: &'t str, end: &str) -> &'t str {
+    text.split(end).next().unwrap_or_default()
+}
+
+/// Every command in its group, each in a line.
+fn groups(cli: &clap::Command) -> String {
+    let line = |name: &&str| {
+        let about = cli.find_subcommand(name).and_then(clap::Command::get_about);
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        let first = ["; ", ": "].iter().fold(about.as_str(), |text, end| beginning(text, end));
+        let first = if first.chars().count() > WIDE { beginning(first, ", ") } else { first };
+        format!("  {name:<12}{first}\n")
+    };
+    let group = |(title, names): &(&str, &[&str])| {
+        format!("{title}:\n{}\n", names.iter().map(line).collect::<String>())
+    };
+    GROUPS.iter().map(group).collect()
+}
+
+/// Parses what was typed.
+///
+/// # Errors
+/// What clap says of it.
+pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = command().try_get_matches_from(read(typed.into_iter().collect()))?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
+/// `--sandbox region-dark` is `--sandbox=region-dark`: what follows is the scenario if it is one, or nearly. Anything else, as in
+/// `drctl --sandbox audit verify`, is the next word of the command. And `drctl plan NAME` shows that plan.
+fn read(typed: Vec<OsString>) -> Vec<OsString> {
+    let verbs: Vec<String> =
+        Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let scenario = |word: &OsString| {
+        let word = word.to_str()?;
+        let is_verb = verbs.iter().any(|verb| verb == word);
+        let near = suggest(word, SCENARIOS.iter().map(|scenario| scenario.name)).is_some();
+        (near && !is_verb && !word.starts_with('-')).then(|| word.to_owned())
+    };
+    let mut words: Vec<OsString> = Vec::new();
+    for word in typed {
+        let last = words.last().and_then(|last| last.to_str()).unwrap_or_default();
+        match (last, scenario(&word)) {
+            ("--sandbox", Some(scenario)) => {
+                words.pop();
+                words.push(format!("--sandbox={scenario}").into());
+            }
+            ("plan", _) if !words[1..words.len() - 1].iter().any(|w| is_one(w, &verbs)) && shows(&word) => {
+                words.extend(["show".into(), word]);
+            }
+            _ => words.push(word),
+        }
+    }
+    words
+}
+
+fn is_one(word: &OsString, verbs: &[String]) -> bool {
+    verbs.iter().any(|verb| word == verb.as_str())
+}
+
+/// Whether what follows `plan` is a plan.
+fn shows(word: &OsString) -> bool {
+    word.to_str().is_some_and(|word| !word.starts_with('-') && word != "show" && word != "help")
+}
