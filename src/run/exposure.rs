@@ -126,11 +126,20 @@ pub fn missing(
         (_, Some(replayed)) => {
             let ahead = before.max(now.map(|now| now.ahead_ms)).unwrap_or_default();
             let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
-            let earliest = replayed_there.map_or(replayed, |there| replayed.min(there - ahead));
-            Figure::new(last_instant.since(earliest), Basis::UpperBound)
+            let (last, earliest) = match replayed_there {
+                Some(there) => (last_instant, replayed.min(there - ahead)),
+                // Both by this machine's clock, which may have been set ahead between the proof and the look at the replica.
+                None => (shown_by_now(state, fenced, last_instant), replayed),
+            };
+            Figure::new(last.since(earliest), Basis::UpperBound)
         }
         (_, None) => Figure::UNKNOWN,
     }
+}
+
+/// What was read when a fence was proven, as this machine's clock shows it by now.
+fn shown_by_now(state: &RunState, fenced: Option<&Proven>, read: Timestamp) -> Timestamp {
+    fenced.map_or(read, |proof| read + state.by_this_clock(proof.at).since(proof.at))
 }
 
 /// By how much the clock that stamped commits was ahead of this machine's when it was last read, in milliseconds.

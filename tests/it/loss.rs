@@ -204,6 +204,26 @@ fn a_write_probe_that_fails_ends_no_loss() {
     assert_eq!(told.at(at(1_000)).value_ms, Some(Dur::secs(910)));
 }
 
+/// A clock that was set ahead between the proof of a fence and the look at a replica, of which nothing is told by the old primary's own
+/// clock, makes the loss no smaller.
+#[test]
+fn a_clock_that_jumps_between_a_fence_and_a_look_hides_no_loss() {
+    let mut state = failover("measure.db");
+    let proof = state.fence_proof(&db()).unwrap();
+    assert_eq!(proof.last_commit, None, "a fence by group sees none");
+    let held = proof.at - Dur::secs(60);
+    let told = |state: &RunState, last_commit| {
+        let replica = DatabaseState { last_commit: Some(last_commit), ..DatabaseState::default() };
+        measure(state, &db(), &replica, state.last_at).figure
+    };
+    let bound = Figure::new(Dur::secs(60), Basis::UpperBound);
+    assert_eq!(told(&state, held), bound);
+    let jump = Dur::mins(30);
+    let what = What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO };
+    state.apply(&Event { at: state.last_at + jump, what }).unwrap();
+    assert_eq!(told(&state, held + jump), bound);
+}
+
 /// What a replica had when it was looked at is the least of what it has when it is promoted: only nothing is measured.
 #[test]
 fn a_loss_that_may_shrink_until_the_promotion_is_a_bound() {
