@@ -121,13 +121,15 @@ fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
     let (told, [began, ended]) = &done.active;
     // A zone lists a change as soon as it is accepted, and its servers answer with it later.
     let times = [*began, *ended, *ended + PROPAGATION];
-    let hidden = rig.scenario.dns_down > Dur::ZERO;
-    let names = if hidden { Names::Hidden } else { Names::Seen };
+    // While record sets cannot be read nobody sees where names lead.
+    let down = rig.scenario.dns_down > Dur::ZERO;
+    let names: &[Names] = if down { &[Names::Hidden, Names::Seen] } else { &[Names::Seen] };
     let ground = |until| Watched { until, ..done.watched_later.clone() };
     let grounds = times.map(ground);
     let oracles = grounds.each_ref().map(|ground| Oracle::new(&rig.plan, ground));
     // What a dead process had asked for may come during the look: it is seen as it was before, or after.
-    let sites = oracles.each_ref().map(|oracle| oracle.active(names));
+    let sites: Vec<_> =
+        names.iter().flat_map(|names| oracles.iter().map(|oracle| oracle.active(*names))).collect();
     match told {
         ActiveSite::At(site) => {
             let only = sites.iter().any(|sites| sites.iter().all(|s| s == site));
