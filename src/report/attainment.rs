@@ -151,6 +151,14 @@ fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
     Figure { value_ms: Some(most), basis: Basis::UpperBound, resolution_ms: Dur::ZERO }
 }
 
+/// For how long users may be served before a probe turns: what lasted until now as far as it tells may be over for as long.
+fn unturned(state: &RunState) -> Dur {
+    let in_a_row = u64::from(state.runbook.probe_consecutive);
+    let turn = |p: &Probe| Dur(in_a_row * p.every_ms.max(p.timeout_ms).millis());
+    let publics = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public);
+    publics.map(turn).max().unwrap_or_default()
+}
+
 fn figure(
     state: &RunState,
     from: Option<Timestamp>,
@@ -160,7 +168,7 @@ fn figure(
     resolution: Dur,
 ) -> Figure {
     let Some(from) = from else { return Figure::UNKNOWN };
-    let value_ms = Some(to.unwrap_or(now).since(from));
+    let value_ms = Some(to.unwrap_or_else(|| now - unturned(state)).since(from));
     let basis = match (known && to.is_some(), state.clock_jumped) {
         (true, false) => Basis::Measured,
         // Not over, or not known from its beginning: it may be longer.
