@@ -153,7 +153,7 @@ fn follows(id: &StepId) -> [(What, &'static str); 16] {
         ),
         (
             What::GateBlocked { step: step(), rule: None, why: why(), flag: None },
-            "started doubt backoff blocked",
+            "started awaiting doubt backoff blocked",
         ),
         (What::Rejected { step: step(), who: who(), reason: reason() }, ""),
     ]
