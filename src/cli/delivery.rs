@@ -17,10 +17,11 @@ use crate::adapters::sinks::{Parcel, SKEW, Sinks, Trouble};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
-use crate::model::ids::Digest;
+use crate::model::ids::{Digest, RunId};
 use crate::model::plain::count;
 use crate::model::sink::{Held, Keeping, Receipt, Sink};
 use crate::model::time::{Dur, Timestamp};
+use crate::report::afterwards::{self, Debt};
 use crate::world::World;
 
 /// How long a command that did something else waits for what it and earlier ones left to be delivered.
@@ -101,6 +102,22 @@ pub fn owing(context: &Context) -> Result<Vec<PathBuf>, CliError> {
     let mut files = bundles(&evidence::folder(&context.store_file()))?;
     files.retain(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()));
     Ok(files)
+}
+
+/// Bundles of a run that are not everywhere they have to be.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn owed_of(context: &Context, run: &RunId) -> Result<Vec<Debt>, CliError> {
+    let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
+    let named = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let of_run = format!("{run}-e");
+    let owed = |file: PathBuf| {
+        let name = named(&file).filter(|name| name.starts_with(&of_run))?;
+        let lacks = keeping.sinks.iter().filter(|sink| receipt(context, &file, sink).is_none());
+        Some(afterwards::upload(&name, &lacks.map(|sink| sink.name.clone()).collect::<Vec<_>>()))
+    };
+    Ok(owing(context)?.into_iter().filter_map(owed).collect())
 }
 
 /// Where bundles have to be, if anywhere.

@@ -9,7 +9,7 @@ use live::Live;
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::View;
-use crate::model::action::Action;
+use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
 use crate::model::ids::StepId;
@@ -106,7 +106,7 @@ impl Progress {
         let waiting = self.waiting.borrow();
         let what: Vec<_> = match people.as_slice() {
             [] => waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect(),
-            some => some.iter().map(asked_of_people).collect(),
+            some => some.iter().map(Waits::words).collect(),
         };
         let left = match watched_until(state) {
             _ if !people.is_empty() => String::new(),
@@ -146,20 +146,22 @@ fn clock(state: &RunState, now: Timestamp) -> (&'static str, Dur, bool) {
 
 /// In front of what is done once a run is over.
 fn after_the_end(event: &Event, state: &RunState) -> &'static str {
-    let step = matches!(
-        event.what,
-        What::StepStarted { .. }
-            | What::StepFinished { .. }
-            | What::StepFailed { .. }
-            | What::CallIntended { .. }
-    );
-    if step && state.finished() && state.owed().next().is_some() { "fence owed: " } else { "" }
-}
-
-/// Who has to act, and the command to type.
-pub fn asked_of_people(waits: &Waits) -> String {
-    let command = waits.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
-    format!("WAITS FOR A PERSON: {}, {}{command}", waits.step, waits.why)
+    // What the run did last is in the journal together with its end, and is no debt.
+    let owed = |id: &StepId| {
+        let action = state.position(id).map(|i| &state.step(i).action);
+        matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable { .. })))
+    };
+    match &event.what {
+        What::StepStarted { step: id }
+        | What::StepFinished { step: id, .. }
+        | What::StepFailed { step: id, .. }
+        | What::CallIntended { step: id, .. }
+            if state.finished() && owed(id) && state.owed().next().is_some() =>
+        {
+            "fence owed: "
+        }
+        _ => "",
+    }
 }
 
 /// Until when a recovery is watched, once that has begun.
@@ -190,7 +192,7 @@ impl View for Progress {
             Format::Jsonl => self.printer.line(&serde_json::to_string(event).unwrap_or_default()),
             Format::Json => {}
             Format::Human => {
-                if let Some(text) = words(&self.printer, event) {
+                if let Some(text) = words(&self.printer, event, state) {
                     let since = event.at.since(state.created_at);
                     self.say(&format!(
                         "{} {:>7}  {}{}{text}",
@@ -282,7 +284,7 @@ fn owed_words(p: &Printer, what: &What) -> Option<String> {
 }
 
 /// An event in a line; none for those that only machines need.
-pub fn words(p: &Printer, event: &Event) -> Option<String> {
+pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
         What::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
         What::EndpointsUsed { endpoints } => {
@@ -317,7 +319,7 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
             format!("{step} is {}: {why} [{flag}]", p.paint(YELLOW, "overdue"))
         }
         What::EffectDisproved { step, seen } => format!("{step} did not come about: {seen}"),
-        What::StepFinished { step, end, facts } => finished(p, step.as_str(), *end, facts),
+        What::StepFinished { step, end, facts } => finished(p, (step, state), *end, facts),
         What::StepFailed { step, reason } | What::GuardLost { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "failed"))
         }
@@ -353,7 +355,10 @@ pub fn words(p: &Printer, event: &Event) -> Option<String> {
     Some(text)
 }
 
-fn finished(p: &Printer, step: &str, end: End, facts: &[Fact]) -> String {
+fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &[Fact]) -> String {
+    if state.position(step).is_some_and(|i| state.passed_by_waiver(i)) {
+        return format!("{step} {}: no proof that the old primary is fenced", p.paint(YELLOW, "waived"));
+    }
     let how = match end {
         End::Performed => "done",
         End::Noop => "was done already",

@@ -143,7 +143,7 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.when {
-            When::Each(calendar, lasts) => write!(f, "{calendar} for {lasts}")?,
+            When::Each(calendar, lasts) => write!(f, "{calendar} for {}", lasts.exact())?,
             When::Once(from, to) => write!(f, "{from} to {to}")?,
         }
         self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))

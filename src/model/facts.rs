@@ -169,7 +169,7 @@ impl Exposure {
         match logged.basis {
             _ if self.beside.is_empty() => logged,
             Basis::Measured | Basis::LowerBound => Figure { basis: Basis::LowerBound, ..logged },
-            Basis::UpperBound | Basis::Unknown => Figure::UNKNOWN,
+            Basis::UpperBound | Basis::Unknown | Basis::NotApplicable => Figure::UNKNOWN,
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Basis {
     LowerBound,
     /// Nothing can be said.
     Unknown,
+    /// There is nothing to measure: no data that could be lost.
+    NotApplicable,
 }
 
 impl fmt::Display for Basis {
@@ -55,6 +57,7 @@ impl fmt::Display for Basis {
             Self::UpperBound => "upper bound",
             Self::LowerBound => "lower bound",
             Self::Unknown => "unknown",
+            Self::NotApplicable => "not applicable",
         })
     }
 }
@@ -75,15 +78,20 @@ impl Figure {
     /// Nothing is known.
     pub const UNKNOWN: Self = Self { value_ms: None, basis: Basis::Unknown, resolution_ms: Dur::ZERO };
 
+    /// There is nothing to measure.
+    pub const NOT_APPLICABLE: Self =
+        Self { value_ms: None, basis: Basis::NotApplicable, resolution_ms: Dur::ZERO };
+
     /// A figure with an exact reading.
     pub const fn new(value: Dur, basis: Basis) -> Self {
         Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
     }
 
-    /// Whether the figure proves that `objective` was met. Sampling error counts against us.
+    /// Whether the figure proves that `objective` was met, or there is nothing to prove. Sampling error counts against us.
     pub fn proves(&self, objective: Dur) -> bool {
         match (self.basis, self.value_ms) {
             (Basis::Measured | Basis::UpperBound, Some(value)) => value.plus(self.resolution_ms) <= objective,
+            (Basis::NotApplicable, _) => true,
             _ => false,
         }
     }
@@ -95,9 +103,11 @@ impl Figure {
             Basis::Measured => 0,
             Basis::UpperBound => 1,
             Basis::LowerBound => 2,
-            Basis::Unknown => 3,
+            Basis::Unknown | Basis::NotApplicable => 3,
         };
         match (self.value_ms, other.value_ms) {
+            _ if self.basis == Basis::NotApplicable => other,
+            _ if other.basis == Basis::NotApplicable => self,
             (None, _) => self,
             (_, None) => other,
             (Some(a), Some(b)) => {
@@ -120,6 +130,7 @@ impl fmt::Display for Figure {
             _ => self.value_ms.map(Dur::shown_up),
         };
         let text = match (shown, self.basis) {
+            (_, Basis::NotApplicable) => "not applicable".to_owned(),
             (None, _) | (_, Basis::Unknown) => "unknown".to_owned(),
             (Some(v), Basis::Measured) if self.resolution_ms > Dur::ZERO => {
                 format!("{v} ± {} (measured)", self.resolution_ms)
@@ -157,7 +168,7 @@ mod tests {
         assert_eq!(shown(12_300, Basis::Measured), "12.3s (measured)");
         assert_eq!(shown(12_369, Basis::LowerBound), "at least 12.3s (lower bound)");
         assert_eq!(shown(59_950, Basis::Measured), "1m (measured)");
-        assert_eq!(shown(61_001, Basis::UpperBound), "at most 1m02s (upper bound)");
+        assert_eq!(shown(61_001, Basis::UpperBound), "at most 1m 2s (upper bound)");
         assert_eq!(shown(999, Basis::Measured), "999ms (measured)");
     }
 

@@ -187,9 +187,9 @@ impl Terms {
             all.insert(format!("operators.{name}"), format!("{} as {roles}", who.key));
         }
         for (name, tier) in &self.tiers {
-            all.insert(format!("tiers.{name}.rto"), tier.objectives.rto_ms.to_string());
-            all.insert(format!("tiers.{name}.rpo"), tier.objectives.rpo_ms.to_string());
-            let every = tier.drill_every_ms.map_or_else(|| "never".to_owned(), |every| every.to_string());
+            all.insert(format!("tiers.{name}.rto"), tier.objectives.rto_ms.exact());
+            all.insert(format!("tiers.{name}.rpo"), tier.objectives.rpo_ms.exact());
+            let every = tier.drill_every_ms.map_or_else(|| "never".to_owned(), Dur::exact);
             all.insert(format!("tiers.{name}.drill_every"), every);
         }
         let mut urls: BTreeMap<String, Vec<String>> = BTreeMap::new();

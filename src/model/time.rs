@@ -129,7 +129,7 @@ impl Dur {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// Reads `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m`. A bare number is refused: its unit would be a guess.
+    /// Reads `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m` and `1h 30m`. A bare number is refused: its unit would be a guess.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
@@ -145,7 +145,7 @@ impl Dur {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
             let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
             rest = &rest[digits..];
-            let unit_len = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let unit_len = rest.find(|c: char| c.is_ascii_digit() || c == ' ').unwrap_or(rest.len());
             let scale = match &rest[..unit_len] {
                 "ms" => 1,
                 "s" => 1_000,
@@ -154,42 +154,83 @@ impl Dur {
                 "d" => 86_400_000,
                 _ => return Err(bad()),
             };
-            rest = &rest[unit_len..];
+            rest = rest[unit_len..].trim_start();
             total = number.checked_mul(scale).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
         }
         Ok(Self(total))
     }
 }
 
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
 impl Dur {
-    /// No shorter than this one, and exactly what is shown of it.
+    /// From decimal seconds; what is below zero is zero.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "no duration here has 2^53 ms"
+    )]
+    pub fn from_secs_f64(seconds: f64) -> Self {
+        Self((seconds.max(0.0) * 1_000.0).round() as u64)
+    }
+
+    /// No shorter than this one, and exactly what [`Display`](fmt::Display) shows of it.
     #[must_use]
     pub const fn shown_up(self) -> Self {
         let step = match self.0 {
-            0..1_000 => 1,
-            1_000..60_000 => 100,
-            _ => 1_000,
+            0..SECOND => 1,
+            SECOND..MINUTE => 100,
+            MINUTE..HOUR => SECOND,
+            HOUR..DAY => MINUTE,
+            _ => HOUR,
         };
         Self(self.0.div_ceil(step) * step)
     }
+
+    /// Exactly, and in one word: for commands and files. [`Dur::parse`] reads it.
+    pub fn exact(self) -> String {
+        let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1)];
+        let (mut left, mut text) = (self.0, String::new());
+        for (unit, each) in units {
+            if left >= each {
+                text += &format!("{}{unit}", left / each);
+                left %= each;
+            }
+        }
+        if text.is_empty() { "0s".to_owned() } else { text }
+    }
 }
 
+/// As people write it: the two largest units, `364d 23h`, `2h 5m`, `15m`, and a tenth of a second below a minute. It is cut, not
+/// rounded: [`Dur::shown_up`] comes first where it must not be less than it is, [`Dur::exact`] is for commands.
 impl fmt::Display for Dur {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ms, s, m, h) = (self.0 % 1_000, self.0 / 1_000 % 60, self.0 / 60_000 % 60, self.0 / 3_600_000);
-        let text = match (h, m, s) {
-            (0, 0, 0) if ms > 0 => format!("{ms}ms"),
-            (0, 0, s) if ms > 0 => format!("{s}.{}s", ms / 100),
-            (0, 0, s) => format!("{s}s"),
-            (0, m, 0) => format!("{m}m"),
-            (0, m, s) => format!("{m}m{s:02}s"),
-            (h, 0, 0) if h % 24 == 0 => format!("{}d", h / 24),
-            (h, 0, 0) => format!("{h}h"),
-            (h, m, 0) => format!("{h}h{m:02}m"),
-            (h, m, s) => format!("{h}h{m:02}m{s:02}s"),
+        let of = |each: u64, unit: &str, next: u64, small: &str| match self.0 % each / next {
+            0 => format!("{}{unit}", self.0 / each),
+            more => format!("{}{unit} {more}{small}", self.0 / each),
+        };
+        let text = match self.0 {
+            0 => "0s".to_owned(),
+            ms @ 1..SECOND => format!("{ms}ms"),
+            ms @ SECOND..MINUTE => match ms % SECOND / 100 {
+                0 => format!("{}s", ms / SECOND),
+                tenths => format!("{}.{tenths}s", ms / SECOND),
+            },
+            MINUTE..HOUR => of(MINUTE, "m", SECOND, "s"),
+            HOUR..DAY => of(HOUR, "h", MINUTE, "m"),
+            _ => of(DAY, "d", HOUR, "h"),
         };
         f.pad(&text)
     }
+}
+
+/// Decimal seconds as [`Dur`] shows them, with a sign where they are below zero. Nothing is shown as less than it is.
+pub fn span(seconds: f64) -> String {
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    format!("{sign}{}", Dur::from_secs_f64(seconds.abs()).shown_up())
 }
 
 #[cfg(test)]
@@ -198,8 +239,33 @@ mod tests {
 
     #[test]
     fn durations_read_back_as_they_are_written() {
-        for text in ["250ms", "5s", "90d", "15m", "2h", "1h30m", "4m05s"] {
+        for text in ["250ms", "5s", "90d", "15m", "2h", "1h30m", "4m5s", "364d23h59m4s7ms"] {
+            assert_eq!(Dur::parse(text).unwrap().exact(), text);
+        }
+        for text in ["0s", "250ms", "5s", "90d", "15m", "2h", "1h 30m", "4m 5s", "364d 23h"] {
             assert_eq!(Dur::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_shown_as_people_write_them() {
+        let shown = |text: &str| Dur::parse(text).unwrap().to_string();
+        assert_eq!(shown("8756h59m4s"), "364d 20h");
+        assert_eq!(shown("900s"), "15m");
+        assert_eq!(shown("2h5m59s"), "2h 5m");
+        assert_eq!(shown("4s230ms"), "4.2s");
+        assert_eq!(shown("48h"), "2d");
+        assert_eq!((span(900.0).as_str(), span(42.25).as_str()), ("15m", "42.3s"));
+        assert_eq!((span(-90_000.0).as_str(), span(3.5 * 86_400.0).as_str()), ("-1d 1h", "3d 12h"));
+    }
+
+    #[test]
+    fn what_is_shown_up_is_shown_whole_and_is_no_less() {
+        for ms in [1, 999, 1_001, 59_901, 59_999, 61_001, 3_599_001, 3_600_001, 86_399_999, 90_000_001] {
+            let up = Dur(ms).shown_up();
+            assert!(up >= Dur(ms), "{ms}");
+            let tenths = up.to_string().contains('.');
+            assert!(tenths || Dur::parse(&up.to_string()) == Ok(up), "{ms}");
         }
     }
 

@@ -66,6 +66,25 @@ pub const EVIDENCE: Record = Record {
     ],
 };
 
+/// `reports:`.
+pub const REPORTS: Record = Record {
+    name: "reports",
+    fields: &[
+        opt("prepared_by", Shape::Text, "who prepares compliance reports: a name, and a role after a comma"),
+        opt("reviewed_by", Shape::Text, "who reviews them, likewise"),
+    ],
+};
+
+/// Whose names stand under reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// Who prepares them.
+    pub prepared_by: Option<String>,
+    /// Who reviews them.
+    pub reviewed_by: Option<String>,
+}
+
 /// As written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

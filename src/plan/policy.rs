@@ -1,4 +1,4 @@
-//! `policy:` in `drctl.yaml`: what it says stands in the place of the default, number by number.
+//! `policy:` in `drctl.yaml`: each key that it sets replaces its default; every other key keeps its default.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
 use super::finding::{Finding, Span};
-use super::keeping::RawEvidence;
+use super::keeping::{RawEvidence, Reports};
 use super::notify::RawNotify;
 use super::policy::RawPolicy;
 use super::schedules::RawSchedule;
@@ -63,6 +63,8 @@ pub struct Settings {
     pub schedules: Vec<Schedule>,
     /// How long evidence is kept, and where.
     pub evidence: Option<Keeping>,
+    /// Whose names stand under reports.
+    pub reports: Reports,
     /// Whom drctl tells what.
     pub notify: Notify,
     /// Where traces of live runs are sent.
@@ -141,6 +143,8 @@ struct Raw {
     probe_consecutive: Option<u32>,
     guard: Option<RawGuard>,
     evidence: Option<RawEvidence>,
+    #[serde(default)]
+    reports: Reports,
     notify: Option<RawNotify>,
     telemetry: Option<RawTelemetry>,
     #[serde(default)]
@@ -206,6 +210,7 @@ impl Default for Settings {
             probe_consecutive: 3,
             guard: None,
             evidence: None,
+            reports: Reports::default(),
             notify: Notify::default(),
             traces: None,
             schedules: Vec::new(),
@@ -401,6 +406,7 @@ impl Settings {
             }),
             evidence: raw.evidence.map(RawEvidence::read).transpose()?,
             traces: raw.telemetry.map(RawTelemetry::read).transpose()?,
+            reports: raw.reports,
             notify,
         })
     }

@@ -7,7 +7,7 @@ use self::commands::{COMMAND, ENV, HOOK, IDEMPOTENT, TIMEOUT};
 use self::databases::{EXPENDABLE, HARMLESS_FIELD, SQL};
 
 use super::build::probes::PROBE;
-use super::keeping::EVIDENCE;
+use super::keeping::{EVIDENCE, REPORTS};
 use super::notify::NOTIFY;
 use super::policy::POLICY;
 use super::schedules::SCHEDULE;
@@ -573,6 +573,7 @@ pub const SETTINGS: Record = Record {
             Shape::Record(&EVIDENCE),
             "how long evidence is kept, and where; on this machine alone if absent",
         ),
+        opt("reports", Shape::Record(&REPORTS), "whose names stand under compliance reports"),
         opt("notify", Shape::Record(&NOTIFY), "whom drctl tells what, and how; nobody if absent"),
         opt("telemetry", Shape::Record(&TELEMETRY), "where traces of live runs are sent; nowhere if absent"),
         opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` holds, by name"),

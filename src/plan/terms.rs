@@ -10,6 +10,7 @@ use crate::model::ledger::Known;
 use crate::model::place::Place;
 use crate::model::policy::{Policy, Severity};
 use crate::model::terms::{Endpoint, Promise, Terms};
+use crate::model::time::Dur;
 
 /// Operators as records name them: by the fingerprints of their keys.
 pub fn known(authority: &Authority) -> BTreeMap<String, Known> {
@@ -27,14 +28,14 @@ impl Settings {
     pub fn terms(&self, authority: &Authority, endpoints: BTreeSet<Endpoint>) -> Terms {
         let mut lines = Lines::default();
         lines.policy(&self.policy);
-        lines.put("observation_max_age", self.observation_max_age);
+        lines.put("observation_max_age", self.observation_max_age.exact());
         lines.put("probe_consecutive", self.probe_consecutive);
         lines.put("guard", self.guard.as_ref().map_or_else(|| "none".to_owned(), place));
         lines.put("sql.tls", if self.sql.tls == SqlTls::Off { "off" } else { "verify" });
         lines.list("sql.ca_file", &self.sql.ca_file);
         lines.list("dns.resolvers", &self.resolvers);
         if let Some(keeping) = &self.evidence {
-            lines.put("evidence.retain", format!("{} for {}", keeping.retain, keeping.profile));
+            lines.put("evidence.retain", format!("{} for {}", keeping.retain.exact(), keeping.profile));
             for sink in &keeping.sinks {
                 let is = format!("{}, {:?}", place(&sink.place), sink.lock).to_lowercase();
                 lines.put(&format!("evidence.sinks.{}", sink.name), is);
@@ -76,7 +77,10 @@ impl Lines {
     fn policy(&mut self, policy: &Policy) {
         for (severity, rule) in &policy.severities {
             self.list(&format!("policy.severities.{severity}.by"), &rule.by);
-            self.list(&format!("policy.severities.{severity}.respond_within"), rule.respond_within);
+            self.list(
+                &format!("policy.severities.{severity}.respond_within"),
+                rule.respond_within.map(Dur::exact),
+            );
         }
         for (change, rule) in &policy.changes {
             self.list(&format!("policy.changes.{change}.by"), &rule.by);
@@ -90,9 +94,9 @@ impl Lines {
         }
         self.list("policy.override.by", &policy.overriding.by);
         self.severities("policy.override.at", &policy.overriding.at);
-        self.put("policy.override.approve_within", policy.overriding.approve_within);
-        self.put("policy.expires_after", policy.expires_after);
-        self.put("policy.apart", policy.apart);
+        self.put("policy.override.approve_within", policy.overriding.approve_within.exact());
+        self.put("policy.expires_after", policy.expires_after.exact());
+        self.put("policy.apart", policy.apart.exact());
         self.severities("policy.keep_to_windows", &policy.keep_to_windows);
         for (name, windows) in [("windows", &policy.windows), ("blackouts", &policy.blackouts)] {
             let shown = windows.iter().map(|window| {
@@ -108,15 +112,15 @@ impl Lines {
             None => freeze.why.clone(),
         });
         self.list("policy.freeze", freeze);
-        self.put("policy.duties.update_every", policy.duties.update_every_ms);
-        self.put("policy.duties.monitor", policy.duties.monitor_ms);
-        self.put("policy.duties.report_within", policy.duties.report_within_ms);
-        self.put("policy.duties.review_within", policy.duties.review_within_ms);
+        self.put("policy.duties.update_every", policy.duties.update_every_ms.exact());
+        self.put("policy.duties.monitor", policy.duties.monitor_ms.exact());
+        self.put("policy.duties.report_within", policy.duties.report_within_ms.exact());
+        self.put("policy.duties.review_within", policy.duties.review_within_ms.exact());
         self.severities("policy.duties.at", &policy.duties.at);
         let rungs = policy.escalation.iter().map(|rung| {
             let by =
                 if rung.tell.is_empty() { String::new() } else { format!(" by {}", rung.tell.join(" and ")) };
-            format!("{} after {}{by}", rung.role, rung.after)
+            format!("{} after {}{by}", rung.role, rung.after.exact())
         });
         self.list("policy.escalation", rungs);
         self.list("policy.on_stop", &policy.on_stop);

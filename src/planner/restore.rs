@@ -439,7 +439,7 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
         return;
     }
     // As long again, so that nobody is asked a second time while users wait.
-    let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).to_string();
+    let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).exact();
     let facts = format!(
         "what was written since {} is lost: {by_now} by now, about {by_then} when the copy takes over{}",
         of.to_time,

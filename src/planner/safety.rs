@@ -304,6 +304,6 @@ pub fn follows_what_is_fenced(
     let rule = if failover { Rule::OtherSource } else { Rule::NotRecoverable };
     let rpo =
         input.plan.components.get(name).and_then(|c| c.objectives).unwrap_or(input.plan.objectives).rpo_ms;
-    draft.refuse(Refusal::new(rule, Some(name), facts, what).with_bound(&rpo.to_string()));
+    draft.refuse(Refusal::new(rule, Some(name), facts, what).with_bound(&rpo.exact()));
     failover && input.waived(rule, Some(name))
 }

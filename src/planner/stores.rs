@@ -190,7 +190,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     }
     if let Some(facts) = rungs.first().and_then(|r| clusters::way_around(draft, &r.db, &spec.fence)) {
         let what = "that way switched off (write forwarding, the Data API), or a person who accepts the loss by name";
-        let bound = draft.input.plan.objectives.rpo_ms.to_string();
+        let bound = draft.input.plan.objectives.rpo_ms.exact();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
     let reachable = rungs.iter().any(|r| {
@@ -206,7 +206,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
             unfenced(draft, &source, &rungs)
         };
         let what = "proof that the old primary takes no writes, or a person who accepts the loss by name";
-        let bound = draft.input.plan.objectives.rpo_ms.to_string();
+        let bound = draft.input.plan.objectives.rpo_ms.exact();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
     draft.fence(rungs, guard, false);

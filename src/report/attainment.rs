@@ -59,15 +59,11 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     }
 }
 
-/// Without a store in the runbook there are no writes that could be lost with one.
+/// Without a store in the runbook there are no writes that could be lost with one, and nothing to measure.
 fn no_store(state: &RunState) -> Figure {
     let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Promote { .. }));
     // A store that was found promoted lost what it lost before this run: nobody measured it.
-    if promotes || !state.runbook.stores.is_empty() {
-        Figure::UNKNOWN
-    } else {
-        Figure::new(Dur::ZERO, Basis::Measured)
-    }
+    if promotes || !state.runbook.stores.is_empty() { Figure::UNKNOWN } else { Figure::NOT_APPLICABLE }
 }
 
 /// What public probes say of the outage.

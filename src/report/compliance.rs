@@ -9,6 +9,8 @@ mod lines;
 pub mod page;
 #[cfg(feature = "pdf")]
 pub mod pdf;
+pub mod sheet;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,21 +18,21 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::duties::{self, Obligation};
-use super::summary::Measured;
+use super::measured::Measured;
 use super::terms::TermsChange;
 use super::verified::{self, Verified};
 use crate::model::event::WorldKind;
 use crate::model::ids::{PlanName, RunId};
-use crate::model::measure::Basis;
 use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
 use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
 use controls::{Control, Profile, Section};
-use history::{Gap, Month, Statistics};
+use history::{Gap, Month, Sample, Statistics};
 pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
+pub use tally::{Counts, Tally, Verdict};
 
 /// A plan as it stands in its file.
 #[derive(Clone, Debug)]
@@ -84,7 +86,7 @@ pub struct DrillLine {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// From when on.
     pub since: Timestamp,
@@ -96,6 +98,10 @@ pub struct Asked {
     pub profile: Profile,
     /// Whether rehearsals are reported, which prove nothing.
     pub rehearsal: bool,
+    /// Who prepares the report.
+    pub prepared_by: Signatory,
+    /// Who reviews it.
+    pub reviewed_by: Signatory,
 }
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
@@ -133,6 +139,28 @@ pub struct Compliance {
     pub controls: Vec<Control>,
     /// The ledger that all of it stands in.
     pub ledger: LedgerLine,
+    /// Who prepared it, as far as somebody said so.
+    pub prepared_by: Signatory,
+    /// Who reviewed it, likewise.
+    pub reviewed_by: Signatory,
+}
+
+/// Who answers for a report. Nothing is signed here: whoever it is signs by hand, or signs the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Signatory {
+    /// The name.
+    pub name: Option<String>,
+    /// The role or position.
+    pub role: Option<String>,
+}
+
+impl Signatory {
+    /// Reads `Ann Lee, Head of SRE`: a name and, after a comma, a role.
+    pub fn read(text: &str) -> Self {
+        let part = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (name, role) = text.split_once(',').unwrap_or((text, ""));
+        Self { name: part(name), role: part(role) }
+    }
 }
 
 /// The ledger of a store.
@@ -149,20 +177,19 @@ pub struct LedgerLine {
 /// Figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Totals {
-    /// Runs.
-    pub runs: usize,
-    /// Of them failovers and restores that were no drill.
-    pub incidents: usize,
-    /// Moves as planned.
-    pub planned: usize,
-    /// Drills that touched something.
-    pub drills: usize,
-    /// Drills that were only read or rehearsed.
-    pub read: usize,
-    /// Runs in an estate that was declared a test: they count for nothing below.
-    pub tests: usize,
+    /// Runs by their kind.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Those that ended as they should.
     pub good: usize,
+    /// Incidents whose users were never seen to be served again.
+    pub not_recovered: usize,
+    /// Risks that people accepted by name.
+    pub waivers: usize,
+    /// Runs that promoted a database whose old primary was not proven fenced, because somebody waived that.
+    pub unfenced: usize,
+    /// Fences that are still pending.
+    pub fences_pending: usize,
     /// Recovery times within what was promised, and known to be.
     pub rto: Tally,
     /// The same of recovery points.
@@ -185,61 +212,6 @@ pub struct Totals {
     pub unprotected_s: f64,
     /// Runs without a bundle of evidence.
     pub without_evidence: usize,
-}
-
-/// How objectives fared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Tally {
-    /// Met, and known to be.
-    pub met: usize,
-    /// Missed.
-    pub missed: usize,
-    /// Nobody knows.
-    pub not_proven: usize,
-}
-
-impl Tally {
-    fn add(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Met => self.met += 1,
-            Verdict::Missed => self.missed += 1,
-            Verdict::NotProven => self.not_proven += 1,
-        }
-    }
-}
-
-/// How an objective fared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The figure proves it.
-    Met,
-    /// The figure is beyond it.
-    Missed,
-    /// The figure says neither.
-    NotProven,
-}
-
-impl Verdict {
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Met => "met",
-            Self::Missed => "MISSED",
-            Self::NotProven => "not proven",
-        }
-    }
-
-    fn of(figure: &Measured) -> Self {
-        // What may be longer is missed as soon as it is beyond; what may be shorter is not.
-        let beyond = figure.achieved_s.is_some_and(|s| s > figure.objective_s)
-            && matches!(figure.basis, Basis::Measured | Basis::LowerBound);
-        match (figure.met, beyond) {
-            (true, _) => Self::Met,
-            (false, true) => Self::Missed,
-            (false, false) => Self::NotProven,
-        }
-    }
 }
 
 /// What kind of run it was.
@@ -309,6 +281,12 @@ pub struct Line {
     pub returns: bool,
     /// Refusals that people accepted, in words.
     pub waivers: Vec<String>,
+    /// For how long users had not been served when the run ended, or by now, in seconds; nothing where they were served again.
+    pub not_recovered_s: Option<f64>,
+    /// Fences that were waived before a promotion, and what became of each.
+    pub waived_fences: Vec<String>,
+    /// How many of them are still pending.
+    pub fences_pending: usize,
     /// How many stops it came to.
     pub stops: usize,
     /// Overrides, in words.
@@ -368,12 +346,9 @@ pub struct Group {
 /// Runs in figures.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Figures {
-    /// How many.
-    pub runs: usize,
-    /// Of them incidents.
-    pub incidents: usize,
-    /// Of them drills that touched something.
-    pub drills: usize,
+    /// How many, by their kind.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Recovery times.
     pub rto: Tally,
     /// Recovery points.
@@ -408,13 +383,17 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     all.sort_by_key(|run| run.created_at);
     let within = |run: &&&RunState| (asked.since..asked.until).contains(&run.created_at);
     let runs: Vec<&RunState> = all.iter().filter(within).copied().collect();
-    let lines: Vec<Line> = runs.iter().map(|run| line(run, books, asked)).collect();
+    let mut lines: Vec<Line> = runs.iter().map(|run| line(run, books, asked)).collect();
     let owed = |run: &&RunState| duties::of_run(run, books.told, asked.now.max(run.last_at));
     let mut obligations: Vec<Obligation> = runs.iter().flat_map(owed).collect();
     obligations.sort_by_key(|owed| owed.due_at);
-    let applications = applications(books, &all, &lines, asked);
+    let mut applications = applications(books, &all, &lines, asked);
     let tiers = tiers(books, &applications, &lines);
     let findings = findings::findings((books, asked), &applications, &lines, &obligations);
+    let totals = totals(books, &applications, &lines, &obligations, asked);
+    // Figures are computed in the order of time; what is read begins with what is worst.
+    lines.sort_by_key(|line| (sheet::badness(line), std::cmp::Reverse(line.started_at)));
+    applications.sort_by_cached_key(|application| worst(application, &lines));
     Compliance {
         schema_version: 1,
         world: if asked.rehearsal { "sandbox" } else { "live" }.to_owned(),
@@ -424,7 +403,7 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         profile: asked.profile,
         profile_title: asked.profile.title().to_owned(),
-        totals: totals(books, &applications, &lines, &obligations, asked),
+        totals,
         tiers,
         applications,
         runs: lines,
@@ -432,26 +411,38 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
         obligations,
         controls: controls::of(asked.profile),
         ledger: books.ledger.clone(),
+        prepared_by: asked.prepared_by.clone(),
+        reviewed_by: asked.reviewed_by.clone(),
     }
 }
 
-fn figures<'l>(lines: impl Iterator<Item = &'l Line>) -> Figures {
-    let mut figures = Figures::default();
+/// Where an application stands in a list that begins with the worst.
+fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName) {
+    let status = match application.status.as_str() {
+        "failed" => 0,
+        "needs_verification" => 1,
+        "gone" => 3,
+        _ => 2,
+    };
+    let of = lines.iter().filter(|line| line.plan == application.plan).map(sheet::badness);
+    let open = application.unproven.iter().chain(&application.unprotected).filter(|gap| gap.open).count();
+    (status, of.min().unwrap_or(u8::MAX), usize::MAX - open, application.plan.clone())
+}
+
+/// In the order in which the runs began.
+fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
+    let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
     let (mut rto, mut rpo) = (Vec::new(), Vec::new());
     for line in lines {
-        figures.runs += 1;
-        figures.incidents += usize::from(line.class == Class::Incident);
-        // The way back of a live drill is no drill of its own.
-        figures.drills += usize::from(line.class == Class::Drill && !line.returns);
-        for (objective, tally, known) in
-            [(&line.rto, &mut figures.rto, &mut rto), (&line.rpo, &mut figures.rpo, &mut rpo)]
-        {
-            let Some(objective) = objective else { continue };
-            tally.add(objective.verdict);
-            // What is only known to be no shorter says little of how long it takes.
-            let of_use = matches!(objective.figure.basis, Basis::Measured | Basis::UpperBound);
-            known.extend(objective.figure.achieved_s.filter(|_| of_use));
+        for (objective, tally) in [(&line.rto, &mut figures.rto), (&line.rpo, &mut figures.rpo)] {
+            objective.iter().for_each(|objective| tally.add(objective.verdict));
         }
+        // Who was never served again would else make no time longer.
+        rto.extend(match (line.not_recovered_s, &line.rto) {
+            (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
+            (_, objective) => objective.as_ref().and_then(|objective| Sample::of(&objective.figure)),
+        });
+        rpo.extend(line.rpo.as_ref().and_then(|objective| Sample::of(&objective.figure)));
     }
     figures.rto_s = Statistics::of(&rto);
     figures.rpo_s = Statistics::of(&rpo);
@@ -528,16 +519,17 @@ fn totals(
     obligations: &[Obligation],
     asked: &Asked,
 ) -> Totals {
-    let of = |class| lines.iter().filter(|line| line.class == class && !line.returns).count();
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
     Totals {
-        runs: lines.len(),
-        incidents: of(Class::Incident),
-        planned: of(Class::Planned),
-        drills: of(Class::Drill),
-        read: of(Class::Read),
-        tests: of(Class::Test),
+        counts: all.counts,
+        not_recovered: lines
+            .iter()
+            .filter(|line| line.class == Class::Incident && line.not_recovered_s.is_some())
+            .count(),
+        waivers: lines.iter().map(|line| line.waivers.len()).sum(),
+        unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
+        fences_pending: lines.iter().map(|line| line.fences_pending).sum(),
         good: lines.iter().filter(|line| line.good && line.class != Class::Test).count(),
         rto: all.rto,
         rpo: all.rpo,

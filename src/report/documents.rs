@@ -164,8 +164,7 @@ impl Desk<'_> {
     fn duration(&self) -> Option<String> {
         let ended = self.report.clocks.validated.or(self.report.ended_at)?;
         let began = self.began().unwrap_or(self.report.started_at);
-        let minutes = ended.since(began).millis() / 60_000;
-        Some(format!("{} hours {} minutes, from {began} to {ended}", minutes / 60, minutes % 60))
+        Some(format!("{}, from {began} to {ended}", ended.since(began)))
     }
 
     fn actions(&self) -> String {
@@ -299,14 +298,8 @@ impl Desk<'_> {
                     self.impact(),
                     person("Root Cause", "in a sentence"),
                     known("Resolution", format!("{}: {}", r.outcome, self.actions())),
-                    known(
-                        "Recovery time",
-                        format!("{}, promised {} s: {}", r.rto.text, r.rto.objective_s, proven(r.rto.met)),
-                    ),
-                    known(
-                        "Recovery point",
-                        format!("{}, promised {} s: {}", r.rpo.text, r.rpo.objective_s, proven(r.rpo.met)),
-                    ),
+                    known("Recovery time", r.rto.words()),
+                    known("Recovery point", r.rpo.words()),
                 ],
             ),
             part(
@@ -343,10 +336,6 @@ impl Desk<'_> {
             ),
         ]
     }
-}
-
-const fn proven(met: bool) -> &'static str {
-    if met { "met" } else { "NOT PROVEN" }
 }
 
 fn lessons() -> Vec<Field> {

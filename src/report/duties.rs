@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::overrides;
 use crate::model::duty::{Decision, Duties, Duty};
 use crate::model::ids::RunId;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::{Dur, Timestamp, span};
 use crate::model::waiver::Person;
 use crate::run::RunState;
 use crate::run::stopped::{Answer, Stopped};
@@ -81,16 +81,11 @@ pub struct Obligation {
 impl Obligation {
     /// For people.
     pub fn words(&self) -> String {
-        let late = self.late_by_s.map_or_else(String::new, |late| format!(" by {}", seconds(late)));
+        let late = self.late_by_s.map_or_else(String::new, |late| format!(" by {}", span(late)));
         let (what, run, due) = (&self.what, &self.run, self.due_at);
         let more = self.detail.as_deref().map_or_else(String::new, |detail| format!(" ({detail})"));
         format!("{what} of {run}: {}{late}, due {due}{more}", self.standing.words())
     }
-}
-
-fn seconds(s: f64) -> Dur {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of days")]
-    Dur::secs(s.max(0.0).round() as u64)
 }
 
 /// What a run owes, as it is at `now`. `told` are the instants at which people were told of each run, as far as drctl did it.

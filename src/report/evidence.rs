@@ -12,8 +12,9 @@ use crate::model::restore::Part;
 use crate::model::runbook::Step;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+use crate::report::measured::Measured;
 use crate::report::overrides::Override;
-use crate::report::summary::{Measured, RunReport};
+use crate::report::summary::RunReport;
 use crate::run::state::Status;
 use crate::run::{RunState, approval};
 

@@ -60,7 +60,7 @@ struct Row {
     y: f64,
     x: f64,
     width: f64,
-    /// What became of it: `done`, `noop`, `failed`, `skipped`, `open`, and `background` beside that.
+    /// What became of it: `done`, `waived`, `noop`, `failed`, `skipped`, `open`, and `background` beside that.
     class: String,
     /// Whether nothing else could have made the run shorter.
     critical: bool,
@@ -157,7 +157,8 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     // What took no time is seen all the same.
     let width = round((scale.x(ended) - x).max(2.0));
     let took = ended.since(began);
-    let class = format!("{}{}", class(work), if step.background { " background" } else { "" });
+    let word = if state.passed_by_waiver(i) { "waived" } else { class(work) };
+    let class = format!("{word}{}", if step.background { " background" } else { "" });
     let title =
         format!("{}: {}, {} to {}, {took}", step.action, work.status.word(), began.clock(), ended.clock());
     let within = x + width > RIGHT - 40.0;

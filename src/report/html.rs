@@ -18,6 +18,7 @@ const TEMPLATE: &str = include_str!("run.html");
 /// Only if the template does not fit the report, which a test excludes.
 pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
     let mut environment = Environment::new();
+    super::measured::filters(&mut environment);
     environment.add_filter("words", |text: String| text.replace('_', " "));
     let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
     let mut gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;

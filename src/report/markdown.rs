@@ -22,13 +22,15 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 {% endif %}| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ (r.runbook_digest) | code }}` |
-| Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s }} s: {{ 'met' if r.rto.met else 'NOT PROVEN' }} |
-| Recovery point | {{ r.rpo.text }}; objective {{ r.rpo.objective_s }} s: {{ 'met' if r.rpo.met else 'NOT PROVEN' }} |
+| Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s | span }}: {{ r.rto | verdict }} |
+| Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo.objective_s | span }}: {{ r.rpo | verdict }}{% endif %} |
 | Fence | {{ r.fence.state }} |
 {% if r.cancelled %}
 **Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
 {% endif %}{% for effect in r.in_doubt %}
 **In doubt:** {{ effect.text }}
+{% endfor %}{% for w in r.waits_for %}
+**Waits for a person:** {{ w.step }}: {{ w.why }}{% if w.command %}. Type: `{{ w.command | code }}`{% endif %}
 {% endfor %}{% if r.error %}
 **Not over:** {{ r.error.hint }}
 {% endif %}
@@ -71,7 +73,7 @@ None was promoted.{% endfor %}
 {% for x in r.restored %}
 ## {{ x.component }} as of {{ x.to_time }}
 
-From backup `{{ (x.backup or 'none') | code }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s }} s){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
+From backup `{{ (x.backup or 'none') | code }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s | span }}){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
 
 | check | result | found |
 |---|---|---|
@@ -88,7 +90,7 @@ Removed: `{{ (x.destroyed.folder) | code }}`{% if x.destroyed.files %}, {{ x.des
 {% endfor %}
 ## Waivers and approvals
 {% for w in r.waivers %}
-- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms / 1000 }} s){% endif %}{% endfor %}{% for a in r.approvals %}
+- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms | span_ms }}){% endif %}{% endfor %}{% for a in r.approvals %}
 - `{{ (a.step) | code }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% for o in r.overrides %}
 - **Override**: {{ o.text }}{% endfor %}{% if not r.waivers and not r.approvals and not r.overrides %}
 None.{% endif %}
@@ -97,11 +99,13 @@ None.{% endif %}
 {% for s in r.stops %}
 - {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
 
-{% endif %}{% if r.duties %}## Owed afterwards
+{% endif %}{% if r.debts %}## After the end: debts
 
-| what | due | done | by | where |
-|---|---|---|---|---|
-{% for d in r.duties %}| {{ d.what }} | {{ d.due_at }} | {{ d.done_at or 'not yet' }}{% if d.late_by_s %} **{{ d.late_by_s | round | int }} s LATE**{% endif %} | {{ d.by.who if d.by else '' }} | {{ d.detail or '' }} |
+Nothing else happens after the end of a run.
+
+| debt | status | since, or due | what |
+|---|---|---|---|
+{% for d in r.debts %}| {{ d.kind }} | {% if d.open %}**{{ d.status }}**{% else %}{{ d.status }}{% endif %} | {{ d.at or '' }} | {{ d.text }}{% for look in d.looks %}<br>{{ look }}{% endfor %} |
 {% endfor %}
 {% endif %}## Steps
 
@@ -153,6 +157,7 @@ pub(super) fn escaping() -> Environment<'static> {
         Some(text) if !value.is_safe() => out.write_str(&plain::markdown(text)).map_err(Into::into),
         _ => minijinja::escape_formatter(out, state, value),
     });
+    super::measured::filters(&mut environment);
     environment.add_filter("code", |text: String| minijinja::Value::from_safe_string(plain::code(&text)));
     environment
 }

@@ -1,5 +1,6 @@
 //! Readers of a run's events. They compute nothing that decides anything, and every figure they print has its basis.
 
+pub mod afterwards;
 pub mod attainment;
 pub mod buckets;
 pub mod changes;
@@ -12,6 +13,7 @@ pub mod history;
 pub mod html;
 pub mod letters;
 pub mod markdown;
+pub mod measured;
 pub mod notices;
 pub mod overrides;
 pub mod readiness;

@@ -8,22 +8,24 @@ use serde::Serialize;
 use super::attainment::{Attainment, attainment};
 use super::buckets::BucketReport;
 use super::changes::{Change, changes};
+use super::measured::Measured;
 use super::restore::{Restored, restored};
-use super::{duties, overrides};
+use super::{afterwards, duties, overrides};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, Request, WorldKind};
 use crate::model::evidence::Under;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, StepId};
-use crate::model::measure::{Basis, Figure};
+use crate::model::measure::Figure;
 use crate::model::restore::Part;
 use crate::model::runbook::{Drill, Intent};
 use crate::model::state::Diverged;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status, StepState};
+use crate::run::waits::Waits;
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -82,6 +84,10 @@ pub struct RunReport {
     pub stops: Vec<duties::Stop>,
     /// What people owe after it.
     pub duties: Vec<duties::Obligation>,
+    /// What happens after the end: debts, and nothing else.
+    pub debts: Vec<afterwards::Debt>,
+    /// Steps that wait for a person, whoever drives the run.
+    pub waits_for: Vec<Waits>,
     /// Who asked for the run.
     pub requester: Person,
     /// How bad it was said to be: `P0` to `P3`.
@@ -147,23 +153,6 @@ pub struct Protection {
     pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
 }
 
-/// A figure against its objective.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Measured {
-    /// What was promised, in seconds.
-    pub objective_s: f64,
-    /// What was achieved, in seconds.
-    pub achieved_s: Option<f64>,
-    /// What that is worth.
-    pub basis: Basis,
-    /// Half-width of what sampling cannot see, in seconds.
-    pub resolution_s: f64,
-    /// Whether the figure proves the objective.
-    pub met: bool,
-    /// For people.
-    pub text: String,
-}
-
 /// One store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Store {
@@ -219,7 +208,7 @@ pub struct StepReport {
     pub component: Option<ComponentName>,
     /// In words.
     pub action: String,
-    /// `done`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
+    /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
     pub state: String,
     /// Calls made.
     pub attempts: u32,
@@ -257,11 +246,11 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let unproven = state.proves_no_objective().is_some();
-    let rto = not_yet(unproven, measured(attained.rto, runbook.objectives.rto_ms));
+    let rto = Measured::new(attained.rto, runbook.objectives.rto_ms).unless(unproven);
     let owed = state.owed().next().is_some();
-    let rpo = not_yet(unproven || owed, measured(attained.rpo, runbook.objectives.rpo_ms));
+    let rpo = Measured::new(attained.rpo, runbook.objectives.rpo_ms).unless(unproven || owed);
     let fence = fence(state);
-    RunReport {
+    let mut report = RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
         plan: runbook.plan.to_string(),
@@ -278,8 +267,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         outcome: outcome(state).to_owned(),
         active: active(state, &attained),
         terms: state.under(),
-        rto: untried(runbook.intent, rto),
-        rpo: untried(runbook.intent, rpo),
+        rto: rto.tried_by(runbook.intent),
+        rpo: rpo.tried_by(runbook.intent),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,
@@ -295,6 +284,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         overrides: overrides::of(state, now),
         stops: duties::stops(state),
         duties: duties::of_people(state, now),
+        debts: Vec::new(),
+        waits_for: state.waits_for_people(),
         requester: state.created.requester.clone(),
         severity: state.created.severity.clone(),
         incident: state.created.incident.clone(),
@@ -310,6 +301,17 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         fence,
         restored: restored(state),
         error: error(state),
+    };
+    report.owe(state);
+    report
+}
+
+impl RunReport {
+    /// Collects what is owed after the end, from the parts of the report that say so.
+    pub fn owe(&mut self, state: &RunState) {
+        let parts =
+            ((&self.stores, self.in_doubt.as_slice()), (self.overrides.as_slice(), self.duties.as_slice()));
+        self.debts = afterwards::debts(state, parts.0, parts.1);
     }
 }
 
@@ -354,26 +356,6 @@ pub fn outcome(state: &RunState) -> &'static str {
     }
 }
 
-/// A copy beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
-fn untried(intent: Intent, figure: Measured) -> Measured {
-    if intent != Intent::Drill {
-        return figure;
-    }
-    let text = "not tried: a copy was made, and users stayed".to_owned();
-    Measured { achieved_s: None, basis: Basis::Unknown, resolution_s: 0.0, met: false, text, ..figure }
-}
-
-fn measured(figure: Figure, objective: Dur) -> Measured {
-    Measured {
-        objective_s: objective.as_secs_f64(),
-        achieved_s: figure.value_ms.map(Dur::as_secs_f64),
-        basis: figure.basis,
-        resolution_s: figure.resolution_ms.as_secs_f64(),
-        met: figure.proves(objective),
-        text: figure.to_string(),
-    }
-}
-
 /// A store that was promoted is protected once a standby follows the new primary.
 pub fn protection(state: &RunState) -> Protection {
     let follows = |c: &ComponentName| state.rejoined(c);
@@ -394,22 +376,12 @@ pub fn protection(state: &RunState) -> Protection {
     Protection { state: word.to_owned(), unprotected, diverged }
 }
 
-/// While a fence is owed nothing is proven: the old primary may take writes that the new one never gets.
-fn not_yet(owed: bool, figure: Measured) -> Measured {
-    match owed {
-        true => Measured { met: false, ..figure },
-        false => figure,
-    }
-}
-
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {
     let store =
         |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
             let store = Store {
-                rpo: not_yet(
-                    state.proves_no_objective().is_some() || state.owed().any(|c| c == component),
-                    measured(*figure, state.runbook.objectives_of(component).rpo_ms),
-                ),
+                rpo: Measured::new(*figure, state.runbook.objectives_of(component).rpo_ms)
+                    .unless(state.proves_no_objective().is_some() || state.owed().any(|c| c == component)),
                 last_instant: exposure.last_instant,
                 because: exposure.because.clone(),
                 last_replayed: exposure.last_replayed,
@@ -491,6 +463,7 @@ fn steps(state: &RunState) -> Vec<StepReport> {
         let (step, work) = (state.step(i), state.steps[i].undo.as_ref().unwrap_or(state.steps[i].of_run()));
         let word = match (&work.status, &state.steps[i].undo) {
             (Status::Done(_), Some(_)) => "undone",
+            (Status::Done(_), None) if state.passed_by_waiver(i) => "waived",
             (Status::Done(crate::model::event::End::Noop), None) => "noop",
             (Status::Done(crate::model::event::End::ByHand), None) => "by_hand",
             (status, _) => status.word(),

@@ -290,7 +290,7 @@ fn expired(state: &RunState, gate: usize) -> bool {
     !state.finished() && work.status == Status::Failed && nobody
 }
 
-/// The run as it is once its question is asked again, if it has to be. That answers no stop.
+/// The run as it is once an expired approval request is made again. Answering that request decides no stop.
 fn asked_anew(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<RunState, String> {
     let mut state = state.clone();
     if expired(&state, gate) {

@@ -1,7 +1,7 @@
 //! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
-use crate::model::action::{Action, Check, Fence, FenceMethod};
+use crate::model::action::{Action, Check, Fence, FenceMethod, Gate};
 use crate::model::event::What;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
@@ -86,6 +86,12 @@ impl RunState {
             Fact::Fenced { at, .. } => Some(*at),
             _ => None,
         })
+    }
+
+    /// Whether a gate opened because somebody waived the fence that it asks for, and not because there was a proof.
+    pub fn passed_by_waiver(&self, i: usize) -> bool {
+        let Action::Gate(Gate::Fenced { component }) = &self.step(i).action else { return false };
+        self.debts.contains_key(component)
     }
 
     /// What becomes of a fence that a waiver stands for.

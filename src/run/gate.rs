@@ -79,7 +79,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
             )
         })
         .collect();
-    let bound = state.runbook.objectives_of(component).rpo_ms.to_string();
+    let bound = state.runbook.objectives_of(component).rpo_ms.exact();
     Says::Blocked(What::GateBlocked {
         step,
         rule: Some(Rule::UnfencedPromotion),
@@ -121,7 +121,7 @@ fn exposure(
         };
         if !covered {
             let more = accepted.map_or_else(String::new, |b| format!(", and {b} was accepted"));
-            let bound = value.map_or_else(|| objective.to_string(), round_up);
+            let bound = value.map_or_else(|| objective.exact(), round_up);
             return Says::Blocked(What::GateBlocked {
                 step,
                 rule: Some(rule),
@@ -185,7 +185,7 @@ pub fn reopened(
 
 /// A bound that a person can type: the next whole minute.
 fn round_up(value: Dur) -> String {
-    Dur::mins(value.millis().div_ceil(60_000)).to_string()
+    Dur::mins(value.millis().div_ceil(60_000)).exact()
 }
 
 /// Whether a blocked gate would only say again what it said.

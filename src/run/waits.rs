@@ -1,10 +1,13 @@
 //! What a run waits for from people.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
 
 /// A step that goes on once a person acts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Waits {
     /// The step.
     pub step: StepId,
@@ -12,6 +15,14 @@ pub struct Waits {
     pub why: String,
     /// The command to type, if there is one.
     pub command: Option<String>,
+}
+
+impl Waits {
+    /// Who has to act, and the command to type.
+    pub fn words(&self) -> String {
+        let command = self.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
+        format!("WAITS FOR A PERSON: {}, {}{command}", self.step, self.why)
+    }
 }
 
 impl RunState {

@@ -48,7 +48,7 @@ def steps_of(runbook, verb):
 def rto(created, runbook, events):
     """From the first failed public probe, or from when a person says that it began, to the last one that was good again.
 
-    Returns seconds, what they are worth, and what the probe's interval hides."""
+    Returns milliseconds, what they are worth, what the probe's interval hides, and whether users were never seen to be served again."""
     began, known, restored, hidden = None, True, 0, 0
     for probe in (p for p in runbook["probes"] if p["role"] == "public"):
         hidden = max(hidden, probe["every_ms"])
@@ -68,10 +68,14 @@ def rto(created, runbook, events):
     declared = created.get("outage_began")
     if declared and (began is None or ms(declared) <= began):
         began, known = ms(declared), True
-    if began is None or restored in (0, math.inf):
+    if began is None or restored == 0:
         sys.exit(f"{created['run']}: an outage that nobody saw begin or end")
+    if restored == math.inf:
+        if any(e["kind"] == "run_finished" for e in events):
+            sys.exit(f"{created['run']}: ended without users being served")
+        return max(now, ms(events[-1]["at"])) - began, "lower_bound", hidden, True
     exact = known and not any(e["kind"] == "clock_jumped" for e in events)
-    return restored - began, "measured" if exact else "lower_bound", hidden
+    return restored - began, "measured" if exact else "lower_bound", hidden, False
 
 
 def missing(before, fenced, taken):
@@ -116,20 +120,20 @@ def rpo(runbook, events):
             before = [a.get("ahead_ms") for a in checks if a["db"]["component"] == component and a.get("ahead_ms") is not None]
             value, basis = missing(max(before, default=None), fenced[component], of)
         elif of["grows"] and value is not None:
-            value += (now if component in owed else at) - ms(of["taken_at"])
+            value += (max(now, ms(events[-1]["at"])) if component in owed else at) - ms(of["taken_at"])
             basis = "lower_bound" if basis == "lower_bound" else "upper_bound"
         if basis == "measured" and component in diverged:
             value, basis = None, "unknown"
         figures.append((value, basis))
     if any(value is None for value, _ in figures):
-        return None, "unknown", 0
+        return None, "unknown", 0, False
     rank = ["measured", "upper_bound", "lower_bound"]
     worst = max((basis for _, basis in figures), key=rank.index, default="measured")
-    return max((value for value, _ in figures), default=0), worst, 0
+    return max((value for value, _ in figures), default=0), worst, 0, False
 
 
 def verdict(figure, objective):
-    value, basis, hidden = figure
+    value, basis, hidden, _ = figure
     if value is None:
         return "not_proven"
     if basis in ("measured", "upper_bound") and value + hidden <= objective:
@@ -137,9 +141,19 @@ def verdict(figure, objective):
     return "missed" if basis in ("measured", "lower_bound") and value > objective else "not_proven"
 
 
-def quantile(figures, share):
-    figures = sorted(figures)
-    return figures[max(0, math.ceil(len(figures) * share) - 1)] if figures else None
+def quantile(samples, share):
+    """By nearest rank; who never recovered took longest. A sample is (never recovered, seconds, may be more)."""
+    samples = sorted(samples)
+    if not samples:
+        return None
+    at = max(0, math.ceil(len(samples) * share) - 1)
+    never, seconds, _ = samples[at]
+    return {"seconds": seconds, "at_least": any(more for *_, more in samples[: at + 1]), "not_recovered": never}
+
+
+def median(samples):
+    rank = quantile(samples, 0.5)
+    return None if rank is None or rank["at_least"] else rank["seconds"]
 
 
 def duties_missed(run, created, events, told):
@@ -193,9 +207,10 @@ def unprotected(runs):
 
 runs, drills, told = read()
 groups, by_plan, proofs = {}, {}, {}
-names = ("runs", "incidents", "drills", "planned", "read", "tests", "good", "overrides", "obligations_missed", "without_evidence")
+counted = ("runs", "incidents", "drills", "planned", "returns", "read", "tests")
+names = (*counted, "good", "not_recovered", "waivers", "unfenced", "fences_pending", "overrides", "obligations_missed", "without_evidence")
 total = dict.fromkeys(names, 0)
-tally = lambda: dict.fromkeys(("met", "missed", "not_proven"), 0)
+tally = lambda: dict.fromkeys(("met", "missed", "not_proven", "not_applicable"), 0)
 verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
 for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     created, at = events[0], ms(events[0]["at"])
@@ -211,6 +226,13 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     good = bool(end and end["outcome"] == "recovered")
     figures = {"rto": rto(created, runbook, events), "rpo": rpo(runbook, events)}
     judged = {name: verdict(figure, runbook["objectives"][f"{name}_ms"]) for name, figure in figures.items()}
+    waived = {e["component"] for e in events if e["kind"] == "fence_waived"}
+    asked = {e["step"] for e in events if e["kind"] == "call_intended"}
+    waived = {c for c in waived if any(c == of and step in asked for step, of in steps_of(runbook, "promote").items())}
+    fenced = {f["component"] for e in events if e["kind"] == "step_finished" for f in e.get("facts", []) if f["fact"] == "fenced"}
+    # While a fence is owed the old primary may take writes that the new one never gets.
+    if waived - fenced and judged["rpo"] == "met":
+        judged["rpo"] = "not_proven"
     marks = proofs.setdefault(created["plan"], (tier, [at]))[1]
     if good and set(judged.values()) == {"met"}:
         marks.append(ms(end["at"]))
@@ -220,9 +242,14 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     if created["terms"]["environment"] == "test":
         sys.exit("runs of test estates are not recomputed here")
     # The way back of a live drill is no drill of its own.
-    counts = kind != "drills" or not created.get("returns")
+    if kind != "incidents" and created.get("returns"):
+        kind = "returns"
     total["runs"] += 1
-    total[kind] += counts
+    total[kind] += 1
+    total["not_recovered"] += kind == "incidents" and figures["rto"][3]
+    total["waivers"] += len(runbook.get("waivers", [])) + sum(e["kind"] == "waived" for e in events)
+    total["unfenced"] += bool(waived)
+    total["fences_pending"] += len(waived - fenced)
     total["good"] += good
     total["overrides"] += sum(e["kind"] == "overridden" for e in events)
     total["obligations_missed"] += duties_missed(run, created, events, told)
@@ -232,20 +259,20 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
         if kind == "incidents":
             verdicts[f"{name}_of_incidents"][word] += 1
     for key in (("tier", tier), ("plan", created["plan"])):
-        group = groups.setdefault(key, {"runs": 0, "incidents": 0, "drills": 0, "rto": tally(), "rpo": tally(), "rto_s": [], "rpo_s": []})
+        group = groups.setdefault(key, {**dict.fromkeys(counted, 0), "rto": tally(), "rpo": tally(), "rto_s": [], "rpo_s": []})
         group["runs"] += 1
-        if kind in group:
-            group[kind] += counts
-        for name, (value, basis, _) in figures.items():
+        group[kind] += 1
+        for name, (value, basis, _, never) in figures.items():
             group[name][judged[name]] += 1
-            if basis in ("measured", "upper_bound"):
-                group[f"{name}_s"].append(value / 1000)
+            if value is not None:
+                group[f"{name}_s"].append((never, value / 1000, basis == "lower_bound"))
 for group in groups.values():
     for name in ("rto_s", "rpo_s"):
         known = group[name]
         half = len(known) // 2
-        trend = quantile(known[half:], 0.5) - quantile(known[:half], 0.5) if len(known) >= 4 else None
-        ranks = {"p50": quantile(known, 0.5), "p95": quantile(known, 0.95), "max": max(known, default=None)}
+        later, earlier = median(known[half:]), median(known[:half])
+        trend = later - earlier if len(known) >= 4 and None not in (later, earlier) else None
+        ranks = {"p50": quantile(known, 0.5), "p95": quantile(known, 0.95), "max": quantile(known, 1.0)}
         group[name] = {"known": len(known), **ranks, "trend": trend}
 total |= verdicts
 total["drills_missed"] = sum(d["fate"]["fate"] == "missed" and since <= ms(d["due"]) < until for d in drills)

@@ -398,7 +398,7 @@ fn a_promotion_in_doubt_is_never_given_up_by_the_clock_and_a_fence_is() {
     state.steps[0].work.overdue = Some(minutes(600));
     assert_eq!(told(&state, minutes(600)), "look promote");
     let state = under_way(vec![(step("fence", fence(FenceMethod::SecurityGroup)), in_doubt)]);
-    assert_eq!(told(&state, minutes(10) + Dur::secs(1)), "look fence, wake 10m20s");
+    assert_eq!(told(&state, minutes(10) + Dur::secs(1)), "look fence, wake 10m 20s");
     assert_eq!(told(&state, minutes(10) + Dur::secs(20)), "expire fence");
 }
 

@@ -84,8 +84,8 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     let at = |s| minutes(1) + Dur::secs(s);
     say(&mut state, at(0), started());
     say(&mut state, at(0), failed());
-    assert_eq!(told(&state, at(0)), "wake 1m05s");
-    assert_eq!(told(&state, at(4)), "wake 1m05s");
+    assert_eq!(told(&state, at(0)), "wake 1m 5s");
+    assert_eq!(told(&state, at(4)), "wake 1m 5s");
     assert_eq!(told(&state, at(5)), "step_started check");
     say(&mut state, at(30), started());
     say(&mut state, at(30), failed());
@@ -97,5 +97,5 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     say(&mut state, at(60), What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() });
     say(&mut state, at(90), started());
     say(&mut state, at(90), failed());
-    assert_eq!(told(&state, at(91)), "wake 2m35s");
+    assert_eq!(told(&state, at(91)), "wake 2m 35s");
 }

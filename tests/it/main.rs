@@ -105,6 +105,7 @@ mod support;
 #[cfg(all(feature = "http", feature = "mail"))]
 mod telemetry;
 mod terms;
+mod told_alike;
 mod traces;
 mod ttl;
 mod unread;

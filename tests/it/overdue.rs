@@ -50,9 +50,9 @@ fn a_promotion_that_takes_forty_minutes_is_waited_for() {
     let timeout = done.ended.state.runbook.step(&StepId::new("promote.db")).unwrap().estimate.timeout_ms;
     assert!(said.at.since(called) >= Dur::mins(9) && said.at.since(called) <= timeout, "{}", said.at);
     let printer = Printer::new(Format::Human);
-    let line = progress::words(&printer, said).unwrap();
     let n = all.iter().position(|e| overdue(&e.what)).unwrap();
     let state = RunState::fold(&all[..=n]).unwrap();
+    let line = progress::words(&printer, said, &state).unwrap();
     let shown = summary::report(&state, state.last_at);
     let shown = shown.steps.iter().find(|s| s.id == "promote.db").unwrap().reason.clone().unwrap();
     // Since when, what was seen of it, and what a person can do.

@@ -182,7 +182,7 @@ fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     waiting.open().enter(&Entry::Schedule { at: later, name: "weekly".to_owned(), is: None }).unwrap();
     let (code, out, err) = waiting.run(&["approve", RUN, "approve.go"]);
     assert!(
-        err.contains("clock behind the ledger by 10h") || err.contains("clock behind the ledger by 9h59m"),
+        err.contains("clock behind the ledger by 10h") || err.contains("clock behind the ledger by 9h 59m"),
         "{out}{err}"
     );
     let words = format!("this is dated {later}");

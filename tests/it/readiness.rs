@@ -142,9 +142,9 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
         case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::secs(seconds)));
         case.of(Area::Lag, EAST)
     };
-    is(aged(&mut case, 150), Standing::Ready, "2m30s old (by sql); the RPO is 5m");
-    is(aged(&mut case, 151), Standing::Degraded, "2m31s");
-    is(aged(&mut case, 301), Standing::NotReady, "5m01s");
+    is(aged(&mut case, 150), Standing::Ready, "2m 30s old (by sql); the RPO is 5m");
+    is(aged(&mut case, 151), Standing::Degraded, "2m 31s");
+    is(aged(&mut case, 301), Standing::NotReady, "5m 1s");
     // Nobody knows whether there was another commit, on a server that nobody may have written to.
     case.database("us-west-2", |db| db.wal = None);
     is(aged(&mut case, 301), Standing::Unknown, "nobody knows whether there was another");
@@ -153,7 +153,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
         db.last_commit_source = Some("replica_lag".to_owned());
     });
     is(aged(&mut case, 301), Standing::Unknown, "by replica_lag");
-    is(aged(&mut case, 361), Standing::NotReady, "6m01s old (by replica_lag)");
+    is(aged(&mut case, 361), Standing::NotReady, "6m 1s old (by replica_lag)");
     is(aged(&mut case, 10), Standing::Ready, "10s old");
     case.database("us-east-1", |db| db.last_commit = None);
     is(case.of(Area::Lag, EAST), Standing::Unknown, "nobody knows how far");
@@ -223,7 +223,7 @@ fn the_standby_site_may_grow_and_answers_are_forgotten_in_time() {
         });
         case.checks().into_iter().find(|c| c.area == Area::Ttl).map(|c| (c.standing, c.facts)).unwrap()
     };
-    is(ttl(&mut case, 901), Standing::NotReady, "up to 15m01s; the RTO is 15m");
+    is(ttl(&mut case, 901), Standing::NotReady, "up to 15m 1s; the RTO is 15m");
     is(ttl(&mut case, 61), Standing::Degraded, "the plan says another one");
 }
 
@@ -372,9 +372,9 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
         case.of(Area::Lag, UPLOADS)
     };
     let behind = |seconds: u64| with(&|b| b.arriving[0].behind_ms = Some(Dur::secs(seconds)));
-    is(behind(150), Standing::Ready, "2m30s behind at most");
+    is(behind(150), Standing::Ready, "2m 30s behind at most");
     is(behind(151), Standing::Degraded, "the RPO is 5m");
-    is(behind(301), Standing::NotReady, "5m01s behind at most");
+    is(behind(301), Standing::NotReady, "5m 1s behind at most");
     let waits = |operations: Option<u64>| {
         with(&|b| (b.arriving[0].behind_ms, b.arriving[0].operations) = (None, operations))
     };
@@ -462,7 +462,7 @@ fn of_several_rules_the_one_that_s3_follows_counts_and_figures_of_those_that_are
             });
         }
     };
-    is(with(Area::Lag, &figures("slow", 0, true)), Standing::NotReady, "by rule slow: 6m40s behind");
+    is(with(Area::Lag, &figures("slow", 0, true)), Standing::NotReady, "by rule slow: 6m 40s behind");
     is(with(Area::Lag, &figures("gone", 0, false)), Standing::Ready, "behind at most");
     is(with(Area::Lag, &figures("slow", 11, true)), Standing::Ready, "behind at most");
 }

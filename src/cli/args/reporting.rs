@@ -84,6 +84,12 @@ pub struct ComplianceArgs {
     /// Whose controls: own, soc2, iso27001, iso22301, hipaa, dora or pci [default: as evidence is kept]
     #[arg(long)]
     pub profile: Option<Profile>,
+    /// Who prepares it: a name, and a role after a comma [default: `reports.prepared_by` in drctl.yaml; else left blank]
+    #[arg(long, value_name = "NAME, ROLE")]
+    pub prepared_by: Option<String>,
+    /// Who reviews it, likewise [default: `reports.reviewed_by`]
+    #[arg(long, value_name = "NAME, ROLE")]
+    pub reviewed_by: Option<String>,
     /// How it is written
     #[arg(long, value_enum, default_value_t = ComplianceFormat::Md)]
     pub format: ComplianceFormat,
@@ -99,7 +105,7 @@ pub enum ComplianceFormat {
     Md,
     /// One HTML file with pictures; it needs nothing else, and prints.
     Html,
-    /// PDF/A-2b.
+    /// PDF/A-2b, tagged for screen readers (PDF/UA-1).
     Pdf,
     /// A line a run, for a spreadsheet.
     Csv,

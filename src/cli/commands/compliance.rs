@@ -17,7 +17,9 @@ use crate::model::plain;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::compliance::controls::Profile;
-use crate::report::compliance::{self, Asked, Books, Compliance, DrillLine, LedgerLine, PlanLine, page};
+use crate::report::compliance::{
+    self, Asked, Books, Compliance, DrillLine, LedgerLine, PlanLine, Signatory, page,
+};
 
 /// How far back a report goes, if nothing is said.
 const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
@@ -106,7 +108,13 @@ fn asked(context: &Context, args: &ComplianceArgs) -> Result<Asked, CliError> {
     }
     let usual = context.settings.evidence.as_ref().and_then(|keeping| keeping.profile.parse().ok());
     let profile = args.profile.or(usual).unwrap_or(Profile::Own);
-    Ok(Asked { since, until, now, profile, rehearsal })
+    let settings = &context.settings.reports;
+    let who = |given: &Option<String>, usual: &Option<String>| {
+        given.as_deref().or(usual.as_deref()).map(Signatory::read).unwrap_or_default()
+    };
+    let prepared_by = who(&args.prepared_by, &settings.prepared_by);
+    let reviewed_by = who(&args.reviewed_by, &settings.reviewed_by);
+    Ok(Asked { since, until, now, profile, rehearsal, prepared_by, reviewed_by })
 }
 
 fn written(

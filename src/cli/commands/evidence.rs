@@ -24,6 +24,7 @@ use crate::model::ledger::Why;
 use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
+use crate::model::time::span;
 
 /// Lists, writes and checks bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
@@ -413,14 +414,15 @@ fn told(manifest: &Manifest) -> Vec<String> {
 }
 
 fn figure(of: &Achieved) -> String {
-    let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), |s| format!("{s} s"));
+    let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), span);
     let how = match of.measured_how {
         Basis::Measured => "measured",
         Basis::UpperBound => "at most",
         Basis::LowerBound => "at least",
         Basis::Unknown => "not known",
+        Basis::NotApplicable => return "not applicable: no database was recovered".to_owned(),
     };
-    format!("{achieved} ({how}), promised {} s", of.objective_s)
+    format!("{achieved} ({how}), promised {}", span(of.objective_s))
 }
 
 fn document(verdict: &Verdict) -> serde_json::Value {

@@ -8,10 +8,11 @@ use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::plain::count;
 use crate::model::runbook::{Drill, Intent, ProbeRole};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::{Dur, Timestamp, span};
 use crate::plan::Plan;
 use crate::plan::types::Spec;
 use crate::planner::path;
+use crate::report::measured::Measured;
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
@@ -281,21 +282,16 @@ fn restored(p: &Printer, report: &RunReport) {
 }
 
 fn figures(p: &Printer, report: &RunReport) {
-    let verdict = |met: bool| if met { p.paint(GREEN, "met") } else { p.paint(YELLOW, "not proven") };
-    let objective = |s: f64| seconds(s);
-    p.line(&format!(
-        "  RTO      {}; objective {}: {}; {} from the declaration",
-        report.rto.text,
-        objective(report.rto.objective_s),
-        verdict(report.rto.met),
-        report.clocks.rto_from_declaration
-    ));
-    p.line(&format!(
-        "  RPO      {}; objective {}: {}",
-        report.rpo.text,
-        objective(report.rpo.objective_s),
-        verdict(report.rpo.met)
-    ));
+    let words = |of: &Measured| match of.applies() {
+        true => {
+            let verdict = p.paint(if of.met { GREEN } else { YELLOW }, &of.verdict().to_lowercase());
+            format!("{}; objective {}: {verdict}", of.text, span(of.objective_s))
+        }
+        false => of.words(),
+    };
+    let from = &report.clocks.rto_from_declaration;
+    p.line(&format!("  RTO      {}; {from} from the declaration", words(&report.rto)));
+    p.line(&format!("  RPO      {}", words(&report.rpo)));
 }
 
 /// What a comparison of buckets found; the objects themselves are in the report.
@@ -363,8 +359,8 @@ fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {
         Some((_, None)) => "users still fail".to_owned(),
         Some((from, Some(to))) => format!("users failed for {}", to.since(from)),
     };
-    let sampled = sampled(report, truth, told.phase)
-        .map_or_else(String::new, |d| format!(" ({d} as the probe's interval shows it)"));
+    let sampled =
+        sampled(report, truth, told.phase).map_or_else(String::new, |d| format!(" ({d} as probes saw it)"));
     let lost: Vec<_> = truth.lost_ms.iter().map(|(c, d)| format!("{c} lost {d} of writes")).collect();
     let lost = if lost.is_empty() { "no writes lost".to_owned() } else { lost.join(", ") };
     let two = if truth.two_primaries_ms == Dur::ZERO {
@@ -386,11 +382,6 @@ fn changed(p: &Printer, report: &RunReport) {
     if report.changed.len() > 12 {
         p.line(&format!("    and {} more, in the report", report.changed.len() - 12));
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an objective in milliseconds")]
-fn seconds(s: f64) -> String {
-    Dur((s * 1_000.0) as u64).to_string()
 }
 
 /// Why nothing is to be done.

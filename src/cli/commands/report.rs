@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, herald, now};
+use crate::cli::{delivery, exit, herald, now};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::{Event, WorldKind};
@@ -78,6 +78,8 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
         report.overrides = overrides::of(&state, now);
         report.duties = duties::of_run(&state, &told, now);
         report.duties.retain(|owed| !owed.what.starts_with("approval:"));
+        report.owe(&state);
+        report.debts.extend(delivery::owed_of(&context, &run)?);
     }
     let events = records.iter().filter_map(|record| Event::read(&record.bytes).ok()).collect();
     Ok(Asked { report, state, events, told: told.get(&run).cloned() })

@@ -101,7 +101,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
             printer.line(&format!(
-                "{}  {}  {} -> {}  {}  {}{}{}",
+                "{}  {}  {} -> {}  {}  {}{}{}{}",
                 report.run_id,
                 report.started_at,
                 from,
@@ -109,12 +109,14 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
                 report.world.id(),
                 report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
                 report.outcome,
+                report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
                 if waits { "  (from a file; not adopted: only read)" } else { "" }
             ));
         }
         documents.push(serde_json::json!({
             "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "drill": report.drill, "world": report.world.id(),
             "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events, "imported": waits,
+            "waits_for": report.waits_for,
         }));
     }
     match printer.format {
@@ -154,7 +156,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
     }
     outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
     for waits in state.waits_for_people() {
-        printer.line(&format!("  next     {}", progress::asked_of_people(&waits)));
+        printer.line(&format!("  next     {}", waits.words()));
     }
     Ok(exit::DONE)
 }
@@ -194,10 +196,11 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
+        let state = read(store, run)?;
         for event in &events[shown..] {
             match printer.format {
                 Format::Human => {
-                    if let Some(words) = progress::words(printer, event) {
+                    if let Some(words) = progress::words(printer, event, &state) {
                         printer.line(&format!("{} {words}", event.at.clock()));
                     }
                 }
@@ -206,7 +209,6 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
             }
         }
         shown = events.len();
-        let state = read(store, run)?;
         idle = if RunLock::is_held(&folder, run) { 0 } else { idle + 1 };
         if state.finished() || idle > 2 {
             if printer.format == Format::Json {

@@ -8,7 +8,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, delivery, estate, exit, progress};
+use crate::cli::{anchors, delivery, estate, exit};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
@@ -442,11 +442,14 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     }
     p.line("last runs");
     let folder = Context::lock_folder(store);
-    for state in runs.iter().rev().take(5) {
+    // One that waits for a person is never too old to be shown, and stands on top.
+    let asks = |state: &&RunState| !state.waits_for_people().is_empty();
+    let (waiting, others): (Vec<_>, Vec<_>) = runs.iter().rev().partition(asks);
+    for state in waiting.into_iter().chain(others.into_iter().take(5)) {
         let report = summary::report(state, state.last_at);
         let waits = state.waits_for_people();
         let driven = match waits.first() {
-            Some(first) => format!("; {}", progress::asked_of_people(first)),
+            Some(_) => waits.iter().map(|waits| format!("; {}", p.paint(YELLOW, &waits.words()))).collect(),
             None if !state.finished() && RunLock::is_held(&folder, &state.created.run) => {
                 " (driven now)".to_owned()
             }
@@ -465,5 +468,5 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
-    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "drill": state.runbook.drill, "outcome": summary::outcome(state), "waits_for": state.waits_for_people().iter().map(|w| serde_json::json!({"step": w.step, "why": w.why, "command": w.command})).collect::<Vec<_>>(), "world": state.created.world.id()})
+    serde_json::json!({"run_id": state.created.run, "plan": state.created.plan, "drill": state.runbook.drill, "outcome": summary::outcome(state), "waits_for": state.waits_for_people(), "world": state.created.world.id()})
 }

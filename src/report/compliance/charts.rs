@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Class, Compliance, Line, Verdict};
+use super::sheet::ended_well;
+use super::{Application, Class, Compliance, Line, Verdict};
 use crate::model::plain::html;
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
@@ -22,6 +23,8 @@ pub enum Ink {
     Bad,
     /// Nobody knows.
     Warn,
+    /// The same, of words: dark enough to be read.
+    Amber,
     /// Neither.
     Plain,
     /// Ground.
@@ -38,6 +41,7 @@ impl Ink {
             Self::Good => (0x1a, 0x7f, 0x4b),
             Self::Bad => (0xb3, 0x26, 0x1e),
             Self::Warn => (0xc9, 0x8a, 0x00),
+            Self::Amber => (0x8a, 0x5c, 0x00),
             Self::Plain => (0x2f, 0x7d, 0xd1),
             Self::Pale => (0xf0, 0xf3, 0xf7),
         }
@@ -78,6 +82,8 @@ pub enum Item {
 pub struct Picture {
     /// What it shows.
     pub title: String,
+    /// The same in words, for who cannot see it.
+    pub alt: String,
     /// How to read it.
     pub legend: Vec<(Ink, String)>,
     /// How wide.
@@ -92,11 +98,15 @@ const WIDTH: f32 = 1_000.0;
 /// What names stand in.
 const LEFT: f32 = 170.0;
 const ROW: f32 = 20.0;
+/// How many applications one picture has: more would be too small to read on paper.
+const ROWS: usize = 20;
+/// Of words: on paper, where a picture is as wide as the page, that is more than 9 points.
+const WORDS: f32 = 12.0;
 
 impl Picture {
-    fn new(title: &str, height: f32, legend: &[(Ink, &str)]) -> Self {
+    fn new((title, alt): (String, String), height: f32, legend: &[(Ink, &str)]) -> Self {
         let legend = legend.iter().map(|(ink, text)| (*ink, (*text).to_owned())).collect();
-        Self { title: title.to_owned(), legend, width: WIDTH, height, items: Vec::new() }
+        Self { title, alt, legend, width: WIDTH, height, items: Vec::new() }
     }
 
     fn words(
@@ -114,7 +124,7 @@ impl Picture {
         let (width, height) = (self.width, self.height);
         let mut out = format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
-            html(&self.title)
+            html(&format!("{}. {}", self.title, self.alt))
         );
         for item in &self.items {
             // Writing to a string cannot fail.
@@ -157,7 +167,25 @@ impl Picture {
 
 /// All of them.
 pub fn pictures(report: &Compliance) -> Vec<Picture> {
-    vec![objectives(report), timeline(report), proofs(report), readiness(report)]
+    let mut all = vec![objectives(report)];
+    let pages = report.applications.len().div_ceil(ROWS);
+    for draw in [timeline, proofs, readiness] {
+        for (n, applications) in report.applications.chunks(ROWS).enumerate() {
+            let mut picture = draw(report, applications);
+            if pages > 1 {
+                picture.title += &format!(" ({} of {pages})", n + 1);
+            }
+            all.push(picture);
+        }
+    }
+    all
+}
+
+/// How many in words: `3 met, 1 missed`.
+fn told(counts: &[(usize, &str)]) -> String {
+    let words: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if words.is_empty() { "Nothing.".to_owned() } else { format!("{}.", words.join(", ")) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a picture has a thousand places")]
@@ -170,28 +198,40 @@ fn place(report: &Compliance, at: Timestamp) -> f32 {
 /// Where each month begins, for as many as can be read.
 fn months(report: &Compliance, picture: &mut Picture, bottom: f32) {
     let all = report.applications.first().map_or(&[][..], |a| a.months.as_slice());
-    let every = all.len().div_ceil(14).max(1);
+    let every = all.len().div_ceil(12).max(1);
     for month in all.iter().step_by(every) {
         let Ok(at) = Timestamp::parse(&format!("{}-01T00:00:00Z", month.month)) else { continue };
         let x = place(report, at.max(report.since));
         picture.items.push(Item::Line(x, 10.0, x, bottom, Ink::Line));
-        picture.words((x, bottom + 14.0), Anchor::Middle, (10.0, Ink::Soft), month.month.clone());
+        let (x, anchor) = if x > WIDTH - 60.0 { (WIDTH - 2.0, Anchor::End) } else { (x, Anchor::Middle) };
+        picture.words((x, bottom + 16.0), anchor, (WORDS, Ink::Soft), month.month.clone());
     }
 }
 
-const fn ink(verdict: Verdict) -> Ink {
+/// What has stopped, or goes on, may yet miss what it has met so far.
+const fn judged(line: &Line, verdict: Verdict) -> Ink {
     match verdict {
-        Verdict::Met => Ink::Good,
+        Verdict::Met if ended_well(line) => Ink::Good,
         Verdict::Missed => Ink::Bad,
-        Verdict::NotProven => Ink::Warn,
+        Verdict::Met | Verdict::NotProven | Verdict::NotApplicable => Ink::Warn,
     }
 }
 
 /// Recovery time in per cent of what was promised, over time.
 fn objectives(report: &Compliance) -> Picture {
-    let legend =
-        [(Ink::Good, "met"), (Ink::Bad, "missed"), (Ink::Warn, "not proven"), (Ink::Ink, "promised (100 %)")];
-    let mut picture = Picture::new("Recovery time against its objective", 260.0, &legend);
+    let legend = [
+        (Ink::Good, "met"),
+        (Ink::Bad, "missed"),
+        (Ink::Warn, "not proven, or the run did not end well"),
+        (Ink::Ink, "promised (100 %)"),
+    ];
+    let tally = report.totals.rto;
+    let alt = told(&[
+        (tally.met, "runs met their RTO"),
+        (tally.missed, "missed it"),
+        (tally.not_proven, "prove neither"),
+    ]);
+    let mut picture = Picture::new(("Recovery time against its objective".to_owned(), alt), 260.0, &legend);
     let bottom = 225.0;
     let y = |share: f32| bottom - 200.0 * (share / 2.0).clamp(0.0, 1.0);
     months(report, &mut picture, bottom);
@@ -206,9 +246,10 @@ fn objectives(report: &Compliance) -> Picture {
             y(share),
             if strong { Ink::Ink } else { Ink::Line },
         ));
-        picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (11.0, Ink::Soft), text);
+        picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (WORDS, Ink::Soft), text);
     }
-    for line in &report.runs {
+    // The worst lie on top.
+    for line in report.runs.iter().rev() {
         let Some(objective) = &line.rto else { continue };
         let figure = &objective.figure;
         let Some(achieved) = figure.achieved_s.filter(|_| figure.objective_s > 0.0) else { continue };
@@ -216,33 +257,43 @@ fn objectives(report: &Compliance) -> Picture {
         let share = (achieved / figure.objective_s) as f32;
         let (x, at) = (place(report, line.started_at), y(share));
         let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
-        picture.items.push(Item::Dot(x, at, radius, ink(objective.verdict)));
+        picture.items.push(Item::Dot(x, at, radius, judged(line, objective.verdict)));
         if objective.verdict == Verdict::Missed {
             let anchor = if x > WIDTH * 0.85 { (x - 9.0, Anchor::End) } else { (x + 9.0, Anchor::Start) };
-            picture.words((anchor.0, at + 4.0), anchor.1, (10.0, Ink::Bad), line.plan.as_str());
+            picture.words((anchor.0, at + 4.0), anchor.1, (WORDS, Ink::Bad), line.plan.as_str());
         }
     }
     picture
 }
 
 /// What ran when, by application, and when it had no standby.
-fn timeline(report: &Compliance) -> Picture {
+fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "ended as it should"),
         (Ink::Bad, "did not; a bar: UNPROTECTED"),
         (Ink::Warn, "not over"),
         (Ink::Soft, "large: incident, small: drill or move"),
     ];
-    let rows = report.applications.len();
-    let bottom = 10.0 + ROW * count(rows);
-    let mut picture = Picture::new("What ran, and when there was no standby", bottom + 25.0, &legend);
+    let bottom = 10.0 + ROW * count(applications.len());
+    let of = |plan| report.runs.iter().filter(move |line| line.plan == plan);
+    let runs = || applications.iter().flat_map(|application| of(application.plan.clone()));
+    let ended = |ink| runs().filter(|line| how_it_ended(line) == ink).count();
+    let unprotected = applications.iter().filter(|a| !a.unprotected.is_empty()).count();
+    let alt = told(&[
+        (ended(Ink::Good), "runs ended as they should"),
+        (ended(Ink::Bad), "did not"),
+        (ended(Ink::Warn), "are not over"),
+        (unprotected, "applications had no standby for a time"),
+    ]);
+    let title = "What ran, and when there was no standby".to_owned();
+    let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
     months(report, &mut picture, bottom);
-    for (i, application) in report.applications.iter().enumerate() {
+    for (i, application) in applications.iter().enumerate() {
         let middle = 10.0 + ROW * count(i) + ROW / 2.0;
         picture.words(
             (LEFT - 8.0, middle + 4.0),
             Anchor::End,
-            (11.0, Ink::Ink),
+            (WORDS, Ink::Ink),
             short(application.plan.as_str()),
         );
         picture.items.push(Item::Line(LEFT, middle, WIDTH - 20.0, middle, Ink::Line));
@@ -250,16 +301,16 @@ fn timeline(report: &Compliance) -> Picture {
             let (from, to) = (place(report, gap.from), place(report, gap.to));
             picture.items.push(Item::Box(from, middle - 3.0, (to - from).max(2.0), 6.0, Ink::Bad));
         }
-        for line in report.runs.iter().filter(|line| line.plan == application.plan) {
+        for line in report.runs.iter().rev().filter(|line| line.plan == application.plan) {
             let x = place(report, line.started_at);
             let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
-            picture.items.push(Item::Dot(x, middle, radius, ended(line)));
+            picture.items.push(Item::Dot(x, middle, radius, how_it_ended(line)));
         }
     }
     picture
 }
 
-const fn ended(line: &Line) -> Ink {
+const fn how_it_ended(line: &Line) -> Ink {
     match (line.ended_at.is_some(), line.good) {
         (false, _) => Ink::Warn,
         (true, true) => Ink::Good,
@@ -268,20 +319,30 @@ const fn ended(line: &Line) -> Ink {
 }
 
 /// Whether a recovery would work, by application and area, as it was last looked at.
-fn readiness(report: &Compliance) -> Picture {
+fn readiness(_report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "ready"),
         (Ink::Warn, "degraded"),
         (Ink::Bad, "not ready"),
         (Ink::Line, "unknown; nothing where nobody looked, or there is nothing to look at"),
     ];
-    let bottom = 10.0 + ROW * count(report.applications.len());
-    let mut picture = Picture::new("Readiness as it was last looked at", bottom + 25.0, &legend);
+    let bottom = 10.0 + ROW * count(applications.len());
+    let worst = |a: &Application| a.readiness.as_ref().and_then(|ready| ready.areas.values().max().copied());
+    let of = |standing| applications.iter().filter(|a| worst(a) == Some(standing)).count();
+    let alt = told(&[
+        (of(Standing::NotReady), "applications are not ready"),
+        (of(Standing::Degraded), "are degraded"),
+        (of(Standing::Unknown), "are unknown"),
+        (of(Standing::Ready), "are ready"),
+        (applications.iter().filter(|a| a.readiness.is_none()).count(), "were not looked at"),
+    ]);
+    let title = "Readiness as it was last looked at".to_owned();
+    let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
     let width = (WIDTH - LEFT - 20.0) / count(Area::ALL.len());
-    for (i, application) in report.applications.iter().enumerate() {
+    for (i, application) in applications.iter().enumerate() {
         let top = 10.0 + ROW * count(i);
         let at = (LEFT - 8.0, top + ROW / 2.0 + 4.0);
-        picture.words(at, Anchor::End, (11.0, Ink::Ink), short(application.plan.as_str()));
+        picture.words(at, Anchor::End, (WORDS, Ink::Ink), short(application.plan.as_str()));
         for (a, area) in Area::ALL.iter().enumerate() {
             let Some(standing) = application.readiness.as_ref().and_then(|ready| ready.areas.get(area))
             else {
@@ -299,29 +360,39 @@ fn readiness(report: &Compliance) -> Picture {
     }
     for (a, area) in Area::ALL.iter().enumerate() {
         let middle = LEFT + width * (count(a) + 0.5);
-        picture.words((middle, bottom + 14.0), Anchor::Middle, (10.0, Ink::Soft), area.id().to_owned());
+        picture.words((middle, bottom + 16.0), Anchor::Middle, (WORDS, Ink::Soft), area.id().to_owned());
     }
     picture
 }
 
 /// Whether each application was proven at the end of each month.
-fn proofs(report: &Compliance) -> Picture {
+fn proofs(_report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "proven"),
         (Ink::Warn, "the last proof is older than its tier allows"),
         (Ink::Bad, "the last one failed"),
         (Ink::Line, "never proven"),
     ];
-    let months = report.applications.first().map_or(0, |a| a.months.len());
-    let bottom = 10.0 + ROW * count(report.applications.len());
-    let mut picture = Picture::new("Proven at the end of each month", bottom + 25.0, &legend);
+    let months = applications.first().map_or(0, |a| a.months.len());
+    let bottom = 10.0 + ROW * count(applications.len());
+    let of = |state: &str| {
+        applications.iter().filter(|a| a.months.last().is_some_and(|month| month.state == state)).count()
+    };
+    let alt = told(&[
+        (of("proven"), "applications were proven at the end of the last month"),
+        (of("overdue"), "were overdue"),
+        (of("failed"), "had failed"),
+        (of("never"), "were never proven"),
+    ]);
+    let title = "Proven at the end of each month".to_owned();
+    let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
     let width = (WIDTH - LEFT - 20.0) / count(months.max(1));
-    for (i, application) in report.applications.iter().enumerate() {
+    for (i, application) in applications.iter().enumerate() {
         let top = 10.0 + ROW * count(i);
         picture.words(
             (LEFT - 8.0, top + ROW / 2.0 + 4.0),
             Anchor::End,
-            (11.0, Ink::Ink),
+            (WORDS, Ink::Ink),
             short(application.plan.as_str()),
         );
         for (m, month) in application.months.iter().enumerate() {
@@ -338,12 +409,12 @@ fn proofs(report: &Compliance) -> Picture {
                 ROW - 2.0,
                 ink,
             ));
-            if i == 0 && m % months.div_ceil(14).max(1) == 0 {
+            if i == 0 && m % months.div_ceil(12).max(1) == 0 {
                 let middle = LEFT + width * (count(m) + 0.5);
                 picture.words(
-                    (middle, bottom + 14.0),
+                    (middle, bottom + 16.0),
                     Anchor::Middle,
-                    (10.0, Ink::Soft),
+                    (WORDS, Ink::Soft),
                     month.month.clone(),
                 );
             }

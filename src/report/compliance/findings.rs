@@ -5,7 +5,7 @@ use super::{Application, Asked, Books, Class, DrillLine, Finding, Line, Verdict}
 use crate::model::ids::{PlanName, RunId};
 use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, span};
 use crate::report::duties::{self, Obligation};
 
 /// Drills of the time that were not held, and why.
@@ -99,9 +99,13 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
     let (began, ended) = (Some(line.started_at), line.ended_at);
     let mut all = Vec::new();
     for (name, objective) in [("RTO", &line.rto), ("RPO", &line.rpo)] {
-        let Some(objective) = objective.as_ref().filter(|o| o.verdict != Verdict::Met) else { continue };
+        let Some(objective) =
+            objective.as_ref().filter(|o| !matches!(o.verdict, Verdict::Met | Verdict::NotApplicable))
+        else {
+            continue;
+        };
         let (verdict, text) = (objective.verdict.words(), &objective.figure.text);
-        let promised = super::page::span(objective.figure.objective_s);
+        let promised = span(objective.figure.objective_s);
         all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, promised {promised}")));
     }
     match ended {
@@ -111,6 +115,12 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         }
         Some(_) => {}
     }
+    if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
+        let text = format!("never recovered: users had not been served for {}", span(seconds));
+        all.push((Section::Incidents, ended.or(began), text));
+    }
+    let unfenced = line.waived_fences.iter();
+    all.extend(unfenced.map(|text| (Section::Protection, began, text.clone())));
     all.extend(line.loosened.iter().map(|text| (Section::Objectives, began, text.clone())));
     let nothing = line.counts_for_nothing.iter();
     all.extend(nothing.map(|why| (Section::Trail, began, format!("it proves nothing: {why}"))));
@@ -125,14 +135,12 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
 fn of_time(application: &Application) -> Vec<(Section, Timestamp, String)> {
     let tier = &application.tier;
     let unproven = application.unproven.iter().map(|gap| {
-        let since = if gap.open { ", and nobody has since" } else { "" };
-        let text =
-            format!("nobody had proven it for longer than tier {tier} allows, for {}{since}", gap.words());
+        let text = format!("not proven for longer than tier {tier} allows, for {}", gap.words());
         (Section::Drills, gap.from, text)
     });
-    let unprotected = application.unprotected.iter().map(|gap| {
-        let still = if gap.open { ", and it is still" } else { "" };
-        (Section::Protection, gap.from, format!("UNPROTECTED for {}{still}", gap.words()))
-    });
+    let unprotected = application
+        .unprotected
+        .iter()
+        .map(|gap| (Section::Protection, gap.from, format!("UNPROTECTED for {}", gap.words())));
     unproven.chain(unprotected).collect()
 }

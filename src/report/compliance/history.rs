@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::Asked;
 use crate::model::ids::ComponentName;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::measure::Basis;
+use crate::model::time::{Dur, Timestamp, span};
+use crate::report::measured::Measured;
 use crate::run::RunState;
 
 /// Where a plan names no tier.
@@ -49,7 +51,8 @@ impl Gap {
     /// For people.
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
-        format!("{} from {}{what}", super::page::span(self.seconds), self.from)
+        let on = if self.open { ", and on" } else { "" };
+        format!("{} from {}{on}{what}", span(self.seconds), super::sheet::when(self.from))
     }
 }
 
@@ -136,44 +139,128 @@ fn next_month(at: Timestamp) -> Timestamp {
     Timestamp::parse(&format!("{year:04}-{month:02}-01T00:00:00Z")).unwrap_or(at + Dur::secs(30 * 86_400))
 }
 
+/// A time that a run took, or what it may have lost, and what that is worth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    seconds: f64,
+    /// It may be more.
+    at_least: bool,
+    /// Users were never served again: it is more than that of every run after which they were.
+    never: bool,
+}
+
+impl Sample {
+    /// Of a figure; nothing where nobody knows one.
+    pub fn of(figure: &Measured) -> Option<Self> {
+        let at_least = figure.basis == Basis::LowerBound;
+        figure.achieved_s.map(|seconds| Self { seconds, at_least, never: false })
+    }
+
+    /// Of a run that never recovered, by what has passed.
+    pub const fn never(seconds: f64) -> Self {
+        Self { seconds, at_least: true, never: true }
+    }
+}
+
+/// The sample at a rank.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Rank {
+    /// How much, in seconds.
+    pub seconds: f64,
+    /// Whether it may be more: one up to this rank is only known to be no less.
+    pub at_least: bool,
+    /// Whether users had not been served again after so long.
+    pub not_recovered: bool,
+}
+
+impl Rank {
+    /// In words.
+    pub fn words(&self) -> String {
+        let least = Dur::from_secs_f64(self.seconds);
+        match (self.not_recovered, self.at_least) {
+            (true, _) => format!("not recovered (at least {least})"),
+            (false, true) => format!("at least {least}"),
+            (false, false) => span(self.seconds),
+        }
+    }
+}
+
 /// What figures have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Statistics {
     /// How many there are.
     pub known: usize,
     /// Half of them are no longer, by nearest rank.
-    pub p50: Option<f64>,
+    pub p50: Option<Rank>,
     /// Nineteen of twenty are no longer, by nearest rank.
-    pub p95: Option<f64>,
+    pub p95: Option<Rank>,
     /// None is longer.
-    pub max: Option<f64>,
-    /// By how much the median of the later half is above that of the earlier one. Below zero it became better. From four on.
+    pub max: Option<Rank>,
+    /// By how much the median of the later half is above that of the earlier one. Below zero it became better. From four on, where both
+    /// medians are exact.
     pub trend: Option<f64>,
 }
 
 impl Statistics {
-    /// Of figures in the order in which they came.
-    pub fn of(figures: &[f64]) -> Self {
-        let rank = |figures: &[f64], share: f64| {
-            let mut sorted = figures.to_vec();
-            sorted.sort_by(f64::total_cmp);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "nobody counts to 2^53 here"
-            )]
-            let at = (sorted.len() as f64 * share).ceil() as usize;
-            sorted.get(at.saturating_sub(1)).copied()
-        };
-        let (early, late) = figures.split_at(figures.len() / 2);
-        let trend = rank(late, 0.5).zip(rank(early, 0.5)).map(|(late, early)| late - early);
+    /// Of samples in the order in which they came.
+    pub fn of(samples: &[Sample]) -> Self {
+        let (early, late) = samples.split_at(samples.len() / 2);
+        let exact = |half| rank(half, 0.5).filter(|rank| !rank.at_least).map(|rank| rank.seconds);
+        let trend = exact(late).zip(exact(early)).map(|(late, early)| late - early);
         Self {
-            known: figures.len(),
-            p50: rank(figures, 0.5),
-            p95: rank(figures, 0.95),
-            max: rank(figures, 1.0),
-            trend: trend.filter(|_| figures.len() >= 4),
+            known: samples.len(),
+            p50: rank(samples, 0.5),
+            p95: rank(samples, 0.95),
+            max: rank(samples, 1.0),
+            trend: trend.filter(|_| samples.len() >= 4),
         }
+    }
+}
+
+/// By nearest rank; who never recovered took longer than all who did.
+fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(|a, b| (a.never.cmp(&b.never)).then(a.seconds.total_cmp(&b.seconds)));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "nobody counts to 2^53 here"
+    )]
+    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+    let found = sorted.get(at)?;
+    let at_least = sorted[..=at].iter().any(|sample| sample.at_least);
+    Some(Rank { seconds: found.seconds, at_least, not_recovered: found.never })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(seconds: f64) -> Sample {
+        Sample { seconds, at_least: false, never: false }
+    }
+
+    #[test]
+    fn who_never_recovered_is_the_longest_and_counts_in_p95() {
+        let all: Vec<_> = (1..=9).map(|n| took(f64::from(n) * 60.0)).collect();
+        let good = Statistics::of(&all);
+        assert_eq!(good.max.unwrap().words(), "9m");
+        // It was given up after two minutes: that makes it no quick recovery.
+        let all = [all, vec![Sample::never(120.0)]].concat();
+        let with = Statistics::of(&all);
+        assert_eq!((with.known, with.p50.unwrap().words().as_str()), (10, "5m"));
+        assert_eq!(with.p95.unwrap().words(), "not recovered (at least 2m)");
+        assert_eq!(with.max.unwrap().words(), "not recovered (at least 2m)");
+    }
+
+    #[test]
+    fn what_may_be_more_makes_every_rank_above_it_a_lower_bound() {
+        let all =
+            [took(60.0), Sample { seconds: 90.0, at_least: true, never: false }, took(120.0), took(30.0)];
+        let of = Statistics::of(&all);
+        let words = |rank: Option<Rank>| rank.unwrap().words();
+        assert_eq!((words(of.p50).as_str(), words(of.max).as_str()), ("1m", "at least 2m"));
+        assert_eq!(of.trend, None, "{all:?}");
     }
 }

@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::controls::{self, Profile, Section};
+use super::sheet::when;
 use super::{Asked, Books, Class, Line, Objective, Verdict, history};
 use crate::model::action::Action;
+use crate::model::event::Outcome;
 use crate::model::ids::{ComponentName, PlanName};
 use crate::model::measure::Figure;
 use crate::model::readiness::{Area, Standing};
@@ -16,11 +18,11 @@ use crate::model::restore::Part;
 use crate::model::runbook::{Drill, Intent, Step};
 use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
-use crate::report::attainment::attainment;
-use crate::report::summary::Measured;
+use crate::report::attainment::{Attainment, attainment};
+use crate::report::measured::Measured;
 use crate::report::{overrides, summary, terms};
 use crate::run::RunState;
-use crate::run::state::{Status, StepState};
+use crate::run::state::{FenceDebt, Mode, Status, StepState};
 
 /// A copy of a database that a drill made and checked.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -101,6 +103,9 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
         waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
+        not_recovered_s: not_recovered(run, &attained, (over, books, asked)),
+        fences_pending: run.owed().count(),
+        waived_fences: waived_fences(run),
         stops: run.attention.stops.len(),
         copies: copies(run),
         controls: speaking(asked.profile, &sections),
@@ -109,6 +114,38 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         bundle: bundle.map(|(file, _)| file.clone()),
         sha256: bundle.map(|(_, sha256)| sha256.clone()),
     }
+}
+
+/// For how long users had not been served when the run ended, or by now. A run that another one goes on with is judged by that one.
+fn not_recovered(
+    run: &RunState,
+    attained: &Attainment,
+    (over, books, asked): (bool, Books<'_>, &Asked),
+) -> Option<f64> {
+    let goes_on = |other: &RunState| other.created.continues.as_ref() == Some(&run.created.run);
+    let served = attained.validated.is_some() || run.mode == Mode::Finished(Outcome::Recovered);
+    if !over || served || books.runs.iter().any(goes_on) {
+        return None;
+    }
+    let began =
+        run.created.outage_began.into_iter().chain(attained.detected).chain([run.created_at]).min()?;
+    Some(run.finished_at.unwrap_or(asked.now.max(run.last_at)).since(began).as_secs_f64())
+}
+
+/// Promotions without a proven fence, which somebody waived, and what became of each fence.
+fn waived_fences(run: &RunState) -> Vec<String> {
+    let of = |(component, debt): (&ComponentName, &FenceDebt)| {
+        let owed = run.owed().any(|owed| owed == component);
+        let became = match (&debt.paid, &debt.settled) {
+            (Some((at, _)), _) => format!("fenced at {}", when(*at)),
+            (None, Some((at, why))) => format!("settled at {} without a fence: {why}", when(*at)),
+            (None, None) if owed => "the fence is still pending".to_owned(),
+            // Nothing was promoted: the old primary is the only one.
+            (None, None) => return None,
+        };
+        Some(format!("fence of {component} waived: {became}"))
+    };
+    run.debts.iter().filter_map(of).collect()
 }
 
 /// What a run says something of.

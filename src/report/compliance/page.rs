@@ -2,57 +2,35 @@
 
 use minijinja::{Environment, context};
 
-use super::{Compliance, Objective, charts};
+use super::{Compliance, Objective, charts, sheet};
 use crate::model::plain;
-use crate::model::time::Dur;
 use crate::report::markdown;
 
 const HTML: &str = include_str!("page.html");
 const MARKDOWN: &str = include_str!("page.md");
 
 fn render(
-    mut environment: Environment<'static>,
-    (name, template): (&str, &'static str),
+    environment: &Environment<'_>,
+    (name, template): (&str, &str),
     report: &Compliance,
 ) -> Result<String, String> {
-    environment.add_filter("words", |text: String| text.replace('_', " "));
-    environment.add_filter("took", |seconds: f64| span(seconds));
-    let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
+    let sheet = sheet::sheet(report);
+    let mut value = serde_json::to_value(&sheet).map_err(|e| e.to_string())?;
     plain::tree(&mut value);
-    let pictures: Vec<_> = charts::pictures(report)
-        .iter()
-        .map(|picture| {
-            let legend: Vec<_> = picture
-                .legend
-                .iter()
-                .map(|(ink, text)| {
-                    let (r, g, b) = ink.rgb();
-                    serde_json::json!({"colour": format!("#{r:02x}{g:02x}{b:02x}"), "text": text})
-                })
-                .collect();
-            serde_json::json!({"title": picture.title, "svg": picture.svg(), "legend": legend})
-        })
-        .collect();
-    let pictures = serde_json::Value::Array(pictures);
-    let serde = |value| minijinja::Value::from(minijinja::value::Serde(value));
-    let rendered = environment.render_named_str(
-        name,
-        template,
-        context! { r => serde(&value), pictures => serde(&pictures) },
-    );
-    rendered.map_err(|e| format!("{e:#}"))
-}
-
-/// Seconds for people: of days nobody reads the seconds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of years")]
-pub fn span(seconds: f64) -> String {
-    let whole = seconds.abs();
-    let words = match whole {
-        short if short < 600.0 => Dur(((short * 10.0).round() * 100.0) as u64).to_string(),
-        hours if hours < 172_800.0 => Dur::secs(hours.round() as u64).to_string(),
-        days => format!("{}d{:02}h", (days / 86_400.0) as u64, (days % 86_400.0 / 3_600.0) as u64),
+    let mut tables = vec![value["figures"].take()];
+    tables.extend(value["tables"].as_array().cloned().unwrap_or_default());
+    let picture = |picture: &charts::Picture| {
+        let legend = picture.legend.iter().map(|(ink, text)| {
+            let (r, g, b) = ink.rgb();
+            serde_json::json!({"colour": format!("#{r:02x}{g:02x}{b:02x}"), "text": text})
+        });
+        serde_json::json!({"title": picture.title, "svg": picture.svg(), "legend": legend.collect::<Vec<_>>()})
     };
-    if seconds < 0.0 { format!("-{words}") } else { words }
+    let pictures = serde_json::Value::Array(charts::pictures(report).iter().map(picture).collect());
+    let tables = serde_json::Value::Array(tables);
+    let serde = |value| minijinja::Value::from(minijinja::value::Serde(value));
+    let values = context! { s => serde(&value), tables => serde(&tables), pictures => serde(&pictures) };
+    environment.render_named_str(name, template, values).map_err(|e| format!("{e:#}"))
 }
 
 /// One HTML file that needs nothing else.
@@ -61,7 +39,7 @@ pub fn span(seconds: f64) -> String {
 /// Only if the template does not fit the report, which a test excludes.
 pub fn html(report: &Compliance) -> Result<String, String> {
     // By its name everything that is put in is escaped.
-    render(Environment::new(), ("page.html", HTML), report)
+    render(&Environment::new(), ("page.html", HTML), report)
 }
 
 /// Markdown.
@@ -69,11 +47,11 @@ pub fn html(report: &Compliance) -> Result<String, String> {
 /// # Errors
 /// As [`html`].
 pub fn markdown(report: &Compliance) -> Result<String, String> {
-    render(markdown::escaping(), ("page.md", MARKDOWN), report)
+    render(&markdown::escaping(), ("page.md", MARKDOWN), report)
 }
 
 /// The columns of the lines for a spreadsheet.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 31] = [
     "row",
     "world",
     "run",
@@ -88,6 +66,7 @@ const COLUMNS: [&str; 29] = [
     "rto_achieved_s",
     "rto_basis",
     "rto_verdict",
+    "not_recovered_s",
     "rpo_objective_s",
     "rpo_achieved_s",
     "rpo_basis",
@@ -98,6 +77,7 @@ const COLUMNS: [&str; 29] = [
     "signed",
     "overrides",
     "overrides_late",
+    "waived_fences",
     "stops",
     "bundle",
     "sha256",
@@ -122,6 +102,7 @@ pub fn csv(report: &Compliance) -> String {
             line.outcome.clone(),
         ];
         cells.extend(objective(line.rto.as_ref()));
+        cells.push(line.not_recovered_s.map(|s| s.to_string()).unwrap_or_default());
         cells.extend(objective(line.rpo.as_ref()));
         cells.extend([
             line.severity.clone().unwrap_or_default(),
@@ -130,6 +111,7 @@ pub fn csv(report: &Compliance) -> String {
             line.signed.to_string(),
             line.overrides.len().to_string(),
             line.late.to_string(),
+            line.waived_fences.len().to_string(),
             line.stops.to_string(),
             line.bundle.clone().unwrap_or_default(),
             line.sha256.clone().unwrap_or_default(),
@@ -186,11 +168,5 @@ mod tests {
         assert_eq!(plain::cell("=1+1"), "\"'=1+1\"");
         assert_eq!(plain::cell("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(plain::cell("plain"), "plain");
-    }
-
-    #[test]
-    fn of_days_nobody_reads_the_seconds() {
-        assert_eq!((span(42.25).as_str(), span(-90_000.0).as_str()), ("42.3s", "-25h"));
-        assert_eq!(span(3.5 * 86_400.0), "3d12h");
     }
 }

@@ -1,120 +1,84 @@
-//! Pages: words that are measured and broken into lines, tables whose heads stand on every page, pictures; and how they become a PDF.
+//! Pages: tables whose heads stand on every page, pictures, headings; and how they become a PDF.
 
 use krilla::Document;
-use krilla::configure::{Archival, ConfigurationBuilder};
+use krilla::configure::{Accessibility, Archival, ConfigurationBuilder};
+use krilla::destination::XyzDestination;
 use krilla::geom::{PathBuilder, Point};
 use krilla::metadata::{DateTime, Metadata};
 use krilla::num::NormalizedF32;
+use krilla::outline::{Outline, OutlineNode};
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, Stroke};
 use krilla::surface::Surface;
-use krilla::text::{Font, GlyphId, KrillaGlyph};
-use skrifa::MetadataProvider as _;
-use skrifa::instance::{LocationRef, Size};
+use krilla::tagging::{Artifact, ArtifactType, ContentTag};
+use krilla::text::{GlyphId, KrillaGlyph};
 
 use super::super::Compliance;
 use super::super::charts::{Anchor, Ink, Item, Picture};
+use super::super::sheet::{Bit, Cell, Table, Tone};
+use super::layout::{Face, GAP, TEXT, widths};
+use super::tags::{Element, Elements, Kind};
 use crate::model::time::Timestamp;
-use crate::model::waiver::harmless;
 
 /// A4, lying, in points.
 const PAGE: (f32, f32) = (842.0, 595.0);
 const MARGIN: f32 = 36.0;
 const BOTTOM: f32 = PAGE.1 - 44.0;
 const INNER: f32 = PAGE.0 - 2.0 * MARGIN;
-/// Of text, and from line to line.
-const TEXT: f32 = 7.5;
+/// From line to line.
 const LEADING: f32 = 1.3;
-
-/// A font, to measure and to draw with.
-struct Face {
-    font: Font,
-    read: skrifa::FontRef<'static>,
-}
-
-impl Face {
-    fn new(bytes: &'static [u8]) -> Result<Self, String> {
-        let font = Font::new(bytes.into(), 0).ok_or("the font cannot be read")?;
-        Ok(Self { font, read: skrifa::FontRef::new(bytes).map_err(|e| e.to_string())? })
-    }
-
-    /// A character, or one that stands for all that the font does not have.
-    fn glyph(&self, c: char) -> skrifa::GlyphId {
-        let map = self.read.charmap();
-        map.map(c).filter(|g| g.to_u32() != 0).or_else(|| map.map('?')).unwrap_or_default()
-    }
-
-    /// Parts of an em.
-    fn advance(&self, c: char) -> f32 {
-        let metrics = self.read.glyph_metrics(Size::new(1.0), LocationRef::default());
-        metrics.advance_width(self.glyph(c)).unwrap_or(0.5)
-    }
-
-    fn width(&self, text: &str, size: f32) -> f32 {
-        text.chars().map(|c| self.advance(c)).sum::<f32>() * size
-    }
-
-    /// Lines that are no wider; what has no gap to break at is broken anywhere.
-    fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        let mut used = 0.0;
-        for word in harmless(text).split_whitespace() {
-            let long = self.width(word, size);
-            let gap = if used > 0.0 { self.width(" ", size) } else { 0.0 };
-            if used + gap + long <= width {
-                used += gap + long;
-                push(&mut lines, if gap > 0.0 { " " } else { "" });
-                push(&mut lines, word);
-                continue;
-            }
-            if used > 0.0 {
-                lines.push(String::new());
-                used = 0.0;
-            }
-            for c in word.chars() {
-                let wide = self.advance(c) * size;
-                if used + wide > width && used > 0.0 {
-                    lines.push(String::new());
-                    used = 0.0;
-                }
-                used += wide;
-                push(&mut lines, c.encode_utf8(&mut [0; 4]));
-            }
-        }
-        lines
-    }
-}
-
-fn push(lines: &mut [String], text: &str) {
-    if let Some(last) = lines.last_mut() {
-        last.push_str(text);
-    }
-}
+const TITLE: f32 = 18.0;
+const HEADING: f32 = 12.0;
 
 /// What is drawn on a page.
 struct Mark {
     item: Item,
     bold: bool,
+    /// What it is of; a line or a head that is repeated is of nothing.
+    of: Option<Element>,
 }
+
+/// A line of a cell, measured.
+type Lines = Vec<(String, Tone)>;
 
 /// Pages under way.
 pub(super) struct Press {
     plain: Face,
     bold: Face,
     pages: Vec<Vec<Mark>>,
+    elements: Elements,
+    /// Headings, with the page and the place that each stands at.
+    headings: Vec<(String, usize, f32)>,
     /// How far down the page it is.
-    pub(super) y: f32,
+    y: f32,
+}
+
+const fn ink(tone: Tone) -> Ink {
+    match tone {
+        Tone::Plain => Ink::Ink,
+        Tone::Soft => Ink::Soft,
+        Tone::Good => Ink::Good,
+        Tone::Warn => Ink::Amber,
+        Tone::Bad => Ink::Bad,
+    }
 }
 
 impl Press {
     pub(super) fn new() -> Result<Self, String> {
         let (plain, bold) = (dejavu::sans_condensed::regular(), dejavu::sans_condensed::bold());
-        Ok(Self { plain: Face::new(plain)?, bold: Face::new(bold)?, pages: vec![Vec::new()], y: MARGIN })
+        Ok(Self {
+            plain: Face::new(plain)?,
+            bold: Face::new(bold)?,
+            pages: vec![Vec::new()],
+            elements: Elements::default(),
+            headings: Vec::new(),
+            y: MARGIN,
+        })
     }
 
-    fn mark(&mut self, item: Item, bold: bool) {
+    fn mark(&mut self, item: Item, bold: bool, of: Option<Element>) {
         if let Some(page) = self.pages.last_mut() {
-            page.push(Mark { item, bold });
+            page.push(Mark { item, bold, of });
         }
     }
 
@@ -128,93 +92,139 @@ impl Press {
         full
     }
 
-    pub(super) fn lines(&mut self, text: &str, (size, ink, bold): (f32, Ink, bool)) {
+    fn lines(&mut self, text: &str, (size, ink, bold): (f32, Ink, bool), of: Element) {
         let face = if bold { &self.bold } else { &self.plain };
         for line in face.wrap(text, size, INNER) {
             self.room(size * LEADING);
             self.y += size * LEADING;
-            self.mark(Item::Words(MARGIN, self.y, Anchor::Start, size, ink, line), bold);
+            self.mark(Item::Words(MARGIN, self.y, Anchor::Start, size, ink, line), bold, Some(of));
         }
     }
 
-    pub(super) fn heading(&mut self, text: &str) {
-        // With something of what it is about.
-        self.room(60.0);
-        self.y += 8.0;
-        self.lines(text, (11.0, Ink::Ink, true));
+    pub(super) fn title(&mut self, text: &str) {
+        let of = self.elements.add(Kind::Heading(1, text.to_owned()), None);
+        self.headings.push((text.to_owned(), self.pages.len() - 1, self.y));
+        self.lines(text, (TITLE, Ink::Ink, true), of);
         self.y += 4.0;
     }
 
-    /// A table with its columns' shares of the width; its head stands on every page.
-    pub(super) fn table(&mut self, head: &[(&str, f32)], rows: &[Vec<(String, Ink)>]) {
-        let whole: f32 = head.iter().map(|(_, share)| share).sum();
-        let widths: Vec<f32> = head.iter().map(|(_, share)| INNER * share / whole).collect();
-        let top: Vec<(String, Ink)> = head.iter().map(|(text, _)| ((*text).to_owned(), Ink::Soft)).collect();
-        self.row(&top, &widths, true);
-        for row in rows {
-            let height = self.height(row, &widths);
-            if self.room(height) {
-                self.row(&top, &widths, true);
-            }
-            self.row(row, &widths, false);
-        }
+    fn heading(&mut self, text: &str) {
+        self.y += 8.0;
+        let of = self.elements.add(Kind::Heading(2, text.to_owned()), None);
+        self.headings.push((text.to_owned(), self.pages.len() - 1, self.y));
+        self.lines(text, (HEADING, Ink::Ink, true), of);
+        self.y += 4.0;
+    }
+
+    pub(super) fn paragraph(&mut self, text: &str, tone: Tone, bold: bool) {
+        let of = self.elements.add(Kind::Paragraph, None);
+        self.lines(text, (TEXT, ink(tone), bold), of);
+        self.y += 3.0;
+    }
+
+    /// A table under its heading; the heads of its columns stand on every page.
+    pub(super) fn table(&mut self, table: &Table) {
+        let widths = widths(table, (&self.plain, &self.bold), INNER);
+        let head = |text: &String| vec![Bit { text: text.clone(), tone: Tone::Soft, id: false }];
+        let top: Vec<Cell> = table.columns.iter().map(head).collect();
+        let top = self.measured(&top, &widths, true);
+        let rows: Vec<Vec<Lines>> = table.rows.iter().map(|row| self.measured(row, &widths, false)).collect();
+        // A heading stands with something of what it is about.
+        let first = rows.first().map_or(20.0, |row| height(row));
+        self.room((40.0 + height(&top) + first).min(BOTTOM - MARGIN));
+        self.heading(&table.title);
         if rows.is_empty() {
-            self.row(&[("none".to_owned(), Ink::Soft)], &widths, false);
+            return self.paragraph("None.", Tone::Soft, false);
+        }
+        let whole = self.elements.add(Kind::Table, None);
+        let heads = self.elements.add(Kind::Head, Some(whole));
+        let heads = self.elements.add(Kind::Row, Some(heads));
+        let heads: Vec<_> = top.iter().map(|_| self.elements.add(Kind::ColumnHead, Some(heads))).collect();
+        self.row(&top, (&widths, true), Some(&heads));
+        let body = self.elements.add(Kind::Body, Some(whole));
+        for row in &rows {
+            if self.room(height(row)) {
+                self.row(&top, (&widths, true), None);
+            }
+            let of = self.elements.add(Kind::Row, Some(body));
+            let kind = |n: usize| if n == 0 { Kind::RowHead } else { Kind::Cell };
+            let cells: Vec<_> = (0..row.len()).map(|n| self.elements.add(kind(n), Some(of))).collect();
+            self.row(row, (&widths, false), Some(&cells));
+        }
+        if let Some(note) = &table.note {
+            self.y += 3.0;
+            self.paragraph(note, Tone::Soft, false);
         }
     }
 
-    fn cells(&self, row: &[(String, Ink)], widths: &[f32], bold: bool) -> Vec<Vec<String>> {
+    /// Cells as lines. An empty one shows that it is.
+    fn measured(&self, row: &[Cell], widths: &[f32], bold: bool) -> Vec<Lines> {
         let face = if bold { &self.bold } else { &self.plain };
-        row.iter().zip(widths).map(|((text, _), width)| face.wrap(text, TEXT, width - 5.0)).collect()
+        let cell = |(cell, width): (&Cell, &f32)| -> Lines {
+            let of = |bit: &Bit| {
+                let lines = face.wrap(&bit.text, TEXT, width - GAP);
+                lines
+                    .into_iter()
+                    .filter(|line| !line.is_empty())
+                    .map(|line| (line, bit.tone))
+                    .collect::<Vec<_>>()
+            };
+            let lines: Lines = cell.iter().flat_map(of).collect();
+            if lines.is_empty() { vec![("-".to_owned(), Tone::Soft)] } else { lines }
+        };
+        row.iter().zip(widths).map(cell).collect()
     }
 
-    fn height(&self, row: &[(String, Ink)], widths: &[f32]) -> f32 {
-        let lines = self.cells(row, widths, false).iter().map(Vec::len).max().unwrap_or(1);
-        // A row that fits on no page is broken where the page ends.
-        (lines_high(lines) + 4.0).min(BOTTOM - MARGIN)
-    }
-
-    fn row(&mut self, row: &[(String, Ink)], widths: &[f32], bold: bool) {
-        let cells = self.cells(row, widths, bold);
+    fn row(&mut self, cells: &[Lines], (widths, bold): (&[f32], bool), of: Option<&[Element]>) {
         let most = cells.iter().map(Vec::len).max().unwrap_or(1);
         for n in 0..most {
             self.room(TEXT * LEADING + 2.0);
             self.y += TEXT * LEADING;
             let mut x = MARGIN;
-            for ((lines, (_, ink)), width) in cells.iter().zip(row).zip(widths) {
-                if let Some(line) = lines.get(n).filter(|line| !line.is_empty()) {
-                    self.mark(Item::Words(x, self.y, Anchor::Start, TEXT, *ink, line.clone()), bold);
+            for (c, (lines, width)) in cells.iter().zip(widths).enumerate() {
+                if let Some((line, tone)) = lines.get(n) {
+                    let words = Item::Words(x, self.y, Anchor::Start, TEXT, ink(*tone), line.clone());
+                    self.mark(words, bold, of.and_then(|of| of.get(c)).copied());
                 }
                 x += width;
             }
         }
-        self.y += 2.5;
-        self.mark(Item::Line(MARGIN, self.y, MARGIN + INNER, self.y, Ink::Line), false);
+        self.y += 3.5;
+        self.mark(Item::Line(MARGIN, self.y, MARGIN + INNER, self.y, Ink::Line), false, None);
         self.y += 1.5;
     }
 
     pub(super) fn picture(&mut self, picture: &Picture) {
-        let scale = (INNER / picture.width).min((BOTTOM - MARGIN - 60.0) / picture.height);
-        self.room(picture.height * scale + 50.0);
+        let scale = (INNER / picture.width).min((BOTTOM - MARGIN - 70.0) / picture.height);
+        self.room(picture.height * scale + 60.0);
         self.heading(&picture.title);
         let (left, top) = (MARGIN, self.y);
+        let of = self.elements.add(Kind::Figure(picture.alt.clone()), None);
         for item in &picture.items {
-            self.mark(placed(item, (left, top, scale)), false);
+            self.mark(placed(item, (left, top, scale)), false, Some(of));
         }
-        self.y += picture.height * scale + 8.0;
+        self.y += picture.height * scale + 10.0;
         let mut x = MARGIN;
+        let of = self.elements.add(Kind::Paragraph, None);
         for (ink, text) in &picture.legend {
-            self.mark(Item::Box(x, self.y - 5.5, 6.0, 6.0, *ink), false);
-            self.mark(Item::Words(x + 9.0, self.y, Anchor::Start, TEXT, Ink::Soft, text.clone()), false);
-            x += 22.0 + self.plain.width(text, TEXT);
+            let wide = 22.0 + self.plain.width(text, TEXT);
+            if x + wide > MARGIN + INNER {
+                (x, self.y) = (MARGIN, self.y + TEXT * LEADING);
+            }
+            self.mark(Item::Box(x, self.y - 6.5, 7.0, 7.0, *ink), false, None);
+            let words = Item::Words(x + 10.0, self.y, Anchor::Start, TEXT, Ink::Soft, format!("{text} "));
+            self.mark(words, false, Some(of));
+            x += wide;
         }
         self.y += 6.0;
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody prints so many")]
-fn lines_high(lines: usize) -> f32 {
-    lines as f32 * TEXT * LEADING
+fn height(row: &[Lines]) -> f32 {
+    let lines = row.iter().map(Vec::len).max().unwrap_or(1);
+    // A row that fits on no page is broken where the page ends.
+    (lines as f32 * TEXT * LEADING + 5.0).min(BOTTOM - MARGIN)
 }
 
 /// A part of a picture where it stands on the page.
@@ -231,14 +241,16 @@ fn placed(item: &Item, (left, top, scale): (f32, f32, f32)) -> Item {
 }
 
 /// All of it as PDF.
-pub(super) fn print(press: &Press, report: &Compliance) -> Result<Vec<u8>, String> {
-    let configuration = ConfigurationBuilder::new().with_archival_validator(Archival::A2_B).finish();
+pub(super) fn print(mut press: Press, title: &str, report: &Compliance) -> Result<Vec<u8>, String> {
+    let configuration = ConfigurationBuilder::new()
+        .with_archival_validator(Archival::A2_B)
+        .with_accessibility_validator(Accessibility::UA1)
+        .finish();
     let configuration = configuration.map_err(|e| format!("{e:?}"))?;
     let settings = krilla::SerializeSettings { configuration, ..Default::default() };
     let mut document = Document::new_with(settings);
-    let title = format!("Recovery of applications, {} to {}", report.since, report.until);
     let metadata = Metadata::new()
-        .title(title.clone())
+        .title(title.to_owned())
         .language("en".to_owned())
         .creator(format!("drctl {}", report.tool))
         .document_id(
@@ -249,18 +261,44 @@ pub(super) fn print(press: &Press, report: &Compliance) -> Result<Vec<u8>, Strin
         None => metadata,
     });
     let all = press.pages.len();
-    for (n, marks) in press.pages.iter().enumerate() {
+    let mut outline = Outline::new();
+    for (text, page, y) in std::mem::take(&mut press.headings) {
+        let there = XyzDestination::new(page, Point::from_xy(MARGIN, y));
+        outline.push_child(OutlineNode::new(text, there));
+    }
+    document.set_outline(outline);
+    for (n, marks) in std::mem::take(&mut press.pages).iter().enumerate() {
         let size = PageSettings::from_wh(PAGE.0, PAGE.1).ok_or("no page")?;
         let mut page = document.start_page_with(size);
         let mut surface = page.surface();
-        marks.iter().for_each(|mark| draw(&mut surface, press, mark));
-        let foot = format!("{title}; written at {}; page {} of {all}", report.generated_at, n + 1);
-        let item = Item::Words(MARGIN, PAGE.1 - 22.0, Anchor::Start, 7.0, Ink::Soft, foot);
-        draw(&mut surface, press, &Mark { item, bold: false });
+        for together in marks.chunk_by(|a, b| a.of == b.of) {
+            tagged(&mut surface, &mut press, together);
+        }
+        let foot = format!("{title}; page {} of {all}", n + 1);
+        let item = Item::Words(MARGIN, PAGE.1 - 22.0, Anchor::Start, TEXT, Ink::Soft, foot);
+        surface.start_tagged(ContentTag::Artifact(Artifact::with_kind(ArtifactType::Footer)));
+        draw(&mut surface, &press, &Mark { item, bold: false, of: None });
+        surface.end_tagged();
         surface.finish();
         page.finish();
     }
+    document.set_tag_tree(std::mem::take(&mut press.elements).tree());
     document.finish().map_err(|e| format!("{e:?}"))
+}
+
+/// Draws what is of one element, or of none.
+fn tagged(surface: &mut Surface<'_>, press: &mut Press, marks: &[Mark]) {
+    let of = marks.first().and_then(|mark| mark.of);
+    let tag = match of {
+        Some(_) => ContentTag::Other,
+        None => ContentTag::Artifact(Artifact::with_kind(ArtifactType::Layout)),
+    };
+    let identifier = surface.start_tagged(tag);
+    marks.iter().for_each(|mark| draw(surface, press, mark));
+    surface.end_tagged();
+    if let Some(of) = of {
+        press.elements.drawn(of, identifier);
+    }
 }
 
 fn date(at: Timestamp) -> Option<DateTime> {

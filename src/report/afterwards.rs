@@ -1,0 +1,169 @@
+//! What happens after the end of a run: debts, and nothing else. Each is named as what it is, with what was done about it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::duties::{Obligation, Standing};
+use super::overrides::Override;
+use super::summary::{InDoubt, Store};
+use crate::model::action::{Action, Check};
+use crate::model::ids::ComponentName;
+use crate::model::time::{Timestamp, span};
+use crate::run::RunState;
+use crate::run::state::{FenceDebt, Status};
+
+/// What is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The fence of an old primary, which a waiver stood for.
+    Fence,
+    /// An effect that was asked for and may still come.
+    Effect,
+    /// A figure that is only known once a fence is paid.
+    Figure,
+    /// Approvals that were overridden.
+    Approval,
+    /// Something that people do after an incident.
+    Obligation,
+    /// Evidence that is not everywhere it has to be.
+    Upload,
+}
+
+/// A debt of a run that is over.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Debt {
+    /// What is owed.
+    pub kind: Kind,
+    /// Whether it is open.
+    pub open: bool,
+    /// `pending`, `paid`, `settled`, `in doubt`, `reconciled`, or how an approval or an obligation stands.
+    pub status: String,
+    /// Since when, or when it is due.
+    pub at: Option<Timestamp>,
+    /// In words.
+    pub text: String,
+    /// What was tried or seen about it after the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<String>,
+}
+
+/// Those of a run; none while it is not over.
+pub fn debts(
+    state: &RunState,
+    (stores, in_doubt): (&std::collections::BTreeMap<ComponentName, Store>, &[InDoubt]),
+    (overrides, duties): (&[Override], &[Obligation]),
+) -> Vec<Debt> {
+    if !state.finished() {
+        return Vec::new();
+    }
+    let fences = state.debts.iter().filter_map(|(component, owed)| fence(state, component, owed));
+    let effects = in_doubt.iter().map(|effect| Debt {
+        kind: Kind::Effect,
+        open: true,
+        status: "in doubt".to_owned(),
+        at: Some(effect.since),
+        text: effect.text.clone(),
+        looks: Vec::new(),
+    });
+    let figures = state.debts.keys().filter_map(|component| figure(state, component, stores.get(component)?));
+    let approvals = overrides.iter().filter(|over| over.state != "not_used").map(|over| Debt {
+        kind: Kind::Approval,
+        open: over.approved_at.is_none(),
+        status: over.state.replace('_', " "),
+        at: Some(over.due_at),
+        text: over.text.clone(),
+        looks: Vec::new(),
+    });
+    let obligations = duties.iter().map(obligation);
+    fences.chain(effects).chain(figures).chain(approvals).chain(obligations).collect()
+}
+
+fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Option<Debt> {
+    let open = state.owed().any(|c| c == component);
+    let (status, text) = match (&owed.paid, &owed.settled) {
+        (Some((at, proof)), _) => ("paid", format!("the old primary was fenced at {at}: {proof}")),
+        (None, Some((at, why))) => ("settled", format!("settled at {at} without a fence: {why}")),
+        (None, None) if open => ("pending", "the old primary is not proven fenced".to_owned()),
+        // Nothing was promoted: the old primary is the only one.
+        (None, None) => return None,
+    };
+    Some(Debt {
+        kind: Kind::Fence,
+        open,
+        status: status.to_owned(),
+        at: Some(owed.since),
+        text: format!("fence of {component}, waived before the promotion: {text}"),
+        looks: looks(state, component),
+    })
+}
+
+/// What was made of each way to fence it since the run was over.
+fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
+    let over = state.finished_at;
+    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Promotable { db, .. }) if db.component == *component);
+    let since = |i: &usize| {
+        let work = &state.steps[*i].work;
+        work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)
+    };
+    let words = |i: usize| {
+        let (step, work) = (&state.step(i).id, &state.steps[i].work);
+        let calls = match work.attempts {
+            0 => String::new(),
+            1 => ", 1 call".to_owned(),
+            n => format!(", {n} calls"),
+        };
+        let what = match (&work.status, &work.reason) {
+            (Status::Done(_), _) => "proven".to_owned(),
+            (status, Some(why)) => format!("{}: {why}", status.word()),
+            (status, None) => status.word().to_owned(),
+        };
+        let at = work.ended_at.or(work.started_at).map_or_else(String::new, |at| format!("{at} "));
+        format!("{at}{step}{calls}: {what}")
+    };
+    let checks = (0..state.steps.len()).filter(looks);
+    state.rungs(component).iter().copied().chain(checks).filter(since).map(words).collect()
+}
+
+fn figure(state: &RunState, component: &ComponentName, store: &Store) -> Option<Debt> {
+    let pending = state.owed().any(|c| c == component);
+    let debt = state.debts.get(component)?;
+    if !pending && debt.paid.is_none() && debt.settled.is_none() {
+        return None;
+    }
+    Some(Debt {
+        kind: Kind::Figure,
+        open: pending,
+        status: if pending { "not proven" } else { "reconciled" }.to_owned(),
+        at: debt.paid.as_ref().or(debt.settled.as_ref()).map(|(at, _)| *at),
+        text: format!("recovery point of {component}: {} ({})", store.rpo.text, store.because),
+        looks: Vec::new(),
+    })
+}
+
+fn obligation(owed: &Obligation) -> Debt {
+    let late = owed.late_by_s.map_or_else(String::new, |late| format!(", {} late", span(late)));
+    let done = owed.done_at.map_or_else(String::new, |at| format!(", done at {at}"));
+    let by = owed.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+    let more = owed.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+    Debt {
+        kind: Kind::Obligation,
+        open: matches!(owed.standing, Standing::Open | Standing::Overdue),
+        status: format!("{}{late}", owed.standing.words()),
+        at: Some(owed.due_at),
+        text: format!("{}{done}{by}{more}", owed.what),
+        looks: Vec::new(),
+    }
+}
+
+/// Evidence that some places still lack.
+pub fn upload(bundle: &str, places: &[String]) -> Debt {
+    Debt {
+        kind: Kind::Upload,
+        open: true,
+        status: "pending".to_owned(),
+        at: None,
+        text: format!("bundle {bundle} is not in {} yet: drctl evidence push", places.join(", ")),
+        looks: Vec::new(),
+    }
+}

@@ -1,0 +1,108 @@
+//! What a page is to a reader who does not see it: headings, paragraphs, tables with heads, pictures with words instead.
+
+use std::num::NonZeroU16;
+
+use krilla::tagging::{Identifier, Node, TableHeaderScope, Tag, TagGroup, TagKind, TagTree};
+
+/// What an element is.
+pub(super) enum Kind {
+    /// A heading of a level.
+    Heading(u16, String),
+    /// A paragraph.
+    Paragraph,
+    /// A picture, in words.
+    Figure(String),
+    /// A table.
+    Table,
+    /// The rows with the heads of its columns.
+    Head,
+    /// The other rows.
+    Body,
+    /// A row.
+    Row,
+    /// The head of a column.
+    ColumnHead,
+    /// The head of a row.
+    RowHead,
+    /// A cell.
+    Cell,
+}
+
+impl Kind {
+    fn tag(&self) -> TagKind {
+        match self {
+            Self::Heading(level, title) => {
+                Tag::Hn(NonZeroU16::new(*level).unwrap_or(NonZeroU16::MIN), Some(title.clone())).into()
+            }
+            Self::Paragraph => Tag::P.into(),
+            Self::Figure(alt) => Tag::Figure(Some(alt.clone())).into(),
+            Self::Table => Tag::Table.into(),
+            Self::Head => Tag::THead.into(),
+            Self::Body => Tag::TBody.into(),
+            Self::Row => Tag::TR.into(),
+            Self::ColumnHead => Tag::TH(TableHeaderScope::Column).into(),
+            Self::RowHead => Tag::TH(TableHeaderScope::Row).into(),
+            Self::Cell => Tag::TD.into(),
+        }
+    }
+}
+
+/// An element, by its place among all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Element(usize);
+
+struct Part {
+    kind: Kind,
+    parts: Vec<Element>,
+    /// What was drawn of it, in order.
+    drawn: Vec<Identifier>,
+}
+
+/// The elements of a document, in the order in which they are read.
+#[derive(Default)]
+pub(super) struct Elements {
+    all: Vec<Part>,
+    top: Vec<Element>,
+}
+
+impl Elements {
+    /// One more, within another one or by itself.
+    pub(super) fn add(&mut self, kind: Kind, within: Option<Element>) -> Element {
+        let element = Element(self.all.len());
+        self.all.push(Part { kind, parts: Vec::new(), drawn: Vec::new() });
+        match within.and_then(|Element(outer)| self.all.get_mut(outer)) {
+            Some(outer) => outer.parts.push(element),
+            None => self.top.push(element),
+        }
+        element
+    }
+
+    /// Something of it was drawn.
+    pub(super) fn drawn(&mut self, Element(at): Element, identifier: Identifier) {
+        if let Some(part) = self.all.get_mut(at) {
+            part.drawn.push(identifier);
+        }
+    }
+
+    /// The tree of them.
+    pub(super) fn tree(mut self) -> TagTree {
+        let mut tree = TagTree::new().with_lang(Some("en".to_owned()));
+        for element in std::mem::take(&mut self.top) {
+            tree.push(self.group(element));
+        }
+        tree
+    }
+
+    fn group(&mut self, Element(at): Element) -> TagGroup {
+        let Some(part) = self.all.get_mut(at) else { return TagGroup::new(Tag::P) };
+        let (tag, drawn, parts) =
+            (part.kind.tag(), std::mem::take(&mut part.drawn), std::mem::take(&mut part.parts));
+        let mut group = TagGroup::new(tag);
+        drawn.into_iter().for_each(|identifier| group.push(identifier));
+        for part in parts {
+            let inner: Node = self.group(part).into();
+            group.push(inner);
+        }
+        group
+    }
+}

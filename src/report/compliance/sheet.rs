@@ -1,0 +1,421 @@
+//! What the report says, in tables: written once, so that Markdown, HTML and PDF say the same.
+
+use serde::Serialize;
+
+use super::controls::Section;
+use super::history::{Gap, Statistics};
+use super::{
+    Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Objective, Tally, Verdict,
+};
+use crate::model::time::{Timestamp, span};
+use crate::report::duties::Obligation;
+
+/// How something is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// It matters less.
+    Soft,
+    /// As it should be.
+    Good,
+    /// Nobody knows, or not yet.
+    Warn,
+    /// Not as it should be.
+    Bad,
+}
+
+/// A line of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bit {
+    /// In words.
+    pub text: String,
+    /// How it is to be taken.
+    pub tone: Tone,
+    /// Whether it is a name that is copied and compared: it is never broken.
+    pub id: bool,
+}
+
+/// A cell: lines below each other.
+pub type Cell = Vec<Bit>;
+
+/// A table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    /// Its heading.
+    pub title: String,
+    /// The heads of its columns. The first cell of each row is that row's head.
+    pub columns: Vec<String>,
+    /// Its rows.
+    pub rows: Vec<Vec<Cell>>,
+    /// How to read it.
+    pub note: Option<String>,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sheet {
+    /// The title.
+    pub title: String,
+    /// What it is about: time, profile, who wrote it when.
+    pub about: String,
+    /// What has to be known before anything else.
+    pub banners: Vec<Bit>,
+    /// What the figures stand on.
+    pub ledger: String,
+    /// It in figures.
+    pub figures: Table,
+    /// Everything else.
+    pub tables: Vec<Table>,
+    /// What proves it.
+    pub proof: String,
+}
+
+fn bit(text: impl Into<String>, tone: Tone) -> Bit {
+    Bit { text: text.into(), tone, id: false }
+}
+
+fn plain(text: impl Into<String>) -> Cell {
+    vec![bit(text, Tone::Plain)]
+}
+
+fn name(text: impl Into<String>) -> Bit {
+    Bit { text: text.into(), tone: Tone::Plain, id: true }
+}
+
+/// For people: to the second. All times are UTC.
+pub fn when(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(..19).map_or(text.clone(), |short| short.replace('T', " "))
+}
+
+fn perhaps(at: Option<Timestamp>) -> Cell {
+    plain(at.map(when).unwrap_or_default())
+}
+
+fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
+    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+    Table { title: title.to_owned(), columns, rows, note: None }
+}
+
+/// What the report says.
+pub fn sheet(report: &Compliance) -> Sheet {
+    let faults = &report.ledger.faults;
+    let mut banners = Vec::new();
+    if report.world == "sandbox" {
+        banners.push(bit("Rehearsals. Nothing real was touched; this proves no objective.", Tone::Warn));
+    }
+    if !faults.is_empty() {
+        let words =
+            "THE JOURNAL IS BROKEN: this report may not say what happened. `drctl audit verify` tells where.";
+        banners.push(bit(words, Tone::Bad));
+    }
+    let whole = match faults.len() {
+        0 => "whole".to_owned(),
+        1 => "NOT WHOLE, 1 fault".to_owned(),
+        many => format!("NOT WHOLE, {many} faults"),
+    };
+    let head = report.ledger.head.as_deref().unwrap_or("none");
+    let mut tables = vec![
+        findings(report),
+        tiers(report),
+        applications(report),
+        runs(report),
+        evidence(report),
+        obligations(report),
+    ];
+    tables.extend(controls(report));
+    tables.push(sign_off(report));
+    Sheet {
+        title: format!("Recovery of applications, {} to {}", when(report.since), when(report.until)),
+        about: format!(
+            "Profile: {}. Written at {} by drctl {}. All times UTC.",
+            report.profile_title,
+            when(report.generated_at),
+            report.tool
+        ),
+        banners,
+        ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
+        figures: figures(report),
+        tables,
+        proof: "`drctl audit export` writes the whole journal that this report was computed from. `drctl audit verify` checks it against checkpoints that are kept elsewhere, which this report does not. `drctl evidence verify FILE` checks a bundle.".to_owned(),
+    }
+}
+
+fn tone(bad: bool) -> Tone {
+    if bad { Tone::Bad } else { Tone::Good }
+}
+
+impl Counts {
+    /// In words: all that there are, by their kind. They add up.
+    pub fn words(&self) -> String {
+        let kinds = [
+            (self.incidents, "incident", "incidents"),
+            (self.planned, "planned move", "planned moves"),
+            (self.drills, "drill", "drills"),
+            (self.returns, "way back of a live drill", "ways back of live drills"),
+            (self.read, "only read or rehearsed", "only read or rehearsed"),
+            (
+                self.tests,
+                "in a test estate, which counts for nothing",
+                "in test estates, which count for nothing",
+            ),
+        ];
+        let kinds = kinds.into_iter().filter(|(n, ..)| *n > 0);
+        let words: Vec<_> =
+            kinds.map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many })).collect();
+        if words.is_empty() { "0".to_owned() } else { format!("{}: {}", self.runs, words.join(", ")) }
+    }
+}
+
+impl Tally {
+    /// In words. They add up.
+    pub fn words(self) -> String {
+        let all = self.met + self.missed + self.not_proven;
+        let not_applicable = match self.not_applicable {
+            0 => String::new(),
+            n => format!("; not applicable to {n}"),
+        };
+        let (met, missed, not_proven) = (self.met, self.missed, self.not_proven);
+        format!("{met} of {all} met, {missed} missed, {not_proven} not proven{not_applicable}")
+    }
+
+    fn tone(self) -> Tone {
+        match (self.missed, self.not_proven, self.met) {
+            (0, 0, 0) => Tone::Plain,
+            (0, 0, _) => Tone::Good,
+            (0, ..) => Tone::Warn,
+            _ => Tone::Bad,
+        }
+    }
+
+    fn cell(self) -> Cell {
+        vec![bit(self.words(), self.tone())]
+    }
+}
+
+fn figures(report: &Compliance) -> Table {
+    let t = &report.totals;
+    let rows = [
+        ("Runs", t.counts.words(), Tone::Plain),
+        ("Ended as they should", format!("{} of {}", t.good, t.counts.runs - t.counts.tests), Tone::Plain),
+        ("RTO", t.rto.words(), t.rto.tone()),
+        ("RTO of incidents alone", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
+        ("RPO", t.rpo.words(), t.rpo.tone()),
+        ("RPO of incidents alone", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
+        ("Incidents that never recovered", t.not_recovered.to_string(), tone(t.not_recovered > 0)),
+        ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
+        (
+            "Runs that promoted on a waived fence",
+            format!("{}; fences still pending: {}", t.unfenced, t.fences_pending),
+            if t.unfenced > 0 { tone(t.fences_pending > 0) } else { Tone::Good },
+        ),
+        (
+            "Overrides of approvals",
+            format!("{}, of them {} approved late or not at all", t.overrides, t.overrides_late),
+            tone(t.overrides_late > 0),
+        ),
+        ("Obligations missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
+        ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
+        (
+            "Applications unproven at the end",
+            format!("{} of {}", t.unproven, report.applications.len()),
+            tone(t.unproven > 0),
+        ),
+        ("Time without a standby, in all", span(t.unprotected_s), tone(t.unprotected_s > 0.0)),
+        ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
+    ];
+    let rows =
+        rows.into_iter().map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
+    table("In figures", &["figure", "value"], rows)
+}
+
+fn findings(report: &Compliance) -> Table {
+    let row = |f: &Finding| {
+        let plan = f.plan.iter().map(|plan| bit(plan.as_str(), Tone::Plain));
+        let about = plan.chain(f.run.iter().map(|run| name(run.as_str()))).collect();
+        vec![
+            plain(f.section.title()),
+            about,
+            perhaps(f.at),
+            plain(f.text.clone()),
+            plain(f.controls.join(", ")),
+        ]
+    };
+    let rows = report.findings.iter().map(row).collect();
+    table("Findings", &["part", "application, run", "when", "what", "controls"], rows)
+}
+
+fn ranks(of: &Statistics) -> Cell {
+    let (Some(p50), Some(p95), Some(max)) = (&of.p50, &of.p95, &of.max) else { return Vec::new() };
+    let (p50, p95, max) = (p50.words(), p95.words(), max.words());
+    let mut cell = vec![bit(format!("p50 {p50}; p95 {p95}; longest {max}"), Tone::Plain)];
+    let trend = of.trend.map_or_else(String::new, |trend| format!("; trend {}", span(trend)));
+    cell.push(bit(format!("of {}{trend}", of.known), Tone::Soft));
+    cell
+}
+
+fn of_figures(f: &Figures) -> [Cell; 3] {
+    let both = |tally: Tally, of: &Statistics| tally.cell().into_iter().chain(ranks(of)).collect();
+    [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
+}
+
+const RANKS: &str = "p50 and p95 by nearest rank. A run that never recovered counts as longer than every run that did; a time that is only known to be no shorter is told as at least that. The trend is the median of the later half minus that of the earlier half: below zero it became better.";
+
+fn tiers(report: &Compliance) -> Table {
+    let row = |t: &Group| {
+        let every = t.drill_every_s.map_or_else(|| "not set".to_owned(), span);
+        let own = [plain(t.tier.clone()), plain(every), plain(t.applications.to_string())];
+        own.into_iter().chain(of_figures(&t.figures)).collect()
+    };
+    let columns = ["tier", "proven every", "applications", "runs", "recovery time", "recovery point"];
+    let rows = report.tiers.iter().map(row).collect();
+    Table { note: Some(RANKS.to_owned()), ..table("Tiers", &columns, rows) }
+}
+
+fn gaps(gaps: &[Gap]) -> Cell {
+    gaps.iter().map(|gap| bit(gap.words(), Tone::Bad)).collect()
+}
+
+fn applications(report: &Compliance) -> Table {
+    let row = |a: &Application| {
+        let promised = a.rto_s.zip(a.rpo_s);
+        let promised = promised.map_or_else(
+            || "no run yet".to_owned(),
+            |(rto, rpo)| format!("RTO {}, RPO {}", span(rto), span(rpo)),
+        );
+        let tone = match a.status.as_str() {
+            "verified" => Tone::Good,
+            "failed" => Tone::Bad,
+            _ => Tone::Warn,
+        };
+        let now = vec![bit(a.status.replace('_', " "), tone), bit(a.why.clone(), Tone::Soft)];
+        let own = vec![vec![name(a.plan.as_str()), bit(a.tier.clone(), Tone::Soft)], now, plain(promised)];
+        own.into_iter()
+            .chain(of_figures(&a.figures))
+            .chain([gaps(&a.unproven), gaps(&a.unprotected)])
+            .collect()
+    };
+    let columns = [
+        "application, tier",
+        "now",
+        "promised",
+        "runs",
+        "recovery time",
+        "recovery point",
+        "unproven",
+        "without a standby",
+    ];
+    table("Applications, the worst first", &columns, report.applications.iter().map(row).collect())
+}
+
+fn objective(of: Option<&Objective>) -> Cell {
+    let Some(of) = of else { return Vec::new() };
+    let tone = match of.verdict {
+        Verdict::Met => Tone::Good,
+        Verdict::Missed => Tone::Bad,
+        Verdict::NotProven => Tone::Warn,
+        Verdict::NotApplicable => return vec![bit(of.figure.text.clone(), Tone::Soft)],
+    };
+    let verdict = format!("{}; objective {}", of.verdict.words(), span(of.figure.objective_s));
+    vec![bit(of.figure.text.clone(), Tone::Plain), bit(verdict, tone)]
+}
+
+fn runs(report: &Compliance) -> Table {
+    let row = |l: &Line| {
+        let unsigned = if l.signed { "" } else { " (unsigned)" };
+        let mut what =
+            vec![bit(format!("{} of {} ({})", l.what, l.plan, l.tier), Tone::Plain), name(l.run.as_str())];
+        let about: Vec<_> = l.severity.iter().chain(&l.incident).cloned().collect();
+        what.extend((!about.is_empty()).then(|| bit(about.join(", "), Tone::Soft)));
+        let mut outcome = vec![bit(l.outcome.clone(), if l.good { Tone::Good } else { Tone::Bad })];
+        outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
+        outcome.extend((l.stops > 0).then(|| bit(format!("{} stops", l.stops), Tone::Warn)));
+        let mut rto = objective(l.rto.as_ref());
+        if l.not_recovered_s.is_some() {
+            rto.insert(0, bit("never recovered", Tone::Bad));
+        }
+        let mut rpo = objective(l.rpo.as_ref());
+        for copy in &l.copies {
+            let took =
+                copy.took_s.map_or("not checked".to_owned(), |took| format!("checked after {}", span(took)));
+            rto.push(bit(format!("{}: copy {took}", copy.component), Tone::Plain));
+            rpo.push(bit(format!("copy of {}, {} old", when(copy.to_time), span(copy.age_s)), Tone::Plain));
+        }
+        let mut by = vec![bit(format!("{}{unsigned}", l.requester), Tone::Plain)];
+        by.extend((!l.controls.is_empty()).then(|| bit(l.controls.join(", "), Tone::Soft)));
+        vec![what, plain(when(l.started_at)), outcome, rto, rpo, by]
+    };
+    let columns =
+        ["what, run", "started", "outcome", "recovery time", "recovery point", "requested by; controls"];
+    table("Runs, the worst first", &columns, report.runs.iter().map(row).collect())
+}
+
+fn evidence(report: &Compliance) -> Table {
+    let row = |l: &Line| match l.bundle.as_ref().zip(l.sha256.as_ref()) {
+        Some((file, sha256)) => vec![vec![name(file.clone())], vec![name(sha256.clone())]],
+        None => vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]],
+    };
+    table("Evidence", &["bundle, or the run without one", "SHA-256"], report.runs.iter().map(row).collect())
+}
+
+fn obligations(report: &Compliance) -> Table {
+    let row = |o: &Obligation| {
+        let late = o.late_by_s.map_or_else(String::new, |late| format!(", {} late", span(late)));
+        let tone = if o.standing.is_missed() { Tone::Bad } else { Tone::Plain };
+        let unsigned = |signed: bool| if signed { "" } else { " (unsigned)" };
+        let by = o.by.as_ref().map(|by| format!("{}{}", by.who, unsigned(by.signature.is_some())));
+        vec![
+            vec![bit(o.what.clone(), Tone::Plain), name(o.run.as_str())],
+            plain(when(o.due_at)),
+            perhaps(o.done_at),
+            plain(by.unwrap_or_default()),
+            vec![bit(format!("{}{late}", o.standing.words()), tone)],
+            plain(o.detail.clone().unwrap_or_default()),
+        ]
+    };
+    let columns = ["obligation, run", "due", "done", "by", "status", "reference, or what is wrong"];
+    table("Obligations", &columns, report.obligations.iter().map(row).collect())
+}
+
+fn controls(report: &Compliance) -> Option<Table> {
+    let row = |c: &super::Control| {
+        let sections: Vec<&str> = c.sections.iter().map(|section: &Section| section.title()).collect();
+        let found = report.findings.iter().filter(|finding| finding.controls.contains(&c.id)).count();
+        vec![plain(c.id.clone()), plain(c.asks.clone()), plain(sections.join(", ")), plain(found.to_string())]
+    };
+    let columns = ["control", "asks for, in short", "parts of this report", "findings"];
+    let rows: Vec<_> = report.controls.iter().map(row).collect();
+    let note = format!("{}, as drctl reads it; the auditor decides.", report.profile_title);
+    (!rows.is_empty()).then(|| Table { note: Some(note), ..table("Controls", &columns, rows) })
+}
+
+/// Who answers for the report: names where they were given, and room for dates and signatures.
+fn sign_off(report: &Compliance) -> Table {
+    let line = "________________________";
+    let row = |(what, who): (&str, &super::Signatory)| {
+        let or_line = |text: &Option<String>| plain(text.clone().unwrap_or_else(|| line.to_owned()));
+        vec![plain(what), or_line(&who.name), or_line(&who.role), plain("____-__-__"), plain(line)]
+    };
+    let rows = [("Prepared by", &report.prepared_by), ("Reviewed by", &report.reviewed_by)].map(row).to_vec();
+    table("Prepared and reviewed", &["", "name", "role", "date", "signature"], rows)
+}
+
+/// Whether a run is drawn as one that went well: what has stopped or goes on is not, whatever was met so far.
+pub(super) const fn ended_well(line: &Line) -> bool {
+    line.ended_at.is_some() && line.good
+}
+
+/// The worst first: what did not end as it should, what missed an objective, what proves none; then the newest.
+pub(super) fn badness(line: &Line) -> u8 {
+    let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);
+    match () {
+        () if line.class == Class::Test => 5,
+        () if !ended_well(line) && line.class == Class::Incident => 0,
+        () if !ended_well(line) => 1,
+        () if verdicts().any(|verdict| verdict == Verdict::Missed) => 2,
+        () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 3,
+        () => 4,
+    }
+}

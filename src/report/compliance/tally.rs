@@ -1,0 +1,111 @@
+//! How many there were, and how they fared.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Class, Line};
+use crate::model::measure::Basis;
+use crate::report::measured::Measured;
+
+/// Runs by their kind. The kinds add up to all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Counts {
+    /// Runs.
+    pub runs: usize,
+    /// Of them failovers and restores that were no drill.
+    pub incidents: usize,
+    /// Moves as planned.
+    pub planned: usize,
+    /// Drills that touched something, without the ways back of live drills.
+    pub drills: usize,
+    /// The ways back of live drills.
+    pub returns: usize,
+    /// Drills that were only read or rehearsed.
+    pub read: usize,
+    /// Runs in an estate that was declared a test: they count for nothing else.
+    pub tests: usize,
+}
+
+impl Counts {
+    /// Of these runs.
+    pub fn of<'l>(lines: impl Iterator<Item = &'l Line>) -> Self {
+        let mut counts = Self::default();
+        for line in lines {
+            counts.runs += 1;
+            let of = match line.class {
+                Class::Test => &mut counts.tests,
+                Class::Read => &mut counts.read,
+                Class::Incident => &mut counts.incidents,
+                Class::Drill | Class::Planned if line.returns => &mut counts.returns,
+                Class::Planned => &mut counts.planned,
+                Class::Drill => &mut counts.drills,
+            };
+            *of += 1;
+        }
+        counts
+    }
+}
+
+/// How objectives fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Tally {
+    /// Met, and known to be.
+    pub met: usize,
+    /// Missed.
+    pub missed: usize,
+    /// Nobody knows.
+    pub not_proven: usize,
+    /// There was nothing to measure.
+    pub not_applicable: usize,
+}
+
+impl Tally {
+    /// One more.
+    pub(super) const fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Met => self.met += 1,
+            Verdict::Missed => self.missed += 1,
+            Verdict::NotProven => self.not_proven += 1,
+            Verdict::NotApplicable => self.not_applicable += 1,
+        }
+    }
+}
+
+/// How an objective fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The figure proves it.
+    Met,
+    /// The figure is beyond it.
+    Missed,
+    /// The figure says neither.
+    NotProven,
+    /// There was nothing to measure: an application without a database has no recovery point.
+    NotApplicable,
+}
+
+impl Verdict {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::NotProven => "not proven",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+
+    /// Of a figure.
+    pub(super) fn of(figure: &Measured) -> Self {
+        // What may be longer is missed as soon as it is beyond; what may be shorter is not.
+        let beyond = figure.achieved_s.is_some_and(|s| s > figure.objective_s)
+            && matches!(figure.basis, Basis::Measured | Basis::LowerBound);
+        match (figure.met, beyond) {
+            _ if !figure.applies() => Self::NotApplicable,
+            (true, _) => Self::Met,
+            (false, true) => Self::Missed,
+            (false, false) => Self::NotProven,
+        }
+    }
+}
