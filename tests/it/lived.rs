@@ -1,8 +1,8 @@
 //! Rehearsals told as if they had been real, at another time: what a year of real runs leaves, without the year.
 
 use drctl::executor::create;
+use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::journal::{Journal as _, Release};
 use drctl::model::event::{Event, RunCreated, What, WorldKind};
 use drctl::model::ids::RunId;
 use drctl::model::time::{Dur, Timestamp};
@@ -45,6 +45,7 @@ fn shift(value: &mut Value, by: (Dur, Dur)) {
 }
 
 /// Goes on with a run of a store.
+#[cfg(all(feature = "http", feature = "mail"))]
 pub fn follow(store: &SqliteJournal, run: &str, events: &[Event]) {
     let run = RunId::new(run);
     let opened = store.open(&run).unwrap();
@@ -52,7 +53,8 @@ pub fn follow(store: &SqliteJournal, run: &str, events: &[Event]) {
     let known = store.known_time().unwrap().unwrap();
     let dated = |e: &Event| Event { at: e.at.max(known), what: e.what.clone() };
     let bytes = events.iter().map(|e| create::encode(&dated(e))).collect();
-    let written = store.append(&run, opened.epoch, opened.records.len() as u64, bytes, Release::Free);
+    let written =
+        store.append(&run, opened.epoch, opened.records.len() as u64, bytes, drctl::journal::Release::Free);
     futures_executor::block_on(written).unwrap();
 }
 

@@ -50,11 +50,11 @@ impl Estate {
         command
     }
 
-    fn serve(&self) -> Child {
+    fn serve(&self) -> Server {
         let words = std::fs::File::options().create(true).append(true).open(self.folder.path().join("words"));
         let words = words.unwrap();
         let mut command = self.command(&["serve"]);
-        command.stdout(words.try_clone().unwrap()).stderr(words).spawn().unwrap()
+        Server(command.stdout(words.try_clone().unwrap()).stderr(words).spawn().unwrap())
     }
 
     fn words(&self) -> String {
@@ -115,11 +115,22 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-fn stop(mut server: Child) -> Duration {
+/// A process that outlives no test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// How long it takes to end when it is asked to.
+fn stop(mut server: Server) -> Duration {
     let began = Instant::now();
-    let pid = server.id().to_string();
+    let pid = server.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    server.wait().unwrap();
+    server.0.wait().unwrap();
     began.elapsed()
 }
 
@@ -131,9 +142,7 @@ fn spans_of_a_run_arrive_while_it_goes_on_and_again_from_the_process_that_follow
     let half = expected(&store);
     assert!(half.len() > 5, "{half:?}");
     until("the first half", || estate.spans() == half);
-    let mut killed = first;
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    drop(first);
     let before = estate.collector.came().len();
     let second = estate.serve();
     until("the first half, again", || estate.collector.came().len() > before);
