@@ -261,6 +261,8 @@ mod tests {
         let of = Statistics::of(&all);
         let words = |rank: Option<Rank>| rank.unwrap().words();
         assert_eq!((words(of.p50).as_str(), words(of.max).as_str()), ("1m", "at least 2m"));
-        assert_eq!(of.trend, None, "{all:?}");
+        assert_eq!(of.trend, Some(-30.0), "both medians are exact");
+        let later = [&all[..], &[all[1], all[1]]].concat();
+        assert_eq!(Statistics::of(&later).trend, None, "the median of the later half may be more: {later:?}");
     }
 }
