@@ -65,15 +65,8 @@ pub(super) struct Census {
     /// Whether one with a number is open.
     pub(super) open: bool,
     /// The last commit, where the server keeps their times.
-    pub(super) last: Option<Last>,
+    pub(super) last: Option<i64>,
     pub(super) now: i64,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Last {
-    pub(super) xid: i64,
-    /// Milliseconds.
-    pub(super) at: i64,
 }
 
 #[derive(Debug, Deserialize)]

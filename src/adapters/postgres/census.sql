@@ -55,7 +55,6 @@ SELECT jsonb_build_object(
   'ended', pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
   'open', pg_snapshot_xmin(pg_current_snapshot()) <> pg_snapshot_xmax(pg_current_snapshot()),
   'last', CASE WHEN current_setting('track_commit_timestamp') = 'on' AND NOT pg_is_in_recovery()
-    THEN (SELECT jsonb_build_object('xid', l.xid::text::bigint, 'at', (extract(epoch FROM l.timestamp) * 1000)::bigint)
-      FROM pg_last_committed_xact() l WHERE l.xid IS NOT NULL) END,
+    THEN (SELECT (extract(epoch FROM l.timestamp) * 1000)::bigint FROM pg_last_committed_xact() l WHERE l.xid IS NOT NULL) END,
   'now', (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 )::text

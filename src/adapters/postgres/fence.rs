@@ -36,6 +36,10 @@ const SUBSCRIPTION: &str = "sub:";
 const DATABASE: &str = "db:";
 /// How it stands there that the file of rules was shut.
 const RULES: &str = "hba:";
+/// Transactions are numbered with 32 bits, and counted with more.
+const NUMBERS: i64 = 0xffff_ffff;
+/// So many transactions since a fence are looked at.
+const MOST_SINCE: i64 = 100_000;
 /// Databases that every server has: in one of them the administrator works while the application's are shut.
 const ASIDE: [&str; 2] = ["postgres", "template1"];
 
@@ -187,7 +191,8 @@ pub(super) async fn look(
         }
         let ended = after.ended - before.ended;
         if ended == 0 || waited >= INTERVAL_S * INTERVALS {
-            return proven(&after, method, end, (ended, waited));
+            let last = if ended == 0 { last_commit(client, &after).await? } else { None };
+            return Ok((proven(&after, method, end, (ended, waited))?, last));
         }
         before = after;
     }
@@ -216,7 +221,7 @@ fn proven(
     method: FenceMethod,
     end: Result<Option<WalPoint>, Failure>,
     (ended, waited): (i64, u32),
-) -> Result<(FenceState, Option<Told>), Failure> {
+) -> Result<FenceState, Failure> {
     let wal = match end {
         // Aurora keeps its log in its storage, and may have no such functions: the fence holds without them.
         Err(Failure::Refused(code, _)) if code == NOT_SUPPORTED => None,
@@ -232,28 +237,36 @@ fn proven(
         let unexplained = format!(
             "{ended} transactions ended within the last {INTERVAL_S} s (looked at for {waited} s), and nothing that was seen explains them"
         );
-        return Ok((FenceState { unexplained: Some(unexplained), ..held }, None));
+        return Ok(FenceState { unexplained: Some(unexplained), ..held });
     }
-    Ok((FenceState { wal, ..held }, last_commit(census)))
+    Ok(FenceState { wal, ..held })
 }
 
-/// The last commit before the fence, where the server keeps the times of commits and no other transaction came between: the fence's own
-/// transaction wrote down which number was next before it, when the last commit was made, and which number it got itself. One that was
-/// under way then and is committed after it is the last one, whatever its number.
-fn last_commit(census: &Census) -> Option<Told> {
-    match (Note::of(census).numbers().as_slice(), &census.last) {
-        (&[next, commit, own], Some(last)) if next == own && own == last.xid => {
-            Told::of(Some(census.now - commit), Some(commit))
-        }
-        _ => None,
+/// The last commit that is not the fence's own, where the server keeps the times of commits. The fence's transaction wrote down which
+/// number was next before it, when the last commit was made, and which number it got itself. Whoever got a number since may have
+/// committed until its session was ended, also before the fence did: the server is asked for each of them (PostgreSQL documentation,
+/// «Committed Transaction Information Functions»).
+async fn last_commit(client: &Client, census: &Census) -> Result<Option<Told>, Failure> {
+    let (numbers, ended) = (Note::of(census).numbers(), census.ended & NUMBERS);
+    let &[next, commit, own] = numbers.as_slice() else { return Ok(None) };
+    if census.last.is_none() || !(next..next + MOST_SINCE).contains(&ended) {
+        return Ok(None);
     }
+    let text = format!(
+        "SELECT max((extract(epoch FROM pg_xact_commit_timestamp(n::text::xid)) * 1000)::bigint) \
+         FROM generate_series({next}::bigint, {ended}::bigint - 1) n WHERE n <> {own}"
+    );
+    let row = client.query_one(&text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let since: Option<i64> = row.try_get(0).map_err(|e| Failure::of(&e))?;
+    let last = since.map_or(commit, |since| since.max(commit));
+    Ok(Told::of(Some(census.now - last), Some(last)))
 }
 
 /// The number of the next transaction, and when the last one was committed: what the fence's transaction writes down. A transaction that
 /// is open may be committed yet: then nobody knows which was the last.
 fn numbers(census: &Census) -> String {
     match &census.last {
-        Some(last) if !census.open => format!(" {} {}", census.ended & 0xffff_ffff, last.at),
+        Some(last) if !census.open => format!(" {} {}", census.ended & NUMBERS, last),
         _ => String::new(),
     }
 }
