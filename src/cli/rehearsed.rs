@@ -1,33 +1,23 @@
 //! In a rehearsal every command that is named is one of the rehearsal: nobody copies one off the screen that acts on what is real.
 
-/// Verbs that do or show something else with `--sandbox`.
-const VERBS: &[&str] = &[
-    "ack",
-    "approve",
-    "assess",
-    "audit",
-    "doctor",
-    "drill",
-    "duties",
-    "evidence",
-    "failback",
-    "failover",
-    "notify",
-    "observe",
-    "override",
-    "plan",
-    "ready",
-    "reject",
-    "report",
-    "reprotect",
-    "restore",
-    "runs",
-    "schedules",
-    "status",
-    "switchover",
-];
+use std::sync::OnceLock;
+
+use super::args;
+
+/// Verbs that mean the same with `--sandbox` and without. Any other is one that acts on what is real, or shows it.
+const ALIKE: &[&str] = &["check", "completions", "explain", "init", "key", "kit", "policy", "schema"];
 
 const PROGRAM: &str = "drctl ";
+
+/// Verbs that a rehearsal names with `--sandbox`.
+fn verbs() -> &'static [String] {
+    static VERBS: OnceLock<Vec<String>> = OnceLock::new();
+    VERBS.get_or_init(|| {
+        let all = args::command();
+        let names = all.get_subcommands().map(|verb| verb.get_name());
+        names.filter(|name| !ALIKE.contains(name)).map(str::to_owned).collect()
+    })
+}
 
 /// The same text, with `--sandbox` in each command that lacks it.
 pub fn commands(text: &str) -> String {
@@ -37,7 +27,7 @@ pub fn commands(text: &str) -> String {
         let verb: String = part.chars().take_while(|c| c.is_ascii_lowercase()).collect();
         let starts_a_word =
             out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !"/-_.".contains(c));
-        let lacks = VERBS.contains(&verb.as_str()) && starts_a_word && !part.contains("--sandbox");
+        let lacks = verbs().contains(&verb) && starts_a_word && !part.contains("--sandbox");
         out.push_str(PROGRAM);
         out.push_str(if lacks { "--sandbox " } else { "" });
         out.push_str(part);

@@ -18,7 +18,7 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
     match &read {
         Some((server, reading)) if reading.is_ahead() => draft.notes.push(format!(
             "`{name}`: its clock is up to {} ahead of this machine's, as read at {server} at {}, so its last commit may be as much older than it says: where the loss cannot be read off one clock, its bound is larger by that. Set both by NTP; if it was this machine's that was wrong then, drctl observe reads it anew where the server answers",
-            Dur(reading.ahead_ms.unsigned_abs()),
+            Dur(reading.ahead_ms.unsigned_abs()).shown_up(),
             reading.at,
         )),
         // AWS sets the clocks of its own.

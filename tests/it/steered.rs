@@ -461,6 +461,10 @@ fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     );
     let shown = folder.ok(&["plan", "truststream", "--to", "us-east-1", "--sandbox"]);
     assert_eq!(shown, folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]));
+    // A folder may be called as the verb is.
+    std::fs::create_dir(folder.path().join("plan")).unwrap();
+    folder.ok(&["-C", "plan", "init", "shop"]);
+    folder.ok(&["-C", "plan", "plan", "shop", "--to", "us-east-1", "--sandbox"]);
     let (code, _, err) = folder.run(&["runs", "ack", "none", "--reason", "x", "--sandbox"]);
     assert!(code == 2 && err.contains("no run `none`"), "{err}");
 }

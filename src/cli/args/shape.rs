@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use super::Cli;
@@ -61,12 +62,26 @@ fn groups(cli: &clap::Command) -> String {
 /// # Errors
 /// What clap says of it.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
-    let matches = command().try_get_matches_from(read(typed.into_iter().collect()))?;
+    let words = read(typed.into_iter().collect());
+    let matches = match command().try_get_matches_from(&words) {
+        Err(e) => match with_show(&words, &e) {
+            Some(words) => command().try_get_matches_from(words)?,
+            None => return Err(e),
+        },
+        Ok(matches) => matches,
+    };
     Ok((Cli::from_arg_matches(&matches)?, matches))
 }
 
+/// `drctl plan NAME` shows that plan. What can be read as it stands is left as it is.
+fn with_show(words: &[OsString], error: &clap::Error) -> Option<Vec<OsString>> {
+    let ContextValue::String(name) = error.get(ContextKind::InvalidSubcommand)? else { return None };
+    let at = words.windows(2).position(|two| two[0] == "plan" && two[1] == name.as_str())? + 1;
+    Some([&words[..at], &["show".into()], &words[at..]].concat())
+}
+
 /// `--sandbox region-dark` is `--sandbox=region-dark`: what follows is the scenario if it is one, or nearly. Anything else, as in
-/// `drctl --sandbox audit verify`, is the next word of the command. And `drctl plan NAME` shows that plan.
+/// `drctl --sandbox audit verify`, is the next word of the command.
 fn read(typed: Vec<OsString>) -> Vec<OsString> {
     let verbs: Vec<String> =
         Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
@@ -84,20 +99,8 @@ fn read(typed: Vec<OsString>) -> Vec<OsString> {
                 words.pop();
                 words.push(format!("--sandbox={scenario}").into());
             }
-            ("plan", _) if !words[1..words.len() - 1].iter().any(|w| is_one(w, &verbs)) && shows(&word) => {
-                words.extend(["show".into(), word]);
-            }
             _ => words.push(word),
         }
     }
     words
-}
-
-fn is_one(word: &OsString, verbs: &[String]) -> bool {
-    verbs.iter().any(|verb| word == verb.as_str())
-}
-
-/// Whether what follows `plan` is a plan.
-fn shows(word: &OsString) -> bool {
-    word.to_str().is_some_and(|word| !word.starts_with('-') && word != "show" && word != "help")
 }
