@@ -9,21 +9,20 @@ mod told;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use told::{AGAIN, ENTRIES, Fate, Known};
 
+use super::background::{Background, Hand};
 use super::commands::status;
 use super::context::Context;
 use super::environment;
 use super::error::CliError;
 use super::interrupt::Interrupts;
-use super::printer::{Printer, harmless};
+use super::printer::Printer;
 use super::telemetry::Exporter;
 use crate::adapters::secrets;
 use crate::executor::create;
@@ -52,8 +51,6 @@ const FRESH: Dur = Dur::secs(3 * 24 * 60 * 60);
 const AFTERWARDS: Dur = Dur::secs(30);
 /// After the last of its first tries a channel is asked again so often.
 const LATER: Dur = Dur::mins(1);
-/// Of the thread, in bytes: calls of TLS are deep.
-const STACK: usize = 8 << 20;
 
 /// The store's name of whoever tells.
 fn name() -> RunId {
@@ -62,16 +59,8 @@ fn name() -> RunId {
 
 /// A thread that tells people.
 pub struct Herald {
-    halt: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
+    thread: Background,
     more: Arc<Mutex<Vec<Notice>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Herald {
-    fn drop(&mut self) {
-        self.halt.store(true, Ordering::SeqCst);
-    }
 }
 
 /// News that is not of a run.
@@ -101,35 +90,21 @@ impl Herald {
         if context.is_rehearsal() || context.settings.notify.channels.is_empty() {
             return None;
         }
-        let mut herald =
-            Self { halt: Arc::default(), said: Arc::default(), more: Arc::default(), thread: None };
-        let desk = Desk {
-            notify: context.settings.notify.clone(),
-            policy: context.settings.policy.clone(),
-            schedules: context.settings.schedules.clone(),
-            base: context.base.clone(),
-            store: context.store_file(),
-            scope,
-            halt: Arc::clone(&herald.halt),
-            said: Arc::clone(&herald.said),
-            more: Arc::clone(&herald.more),
-        };
-        let thread = std::thread::Builder::new().name("herald".to_owned()).stack_size(STACK);
-        match thread.spawn(move || desk.work()) {
-            Ok(thread) => {
-                herald.thread = Some(thread);
-                Some(herald)
-            }
-            Err(e) => {
-                printer.note(&format!("notify: nobody is told: no thread for it: {e}"));
-                None
-            }
-        }
+        let more = Arc::<Mutex<Vec<Notice>>>::default();
+        let news = Arc::clone(&more);
+        let (notify, policy) = (context.settings.notify.clone(), context.settings.policy.clone());
+        let (schedules, base) = (context.settings.schedules.clone(), context.base.clone());
+        let store = context.store_file();
+        let work =
+            move |hand| Desk { notify, policy, schedules, base, store, scope, hand, more: news }.work();
+        let say = |e| printer.note(&format!("notify: nobody is told: no thread for it: {e}"));
+        let thread = Background::begin("notify", work).map_err(say).ok()?;
+        Some(Self { thread, more })
     }
 
     /// Whether it ended without being asked to.
     pub fn is_gone(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.is_gone()
     }
 
     /// News that is not of a run.
@@ -144,24 +119,13 @@ impl Herald {
 
     /// Says what could not be told since it was last asked.
     pub fn tell(&self, printer: &Printer) {
-        let said = self.said.lock().map(|mut said| std::mem::take(&mut *said)).unwrap_or_default();
-        said.iter().for_each(|line| printer.note(&format!("notify: {}", harmless(line))));
+        self.thread.tell(printer);
     }
 
     /// Tells what is left, and ends. Nothing of what was done depends on it.
-    pub fn end(mut self, printer: &Printer, interrupts: &Interrupts) {
-        self.halt.store(true, Ordering::SeqCst);
-        let Some(thread) = self.thread.take() else { return };
-        let Ok(world) = World::live() else { return };
-        let late = world.now() + AFTERWARDS;
-        let pressed = interrupts.count();
-        while !thread.is_finished() && world.now() < late && interrupts.count() == pressed {
-            world.block_on(world.sleep_until(world.now() + POLL));
-        }
-        if !thread.is_finished() {
-            printer.note("notify: not everybody was told yet; drctl serve goes on with it");
-        }
-        self.tell(printer);
+    pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
+        let late = "not everybody was told yet; drctl serve goes on with it";
+        self.thread.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
 
@@ -237,29 +201,19 @@ struct Desk {
     base: PathBuf,
     store: PathBuf,
     scope: Scope,
-    halt: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
+    hand: Hand,
     more: Arc<Mutex<Vec<Notice>>>,
 }
 
 impl Desk {
-    fn say(&self, line: String) {
-        if let Ok(mut said) = self.said.lock() {
-            said.push(line);
-        }
-    }
-
     /// A store that is busy is free a moment later.
     fn open(&self, world: &World) -> Option<SqliteJournal> {
-        let mut said = false;
         loop {
             match SqliteJournal::open_existing(&self.store, StoreWorld::Live) {
                 Ok(store) => return Some(store),
-                Err(e) if !said => self.say(format!("nobody is told yet: {e}")),
-                Err(_) => {}
+                Err(e) => self.hand.say(format!("nobody is told yet: {e}")),
             }
-            said = true;
-            if self.halt.load(Ordering::SeqCst) {
+            if self.hand.ends() {
                 return None;
             }
             world.block_on(world.sleep_until(world.now() + LOOK));
@@ -270,17 +224,14 @@ impl Desk {
         let Ok(world) = World::live() else { return };
         let Some(store) = self.open(&world) else { return };
         let mut known = Known::default();
-        let mut failed = None;
         let mut flights = FuturesUnordered::new();
         loop {
             // Asked before the look: what is there when somebody asks to end is told.
-            let ends = self.halt.load(Ordering::SeqCst);
+            let ends = self.hand.ends();
             let left = match self.look(&world, &store, &mut known, &flights) {
                 Ok(left) => left,
                 Err(e) => {
-                    if failed.replace(e.to_string()) != Some(e.to_string()) {
-                        self.say(format!("the store cannot be read: {e}"));
-                    }
+                    self.hand.say(format!("the store cannot be read: {e}"));
                     false
                 }
             };
@@ -295,7 +246,7 @@ impl Desk {
     fn wait(&self, world: &World, store: &SqliteJournal, known: &mut Known, flights: &mut Flights) {
         let next = world.now() + LOOK;
         while world.now() < next {
-            let ends = self.halt.load(Ordering::SeqCst);
+            let ends = self.hand.ends();
             let slice = next.min(world.now() + POLL);
             let landed = world.block_on(async {
                 match select(flights.next(), pin!(world.sleep_until(slice))).await {
@@ -310,7 +261,7 @@ impl Desk {
                 // An empty stream is over at once.
                 world.block_on(world.sleep_until(slice));
             }
-            if ends || self.halt.load(Ordering::SeqCst) {
+            if ends || self.hand.ends() {
                 return;
             }
         }
@@ -351,7 +302,7 @@ impl Desk {
         store: &SqliteJournal,
         known: &mut Known,
     ) -> Result<bool, StoreError> {
-        if !self.halt.load(Ordering::SeqCst) {
+        if !self.hand.ends() {
             return Ok(false);
         }
         known.remember(store)?;
@@ -383,7 +334,7 @@ impl Desk {
                 let state = match read {
                     Ok(state) => state,
                     Err(why) => {
-                        self.say(format!("nobody is told of run {}: {why}", row.run));
+                        self.hand.say(format!("nobody is told of run {}: {why}", row.run));
                         known.over.insert(row.run);
                         continue;
                     }
@@ -454,7 +405,7 @@ impl Desk {
                 || "and there is no `otherwise`".to_owned(),
                 |otherwise| format!("{otherwise} is told in its place"),
             );
-            self.say(format!("{} did not take {}: {said}; {then}", channel.name, notice.key));
+            self.hand.say(format!("{} did not take {}: {said}; {then}", channel.name, notice.key));
         }
         let entry = Entry::Notice {
             at,
@@ -468,7 +419,7 @@ impl Desk {
             said,
         };
         if let Err(e) = store.enter(&entry) {
-            self.say(format!("what {} was told is not in the ledger: {e}", channel.name));
+            self.hand.say(format!("what {} was told is not in the ledger: {e}", channel.name));
         }
     }
 }

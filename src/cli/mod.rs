@@ -2,6 +2,7 @@
 
 pub mod anchors;
 pub mod args;
+pub mod background;
 pub mod commands;
 pub mod context;
 pub mod delivery;

@@ -5,16 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use super::background::{Background, Hand};
 use super::context::Context;
 use super::herald;
 use super::interrupt::Interrupts;
-use super::printer::{Printer, harmless};
+use super::printer::Printer;
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -40,69 +38,30 @@ const BATCH: usize = 512;
 const QUEUE: usize = 20_000;
 /// Waits after failures, the last one again and again.
 const AGAIN: [Dur; 4] = [Dur::secs(2), Dur::secs(8), Dur::secs(30), Dur::secs(60)];
-/// Of the thread, in bytes: calls of TLS are deep.
-const STACK: usize = 8 << 20;
 
 /// A thread that sends traces.
-pub struct Exporter {
-    halt: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        self.halt.store(true, Ordering::SeqCst);
-    }
-}
+pub struct Exporter(Background);
 
 impl Exporter {
     /// Begins to send, if there is a collector and something real to send. `own` is a run that may be over and is sent all the same.
     pub fn begin(context: &Context, printer: &Printer, own: Option<&RunId>) -> Option<Self> {
         let to = context.settings.traces.clone().filter(|_| !context.is_rehearsal())?;
-        let mut exporter = Self { halt: Arc::default(), said: Arc::default(), thread: None };
-        let job = Job {
-            to,
-            base: context.base.clone(),
-            store: context.store_file(),
-            own: own.cloned(),
-            halt: Arc::clone(&exporter.halt),
-            said: Arc::clone(&exporter.said),
-        };
-        let thread = std::thread::Builder::new().name("telemetry".to_owned()).stack_size(STACK);
-        match thread.spawn(move || job.work()) {
-            Ok(thread) => {
-                exporter.thread = Some(thread);
-                Some(exporter)
-            }
-            Err(e) => {
-                printer.note(&format!("telemetry: no traces are sent: no thread for it: {e}"));
-                None
-            }
-        }
+        let (base, store, own) = (context.base.clone(), context.store_file(), own.cloned());
+        let work = move |hand| Job { to, base, store, own, hand }.work();
+        let begun = Background::begin("telemetry", work);
+        let say = |e| printer.note(&format!("telemetry: no traces are sent: no thread for it: {e}"));
+        begun.map(Self).map_err(say).ok()
     }
 
     /// Prints what went wrong since the last time.
     pub fn tell(&self, printer: &Printer) {
-        let said = self.said.lock().map(|mut said| std::mem::take(&mut *said)).unwrap_or_default();
-        said.iter().for_each(|line| printer.note(&format!("telemetry: {}", harmless(line))));
+        self.0.tell(printer);
     }
 
     /// Sends what is left for a moment, and ends.
-    pub fn end(mut self, printer: &Printer, interrupts: &Interrupts) {
-        self.halt.store(true, Ordering::SeqCst);
-        let Some(thread) = self.thread.take() else { return };
-        let Ok(world) = World::live() else { return };
-        let late = world.now() + AFTERWARDS;
-        let pressed = interrupts.count();
-        while !thread.is_finished() && world.now() < late && interrupts.count() == pressed {
-            world.block_on(world.sleep_until(world.now() + POLL));
-        }
-        self.tell(printer);
-        if !thread.is_finished() {
-            printer
-                .note("telemetry: the last spans were not sent; drctl report run RUN --format otlp has all");
-        }
+    pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
+        let late = "the last spans were not sent; drctl report run RUN --format otlp has all";
+        self.0.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
 
@@ -112,8 +71,7 @@ struct Job {
     base: PathBuf,
     store: PathBuf,
     own: Option<RunId>,
-    halt: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
+    hand: Hand,
 }
 
 /// What was read and sent so far.
@@ -129,36 +87,24 @@ struct Sent {
 }
 
 impl Job {
-    fn say(&self, line: String) {
-        if let Ok(mut said) = self.said.lock()
-            && said.last() != Some(&line)
-        {
-            said.push(line);
-        }
-    }
-
-    fn ends(&self) -> bool {
-        self.halt.load(Ordering::SeqCst)
-    }
-
     fn work(&self) {
         let Ok(world) = World::live() else { return };
         let mut sent = Sent::default();
         let mut store = None;
         loop {
             // Asked before the look: what is there when the command ends is sent.
-            let ends = self.ends();
+            let ends = self.hand.ends();
             match self.look(&mut store, &mut sent) {
                 Ok(()) => self.send(&world, &mut sent, ends),
                 // Another process of this store sends them.
                 Err(StoreError::Owned(_)) => {}
-                Err(e) => self.say(format!("the store cannot be read: {e}")),
+                Err(e) => self.hand.say(format!("the store cannot be read: {e}")),
             }
             if ends {
                 return;
             }
             let next = world.now() + LOOK;
-            while world.now() < next && !self.ends() {
+            while world.now() < next && !self.hand.ends() {
                 world.block_on(world.sleep_until(next.min(world.now() + POLL)));
             }
         }
@@ -197,7 +143,7 @@ impl Job {
                 }
                 // A run that is broken hides no other.
                 Err(e) => {
-                    self.say(format!("no trace of run {}: {e}", row.run));
+                    self.hand.say(format!("no trace of run {}: {e}", row.run));
                     sent.over.insert(row.run);
                 }
             }
@@ -216,7 +162,7 @@ impl Job {
             let document = trace::document(&batch);
             match world.block_on(notify::traces(world, &self.to, &document, &reveal)) {
                 Ok(refused) => {
-                    refused.into_iter().for_each(|why| self.say(why));
+                    refused.into_iter().for_each(|why| self.hand.say(why));
                     sent.queue.drain(..batch.len());
                     (sent.failures, sent.not_before) = (0, None);
                 }
@@ -227,7 +173,7 @@ impl Job {
                         sent.dropped += batch.len();
                     }
                     if sent.failures == 0 || ends {
-                        self.say(format!("{} did not take spans: {}", self.to.url, failure.why));
+                        self.hand.say(format!("{} did not take spans: {}", self.to.url, failure.why));
                     }
                     let wait = AGAIN[sent.failures.min(AGAIN.len() - 1)];
                     sent.failures += 1;
@@ -238,7 +184,7 @@ impl Job {
         }
         if ends && sent.dropped + sent.queue.len() > 0 {
             let lost = sent.dropped + sent.queue.len();
-            self.say(format!("{lost} spans were not sent; drctl report run RUN --format otlp has all"));
+            self.hand.say(format!("{lost} spans were not sent; drctl report run RUN --format otlp has all"));
         }
     }
 }
