@@ -333,8 +333,8 @@ fn hands_on(draft: &Draft<'_>, other: &DatabaseRef) -> bool {
 /// The servers that this run promotes are followed by those of the other sites.
 fn follow_all(draft: &mut Draft<'_>) {
     let plan = draft.input.plan;
-    // Nobody waits for the users' eyes: a client whose connection string names both servers is turned away by the fenced one, and
-    // asks the other only once that one is a standby (PostgreSQL documentation, «Specifying Multiple Hosts»).
+    // Nobody waits for the watch: a client whose connection string names both servers is refused by the fenced one, and asks the other
+    // only once that one is a standby (PostgreSQL documentation, «Specifying Multiple Hosts»).
     let moved = |s: &&Step| matches!(s.phase, Phase::Verify | Phase::Redirect);
     let moved: Vec<StepId> = draft.steps().iter().filter(moved).map(|s| s.id.clone()).collect();
     let promoted: Vec<(StepId, DatabaseRef)> = draft
@@ -351,15 +351,19 @@ fn follow_all(draft: &mut Draft<'_>) {
         };
         let sites: Vec<SiteName> =
             spec.at.keys().filter(|s| s.as_str() != primary.place.name).cloned().collect();
-        let others = sites.iter().filter_map(|s| targets::database(plan, &primary.component, spec, s));
-        for other in others.collect::<Vec<_>>() {
+        let others =
+            sites.iter().filter_map(|s| Some((s, targets::database(plan, &primary.component, spec, s)?)));
+        for (site, other) in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             if !left && active::takes_writes(draft.input.estate, &other, spec) {
                 let facts = format!("{} takes writes, too", other.id);
                 let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
             } else if (left || !hands_on(draft, &other)) && rebuild::possible(draft, &other) {
-                let needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
+                let mut needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
+                if left && other.engine != Engine::Aurora {
+                    needs.extend(ttl::no_way_back(draft, &other, site, &needs));
+                }
                 // Users are served: what fails here leaves the application unprotected, and says so.
                 rebuild::rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
             }

@@ -1,5 +1,6 @@
 //! How long old answers are kept: shortened before users are moved as planned, and waited out after.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
@@ -9,6 +10,7 @@ use crate::model::action::{Action, Check, RecordChange, Switch, Wanted};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::{OnFailure, Phase};
 use crate::model::state::{RecordAnswer, RecordSet};
+use crate::model::target::{DatabaseRef, Target, endpoint_parts};
 use crate::model::time::Dur;
 use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy};
 
@@ -94,6 +96,50 @@ pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old
     step.needs = all(needs);
     step.on_failure = OnFailure::Continue;
     draft.push(step);
+}
+
+/// Waits until no resolver leads clients to a server that was left. It gets its address back as a standby, and a session that begins
+/// there by an old answer would stay, with every write refused, for as long as its pool keeps it.
+pub fn no_way_back(
+    draft: &mut Draft<'_>,
+    left: &DatabaseRef,
+    at: &SiteName,
+    needs: &[StepId],
+) -> Option<StepId> {
+    let (plan, estate) = (draft.input.plan, draft.input.estate);
+    let target = Target::Database(left.clone());
+    let seen = estate.database(&target, draft.input.now);
+    let endpoint = match (&left.endpoint, &seen) {
+        (Some(declared), _) => Some(declared.clone()),
+        (None, Known::Fresh(seen)) => seen.endpoint.clone(),
+        (None, _) => None,
+    };
+    let leads = |name: &ComponentName| {
+        let component = plan.components.get(name)?;
+        let Spec::Route53(names) = &component.spec else { return None };
+        let direct = component.needs.iter().any(|need| need.value == left.component);
+        let may = |r: &Record| r.at.get(at).is_some_and(|a| may_lead(&a.answer, endpoint.as_deref()));
+        (direct && names.records.iter().any(may)).then_some(())
+    };
+    let longest = draft.kept.iter().filter(|(name, _)| leads(name).is_some()).map(|(_, ttl)| *ttl).max();
+    let duration_ms = longest.filter(|ttl| *ttl > Dur::ZERO)?;
+    let until = Some(format!("no resolver leads clients to {}, which becomes a standby", left.id));
+    let id = format!("expire.{}.{at}", left.component);
+    let mut wait = step(&id, Phase::Protect, Some(&left.component), Action::Wait { duration_ms, until });
+    wait.needs = all(needs);
+    wait.on_failure = OnFailure::Continue;
+    Some(draft.push(wait))
+}
+
+/// Whether an answer may be the address of a server. An address and a host name do not tell.
+fn may_lead(answer: &RecordAnswer, endpoint: Option<&str>) -> bool {
+    let RecordAnswer::Values { values, .. } = answer else { return true };
+    let Some((host, _, _)) = endpoint.and_then(endpoint_parts) else { return true };
+    let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let address = |name: &str| name.parse::<IpAddr>().ok();
+    values
+        .iter()
+        .any(|value| plain(value) == plain(host) || address(value).is_some() != address(host).is_some())
 }
 
 /// What name servers should answer, for names that lead to one site. What is shared between sites by weight has no one answer.

@@ -241,3 +241,43 @@ fn a_clock_that_jumps_ahead_does_not_end_the_wait_for_resolvers() {
     let waited = events(&done)[ended(&done, "expire.www")].at.since(at);
     assert_eq!(waited, old_ttl(&whole, "ttl.www"));
 }
+
+/// What a planned move waits for between the switch and the standby, with a name for the database itself, where `server` gives what the
+/// database answers at.
+fn waits_before_the_standby(needs: &str, rtype: &str, west: &str, server: &str) -> Option<Dur> {
+    let at = |site: &str, server: &str| {
+        format!(
+            "      {site}: {{endpoint: \"{server}:5432/app\", admin: {{secret: \"file:a\"}}, host: {{run: [ssh, x], data: /data, replication: {{secret: \"file:r\"}}}}}}\n"
+        )
+    };
+    let plan = plan(&format!(
+        "plan: orders\nobjectives: {{rto: 20m, rpo: 5m}}\nsites:\n  west: {{region: us-west-2}}\n  east: {{region: us-east-1}}\nconnections:\n  dns: {{}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n{}{}  nodes:\n    kind: aws.autoscaling\n    needs: [db]\n    at:\n      west: {{group: w, capacity_floor: 2}}\n      east: {{group: e, capacity_floor: 2}}\n  names:\n    kind: aws.route53\n    via: dns\n    needs: [{needs}]\n    zone: Z1\n    records:\n      - {{name: db.shop.example, type: {rtype}, ttl: 300s, at: {{west: [{west}], east: [elsewhere.example]}}}}\n",
+        at("west", server),
+        at("east", "east.example"),
+    ).replace("[elsewhere.example]", if rtype == "A" { "[198.51.100.9]" } else { "[elsewhere.example]" }));
+    let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan, "calm", 1) };
+    let done = rig.rehearse().unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    assert!(ended(&done, "switch.names") < began(&done, "rejoin.db.west"));
+    let all = events(&done);
+    all.iter().position(begins("expire.db.west")).map(|begun| {
+        let over = ended(&done, "expire.db.west");
+        assert!(ended(&done, "switch.names") < begun && over < began(&done, "rejoin.db.west"));
+        all[over].at.since(all[begun].at)
+    })
+}
+
+/// A session that begins at the old address by an old answer would stay on the standby, where every write is refused.
+#[test]
+fn an_old_primary_is_no_standby_while_resolvers_still_lead_clients_to_it() {
+    let low = Some(Dur(10_000));
+    assert_eq!(waits_before_the_standby("db", "CNAME", "west.example", "west.example"), low);
+    assert_eq!(waits_before_the_standby("db", "CNAME", "West.Example.", "west.example"), low);
+    assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "192.0.2.1"), low);
+    // It may be that host's address.
+    assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "west.example"), low);
+    // Those lead elsewhere, and clients that know both servers need a standby soon.
+    assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "192.0.2.7"), None);
+    assert_eq!(waits_before_the_standby("db", "CNAME", "front.example", "west.example"), None);
+    assert_eq!(waits_before_the_standby("nodes", "A", "192.0.2.1", "192.0.2.1"), None);
+}

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 #[cfg(feature = "postgres")]
-use super::world::{Client, WAIVE, World, outage};
+use super::client::Client;
+use super::world::{WAIVE, World, outage};
 use super::{Estate, FAILOVER, localstack, until};
 use crate::support::{Fault, Point, Rule};
 

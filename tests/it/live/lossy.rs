@@ -5,7 +5,8 @@ use std::time::Duration;
 use drctl::model::time::Timestamp;
 use serde_json::Value;
 
-use super::world::{Client, WAIVE, World, now, outage};
+use super::client::Client;
+use super::world::{WAIVE, World, now, outage};
 
 /// How long clients write what nothing replicates.
 const CUT: Duration = Duration::from_secs(5);

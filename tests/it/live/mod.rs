@@ -7,6 +7,8 @@
 mod alarms;
 mod aurora;
 mod buckets;
+#[cfg(feature = "postgres")]
+mod client;
 mod clients;
 mod clock;
 mod controls;
