@@ -1,5 +1,6 @@
 //! What can be typed. Doc comments here are the help texts.
 
+mod offer;
 mod proving;
 mod reporting;
 mod serving;
@@ -157,7 +158,7 @@ pub enum Command {
     Restore(Box<RestoreArgs>),
     /// Practise a recovery: read it, rehearse it, try the data, or really move there and back
     #[command(
-        after_help = "Examples:\n  drctl drill truststream\n  drctl drill truststream --mode rehearsal --scenario region-dark --waive unfenced-promotion --accept-data-loss 5m --reason drill\n  drctl drill truststream --mode isolated --component db --to-time \"2h ago\"\n  drctl drill truststream --mode live --hold 30m"
+        after_help = "Examples:\n  drctl drill truststream\n  drctl drill truststream --mode rehearsal --scenario region-dark --waive unfenced-promotion --accept-data-loss 5m --reason drill\n  drctl drill truststream --mode isolated --component db --to-time \"2h ago\"\n  drctl drill truststream --mode live --hold 30m\n  drctl drill schedules     # what is due when; the same as drctl schedules"
     )]
     Drill(Box<DrillArgs>),
     /// List, show and steer runs
@@ -197,7 +198,7 @@ pub enum Command {
     Evidence(EvidenceArgs),
     /// Show who has to approve what
     #[command(
-        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00"
+        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00\n  drctl policy key show     # the same as drctl key show"
     )]
     Policy(PolicyArgs),
     /// Make the key that your approvals are signed with, or show it
@@ -213,7 +214,10 @@ pub enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Print a completion script
+    /// Print a completion script: it completes commands, plans, sites, components, runs and steps
+    #[command(
+        after_help = "Examples:\n  source <(drctl completions bash)     # in ~/.bashrc\n  source <(drctl completions zsh)      # in ~/.zshrc\n  drctl completions fish | source      # in ~/.config/fish/config.fish"
+    )]
     Completions {
         /// For which shell
         #[arg(value_enum)]

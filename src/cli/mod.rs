@@ -4,6 +4,7 @@ pub mod anchors;
 pub mod args;
 pub mod background;
 pub mod commands;
+pub mod complete;
 pub mod context;
 pub mod delivery;
 pub mod environment;
@@ -36,6 +37,7 @@ use crate::world::World;
 
 /// Parses the command line, runs the verb, and answers with the exit code.
 pub fn main() -> u8 {
+    complete::answer();
     let cli = match args::parse(std::env::args_os()) {
         Ok((mut cli, typed)) => {
             cli.global.command = verbs(&typed);

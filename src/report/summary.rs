@@ -351,6 +351,8 @@ pub fn outcome(state: &RunState) -> &'static str {
         (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
         (Mode::Finished(Outcome::Failed), _) => "failed",
         (Mode::Finished(Outcome::Abandoned), _) => "abandoned",
+        // Users are served: whoever reads this in a list must not take it for a recovery that stopped.
+        _ if state.watch_paused() => "watch_paused",
         (_, Some(_)) => "halted",
         (_, None) => "running",
     }

@@ -25,6 +25,7 @@ mod cli;
 mod clients;
 mod clocks;
 mod clusters;
+mod completions;
 mod compliance;
 mod continued;
 mod controls;

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use super::Cli;
+use super::{Cli, offer};
 use crate::adapters::sandbox::scenario::SCENARIOS;
+use crate::cli::complete;
 use crate::plan::shape::suggest;
 
 /// Commands by what somebody wants.
@@ -16,8 +17,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Recover", &["failover", "switchover", "failback", "reprotect", "restore"]),
     ("Steer runs", &["runs", "approve", "reject", "override", "ack"]),
     ("Prove", &["drill", "duties", "report", "audit", "evidence", "policy"]),
-    ("Serve", &["serve", "schedules", "notify", "kit", "key", "completions"]),
+    ("Serve", &["serve", "notify", "kit", "completions"]),
 ];
+/// Commands that belong to another one, which may be typed before them.
+const PARTS: &[[&str; 2]] = &[["drill", "schedules"], ["policy", "key"]];
 
 /// The command line.
 pub fn command() -> clap::Command {
@@ -32,7 +35,7 @@ pub fn command() -> clap::Command {
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",
         groups(&cli)
     );
-    cli.help_template(template)
+    offer::only_what_fits(complete::offered(cli.help_template(template)))
 }
 
 /// So much of what a command does has room beside its name on a terminal of 80 columns.
@@ -70,6 +73,7 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatch
         },
         Ok(matches) => matches,
     };
+    offer::refuse(&matches)?;
     Ok((Cli::from_arg_matches(&matches)?, matches))
 }
 
@@ -101,6 +105,23 @@ fn read(typed: Vec<OsString>) -> Vec<OsString> {
             }
             _ => words.push(word),
         }
+    }
+    whole(words, &verbs)
+}
+
+/// `drctl drill schedules` is `drctl schedules`.
+fn whole(mut words: Vec<OsString>, verbs: &[String]) -> Vec<OsString> {
+    let is_verb = |word: &OsString| verbs.iter().any(|verb| word == verb.as_str());
+    // What follows an option may be its value: a folder may be called as a verb is.
+    let is_value = |i: usize| {
+        let before = i.checked_sub(1).and_then(|i| words[i].to_str()).unwrap_or_default();
+        before.starts_with('-') && !before.contains('=') && !before.starts_with("-v") && before != "--sandbox"
+    };
+    let first = (0..words.len()).find(|i| is_verb(&words[*i]) && !is_value(*i));
+    if let Some(at) = first
+        && PARTS.iter().any(|part| words[at..].starts_with(&part.map(OsString::from)))
+    {
+        words.remove(at);
     }
     words
 }

@@ -2,7 +2,8 @@
 
 use clap_complete::Shell;
 
-use crate::cli::args::{SchemaOf, command};
+use crate::cli::args::SchemaOf;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::Printer;
@@ -26,10 +27,12 @@ pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
     Ok(exit::DONE)
 }
 
-/// Prints a completion script.
+/// Prints the script that completes commands, plans, sites, runs and steps.
+///
+/// # Errors
+/// If there is none for this shell.
 pub fn completions(printer: &Printer, shell: Shell) -> Result<u8, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(), "drctl", &mut script);
-    printer.text(&String::from_utf8_lossy(&script));
+    let script = complete::script(&shell.to_string()).map_err(|e| CliError::usage(e.to_string()))?;
+    printer.text(&script);
     Ok(exit::DONE)
 }

@@ -1,0 +1,148 @@
+//! What a shell offers for the word that is being typed: the plans, sites, components, runs and steps that are there.
+//!
+//! The shell asks this program at each key, so nothing here prints, waits for a network or writes.
+
+use std::path::PathBuf;
+
+use clap::{Arg, Command, Parser as _};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, Shells};
+
+use super::args::{self, Cli, Global};
+use super::context::Context;
+use super::printer::{Format, Printer};
+use crate::adapters::sandbox::scenario::SCENARIOS;
+use crate::executor::create::replay;
+use crate::journal::Journal as _;
+use crate::journal::sqlite::SqliteJournal;
+use crate::plan::Plan;
+
+/// Set by the scripts of `drctl completions`, and by nothing else.
+const ASKED: &str = "_DRCTL_COMPLETE";
+/// More runs are not offered.
+const RUNS: usize = 50;
+
+/// Answers a shell that asks, and then ends this process; else does nothing.
+pub fn answer() {
+    CompleteEnv::with_factory(args::command).var(ASKED).bin("drctl").completer("drctl").complete();
+}
+
+/// The script that makes a shell ask.
+///
+/// # Errors
+/// If there is none for this shell.
+pub fn script(shell: &str) -> std::io::Result<String> {
+    let missing = || std::io::Error::other(format!("no completions for {shell}"));
+    let known = Shells::builtins();
+    let mut script = Vec::new();
+    known.completer(shell).ok_or_else(missing)?.write_registration(
+        ASKED,
+        "drctl",
+        "drctl",
+        "drctl",
+        &mut script,
+    )?;
+    Ok(String::from_utf8_lossy(&script).into_owned())
+}
+
+/// A command whose arguments are completed by what they stand for.
+pub fn offered(command: Command) -> Command {
+    command.mut_args(candidates).mut_subcommands(offered)
+}
+
+fn candidates(arg: Arg) -> Arg {
+    let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+    let fill: fn() -> Vec<CompletionCandidate> = match (arg.get_id().as_str(), value.as_deref()) {
+        (_, Some("SITE")) => sites,
+        (_, Some("COMPONENT")) => components,
+        (_, Some("SCENARIO")) => scenarios,
+        ("plan" | "plans", _) => plans,
+        ("run", _) => runs,
+        ("step", _) => steps,
+        _ => return arg,
+    };
+    arg.add(ArgValueCandidates::new(fill))
+}
+
+/// The options that were typed so far and say where things are.
+fn typed() -> Option<Global> {
+    let words: Vec<String> = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).collect();
+    let mut global = Cli::try_parse_from(["drctl", "status"]).ok()?.global;
+    for (i, word) in words.iter().enumerate() {
+        let next = words.get(i + 1).map(PathBuf::from);
+        match word.as_str() {
+            "-C" => global.directory = next,
+            "--config" => global.config = next,
+            "--store" => global.store = next,
+            _ if word.starts_with("--sandbox") => global.sandbox = Some(String::new()),
+            _ => {}
+        }
+    }
+    Some(global)
+}
+
+fn context() -> Option<Context> {
+    Context::load(&typed()?, &silent()).ok()
+}
+
+fn silent() -> Printer {
+    Printer::new(Format::Human).silent()
+}
+
+fn all_plans() -> Vec<Plan> {
+    context().and_then(|context| context.plans(&[], &silent()).ok()).unwrap_or_default()
+}
+
+fn store() -> Option<SqliteJournal> {
+    let context = context()?;
+    // A store that is not there is not made for this.
+    context.store_file().exists().then(|| context.store().ok())?
+}
+
+fn named(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort();
+    names.dedup();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn plans() -> Vec<CompletionCandidate> {
+    named(all_plans().iter().map(|plan| plan.name.to_string()))
+}
+
+fn sites() -> Vec<CompletionCandidate> {
+    named(all_plans().iter().flat_map(|plan| plan.sites.keys().map(ToString::to_string)))
+}
+
+fn components() -> Vec<CompletionCandidate> {
+    named(all_plans().iter().flat_map(|plan| plan.components.keys().map(ToString::to_string)))
+}
+
+fn scenarios() -> Vec<CompletionCandidate> {
+    named(SCENARIOS.iter().map(|scenario| scenario.name.to_owned()))
+}
+
+/// The latest first.
+fn runs() -> Vec<CompletionCandidate> {
+    let all = store().and_then(|store| store.all_runs().ok()).unwrap_or_default();
+    let ids = all.iter().rev().take(RUNS).map(|row| row.run.to_string());
+    ids.enumerate().map(|(i, id)| CompletionCandidate::new(id).display_order(Some(i))).collect()
+}
+
+/// Those of runs that are not over, in the order of their runbooks: no other can be steered.
+fn steps() -> Vec<CompletionCandidate> {
+    let Some(store) = store() else { return Vec::new() };
+    let all = store.all_runs().unwrap_or_default();
+    let open = all.iter().rev().filter(|row| !row.finished).take(RUNS);
+    let states = open.filter_map(|row| replay(&row.run, &store.read(&row.run).ok()?).ok());
+    let mut seen = Vec::new();
+    for state in states {
+        for step in &state.runbook.steps {
+            if !seen.contains(&step.id) {
+                seen.push(step.id.clone());
+            }
+        }
+    }
+    let words = seen.into_iter().enumerate();
+    words.map(|(i, id)| CompletionCandidate::new(id.to_string()).display_order(Some(i))).collect()
+}

@@ -1,0 +1,102 @@
+//! What a shell offers, and which options a command takes.
+
+use std::process::Command;
+
+use crate::cli::Folder;
+
+/// What bash has for the last of these words, by the script that drctl prints for it; options aside.
+fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
+    let script = "source <(drctl completions bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _clap_complete_drctl drctl \"${!#}\" x; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_drctl")).parent().unwrap();
+    let output = Command::new("bash")
+        .args(["--norc", "-c", script, "bash"])
+        .args(words)
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_shell_knows_plans_sites_components_runs_and_steps() {
+    let folder = Folder::with_plans();
+    assert_eq!(offered(&folder, &["drctl", "failover", "trust"]), ["truststream"]);
+    assert!(
+        offered(&folder, &["drctl", "failover", "truststream", "--to", "us-"])
+            .contains(&"us-east-1".to_owned())
+    );
+    assert!(
+        offered(&folder, &["drctl", "restore", "truststream", "--component", ""]).contains(&"db".to_owned())
+    );
+    assert_eq!(offered(&folder, &["drctl", "runs", "show", ""]), [] as [&str; 0], "a store was made for it");
+    assert!(!folder.path().join(".drctl").exists());
+    let (code, _, err) =
+        folder.run(&["failover", "truststream", "--to", "us-east-1", "--sandbox=region-dark", "--yes"]);
+    assert_eq!(code, 3, "{err}");
+    folder.ok(&["failover", "truststream", "--to", "us-east-1", "--sandbox=region-lost", "--yes"]);
+    let runs = offered(&folder, &["drctl", "--sandbox", "runs", "show", "sandbox-"]);
+    assert!(!runs.is_empty() && runs.iter().all(|run| run.starts_with("sandbox-truststream")), "{runs:?}");
+    // Nobody steers one that is over.
+    assert_eq!(offered(&folder, &["drctl", "--sandbox", "runs", "skip", &runs[0], ""]), [] as [&str; 0]);
+    folder.run(&["failover", "truststream", "--to", "us-east-1", "--sandbox=capacity-short", "--yes"]);
+    let open = offered(&folder, &["drctl", "--sandbox", "runs", "skip", "x", "promote."]);
+    assert!(open.contains(&"promote.db".to_owned()), "{open:?}");
+    // A plan that cannot be used keeps nobody from the others, and nothing is said beside the line that is typed.
+    std::fs::write(folder.path().join("plans/broken.yaml"), "plan: [").unwrap();
+    assert_eq!(offered(&folder, &["drctl", "failover", "trust"]), ["truststream"]);
+}
+
+#[test]
+fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
+    let folder = Folder::with_plans();
+    for (words, option) in [
+        (&["check"][..], "--sandbox"),
+        (&["init"], "--kit=x"),
+        (&["status"], "--pace=2"),
+        (&["runs", "list"], "--seed=2"),
+        (&["switchover", "truststream", "--to", "us-east-1"], "--accept-data-loss=5m"),
+    ] {
+        let (code, _, err) = folder.run(&[words, &[option]].concat());
+        let name = option.split('=').next().unwrap();
+        assert!(
+            code == 2 && err.contains(&format!("{name} means nothing to `drctl {}", words[0])),
+            "{code} {err}"
+        );
+        // Also where it stands before the command.
+        let (code, _, before) = folder.run(&[&[option], words].concat());
+        assert!(
+            name == "--accept-data-loss" || (code == 2 && before.contains("means nothing")),
+            "{code} {before}"
+        );
+        let help = folder.ok(&[words, &["--help"]].concat());
+        assert!(!help.contains(name), "{help}");
+    }
+    let help = folder.ok(&["failover", "--help"]);
+    assert!(
+        ["--sandbox", "--seed", "--pace", "--kit", "--accept-data-loss"].iter().all(|o| help.contains(o)),
+        "{help}"
+    );
+    // Rehearsals have a journal that can be read.
+    folder.ok(&["status", "--sandbox"]);
+}
+
+#[test]
+fn commands_that_belong_together_are_found_together() {
+    let folder = Folder::with_plans();
+    assert_eq!(folder.run(&["drill", "schedules"]), folder.run(&["schedules"]));
+    assert_eq!(folder.ok(&["policy", "key", "new", "--help"]), folder.ok(&["key", "new", "--help"]));
+    // A folder may be called as the command is.
+    std::fs::create_dir(folder.path().join("drill")).unwrap();
+    assert_eq!(folder.run(&["-C", "drill", "schedules"]), folder.run(&["-C", "drill", "drill", "schedules"]));
+    assert!(!folder.run(&["-C", "drill", "schedules"]).2.contains("unexpected"));
+    // A drill of a plan, and what a policy says, are what they were.
+    assert!(folder.ok(&["drill", "truststream", "--sandbox"]).contains("truststream"));
+    folder.ok(&["policy", "explain", "truststream"]);
+}
