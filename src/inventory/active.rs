@@ -150,14 +150,18 @@ pub fn takes_writes(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool 
     matches!(seen, Some(State::Database(d)) if !d.is_replica()) && !is_fenced(estate, db, spec)
 }
 
-/// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one.
+/// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one, which keeps new sessions out.
 pub fn is_fenced(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
-    let proven = spec.fence.iter().any(|&method| {
+    let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
+    has_proof(estate, db, spec) || matches!(seen, Some(State::Database(d)) if is_shut(db, d))
+}
+
+/// Whether a fence of a database was just seen to be proven.
+pub fn has_proof(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
+    spec.fence.iter().any(|&method| {
         let seen = estate.now(&targets::fence(db, method)).and_then(Observation::state);
         matches!(seen, Some(State::Fence(f)) if f.proven)
-    });
-    let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
-    proven || matches!(seen, Some(State::Database(d)) if is_shut(db, d))
+    })
 }
 
 /// Whether the group of its fence is the only one.

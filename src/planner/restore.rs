@@ -6,8 +6,8 @@
 use super::steps::{Draft, all, step};
 use super::stores::{self, Store};
 use super::switchover::writes;
-use super::{Refusal, Wanted, clocks, rebuild};
-use crate::inventory::{Observation, active, targets};
+use super::{Refusal, Wanted, clocks, rebuild, safety};
+use crate::inventory::{Observation, targets};
 use crate::model::action::{Action, Check, FenceMethod, Gate};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
 use crate::model::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
@@ -455,7 +455,7 @@ fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Re
     let others = spec.at.keys().filter(|s| s.as_str() != of.db.place.name);
     let others: Vec<_> = others.filter_map(|s| targets::database(plan, &component.name, spec, s)).collect();
     for other in others {
-        if active::takes_writes(draft.input.estate, &other, spec) || !rebuild::possible(draft, &other) {
+        if safety::may_write(draft, &other, spec) || !rebuild::possible(draft, &other) {
             draft.notes.push(format!(
                 "{} keeps the history that is left: drctl reprotect --to {} makes it a standby again",
                 other.id, other.place.name

@@ -5,7 +5,7 @@ use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::runbook::{Drill, Intent, ProbeRole};
-use crate::model::state::DatabaseState;
+use crate::model::state::{DatabaseState, State};
 use crate::model::target::{DatabaseRef, Target};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
@@ -306,4 +306,15 @@ pub fn follows_what_is_fenced(
         input.plan.components.get(name).and_then(|c| c.objectives).unwrap_or(input.plan.objectives).rpo_ms;
     draft.refuse(Refusal::new(rule, Some(name), facts, what).with_bound(&rpo.exact()));
     failover && input.waived(rule, Some(name))
+}
+
+/// Whether a server was seen as a writer that nothing is proven to keep from its clients. The group of a fence keeps new sessions out; those
+/// from before it live on until a restart, and only the run that asked for that knows of it.
+pub fn may_write(draft: &Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
+    let input = draft.input;
+    let seen = input.estate.now(&Target::Database(db.clone())).and_then(Observation::state);
+    let Some(State::Database(state)) = seen else { return false };
+    let known = input.kept_out.iter().any(|kept| kept.is(db)) && active::is_shut(db, state);
+    let kept = state.is_replica() || known || active::has_proof(input.estate, db, spec);
+    !kept
 }

@@ -78,11 +78,8 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
     let dark = input.estate.now(&Target::Database(old.clone())).is_none_or(|seen| seen.state().is_none());
     let held = dark && input.kept_out.iter().any(|db| db.is(&old));
     let shut = active::is_fenced(input.estate, &store.target, spec);
-    let kept = harmless
-        || held
-        || input.owes(&old)
-        || old.is(&store.target)
-        || active::is_fenced(input.estate, &old, spec);
+    let proven = active::is_fenced(input.estate, &old, spec) && !safety::may_write(draft, &old, spec);
+    let kept = harmless || held || input.owes(&old) || old.is(&store.target) || proven;
     if kept && !shut {
         return;
     }

@@ -69,7 +69,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         }
         if writes(draft, component, spec, &primary) {
             let mut needs = guards[&component.name].clone();
-            if active::takes_writes(draft.input.estate, &standby, spec) {
+            if safety::may_write(draft, &standby, spec) {
                 // What it took is counted and kept, and it takes nothing more meanwhile.
                 needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
             }
@@ -166,7 +166,7 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
 
 /// The target takes writes already: there is nothing to move, unless the other one does so, too.
 fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &DatabaseRef) {
-    if active::takes_writes(draft.input.estate, old, spec) {
+    if safety::may_write(draft, old, spec) {
         let facts = format!("{} and {} both take writes", old.id, store.target.id);
         let what = format!(
             "one of them fenced and made a standby: drctl reprotect --from SITE --to {}",
@@ -198,7 +198,11 @@ fn returning(
         return None;
     }
     draft.notes.push(format!("{} is no standby: it is made one first, while users are served", old.id));
-    rebuild::rejoin(draft, &old, active, guard, OnFailure::Halt);
+    let mut needs = guard.to_vec();
+    if safety::may_write(draft, &old, spec) {
+        needs = vec![stores::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
+    }
+    rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt);
     Some(old)
 }
 
@@ -355,7 +359,7 @@ fn follow_all(draft: &mut Draft<'_>) {
             sites.iter().filter_map(|s| Some((s, targets::database(plan, &primary.component, spec, s)?)));
         for (site, other) in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
-            if !left && active::takes_writes(draft.input.estate, &other, spec) {
+            if !left && safety::may_write(draft, &other, spec) {
                 let facts = format!("{} takes writes, too", other.id);
                 let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));

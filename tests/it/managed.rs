@@ -7,8 +7,10 @@ use drctl::model::action::Action;
 use drctl::model::event::{Outcome, What};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::runbook::Intent;
-use drctl::model::state::{DatabaseRole, DatabaseState, InstanceSettings, State};
-use drctl::model::target::Target;
+use drctl::model::state::{
+    DatabaseRole, DatabaseState, FenceState, GroupSize, GroupState, InstanceSettings, State,
+};
+use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
 use drctl::planner::{self, Input, Refusal, Request};
@@ -146,9 +148,55 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
     }
 }
 
+/// Everything else that has to be seen: groups that may grow, and fences that nothing proves.
+fn others(plan: &Plan, estate: &mut Estate) {
+    for target in targets::of_plan(plan, None) {
+        let state = match &target {
+            Target::Group(_) => {
+                let size = GroupSize { min: 2, max: 9, desired: 2 };
+                State::Group(GroupState { in_service: 2, size, ..GroupState::default() })
+            }
+            Target::Fence { .. } => {
+                State::Fence(FenceState { proof: "open".to_owned(), ..FenceState::default() })
+            }
+            _ => continue,
+        };
+        let seen = Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
+        estate.add(&target, seen, None::<Remembered>);
+    }
+}
+
+fn instance(db: &DatabaseRef, groups: &[&str], backup_days: u32) -> State {
+    let site = &db.place.name;
+    State::Database(DatabaseState {
+        status: "available".to_owned(),
+        security_groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+        instance: Some(Box::new(InstanceSettings {
+            arn: format!("arn:aws:rds:us-{site}-1:1:db:{}", db.id),
+            class: format!("db.{site}"),
+            multi_az: true,
+            backup_days,
+            ..InstanceSettings::default()
+        })),
+        ..DatabaseState::default()
+    })
+}
+
 /// West's instances as they are found when their region is back, with these groups attached and these backups in the east.
 fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<Action>, Vec<Refusal>> {
+    again(Intent::Reprotect, groups, before, backup_days, false)
+}
+
+/// `known`: a run here proved that west's fence stands.
+fn again(
+    intent: Intent,
+    groups: &[&str],
+    before: &[&str],
+    backup_days: u32,
+    known: bool,
+) -> Result<Vec<Action>, Vec<Refusal>> {
     let plan = managed();
+    let mut kept_out = Vec::new();
     let (west, east) = (SiteName::new("west"), SiteName::new("east"));
     let mut estate = Estate::default();
     let mut groups_before = Vec::new();
@@ -156,32 +204,26 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         let drctl::plan::types::Spec::Database(spec) = &component.spec else { continue };
         for site in [&west, &east] {
             let db = targets::database(&plan, name, spec, site).unwrap();
-            let state = State::Database(DatabaseState {
-                status: "available".to_owned(),
-                security_groups: match *site == west {
-                    true => groups.iter().map(|g| (*g).to_owned()).collect(),
-                    false => ["sg-east".to_owned()].into(),
-                },
-                instance: Some(Box::new(InstanceSettings {
-                    arn: format!("arn:aws:rds:us-{site}-1:1:db:{}", db.id),
-                    class: format!("db.{site}"),
-                    multi_az: true,
-                    backup_days: if *site == east { backup_days } else { 1 },
-                    ..InstanceSettings::default()
-                })),
-                ..DatabaseState::default()
-            });
+            let state = match *site == west {
+                true => instance(&db, groups, 1),
+                false => instance(&db, &["sg-east"], backup_days),
+            };
+            if known && *site == west {
+                kept_out.push(db.clone());
+            }
             groups_before.push((db.clone(), before.iter().map(|g| (*g).to_owned()).collect()));
             let seen = Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() };
             estate.add(&Target::Database(db), seen, None::<Remembered>);
         }
     }
+    others(&plan, &mut estate);
+    let (from, to) = if intent == Intent::Reprotect { (east, west) } else { (west, east) };
     let request = Request {
-        intent: Intent::Reprotect,
-        from: Some(east),
-        to: west,
+        intent,
+        from: Some(from),
+        to,
         waivers: Vec::new(),
-        outage_declared: false,
+        outage_declared: true,
         rehearsed: false,
         holder: "run".to_owned(),
         run: RunId::new("20261121083000-orders-reprotect-ab12"),
@@ -198,7 +240,7 @@ fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<A
         request: &request,
         busy: &Default::default(),
         debts: &[],
-        kept_out: &[],
+        kept_out: &kept_out,
         continues: None,
         groups_before: &groups_before,
         fenced: &[],
@@ -253,6 +295,26 @@ fn a_new_replica_is_like_the_one_before_it() {
         _ => None,
     });
     assert_eq!(groups.unwrap(), ["sg-own"], "what is attached now comes before what was");
+}
+
+/// The group of a fence lets nobody in, and ends no session: a run that died between the two left an old primary that still takes writes.
+#[test]
+fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
+    let fences = |actions: &[Action]| actions.iter().filter(|a| matches!(a, Action::Fence(_))).count();
+    for intent in [Intent::Reprotect, Intent::Failover] {
+        let run = |known| {
+            again(intent, &["sg-fence-west"], &["sg-app"], 7, known).unwrap_or_else(|r| panic!("{r:#?}"))
+        };
+        let (unknown, known) = (run(false), run(true));
+        assert!(fences(&unknown) >= 2 && fences(&known) == 0, "{intent}: {unknown:#?}");
+        let at = |test: &dyn Fn(&Action) -> bool| unknown.iter().position(test);
+        let gate = at(&|a| matches!(a, Action::Gate(_))).unwrap();
+        let next = at(&|a| matches!(a, Action::Rename { .. } | Action::Rejoin { .. }));
+        assert!(next.is_none_or(|next| gate < next), "{unknown:#?}");
+    }
+    // Both take writes, as far as anybody knows: nothing is moved between them.
+    let refused = again(Intent::Switchover, &["sg-fence-west"], &["sg-app"], 7, false).unwrap_err();
+    assert!(refused.iter().any(|r| r.facts.contains("both take writes")), "{refused:#?}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct Server {
     pub aside: bool,
     /// It would acknowledge a write of a client that reaches it.
     pub accepts: bool,
+    /// It would let in a client that has no session yet.
+    pub admits: bool,
     /// Rows land in it: clients reach it that would write, or a worker applies what comes from elsewhere.
     pub reached: bool,
     /// The server that it follows.
@@ -97,6 +99,7 @@ impl Estate {
                 id: db.reference.id.clone(),
                 aside: db.retired,
                 accepts: self.accepts(db),
+                admits: self.accepts(db) && !self.is_attached(i),
                 reached: self.takes_writes(db),
                 follows: db.source.clone(),
                 kept: if db.source.is_some() { Some(self.replayed(i)) } else { db.frozen_at },

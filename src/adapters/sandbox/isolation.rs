@@ -148,7 +148,7 @@ impl Estate {
     }
 
     /// Whether the fence's group is the only one, or is about to be.
-    fn is_attached(&self, i: usize) -> bool {
+    pub(super) fn is_attached(&self, i: usize) -> bool {
         let db = &self.dbs[i];
         let fence = &db.reference.fence_group;
         db.groups.len() == 1 && db.groups.iter().next() == fence.as_ref()

@@ -161,6 +161,12 @@ impl<'a> Oracle<'a> {
         moment.servers.iter().filter(there).any(|s| s.accepts || s.reached)
     }
 
+    /// Whether somebody without a session would get one there.
+    fn admits(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
+        let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;
+        moment.servers.iter().filter(there).any(|s| s.admits)
+    }
+
     /// Whether a write of somebody who reaches the site would be acknowledged there.
     fn accepts(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
         let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;

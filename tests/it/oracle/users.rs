@@ -17,6 +17,15 @@ pub enum Names {
     Hidden,
 }
 
+/// Whose writes make a server a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sessions {
+    /// Those from before its group was changed, too.
+    Old,
+    /// Those that it still lets in.
+    New,
+}
+
 impl Oracle<'_> {
     /// Whenever users began to be served, or ceased to be.
     pub fn turns(&self) -> Vec<(Timestamp, bool)> {
@@ -48,15 +57,20 @@ impl Oracle<'_> {
     }
 
     /// Where the application is active, as everything that can be seen says: each database by its writers, each group by the one site
-    /// that has capacity, each zone by its names. More than one is a split.
-    pub fn active(&self, names: Names) -> BTreeSet<SiteName> {
+    /// that has capacity, each zone by its names. More than one is a split. A server that lets nobody in any more, and whose sessions may
+    /// live, is seen as either.
+    pub fn active(&self, names: Names, sessions: Sessions) -> BTreeSet<SiteName> {
         let Some(last) = self.moments.iter().rev().find(|m| m.at <= self.until) else {
             return BTreeSet::new();
         };
         let of = self.databases();
         let writers = of.iter().flat_map(|(db, sites)| {
             let seen = sites.iter().filter(|s| !last.dark.contains(**s));
-            seen.filter(|site| Self::lands(last, db, site)).map(|s| (**s).clone())
+            let writes = |site: &&&SiteName| match sessions {
+                Sessions::Old => Self::lands(last, db, site),
+                Sessions::New => Self::lands(last, db, site) && Self::admits(last, db, site),
+            };
+            seen.filter(writes).map(|s| (**s).clone())
         });
         let groups = self.plan.components.values().filter_map(|c| {
             let of = last

@@ -10,7 +10,7 @@ use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 
 use super::recovers::can_be_had;
-use super::users::Names;
+use super::users::{Names, Sessions};
 use super::writes::runbook;
 use super::{Ground, Oracle, Waived, Watched};
 use crate::resume::events;
@@ -130,8 +130,12 @@ fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
     let grounds = times.map(ground);
     let oracles = grounds.each_ref().map(|ground| Oracle::new(&rig.plan, ground));
     // What a dead process had asked for may come during the look: it is seen as it was before, or after.
-    let sites: Vec<_> =
-        names.iter().flat_map(|names| oracles.iter().map(|oracle| oracle.active(*names))).collect();
+    let seen = |oracle: &Oracle<'_>| {
+        let of =
+            |names: &Names| [Sessions::Old, Sessions::New].map(|sessions| oracle.active(*names, sessions));
+        names.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let sites: Vec<_> = oracles.iter().flat_map(seen).collect();
     match told {
         ActiveSite::At(site) => {
             let only = sites.iter().any(|sites| sites.iter().all(|s| s == site));
