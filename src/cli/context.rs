@@ -464,9 +464,9 @@ impl Context {
         let held = KEYS.into_iter().filter_map(environment::secret).chain(self.held().filter(names_nothing));
         if held.into_iter().any(|secret| secret.expose().len() >= LONG && text.contains(secret.expose())) {
             let finding =
-                Finding::error(SECRET, &name, None, "a secret of this environment stands in the file")
-                    .because("plans are kept in journals, evidence and go-bags as they are written")
-                    .fix("take it out, and change it, since it was written down");
+                Finding::error(SECRET, &name, None, "the file contains a secret of this environment")
+                    .because("drctl stores plans unchanged in journals, evidence and go-bags")
+                    .fix("remove the secret from the file, then rotate it");
             checked.findings.push(finding);
             checked.plan = None;
         }

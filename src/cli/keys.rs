@@ -134,7 +134,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
     let refused = |gate: &StepId, whose: &str| CliError {
         code: "refused",
         message: format!(
-            "{gate} waits for {whose}, and nobody is left to say that yes: {requester} asks for the run, and the requester never approves"
+            "{gate} waits for {whose}, but not enough people can approve: {requester} requests the run, and the requester never approves"
         ),
         hint: Some(
             "let somebody else ask for the run, or add an operator with that role to drctl.yaml".to_owned(),

@@ -85,7 +85,7 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
 pub fn refusals(printer: &Printer, plan: &str, refusals: &[Refusal]) {
     for refusal in refusals {
         printer.note(&format!("{} {plan}: {refusal}", printer.paint(RED, "refused")));
-        printer.note(&format!("    acceptable with: {}", refusal.acceptable));
+        printer.note(&format!("    to proceed: {}", refusal.acceptable));
         match &refusal.flag {
             Some(flag) => {
                 printer.note(&format!("    a person may accept it: {}", printer.paint(YELLOW, flag)))

@@ -77,7 +77,7 @@ fn close(
     let mut state = replay(old, &opened.records)?;
     let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
-    let reason = format!("run {} takes its place", by.run);
+    let reason = format!("run {} continues it", by.run);
     let last = [
         What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
         What::CancelRequested {

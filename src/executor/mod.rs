@@ -78,13 +78,13 @@ pub struct Ended {
 #[derive(Debug, Error)]
 pub enum DriveError {
     /// The journal did not take an event. Nothing was done after it.
-    #[error("the run stops, because its journal cannot be written: {0}")]
+    #[error("the run stops because drctl cannot write its journal: {0}")]
     Append(#[from] AppendError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The journal holds an event that this version does not know.
-    #[error("event {seq} of run {run} cannot be read by this version of drctl ({tool} wrote the run): {why}")]
+    #[error("this version of drctl cannot read event {seq} of run {run} ({tool} wrote the run): {why}")]
     Unknown {
         /// The run.
         run: String,
@@ -96,7 +96,7 @@ pub enum DriveError {
         why: String,
     },
     /// The journal that was read holds an event that no run writes there.
-    #[error("event {seq} of run {run} is none that a run of drctl can have: {why}")]
+    #[error("event {seq} of run {run} is not valid in a run of drctl: {why}")]
     Foreign {
         /// The run.
         run: String,

@@ -39,7 +39,7 @@ pub fn misled(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, Stri
             };
             let to: Vec<_> = seen.fields.values().map(String::as_str).collect();
             let why = format!(
-                "leads {} to {}, and {} takes writes in {writer}; drctl reprotect leads them there, and then they have to be restarted",
+                "points {} to {}, but {} takes writes in {writer}. Run drctl reprotect to point them there, then restart them",
                 component.name,
                 to.join(":"),
                 database.name

@@ -79,11 +79,11 @@ impl Observation {
     /// Why there is no state, in words.
     pub fn why_not(&self) -> String {
         match self {
-            Self::Value { .. } => "it was seen".to_owned(),
-            Self::NotFound { .. } => "the provider knows no such thing".to_owned(),
-            Self::Unobservable { why, .. } => format!("nobody answered ({why})"),
+            Self::Value { .. } => "observed".to_owned(),
+            Self::NotFound { .. } => "the provider does not have it".to_owned(),
+            Self::Unobservable { why, .. } => format!("no answer ({why})"),
             Self::Unauthenticated { why, clock: true } => why.clone(),
-            Self::Unauthenticated { why, .. } => format!("there are no valid credentials ({why})"),
+            Self::Unauthenticated { why, .. } => format!("no valid credentials ({why})"),
             Self::Refused { why, .. } => format!("refused: {}{}", self.refusal(), in_brackets(why)),
         }
     }
@@ -104,20 +104,21 @@ impl Observation {
             Target::Fence { method, .. } if matches!(self, Self::Refused { login: true, .. }) => {
                 let words = method.words();
                 (
-                    format!("the fence by {words} can be neither set nor proven without the login"),
-                    "use another rung",
+                    format!("drctl can neither set nor prove the fence by {words} without the login"),
+                    "use another fence method",
                 )
             }
             Target::Fence { method, .. } => {
-                (format!("the fence by {} cannot be proven", method.words()), "use another rung")
+                (format!("drctl cannot prove the fence by {}", method.words()), "use another fence method")
             }
-            Target::Guard { component, .. } => {
-                (format!("whose the guard of {component} is cannot be read"), "go on without it, by name")
-            }
+            Target::Guard { component, .. } => (
+                format!("drctl cannot read who holds the guard of {component}"),
+                "waive the guard check by name",
+            ),
             Target::Database(_) | Target::Group(_) | Target::Records { .. } => {
-                (format!("how {target} is cannot be seen"), "")
+                (format!("drctl cannot observe {target}"), "")
             }
-            _ => (format!("{target} cannot be seen"), ""),
+            _ => (format!("drctl cannot observe {target}"), ""),
         };
         let grant = if DENIED.contains(&code.as_str()) { "grant it" } else { "" };
         let help: Vec<_> = [grant, else_].into_iter().filter(|words| !words.is_empty()).collect();

@@ -55,12 +55,12 @@ pub async fn send(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result
         }
         Way::StatusPage { url, secret: key } => {
             let Some(public) = &message.notice.public else {
-                return Err(Failure::never("it is nothing for the public"));
+                return Err(Failure::never("this notification is not public"));
             };
             let document = json!({"schema_version": 1, "incident": public, "at": message.at});
             post(secret(url)?, &document, Some((secret(key)?, message))).await
         }
-        Way::Smtp(_) => Err(Failure::never("it is no HTTP")),
+        Way::Smtp(_) => Err(Failure::never("the answer is not HTTP")),
     }
 }
 
@@ -118,15 +118,16 @@ fn pagerduty(key: &Secret, notice: &Notice) -> Value {
 /// The signature of Standard Webhooks 1.0: HMAC-SHA256 of `id.timestamp.body`. A secret that begins with `whsec_` is Base64, as there.
 fn signature(secret: &Secret, id: &str, seconds: i64, body: &str) -> Result<String, Failure> {
     let key = match secret.expose().strip_prefix("whsec_") {
-        Some(coded) => {
-            STANDARD.decode(coded).map_err(|_| Failure::never("the secret is no Base64 after whsec_"))?
-        }
+        Some(coded) => STANDARD
+            .decode(coded)
+            .map_err(|_| Failure::never("the secret after whsec_ is not valid Base64"))?,
         None => secret.expose().as_bytes().to_vec(),
     };
     if key.is_empty() {
         return Err(Failure::never("the secret is empty"));
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Failure::never("the secret is no key"))?;
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Failure::never("the secret is not a valid key"))?;
     mac.update(format!("{id}.{seconds}.{body}").as_bytes());
     Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
@@ -136,10 +137,11 @@ async fn post(
     document: &Value,
     signed: Option<(Secret, Message<'_>)>,
 ) -> Result<String, Failure> {
-    let url = reqwest::Url::parse(address.expose()).map_err(|_| Failure::never("its address is none"))?;
+    let url = reqwest::Url::parse(address.expose())
+        .map_err(|_| Failure::never("its address is not a valid URL"))?;
     let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if url.scheme() != "https" && !local {
-        return Err(Failure::never("its address is not https, and a secret is not sent in the clear"));
+        return Err(Failure::never("its address is not https, and drctl does not send a secret unencrypted"));
     }
     let body = document.to_string();
     let mut request = client(url.scheme())?.post(url).header("content-type", "application/json");
@@ -156,11 +158,11 @@ async fn post(
 
 /// Sends spans to a collector. Answers how many of them it refused, and why (OpenTelemetry Protocol Specification, «Partial Success»).
 pub async fn traces(to: &Traces, document: &Value, reveal: Reveal<'_>) -> Result<Option<String>, Failure> {
-    let url = reqwest::Url::parse(&to.url).map_err(|_| Failure::never("its address is none"))?;
+    let url = reqwest::Url::parse(&to.url).map_err(|_| Failure::never("its address is not a valid URL"))?;
     let mut request = client(url.scheme())?.post(url).header("content-type", "application/json");
     for (name, at) in &to.headers {
         let mut value = HeaderValue::from_str(reveal(at).map_err(Failure::never)?.expose())
-            .map_err(|_| Failure::never(format!("what {at} holds is no value of a header")))?;
+            .map_err(|_| Failure::never(format!("the value of {at} is not valid in an HTTP header")))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }

@@ -17,15 +17,15 @@ pub async fn send(server: &Mail, message: Message<'_>, reveal: Reveal<'_>) -> Re
         // What a server says of it may repeat what it was sent.
         (Some(code), true) => Failure::never(format!("SMTP {code}")),
         (Some(code), false) => Failure::later(format!("SMTP {code}")),
-        _ if e.is_tls() => Failure::later("no encrypted connection could be made"),
+        _ if e.is_tls() => Failure::later("the encrypted connection failed"),
         _ if e.is_timeout() => Failure::later("no answer in time"),
-        _ => Failure::later("it was not reached, or spoke no SMTP"),
+        _ => Failure::later("the server did not answer with SMTP"),
     })?;
     Ok(format!("SMTP {}", answer.code()))
 }
 
 fn letter(server: &Mail, Message { notice, .. }: Message<'_>) -> Result<Letter, Failure> {
-    let bad = |what: &str| Failure::never(format!("`{what}` is no mail address"));
+    let bad = |what: &str| Failure::never(format!("`{what}` is not a mail address"));
     let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|_| bad(text));
     let of = |text: &str| format!("<{}@drctl>", &Digest::of(text.as_bytes()).as_str()[..32]);
     // A mail program shows what belongs together as one conversation.
@@ -50,10 +50,10 @@ fn transport(server: &Mail, reveal: Reveal<'_>) -> Result<AsyncSmtpTransport<Tok
         if let Some(path) = &server.ca_file {
             let pem = reveal(&crate::model::notice::SecretAt::File(path.clone())).map_err(Failure::never)?;
             let certificate = Certificate::from_pem(pem.expose().as_bytes())
-                .map_err(|_| Failure::never(format!("{path} is no certificate")))?;
+                .map_err(|_| Failure::never(format!("{path} is not a certificate")))?;
             parameters = parameters.add_root_certificate(certificate);
         }
-        parameters.build().map_err(|_| Failure::never("there is no TLS"))
+        parameters.build().map_err(|_| Failure::never("TLS is not available"))
     };
     let tls = match server.tls {
         MailTls::Starttls => Tls::Required(parameters()?),

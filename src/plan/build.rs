@@ -91,9 +91,16 @@ fn not_yet(file: &str, tree: &Node, findings: &mut Vec<Finding>) {
         .chain(procedures.map(|n| (n, "`procedures`")))
     {
         findings.push(
-            Finding::error("plan-not-yet", file, Some(node.span), format!("{what} cannot be carried out yet"))
-                .because("the format has a place for it; a plan that asks for it would be trusted to do what it does not")
-                .fix("remove it until a version of drctl does it"),
+            Finding::error(
+                "plan-not-yet",
+                file,
+                Some(node.span),
+                format!("drctl does not support {what} yet"),
+            )
+            .because(
+                "the format reserves this key, but drctl would ignore it and the plan would promise too much",
+            )
+            .fix("remove it until a version of drctl supports it"),
         );
     }
 }
@@ -118,18 +125,18 @@ fn objectives_of_plan(
                         "plan-unknown-tier",
                         file,
                         Some(tier.span),
-                        format!("there is no tier `{}`", tier.value),
+                        format!("tier `{}` does not exist", tier.value),
                     )
                     .because(format!("the tiers of drctl.yaml are: {}", known.join(", ")))
-                    .fix("choose one of them, or add it under `tiers:` in drctl.yaml"),
+                    .fix("choose one of them, or add the tier under `tiers:` in drctl.yaml"),
                 );
                 Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
             }
         },
         None => {
             findings.push(
-                Finding::error("plan-no-objectives", file, Some(tree.span), "the plan promises nothing")
-                    .because("without an RTO and an RPO nothing can be planned for, and nothing can be shown to be met")
+                Finding::error("plan-no-objectives", file, Some(tree.span), "the plan has no objectives")
+                    .because("without an RTO and an RPO, drctl cannot plan for an objective or prove that a run met it")
                     .fix("add `tier:` or `objectives: {rto: 15m, rpo: 5m}`"),
             );
             Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
@@ -419,10 +426,10 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
                 "plan-bad-hook",
                 file,
                 Some(at.span),
-                format!("`{}` is no place for a hook", at.text().unwrap_or_default()),
+                format!("`{}` is not a valid position for a hook", at.text().unwrap_or_default()),
             )
-            .because(format!("a hook stands before or after one of: {}", phases.join(", ")))
-            .fix("write for example after.promote or before.redirect.www"),
+            .because(format!("a hook runs before or after one of: {}", phases.join(", ")))
+            .fix("write, for example, after.promote or before.redirect.www"),
         );
         return None;
     };

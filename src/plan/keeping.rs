@@ -33,27 +33,31 @@ const fn profile(key: &'static str, about: &'static str) -> Field {
 const RETAIN: Record = Record {
     name: "retain",
     fields: &[
-        profile("hipaa", "six years, 2192d, at least"),
-        profile("pci", "twelve months, 365d, at least"),
-        profile("soc2", "as your auditors expect; the standard names no time"),
-        profile("iso27001", "as your auditors expect; the standard names no time"),
-        profile("iso22301", "as your auditors expect; the standard names no time"),
-        profile("dora", "as your authority expects"),
-        profile("own", "as you promised yourselves"),
+        profile("hipaa", "at least six years (2192d)"),
+        profile("pci", "at least twelve months (365d)"),
+        profile("soc2", "the period that your auditors expect; the standard sets none"),
+        profile("iso27001", "the period that your auditors expect; the standard sets none"),
+        profile("iso22301", "the period that your auditors expect; the standard sets none"),
+        profile("dora", "the period that your authority expects"),
+        profile("own", "your own retention period"),
     ],
 };
 const SINK: Record = Record {
     name: "sink",
     fields: &[
-        req("url", Shape::Text, "s3://bucket/prefix or gs://bucket/prefix; the bucket has to lock objects"),
-        req("region", Shape::Name, "the bucket's region, one that is not lost with the application"),
-        opt("account", Shape::Text, "the account that has to own the bucket (S3)"),
-        opt("role", Shape::Text, "the role assumed there (S3)"),
-        opt("external_id", Shape::Text, "the external id that the role asks for"),
+        req("url", Shape::Text, "s3://bucket/prefix or gs://bucket/prefix; the bucket must lock objects"),
+        req(
+            "region",
+            Shape::Name,
+            "the region of the bucket; choose one that is not lost with the application",
+        ),
+        opt("account", Shape::Text, "the account that must own the bucket (S3)"),
+        opt("role", Shape::Text, "the role to assume there (S3)"),
+        opt("external_id", Shape::Text, "the external id that the role requires"),
         opt(
             "lock",
             Shape::OneOf(&["compliance", "governance"]),
-            "compliance, the default: nobody may shorten it, you included",
+            "compliance (default): nobody can shorten the retention, including you",
         ),
     ],
 };
@@ -61,8 +65,12 @@ const SINK: Record = Record {
 pub const EVIDENCE: Record = Record {
     name: "evidence",
     fields: &[
-        req("retain", Shape::Record(&RETAIN), "how long bundles are kept, by profile; the longest counts"),
-        req("sinks", Shape::Map(&Shape::Record(&SINK)), "where bundles go"),
+        req(
+            "retain",
+            Shape::Record(&RETAIN),
+            "how long to keep bundles, by profile; the longest period applies",
+        ),
+        req("sinks", Shape::Map(&Shape::Record(&SINK)), "where drctl stores bundles"),
     ],
 };
 
@@ -115,12 +123,15 @@ impl RawEvidence {
         for (profile, text) in self.retain {
             let retain = Dur::parse(&text)?;
             let least = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
-                format!("evidence.retain: `{profile}` is no profile: {}", PROFILES.map(|(n, _)| n).join(", "))
+                format!(
+                    "evidence.retain: `{profile}` is not a profile; choose one of {}",
+                    PROFILES.map(|(n, _)| n).join(", ")
+                )
             })?;
             let least = least.1.unwrap_or(Dur::secs(DAY));
             if !(least..=LONGEST).contains(&retain) {
                 return Err(format!(
-                    "evidence.retain.{profile} is {text}; it is {least} at least, and {LONGEST} at most"
+                    "evidence.retain.{profile} is {text}, but must be from {least} to {LONGEST}"
                 ));
             }
             if longest.as_ref().is_none_or(|(of, _)| *of < retain) {
@@ -128,10 +139,12 @@ impl RawEvidence {
             }
         }
         let Some((retain, profile)) = longest else {
-            return Err("evidence.retain says nothing: how long evidence is kept is nobody's guess, write for example {own: 400d}".to_owned());
+            return Err(
+                "evidence.retain is empty: set how long to keep evidence, for example {own: 400d}".to_owned()
+            );
         };
         if self.sinks.is_empty() {
-            return Err("evidence.sinks names none".to_owned());
+            return Err("evidence.sinks is empty".to_owned());
         }
         let sinks = self.sinks.into_iter().map(|(name, raw)| raw.read(name)).collect::<Result<_, _>>()?;
         Ok(Keeping { retain, profile, sinks })
@@ -142,26 +155,30 @@ impl RawSink {
     fn read(self, name: String) -> Result<Sink, String> {
         // It becomes part of the name of a file.
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(format!("evidence.sinks: `{name}` is no name: letters, digits, - and _"));
+            return Err(format!(
+                "evidence.sinks: `{name}` is not a valid name; use letters, digits, - and _"
+            ));
         }
         let bad = |why: &str| format!("evidence.sinks.{name}: {why}");
-        let (scheme, rest) =
-            self.url.split_once("://").ok_or_else(|| bad("the url is s3://bucket/prefix or gs://..."))?;
+        let (scheme, rest) = self
+            .url
+            .split_once("://")
+            .ok_or_else(|| bad("the url must be s3://bucket/prefix or gs://..."))?;
         let cloud = match scheme {
             "s3" => "aws",
             "gs" => "gcp",
-            other => return Err(bad(&format!("there is no scheme `{other}`: s3 or gs"))),
+            other => return Err(bad(&format!("unknown scheme `{other}`; use s3 or gs"))),
         };
         let rest = rest.trim_end_matches('/');
         let odd = |part: &str| {
             part.is_empty() || part.starts_with('.') || part.contains(['?', '#', '%', '\\', ' ', '@'])
         };
         if rest.split('/').any(odd) || rest.chars().any(char::is_control) {
-            return Err(bad("the url is a bucket and a plain prefix, s3://bucket/prefix"));
+            return Err(bad("the url must be a bucket and a plain prefix, s3://bucket/prefix"));
         }
         if cloud == "gcp" && (self.account.is_some() || self.role.is_some() || self.external_id.is_some()) {
             return Err(bad(
-                "account, role and external_id are AWS's; Google's credentials are the application's default",
+                "account, role and external_id are only for AWS; for Google, drctl uses the application default credentials",
             ));
         }
         let place = Place {

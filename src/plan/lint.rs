@@ -16,6 +16,7 @@ use super::types::{
     Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec, SwitchBy,
 };
 use crate::model::ids::{ComponentName, SiteName};
+use crate::model::plain;
 use crate::model::restore::Expect;
 use crate::model::runbook::{Phase, Probe, ProbeRole, ProbeVia};
 use crate::model::state::RecordAnswer;
@@ -58,8 +59,8 @@ impl Lint<'_> {
             self.error(
                 "one-site-only",
                 home.span,
-                format!("the plan has {} site", self.plan.sites.len()),
-                "recovery needs somewhere to go",
+                format!("the plan has only {}", plain::count(self.plan.sites.len() as u64, "site")),
+                "a recovery needs a second site",
                 "declare a second site under `sites:`",
             );
         }
@@ -72,9 +73,9 @@ impl Lint<'_> {
             self.error(
                 "no-recovery-site",
                 home.span,
-                "no site but home may be recovered to".to_owned(),
-                "`recovery: false` stands at every other site",
-                "remove it from one of them",
+                "no site except home is allowed as a recovery target".to_owned(),
+                "every other site has `recovery: false`",
+                "remove `recovery: false` from one of them",
             );
         }
     }
@@ -86,7 +87,7 @@ impl Lint<'_> {
             "unknown-site",
             span,
             format!("`{what}` names site `{site}`, which is not declared{hint}"),
-            "a component can only be where the plan has a site",
+            "a component can exist only in a declared site",
             "correct the name or declare the site",
         );
     }
@@ -104,7 +105,7 @@ impl Lint<'_> {
                     "unknown-component",
                     name.span,
                     format!("`{by}` names component `{}`, which does not exist{hint}", name.value),
-                    "what is needed has to be recovered too",
+                    "drctl must also recover everything that a component needs",
                     "correct the name or add the component",
                 );
             }
@@ -116,7 +117,7 @@ impl Lint<'_> {
                     "unknown-component",
                     hook.span,
                     format!("hook `{}` names component `{name}`, which does not exist", hook.name),
-                    "a hook can only stand beside a component of the plan",
+                    "a hook can run only for a component of the plan",
                     "correct the name",
                 );
             }
@@ -124,9 +125,9 @@ impl Lint<'_> {
                 self.error(
                     "plan-bad-hook",
                     hook.span,
-                    format!("hook `{}` makes a change before anybody was asked", hook.name),
-                    "people are asked at the phase gate, and fences and capacity wait for nobody",
-                    "put it before or after promote or a later phase, or leave `change:` out",
+                    format!("hook `{}` makes a change before the approval", hook.name),
+                    "people approve in the phase gate, and fences and capacity do not wait for them",
+                    "move it before or after promote or a later phase, or remove `change:`",
                 );
             }
         }
@@ -139,9 +140,9 @@ impl Lint<'_> {
             self.error(
                 "dependency-cycle",
                 span,
-                format!("components need each other: {}", names.join(" -> ")),
-                "none of them can be started first",
-                "remove one of these `needs`",
+                format!("components depend on each other in a cycle: {}", names.join(" -> ")),
+                "drctl cannot start any of them first",
+                "remove one of these `needs` entries",
             );
         }
     }
@@ -157,8 +158,8 @@ impl Lint<'_> {
                 "component-in-one-site",
                 Some(component.span),
                 format!("`{}` exists in one site only", component.name),
-                "when that site is lost it is lost too, and what needs it cannot serve",
-                "add its counterpart under `at:`, or declare it `external` with what recovers it",
+                "if that site is lost, the component is lost and everything that needs it cannot serve",
+                "add its counterpart under `at:`, or declare it `external` and say what recovers it",
             );
         }
         match &component.spec {
@@ -180,7 +181,7 @@ impl Lint<'_> {
                 "no-fence",
                 Some(component.span),
                 format!("`{name}` has no fence"),
-                "without one every failover needs a waiver, and the old primary may go on taking writes",
+                "without a fence, every failover needs a waiver, and the old primary may keep taking writes",
                 match spec.engine {
                     Engine::Rds | Engine::Aurora => {
                         "add `fence: [sql, security_group]` with `fence_group` and `admin` in each site"
@@ -198,8 +199,8 @@ impl Lint<'_> {
             self.warn(
                 "no-write-check",
                 Some(component.span),
-                format!("no real write verifies a promotion of `{name}`"),
-                "`available` is a word of the control plane; only a committed row proves a primary",
+                format!("no test write verifies a promotion of `{name}`"),
+                "the status `available` comes from the control plane; only a committed row proves that the server is a primary",
                 "add `verify: {sql_write: {table: drctl_canary}}`",
             );
         }
@@ -207,9 +208,9 @@ impl Lint<'_> {
             self.error(
                 "invariant-without-expectation",
                 bad.span,
-                format!("invariant `{}` says neither `is` nor `at_least`, or both", bad.value.name),
-                "it would fail every restore, or prove nothing",
-                "is: \"50000\", or at_least: 4000",
+                format!("invariant `{}` has neither `is` nor `at_least`, or it has both", bad.value.name),
+                "the invariant would fail every restore, or prove nothing",
+                "write, for example, is: \"50000\" or at_least: 4000",
             );
         }
         if let Some(every) = spec.backup_every.as_ref().filter(|e| e.value > objectives.rpo_ms) {
@@ -217,8 +218,8 @@ impl Lint<'_> {
                 "backup-interval-above-rpo",
                 every.span,
                 format!("a backup every {} cannot meet an RPO of {}", every.value, objectives.rpo_ms),
-                "up to one interval of writes is lost with the source",
-                "back up more often, replicate, or promise less",
+                "a loss of the source can lose one backup interval of writes",
+                "back up more often, use replication, or set a longer RPO",
             );
         }
     }
@@ -232,13 +233,13 @@ impl Lint<'_> {
         };
         if let Some(other) = self.plan.components.values().find(same) {
             let words =
-                format!("`{}` and `{}` are one global database, {global}", other.name, component.name);
+                format!("`{}` and `{}` name the same global database, {global}", other.name, component.name);
             self.error(
                 "global-database-twice",
                 component.span,
                 words,
-                "it has one writer, and each component would fence it and move it",
-                "make them one component: several databases of one cluster move together",
+                "the global database has one writer, and both components would fence and move it",
+                "merge them into one component; all databases of a cluster move together",
             );
         }
     }
@@ -270,19 +271,19 @@ impl Lint<'_> {
                     component.name,
                     what.split(':').next().unwrap_or(what)
                 ),
-                "a fence is prepared beforehand or it is not there when it is needed",
-                &format!("add `{what}` for {site}, or take that rung off the ladder"),
+                "a fence works in an outage only if you prepare it before",
+                &format!("add `{what}` for {site}, or remove that method from `fence:`"),
             );
         }
         if let Some(host) = at.host.as_ref().filter(|h| !h.data.starts_with('/') || h.run.is_empty()) {
             let what =
-                if host.run.is_empty() { "`run` names no program" } else { "`data` is no absolute path" };
+                if host.run.is_empty() { "`run` names no program" } else { "`data` is not an absolute path" };
             self.error(
                 "host-unusable",
                 component.span,
                 format!("the host of `{}` in {site}: {what}", component.name),
-                "a switchover would end with a primary and no standby",
-                "run: [ssh, -o, BatchMode=yes, postgres@HOST], data: /the/folder/with/PG_VERSION",
+                "a switchover would end with a primary but without a standby",
+                "write, for example, run: [ssh, -o, BatchMode=yes, postgres@HOST], data: /the/folder/with/PG_VERSION",
             );
         }
         if let Some(backups) = at.backups.as_ref().filter(|b| {
@@ -293,8 +294,8 @@ impl Lint<'_> {
                 "backups-unusable",
                 backups.span,
                 format!("`archive_get` of `{}` in {site} lacks %f or %p", component.name),
-                "without the log a backup leads to no time but its own end",
-                "as restore_command is written: %f is the file, %p where it goes",
+                "without the WAL, drctl can restore only to the end of a backup",
+                "write it like restore_command: %f is the file, and %p is the path to write it to",
             );
         }
         for login in at.admin.iter().chain(&at.replication) {
@@ -307,8 +308,8 @@ impl Lint<'_> {
             SecretRef::Literal => self.error(
                 "secret-in-plan",
                 login.span,
-                format!("credentials of `{}` stand in the plan", component.name),
-                "plans are read, stored in journals and put into evidence",
+                format!("the plan contains the credentials of `{}`", component.name),
+                "drctl stores plans in journals and evidence bundles",
                 "write {secret: \"aws-sm:name\"} and keep the value in the secret store of that site",
             ),
             SecretRef::Ref(reference) => {
@@ -317,8 +318,8 @@ impl Lint<'_> {
                         "needs-lost-site",
                         Some(login.span),
                         format!("credentials for {site} come from {other}"),
-                        "a secret is needed exactly when the other site may be gone",
-                        &format!("keep a copy in {site} and name that one"),
+                        "drctl needs the secret exactly when the other site may be lost",
+                        &format!("keep a copy in {site} and name that copy"),
                     );
                 }
             }
@@ -344,8 +345,8 @@ impl Lint<'_> {
                     "no-capacity-floor",
                     Some(component.span),
                     format!("`{}` has no `capacity_floor` in {site}", component.name),
-                    "while the source is dark its capacity cannot be read, and the last observation may be old or missing",
-                    &format!("add `capacity_floor:` with the instances that {site} cannot serve without"),
+                    "drctl cannot read the capacity of a source that does not answer, and the last observation may be old or missing",
+                    &format!("set `capacity_floor:` to the number of instances that {site} needs at least"),
                 );
             }
             let timeout = at.timeout.unwrap_or(Dur::mins(10));
@@ -354,10 +355,10 @@ impl Lint<'_> {
                     "timeout-above-rto",
                     Some(component.span),
                     format!(
-                        "scaling `{}` may take {timeout}, longer than the RTO of {}",
+                        "scaling `{}` can take {timeout}, longer than the RTO of {}",
                         component.name, self.plan.objectives.rto_ms
                     ),
-                    "a run that waits that long has already missed its objective",
+                    "a run that waits that long has already missed its RTO",
                     "shorten the timeout or keep warm capacity",
                 );
             }
@@ -374,8 +375,8 @@ impl Lint<'_> {
                 "unknown-connection",
                 zone.via.span,
                 format!("`via` names `{}`, which is not declared{hint}", zone.via.value),
-                "a zone belongs to no site; the connection says how it is reached",
-                "declare it under `connections:`",
+                "a zone does not belong to a site; the connection says how drctl reaches it",
+                "declare the connection under `connections:`",
             );
         }
         for record in &zone.records {
@@ -397,7 +398,7 @@ impl Lint<'_> {
                 "traffic-without-database",
                 component.span,
                 format!("traffic of `{}` does not depend on any database of the plan", component.name),
-                "users could be sent to a site whose database is not writable yet",
+                "drctl could send users to a site whose database is not writable yet",
                 "add the database to `needs:`, or mark the records `serves: static`",
             );
         }
@@ -410,25 +411,25 @@ impl Lint<'_> {
             Some(ttl) if ttl.value > rto => self.error(
                 "ttl-above-rto",
                 ttl.span,
-                format!("{} is cached for {}, longer than the RTO of {rto}", record.name, ttl.value),
-                "resolvers keep the old answer for one TTL after the switch, whatever drctl does",
-                "lower the TTL; 60s is usual for a name that is failed over",
+                format!("{} has a TTL of {}, longer than the RTO of {rto}", record.name, ttl.value),
+                "resolvers keep the old answer for one TTL after the switch, and drctl cannot shorten that time",
+                "lower the TTL, for example to 60s",
             ),
             Some(ttl) if ttl.value.millis() * 4 > rto.millis() => self.warn(
                 "ttl-near-rto",
                 Some(ttl.span),
                 format!(
-                    "the TTL of {} ({}) takes more than a quarter of the RTO of {rto}",
+                    "the TTL of {} ({}) uses more than a quarter of the RTO of {rto}",
                     record.name, ttl.value
                 ),
-                "it is added to the time that everything else takes",
-                "lower the TTL; 60s is usual for a name that is failed over",
+                "the TTL adds to the time of all other steps",
+                "lower the TTL, for example to 60s",
             ),
             None if has_values => self.error(
                 "record-without-ttl",
                 record.span,
                 format!("{} has values and no `ttl`", record.name),
-                "a change names the record set exactly, TTL included",
+                "a change must name the record set exactly, including its TTL",
                 "add `ttl: 60s`",
             ),
             _ => {}
@@ -438,7 +439,7 @@ impl Lint<'_> {
                 "record-without-set",
                 record.span,
                 format!("{} needs a set identifier for each site", record.name),
-                "weighted and failover sets of one name are told apart by it",
+                "Route 53 distinguishes weighted and failover record sets of one name by this identifier",
                 "add `set:` to each answer",
             );
         }
@@ -447,8 +448,8 @@ impl Lint<'_> {
                 "no-weight",
                 record.span,
                 format!("every weight of {} is 0", record.name),
-                "weights are the normal state; with all at 0 Route 53 answers with all of them",
-                "give the home site a weight, for example 100",
+                "the weights describe the normal state; if all are 0, Route 53 returns all answers",
+                "set a weight for the home site, for example 100",
             );
         }
     }
@@ -475,9 +476,9 @@ impl Lint<'_> {
                 self.warn(
                     "needs-lost-site",
                     Some(probe.span),
-                    format!("health check `{}` asks an address in {site}", probe.value.name),
-                    "when that site is lost it fails for ever, and the RTO clock never stops",
-                    "ask the name that users use",
+                    format!("health check `{}` requests an address in {site}", probe.value.name),
+                    "if that site is lost, the probe keeps failing and the RTO clock never stops",
+                    "use the public name that users connect to",
                 );
             }
         }
@@ -485,8 +486,8 @@ impl Lint<'_> {
             self.warn(
                 "no-public-probe",
                 Some(self.plan.home.span),
-                "no probe sees what users see".to_owned(),
-                "the RTO is read from public probes; without one it cannot be measured",
+                "no public probe checks what users see".to_owned(),
+                "drctl measures the RTO with public probes; without one, the RTO is unknown",
                 "add a probe with `role: public`",
             );
         }
@@ -502,9 +503,9 @@ impl Lint<'_> {
                 self.error(
                     "reserved-name",
                     self.plan.home.span,
-                    "a gate of the plan is called `policy`".to_owned(),
-                    "that is the name of the approval that drctl.yaml's policy asks for",
-                    "call it otherwise",
+                    "a gate of the plan has the name `policy`".to_owned(),
+                    "the approval that the policy in drctl.yaml requires already has that name",
+                    "choose another name",
                 );
             }
             let Some(first) = gate.by.first() else { continue };
@@ -513,9 +514,9 @@ impl Lint<'_> {
                 self.warn(
                     "roles-not-checked",
                     Some(first.span),
-                    format!("the gate {name} asks for roles, and drctl.yaml has no operators"),
-                    "without their keys anybody may say that they have a role: only people are counted",
-                    "add `operators:` to drctl.yaml; drctl key new makes a key",
+                    format!("the gate {name} requires roles, but drctl.yaml lists no operators"),
+                    "without keys, anybody can claim a role, so drctl counts people but cannot check roles",
+                    "add `operators:` to drctl.yaml; to create a key, run drctl key new",
                 );
                 continue;
             }
@@ -525,11 +526,11 @@ impl Lint<'_> {
                     "approval-nobody-can-give",
                     first.span,
                     format!(
-                        "the gate {name} asks for {}, and nobody is left to say that yes",
+                        "the gate {name} requires {}, but not enough people can approve",
                         lacking.join(" and ")
                     ),
-                    "each role needs a person of its own under `operators:` in drctl.yaml",
-                    "give the role to somebody there, or ask for another",
+                    "each role needs a different person under `operators:` in drctl.yaml",
+                    "give somebody the role, or require another role",
                 );
             }
         }
@@ -544,7 +545,7 @@ impl Lint<'_> {
             return self.warn(
                 "no-guard",
                 span,
-                "there is no guard".to_owned(),
+                "the settings name no guard".to_owned(),
                 "two operators on two machines can start runs on the same components",
                 "add `guard:` to drctl.yaml: a bucket outside the sites that may be lost",
             );
@@ -553,8 +554,8 @@ impl Lint<'_> {
             self.warn(
                 "guard-owner-unknown",
                 span,
-                "nobody said whose the guard's bucket is".to_owned(),
-                "names of buckets are free for anybody to take, and so the guard could be a stranger's",
+                "the guard names no account".to_owned(),
+                "anybody can create a bucket with a free name, so the guard could belong to a stranger",
                 "add `account:` to `guard:` in drctl.yaml",
             );
         }
@@ -562,9 +563,9 @@ impl Lint<'_> {
             self.warn(
                 "needs-lost-site",
                 span,
-                format!("the guard is kept in {site}"),
-                "when that site is lost, nobody can take the guard",
-                "keep it in a third region",
+                format!("the guard is in {site}"),
+                "if that site is lost, nobody can take the guard",
+                "move the guard to a third region",
             );
         }
         for sink in self.settings.evidence.iter().flat_map(|kept| &kept.sinks) {
@@ -572,9 +573,9 @@ impl Lint<'_> {
                 self.warn(
                     "needs-lost-site",
                     span,
-                    format!("evidence goes to {site} ({})", sink.name),
-                    "evidence of the loss of a region cannot be written to that region",
-                    "keep it in the recovery site, or elsewhere",
+                    format!("the evidence sink is in {site} ({})", sink.name),
+                    "drctl cannot write evidence of the loss of a region to that region",
+                    "move the sink to the recovery site or another region",
                 );
             }
         }
@@ -589,8 +590,8 @@ impl Lint<'_> {
                 "needs-lost-site",
                 span,
                 format!("the store seems to be in {site}"),
-                "the journal has to outlive the region that is down",
-                "keep it on the machine that runs drctl, or in a third region",
+                "the journal must survive the loss of a region",
+                "keep the store on the machine that runs drctl, or in a third region",
             );
         }
     }

@@ -11,7 +11,7 @@ use crate::model::time::Dur;
 /// How long before a live drill people are told, unless it is written.
 const INVITE: Dur = Dur::secs(24 * 60 * 60);
 
-pub(super) const SECRET: &str = "env:NAME or file:PATH, where the secret is";
+pub(super) const SECRET: &str = "where to read the secret: env:NAME or file:PATH";
 const fn secret(key: &'static str) -> Field {
     req(key, Shape::Text, SECRET)
 }
@@ -31,11 +31,11 @@ const SMTP: Record = Record {
             Shape::OneOf(&["starttls", "tls", "off"]),
             "starttls if absent; off for a relay on this machine only",
         ),
-        req("from", Shape::Text, "whom mails are from"),
-        req("to", Shape::List(&Shape::Text), "whom they are to"),
-        opt("user", Shape::Text, "who signs in there"),
+        req("from", Shape::Text, "the sender"),
+        req("to", Shape::List(&Shape::Text), "the recipients"),
+        opt("user", Shape::Text, "the user for the login"),
         opt("password", Shape::Text, SECRET),
-        opt("ca_file", Shape::Text, "a certificate to trust beside the system's"),
+        opt("ca_file", Shape::Text, "a certificate to trust in addition to those of the system"),
     ],
 };
 const KINDS: Shape =
@@ -46,22 +46,26 @@ const CHANNEL: Record = Record {
         opt("slack", Shape::Record(&SLACK), "an incoming webhook of Slack"),
         opt("pagerduty", Shape::Record(&PAGERDUTY), "a service of PagerDuty, by Events API v2"),
         opt("smtp", Shape::Record(&SMTP), "mail"),
-        opt("webhook", Shape::Record(&WEBHOOK), "JSON, signed as Standard Webhooks has it"),
-        opt("status_page", Shape::Record(&WEBHOOK), "what the public may know, as JSON, signed likewise"),
+        opt("webhook", Shape::Record(&WEBHOOK), "JSON, signed according to Standard Webhooks"),
+        opt(
+            "status_page",
+            Shape::Record(&WEBHOOK),
+            "what the public may know: JSON, signed according to Standard Webhooks",
+        ),
         opt(
             "gets",
             Shape::List(&KINDS),
-            "what goes there; a pager and a status page get less than all if absent",
+            "the notifications to send; if absent, all (a pager and a status page get fewer)",
         ),
-        opt("otherwise", Shape::Name, "the channel that is told in its place when it is not reached"),
+        opt("otherwise", Shape::Name, "the channel to use if this one cannot be reached"),
     ],
 };
 /// `notify:`.
 pub const NOTIFY: Record = Record {
     name: "notify",
     fields: &[
-        req("channels", Shape::Map(&Shape::Record(&CHANNEL)), "how people are reached"),
-        opt("invite", Shape::Duration, "how long before a live drill people are told; 24h if absent"),
+        req("channels", Shape::Map(&Shape::Record(&CHANNEL)), "how drctl reaches people"),
+        opt("invite", Shape::Duration, "how long before a live drill drctl announces it; 24h if absent"),
     ],
 };
 
@@ -136,10 +140,16 @@ impl RawNotify {
                     format!("notify.channels.{}.otherwise: there is no channel `{name}`", channel.name)
                 })?;
                 if seen.contains(&name) {
-                    return Err(format!("notify.channels.{}.otherwise leads back to {name}", channel.name));
+                    return Err(format!(
+                        "notify.channels.{}.otherwise forms a loop through {name}",
+                        channel.name
+                    ));
                 }
                 if matches!(otherwise.way, Way::StatusPage { .. }) {
-                    return Err(format!("notify.channels.{}.otherwise: {name} is public", channel.name));
+                    return Err(format!(
+                        "notify.channels.{}.otherwise: {name} is a public channel",
+                        channel.name
+                    ));
                 }
                 seen.push(name);
                 next = otherwise.otherwise.as_deref();
@@ -170,14 +180,12 @@ impl RawChannel {
             ways.push(if public { Way::StatusPage { url, secret } } else { Way::Webhook { url, secret } });
         }
         let (Some(way), None) = (ways.pop(), ways.pop()) else {
-            return Err(bad("it is one of slack, pagerduty, smtp, webhook and status_page"));
+            return Err(bad("set exactly one of slack, pagerduty, smtp, webhook and status_page"));
         };
         let gets = self.gets.unwrap_or_else(|| way.usually());
         let public = BTreeSet::from([Kind::Alert, Kind::Update, Kind::Resolved]);
         if matches!(way, Way::StatusPage { .. }) && !gets.is_subset(&public) {
-            return Err(bad(
-                "a status page gets alert, update and resolved: the rest is nobody else's business",
-            ));
+            return Err(bad("a status page can get only alert, update and resolved, because it is public"));
         }
         Ok(Channel { gets, way, otherwise: self.otherwise, name })
     }
@@ -187,17 +195,15 @@ impl RawSmtp {
     fn read(self) -> Result<Mail, String> {
         let local = matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1");
         if self.tls == MailTls::Off && (!local || self.user.is_some()) {
-            return Err(
-                "without tls only a relay on this machine is spoken to, and nobody signs in there".to_owned()
-            );
+            return Err("without tls, drctl uses only a relay on this machine, without a login".to_owned());
         }
         let login = match (self.user, self.password) {
             (Some(user), Some(password)) => Some((user, secret_at(&password)?)),
             (None, None) => None,
-            _ => return Err("user and password go together".to_owned()),
+            _ => return Err("set both user and password, or neither".to_owned()),
         };
         if self.to.is_empty() {
-            return Err("`to` names nobody".to_owned());
+            return Err("`to` has no address".to_owned());
         }
         let usual = match self.tls {
             MailTls::Starttls => 587,
@@ -216,7 +222,7 @@ pub(super) fn secret_at(text: &str) -> Result<SecretAt, String> {
         Some(("file", path)) if !path.is_empty() && !path.contains("://") => {
             Ok(SecretAt::File(path.to_owned()))
         }
-        _ => Err(format!("a secret does not stand here: write {SECRET}")),
+        _ => Err(format!("do not write a secret here; write {SECRET}")),
     }
 }
 
@@ -232,6 +238,6 @@ pub(super) fn plain(url: &str) -> Result<String, String> {
     if fine {
         Ok(url.to_owned())
     } else {
-        Err("the url is http(s)://host/path, without a user or a query".to_owned())
+        Err("the url must be http(s)://host/path, without a user or a query".to_owned())
     }
 }

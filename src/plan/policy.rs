@@ -18,24 +18,32 @@ const SEATS: Shape = Shape::List(&Shape::Text);
 const SEVERITY: Record = Record {
     name: "severity",
     fields: &[
-        opt("respond_within", Shape::Duration, "how soon somebody answers for it"),
-        opt("by", SEATS, "roles that authorise what is done then; `dba or cto` where either will do"),
+        opt("respond_within", Shape::Duration, "how soon somebody must respond"),
+        opt("by", SEATS, "roles that authorise a run at this severity; `dba or cto` means either one"),
     ],
 };
 const CHANGE: Record = Record {
     name: "change",
     fields: &[
-        opt("by", SEATS, "roles that have to agree, each by a person of its own; none: nobody has to"),
-        opt("override_with", SEATS, "roles that have to agree at once where that is overridden"),
+        opt(
+            "by",
+            SEATS,
+            "roles that must approve, each by a different person; an empty list means no approval",
+        ),
+        opt("override_with", SEATS, "roles that must approve at once if the approval is overridden"),
     ],
 };
 const NAMED: Shape = Shape::OneOf(&["P0", "P1", "P2", "P3"]);
 const OVERRIDE: Record = Record {
     name: "override",
     fields: &[
-        opt("by", SEATS, "roles of whoever may override; incident-commander if absent"),
-        opt("at", Shape::List(&NAMED), "severities at which that may be done; P0 if absent, none: never"),
-        opt("approve_within", Shape::Duration, "how soon the approvals have to follow; 4h if absent"),
+        opt("by", SEATS, "roles that may override; incident-commander if absent"),
+        opt(
+            "at",
+            Shape::List(&NAMED),
+            "severities that allow an override; P0 if absent, an empty list means never",
+        ),
+        opt("approve_within", Shape::Duration, "how soon the approvals must follow; 4h if absent"),
     ],
 };
 const fn rule(key: &'static str, about: &'static str) -> Field {
@@ -56,13 +64,13 @@ const fn change(key: &'static str, about: &'static str) -> Field {
 const CHANGES: Record = Record {
     name: "changes",
     fields: &[
-        change("database", "another server takes writes, or data are put in place of others"),
-        change("dns", "names lead elsewhere"),
-        change("configuration", "clients are led elsewhere by secrets and settings"),
-        change("deployment", "a hook has the version run again that ran before"),
-        change("older_deployment", "a hook has an older version run"),
-        change("policy", "a hook changes rules of who may do what"),
-        change("state", "a hook puts an application's own snapshot back"),
+        change("database", "another server takes writes, or restored data replaces live data"),
+        change("dns", "names point to another site"),
+        change("configuration", "secrets and settings point clients to another server"),
+        change("deployment", "a hook returns to the previous version"),
+        change("older_deployment", "a hook deploys an older version"),
+        change("policy", "a hook changes access rules"),
+        change("state", "a hook restores a snapshot of the application"),
     ],
 };
 const SEVERITY_OF: Record = Record {
@@ -73,32 +81,32 @@ const SEVERITY_OF: Record = Record {
         opt("switchover", NAMED, "P2 if absent"),
         opt("failback", NAMED, "P2 if absent"),
         opt("reprotect", NAMED, "P2 if absent"),
-        opt("drill", NAMED, "of a drill that moves users; P3 if absent"),
+        opt("drill", NAMED, "the severity of a drill that moves users; P3 if absent"),
     ],
 };
 const DUTIES: Record = Record {
     name: "duties",
     fields: &[
-        opt("update_every", Shape::Duration, "how often people are told where it stands; 15m if absent"),
-        opt("monitor", Shape::Duration, "how long it is watched afterwards; 2h if absent"),
-        opt("report_within", Shape::Duration, "how soon the incident report is there; 24h if absent"),
-        opt("review_within", Shape::Duration, "how soon the post-mortem was held; 48h if absent"),
+        opt("update_every", Shape::Duration, "how often drctl sends a status update; 15m if absent"),
+        opt("monitor", Shape::Duration, "how long to monitor the application afterwards; 2h if absent"),
+        opt("report_within", Shape::Duration, "when the incident report is due; 24h if absent"),
+        opt("review_within", Shape::Duration, "when the post-mortem is due; 48h if absent"),
         opt(
             "at",
             Shape::List(&NAMED),
-            "severities of incidents that owe it; P0 and P1 if absent, none: none do",
+            "severities of incidents with these duties; P0 and P1 if absent, an empty list means none",
         ),
     ],
 };
 const RUNG: Record = Record {
     name: "rung",
     fields: &[
-        req("after", Shape::Duration, "how long nobody answered"),
-        req("role", Shape::Name, "the role that is called then"),
+        req("after", Shape::Duration, "how long nobody responded"),
+        req("role", Shape::Name, "the role to call then"),
         opt(
             "tell",
             Shape::List(&Shape::Name),
-            "channels that reach it; all that escalations go to if absent",
+            "channels to use; if absent, all channels that get escalations",
         ),
     ],
 };
@@ -107,31 +115,31 @@ const WINDOWS: Shape = Shape::List(&Shape::Record(&WINDOW));
 pub const POLICY: Record = Record {
     name: "policy",
     fields: &[
-        opt("severities", Shape::Record(&SEVERITIES), "who authorises what, by how bad it is"),
-        opt("changes", Shape::Record(&CHANGES), "who agrees to what, by what is changed"),
-        opt("severity_of", Shape::Record(&SEVERITY_OF), "the severity of a run that is given none"),
-        opt("includes", Shape::Map(&Shape::List(&Shape::Name)), "roles that a role stands for, too"),
-        opt("override", Shape::Record(&OVERRIDE), "who may let a run go on before that, in an emergency"),
-        opt("expires_after", Shape::Duration, "how long the question stands; 30m if absent"),
+        opt("severities", Shape::Record(&SEVERITIES), "who authorises a run, by severity"),
+        opt("changes", Shape::Record(&CHANGES), "who approves a run, by the kind of change"),
+        opt("severity_of", Shape::Record(&SEVERITY_OF), "the default severity of a run"),
+        opt("includes", Shape::Map(&Shape::List(&Shape::Name)), "roles that another role includes"),
+        opt("override", Shape::Record(&OVERRIDE), "who may override an approval in an emergency"),
+        opt("expires_after", Shape::Duration, "how long an approval request is valid; 30m if absent"),
         opt("keep_to_windows", Shape::List(&NAMED), "severities of runs that can wait; P2 and P3 if absent"),
-        opt("windows", WINDOWS, "when those may begin; always if absent"),
-        opt("blackouts", WINDOWS, "when those may not begin"),
-        opt("freeze", Shape::Record(&FREEZE), "while it is there, those do not begin at all"),
+        opt("windows", WINDOWS, "when those runs may start; always if absent"),
+        opt("blackouts", WINDOWS, "when those runs may not start"),
+        opt("freeze", Shape::Record(&FREEZE), "while it is set, those runs do not start"),
         opt(
             "apart",
             Shape::Duration,
-            "how long nothing moves an application by itself after it was moved; 1h if absent",
+            "how long after a move drctl does not move the application again automatically; 1h if absent",
         ),
-        opt("duties", Shape::Record(&DUTIES), "what is owed after an incident"),
+        opt("duties", Shape::Record(&DUTIES), "what must follow an incident"),
         opt(
             "escalation",
             Shape::List(&Shape::Record(&RUNG)),
-            "who is called when nobody answers; the first rung first",
+            "whom to call when nobody responds; the first entry comes first",
         ),
         opt(
             "on_stop",
             Shape::List(&Shape::Name),
-            "roles that are called at once when a run stops; engineering-lead and on-call-engineer if absent",
+            "roles to call at once when a run stops; engineering-lead and on-call-engineer if absent",
         ),
     ],
 };
@@ -252,9 +260,7 @@ fn all_below(
             next.extend(includes.get(one).into_iter().flatten().filter(|more| below.insert((*more).clone())));
         }
         if below.contains(role) {
-            return Err(format!(
-                "policy.includes: {role} includes itself, by way of others: none of them is above"
-            ));
+            return Err(format!("policy.includes: {role} includes itself through other roles"));
         }
         whole.insert(role.clone(), below);
     }
@@ -283,7 +289,7 @@ impl RawDuties {
             let Some(text) = text else { continue };
             *place = Dur::parse(&text)?;
             if *place < SHORTEST {
-                return Err(format!("policy.duties.{key} is {text}; it is {SHORTEST} at least"));
+                return Err(format!("policy.duties.{key} is {text}, but must be at least {SHORTEST}"));
             }
         }
         if let Some(at) = self.at {
@@ -308,7 +314,7 @@ fn ladder(rungs: Vec<RawRung>) -> Result<Vec<Rung>, String> {
     let rungs = rungs.into_iter().map(rung).collect::<Result<Vec<Rung>, String>>()?;
     match rungs.windows(2).find(|pair| pair[0].after >= pair[1].after) {
         Some(pair) => Err(format!(
-            "policy.escalation: {} is called after {} and {} after {}: each rung is later than the one before",
+            "policy.escalation: {} is called after {}, and {} after {}; each entry must be later than the one before",
             pair[0].role, pair[0].after, pair[1].role, pair[1].after
         )),
         None => Ok(rungs),

@@ -31,20 +31,28 @@ pub const SCHEDULE: Record = Record {
         req(
             "drill",
             Shape::OneOf(&["tabletop", "isolated", "live"]),
-            "how far it goes; live really moves users",
+            "the drill mode; live really moves users",
         ),
         req("at", Shape::Text, "a cron pattern: minute, hour, day, month, weekday"),
         req("zone", Shape::Text, "the time zone of the pattern, such as Europe/Prague"),
-        opt("jitter", Shape::Duration, "up to how much later it begins, so that not all begin at once"),
-        opt("late", Shape::Duration, "how late it may begin, 24h if absent; later it is missed"),
-        opt("component", Shape::Name, "the database of an isolated drill; each if absent"),
+        opt(
+            "jitter",
+            Shape::Duration,
+            "the longest random delay of the start, so that drills do not all start at once",
+        ),
+        opt(
+            "late",
+            Shape::Duration,
+            "how late it may start; 24h if absent. After that, the drill counts as missed",
+        ),
+        opt("component", Shape::Name, "the database of an isolated drill; every database if absent"),
         opt(
             "point",
             Shape::Text,
-            "the time that an isolated drill restores: `random`, which it is if absent, or how long ago, such as 10m",
+            "the point in time to restore in an isolated drill: `random` (default), or an age such as 10m",
         ),
-        opt("to", Shape::Name, "the site that is tried; the only one that can be if absent"),
-        opt("hold", Shape::Duration, "how long a live drill stays there; the plan's `watch:` if absent"),
+        opt("to", Shape::Name, "the target site; if absent, the only possible one"),
+        opt("hold", Shape::Duration, "how long a live drill stays there; `watch:` of the plan if absent"),
     ],
 };
 
@@ -83,7 +91,7 @@ impl RawSchedule {
         let (jitter, late, hold) = (span(self.jitter)?, span(self.late)?, span(self.hold)?);
         let (jitter_ms, late_ms) = (jitter.unwrap_or_default(), late.unwrap_or(LATE));
         if late_ms <= jitter_ms {
-            return Err(bad(format!("it may begin up to {jitter_ms} later, and is missed after {late_ms}")));
+            return Err(bad(format!("`jitter` of {jitter_ms} must be shorter than `late` of {late_ms}")));
         }
         let wrong = [
             ("component", self.component.is_some(), Drill::Isolated),
@@ -91,7 +99,7 @@ impl RawSchedule {
             ("hold", hold.is_some(), Drill::Live),
         ];
         if let Some((key, _, of)) = wrong.iter().find(|(_, given, of)| *given && self.drill != *of) {
-            return Err(bad(format!("`{key}` means something for {} drills only", of.id())));
+            return Err(bad(format!("`{key}` is only for {} drills", of.id())));
         }
         // It becomes part of the names of runs, and of files.
         if name.len() > LONGEST_NAME {
@@ -99,7 +107,9 @@ impl RawSchedule {
         }
         let calendar = Calendar::parse(&self.at, &self.zone).map_err(bad)?;
         if let Some(gap) = shortest(&calendar).filter(|gap| *gap <= jitter_ms) {
-            return Err(bad(format!("it is due again after {gap}, and may begin up to {jitter_ms} later")));
+            return Err(bad(format!(
+                "the drill repeats after {gap}, so `jitter` of {jitter_ms} is too long"
+            )));
         }
         let is = Definition {
             plan: self.plan,

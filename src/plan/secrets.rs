@@ -43,9 +43,9 @@ pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
 }
 
 fn finding(file: &str, span: Span, what: &str) -> Finding {
-    Finding::error("secret-in-plan", file, Some(span), format!("{what} stands in the file"))
-        .because("plans and settings are kept in journals, evidence and go-bags as they are written, and shown to many")
-        .fix("put it where only its reader finds it: `env:NAME` or `file:PATH` of a channel, a file or a variable that a command reads, a secret store for logins; and change it, since it was written down")
+    Finding::error("secret-in-plan", file, Some(span), format!("the file contains {what}"))
+        .because("drctl stores plans and settings unchanged in journals, evidence and go-bags, and many people can read them")
+        .fix("move the secret out of the file: `env:NAME` or `file:PATH` for a channel, a file or a variable for a command, a secret store for logins. Then rotate the secret")
 }
 
 fn in_line(line: &str) -> Option<(usize, &'static str)> {
@@ -70,7 +70,7 @@ fn in_address(line: &str) -> Option<(usize, &'static str)> {
         let authority = value(rest).split(['/', '?', '#']).next()?;
         let (login, _) = authority.rsplit_once('@')?;
         let (_, password) = login.split_once(':')?;
-        says_itself(password).then_some((at, "the password of an address"))
+        says_itself(password).then_some((at, "a password in an address"))
     })
 }
 
@@ -152,7 +152,7 @@ fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
         let next = items.get(i + 1).and_then(Node::text).unwrap_or_default();
         let flag = text.strip_prefix("--").is_some_and(|flag| NAMES.contains(&flag));
         if flag && next.len() >= SHORTEST && is_literal(next) {
-            found(items[i + 1].span, "a password or a token behind a flag");
+            found(items[i + 1].span, "a password or a token after a flag");
         }
         let client = items.iter().take(i).filter_map(Node::text).any(program);
         if client && text.strip_prefix("-p").is_some_and(|p| p.len() >= SHORTEST && is_literal(p)) {

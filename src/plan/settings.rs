@@ -303,9 +303,9 @@ pub fn placeholders_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
             format!("`{at}` is still a placeholder: {text}"),
         )
         .because(
-            "names of buckets are free for anybody to take, and whoever has this one would hold your guard",
+            "anybody can create a bucket with a free name; the owner of that bucket would control your guard",
         )
-        .fix("write the bucket that you own, and its account; or remove the line, and there is no guard")
+        .fix("enter a bucket that you own and its account, or remove the line to run without a guard")
     };
     all.into_iter().map(finding).collect()
 }
@@ -337,7 +337,7 @@ impl Settings {
         let name = file.map_or("drctl.yaml", |(name, _)| name);
         let bad = |cause: String| {
             vec![
-                Finding::error("settings-unreadable", name, None, "the settings cannot be read")
+                Finding::error("settings-unreadable", name, None, "invalid settings")
                     .because(cause)
                     .fix("correct the file, the DRCTL_* variable or the flag"),
             ]
@@ -425,7 +425,7 @@ fn from_environment(variable: &str) -> Result<&'static str, String> {
             .map(|key| format!("DRCTL_{}", key.to_uppercase().replace('.', "__")))
             .collect();
         format!(
-            "{variable} sets `{key}`, which is read from the file only; the environment may set {}",
+            "{variable} sets `{key}`, which drctl reads only from the file; the environment may set {}",
             names.join(", ")
         )
     })
@@ -437,7 +437,7 @@ fn reachable(policy: &Policy, notify: &Notify) -> Result<(), String> {
         match notify.channel(name).map(|channel| &channel.way) {
             None => return Err(format!("policy.escalation: notify.channels has no `{name}`")),
             Some(Way::StatusPage { .. }) => {
-                return Err(format!("policy.escalation: {name} is public, and calls nobody"));
+                return Err(format!("policy.escalation: {name} is a public channel and cannot call anybody"));
             }
             Some(_) => {}
         }

@@ -118,7 +118,7 @@ impl Walk<'_> {
                 self.unseen(node, what, text);
             }
             (Shape::Text, Value::Text(text)) if !text.trim().is_empty() => {}
-            (Shape::Text, Value::Text(_)) => self.wrong(node, what, "text that is not empty"),
+            (Shape::Text, Value::Text(_)) => self.wrong(node, what, "non-empty text"),
             (Shape::Written(syntax), Value::Text(text)) if syntax.fits(text) => {}
             (Shape::Written(syntax), Value::Text(text)) => self.unwritten(node, what, text, syntax),
             (Shape::Text | Shape::Written(_), Value::Int(_) | Value::Float(_)) => self.push(
@@ -126,15 +126,15 @@ impl Walk<'_> {
                     "plan-wrong-type",
                     self.file,
                     Some(node.span),
-                    format!("`{what}` is text, and this reads as a number"),
+                    format!("`{what}` must be text, but YAML reads this value as a number"),
                 )
                 .because("YAML drops leading zeros and rounds long numbers, which breaks account ids")
-                .fix("put it in quotes"),
+                .fix("put the value in quotes"),
             ),
             (Shape::Name, Value::Text(text)) => self.name(text, node.span, what),
             (Shape::Duration, Value::Text(text)) => {
                 if let Err(e) = Dur::parse(text) {
-                    self.unit(node, what, &e, "write for example 60s, 15m or 2h");
+                    self.unit(node, what, &e, "write, for example, 60s, 15m or 2h");
                 }
             }
             (Shape::Duration, Value::Int(n)) => {
@@ -142,12 +142,12 @@ impl Walk<'_> {
                     node,
                     what,
                     &format!("`{n}` has no unit"),
-                    &format!("write {n}s or {n}m, whichever is meant"),
+                    &format!("write {n}s for seconds or {n}m for minutes"),
                 );
             }
             (Shape::Percent, Value::Text(text)) if percent(text).is_some() => {}
             (Shape::Percent, Value::Text(_) | Value::Int(_)) => {
-                self.unit(node, what, "this is not a percentage", "write for example 80%")
+                self.unit(node, what, "this is not a percentage", "write, for example, 80%")
             }
             (Shape::Bool, Value::Bool(_)) => {}
             (Shape::Int(min, max), Value::Int(n)) if (min..=max).contains(&n) => {}
@@ -156,9 +156,9 @@ impl Walk<'_> {
                     "plan-out-of-range",
                     self.file,
                     Some(node.span),
-                    format!("`{what}` is {n}; it is {min} to {max}"),
+                    format!("`{what}` is {n}, but must be from {min} to {max}"),
                 )
-                .because("the provider or drctl allows no other value")
+                .because("the provider or drctl accepts only values in this range")
                 .fix(format!("choose a number from {min} to {max}")),
             ),
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
@@ -183,7 +183,7 @@ impl Walk<'_> {
         let message = format!("`{}` is not {name} (in `{what}`)", text.escape_debug());
         self.push(
             Finding::error("plan-bad-value", self.file, Some(node.span), message)
-                .because(format!("{name} is written as: {rule}"))
+                .because(format!("{name} has this format: {rule}"))
                 .fix(format!("write it as in `{example}`")),
         );
     }
@@ -196,10 +196,10 @@ impl Walk<'_> {
                 "plan-invisible-character",
                 self.file,
                 Some(node.span),
-                format!("`{what}` has a character that nobody sees: {shown}"),
+                format!("`{what}` contains an invisible character: {shown}"),
             )
-            .because("it looks like another name, and the provider compares every character")
-            .fix("type the value anew, in one line and without control characters"),
+            .because("the value looks like another name, but the provider compares every character")
+            .fix("type the value again on one line, without control characters"),
         );
     }
 
@@ -211,9 +211,9 @@ impl Walk<'_> {
                 "plan-unknown-value",
                 self.file,
                 Some(node.span),
-                format!("`{text}` is no {what}{hint}"),
+                format!("`{text}` is not a valid {what}{hint}"),
             )
-            .because(format!("`{what}` is one of: {}", words.join(", ")))
+            .because(format!("`{what}` must be one of: {}", words.join(", ")))
             .fix("choose one of them"),
         );
     }
@@ -247,7 +247,7 @@ impl Walk<'_> {
         let Some(kind) = node.get("kind") else {
             return self.push(
                 Finding::error("plan-missing-key", self.file, Some(node.span), "component has no `kind`")
-                    .because("the kind says how it is recovered")
+                    .because("the kind decides how drctl recovers the component")
                     .fix(format!("add `kind:` with one of: {}", kinds().collect::<Vec<_>>().join(", "))),
             );
         };
@@ -262,7 +262,7 @@ impl Walk<'_> {
                         "plan-unknown-kind",
                         self.file,
                         Some(kind.span),
-                        format!("`{name}` is no kind of component{hint}"),
+                        format!("`{name}` is not a kind of component{hint}"),
                     )
                     .because(format!("the kinds are: {}", kinds().collect::<Vec<_>>().join(", ")))
                     .fix("choose one of them, or `external` for what something else recovers"),
@@ -276,7 +276,11 @@ impl Walk<'_> {
         let hint = suggest(key, keys());
         let fix = match hint {
             Some(s) => format!("write `{s}`, or remove the key"),
-            None => format!("remove it; {} has: {}", record.name, keys().collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "remove it; the keys of {} are: {}",
+                record.name,
+                keys().collect::<Vec<_>>().join(", ")
+            ),
         };
         let hint = hint.map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
         self.push(
@@ -286,7 +290,7 @@ impl Walk<'_> {
                 Some(span),
                 format!("{} has no key `{key}`{hint}", record.name),
             )
-            .because("a key that is ignored is a promise that is not kept, so unknown keys are errors")
+            .because("if drctl ignored the key, the plan would promise something that drctl does not do")
             .fix(fix),
         );
     }
@@ -299,10 +303,10 @@ impl Walk<'_> {
                     "plan-bad-name",
                     self.file,
                     Some(span),
-                    format!("`{}` cannot be a name (in `{what}`)", text.escape_debug()),
+                    format!("`{}` is not a valid name (in `{what}`)", text.escape_debug()),
                 )
-                .because("names go into step ids, file names and provider comments")
-                .fix("use up to 100 letters, digits, `-`, `_` and `.`, and begin with a letter or digit"),
+                .because("drctl uses names in step ids, file names and comments at the provider")
+                .fix("use up to 100 letters, digits, `-`, `_` and `.`, and start with a letter or digit"),
             );
         }
     }
@@ -326,9 +330,9 @@ impl Walk<'_> {
                 "plan-wrong-type",
                 self.file,
                 Some(node.span),
-                format!("`{what}` is {}; it should be {wanted}", node.kind()),
+                format!("`{what}` is {}, but must be {wanted}", node.kind()),
             )
-            .because("the value has another type than the key needs")
+            .because("the value has a different type than the key needs")
             .fix(format!("write {wanted}")),
         );
     }
@@ -357,7 +361,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::Percent => "a percentage such as 80%",
         Shape::Bool => "true or false",
         Shape::Int(..) => "a whole number",
-        Shape::OneOf(_) => "one of a few words",
+        Shape::OneOf(_) => "one of the allowed words",
         _ => "something else",
     }
 }

@@ -2,25 +2,22 @@
 
 mod commands;
 mod databases;
+mod settings;
 
 use self::commands::{COMMAND, ENV, HOOK, IDEMPOTENT, TIMEOUT};
-use self::databases::{EXPENDABLE, HARMLESS_FIELD, SQL};
+use self::databases::{EXPENDABLE, HARMLESS_FIELD};
+pub use self::settings::SETTINGS;
 
 use super::build::probes::PROBE;
-use super::keeping::{EVIDENCE, REPORTS};
-use super::notify::NOTIFY;
-use super::policy::POLICY;
-use super::schedules::SCHEDULE;
 use super::shape::{Field, Record, Shape, opt, req};
 use super::syntax;
-use super::telemetry::TELEMETRY;
 
 const OBJECTIVES: Record = Record {
     name: "objectives",
     fields: &[
-        req("rto", Shape::Duration, "recovery time objective: how long users may be without it"),
+        req("rto", Shape::Duration, "recovery time objective: how long users may be without the application"),
         req("rpo", Shape::Duration, "recovery point objective: how many minutes of writes may be lost"),
-        opt("drill_every", Shape::Duration, "how often a drill has to prove it"),
+        opt("drill_every", Shape::Duration, "how often a drill must prove the objectives"),
     ],
 };
 
@@ -36,10 +33,10 @@ pub const KINDS: &[(&str, &Record)] = &[
     ("external", &EXTERNAL),
 ];
 
-const KIND: Field = req("kind", Shape::Name, "how the component is recovered");
+const KIND: Field = req("kind", Shape::Name, "how drctl recovers the component");
 const NEEDS: Field = opt("needs", Shape::List(&Shape::Name), "components that this one cannot serve without");
 const OWN_OBJECTIVES: Field =
-    opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the plan's");
+    opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from those of the plan");
 
 const RDS: Record = Record {
     name: "aws.rds component",
@@ -50,20 +47,20 @@ const RDS: Record = Record {
         opt(
             "fence",
             Shape::List(&Shape::OneOf(&["sql", "allow_connections", "security_group"])),
-            "the ladder of ways to fence, tried in order",
+            "the fence methods, tried in order",
         ),
         HARMLESS_FIELD,
         EXPENDABLE,
-        req("at", Shape::Map(&Shape::Record(&RDS_AT)), "its instance in each site"),
+        req("at", Shape::Map(&Shape::Record(&RDS_AT)), "the instance in each site"),
         opt(
             "verify",
             Shape::Record(&VERIFY),
-            "the real write that proves a promotion, and what is true of a sound copy",
+            "the test write that proves a promotion, and what must be true of a restored copy",
         ),
         opt(
             "backup_every",
             Shape::Duration,
-            "how often it is backed up, where a backup and no replica is the protection",
+            "the backup interval, if backups protect the database instead of a replica",
         ),
     ],
 };
@@ -74,12 +71,12 @@ const RDS_AT: Record = Record {
         opt(
             "endpoint",
             Shape::Written(&syntax::ENDPOINT),
-            "host:port/database; found by the first look at it if absent",
+            "host:port/database; if absent, drctl uses the observed endpoint",
         ),
         opt(
             "fence_group",
             Shape::Written(&syntax::SECURITY_GROUP),
-            "prepared security group without rules, for the fence",
+            "a prepared security group without rules, for the fence",
         ),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
@@ -93,16 +90,16 @@ const AURORA: Record = Record {
         req(
             "global_cluster",
             Shape::Written(&syntax::GLOBAL_CLUSTER),
-            "the global database's identifier, the same from every region",
+            "the identifier of the global database, the same in every region",
         ),
         opt(
             "fence",
             Shape::List(&Shape::OneOf(&["sql", "security_group"])),
-            "the ladder of ways to fence, tried in order; `sql` is for aurora-postgresql",
+            "the fence methods, tried in order; `sql` is for aurora-postgresql",
         ),
         HARMLESS_FIELD,
-        req("at", Shape::Map(&Shape::Record(&AURORA_AT)), "its cluster in each site"),
-        opt("verify", Shape::Record(&CANARY), "the real write that proves a promotion"),
+        req("at", Shape::Map(&Shape::Record(&AURORA_AT)), "the cluster in each site"),
+        opt("verify", Shape::Record(&CANARY), "the test write that proves a promotion"),
     ],
 };
 const AURORA_AT: Record = Record {
@@ -112,17 +109,17 @@ const AURORA_AT: Record = Record {
         opt(
             "endpoint",
             Shape::Written(&syntax::ENDPOINT),
-            "host:port/database of its writer; found by the first look at it if absent",
+            "host:port/database of its writer; if absent, drctl uses the observed endpoint",
         ),
         opt(
             "instance_class",
             Shape::Text,
-            "what a cluster without instances is given; the writer's class if absent",
+            "the instance class to add to a cluster without instances; the class of the writer if absent",
         ),
         opt(
             "fence_group",
             Shape::Written(&syntax::SECURITY_GROUP),
-            "prepared security group without rules, for the fence",
+            "a prepared security group without rules, for the fence",
         ),
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
@@ -136,23 +133,23 @@ const POSTGRES: Record = Record {
         opt(
             "fence",
             Shape::List(&Shape::OneOf(&["sql", "allow_connections", "pg_hba", "stop"])),
-            "the ladder of ways to fence, tried in order; `pg_hba` and `stop` need `host`",
+            "the fence methods, tried in order; `pg_hba` and `stop` need `host`",
         ),
-        req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "its server in each site"),
+        req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "the server in each site"),
         opt(
             "verify",
             Shape::Record(&VERIFY),
-            "the real write that proves a promotion, and what is true of a sound copy",
+            "the test write that proves a promotion, and what must be true of a restored copy",
         ),
         opt(
             "backup_every",
             Shape::Duration,
-            "how often it is backed up, where a backup and no replica is the protection",
+            "the backup interval, if backups protect the database instead of a replica",
         ),
         opt(
             "reconcile",
             Shape::List(&Shape::Name),
-            "tables of which the rows that only an old primary has are exported when it becomes a standby",
+            "tables to export rows from when an old primary becomes a standby: the rows that only it has",
         ),
         HARMLESS_FIELD,
         EXPENDABLE,
@@ -161,13 +158,13 @@ const POSTGRES: Record = Record {
 const POSTGRES_AT: Record = Record {
     name: "server",
     fields: &[
-        opt("id", Shape::Text, "what people call it; its endpoint if absent"),
+        opt("id", Shape::Text, "a name for people; its endpoint if absent"),
         req("endpoint", Shape::Written(&syntax::ENDPOINT), "host:port/database"),
-        req("admin", Shape::Secret, "a login that may promote it, fence it and look at its sessions"),
+        req("admin", Shape::Secret, "a login that may promote it, fence it and view its sessions"),
         opt(
             "host",
             Shape::Record(&HOST),
-            "its machine: what switchover, failback and reprotect need to make it a standby",
+            "its host; switchover, failback and reprotect need it to make the server a standby",
         ),
     ],
 };
@@ -177,22 +174,22 @@ const HOST: Record = Record {
         req(
             "run",
             Shape::List(&Shape::Text),
-            "what stands in front of `sh` to run it there as the owner of the data, for example [ssh, -o, BatchMode=yes, postgres@db-west]",
+            "the command before `sh` that runs it on the host as the owner of the data, for example [ssh, -o, BatchMode=yes, postgres@db-west]",
         ),
         req("data", Shape::Text, "the data folder"),
-        opt("bin", Shape::Text, "the folder of the server's programs; those of the path if absent"),
-        opt("config", Shape::Text, "the settings file, where it is not in the data folder (Debian)"),
-        opt("stop", Shape::List(&Shape::Text), "stops the server; pg_ctl if absent"),
-        opt("start", Shape::List(&Shape::Text), "starts the server; pg_ctl if absent"),
+        opt("bin", Shape::Text, "the folder of the server programs; those in PATH if absent"),
+        opt("config", Shape::Text, "the settings file, if it is not in the data folder (Debian)"),
+        opt("stop", Shape::List(&Shape::Text), "the command that stops the server; pg_ctl if absent"),
+        opt("start", Shape::List(&Shape::Text), "the command that starts the server; pg_ctl if absent"),
         req(
             "replication",
             Shape::Secret,
-            "a login with REPLICATION, and the rights that pg_rewind asks for, on every server of the component",
+            "a login with REPLICATION and the rights that pg_rewind needs, on every server of the component",
         ),
         opt(
             "backups",
             Shape::Record(&BACKUPS),
-            "its base backups and archived log, as reached from this machine: what restore needs",
+            "its base backups and archived WAL, as this host reads them; restore needs them",
         ),
     ],
 };
@@ -202,50 +199,50 @@ const BACKUPS: Record = Record {
         req(
             "list",
             Shape::Text,
-            "shell text that prints a line a backup: name, begin, end (RFC 3339, UTC), bytes, and the first segment if known",
+            "a shell command that prints one line for each backup: name, begin, end (RFC 3339, UTC), bytes, and the first segment if known",
         ),
         req(
             "fetch",
             Shape::Text,
-            "shell text that puts backup $DRCTL_BACKUP into the empty folder $DRCTL_FOLDER",
+            "a shell command that copies backup $DRCTL_BACKUP to the empty folder $DRCTL_FOLDER",
         ),
-        req("archive_get", Shape::Text, "as restore_command, with %f and %p"),
+        req("archive_get", Shape::Text, "like restore_command, with %f and %p"),
         opt(
             "reserve_gib",
             Shape::Int(0, 1_000_000),
-            "GiB that a restore leaves free for the live server; 1 if absent",
+            "disk space in GiB that a restore leaves free for the live server; 1 if absent",
         ),
         opt(
             "preload",
             Shape::List(&Shape::Name),
-            "libraries that a copy preloads; the live server's without those that act by themselves if absent",
+            "libraries that a copy preloads; if absent, those of the live server except the ones that act on their own",
         ),
     ],
 };
 const VERIFY: Record = Record {
     name: "verify",
     fields: &[
-        req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back"),
-        opt("invariants", Shape::List(&Shape::Record(&INVARIANT)), "what has to be true of a restored copy"),
-        opt("rows", Shape::List(&Shape::Name), "tables whose rows are counted in a restored copy"),
+        req("sql_write", Shape::Record(&SQL_WRITE), "a row that drctl writes and reads back"),
+        opt("invariants", Shape::List(&Shape::Record(&INVARIANT)), "what must be true of a restored copy"),
+        opt("rows", Shape::List(&Shape::Name), "tables whose rows drctl counts in a restored copy"),
     ],
 };
 const CANARY: Record = Record {
     name: "verify",
-    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row written and read back")],
+    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row that drctl writes and reads back")],
 };
 const INVARIANT: Record = Record {
     name: "invariant",
     fields: &[
         req("name", Shape::Name, "its name"),
-        req("sql", Shape::Text, "a query with one value; it can only read"),
-        opt("is", Shape::Text, "exactly this, in quotes"),
-        opt("at_least", Shape::Int(i64::MIN, i64::MAX), "no smaller number"),
-        opt("database", Shape::Name, "the database; that of the endpoint if absent"),
+        req("sql", Shape::Text, "a read-only query that returns one value"),
+        opt("is", Shape::Text, "the exact value, in quotes"),
+        opt("at_least", Shape::Int(i64::MIN, i64::MAX), "the smallest allowed number"),
+        opt("database", Shape::Name, "the database; the database of the endpoint if absent"),
     ],
 };
 const SQL_WRITE: Record =
-    Record { name: "sql_write", fields: &[req("table", Shape::Name, "the table that canary rows go to")] };
+    Record { name: "sql_write", fields: &[req("table", Shape::Name, "the table for canary rows")] };
 
 const AUTOSCALING: Record = Record {
     name: "aws.autoscaling component",
@@ -253,7 +250,7 @@ const AUTOSCALING: Record = Record {
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        req("at", Shape::Map(&Shape::Record(&GROUP_AT)), "its group in each site"),
+        req("at", Shape::Map(&Shape::Record(&GROUP_AT)), "the group in each site"),
     ],
 };
 const GROUP_AT: Record = Record {
@@ -263,13 +260,17 @@ const GROUP_AT: Record = Record {
         opt(
             "capacity",
             Shape::Percent,
-            "share of the source's in-service capacity that it must reach; 100% if absent",
+            "the share of the in-service capacity of the source that it must reach; 100% if absent",
         ),
-        opt("capacity_floor", Shape::Int(0, 10_000), "never fewer; serves when the source is dark"),
+        opt(
+            "capacity_floor",
+            Shape::Int(0, 10_000),
+            "the smallest number of instances; drctl uses it if the source does not answer",
+        ),
         opt(
             "proceed_at",
             Shape::Percent,
-            "share of the target capacity that is enough to go on; 100% if absent",
+            "the share of the target capacity that is enough to continue; 100% if absent",
         ),
         opt("timeout", Shape::Duration, "how long it may take; 10m if absent"),
     ],
@@ -281,30 +282,38 @@ const ROUTE53: Record = Record {
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        req("via", Shape::Name, "the connection that the zone is reached by"),
+        req("via", Shape::Name, "the connection that drctl uses to reach the zone"),
         req("zone", Shape::Written(&syntax::HOSTED_ZONE), "hosted zone id"),
         req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
         opt(
             "switch",
             Shape::OneOf(&["record", "health_object", "arc_routing_control"]),
-            "how traffic is moved: by changing the record sets, by an object that their health checks watch, or by routing controls",
+            "how drctl moves traffic: by a change of the record sets, by an object that their health checks watch, or by routing controls",
         ),
-        opt("object", Shape::Record(&SWITCH_OBJECT), "with health_object: which"),
-        opt("cluster", Shape::Record(&SWITCH_CLUSTER), "with arc_routing_control: where, and which"),
+        opt("object", Shape::Record(&SWITCH_OBJECT), "for health_object: the object"),
+        opt(
+            "cluster",
+            Shape::Record(&SWITCH_CLUSTER),
+            "for arc_routing_control: the cluster and its controls",
+        ),
     ],
 };
 const SWITCH_OBJECT: Record = Record {
     name: "object",
     fields: &[
         req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/key"),
-        req("site", Shape::Name, "the site that it is in, and sends users to"),
+        req("site", Shape::Name, "the site that the object is in and sends users to"),
     ],
 };
 const SWITCH_CLUSTER: Record = Record {
     name: "cluster",
     fields: &[
-        req("endpoints", Shape::Map(&Shape::Text), "the cluster's five endpoints, each under its region"),
-        req("controls", Shape::Map(&Shape::Text), "the ARN of each site's routing control"),
+        req(
+            "endpoints",
+            Shape::Map(&Shape::Text),
+            "the five endpoints of the cluster, each under its region",
+        ),
+        req("controls", Shape::Map(&Shape::Text), "the ARN of the routing control of each site"),
     ],
 };
 const RECORD: Record = Record {
@@ -314,11 +323,11 @@ const RECORD: Record = Record {
         req("type", Shape::OneOf(&["A", "AAAA", "CNAME", "TXT"]), "record type"),
         opt("ttl", Shape::Duration, "time to live; required unless every answer is an alias"),
         opt("policy", Shape::OneOf(&["simple", "weighted", "failover"]), "routing policy; simple if absent"),
-        opt("serves", Shape::OneOf(&["static"]), "static: needs no database"),
+        opt("serves", Shape::OneOf(&["static"]), "static: does not need a database"),
         req(
             "at",
             Shape::Map(&Shape::Either(&Shape::List(&Shape::Text), &Shape::Record(&RECORD_AT))),
-            "the answer of each site, as it is while that site is active",
+            "the answer for each site while that site is active",
         ),
     ],
 };
@@ -340,9 +349,9 @@ const RECORD_AT: Record = Record {
 const ALIAS: Record = Record {
     name: "alias",
     fields: &[
-        req("name", Shape::Written(&syntax::DNS_NAME), "the target's DNS name"),
-        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "the target's hosted zone id"),
-        opt("evaluate_health", Shape::Bool, "whether the target's health counts"),
+        req("name", Shape::Written(&syntax::DNS_NAME), "the DNS name of the target"),
+        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "the hosted zone id of the target"),
+        opt("evaluate_health", Shape::Bool, "whether Route 53 evaluates the health of the target"),
     ],
 };
 
@@ -353,8 +362,8 @@ const S3: Record = Record {
         NEEDS,
         OWN_OBJECTIVES,
         req("at", Shape::Map(&Shape::Record(&S3_AT)), "the bucket of each site"),
-        opt("prefix", Shape::Text, "only objects whose keys begin so; all if absent"),
-        opt("sample", Shape::Int(1, 200), "how many objects are compared with their copies; 20 if absent"),
+        opt("prefix", Shape::Text, "only objects whose keys start with this text; all if absent"),
+        opt("sample", Shape::Int(1, 200), "how many objects drctl compares with their copies; 20 if absent"),
     ],
 };
 const S3_AT: Record =
@@ -369,28 +378,28 @@ const CLIENTS: Record = Record {
         opt(
             "fields",
             Shape::Record(&SECRET_FIELDS),
-            "where in the secret the server stands; {host: host, port: port} if absent",
+            "the fields of the secret that name the server; {host: host, port: port} if absent",
         ),
-        req("at", Shape::Map(&Shape::Record(&CLIENTS_AT)), "those of each site"),
-        opt("verify", Shape::Record(&THROUGH), "a row written as they write"),
+        req("at", Shape::Map(&Shape::Record(&CLIENTS_AT)), "the clients in each site"),
+        opt("verify", Shape::Record(&THROUGH), "a row that drctl writes like a client"),
     ],
 };
 const SECRET_FIELDS: Record = Record {
     name: "fields",
     fields: &[
-        req("host", Shape::Text, "the field with the server's name"),
-        opt("port", Shape::Text, "the field with its port, if there is one"),
+        req("host", Shape::Text, "the field with the name of the server"),
+        opt("port", Shape::Text, "the field with the port, if any"),
     ],
 };
 const CLIENTS_AT: Record = Record {
     name: "clients",
     fields: &[
         opt("secret", Shape::Text, "the Secrets Manager secret that they read: a JSON object"),
-        opt("switch", Shape::Record(&TASK), "a command that leads them to the database of this site"),
+        opt("switch", Shape::Record(&TASK), "a command that points the clients to the database of this site"),
         opt(
             "restart",
             Shape::List(&Shape::Record(&TASK)),
-            "commands that make them read it anew, one after the other",
+            "commands, run one after the other, that make the clients read the settings again",
         ),
     ],
 };
@@ -400,24 +409,29 @@ const TASK: Record = Record {
 };
 const THROUGH: Record = Record {
     name: "verify",
-    fields: &[req("sql_write", Shape::Record(&SQL_WRITE_AS), "a row written as clients do")],
+    fields: &[req("sql_write", Shape::Record(&SQL_WRITE_AS), "a row that drctl writes like a client")],
 };
 const SQL_WRITE_AS: Record = Record {
     name: "sql_write",
     fields: &[
-        req("table", Shape::Name, "the table that the row goes to"),
+        req("table", Shape::Name, "the table for the row"),
         opt(
             "endpoint",
             Shape::Written(&syntax::ENDPOINT),
-            "host:port/database that they connect to; what the secret says if absent",
+            "host:port/database that the clients connect to; if absent, the values in the secret",
         ),
-        opt("login", Shape::Secret, "the login that they use; what the secret says if absent"),
+        opt("login", Shape::Secret, "the login of the clients; if absent, the values in the secret"),
     ],
 };
 
 const EXTERNAL: Record = Record {
     name: "external component",
-    fields: &[KIND, NEEDS, OWN_OBJECTIVES, opt("describe", Shape::Text, "what recovers it, for people")],
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        opt("describe", Shape::Text, "what recovers it (text for people)"),
+    ],
 };
 
 const SITE: Record = Record {
@@ -425,10 +439,10 @@ const SITE: Record = Record {
     fields: &[
         opt("cloud", Shape::OneOf(&["aws", "gcp", "none"]), "the provider; aws if absent"),
         opt("region", Shape::Name, "the region; the site's name if absent"),
-        opt("account", Shape::Text, "the account or project; preflight refuses another"),
-        opt("role", Shape::Written(&syntax::ROLE), "the role assumed there"),
-        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role asks for"),
-        opt("recovery", Shape::Bool, "false: never a target"),
+        opt("account", Shape::Text, "the account or project; preflight refuses credentials of another one"),
+        opt("role", Shape::Written(&syntax::ROLE), "the role to assume there"),
+        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role requires"),
+        opt("recovery", Shape::Bool, "false: never a recovery target"),
     ],
 };
 
@@ -436,163 +450,54 @@ const GATE: Record = Record {
     name: "gate",
     fields: &[
         req("at", Shape::OneOf(&["promote", "redirect"]), "the phase that waits for it"),
-        req("approval", Shape::Text, "what is asked"),
+        req("approval", Shape::Text, "the question"),
         opt(
             "expires_after",
             Shape::Duration,
-            "how long the question stands; 30m if absent. Expiry never means yes",
+            "how long the approval request is valid; 30m if absent. An expired request is never a yes",
         ),
         opt(
             "by",
             Shape::List(&Shape::Text),
-            "roles of operators that have to say yes, each by a person of its own; anybody but the requester if absent",
+            "roles that must approve, each by a different person; if absent, anybody except the requester",
         ),
     ],
 };
 const GROUP: Record = Record {
     name: "group",
     fields: &[
-        req("components", Shape::List(&Shape::Name), "the stores that belong together"),
-        opt("gate", Shape::OneOf(&["together"]), "one loss gate: all are promoted or none"),
+        req("components", Shape::List(&Shape::Name), "the stores of the group"),
+        opt("gate", Shape::OneOf(&["together"]), "one loss gate: drctl promotes all or none"),
     ],
 };
 const WATCH: Record = Record {
     name: "watch",
-    fields: &[req("for", Shape::Duration, "how long it is watched after the recovery")],
+    fields: &[req("for", Shape::Duration, "how long drctl watches the application after the recovery")],
 };
 
 /// A plan file.
 pub const PLAN: Record = Record {
     name: "plan",
     fields: &[
-        req("plan", Shape::Name, "the application's name"),
-        opt("owner", Shape::Text, "the team that answers for it"),
+        req("plan", Shape::Name, "the name of the application"),
+        opt("owner", Shape::Text, "the team responsible for it"),
         opt("tier", Shape::Name, "the recovery class in drctl.yaml"),
-        opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from the tier's"),
-        opt("after", Shape::List(&Shape::Name), "plans that are needed first"),
-        req("sites", Shape::Map(&Shape::Record(&SITE)), "where it can live"),
-        opt("connections", Shape::Map(&Shape::Record(&SITE)), "what belongs to no site: zones, edges"),
+        opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from those of the tier"),
+        opt("after", Shape::List(&Shape::Name), "plans to recover first"),
+        req("sites", Shape::Map(&Shape::Record(&SITE)), "where the application can run"),
+        opt("connections", Shape::Map(&Shape::Record(&SITE)), "what does not belong to a site: zones, edges"),
         req("home", Shape::Name, "the site that failback goes to"),
-        req("components", Shape::Map(&Shape::ByKind(KINDS)), "what is recovered"),
-        opt("probes", Shape::List(&Shape::Record(&PROBE)), "how it is known to work"),
-        opt("groups", Shape::Map(&Shape::Record(&GROUP)), "stores that are promoted together or not at all"),
+        req("components", Shape::Map(&Shape::ByKind(KINDS)), "what drctl recovers"),
+        opt("probes", Shape::List(&Shape::Record(&PROBE)), "how drctl knows that the application works"),
+        opt(
+            "groups",
+            Shape::Map(&Shape::Record(&GROUP)),
+            "stores that drctl promotes together or not at all",
+        ),
         opt("gates", Shape::Map(&Shape::Record(&GATE)), "approvals at a phase"),
-        opt("watch", Shape::Record(&WATCH), "how long a recovery is watched"),
+        opt("watch", Shape::Record(&WATCH), "how long drctl watches a recovery"),
         opt("hooks", Shape::List(&Shape::Record(&HOOK)), "commands before or after a phase"),
         opt("procedures", Shape::Map(&Shape::Any), "named runbooks; not yet"),
         opt("mode", Shape::OneOf(&["active_passive", "active_active"]), "active_active: not yet"),
-    ],
-};
-
-const GUARD: Record = Record {
-    name: "guard",
-    fields: &[
-        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/prefix outside the sites that may be lost"),
-        req("region", Shape::Name, "the bucket's region"),
-        opt("account", Shape::Text, "the account"),
-        opt("role", Shape::Written(&syntax::ROLE), "the role assumed there"),
-        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role asks for"),
-    ],
-};
-
-const LIMIT: Record = Record {
-    name: "limit",
-    fields: &[
-        req("burst", Shape::Int(1, 100_000), "how many calls the service's bucket holds"),
-        req("per_second", Shape::Int(1, 100_000), "how many it gets back a second"),
-    ],
-};
-const DNS: Record = Record {
-    name: "dns",
-    fields: &[opt(
-        "resolvers",
-        Shape::List(&Shape::Text),
-        "addresses of resolvers that are asked beside this machine's own, such as those of your users",
-    )],
-};
-
-const OPERATOR: Record = Record {
-    name: "operator",
-    fields: &[
-        req("key", Shape::Text, "the public key: ssh-ed25519 AAAA..."),
-        opt("roles", Shape::List(&Shape::Name), "what the person may decide, such as dba"),
-    ],
-};
-
-/// `drctl.yaml`.
-pub const SETTINGS: Record = Record {
-    name: "drctl.yaml",
-    fields: &[
-        opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
-        opt(
-            "environment",
-            Shape::OneOf(&["production", "test"]),
-            "`test`: runs count for no compliance and verify no application; production if absent",
-        ),
-        opt("plans", Shape::Text, "the folder of the plans; `plans` if absent"),
-        opt("store", Shape::Text, "the file of the journal; `.drctl/drctl.db` if absent"),
-        opt(
-            "operator",
-            Shape::Text,
-            "who you are: the name of an operator, or anything in front of user@host",
-        ),
-        opt(
-            "operators",
-            Shape::Map(&Shape::Record(&OPERATOR)),
-            "whose word is taken, by name; without any, words are only claimed and reports say so",
-        ),
-        opt(
-            "policy",
-            Shape::Record(&POLICY),
-            "who has to say yes to what; as `drctl policy explain` shows if absent",
-        ),
-        opt(
-            "key",
-            Shape::Text,
-            "the file of your private key; your public key's (.pub) if an agent has the other",
-        ),
-        opt(
-            "key_passphrase_file",
-            Shape::Text,
-            "the file that your key's passphrase is in; asked for if absent",
-        ),
-        opt(
-            "observation_max_age",
-            Shape::Duration,
-            "how old an observation of a site that answers may be; 5m if absent",
-        ),
-        opt(
-            "readiness_every",
-            Shape::Duration,
-            "how often `drctl serve` looks ahead; 1h if absent, 0s: never",
-        ),
-        opt("probe_consecutive", Shape::Int(1, 100), "how many probes in a row make a turn; 3 if absent"),
-        opt("guard", Shape::Record(&GUARD), "keeps two operators from running on one component"),
-        opt(
-            "evidence",
-            Shape::Record(&EVIDENCE),
-            "how long evidence is kept, and where; on this machine alone if absent",
-        ),
-        opt("reports", Shape::Record(&REPORTS), "whose names stand under compliance reports"),
-        opt("notify", Shape::Record(&NOTIFY), "whom drctl tells what, and how; nobody if absent"),
-        opt("telemetry", Shape::Record(&TELEMETRY), "where traces of live runs are sent; nowhere if absent"),
-        opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` holds, by name"),
-        opt(
-            "endpoints",
-            Shape::Map(&Shape::Text),
-            "other addresses of services, for example `rds: http://127.0.0.1:4566`",
-        ),
-        opt(
-            "limits",
-            Shape::Map(&Shape::Record(&LIMIT)),
-            "calls a service takes, by account and region; the published ones if absent",
-        ),
-        opt(
-            "regions",
-            Shape::List(&Shape::Name),
-            "regions of AWS that are newer than this version of drctl, which plans may use",
-        ),
-        opt("sql", Shape::Record(&SQL), "how databases are connected to"),
-        opt("dns", Shape::Record(&DNS), "how names are confirmed once they were moved"),
     ],
 };

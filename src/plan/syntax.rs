@@ -68,7 +68,7 @@ pub static GLOBAL_CLUSTER: Syntax = Syntax::new(
 /// Of a security group. No name of one begins with `sg-` (Amazon EC2 API Reference, `CreateSecurityGroup`, `GroupName`).
 pub static SECURITY_GROUP: Syntax = Syntax::new(
     "a security group id",
-    "`sg-` and what follows it; a group's name is not its id",
+    "`sg-` and the rest of the id; the name of a group is not its id",
     "sg-0123456789abcdef0",
     "^sg-[0-9a-z-]+$",
     40,
@@ -135,7 +135,7 @@ pub static HEALTH_CHECK: Syntax = Syntax::new(
 /// Of a page or an API (RFC 3986, 3).
 pub static HTTP_URL: Syntax = Syntax::new(
     "an HTTP address",
-    "`http://` or `https://`, a host, and what follows it, without spaces",
+    "`http://` or `https://`, a host and a path, without spaces",
     "https://www.shop.example/health",
     "^https?://([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]])(:[0-9]{1,5})?([/?][!-~]*)?$",
     2_048,
@@ -158,7 +158,7 @@ pub static ENDPOINT: Syntax = Syntax::new(
 );
 /// Where credentials are.
 pub static SECRET: Syntax = Syntax::new(
-    "a secret's place",
+    "a secret reference",
     "`aws-sm:` and the name or ARN of a Secrets Manager secret, or `file:` and a path",
     "aws-sm:shop/db/admin",
     "^(aws-sm|file):[!-~]([ -~]*[!-~])?$",

@@ -16,13 +16,17 @@ const TRACES: Record = Record {
             Shape::Text,
             "the collector, for example `https://collector.example.com:4318/v1/traces`; OTLP/HTTP with JSON",
         ),
-        opt("headers", Shape::Map(&Shape::Text), "sent with each request; env:NAME or file:PATH for each"),
+        opt(
+            "headers",
+            Shape::Map(&Shape::Text),
+            "HTTP headers for each request; each value is env:NAME or file:PATH",
+        ),
     ],
 };
 /// `telemetry:`.
 pub const TELEMETRY: Record = Record {
     name: "telemetry",
-    fields: &[req("traces", Shape::Record(&TRACES), "a trace of each live run, while the run goes on")],
+    fields: &[req("traces", Shape::Record(&TRACES), "send a trace of each live run while it runs")],
 };
 
 /// As written.
@@ -53,16 +57,15 @@ impl RawTelemetry {
             .map(|(name, value)| {
                 let bad = |why: &str| format!("telemetry.traces.headers.{name}: {why}");
                 if !is_header(&name) {
-                    return Err(bad("a header's name has letters, digits and `-`"));
+                    return Err(bad("a header name may have only letters, digits and `-`"));
                 }
                 let value = secret_at(&value).map_err(|_| bad(&format!("write {SECRET}")))?;
                 Ok((name, value))
             })
             .collect::<Result<_, _>>()?;
         if !headers.is_empty() && !url.starts_with("https://") && !is_local(&url) {
-            return Err(
-                "telemetry.traces: headers are sent by https only: their values are secrets".to_owned()
-            );
+            return Err("telemetry.traces: headers need an https endpoint, because their values are secrets"
+                .to_owned());
         }
         Ok(Traces { url, headers })
     }

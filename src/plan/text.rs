@@ -109,10 +109,10 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Node, Finding> {
             "yaml-too-large",
             file,
             None,
-            format!("the file has {} bytes; at most {MAX_BYTES} are read", bytes.len()),
+            format!("the file has {} bytes, but drctl reads at most {MAX_BYTES}", bytes.len()),
         )
-        .because("a plan of ten thousand record sets takes about two million bytes; this is something else")
-        .fix("check that the right file was named, or split the application into several plans"));
+        .because("a plan with ten thousand record sets has about two million bytes, so this file is probably not a plan")
+        .fix("name the correct file, or split the application into several plans"));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let good = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
@@ -124,7 +124,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Node, Finding> {
             column: good.lines().last().map_or(1, |l| l.chars().count() + 1),
         };
         Finding::error("yaml-not-utf8", file, Some(span), format!("byte {} is not UTF-8", e.valid_up_to()))
-            .because("YAML is read as UTF-8 only")
+            .because("drctl reads YAML only as UTF-8")
             .fix("save the file as UTF-8")
     })?;
     let tree =
@@ -165,7 +165,7 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
         .to_owned();
     if message.starts_with("duplicate mapping key") {
         return Finding::error("yaml-duplicate-key", file, span, message)
-            .because("two values for one key: which one is meant cannot be known, and parsers differ")
+            .because("parsers disagree on which of the two values to use")
             .fix("remove one of them");
     }
     if message.contains("udget")
@@ -174,12 +174,12 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
         || message.contains("recursion")
     {
         return Finding::error("yaml-limits", file, span, message)
-            .because("the file nests or repeats itself more than any plan does; reading on could take unbounded time and memory")
-            .fix("write it without deep nesting and with fewer aliases");
+            .because("the file has too many nested levels or aliases; reading it could take unbounded time and memory")
+            .fix("use less nesting and fewer aliases");
     }
     Finding::error("yaml-syntax", file, span, message)
         .because("the file is not valid YAML")
-        .fix("correct the line shown; indentation and quotes are the usual reasons")
+        .fix("correct the line in the message; the usual causes are indentation and quotes")
 }
 
 fn span_of(l: serde_saphyr::Location, text: &str) -> Span {

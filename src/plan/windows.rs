@@ -14,12 +14,12 @@ pub const WINDOW: Record = Record {
     name: "window",
     fields: &[
         opt("opens", Shape::Text, "a cron pattern: minute, hour, day, month, weekday"),
-        opt("for", Shape::Duration, "how long it stays open each time"),
+        opt("for", Shape::Duration, "how long the window stays open each time"),
         opt("zone", Shape::Text, "the time zone of the pattern, such as Europe/Prague"),
-        opt("from", Shape::Text, "in place of a pattern: when it opens, once; RFC 3339 with a zone"),
-        opt("to", Shape::Text, "when it closes"),
-        opt("why", Shape::Text, "what it is for"),
-        opt("plans", Shape::List(&Shape::Name), "the plans that it is for; all if absent"),
+        opt("from", Shape::Text, "instead of a pattern: when the window opens once; RFC 3339 with a zone"),
+        opt("to", Shape::Text, "when the window closes"),
+        opt("why", Shape::Text, "the reason, for people"),
+        opt("plans", Shape::List(&Shape::Name), "the plans that it applies to; all if absent"),
     ],
 };
 
@@ -27,8 +27,12 @@ pub const WINDOW: Record = Record {
 pub const FREEZE: Record = Record {
     name: "freeze",
     fields: &[
-        req("why", Shape::Text, "what it is for"),
-        opt("until", Shape::Text, "when it ends, RFC 3339 with a zone; when it is taken out if absent"),
+        req("why", Shape::Text, "the reason, for people"),
+        opt(
+            "until",
+            Shape::Text,
+            "when the freeze ends, RFC 3339 with a zone; if absent, it lasts until you remove it",
+        ),
     ],
 };
 
@@ -57,7 +61,7 @@ impl RawWindow {
                 let lasts = Dur::parse(&lasts)?;
                 if lasts == Dur::ZERO || lasts > LONGEST {
                     return Err(format!(
-                        "a window that opens `{opens}` for {lasts}: more than nothing and up to {LONGEST}"
+                        "a window opens `{opens}` for {lasts}; the length must be above zero and at most {LONGEST}"
                     ));
                 }
                 When::Each(Calendar::parse(&opens, &zone)?, lasts)
@@ -65,14 +69,14 @@ impl RawWindow {
             (None, None, None, Some(from), Some(to)) => {
                 let (from, to) = (Timestamp::parse(&from)?, Timestamp::parse(&to)?);
                 if to <= from {
-                    return Err(format!("a window from {from} to {to} is never open"));
+                    return Err(format!("a window from {from} to {to} never opens"));
                 }
                 When::Once(from, to)
             }
-            _ => return Err("a window has `opens`, `for` and `zone`, or `from` and `to`".to_owned()),
+            _ => return Err("a window needs `opens`, `for` and `zone`, or `from` and `to`".to_owned()),
         };
         if self.plans.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Err("`plans` is empty: leave it out where all are meant".to_owned());
+            return Err("`plans` is empty; to apply the window to all plans, remove the key".to_owned());
         }
         Ok(Window { why: self.why, when, plans: self.plans.unwrap_or_default() })
     }

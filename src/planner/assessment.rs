@@ -102,13 +102,16 @@ impl Question<'_> {
                 Some(true) => {
                     line("users", key.clone(), Reads::Good, format!("good{since}, from this machine"))
                 }
-                Some(false) if stands_by => {
-                    line("users", key.clone(), Reads::Says, format!("bad{since}: it does not serve yet"))
-                }
+                Some(false) if stands_by => line(
+                    "users",
+                    key.clone(),
+                    Reads::Says,
+                    format!("bad{since}: this site does not serve users yet"),
+                ),
                 Some(false) => {
                     line("users", key.clone(), Reads::Bad, format!("bad{since}, from this machine"))
                 }
-                None => line("users", key.clone(), Reads::Unknown, "no samples in a row agree"),
+                None => line("users", key.clone(), Reads::Unknown, "the latest samples disagree"),
             }
         };
         let asked = self.plan.probes.iter().filter(|p| p.value.role != ProbeRole::Alarm);
@@ -139,12 +142,12 @@ impl Question<'_> {
         };
         let what = format!("{name} in {}", self.to);
         if !db.is_replica() {
-            return vec![line("replica", what, Reads::Bad, "it takes writes: it is no replica")];
+            return vec![line("replica", what, Reads::Bad, "not a replica: this server takes writes")];
         }
         let keeps_up = match db.streaming {
             Some(true) => (Reads::Good, "streams"),
             Some(false) => (Reads::Bad, "does not stream"),
-            None => (Reads::Unknown, "nobody tells whether it streams"),
+            None => (Reads::Unknown, "replication state unknown"),
         };
         let mut lines =
             vec![line("replica", what.clone(), keeps_up.0, format!("{}, `{}`", keeps_up.1, db.status))];
@@ -152,10 +155,10 @@ impl Question<'_> {
         lines.push(match db.last_commit {
             Some(at) => {
                 let age = self.now.since(at);
-                let cost = format!("at most {age} of writes, if the old primary is not fenced first (last commit replayed {at}, by {how})");
+                let cost = format!("up to {age} of writes if the old primary is not fenced first (last commit replayed at {at}, read by {how})");
                 line("loss", what, Reads::Says, cost)
             }
-            None => line("loss", what, Reads::Unknown, "nobody knows which commit was replayed last"),
+            None => line("loss", what, Reads::Unknown, "the last replayed commit is unknown"),
         });
         lines
     }
@@ -174,11 +177,11 @@ impl Question<'_> {
         });
         match self.estate.now(target) {
             Some(Observation::Value { state: State::Group(g), .. }) => {
-                let wanted = wanted.map_or_else(String::new, |n| format!("; a failover asks for {n}"));
+                let wanted = wanted.map_or_else(String::new, |n| format!("; a failover needs {n}"));
                 let failure = g
                     .last_failure
                     .as_deref()
-                    .map_or_else(String::new, |f| format!("; last activity failed: {f}"));
+                    .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
                 let reads = if g.last_failure.is_some() { Reads::Bad } else { Reads::Good };
                 line("capacity", what, reads, format!("{} in service{wanted}{failure}", g.in_service))
             }
@@ -197,13 +200,18 @@ impl Question<'_> {
         let mut lines: Vec<_> = said.collect();
         let Some(book) = self.runbook else { return lines };
         if book.is_empty() {
-            lines.push(line("failover", "nothing", Reads::Says, "everything is there already"));
+            lines.push(line(
+                "failover",
+                "nothing",
+                Reads::Says,
+                "nothing to do: everything already runs there",
+            ));
             return lines;
         }
         let critical = path::critical(book);
         let met = if critical.expected > book.objectives.rto_ms { Reads::Bad } else { Reads::Says };
         let time = format!(
-            "{} steps, {} expected, {} by timeouts; promised is {}",
+            "{} steps; expected time {}, {} if every step times out; the RTO objective is {}",
             book.steps.len(),
             critical.expected,
             critical.worst,
@@ -211,11 +219,9 @@ impl Question<'_> {
         );
         lines.push(line("failover", format!("to {}", self.to), met, time));
         let no_return = path::points_of_no_return(book);
-        lines.extend(
-            no_return
-                .iter()
-                .map(|(s, why)| line("failover", s.id.as_str(), Reads::Says, format!("no way back: {why}"))),
-        );
+        lines.extend(no_return.iter().map(|(s, why)| {
+            line("failover", s.id.as_str(), Reads::Says, format!("point of no return: {why}"))
+        }));
         lines
     }
 }
@@ -237,5 +243,5 @@ fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
         (_, true) => Reads::Unknown,
         _ => Reads::Good,
     };
-    line(about, service, reads, format!("{there} of {} looks answered{}", seen.len(), whys.concat()))
+    line(about, service, reads, format!("{there} of {} observations answered{}", seen.len(), whys.concat()))
 }

@@ -65,7 +65,10 @@ fn seen<'d>(draft: &'d Draft<'_>, of: &BucketRef) -> Option<&'d BucketState> {
 /// What a reader should know of a copy before users are sent to it.
 fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<String> {
     let name = &copy.component;
-    let mut all = vec![format!("`{name}` is copied by S3: what {} may lack is not in the RPO", copy.bucket)];
+    let mut all = vec![format!(
+        "`{name}`: S3 replicates it. Objects that {} may lack do not count toward the RPO",
+        copy.bucket
+    )];
     let mut note = |text: String| all.push(format!("`{name}`: {text}"));
     match seen(draft, copy) {
         Some(state) => {
@@ -75,14 +78,14 @@ fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<Str
             }
             if arriving.is_empty() {
                 let why = state.unread.clone();
-                let why = why.unwrap_or_else(|| "no metrics of its replication are published".to_owned());
-                note(format!("nobody knows how far {} is behind: {why}", copy.bucket));
+                let why = why.unwrap_or_else(|| "S3 publishes no metrics for its replication".to_owned());
+                note(format!("the replication delay of {} is unknown: {why}", copy.bucket));
             }
             if state.versioning != Versioning::Enabled
                 || state.rule_to(&source.bucket, &source.prefix).is_none()
             {
                 note(format!(
-                    "nothing copies {} back to {}: new objects are in one region only",
+                    "no rule replicates {} back to {}, so new objects exist in one region only",
                     copy.bucket, source.bucket
                 ));
             }
@@ -90,7 +93,7 @@ fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<Str
         None => {
             let target = Target::Bucket(copy.clone());
             let why = draft.input.estate.now(&target);
-            let why = why.map_or_else(|| "it was not looked at".to_owned(), Observation::why_not);
+            let why = why.map_or_else(|| "not observed".to_owned(), Observation::why_not);
             note(format!("{} in {}: {why}", copy.bucket, copy.place.name));
         }
     }
@@ -98,8 +101,8 @@ fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<Str
         Some(state)
             if state.versioning == Versioning::Enabled
                 && state.rule_to(&copy.bucket, &copy.prefix).is_some() => {}
-        Some(_) => note(format!("no rule copies all of {} to {}", source.bucket, copy.bucket)),
-        None => note(format!("{} does not answer, and nothing is compared", source.bucket)),
+        Some(_) => note(format!("no rule replicates all of {} to {}", source.bucket, copy.bucket)),
+        None => note(format!("{} does not answer, so drctl does not compare the buckets", source.bucket)),
     }
     all
 }

@@ -46,7 +46,7 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
         spec.at.get(&input.request.to).zip(targets::group(input.plan, name, spec, &input.request.to))
     else {
         let facts = format!("`{name}` has no group in {}", input.request.to);
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "its counterpart under `at:`"));
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add the group under `at:`"));
         return None;
     };
     let target = Target::Group(group.clone());
@@ -57,12 +57,12 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
     let wanted = wanted_capacity(draft, component, spec, at)?.max(now.size.desired);
     let mut desired = wanted;
     if wanted > now.size.max {
-        let facts = format!("{} needs {wanted} instances and its maximum is {}", group.group, now.size.max);
+        let facts = format!("{} needs {wanted} instances, but its maximum is {}", group.group, now.size.max);
         draft.refuse(Refusal::new(
             Rule::CapacityAboveMaximum,
             Some(name),
             facts,
-            format!("a maximum of {wanted} or more"),
+            format!("raise the maximum to {wanted} or more"),
         ));
         desired = now.size.max;
     }
@@ -76,7 +76,7 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
     if !blocked.is_empty() {
         let processes: Vec<_> = blocked.iter().map(String::as_str).collect();
         draft.notes.push(format!(
-            "{} has its processes {} suspended: they are resumed, or nothing would start",
+            "{} has suspended processes: {}. drctl resumes them, because no instance starts without them",
             group.group,
             processes.join(", ")
         ));
@@ -101,28 +101,28 @@ fn wanted_capacity(
         Known::Stale(group, age) => {
             let wanted = floor.max(share(group.in_service, at.capacity_percent));
             draft.notes.push(format!(
-                "capacity of `{}` from an observation {age} old: {} in service",
+                "capacity of `{}` comes from an observation {age} old: {} in service",
                 component.name, group.in_service
             ));
             Some(wanted)
         }
         Known::Never if at.capacity_floor.is_some() => {
             draft.notes.push(format!(
-                "capacity of `{}` was never seen at the source: its floor of {floor} is used",
+                "capacity of `{}` was never observed at the source. drctl uses its floor of {floor}",
                 component.name
             ));
             Some(floor)
         }
         Known::Never => {
             let facts = format!(
-                "the source's capacity of `{}` was never seen, and it has no `capacity_floor`",
+                "capacity of `{}` was never observed at the source, and the plan gives no `capacity_floor`",
                 component.name
             );
             draft.refuse(Refusal::new(
                 Rule::NotRecoverable,
                 Some(&component.name),
                 facts,
-                "a `capacity_floor`, or one drctl observe while the source answers",
+                "set `capacity_floor`, or run drctl observe while the source answers",
             ));
             None
         }

@@ -63,7 +63,7 @@ pub(super) fn rewire(draft: &mut Draft<'_>, component: &Component, of: &Clients,
     let reach = graph::reach(draft.input.plan, &component.name);
     let kept = draft.kept.iter().filter(|(zone, _)| reach.contains(*zone)).map(|(_, ttl)| *ttl).max();
     if let Some(duration_ms) = kept.filter(|ttl| *ttl > Dur::ZERO) {
-        let until = Some("no resolver has the name's old answer".to_owned());
+        let until = Some("no resolver still caches the old answer".to_owned());
         let action = Action::Wait { duration_ms, until };
         let mut wait =
             step(&format!("expire.{}", component.name), Phase::Rewire, Some(&component.name), action);
@@ -85,7 +85,7 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
             Rule::NotRecoverable,
             Some(name),
             facts,
-            "`secret`, `switch` or `restart` there",
+            "add `secret`, `switch` or `restart` for that site",
         ));
         return needs;
     };
@@ -95,8 +95,8 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
         let Some(endpoint) = endpoint(draft, of, &to) else {
             // Of one that was refused itself that says enough.
             if !draft.refusals.iter().any(|r| r.component.as_ref() == Some(&of.of.value)) {
-                let facts = format!("nobody knows where `{}` listens in {to}", of.of.value);
-                let what = "`endpoint:` there, or drctl observe";
+                let facts = format!("the address of `{}` in {to} is unknown", of.of.value);
+                let what = "set `endpoint:` for that site, or run drctl observe";
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
             }
             return needs;
@@ -160,15 +160,15 @@ fn point(
     }
     if let Some(primary) = replica {
         let facts = format!(
-            "secret {} in {site} is a replica of the one in {primary}, and is changed only there",
+            "secret {} in {site} is a replica of the secret in {primary}. Only the secret in that region can be changed",
             secret.id
         );
         if aside {
-            draft.notes.push(format!("{facts}: clients in {site} are led by that one"));
+            draft.notes.push(format!("{facts}; the clients in {site} follow it"));
             return None;
         }
         let what = format!(
-            "a secret of its own: aws secretsmanager stop-replication-to-replica --region {} --secret-id {}",
+            "make it an independent secret: aws secretsmanager stop-replication-to-replica --region {} --secret-id {}",
             secret.place.region, secret.id
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
@@ -179,9 +179,9 @@ fn point(
     let dark = aside && unseen;
     if dark {
         let why =
-            draft.input.estate.now(&target).map_or_else(|| "not looked at".to_owned(), Observation::why_not);
+            draft.input.estate.now(&target).map_or_else(|| "not observed".to_owned(), Observation::why_not);
         draft.notes.push(format!(
-            "secret {} in {site} cannot be read ({why}): its clients are led to the old server until it is changed; drctl reprotect does that once it can be read",
+            "secret {} in {site} cannot be read ({why}). Clients that read it use the old server until it is changed. Once the secret can be read, drctl reprotect changes it",
             secret.id
         ));
     }
@@ -207,17 +207,17 @@ fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, 
     if !servers.is_empty() && !servers.iter().any(leads) {
         let to: Vec<_> = seen.fields.values().map(String::as_str).collect();
         draft.notes.push(format!(
-            "{at} leads to {}, which is no server of `{name}`'s database as the plan has it: what is changed back later is that of the plan",
+            "{at} points to {}, which is not a server of the database of `{name}` in the plan. A later move back writes the address from the plan",
             to.join(":")
         ));
     }
     if seen.rotating {
         draft.notes.push(format!(
-            "{at} is being rotated (AWSPENDING): what the rotation read before may come back with it"
+            "{at} is being rotated (AWSPENDING). The rotation may write back values that it read earlier"
         ));
     }
     if let Some(owner) = &seen.owned_by {
-        draft.notes.push(format!("{at} belongs to the service {owner}, which may refuse to have it changed"));
+        draft.notes.push(format!("{at} is owned by the service {owner}, which may refuse the change"));
     }
 }
 

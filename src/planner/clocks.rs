@@ -17,13 +17,13 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
     let name = &component.name;
     match &read {
         Some((server, reading)) if reading.is_ahead() => draft.notes.push(format!(
-            "`{name}`: its clock is up to {} ahead of this machine's, as read at {server} at {}, so its last commit may be as much older than it says: where the loss cannot be read off one clock, its bound is larger by that. Set both by NTP; if it was this machine's that was wrong then, drctl observe reads it anew where the server answers",
+            "`{name}`: its clock is up to {} ahead of the clock of this machine (read on {server} at {}). Its last commit may be older than its timestamp by that amount. If the loss cannot be measured on a single clock, drctl adds that amount to the bound. Synchronize both clocks with NTP. If the clock of this machine was wrong, run drctl observe while the server answers to read the difference again",
             Dur(reading.ahead_ms.unsigned_abs()).shown_up(),
             reading.at,
         )),
         // AWS sets the clocks of its own.
         None if db.engine == Engine::Postgres => draft.notes.push(format!(
-            "`{name}`: nobody ever read the clock that stamps its commits: where the loss cannot be read off one clock, its bound takes it not to be ahead of this machine's"
+            "`{name}`: the clock that stamps its commits was never read. If the loss cannot be measured on a single clock, the bound assumes that this clock is not ahead of the clock of this machine"
         )),
         _ => {}
     }

@@ -37,15 +37,15 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a ClusterState> {
 pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
     let name = &db.component;
     let Some(there) = seen(draft, db) else {
-        let facts = format!("{} was seen without its parts", db.id);
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "drctl observe"));
+        let facts = format!("the observation of {} has no cluster details", db.id);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "run drctl observe"));
         return false;
     };
     let state = state(draft, db);
     if state.is_some_and(|d| d.streaming == Some(false)) {
         let facts =
-            format!("{} is being made anew (pending-resync): it has not all of the writer's data", db.id);
-        let what = "a secondary that is `connected`; that one will be when the service is through";
+            format!("{} is being rebuilt (pending-resync) and lacks some of the writer's data", db.id);
+        let what = "wait until Aurora finishes and the secondary is `connected`, or choose another secondary that is";
         draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
         return false;
     }
@@ -53,16 +53,18 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
     if let (true, true, Some(first)) =
         (state.is_some_and(|d| d.status == HEADLESS), none_serves, there.instances.first())
     {
-        let facts = format!("none of the instances of {} serves: {} is `{}`", db.id, first.id, first.status);
-        let what = "one that is started or repaired; a cluster without any is given one";
+        let facts = format!("no instance of {} serves: {} is `{}`", db.id, first.id, first.status);
+        let what = "start or repair an instance. drctl adds one only to a cluster that has none";
         draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
         return false;
     }
     if shut(draft, db) && rebuild::groups(draft, db).is_empty() {
-        let facts =
-            format!("{} has only its fence's group, and no run here knows which it had before", db.id);
+        let facts = format!(
+            "{} has only its fence's security group, and no run in this store recorded its earlier groups",
+            db.id
+        );
         let what = format!(
-            "its own groups attached again: aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids ..",
+            "attach its own groups again: aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids ..",
             db.place.region, db.id
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
@@ -72,14 +74,19 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
     let source = from.and_then(|site| targets::database(draft.input.plan, name, spec, site));
     let Some(of_source) = source.as_ref().and_then(|s| seen(draft, s)) else { return true };
     if of_source.version != there.version {
-        let facts =
-            format!("{} has engine version {}, the writer {}", db.id, there.version, of_source.version);
-        draft.notes.push(format!("{facts}: Aurora may refuse to move it"));
+        let facts = format!(
+            "{} runs engine version {}, and the writer runs {}",
+            db.id, there.version, of_source.version
+        );
+        draft.notes.push(format!("{facts}. Aurora may refuse to move the writer there"));
     }
     if let (Some(ours), Some(theirs)) = (there.class(), of_source.class())
         && ours != theirs
     {
-        draft.notes.push(format!("{} has {ours}, the writer {theirs}: it may not carry the load", db.id));
+        draft.notes.push(format!(
+            "{} uses instance class {ours}, and the writer uses {theirs}. It may not carry the load",
+            db.id
+        ));
     }
     true
 }
@@ -90,13 +97,13 @@ pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[Fenc
     let there = seen(draft, writer)?;
     if !there.forwarding.is_empty() {
         return Some(format!(
-            "sessions of {} may write to {} through their readers, which no login and no security group keeps out",
+            "sessions in {} may write to {} through their own readers (write forwarding). No login change and no security group stops them",
             there.forwarding.join(", "),
             writer.id
         ));
     }
     (there.data_api && !ladder.iter().any(|m| m.tells_the_end())).then(|| {
-        format!("{} takes statements over HTTPS (Data API), which no security group keeps out", writer.id)
+        format!("{} accepts statements over HTTPS (Data API), which no security group blocks", writer.id)
     })
 }
 
@@ -114,19 +121,19 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let there = state.cluster.as_deref().filter(|c| c.instances.is_empty())?;
     let name = &store.component.name;
     let Some(class) = class(draft, store) else {
-        let facts = format!("{} has no instance, and nobody knows which class the writer's has", db.id);
-        let what = format!("`instance_class:` for {}", db.place.name);
+        let facts = format!("{} has no instance, and the instance class of the writer is unknown", db.id);
+        let what = format!("set `instance_class:` for {}", db.place.name);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     };
     let id = rebuild::aside(&db.id, &draft.input.request.run);
-    draft.notes.push(format!("{id} stays in {} and is paid for, whatever becomes of the run", db.id));
+    draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
     let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
     let action = Action::Equip { db: db.clone(), instance };
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
-            "{} takes over once {id} is there, in about {}: without a fence the bound of what may be lost grows as long",
+            "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows until then",
             db.id, step.estimate.expected_ms
         ));
     }
@@ -164,7 +171,7 @@ pub(super) fn follow(
     // What was taken out of the global database, or is dark, nobody makes a secondary: waiting for it would never end.
     if let Some(why) = draft.input.estate.now(&Target::Database(db.clone())).filter(|o| o.state().is_none()) {
         let facts = format!("{}: {}", db.id, why.why_not());
-        let what = "its region back; a cluster that was removed from the global database is renamed or deleted, and made anew: aws rds create-db-cluster --global-cluster-identifier ..";
+        let what = "wait until its region is back. If the cluster was removed from the global database, rename or delete it and create it again: aws rds create-db-cluster --global-cluster-identifier ..";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
         return;
     }
@@ -175,7 +182,7 @@ pub(super) fn follow(
     let followed = draft.push(watch);
     if shut(draft, db) && open(draft, db, &[followed], on_failure).is_none() {
         draft.notes.push(format!(
-            "{} has only its fence's group, and no run here knows which it had before: attach them by hand",
+            "{} has only its fence's security group, and no run in this store recorded its earlier groups. Attach them by hand",
             db.id
         ));
     }

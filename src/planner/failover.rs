@@ -59,7 +59,7 @@ fn debts(draft: &mut Draft<'_>) {
         );
         if !same && !promoted {
             draft.notes.push(format!(
-                "run {} left `{}` unfenced since {}: it is tried again",
+                "run {} left `{}` unfenced since {}. This run tries the fence again",
                 debt.run, debt.component, debt.since
             ));
             draft.fence(debt.rungs, &[], true);

@@ -110,10 +110,10 @@ impl Assumed<'_> {
         }
         let unwatched = step.background || step.debt || step.on_failure == OnFailure::Continue;
         if unwatched || matches!(step.action, Action::Check(Check::Evidence { .. })) {
-            let why = format!("{about}: in the background, and nothing waits for it");
+            let why = format!("{about}: runs in the background, and no step waits for it");
             return Some(Self::finding("step", id, Needs::Tried, why));
         }
-        let fix = format!("another place than {} for it", place.name);
+        let fix = format!("move it to a place other than {}", place.name);
         Some(Finding { fix: Some(fix), ..Self::finding("step", id, Needs::Yes, about) })
     }
 
@@ -124,11 +124,14 @@ impl Assumed<'_> {
             let (needs, why) = match self.region == ROUTE53_CONTROL_PLANE {
                 true => (
                     Needs::Yes,
-                    "Route 53 takes changes in us-east-1 alone; names that lead elsewhere stay as they are",
+                    "the control plane of Route 53 runs only in us-east-1. While it is down, no record set can be changed; existing answers stay as they are",
                 ),
-                false => (Needs::No, "Route 53 takes changes in us-east-1, and answers everywhere"),
+                false => (
+                    Needs::No,
+                    "the control plane of Route 53 runs in us-east-1; its name servers answer from all regions",
+                ),
             };
-            let fix = "names that need no change on that day: failover record sets whose health checks watch an object (`switch: health_object`)";
+            let fix = "use failover record sets whose health checks watch an object (`switch: health_object`). They need no change during the outage";
             let fix = (needs == Needs::Yes).then(|| fix.to_owned());
             Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
         };
@@ -137,12 +140,12 @@ impl Assumed<'_> {
                 let at = &signal.object.place.region;
                 if *at == self.region {
                     let why = format!(
-                        "the object is in {at}: nobody can remove it there, and names lead back when it is seen again"
+                        "the object is in {at}. Nobody can remove it while that region is down, and names point back there when health checkers see it again"
                     );
                     return Some(Self::finding("dns", s.id.as_str(), Needs::Tried, why));
                 }
                 let why = format!(
-                    "an object in {at} that health checkers ask for; Route 53 answers everywhere, and nobody calls its API"
+                    "health checkers request an object in {at}. Route 53 answers from all regions, and no step calls its API"
                 );
                 Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
             }
@@ -150,10 +153,11 @@ impl Assumed<'_> {
                 let among = route.controls.endpoints.contains_key(self.region);
                 let others = route.controls.endpoints.len() - usize::from(among);
                 let why = format!(
-                    "routing controls are changed at {others} endpoints in other regions; Route 53 answers everywhere, and nobody calls its API"
+                    "drctl changes routing controls at {others} endpoints in other regions. Route 53 answers from all regions, and no step calls its API"
                 );
                 let needs = if others == 0 { Needs::Yes } else { Needs::No };
-                let fix = (others == 0).then(|| "the cluster's five endpoints under `cluster:`".to_owned());
+                let fix = (others == 0)
+                    .then(|| "list the five endpoints of the cluster under `cluster:`".to_owned());
                 Some(Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) })
             }
             _ => None,
@@ -163,7 +167,8 @@ impl Assumed<'_> {
     }
 
     fn refusal(&self, refusal: &Refusal) -> Finding {
-        let what = refusal.component.as_ref().map_or_else(|| "all of it".to_owned(), ToString::to_string);
+        let what =
+            refusal.component.as_ref().map_or_else(|| "the whole plan".to_owned(), ToString::to_string);
         let asks =
             matches!(refusal.rule, Rule::UnfencedPromotion | Rule::ExposureAboveRpo | Rule::ExposureUnknown);
         let needs = if asks { Needs::Asks } else { Needs::Yes };
@@ -179,19 +184,19 @@ impl Assumed<'_> {
         );
         let at = if place.region == "global" { self.to.as_str() } else { place.region.as_str() };
         if self.is_down(place) {
-            let fix = format!("a region for {} that is not {}'s", place.name, self.down);
-            let why = format!("STS is asked in {at}");
+            let fix = format!("choose a region for {} other than the region of {}", place.name, self.down);
+            let why = format!("drctl calls STS in {at}");
             return Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Yes, why) };
         }
         let target = Target::Identity { place: place.clone() };
         match self.estate.now(&target).and_then(|o| o.state()) {
             Some(State::Identity(identity)) => {
-                Self::finding(kind, who, Needs::No, format!("{}, by the STS of {at}", identity.arn))
+                Self::finding(kind, who, Needs::No, format!("STS in {at} answers: {}", identity.arn))
             }
-            _ if place.cloud != "aws" => Self::finding(kind, who, Needs::No, "no cloud is asked"),
+            _ if place.cloud != "aws" => Self::finding(kind, who, Needs::No, "needs no cloud provider"),
             _ => {
-                let why = format!("the STS of {at} did not say who they are");
-                let fix = "valid credentials, and drctl doctor again".to_owned();
+                let why = format!("STS in {at} did not confirm these credentials");
+                let fix = "get valid credentials, then run drctl doctor again".to_owned();
                 Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Unknown, why) }
             }
         }
@@ -215,11 +220,11 @@ impl Assumed<'_> {
             Spec::Autoscaling(_) => Vec::new(),
             Spec::Clients(clients) => self.clients(component, clients),
             Spec::Buckets(_) => {
-                let why = "S3 copies it by itself, and nothing of it is changed";
+                let why = "S3 replicates it on its own, and drctl changes nothing in it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::No, why)]
             }
             Spec::External(_) => {
-                let why = "it is declared, and something else recovers it";
+                let why = "the plan declares it, but drctl does not recover it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::Unknown, why)]
             }
         }
@@ -233,7 +238,7 @@ impl Assumed<'_> {
         let login = clients.login.as_ref().map(|l| match self.secret(component, &l.value) {
             // Nobody has logged in as a client.
             of if of.needs == Needs::No => {
-                Finding { needs: Needs::Unknown, why: "nobody has logged in with it".to_owned(), ..of }
+                Finding { needs: Needs::Unknown, why: "drctl has not logged in with it".to_owned(), ..of }
             }
             of => of,
         });
@@ -242,15 +247,13 @@ impl Assumed<'_> {
             let what = format!("{} {}", component.name, of.id);
             match self.estate.now(&Target::Secret(of)).map(|seen| (seen.state(), seen.why_not())) {
                 Some((Some(_), _)) => {
-                    let why = format!(
-                        "it was read in {}; whether it may be changed there shows when it is",
-                        self.to
-                    );
+                    let why =
+                        format!("drctl read it in {}. Permission to change it there is not tested", self.to);
                     Self::finding("secret", what, Needs::No, why)
                 }
                 seen => {
-                    let why = seen.map_or_else(|| "nobody looked".to_owned(), |(_, why)| why);
-                    let fix = format!("a secret in {} that may be read, and drctl doctor again", self.to);
+                    let why = seen.map_or_else(|| "not observed".to_owned(), |(_, why)| why);
+                    let fix = format!("make the secret in {} readable, then run drctl doctor again", self.to);
                     Finding { fix: Some(fix), ..Self::finding("secret", what, Needs::Unknown, why) }
                 }
             }
@@ -261,12 +264,13 @@ impl Assumed<'_> {
     /// The login of the server that is recovered to. Whether it can be read there shows where SQL answered.
     fn secret(&self, component: &Component, secret: &SecretRef) -> Finding {
         let SecretRef::Ref(reference) = secret else {
-            return Self::finding("secret", component.name.as_str(), Needs::No, "it is in the plan");
+            return Self::finding("secret", component.name.as_str(), Needs::No, "its value is in the plan");
         };
         let what = format!("{} {reference}", component.name);
         if self.names_it(reference) {
-            let fix = format!("a replica of the secret in the region of {}, named there", self.to);
-            let why = format!("it is kept in {}", self.region);
+            let fix =
+                format!("replicate the secret to the region of {} and name the replica in the plan", self.to);
+            let why = format!("stored in {}", self.region);
             return Finding { fix: Some(fix), ..Self::finding("secret", what, Needs::Yes, why) };
         }
         if reference.starts_with("file:") {
@@ -283,11 +287,11 @@ impl Assumed<'_> {
                 "secret",
                 what,
                 Needs::No,
-                format!("it was read in {}, and the server took it", self.to),
+                format!("drctl read it in {}, and the server accepted it", self.to),
             ),
             false => {
-                let fix = "a database that answers SQL there, and drctl doctor again";
-                let why = format!("nobody has used it in {} yet", self.to);
+                let fix = "make sure that the database there answers SQL, then run drctl doctor again";
+                let why = format!("drctl has not used it in {} yet", self.to);
                 Finding { fix: Some(fix.to_owned()), ..Self::finding("secret", what, Needs::Unknown, why) }
             }
         }
@@ -296,8 +300,8 @@ impl Assumed<'_> {
     fn answer(&self, name: &str, answer: &RecordAnswer) -> Option<Finding> {
         let RecordAnswer::Alias { name: to, .. } = answer else { return None };
         self.names_it(to).then(|| {
-            let why = format!("in {} it is an alias of {to}, which is in {}", self.to, self.region);
-            let fix = format!("something that serves in {}", self.to);
+            let why = format!("in {} it is an alias for {to}, which is in {}", self.to, self.region);
+            let fix = format!("point the alias to a resource in {}", self.to);
             Finding { fix: Some(fix), ..Self::finding("dns", name, Needs::Yes, why) }
         })
     }
@@ -317,20 +321,23 @@ impl Assumed<'_> {
             return None;
         }
         if !self.names_it(address) {
-            return Some(Self::finding("probe", probe.key(), Needs::No, format!("it asks {address}")));
+            return Some(Self::finding("probe", probe.key(), Needs::No, format!("requests {address}")));
         }
-        let why = format!("it asks {address}, which is in {}: it stays bad for ever", self.region);
-        let fix = "the name that users use".to_owned();
+        let why = format!(
+            "requests {address}, which is in {}. It fails as long as that region is down",
+            self.region
+        );
+        let fix = "use the public name that users connect to".to_owned();
         Some(Finding { fix: Some(fix), ..Self::finding("probe", probe.key(), Needs::Yes, why) })
     }
 
     fn hook(&self, name: &str, argv: &[String]) -> Finding {
         let command = argv.join(" ");
         if self.names_it(&command) {
-            let fix = "a command that works from and in the other regions".to_owned();
+            let fix = "use a command that runs from the other regions and calls only them".to_owned();
             return Finding { fix: Some(fix), ..Self::finding("hook", name, Needs::Yes, command) };
         }
-        Self::finding("hook", name, Needs::Unknown, format!("nobody knows what `{command}` needs"))
+        Self::finding("hook", name, Needs::Unknown, format!("the dependencies of `{command}` are unknown"))
     }
 
     fn surroundings(&self) -> Vec<Finding> {
@@ -338,30 +345,30 @@ impl Assumed<'_> {
         for (service, url) in &self.settings.endpoints {
             let needs = if self.names_it(url) { Needs::Yes } else { Needs::No };
             let fix = (needs == Needs::Yes)
-                .then(|| format!("endpoints.{service} taken out of drctl.yaml, or another address"));
+                .then(|| format!("remove endpoints.{service} from drctl.yaml, or set another address"));
             all.push(Finding { fix, ..Self::finding("endpoint", service.clone(), needs, url.clone()) });
         }
         all.push(match self.guard {
             Some(place) if self.is_down(place) => Finding {
-                fix: Some("a bucket in a third region".to_owned()),
+                fix: Some("use a bucket in a third region".to_owned()),
                 ..Self::finding(
                     "guard",
                     place.name.clone(),
                     Needs::Yes,
-                    format!("it is kept in {}", place.region),
+                    format!("stored in {}", place.region),
                 )
             },
             Some(place) => Self::finding(
                 "guard",
                 place.name.clone(),
                 Needs::No,
-                format!("it is kept in {}", place.region),
+                format!("stored in {}", place.region),
             ),
             None => Self::finding(
                 "guard",
                 "none",
                 Needs::No,
-                "drctl.yaml names none: nothing keeps two operators apart",
+                "drctl.yaml configures no guard, so nothing stops two operators from running on one component",
             ),
         });
         let sinks = self.settings.evidence.iter().flat_map(|kept| &kept.sinks);
@@ -374,8 +381,8 @@ impl Assumed<'_> {
                 (true, true) => Needs::Tried,
                 (true, false) => Needs::Yes,
             };
-            let fix = lost.then(|| "a sink in another region".to_owned());
-            let why = format!("bundles are kept in {}", sink.place.region);
+            let fix = lost.then(|| "add a sink in another region".to_owned());
+            let why = format!("stores bundles in {}", sink.place.region);
             all.push(Finding { fix, ..Self::finding("evidence", &sink.name, needs, why) });
         }
         let managed = self
@@ -388,7 +395,7 @@ impl Assumed<'_> {
                 "endpoint",
                 "rds",
                 Needs::No,
-                "each site's databases are asked for in its own region",
+                "drctl calls the RDS API of each site in the region of that site",
             ));
         }
         all

@@ -187,7 +187,7 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     let mut draft = steps::Draft::new(input, source(input, &active));
     if let Some(old) = input.continues {
         draft.notes.push(format!(
-            "takes the place of {} {}, which ends when this one begins; nothing of it is taken back",
+            "continues {} {}: that run ends when this run starts, and nothing that it did is undone",
             old.intent, old.run
         ));
     }

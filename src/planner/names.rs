@@ -95,15 +95,15 @@ pub fn note(name: &str, known: &Known<'_, Vec<RecordSet>>, moved: Move<'_>) -> O
     match known {
         Known::Fresh(_) => None,
         Known::Stale(_, age) => Some(format!(
-            "record sets of `{name}` from an observation {age} old: the change names them exactly and is refused if they differ"
+            "record sets of `{name}` come from an observation {age} old. The change names them exactly, and Route 53 refuses it if they differ"
         )),
         Known::Never => {
             let replaced = moved.from.map_or_else(
-                || "created only where none exists".to_owned(),
-                |from| format!("replaced only if it is as the plan declares it for {from}"),
+                || "created only if it does not exist".to_owned(),
+                |from| format!("replaced only if it matches the declaration in the plan for {from}"),
             );
             Some(format!(
-                "record sets of `{name}` were never seen: each is read right before it changes, and {replaced}"
+                "record sets of `{name}` were never observed. Each one is read right before the change, and {replaced}"
             ))
         }
     }

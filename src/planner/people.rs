@@ -94,7 +94,7 @@ fn gate(
     let changes: Vec<_> = demand.changes.iter().map(|c: &Change| c.id()).collect();
     let drill = request.drill.map_or_else(String::new, |drill| format!(" ({drill} drill)"));
     let (intent, to) = (request.intent, &request.to);
-    let ask = format!("{severity} {intent}{drill} to {to}, a change of {}", changes.join(" and "));
+    let ask = format!("{severity} {intent}{drill} to {to}, a change to {}", changes.join(" and "));
     let action = Action::Gate(Gate::Approval {
         ask,
         expires_after_ms: policy.expires_after,

@@ -29,17 +29,20 @@ pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
 pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
     let (facts, what) = match db.engine {
         Engine::Postgres => (
-            format!("the plan gives no `host` for {}: nobody could make it a standby", db.id),
-            "a `host:` beside its endpoint (docs: plans/postgres.md)".to_owned(),
+            format!("the plan gives no `host` for {}, so drctl cannot make it a standby", db.id),
+            "add `host:` beside its endpoint (docs: plans/postgres.md)".to_owned(),
         ),
         Engine::Rds if settings(draft, db).is_none() => (
-            format!("{} does not answer: nobody could make a standby in its place", db.id),
-            "its region back, and credentials for it: drctl observe".to_owned(),
+            format!("{} does not answer, so drctl cannot create a standby in its place", db.id),
+            "wait until its region is back, check the credentials for it, then run drctl observe".to_owned(),
         ),
         Engine::Rds | Engine::Aurora => (
-            format!("{} has only its fence's group, and no run here knows which groups it had before", db.id),
             format!(
-                "its own groups attached again, once it is sure that nobody writes to it: aws rds modify-db-instance --db-instance-identifier {} --vpc-security-group-ids ..",
+                "{} has only its fence's security group, and no run in this store recorded its earlier groups",
+                db.id
+            ),
+            format!(
+                "make sure that nothing writes to it, then attach its own groups again: aws rds modify-db-instance --db-instance-identifier {} --vpc-security-group-ids ..",
                 db.id
             ),
         ),
@@ -57,8 +60,8 @@ pub(super) fn rejoin(
 ) {
     let name = db.component.clone();
     if db.is(source) {
-        let facts = format!("{} cannot follow itself", db.id);
-        let what = "two different servers in the plan";
+        let facts = format!("{} cannot be a standby of itself", db.id);
+        let what = "name two different servers in the plan";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
         return;
     }
@@ -101,7 +104,7 @@ fn set_aside(
     }
     let to = aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!(
-        "{} is kept as {to}, fenced as it is, and is paid for until somebody who needs nothing of it any more deletes it",
+        "{} is renamed to {to} and stays fenced. It costs money until somebody deletes it",
         db.id
     ));
     let mut step = step(
@@ -136,15 +139,18 @@ pub(super) fn aside(id: &str, run: &RunId) -> String {
 fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) -> Option<NewReplica> {
     let like = settings(draft, db)?;
     let Some(of_source) = settings(draft, source) else {
-        let facts = format!("{} was not seen: nobody knows its ARN", source.id);
-        let what = "credentials for its region, then again".to_owned();
+        let facts = format!("{} was not observed, so its ARN is unknown", source.id);
+        let what = "get credentials for its region, then try again".to_owned();
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
         return None;
     };
     // There the request has to carry another one, signed for the source's region (Amazon RDS API Reference, `PreSignedUrl`).
     if db.place.region != source.place.region && !of_source.arn.starts_with("arn:aws:") {
-        let facts = format!("replicas across regions are created otherwise where {} is", source.id);
-        let what = "that part by hand, in GovCloud and in China".to_owned();
+        let facts = format!(
+            "the AWS partition of {} creates cross-region replicas with a different request",
+            source.id
+        );
+        let what = "create the replica by hand (in GovCloud and in China)".to_owned();
         draft.refuse(Refusal::new(Rule::NotImplemented, Some(&db.component), facts, what));
         return None;
     }
@@ -152,9 +158,9 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
     let promoted =
         draft.steps().iter().any(|s| matches!(&s.action, Action::Promote { db, .. } if db.is(source)));
     if of_source.backup_days == 0 && !promoted {
-        let facts = format!("{} has no automated backups, so RDS makes no replica of it", source.id);
+        let facts = format!("{} has no automated backups, so RDS cannot create a replica of it", source.id);
         let what = format!(
-            "aws rds modify-db-instance --region {} --db-instance-identifier {} --backup-retention-period 7 --apply-immediately",
+            "turn on automated backups: aws rds modify-db-instance --region {} --db-instance-identifier {} --backup-retention-period 7 --apply-immediately",
             source.place.region, source.id
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
@@ -164,7 +170,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         like.parameter_group.as_ref().filter(|p| like.is_postgres() && !p.starts_with("default."))
     {
         draft.notes.push(format!(
-            "{}: RDS gives a new replica of PostgreSQL the default parameters of its region. Once it is there: aws rds modify-db-instance --region {} --db-instance-identifier {} --db-parameter-group-name {parameters}, and a reboot",
+            "{}: RDS creates a PostgreSQL replica with the default parameter group of its region. Once the replica exists, run: aws rds modify-db-instance --region {} --db-instance-identifier {} --db-parameter-group-name {parameters}. Then reboot it",
             db.id, db.place.region, db.id
         ));
     }

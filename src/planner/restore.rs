@@ -33,47 +33,49 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
     let Some(component) = plan.components.get(name) else {
         let known: Vec<_> = plan.components.keys().map(ComponentName::as_str).collect();
         let facts = format!("plan {} has no component `{name}`", plan.name);
-        return refuse(Rule::NotRecoverable, facts, &format!("one of: {}", known.join(", ")));
+        return refuse(Rule::NotRecoverable, facts, &format!("choose one of: {}", known.join(", ")));
     };
     let Spec::Database(spec) = &component.spec else {
-        let facts = format!("`{name}` is {}: only databases are restored", component.kind());
-        return refuse(Rule::NotRecoverable, facts, "a component that is a database");
+        let facts = format!("`{name}` is {}, and drctl restores only databases", component.kind());
+        return refuse(Rule::NotRecoverable, facts, "choose a component that is a database");
     };
     let (Some(db), Some(at)) = (targets::database(plan, name, spec, site), spec.at.get(site)) else {
         return refuse(
             Rule::NotRecoverable,
             format!("`{name}` has no server in {site}"),
-            "the site whose server takes the writes, with --site",
+            "name the site whose server takes the writes with --site",
         );
     };
     let id = &db.id;
     let source = match (spec.engine, &at.backups) {
         (Engine::Postgres, _) if wanted.snapshot.is_some() => {
-            let facts = format!("{id} has no snapshots: its backups and its log lead to any time");
-            return refuse(Rule::NotRecoverable, facts, "--to-time TIME");
+            let facts =
+                format!("{id} has no snapshots. drctl restores it to any time from its backups and its WAL");
+            return refuse(Rule::NotRecoverable, facts, "use --to-time TIME");
         }
         (Engine::Postgres, Some(backups)) => Source::Own(backups.value.clone()),
         (Engine::Postgres, None) => {
-            let facts = format!("the plan does not say how backups of {id} are reached");
-            let what = "`backups:` under the `host:` of that server (docs: databases/restore.md), or the site that has them";
+            let facts = format!("the plan does not say how to read the backups of {id}");
+            let what = "add `backups:` under the `host:` of that server (docs: databases/restore.md), or choose the site that has them";
             return refuse(Rule::NotRecoverable, facts, what);
         }
         (Engine::Aurora, _) => {
-            let facts = "a global database is restored into a cluster outside it, which drctl cannot do yet"
-                .to_owned();
+            let facts =
+                "Aurora restores a global database into a separate cluster, which drctl does not support yet"
+                    .to_owned();
             return refuse(
                 Rule::NotImplemented,
                 facts,
-                "aws rds restore-db-cluster-to-point-in-time, by hand",
+                "run aws rds restore-db-cluster-to-point-in-time by hand",
             );
         }
         (Engine::Rds, _) if wanted.timeline.is_some() => {
-            let facts = format!("{id} is restored by RDS, which knows the log of this very instance");
-            return refuse(Rule::NotRecoverable, facts, "no --timeline");
+            let facts = format!("RDS restores {id} from the log of this instance and takes no timeline");
+            return refuse(Rule::NotRecoverable, facts, "remove --timeline");
         }
         (Engine::Rds, _) if db.admin_secret.is_none() => {
-            let facts = format!("the plan gives no `admin` login for {id}: nobody could check its copy");
-            return refuse(Rule::NotRecoverable, facts, "`admin: {secret: ..}` beside its id");
+            let facts = format!("the plan gives no `admin` login for {id}, so drctl cannot verify the copy");
+            return refuse(Rule::NotRecoverable, facts, "add `admin: {secret: ..}` beside its id");
         }
         (Engine::Rds, _) => Source::Managed(None),
     };
@@ -134,7 +136,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let needs = set_aside(draft, &of, held);
     let swapped = part(draft, name, ("swap", Phase::Promote), (Part::Swap, &of), all(&needs));
     draft.notes.push(format!(
-        "roles, passwords and grants of {} will be those of {}, and so will everything else in it",
+        "everything in {} will be as it was at {}, including roles, passwords and grants",
         of.db.id, of.to_time
     ));
     let store = Store { component, target: of.db.clone(), canary: spec.canary_table.clone() };
@@ -209,22 +211,22 @@ fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
 fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
     if of.instance().is_some() {
         draft.notes.push(format!(
-            "the copy runs in the groups of {}: jobs of pg_cron and subscriptions in it begin there, too, and a subscription takes its publisher's slot",
+            "the copy runs in the security groups of {}. pg_cron jobs and subscriptions start in the copy, too. A subscription takes over the slot of its publisher",
             of.db.id
         ));
     }
     let seen = draft.input.estate.now(&Target::Database(of.db.clone())).and_then(Observation::state);
     let replica = matches!(seen, Some(State::Database(d)) if d.is_replica());
-    let but = if of.instance().is_some() || replica { "" } else { " but one empty transaction" };
+    let but = if of.instance().is_some() || replica { "" } else { " except for one empty transaction" };
     draft.notes.push(format!(
-        "an isolated drill: nothing of {} changes{but}, and the copy is removed at the end",
+        "isolated drill: nothing in {} changes{but}. drctl removes the copy at the end",
         of.db.id
     ));
     // One that fails keeps nothing from the next: what is left of the copy is removed at the end, and the drill has failed.
     let mut needs = all(needs);
     let here = |leak: &&Restore| leak.db.component == *name && leak.db.place.name == of.db.place.name;
     for (n, leak) in draft.input.leaks.iter().filter(here).enumerate() {
-        draft.notes.push(format!("{} was left by an earlier run, and goes first", leak.copy()));
+        draft.notes.push(format!("an earlier run left {}. drctl removes it first", leak.copy()));
         let last =
             part(draft, name, (&format!("reap{}", n + 1), Phase::Preflight), (Part::Destroy, leak), needs);
         needs = vec![Need { step: last, settled: true }];
@@ -260,37 +262,42 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
         Err(Refusal::new(rule, Some(&of.db.component), facts, what.to_owned()))
     };
     if of.to_time >= input.now {
-        let facts = format!("{} is not over yet; it is {} now", of.to_time, input.now);
-        return refuse(Rule::NotRecoverable, facts, "a time that is over");
+        let facts = format!("{} is in the future; it is {} now", of.to_time, input.now);
+        return refuse(Rule::NotRecoverable, facts, "choose a time in the past");
     }
     let state = match input.estate.now(&Target::Backups(Box::new(of.clone()))) {
         Some(Observation::Value { state: State::Backups(state), .. }) => state.as_ref().clone(),
         Some(other) => {
-            let who =
-                if of.db.engine == Engine::Rds { "credentials for RDS there" } else { "a host that answers" };
+            let who = if of.db.engine == Engine::Rds {
+                "get credentials for RDS in that region"
+            } else {
+                "make sure that the host answers"
+            };
             return refuse(Rule::NotRecoverable, format!("{id}: {}", other.why_not()), who);
         }
         None => {
             return refuse(
                 Rule::NotRecoverable,
-                format!("nobody asked {id} for its backups"),
-                "drctl restore",
+                format!("the backups of {id} were not observed"),
+                "run drctl restore",
             );
         }
     };
     let BackupsState { failed, chosen, replay_bytes, free_bytes, timelines, copies, .. } = state;
     for copy in copies.iter().map(|name| of.copy_at(name)).filter(|copy| !input.copies.contains(copy)) {
-        let words = "a copy that no run here made: unless somebody else restores there, remove it by hand";
+        let words = "a copy that no run in this store made. If nobody else restores there, remove it by hand";
         draft.notes.push(format!("{copy} is {words}"));
     }
     if let Some(why) = failed {
         if why.contains("another restore of this server runs") {
-            let what = "its end, or drctl runs cancel RUN; drctl runs list names it";
+            let what = "wait until it ends, or run drctl runs cancel RUN (drctl runs list shows the run)";
             return refuse(Rule::ComponentBusy, why, what);
         }
         let what = match input.request.intent {
-            Intent::Drill => "another time, backups of that server, or --to the site whose server has them",
-            _ => "another time, or the backups and the log that lead to this one",
+            Intent::Drill => {
+                "choose another time, provide backups of that server, or name the site that has them with --to"
+            }
+            _ => "choose another time, or provide the backups and the WAL for this one",
         };
         return refuse(Rule::NotRecoverable, why, what);
     }
@@ -306,12 +313,15 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     };
     if let Some(empty) = backup.as_ref().filter(|backup| backup.bytes == 0 && of.beside().is_none()) {
         draft.notes.push(format!(
-            "backup {} is said to have 0 bytes: look at it before anybody relies on it, for how long it takes and how much room it needs are not known",
+            "backup {} reports a size of 0 bytes. Check it before you rely on it. The time and the disk space that the restore needs are unknown",
             empty.name
         ));
     }
     if let Some((chosen, live)) = timelines.filter(|(chosen, live)| chosen != live) {
-        draft.notes.push(format!("{} is of timeline {chosen}, which timeline {live} left", of.to_time));
+        draft.notes.push(format!(
+            "{} is on timeline {chosen}. The live server is on timeline {live}, which branched off from it",
+            of.to_time
+        ));
     }
     Ok(Restore { backup, replay_bytes, source, ..of })
 }
@@ -326,15 +336,15 @@ fn enough_room(
     free_bytes: u64,
 ) -> Result<Backup, Missing> {
     let Some(backup) = chosen else {
-        return Err((format!("no backup leads to {}", of.to_time), "another time"));
+        return Err((format!("no backup can be restored to {}", of.to_time), "choose another time"));
     };
     let room = backup.bytes.saturating_add(by.reserve_bytes);
     if free_bytes < room {
         let facts = format!(
-            "{} has {free_bytes} bytes free, and {room} are needed: {} for backup {}, and {} that stay free",
+            "{} has {free_bytes} bytes free and needs {room}: {} for backup {}, and a reserve of {}",
             of.db.id, backup.bytes, backup.name, by.reserve_bytes
         );
-        return Err((facts, "more room beside the data, or a smaller `reserve_gib`"));
+        return Err((facts, "free disk space beside the data, or set a smaller `reserve_gib`"));
     }
     Ok(backup)
 }
@@ -342,23 +352,25 @@ fn enough_room(
 /// An instance like the live one, under a name of its own.
 fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
     let Some(like) = rebuild::settings(draft, db) else {
-        let facts = format!("{} was not seen: nobody knows what its copy is to be like", db.id);
-        return Err((facts, "credentials for its region, then again"));
+        let facts = format!("{} was not observed, so the settings for its copy are unknown", db.id);
+        return Err((facts, "get credentials for its region, then try again"));
     };
     let security_groups = rebuild::groups(draft, db);
     if security_groups.is_empty() {
-        let facts =
-            format!("{} has only its fence's group, and no run here knows which groups it had before", db.id);
-        return Err((facts, "its own groups attached again, once it is sure that nobody writes to it"));
+        let facts = format!(
+            "{} has only its fence's security group, and no run in this store recorded its earlier groups",
+            db.id
+        );
+        return Err((facts, "make sure that nothing writes to it, then attach its own groups again"));
     }
     if like.managed_password {
         let facts = format!(
-            "RDS keeps the administrator's password of {} in a secret of that instance, and changes it",
+            "RDS keeps the administrator password of {} in a secret of that instance and rotates it",
             db.id
         );
         return Err((
             facts,
-            "a password of your own in Secrets Manager: its copies know only that of their time",
+            "manage the password yourself in Secrets Manager. A copy accepts only the password from its point in time",
         ));
     }
     let run = &draft.input.request.run;
@@ -371,11 +383,11 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
     let Some(new) = of.instance() else { return needs };
     let (name, to) = (&of.db.component, new.aside.clone());
     draft.notes.push(format!(
-        "{} is kept as {to}, fenced as it is, and is paid for until somebody who needs nothing of it any more deletes it",
+        "{} is renamed to {to} and stays fenced. It costs money until somebody deletes it",
         of.db.id
     ));
     draft.notes.push(format!(
-        "a cancel takes everything back until the copy bears the name {}; after that nothing does",
+        "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
         of.db.id
     ));
     let action = Action::Rename { db: of.db.clone(), to };
@@ -393,29 +405,29 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
     };
     // Of a managed one the fence by group ends with a restart, and nobody could have written after that.
     if !spec.fence.iter().any(|m| m.tells_the_end()) && (of.instance().is_none() || spec.fence.is_empty()) {
-        let facts = format!("`{name}` has no fence by SQL: nobody could tell when the last write was");
-        refuse(facts, "fence: [sql]");
+        let facts = format!("`{name}` has no SQL fence, so the time of the last write would be unknown");
+        refuse(facts, "set fence: [sql]");
     }
     let target = Target::Backups(Box::new(of.clone()));
     let seen = draft.input.estate.now(&target).and_then(Observation::state);
     if let Some(State::Backups(state)) = seen
         && let Some(why) = state.not_swappable.clone()
     {
-        let facts = format!("a copy could be made, and not be put in place: {why}");
+        let facts = format!("drctl could make the copy but not put it in place: {why}");
         draft.refuse(Refusal::new(
             Rule::NotRecoverable,
             Some(name),
             facts,
-            "drctl drill --mode isolated, which only makes the copy",
+            "run drctl drill --mode isolated, which only makes the copy",
         ));
     }
     if draft.input.waived(Rule::UnfencedPromotion, Some(name)) {
-        let facts = "nothing is restored over a server that still takes writes".to_owned();
+        let facts = "drctl does not restore over a server that still takes writes".to_owned();
         draft.refuse(Refusal::new(
             Rule::NotRecoverable,
             Some(name),
             facts,
-            "no waiver of unfenced-promotion",
+            "remove the waiver of unfenced-promotion",
         ));
     }
     writes(draft, component, spec, &of.db);
@@ -441,11 +453,11 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     // As long again, so that nobody is asked a second time while users wait.
     let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).exact();
     let facts = format!(
-        "what was written since {} is lost: {by_now} by now, about {by_then} when the copy takes over{}",
+        "the restore loses all writes since {}: {by_now} of writes now, about {by_then} when the copy takes over{}",
         of.to_time,
-        accepted.map_or_else(String::new, |a| format!(", and {a} was accepted"))
+        accepted.map_or_else(String::new, |a| format!("; the accepted loss is {a}"))
     );
-    let what = "a later time, or a person who accepts that loss by name";
+    let what = "choose a later time, or have a named person accept that loss";
     draft.refusals.push(Refusal::new(Rule::ExposureAboveRpo, Some(name), facts, what).with_bound(&bound));
 }
 
@@ -457,7 +469,7 @@ fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Re
     for other in others {
         if safety::may_write(draft, &other, spec) || !rebuild::possible(draft, &other) {
             draft.notes.push(format!(
-                "{} keeps the history that is left: drctl reprotect --to {} makes it a standby again",
+                "{} stays on the old history. To make it a standby again, run drctl reprotect --to {}",
                 other.id, other.place.name
             ));
         } else {

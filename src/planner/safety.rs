@@ -22,7 +22,7 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
                 Rule::NotRecoverable,
                 None,
                 facts,
-                format!("one of: {}", known.join(", ")),
+                format!("choose one of: {}", known.join(", ")),
             ));
             return;
         }
@@ -30,8 +30,8 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
             draft.refuse(Refusal::new(
                 Rule::NotRecoverable,
                 None,
-                format!("`{to}` says `recovery: false`"),
-                "another site",
+                format!("site `{to}` has `recovery: false`"),
+                "choose another site",
             ));
             return;
         }
@@ -41,18 +41,18 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
         draft.refuse(Refusal::new(
             Rule::NotRecoverable,
             None,
-            format!("`{to}` is both left and recovered to"),
-            "two different sites",
+            format!("`{to}` is both the source and the target"),
+            "name two different sites",
         ));
         return;
     }
     if draft.input.request.intent == Intent::Failback && to != plan.home.value {
-        let facts = format!("failback goes to {}, the plan's home", plan.home.value);
+        let facts = format!("failback goes to {}, the home site of the plan", plan.home.value);
         draft.refuse(Refusal::new(
             Rule::NotRecoverable,
             None,
             facts,
-            "failback --to the home site, or switchover",
+            "run failback with --to the home site, or run switchover",
         ));
         return;
     }
@@ -64,7 +64,7 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
             Rule::ActiveSiteUnclear,
             None,
             facts,
-            "--from SITE, once somebody has looked",
+            "check which site is active, then name it with --from SITE",
         ));
     }
     contradiction(draft, active);
@@ -80,12 +80,13 @@ pub fn closed(draft: &mut Draft<'_>) {
     }
     for closed in draft.input.closed.iter().filter(|closed| closed.lifted) {
         let rule = closed.rule;
-        draft
-            .notes
-            .push(format!("begins although {} ({rule}): its severity waits for no window", closed.facts));
+        draft.notes.push(format!(
+            "starts although {} ({rule}), because its severity does not wait for a window",
+            closed.facts
+        ));
     }
     for closed in draft.input.closed.iter().filter(|closed| !closed.lifted) {
-        let what = "a run that begins later, or one of a severity that cannot wait";
+        let what = "start the run later, or use a severity that cannot wait";
         draft.refuse(Refusal::new(closed.rule, None, closed.facts.clone(), what));
     }
 }
@@ -97,8 +98,8 @@ fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
         && *seen != from
         && *seen != draft.input.request.to
     {
-        let facts = format!("--from names {from}, and the plan is seen active in {seen}");
-        draft.refuse(Refusal::new(Rule::ActiveSiteUnclear, None, facts, format!("--from {seen}")));
+        let facts = format!("--from names {from}, but drctl sees the plan active in {seen}");
+        draft.refuse(Refusal::new(Rule::ActiveSiteUnclear, None, facts, format!("use --from {seen}")));
     }
 }
 
@@ -107,7 +108,7 @@ pub fn half_restored(draft: &mut Draft<'_>) {
     let Some(continued) = draft.input.continues else { return };
     for copy in &continued.copies {
         draft.notes.push(format!(
-            "{copy} is left by run {}, which nothing takes back, and its job may still fill it: remove it there",
+            "run {} left {copy}. No run removes it, and its job may still write to it. Remove it by hand",
             continued.run
         ));
     }
@@ -115,13 +116,15 @@ pub fn half_restored(draft: &mut Draft<'_>) {
     let run = &continued.run;
     let answers = draft.input.estate.now(&Target::Database(db.clone())).is_some_and(|o| o.state().is_some());
     if answers {
-        let facts = format!("run {run} is putting a copy in the place of {}, which answers", db.id);
-        let what =
-            format!("drctl runs resume {run}, or drctl runs cancel {run}: then it is known which data serve");
+        let facts =
+            format!("run {run} is replacing the data of {} with a copy, and the server answers", db.id);
+        let what = format!(
+            "run drctl runs resume {run} or drctl runs cancel {run}. Then it is known which data the server has"
+        );
         draft.refuse(Refusal::new(Rule::ComponentBusy, Some(&db.component), facts, what));
     } else {
         draft.notes.push(format!(
-            "run {run} was putting a copy in the place of {}: when it is back it may serve either, and lets its clients in",
+            "run {run} was replacing the data of {} with a copy. When the server is back, it may have either data, and it lets clients connect",
             db.id
         ));
     }
@@ -130,7 +133,7 @@ pub fn half_restored(draft: &mut Draft<'_>) {
 fn busy(draft: &mut Draft<'_>) {
     for (component, Busy { run, facts }) in draft.input.busy {
         if draft.input.plan.components.contains_key(component) {
-            let what = format!("drctl runs resume {run}, or drctl runs cancel {run}");
+            let what = format!("run drctl runs resume {run} or drctl runs cancel {run}");
             draft.refuse(Refusal::new(Rule::ComponentBusy, Some(component), facts.clone(), what));
         }
     }
@@ -161,17 +164,17 @@ pub fn source_health(draft: &mut Draft<'_>) {
     }
     if probes.is_empty() && draft.input.request.rehearsed {
         draft.notes.push(
-            "the plan has no public probe: drctl cannot see that users fail, and a failover of it is refused without --outage-began TIME"
+            "the plan has no public probe, so drctl cannot see an outage. A live failover needs --outage-began TIME"
                 .to_owned(),
         );
         return;
     }
     let facts = if good.is_empty() {
-        "no probe says that the source fails, and its control plane answers".to_owned()
+        "no probe reports a failure of the source, and its control plane answers".to_owned()
     } else {
         format!("probes are good: {}", good.join(", "))
     };
-    let what = "drctl switchover, or --outage-began TIME where probes see nothing";
+    let what = "run drctl switchover, or use --outage-began TIME if probes cannot see the outage";
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
 }
 
@@ -194,8 +197,10 @@ pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
     let plan = draft.input.plan;
     let others: Vec<_> = plan.sites.iter().filter(|(name, site)| site.recovery && **name != to).collect();
     let ways: Vec<_> =
-        others.iter().map(|(name, _)| format!("drctl failover {} --to {name}", plan.name)).collect();
-    let facts = format!("the application is active in {to}, and {why}: a failover to {to} moves nothing");
+        others.iter().map(|(name, _)| format!("run drctl failover {} --to {name}", plan.name)).collect();
+    let facts = format!(
+        "the application is already active in {to}, and {why}. A failover to {to} would move nothing"
+    );
     draft.refuse(Refusal::new(Rule::TargetDown, None, facts, ways.join(", or ")));
 }
 
@@ -209,12 +214,12 @@ pub fn traffic(draft: &mut Draft<'_>, component: &Component) {
         .iter()
         .any(|n| plan.components.get(n).is_some_and(Component::is_store));
     if has_stores && dynamic && !reaches {
-        let facts = format!("traffic of `{}` waits for no database", component.name);
+        let facts = format!("traffic of `{}` does not depend on any database", component.name);
         draft.refuse(Refusal::new(
             Rule::TrafficBeforeDatabase,
             Some(&component.name),
             facts,
-            "`needs:` that lead to the database, or `serves: static`",
+            "add `needs:` that reach the database, or set `serves: static`",
         ));
     }
 }
@@ -225,8 +230,8 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
         draft.refuse(Refusal::new(
             Rule::TargetDown,
             Some(component),
-            format!("{target} was not looked at"),
-            "drctl observe",
+            format!("{target} was not observed"),
+            "run drctl observe",
         ));
         return false;
     };
@@ -243,17 +248,22 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
         if age <= draft.input.observation_max_age {
             return true;
         }
-        let facts = format!("{target} was last seen {age} ago; {}", now.why_not());
+        let facts = format!("{target} was last observed {age} ago; {}", now.why_not());
         draft.refuse(Refusal::new(
             Rule::StaleObservation,
             Some(component),
             facts,
-            format!("an observation younger than {}", draft.input.observation_max_age),
+            format!("get an observation younger than {}", draft.input.observation_max_age),
         ));
         return draft.input.waived(Rule::StaleObservation, Some(component));
     }
     let facts = now.refused(target).unwrap_or_else(|| format!("{target}: {}", now.why_not()));
-    draft.refuse(Refusal::new(Rule::TargetDown, Some(component), facts, "a recovery site that answers"));
+    draft.refuse(Refusal::new(
+        Rule::TargetDown,
+        Some(component),
+        facts,
+        "wait until the recovery site answers, or choose another site",
+    ));
     false
 }
 
@@ -270,7 +280,10 @@ pub fn other_lineage(
     let known = input.estate.database(&Target::Database(source.clone()), input.now);
     let (theirs, ours) = (known.value()?.lineage.as_ref()?, standby.lineage.as_ref()?);
     (theirs != ours).then(|| {
-        format!("{} is of system {ours}, and {}, which the plan would fence, of {theirs}", db.id, source.id)
+        format!(
+            "{} has system identifier {ours}, but {}, the server to fence, has {theirs}",
+            db.id, source.id
+        )
     })
 }
 
@@ -296,10 +309,10 @@ pub fn follows_what_is_fenced(
         return true;
     }
     let facts = format!(
-        "{} replays {source}, and the plan would fence {expected}: it lacks what was written there since",
+        "{} replicates from {source}, but the plan would fence {expected}. Writes to {expected} are missing in the replica",
         db.id
     );
-    let what = "a replica of that instance, or a plan that names the replica's source";
+    let what = "use a replica of that instance, or name the source of the replica in the plan";
     let failover = input.request.intent == Intent::Failover;
     let rule = if failover { Rule::OtherSource } else { Rule::NotRecoverable };
     let rpo =

@@ -117,14 +117,16 @@ impl<'a> Draft<'a> {
         let seen = self.input.estate.now(&Target::Identity { place: place.clone() });
         let Some(Observation::Value { state: State::Identity(identity), .. }) = seen else { return };
         if place.account.as_ref().is_some_and(|wanted| *wanted != identity.account) {
-            let facts =
-                format!("in {place} the credentials are {}, account {}", identity.arn, identity.account);
+            let facts = format!(
+                "the credentials in {place} belong to {}, account {}",
+                identity.arn, identity.account
+            );
             let wanted = place.account.clone().unwrap_or_default();
             self.refuse(Refusal::new(
                 Rule::WrongIdentity,
                 None,
                 facts,
-                format!("credentials of account {wanted}"),
+                format!("use credentials of account {wanted}"),
             ));
         }
     }
@@ -135,7 +137,7 @@ impl<'a> Draft<'a> {
         let holder = self.input.request.holder.clone();
         let instead_of = self.holder_to_displace(component, place);
         if let Some(other) = &instead_of {
-            self.notes.push(format!("the guard of `{component}` is taken over from {other}"));
+            self.notes.push(format!("this run takes over the guard of `{component}` from {other}"));
         }
         let action = Action::Write(Write::Guard {
             component: component.clone(),
@@ -359,8 +361,8 @@ impl<'a> Draft<'a> {
         // Two steps of one name would each wait for the other.
         let mut ids = BTreeSet::new();
         if let Some(twice) = self.steps.iter().find(|s| !ids.insert(s.id.clone())) {
-            let facts = format!("two steps would be called {}", twice.id);
-            let what = "different names for hooks, components and commands";
+            let facts = format!("two steps would have the name {}", twice.id);
+            let what = "use different names for hooks, components and commands";
             return Err(vec![Refusal::new(Rule::NotRecoverable, twice.component.as_ref(), facts, what)]);
         }
         let plan = self.input.plan;

@@ -61,8 +61,8 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
     let input = draft.input;
     let name = &store.component.name.clone();
     let Some(from) = draft.from.clone() else {
-        let facts = format!("{} takes writes, and nobody knows which site is left", store.target.id);
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "--from SITE"));
+        let facts = format!("{} takes writes, and the source site is unknown", store.target.id);
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "use --from SITE"));
         return;
     };
     let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
@@ -105,7 +105,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     let to = input.request.to.clone();
     let Some(db) = targets::database(input.plan, name, spec, &to) else {
         let facts = format!("`{name}` has no instance in {to}");
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "its replica under `at:`"));
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add its replica under `at:`"));
         return Found::Refused;
     };
     let target = Target::Database(db.clone());
@@ -117,12 +117,17 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     let down = ["failed", "deleting", "stopped", "storage-full"].contains(&state.status.as_str());
     if down {
         let facts = format!("{} is `{}`", db.id, state.status);
-        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, "an instance that is `available`"));
+        draft.refuse(Refusal::new(
+            Rule::TargetDown,
+            Some(name),
+            facts,
+            "wait until the instance is `available`",
+        ));
     }
     if state.misled {
         let at = db.endpoint.as_deref().unwrap_or("its endpoint");
-        let facts = format!("{} is a replica, and {at} leads to a server that takes writes", db.id);
-        let what = "an endpoint that leads to the replica itself: a fence would be lifted on the other one";
+        let facts = format!("{} is a replica, but {at} leads to a server that takes writes", db.id);
+        let what = "use an endpoint that leads to the replica itself. Otherwise drctl would lift a fence on the wrong server";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Found::Refused;
     }
@@ -132,13 +137,13 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
                 old_primary(draft, name, &db);
                 return Found::Refused;
             }
-            draft.notes.push(format!("{} is the writer already", db.id));
+            draft.notes.push(format!("{} is already the writer", db.id));
             let store = Store { component, target: db, canary: spec.canary_table.clone() };
             return if down { Found::Refused } else { Found::Writer(store) };
         }
         DatabaseRole::Replica { .. } if spec.engine == Engine::Postgres => {
             if let Some(facts) = safety::other_lineage(draft, name, spec, &db, state) {
-                let what = "a plan that names the standby's own primary in the site that is left";
+                let what = "name the primary of this standby in the source site of the plan";
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
                 return Found::Refused;
             }
@@ -172,8 +177,8 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let by = draft.input.fenced.iter().rev().find(|(of, ..)| of.is(db));
     let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
     let facts =
-        format!("{} was fenced by {by}, and takes no writes: it is an old primary, not a replica", db.id);
-    let what = "drctl failback or reprotect, which make it a standby first; or, if it is the one to use, that run cancelled, or the fence lifted by hand and drctl observe";
+        format!("{} was fenced by {by} and takes no writes. It is an old primary, not a replica", db.id);
+    let what = "run drctl failback or reprotect, which make it a standby first. If this is the server to use, cancel that run, or lift the fence by hand and run drctl observe";
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
@@ -186,7 +191,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
         rungs.retain(|r| r.method.tells_the_end());
     }
     if let Some(facts) = rungs.first().and_then(|r| clusters::way_around(draft, &r.db, &spec.fence)) {
-        let what = "that way switched off (write forwarding, the Data API), or a person who accepts the loss by name";
+        let what = "turn off write forwarding or the Data API, or have a named person accept the loss";
         let bound = draft.input.plan.objectives.rpo_ms.exact();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
@@ -198,11 +203,11 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     if !reachable && !inherited {
         let source = draft.from.as_ref().map_or("the source", SiteName::as_str).to_owned();
         let facts = if rungs.is_empty() {
-            format!("`{name}` has no fence that could be tried in {source}")
+            format!("`{name}` has no fence in {source} that drctl could try")
         } else {
             unfenced(draft, &source, &rungs)
         };
-        let what = "proof that the old primary takes no writes, or a person who accepts the loss by name";
+        let what = "prove that the old primary takes no writes, or have a named person accept the loss";
         let bound = draft.input.plan.objectives.rpo_ms.exact();
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
@@ -244,7 +249,7 @@ fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
         };
         let facts = seen.obstacles.join("; ");
         draft.notes.push(format!(
-            "`{name}`: the fence of {} by {} would not be proven now: {facts}",
+            "`{name}`: the fence of {} by {} could not be proven now: {facts}",
             rung.db.id,
             rung.method.id()
         ));
@@ -281,7 +286,7 @@ fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool
     let proven: Vec<_> = found.iter().filter(|held| held.fact.is_some()).collect();
     let notes = proven.iter().map(|held| {
         let (db, method) = (&held.fence.db.id, held.fence.method.id());
-        format!("`{name}`: run {} fenced {db} by {method}, with proof that stands", held.run)
+        format!("`{name}`: run {} fenced {db} by {method}, and its proof is still valid", held.run)
     });
     draft.notes.extend(notes);
     let any = !proven.is_empty();

@@ -51,12 +51,12 @@ pub fn reprotect(draft: &mut Draft<'_>) {
     let (plan, to) = (draft.input.plan, draft.input.request.to.clone());
     let Some(from) = draft.from.clone() else { return };
     if from == to {
-        let facts = format!("{to} is the active site: its servers are the ones to follow");
+        let facts = format!("{to} is the active site, so its servers are the primaries");
         draft.refuse(Refusal::new(
             Rule::NotRecoverable,
             None,
             facts,
-            "--to the site whose servers are to be standbys",
+            "name the site of the new standbys with --to",
         ));
         return;
     }
@@ -84,12 +84,13 @@ fn no_waivers(draft: &mut Draft<'_>) {
     let loses = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::ExposureUnknown, Rule::OtherSource];
     for rule in loses {
         if draft.input.request.waivers.iter().any(|w| w.rule == rule) {
-            let facts = format!("a {} loses nothing, so nobody can waive {rule}", draft.input.request.intent);
+            let facts =
+                format!("a {} allows no data loss, so {rule} cannot be waived", draft.input.request.intent);
             draft.refuse(Refusal::new(
                 Rule::NotRecoverable,
                 None,
                 facts,
-                "drctl failover, where loss has to be accepted",
+                "run drctl failover if you must accept a loss",
             ));
         }
     }
@@ -103,29 +104,29 @@ fn watched(draft: &mut Draft<'_>) {
         draft.refuse(Refusal::new(Rule::DrillBlocked, None, facts, what.to_owned()));
     };
     if users.is_empty() {
-        let facts = "no probe sees what users see, so nothing would call the drill off";
-        let what = "a probe of role `public` in the plan";
+        let facts = "no probe checks what users see, so nothing would stop the drill if users fail";
+        let what = "add a probe with role `public` to the plan";
         return draft.refuse(Refusal::new(Rule::NotRecoverable, None, facts.to_owned(), what.to_owned()));
     }
     for probe in users {
         let key = probe.key();
         let facts = match draft.input.estate.probes.get(&key).and_then(|h| h.good) {
             Some(true) => continue,
-            Some(false) => format!("{key} is bad: users fail already"),
-            None => format!("{key} says nothing yet"),
+            Some(false) => format!("{key} is bad: users already fail"),
+            None => format!("{key} has no result yet"),
         };
-        refuse(draft, facts, "users that are served before they are moved for practice");
+        refuse(draft, facts, "start the drill when the probes are good");
     }
     for alarm in draft.probes(ProbeRole::Alarm) {
         let key = alarm.key();
         let health = draft.input.estate.probes.get(&key);
-        let unasked = health.and_then(|h| h.unasked.as_deref()).unwrap_or("it was not asked often enough");
+        let unasked = health.and_then(|h| h.unasked.as_deref()).unwrap_or("not enough samples");
         let facts = match health.and_then(|h| h.good) {
             Some(true) => continue,
             Some(false) => format!("alarm {key} is on"),
-            None => format!("nobody knows whether alarm {key} is on: {unasked}"),
+            None => format!("the state of alarm {key} is unknown: {unasked}"),
         };
-        refuse(draft, facts, "an alarm that is there, that drctl may read, and that is silent");
+        refuse(draft, facts, "make sure that the alarm exists, that drctl may read it, and that it is off");
     }
 }
 
@@ -133,7 +134,7 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
     let (plan, Some(from)) = (draft.input.plan, draft.from.clone()) else { return };
     let to = draft.input.request.to.clone();
     if from == to {
-        draft.notes.push(format!("{to} is active already"));
+        draft.notes.push(format!("{to} is already active"));
         return;
     }
     let mut moved = Vec::new();
@@ -169,7 +170,7 @@ fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &D
     if safety::may_write(draft, old, spec) {
         let facts = format!("{} and {} both take writes", old.id, store.target.id);
         let what = format!(
-            "one of them fenced and made a standby: drctl reprotect --from SITE --to {}",
+            "fence one of them and make it a standby: drctl reprotect --from SITE --to {}",
             old.place.name
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&store.component.name), facts, what));
@@ -197,7 +198,9 @@ fn returning(
     if !kept_out || !possible || !writes(draft, component, spec, active) {
         return None;
     }
-    draft.notes.push(format!("{} is no standby: it is made one first, while users are served", old.id));
+    draft
+        .notes
+        .push(format!("{} is not a standby. This run first makes it one, while users are served", old.id));
     let mut needs = guard.to_vec();
     if safety::may_write(draft, &old, spec) {
         needs = vec![stores::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
@@ -231,15 +234,16 @@ fn can_move(
     };
     if !spec.fence.iter().any(|m| m.tells_the_end()) && !hands_over(store) {
         let facts =
-            format!("`{name}` has no fence by SQL: nothing else tells where the old primary's log ends");
-        refuse(facts, "fence: [sql]");
+            format!("`{name}` has no SQL fence. Only that fence tells where the WAL of the old primary ends");
+        refuse(facts, "set fence: [sql]");
     }
     if !writes(draft, store.component, spec, old) {
         return false;
     }
     if !rebuilt && !streams(draft, &store.target, old) {
-        let facts = format!("{} does not stream from {}: it would never catch up", store.target.id, old.id);
-        let what = format!("a standby that streams: drctl reprotect --to {}", store.target.place.name);
+        let facts = format!("{} does not stream from {} and would never catch up", store.target.id, old.id);
+        let what =
+            format!("use a standby that streams: run drctl reprotect --to {}", store.target.place.name);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
     }
     if !rebuild::possible(draft, old) {
@@ -263,7 +267,7 @@ pub(super) fn writes(
         return true;
     }
     let facts = format!("{} takes no writes now", db.id);
-    let what = "the site whose server takes them, with --from";
+    let what = "name the site whose server takes writes with --from";
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&component.name), facts, what));
     false
 }
@@ -360,8 +364,8 @@ fn follow_all(draft: &mut Draft<'_>) {
         for (site, other) in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             if !left && safety::may_write(draft, &other, spec) {
-                let facts = format!("{} takes writes, too", other.id);
-                let what = format!("drctl reprotect --to {}, which fences it first", other.place.name);
+                let facts = format!("{} also takes writes", other.id);
+                let what = format!("run drctl reprotect --to {}, which fences it first", other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
             } else if (left || !hands_on(draft, &other)) && rebuild::possible(draft, &other) {
                 let mut needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();

@@ -144,8 +144,8 @@ fn signal(
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let Some(object) = targets::object(input.plan, name, spec) else { return Vec::new() };
     if *to != by.site && to != home {
-        let facts = format!("the object of `{name}` sends users to {} or to {home}", by.site);
-        let what = "one of the two, or `switch: record`";
+        let facts = format!("the object of `{name}` can send users only to {} or to {home}", by.site);
+        let what = "choose one of these sites, or use `switch: record`";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Vec::new();
     }
@@ -159,7 +159,7 @@ fn signal(
     let gone = !present && input.estate.now(&target).is_none_or(|seen| seen.state().is_none());
     if gone {
         draft.notes.push(format!(
-            "{} cannot be removed while {} does not answer: names lead away from there as long as its S3 is not seen, and back to it when it is. Remove it before that",
+            "{} cannot be removed while {} does not answer. Names point away from that site only while its S3 is unreachable. Remove the object before S3 is reachable again, or names point back",
             object.url, object.place.name
         ));
     }
@@ -185,9 +185,11 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let Some(controls) = targets::controls(input.plan, name, spec) else { return Vec::new() };
     let answers = !spec.records.is_empty() && spec.records.iter().all(|r| r.at.contains_key(&to));
     if !controls.controls.contains_key(&to) || !answers {
-        let facts = format!("`{name}` has no routing control for {to}, or a name without an answer there");
-        let what =
-            format!("its control under `cluster: controls: {to}:`, and `{to}:` under `at:` of each record");
+        let facts =
+            format!("`{name}` has no routing control for {to}, or one of its names has no answer there");
+        let what = format!(
+            "add the control under `cluster: controls: {to}:`, and `{to}:` under `at:` of each record"
+        );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Vec::new();
     }
@@ -241,13 +243,13 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
     match &known {
         Known::Fresh(_) => {}
         Known::Stale(_, age) => {
-            draft
-                .notes
-                .push(format!("record sets of `{name}` were seen {age} ago; what they were then counts"));
+            draft.notes.push(format!(
+                "record sets of `{name}` were last observed {age} ago. drctl relies on that observation"
+            ));
         }
         Known::Never => {
             draft.notes.push(format!(
-                "record sets of `{name}` were never seen; they follow {what} if they are as the plan says"
+                "record sets of `{name}` were never observed. They follow {what} only if they match the plan"
             ));
         }
     }
@@ -270,7 +272,7 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
         .find(|change| change.before.as_ref().map(plain) != change.after.as_ref().map(plain));
     let Some(change) = differs else { return };
     let is = change.before.as_ref().map_or_else(|| "not there".to_owned(), RecordSet::words);
-    let facts = format!("{} is {is}, and would not follow {what} of `{name}`", set_name(&change));
+    let facts = format!("{} is {is} and would not follow {what} of `{name}`", set_name(&change));
     let what = change.after.as_ref().map_or_else(String::new, RecordSet::words);
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }

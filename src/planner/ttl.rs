@@ -42,7 +42,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let Known::Fresh(there) = input.estate.records(&target, input.now) else {
         draft
             .notes
-            .push(format!("record sets of `{name}` were not seen just now: their TTL is not lowered before"));
+            .push(format!("record sets of `{name}` were not observed just now, so drctl does not lower their TTL before the switch"));
         return;
     };
     let (to, home) = (&input.request.to, &input.plan.home.value);
@@ -69,7 +69,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let switch = Switch { zone, changes };
     let old = switch.old_ttl();
     let set = push_batches(draft, name, Phase::Preflight, "ttl", switch.clone(), needs);
-    let until = Some(format!("resolvers have the TTL of {LOW_S}s"));
+    let until = Some(format!("resolvers use the TTL of {LOW_S}s"));
     let action = Action::Wait { duration_ms: old, until };
     let mut wait = step(&format!("expire.{name}"), Phase::Preflight, Some(name), action);
     wait.needs = all(&set);
@@ -78,9 +78,9 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     // a set that is not as it should be then is found out before.
     let stands =
         push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
-    draft.notes.push(format!(
-        "ttl-stands.{name} changes nothing, unless somebody gave the names their TTL back by then"
-    ));
+    draft
+        .notes
+        .push(format!("ttl-stands.{name} changes nothing unless somebody raised the TTL again by then"));
     draft.lowered.insert(name.clone(), (lowered, stands));
 }
 
@@ -123,7 +123,7 @@ pub fn no_way_back(
     };
     let longest = draft.kept.iter().filter(|(name, _)| leads(name).is_some()).map(|(_, ttl)| *ttl).max();
     let duration_ms = longest.filter(|ttl| *ttl > Dur::ZERO)?;
-    let until = Some(format!("no resolver leads clients to {}, which becomes a standby", left.id));
+    let until = Some(format!("no resolver sends clients to {}, which becomes a standby", left.id));
     let id = format!("expire.{}.{at}", left.component);
     let mut wait = step(&id, Phase::Protect, Some(&left.component), Action::Wait { duration_ms, until });
     wait.needs = all(needs);

@@ -23,21 +23,21 @@ pub fn sign(key: &PrivateKey, checkpoint: &Checkpoint) -> Result<Signed, String>
 /// Why it is no checkpoint of theirs.
 pub fn check(signed: &Signed, keys: &[PublicKey]) -> Result<Checkpoint, String> {
     let signature =
-        SshSig::from_pem(&signed.signature).map_err(|e| format!("its signature cannot be read: {e}"))?;
+        SshSig::from_pem(&signed.signature).map_err(|e| format!("its signature is not readable: {e}"))?;
     let theirs = PublicKey::from(signature.public_key().clone());
     let known = keys.iter().find(|key| key.key_data() == theirs.key_data());
     let fingerprint = || theirs.fingerprint(HashAlg::Sha256);
-    let key =
-        known.ok_or_else(|| format!("it is signed with {}, which is not the store's key", fingerprint()))?;
+    let key = known
+        .ok_or_else(|| format!("it is signed with {}, which is not the key of the store", fingerprint()))?;
     let said = signed.statement.as_bytes();
     let of_these = key.verify(NAMESPACE, said, &signature);
     of_these.map_err(|_| {
-        "the signature is not of this checkpoint: it is forged, or one of them was changed".to_owned()
+        "the signature does not match this checkpoint: the signature is forged, or one of the two was changed".to_owned()
     })?;
-    let checkpoint: Checkpoint = serde_json::from_str(&signed.statement)
-        .map_err(|e| format!("it cannot be read by this version: {e}"))?;
+    let checkpoint: Checkpoint =
+        serde_json::from_str(&signed.statement).map_err(|e| format!("this version cannot read it: {e}"))?;
     match checkpoint.drctl {
         Checkpoint::VERSION => Ok(checkpoint),
-        other => Err(format!("it is of version {other}, and this build reads {}", Checkpoint::VERSION)),
+        other => Err(format!("it has version {other}, but this build reads {}", Checkpoint::VERSION)),
     }
 }

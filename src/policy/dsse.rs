@@ -62,21 +62,22 @@ pub fn open<'k>(
     keys: &'k [PublicKey],
 ) -> Result<(Vec<u8>, &'k PublicKey), String> {
     if envelope.payload_type != payload_type {
-        return Err(format!("it is not of the type `{payload_type}`"));
+        return Err(format!("its type is not `{payload_type}`"));
     }
     let [signed] = envelope.signatures.as_slice() else {
-        return Err(format!("it has {} signatures, and there is one", envelope.signatures.len()));
+        return Err(format!("it has {} signatures, but must have one", envelope.signatures.len()));
     };
     let fingerprint = |key: &PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
     let Some(key) = keys.iter().find(|key| fingerprint(key) == signed.keyid) else {
         let known: Vec<String> = keys.iter().map(fingerprint).collect();
-        return Err(format!("it is not signed with the key that was named ({})", known.join(", ")));
+        return Err(format!("it is not signed with the given key ({})", known.join(", ")));
     };
-    let payload = STANDARD.decode(&envelope.payload).map_err(|e| format!("its payload is no base64: {e}"))?;
+    let payload =
+        STANDARD.decode(&envelope.payload).map_err(|e| format!("its payload is not valid base64: {e}"))?;
     let raw = STANDARD.decode(&signed.sig).ok();
     let signature = raw.and_then(|raw| Signature::new(Algorithm::Ed25519, raw).ok());
     match signature.map(|s| key.key_data().verify(&encoding(payload_type, &payload), &s)) {
         Some(Ok(())) => Ok((payload, key)),
-        _ => Err("the signature is not of these bytes: it is forged, or one of them was changed".to_owned()),
+        _ => Err("the signature does not match these bytes: the signature is forged, or one of the two was changed".to_owned()),
     }
 }

@@ -104,7 +104,7 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
     let mut rules: Vec<(String, &[String])> = vec![(format!("severity {severity}"), own)];
     for change in changes {
         let by = policy.changes.get(change).map(|rule| rule.by.as_slice()).unwrap_or_default();
-        rules.push((format!("a change of kind {change}"), by));
+        rules.push((format!("a change to {change}"), by));
     }
     // Without a change there is nothing to agree to.
     if changes.is_empty() {
@@ -183,9 +183,9 @@ pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Findin
         }
     }
     (!everybody.is_empty() && !found.is_empty()).then(|| {
-        let message = format!("nobody could approve {}", found.join(", "));
+        let message = format!("not enough people can approve {}", found.join(", "));
         Finding::warning("policy-nobody-can-approve", file, Some(plan.home.span), message)
-            .because("each role needs a person of its own under `operators:` in drctl.yaml, and none of them may be who asked")
-            .fix("give the roles to people there, or say in `policy:` who approves instead; drctl policy explain shows the rules")
+            .because("each role needs a different person under `operators:` in drctl.yaml, and the requester does not count")
+            .fix("give people the roles, or set under `policy:` who approves instead; drctl policy explain shows the rules")
     })
 }

@@ -164,7 +164,7 @@ pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept,
         // Of several that were due while nobody served the last is held.
         let ripe = last.filter(|last| schedule.begins(*last) <= now);
         if let Some(missed) = due.first() {
-            let why = "the next was due before anybody could begin it".to_owned();
+            let why = "the next drill was due before this one could start".to_owned();
             return Next::Enter(missed_drill(&schedule.name, *missed, now, why));
         }
         let coming = last.filter(|_| ripe.is_none()).or_else(|| schedule.calendar.after(now));
@@ -173,8 +173,8 @@ pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept,
         let (begins, over) = (schedule.begins(due), due + schedule.is.late_ms);
         let closed = against(policy, &schedule.is, kept, now);
         if now > over {
-            let why = closed.unwrap_or_else(|| "nobody served it in time".to_owned());
-            let why = format!("it may begin up to {} late: {why}", schedule.is.late_ms);
+            let why = closed.unwrap_or_else(|| "no drctl serve was running in time".to_owned());
+            let why = format!("the drill may start up to {} late: {why}", schedule.is.late_ms);
             return Next::Enter(missed_drill(&schedule.name, due, now, why));
         }
         let due = (schedule.name.clone(), due);
@@ -198,11 +198,11 @@ pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, file: &str) -
     let nobodys = schedules.iter().filter(|schedule| !plans.contains(&schedule.is.plan));
     let finding = |schedule: &Schedule| {
         let message =
-            format!("schedule {} is for plan {}, which nobody has", schedule.name, schedule.is.plan);
+            format!("schedule {} names plan {}, which does not exist", schedule.name, schedule.is.plan);
         let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
         Finding::warning("schedule-of-no-plan", file, None, message)
-            .because("each of its drills is missed")
-            .fix(format!("one of: {}", known.join(", ")))
+            .because("drctl misses each of its drills")
+            .fix(format!("choose one of: {}", known.join(", ")))
     };
     nobodys.map(finding).collect()
 }
@@ -219,7 +219,7 @@ fn changed(schedules: &[Schedule], known: &Known, now: Timestamp) -> Option<Entr
             Err(_) => Vec::new(),
         };
         if let Some(due) = overdue.first() {
-            let why = "the schedule was changed before anybody could begin it".to_owned();
+            let why = "the schedule changed before the drill could start".to_owned();
             return Some(missed_drill(name, *due, now, why));
         }
         if written(name).is_none() {
@@ -260,7 +260,7 @@ pub fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) ->
         let (until, moved) = quiet(policy, is, kept, now)?;
         let (plan, apart) = (&is.plan, policy.apart);
         Some(format!(
-            "{plan} was moved at {moved}, and nothing moves it by itself before {until} (`apart: {apart}`)"
+            "{plan} was moved at {moved}, so drctl does not move it automatically before {until} (`apart: {apart}`)"
         ))
     };
     closed.map(|closed| closed.facts).or_else(flaps)

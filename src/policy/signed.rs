@@ -12,25 +12,29 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 
 /// What calls a live drill off that fails its users.
-pub const ABORTS: &str = "the drill's abort condition";
+pub const ABORTS: &str = "the abort condition of the drill";
 
 /// Why a person's words are not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unsound {
     /// There is no signature.
-    #[error("it is not signed: this run takes the word of operators in drctl.yaml only, by their keys")]
+    #[error(
+        "it is not signed, and this run accepts only statements signed with the keys of operators in drctl.yaml"
+    )]
     Unsigned,
     /// What is there is no signature, or no statement.
-    #[error("it cannot be read: {0}")]
+    #[error("it is not readable: {0}")]
     Unreadable(String),
     /// The signature is not one of these bytes.
-    #[error("the signature is not of this statement: it is forged, or one of them was changed")]
+    #[error(
+        "the signature does not match this statement: the signature is forged, or one of the two was changed"
+    )]
     Forged,
     /// The key belongs to nobody.
-    #[error("it is signed with {0}, which is no operator's key")]
+    #[error("it is signed with {0}, which is not the key of an operator")]
     NobodysKey(String),
     /// The key belongs to somebody else.
-    #[error("it says that it is by {says}, and is signed with the key of {is}")]
+    #[error("the statement names {says}, but it is signed with the key of {is}")]
     SomebodyElse {
         /// Whose name it bears.
         says: String,
@@ -48,7 +52,7 @@ pub enum Unsound {
         is: String,
     },
     /// It is too old.
-    #[error("it was good until {until}, and it is {now}: an expired statement is no statement")]
+    #[error("it expired at {until}; it is now {now}")]
     Expired {
         /// Its end.
         until: Timestamp,
@@ -72,7 +76,7 @@ pub fn check(
     let other =
         |what, says: &str, is: &str| Err(Unsound::Other { what, says: says.to_owned(), is: is.to_owned() });
     if statement.drctl != Statement::VERSION {
-        return Err(Unsound::Unreadable(format!("version {} of statements", statement.drctl)));
+        return Err(Unsound::Unreadable(format!("statement version {}", statement.drctl)));
     }
     if statement.plan != created.plan {
         return other("plan", statement.plan.as_str(), created.plan.as_str());
@@ -136,14 +140,14 @@ fn same(a: Option<&Signal>, b: Option<&Signal>) -> bool {
 fn words(signal: Option<&Signal>) -> String {
     match signal {
         None => "the start of the run".to_owned(),
-        Some(Signal::Approve { step, .. }) => format!("a yes to {step}"),
-        Some(Signal::Reject { step, .. }) => format!("a no to {step}"),
+        Some(Signal::Approve { step, .. }) => format!("the approval of {step}"),
+        Some(Signal::Reject { step, .. }) => format!("the rejection of {step}"),
         Some(Signal::Override { step, .. }) => format!("overriding {step}"),
-        Some(Signal::Skip { step, .. }) => format!("leaving {step} out"),
-        Some(Signal::Done { step }) => format!("{step}, done by hand"),
+        Some(Signal::Skip { step, .. }) => format!("skipping {step}"),
+        Some(Signal::Done { step }) => format!("doing {step} by hand"),
         Some(Signal::Waive { waiver }) => format!("accepting {}", waiver.rule),
         Some(Signal::Cancel { .. }) => "ending the run".to_owned(),
-        Some(Signal::Acknowledge { .. }) => "that it is seen".to_owned(),
+        Some(Signal::Acknowledge { .. }) => "the acknowledgement".to_owned(),
         Some(Signal::Fulfil { duty, .. }) => format!("{duty}, done"),
         Some(Signal::Pause) => "a pause".to_owned(),
         Some(Signal::Resume) => "going on".to_owned(),
@@ -160,7 +164,7 @@ pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
     events.iter().zip(1..).find_map(|(event, seq)| {
         let (person, signal) = said(created, &event.what)?;
         let found = check(created, to.as_str(), person, signal.as_ref(), event.at);
-        found.err().map(|why| (seq, format!("{} is written to have said so: {why}", person.who)))
+        found.err().map(|why| (seq, format!("the journal names {} as the author: {why}", person.who)))
     })
 }
 

@@ -56,43 +56,47 @@ pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Tim
     let mut found = Vec::new();
     for window in policy.windows.iter().chain(&policy.blackouts) {
         for plan in window.plans.difference(plans) {
-            let message = format!("the window {window} is for plan {plan}, which nobody has");
+            let message = format!("the window {window} names plan {plan}, which does not exist");
             let finding = Finding::warning("window-of-no-plan", file, None, message);
             let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
-            let fix = format!("one of: {}", known.join(", "));
-            found.push(finding.because("it keeps nothing from beginning, and lets nothing begin").fix(fix));
+            let fix = format!("choose one of: {}", known.join(", "));
+            found.push(finding.because("the window has no effect").fix(fix));
         }
     }
     if keeps(policy, Severity::P0)
         && !(policy.windows.is_empty() && policy.blackouts.is_empty() && policy.freeze.is_none())
     {
-        let message = "emergencies keep to windows: `keep_to_windows` has P0";
+        let message = "emergencies wait for windows: `keep_to_windows` lists P0";
         let finding = Finding::warning("windows-keep-emergencies", file, None, message);
-        let because = "a failover from a region that burns is refused outside of them, and in a freeze";
-        found.push(finding.because(because).fix("leave P0 out, unless somebody is always there to waive it"));
+        let because =
+            "drctl would refuse a failover from a lost region outside of windows and during a freeze";
+        found.push(
+            finding.because(because).fix("remove P0, unless somebody is always there to waive the rule"),
+        );
     }
     for plan in plans {
         let mut windows = policy.windows.iter().filter(|window| window.is_for(plan)).peekable();
         if windows.peek().is_some() && windows.all(|w| w.open_until(now).is_none() && w.opens(now).is_none())
         {
-            let message = format!("no maintenance window of plan {plan} comes any more");
+            let message = format!("plan {plan} has no future maintenance window");
             let finding = Finding::warning("window-never-open", file, None, message);
-            let because = "what keeps to windows is refused from now on, whenever it is";
-            found.push(finding.because(because).fix("write windows that come again, or none"));
+            let because = "drctl refuses every run that must start within a window";
+            found.push(finding.because(because).fix("add windows that repeat, or remove all windows"));
         }
     }
     found
 }
 
 fn frozen(freeze: &Freeze) -> (Rule, String) {
-    let until = freeze
-        .until
-        .map_or_else(|| "until it is taken out of drctl.yaml".to_owned(), |t| format!("until {t}"));
+    let until = freeze.until.map_or_else(
+        || "until somebody removes the freeze from drctl.yaml".to_owned(),
+        |t| format!("until {t}"),
+    );
     (Rule::ChangeFreeze, format!("changes are frozen {until}: {}", freeze.why))
 }
 
 fn blacked_out(window: &Window, until: Timestamp) -> (Rule, String) {
-    (Rule::BlackoutWindow, format!("it is within the blackout {window}, until {}", window.shown(until)))
+    (Rule::BlackoutWindow, format!("the blackout {window} lasts until {}", window.shown(until)))
 }
 
 fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<(Rule, String)> {
@@ -106,8 +110,8 @@ fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<(Rule, St
         .filter_map(|window| window.opens(now).map(|at| (at, window)))
         .min_by_key(|(at, _)| *at);
     let next = next.map_or_else(
-        || "and none comes any more".to_owned(),
-        |(at, window)| format!("the next opens {}, by {window}", window.shown(at)),
+        || "and no window opens after that".to_owned(),
+        |(at, window)| format!("the next window opens {}, by {window}", window.shown(at)),
     );
     Some((Rule::OutsideWindow, format!("no maintenance window is open at {now}; {next}")))
 }

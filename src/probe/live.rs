@@ -33,7 +33,9 @@ impl LiveProber {
             ProbeVia::Http { url, status } => http(url, *status, probe.role).await,
             // That the alarm cannot be asked says nothing of users, who may be served all the same.
             ProbeVia::Alarm { place, alarm } => {
-                let Some(alarms) = &self.alarms else { return (None, "nobody knows of alarms".to_owned()) };
+                let Some(alarms) = &self.alarms else {
+                    return (None, "the state of alarms is unknown".to_owned());
+                };
                 return match alarms.alarm(place, alarm).await {
                     Ok((silent, says)) => (Some(silent), says),
                     Err(why) => (None, why),
@@ -59,7 +61,11 @@ async fn http(url: &str, wanted: u16, role: ProbeRole) -> Result<String, String>
     let request = if role == ProbeRole::Write { client.post(url) } else { client.get(url) };
     let answer = request.send().await.map_err(|e| with_cause(&e))?;
     let status = answer.status().as_u16();
-    if status == wanted { Ok(status.to_string()) } else { Err(format!("{status} instead of {wanted}")) }
+    if status == wanted {
+        Ok(status.to_string())
+    } else {
+        Err(format!("status {status} instead of {wanted}"))
+    }
 }
 
 #[cfg(feature = "http")]

@@ -21,13 +21,13 @@ use crate::model::waiver::Rule;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Illegal {
     /// The first event creates the run, and no other does.
-    #[error("a run begins with run_created, once")]
+    #[error("a run must start with one run_created event")]
     Beginning,
     /// A step that the runbook does not have.
     #[error("the runbook has no step `{0}`")]
     UnknownStep(StepId),
     /// A step that is not where the event needs it.
-    #[error("`{event}` cannot follow while step `{step}` is {status}")]
+    #[error("`{event}` is not valid while step `{step}` is {status}")]
     Step {
         /// The step.
         step: StepId,
@@ -37,22 +37,22 @@ pub enum Illegal {
         event: &'static str,
     },
     /// The run is over.
-    #[error("`{0}` cannot follow the end of the run")]
+    #[error("`{0}` is not valid after the end of the run")]
     Finished(&'static str),
     /// Time ran backwards.
-    #[error("an event of {0} cannot follow one of {1}")]
+    #[error("an event at {0} cannot follow an event at {1}")]
     Backwards(Timestamp, Timestamp),
     /// An approval gate that is passed without its approvals, or an approval that counts for none.
-    #[error("`{0}` is not approved so: {1}")]
+    #[error("the approval event of `{0}` is not valid: {1}")]
     Unapproved(StepId, String),
     /// What no run does.
-    #[error("`{0}` cannot have gone so: {1}")]
+    #[error("the event of step `{0}` is not valid: {1}")]
     Impossible(StepId, String),
     /// The runbook in the journal cannot be read.
-    #[error("the runbook of the run cannot be read: {0}")]
+    #[error("drctl cannot read the runbook of the run: {0}")]
     Runbook(String),
     /// The terms in the journal are not those that the run began under.
-    #[error("the terms of the run do not hold: {0}")]
+    #[error("the terms of the run are not valid: {0}")]
     Terms(&'static str),
 }
 
@@ -80,9 +80,7 @@ impl RunState {
     pub fn begin(first: &Event) -> Result<Self, Illegal> {
         let What::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
         if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
-            return Err(Illegal::Runbook(
-                "its digest is another: it was changed after it was approved".to_owned(),
-            ));
+            return Err(Illegal::Runbook("its digest differs: it changed after the approval".to_owned()));
         }
         if let Some(why) = terms::contradiction(created) {
             return Err(Illegal::Terms(why));
@@ -514,7 +512,7 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
             (blocked, Some(why.clone()))
         }
         What::Rejected { who, reason, .. } if !status.settled() => {
-            (Status::Failed, Some(format!("{who} said no: {reason}")))
+            (Status::Failed, Some(format!("{who} rejected it: {reason}")))
         }
         What::StepUndone { .. } if undoing && *status != Status::Calling => {
             (Status::Done(End::Performed), None)

@@ -13,7 +13,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
 
 /// How the reason of an approval begins that ended without an answer.
-const EXPIRED: &str = "nobody said yes";
+const EXPIRED: &str = "nobody approved";
 
 /// An approval that somebody let the run go on without, in an emergency. It stays in the record, and so does what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     }
     let asked_at = of.work.started_at.unwrap_or(now);
     if now.since(asked_at) >= *expires_after_ms {
-        let reason = format!("{EXPIRED} within {expires_after_ms}; expiry never means yes");
+        let reason = format!("{EXPIRED} within {expires_after_ms}; an expired request is never a yes");
         return Says::Failed(What::StepFailed { step, reason });
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));
-    let of_whom = if by.is_empty() { String::new() } else { format!(" of {}", lacking.join(" and ")) };
-    let why = format!("approval{of_whom} is asked for: {ask}");
+    let of_whom = if by.is_empty() { String::new() } else { format!(" by {}", lacking.join(" and ")) };
+    let why = format!("waiting for approval{of_whom}: {ask}");
     Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
 }
 
@@ -137,45 +137,46 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
             if lacking.is_empty() {
                 None
             } else {
-                no(step, format!("the yes of {} is missing", lacking.join(" and ")))
+                no(step, format!("the approval of {} is missing", lacking.join(" and ")))
             }
         }
         What::StepSkipped { step, .. } => {
-            gate(step).and_then(|_| no(step, "an approval is never left out".to_owned()))
+            gate(step).and_then(|_| no(step, "an approval cannot be skipped".to_owned()))
         }
         What::Approved { step, who } | What::Ratified { step, who } => {
             if who.is(&state.created.requester) {
-                return no(step, "the requester of a run never approves it".to_owned());
+                return no(step, "the requester of a run cannot approve it".to_owned());
             }
             let over = gate(step).and_then(|i| state.steps[i].overridden.as_ref());
             if over.is_some_and(|over| who.is(&over.who)) {
-                return no(step, format!("{} overrode it, and never approves it", who.who));
+                return no(step, format!("{} overrode this approval and cannot also approve it", who.who));
             }
             if let What::Ratified { .. } = what
                 && !gate(step).is_some_and(|i| went_on(state, i))
             {
                 return no(
                     step,
-                    "the run did not go on by an override: nothing is approved afterwards".to_owned(),
+                    "the run did not continue on an override, so nothing can be approved afterwards"
+                        .to_owned(),
                 );
             }
             if let What::Approved { .. } = what
                 && gate(step).is_some_and(|i| state.steps[i].work.status.settled())
             {
-                return no(step, "it asks nobody any more".to_owned());
+                return no(step, "the request is closed".to_owned());
             }
             taken_before(state, who).and_then(|why| no(step, why))
         }
         What::Overridden { step, who, .. } => {
             let why = gate(step).map_or_else(
-                || Err("it does not ask for approval".to_owned()),
+                || Err("this step does not require an approval".to_owned()),
                 |i| may_override(state, i, who, at),
             );
             why.err().or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
         What::RatificationRefused { step, who, .. } => {
             let gone_on = gate(step).is_some_and(|i| went_on(state, i));
-            let why = (!gone_on).then(|| "the run did not go on by an override".to_owned());
+            let why = (!gone_on).then(|| "the run did not continue on an override".to_owned());
             why.or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
         What::Rejected { step, who, .. } => taken_before(state, who).and_then(|why| no(step, why)),
@@ -185,36 +186,44 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
 
 fn taken_before(state: &RunState, who: &Person) -> Option<String> {
     let taken = Statement::of(who).is_some_and(|s| state.said.contains(&s.nonce));
-    taken.then(|| "this statement was taken before: each is good once".to_owned())
+    taken.then(|| "this statement was already used; each statement is valid once".to_owned())
 }
 
 /// Whether somebody may let the run go on before those have agreed who have to.
 fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp) -> Result<(), String> {
     let of = &state.steps[position];
     let Action::Gate(Gate::Approval { override_by, .. }) = &state.step(position).action else {
-        return Err("it does not ask for approval".to_owned());
+        return Err("this step does not require an approval".to_owned());
     };
     let Some(rule) = override_by else {
-        return Err("nothing overrides this approval: only those open it whom it asks for".to_owned());
+        return Err(
+            "nobody can override this approval; only the required approvers can open the gate".to_owned()
+        );
     };
     if of.work.status.settled() {
-        return Err("it asks nobody any more".to_owned());
+        return Err("the request is closed".to_owned());
     }
     if let Some(over) = &of.overridden
         && Statement::of(&over.who).is_none_or(|s| s.until > now)
     {
-        return Err(format!("{} overrode it at {}", over.who.who, over.at));
+        return Err(format!("{} already overrode it at {}", over.who.who, over.at));
     }
     let authority = &state.created.authority;
     if !authority.has(&who.who, &rule.by) {
-        return Err(format!("only {} overrides it, which {} is not", rule.by.join(" or "), who.who));
+        return Err(format!(
+            "only {} can override it, and {} does not have that role",
+            rule.by.join(" or "),
+            who.who
+        ));
     }
     if who.is(&state.created.requester) {
-        return Err("the requester of a run never overrides its approval: it takes two to go on".to_owned());
+        return Err(
+            "the requester of a run cannot override its approval; a second person is required".to_owned()
+        );
     }
     let lacking = rule.unfilled(authority, &who.who, &state.created.requester.who);
     if !lacking.is_empty() {
-        return Err(format!("nobody is left who could agree to that as {}", lacking.join(" and ")));
+        return Err(format!("nobody else can approve the override as {}", lacking.join(" and ")));
     }
     Ok(())
 }
@@ -372,20 +381,20 @@ fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result
     let asked: BTreeSet<&str> = before.iter().chain(&owed).map(String::as_str).collect();
     let asked = asked.into_iter().collect::<Vec<_>>().join(" and ");
     if asked.is_empty() {
-        return Err("everybody has said yes already who has to".to_owned());
+        return Err("all required approvals are already there".to_owned());
     }
     let after_it = of.overridden.iter().flat_map(|over| &over.ratified_by);
     if said.iter().chain(after_it).any(|p| p.is(who)) {
-        return Err(format!("{} said yes already; {asked} is still asked for", who.who));
+        return Err(format!("{} already approved; still required: {asked}", who.who));
     }
-    Err(format!("{} has no role that is still asked for: {asked}", who.who))
+    Err(format!("{} does not have a required role; still required: {asked}", who.who))
 }
 
 fn gate(state: &RunState, step: &StepId) -> Result<usize, String> {
     let i = super::signal::find(state, step)?;
     match state.step(i).action {
         Action::Gate(Gate::Approval { .. }) => Ok(i),
-        _ => Err(format!("{step} does not ask for approval")),
+        _ => Err(format!("{step} does not require an approval")),
     }
 }
 

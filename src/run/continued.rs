@@ -28,14 +28,14 @@ fn taking_back(step: &Step, at: &StepState) -> bool {
 pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continued, String> {
     let (run, runbook) = (&state.created.run, &state.runbook);
     if runbook.intent == Intent::Failover && runbook.to == *to {
-        return Err(format!("run {run} is this failover, and not finished"));
+        return Err(format!("run {run} is the same failover and is not finished"));
     }
     if runbook.steps.iter().zip(&state.steps).any(|(step, at)| taking_back(step, at)) {
-        return Err(format!("run {run} is being taken back"));
+        return Err(format!("run {run} is being undone"));
     }
     if runbook.from.as_ref() == Some(to) && state.promoted.is_empty() {
         return Err(format!(
-            "run {run} leaves {to}, and was broken off; cancelled, it lets users in there again"
+            "run {run} moves away from {to} and is not finished. A cancel lets users in there again"
         ));
     }
     let promoting = |i: &usize| {
@@ -46,7 +46,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     };
     if let Some(i) = (0..runbook.steps.len()).find(promoting) {
         let server = state.step(i).action.to_string();
-        return Err(format!("run {run} asked to {server}, and nobody saw yet what became of that"));
+        return Err(format!("the outcome of a step in run {run} is unknown: {server}"));
     }
     let holder = |action: &Action| match action {
         Action::Write(Write::Guard { holder, .. }) => Some(holder.clone()),
@@ -107,7 +107,7 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<Wha
         good: false,
         since: turn.since,
         last_other: turn.last_other,
-        detail: "as the run saw that this one continues".to_owned(),
+        detail: "observed by the run that this run continues".to_owned(),
     });
     // When they were served again, nobody saw: at some time since then.
     let unwatched = |what| match what {

@@ -275,7 +275,7 @@ fn ask(state: &RunState, i: usize) -> Effect {
     record(What::GateBlocked {
         step: id.clone(),
         rule: None,
-        why: "the command may have run already, whole or in part; running it again may not be safe"
+        why: "the command may already have run, completely or in part. Running it again may not be safe"
             .to_owned(),
         flag: Some(format!(
             "{}, or {}",
@@ -328,7 +328,7 @@ fn end(state: &RunState) -> Vec<Effect> {
     }
     if let Some(stop) = state.attention.stops.last().filter(|_| !state.is_under_way()) {
         let fix = state.created.command("ack", " --decide fix-forward --reason TEXT");
-        let why = format!("it was stopped by {}: {}; somebody decides first: {fix}", stop.step, stop.reason);
+        let why = format!("{} stopped the run: {}. A person must decide: {fix}", stop.step, stop.reason);
         return vec![Effect::Stop(Stop::Failed(why))];
     }
     let blocked = |with_rule: bool| {
@@ -350,7 +350,7 @@ fn end(state: &RunState) -> Vec<Effect> {
     match pending.filter(|_| !foreground().any(waiting)) {
         Some(i) => {
             let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
-            let why = format!("{} waits for {}, and nothing follows", state.step(i).id, waits.join(", "));
+            let why = format!("{} waits for {}, but nothing runs", state.step(i).id, waits.join(", "));
             vec![Effect::Stop(Stop::Failed(why))]
         }
         None => Vec::new(),
@@ -428,7 +428,7 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
     let checks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Guard { component, .. }) if held.contains(component));
     let stale = (0..state.steps.len()).filter(checks).filter(|i| !just_looked(state, *i, now));
     let stale: Vec<usize> = stale.collect();
-    let why = "nobody sees who holds the guard, so nothing is taken back";
+    let why = "the holder of the guard is unknown, so drctl undoes nothing";
     let stopped = stale.iter().filter_map(|i| unseen_for_long(state, *i, now, why));
     let mut looks: Vec<_> = stale.iter().map(|i| look_again(state, *i, now)).chain(stopped).collect();
     let waits = looks.iter().find_map(|effect| match effect {
@@ -480,7 +480,7 @@ fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Ve
     // Everything else was taken back by then.
     let undone = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let mut effects = Vec::new();
-    let why = "nobody sees whether the replica was promoted by hand, so the fence stays";
+    let why = "it is unknown whether somebody promoted the replica by hand, so the fence stays";
     for i in checks.into_iter().filter(|i| !just_looked(state, *i, now)) {
         effects.extend(unseen_for_long(state, i, now, why));
         let began = [state.work(i).started_at, Some(state.taken_at), state.cancelled_at, undone]
@@ -501,7 +501,7 @@ fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Ve
 
 fn not_taken_back(state: &RunState, i: usize) -> Effect {
     let reason = state.work(i).reason.clone().unwrap_or_default();
-    Effect::Stop(Stop::Failed(format!("{} could not be taken back: {reason}", state.step(i).id)))
+    Effect::Stop(Stop::Failed(format!("drctl could not undo {}: {reason}", state.step(i).id)))
 }
 
 /// Gives up on taking a step back once that took longer than the step itself may take.

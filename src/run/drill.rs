@@ -37,12 +37,14 @@ pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
     }
     let (probe, since) = failing(state)?;
     if !felt(state) {
-        return Some(Abort::Now(format!("{probe} fails since {since}, and the drill has not touched users")));
+        return Some(Abort::Now(format!(
+            "{probe} has failed since {since}, and the drill has not affected users yet"
+        )));
     }
     let most = state.runbook.objectives.rto_ms;
     let due = state.by_this_clock(since) + most;
     Some(match now >= due {
-        true => Abort::Now(format!("{probe} fails since {since}: longer than the objective, {most}")),
+        true => Abort::Now(format!("{probe} has failed since {since}, longer than the objective of {most}")),
         false => Abort::At(due),
     })
 }
@@ -57,7 +59,7 @@ pub fn call_off(why: &str) -> What {
 pub fn cut_short(state: &RunState, i: usize) -> Option<String> {
     let stays = is_way_there(state) && state.step(i).phase == Phase::Watch;
     let (probe, since) = stays.then(|| failing(state))??;
-    Some(format!("{CALLED_OFF} {probe} fails since {since}"))
+    Some(format!("{CALLED_OFF} {probe} has failed since {since}"))
 }
 
 /// The first half of a live drill.

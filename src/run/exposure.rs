@@ -37,7 +37,8 @@ pub fn measure(
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
         None if hands_over(state, component) => {
-            let word = "the service hands over only once the target has everything (SwitchoverGlobalCluster)";
+            let word =
+                "the service moves the writer only after the target has all data (SwitchoverGlobalCluster)";
             (Figure::new(Dur::ZERO, Basis::UpperBound), word.to_owned(), false)
         }
         None => {
@@ -72,11 +73,11 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     // What was committed last may have been drctl's own: the log tells, where it was read when writes had ended.
     let (figure, because) = match state.lost_for_good(component) {
         Some(Loss { transactions: 0, basis, .. }) if basis == "exactly" => {
-            (Figure::new(Dur::ZERO, Basis::Measured), "no transaction after it changed a row".to_owned())
+            (Figure::new(Dur::ZERO, Basis::Measured), "no later transaction changed a row".to_owned())
         }
         Some(Loss { basis, last: Some(at), .. }) if basis == "exactly" && !state.clock_jumped => (
             Figure::new(at.since(of.to_time), Basis::Measured),
-            format!("the last transaction that changed a row was committed at {at}"),
+            format!("the last transaction that changed a row committed at {at}"),
         ),
         _ => {
             let bound = missing((state, component), fenced.as_ref(), last.at, to);
@@ -88,7 +89,7 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
         component: component.clone(),
         figure,
         last_instant: Some(last.at),
-        because: format!("everything after {}: {because}", of.to_time),
+        because: format!("all writes after {}: {because}", of.to_time),
         last_replayed: to.0,
         last_replayed_there: to.1,
         taken_at: now,
@@ -162,8 +163,9 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
     let (end, there) = (state.fenced_end(component)?, target.wal?);
     // The replica of a copy has a log of the same name, and other rows in it.
     let of_it = target.fence_word.is_some() && target.fence_word.as_deref() == state.fence_word(component);
-    (of_it && there.covers(&end))
-        .then(|| format!("replayed up to {there}; the old primary was fenced at {end}"))
+    (of_it && there.covers(&end)).then(|| {
+        format!("the target replayed up to {there}, and the WAL of the fenced old primary ends at {end}")
+    })
 }
 
 /// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
@@ -180,18 +182,18 @@ fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> 
     match state.fence_proof(component) {
         Some(Proven { last_commit: Some(commit), .. }) => LastInstant {
             at: commit,
-            because: "the old primary's last commit, read when it was fenced".to_owned(),
+            because: "the last commit of the old primary, read when it was fenced".to_owned(),
             grows: false,
         },
         Some(Proven { at, .. }) => LastInstant {
             at,
-            because: "the proven fence; writes may have ended earlier".to_owned(),
+            because: "the time of the proven fence; writes may have ended earlier".to_owned(),
             grows: false,
         },
         // That a write probe fails says nothing of the clients beside the old primary: they may write on.
         None => LastInstant {
             at: now,
-            because: "nothing stops the old primary from acknowledging writes, so now".to_owned(),
+            because: "now, because nothing stops the old primary from acknowledging writes".to_owned(),
             grows: true,
         },
     }

@@ -108,7 +108,8 @@ impl RunState {
             }
             What::DebtSettled { component, why, who } => {
                 if let Some(debt) = self.debts.get_mut(component) {
-                    let why = who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} says: {why}"));
+                    let why =
+                        who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} confirmed: {why}"));
                     debt.settled.get_or_insert((at, why));
                 }
             }

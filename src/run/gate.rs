@@ -39,14 +39,15 @@ pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Opt
         Gate::Fenced { component } => {
             let fenced = state.fenced(component).is_some();
             let owed = state.debts.contains_key(component);
-            (!fenced && !owed).then(|| format!("{component} is not proven fenced, and nobody accepted that"))
+            (!fenced && !owed)
+                .then(|| format!("the fence of {component} is not proven, and nobody accepted that"))
         }
         // A loss grows with time: what is too much when the run came here is too much later.
         Gate::Exposure { components, objective_ms } => {
             let step = state.step(position).id.clone();
             match exposure(state, step, components, *objective_ms, state.last_at) {
                 Says::Blocked(What::GateBlocked { why, .. }) => Some(why),
-                Says::Wait => Some("nobody measured what may be lost".to_owned()),
+                Says::Wait => Some("the possible data loss was not measured".to_owned()),
                 _ => None,
             }
         }
@@ -83,7 +84,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
     Says::Blocked(What::GateBlocked {
         step,
         rule: Some(Rule::UnfencedPromotion),
-        why: format!("{component} is not proven fenced ({})", tried.join("; ")),
+        why: format!("the fence of {component} is not proven ({})", tried.join("; ")),
         flag: flag(Rule::UnfencedPromotion, Some(component), &bound),
     })
 }
@@ -120,13 +121,13 @@ fn exposure(
             (None, None) => false,
         };
         if !covered {
-            let more = accepted.map_or_else(String::new, |b| format!(", and {b} was accepted"));
+            let more = accepted.map_or_else(String::new, |b| format!("; the accepted loss is {b}"));
             let bound = value.map_or_else(|| objective.exact(), round_up);
             return Says::Blocked(What::GateBlocked {
                 step,
                 rule: Some(rule),
                 why: format!(
-                    "{component} may lose {figure}; promised is {objective}{more} ({})",
+                    "{component} may lose {figure}; the RPO is {objective}{more} ({})",
                     measured.because
                 ),
                 flag: flag(rule, Some(component), &bound),
@@ -163,8 +164,8 @@ pub fn reopened(
         return Some(What::GateBlocked {
             step,
             rule: None,
-            why: format!("{other} could not be promoted, and their group is promoted together or not at all"),
-            flag: Some(format!("once that is mended: {}", state.created.command("runs resume", ""))),
+            why: format!("drctl could not promote {other}, and it promotes a group together or not at all"),
+            flag: Some(format!("correct the cause, then run {}", state.created.command("runs resume", ""))),
         });
     }
     let may_be = |i: usize| {

@@ -122,7 +122,7 @@ pub(super) fn allowed(
 ) -> Ruling {
     let Some(guard) = state.guard_of(i) else { return Ruling::Perform(intent) };
     let Some(seen) = seen else {
-        return Ruling::Keep(format!("the guard of {} is read first", guard.component));
+        return Ruling::Keep(format!("drctl reads the guard of {} first", guard.component));
     };
     let step = state.step(i).id.clone();
     let back = matches!(intent, What::CallIntended { direction: Direction::Undo, .. });
@@ -140,7 +140,7 @@ pub(super) fn allowed(
 pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timestamp) -> Ruling {
     let step = state.step(i).id.clone();
     let Action::Check(Check::Guard { component, place, holder }) = &state.step(i).action else {
-        return Ruling::Keep("the answer was about something else".to_owned());
+        return Ruling::Keep("the answer was for a different target".to_owned());
     };
     let target = Target::Guard { component: component.clone(), place: place.clone() };
     let guard = Guard { component: component.clone(), target, holder: holder.clone() };
@@ -162,10 +162,10 @@ fn read(guard: &Guard, seen: &Observation) -> Reading {
     match seen {
         Observation::Value { state: State::Guard(found), .. } => match found.holder.as_deref() {
             Some(holder) if holder == guard.holder => Reading::Ours,
-            Some(other) => Reading::Lost(format!("the guard of {component} was taken over by {other}")),
-            None => Reading::Lost(format!("the guard of {component} was taken away")),
+            Some(other) => Reading::Lost(format!("{other} took over the guard of {component}")),
+            None => Reading::Lost(format!("somebody removed the guard of {component}")),
         },
-        Observation::Value { .. } => Reading::Unread("the answer was about something else".to_owned()),
+        Observation::Value { .. } => Reading::Unread("the answer was for a different target".to_owned()),
         other => Reading::Unread(other.why_not()),
     }
 }
@@ -178,7 +178,7 @@ fn waived(state: &RunState, guard: &Guard) -> bool {
 pub fn words(guard: &Guard, why: &str) -> String {
     let component = &guard.component;
     format!(
-        "the guard of {component} was not read ({why}): another run may have taken it over, and nothing of {component} is changed until it is read"
+        "drctl cannot read the guard of {component} ({why}). Another run may have taken it over, so drctl changes nothing in {component} until it can read the guard"
     )
 }
 

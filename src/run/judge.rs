@@ -196,7 +196,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
             perform(state, i, true, Call::default())
         }
         Verdict::Wrong(reason) | Verdict::Over(reason) => Ruling::Record(What::UndoFailed { step, reason }),
-        Verdict::Promoted => Ruling::Keep("promoted by somebody else".to_owned()),
+        Verdict::Promoted => Ruling::Keep("somebody else promoted it".to_owned()),
         Verdict::Locked { why, .. } | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
     }
 }
@@ -248,9 +248,9 @@ fn end_of(state: &RunState, i: usize) -> End {
 }
 
 fn disproved(state: &RunState, i: usize, why: Option<String>) -> Ruling {
-    let asked = "what was asked for has not begun, and may still take effect";
+    let asked = "the requested change has not started and may still take effect";
     let why = why.or_else(|| state.action(i).outlasts().then(|| asked.to_owned()));
-    let seen = why.unwrap_or_else(|| "the state from before the call still stands".to_owned());
+    let seen = why.unwrap_or_else(|| "the state is still the same as before the call".to_owned());
     Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
 
@@ -281,11 +281,12 @@ fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> Ruling {
         Status::InDoubt { since } if now < since + DOUBT_AGAIN && !leaving(state, i) => {
             let from = since + DOUBT_AGAIN;
             Ruling::Keep(format!(
-                "{why}; nobody knows what the last call did: it is made again from {from} on"
+                "{why}; the outcome of the last call is unknown. drctl repeats it from {from} on"
             ))
         }
         _ if leaving(state, i) && state.work(i).status.in_flight() => {
-            let seen = "only the first of two calls had its effect, and the second is not made".to_owned();
+            let seen =
+                "only the first of two calls took effect, and drctl does not make the second".to_owned();
             Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
         }
         _ => perform(state, i, state.direction(i) == Direction::Undo, Call::default()),
@@ -294,7 +295,7 @@ fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> Ruling {
 
 fn unsettled(until: Timestamp) -> Ruling {
     Ruling::Keep(format!(
-        "nobody knows whether the call had its effect; its absence is believed from {until} on"
+        "the outcome of the call is unknown. If no effect is visible from {until} on, drctl treats the call as having had none"
     ))
 }
 
@@ -311,11 +312,13 @@ pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> Ru
     }
     let means = match &doubtful(state, i) {
         Status::Started | Status::Backoff { .. } if acts => {
-            "nothing of this step was done, and nothing will be until then"
+            "nothing in this step was done, and nothing will be done until then"
         }
-        Status::Started | Status::Backoff { .. } => "what this step looks at is not seen until then",
-        Status::InDoubt { .. } => "what the last call did is not seen until then",
-        Status::Awaiting { .. } => "what was accepted goes on meanwhile, and is not seen until then",
+        Status::Started | Status::Backoff { .. } => "drctl cannot observe the target of this step until then",
+        Status::InDoubt { .. } => "the outcome of the last call stays unknown until then",
+        Status::Awaiting { .. } => {
+            "the accepted request continues meanwhile, but drctl cannot observe it until then"
+        }
         _ => return Ruling::Keep(why),
     };
     match held_up(state, i, (&why, means), clock) {
@@ -329,13 +332,13 @@ pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Opt
     if state.mode != super::state::Mode::Running {
         return None;
     }
-    held_up(state, i, (why, "the call was not taken, and nothing of it was done"), clock)
+    held_up(state, i, (why, "the service refused the call and did nothing"), clock)
 }
 
 /// What is owed, and whatever else is tried beside a run, keeps nobody waiting.
 fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<What> {
     let (waits, help) = match clock {
-        true => ("waiting for this machine's clock", "set it"),
+        true => ("waiting until the clock of this machine is correct", "set it"),
         false => ("waiting for credentials", "renew them"),
     };
     (!state.step(i).background).then(|| What::GateBlocked {
@@ -414,7 +417,7 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             Some((target, Observation::NotFound { .. }))
                 if state.finished() && matches!(action, Action::Fence(_)) =>
             {
-                Verdict::Settled(format!("{target} does not exist any more"))
+                Verdict::Settled(format!("{target} no longer exists"))
             }
             Some((target, missing)) => absent(action, target, missing),
             None => Verdict::Before,
@@ -457,7 +460,7 @@ fn thing(
     match (action, seen) {
         (Action::Check(Check::Identity { place }), State::Identity(identity)) => match &place.account {
             Some(wanted) if *wanted != identity.account => Verdict::Wrong(format!(
-                "{place}: the credentials are {}, account {}, and the plan says {wanted}",
+                "{place}: the credentials belong to {}, account {}, but the plan says {wanted}",
                 identity.arn, identity.account
             )),
             _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
@@ -499,7 +502,7 @@ fn thing(
                 Some(held) if held == holder => Verdict::Done(Vec::new()),
                 held if held.is_none() || held == instead_of || undoing_now(state, i) => Verdict::Before,
                 held => Verdict::Wrong(format!(
-                    "the guard of {component} is held by {}; only if that run is dead: drctl runs cancel {}, then start again with --take-over --reason TEXT",
+                    "{} holds the guard of {component}. Only if that run is dead, run drctl runs cancel {}, then start again with --take-over --reason TEXT",
                     held.as_deref().unwrap_or_default(),
                     state.created.run
                 )),
@@ -511,9 +514,9 @@ fn thing(
         (Action::Run(_), State::Command(command)) => match command.exit {
             Some(0) => Verdict::Done(vec![Fact::Ran { tail: command.tail.clone() }]),
             Some(code) => Verdict::Wrong(format!("the command ended with {code}: {}", command.tail)),
-            None => Verdict::Unclear("the command runs".to_owned()),
+            None => Verdict::Unclear("the command is running".to_owned()),
         },
-        _ => Verdict::Unclear("the answer was about something else".to_owned()),
+        _ => Verdict::Unclear("the answer was for a different target".to_owned()),
     }
 }
 
@@ -537,7 +540,7 @@ fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
     let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
     if !sized && group.size.desired > wanted.desired {
         return Verdict::Wrong(format!(
-            "desired capacity is {} by now, above the {} that was planned; plan again",
+            "the desired capacity is now {}, above the planned {}. Plan again",
             group.size.desired, wanted.desired
         ));
     }
@@ -552,11 +555,13 @@ fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
         };
         return Verdict::Done(vec![fact]);
     }
-    let suspended = if group.suspended.contains("Launch") { "; process Launch is suspended" } else { "" };
-    let failure =
-        group.last_failure.as_deref().map_or_else(String::new, |f| format!("; last activity failed: {f}"));
+    let suspended = if group.suspended.contains("Launch") { "; the Launch process is suspended" } else { "" };
+    let failure = group
+        .last_failure
+        .as_deref()
+        .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
     Verdict::Unclear(format!(
-        "{} of {} in service, {} are enough{suspended}{failure}",
+        "{} of {} in service, {} required{suspended}{failure}",
         group.in_service, wanted.desired, scale.proceed_at
     ))
 }

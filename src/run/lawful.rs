@@ -46,7 +46,7 @@ fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String
     let accepted = state.waiver(Rule::UnfencedPromotion, Some(component)).is_some();
     let wrong = step.is_none() || !accepted;
     let of = step.unwrap_or_else(|| StepId::new(format!("fenced.{component}")));
-    wrong.then(|| (of, format!("nobody accepted that {component} is promoted without its fence")))
+    wrong.then(|| (of, format!("nobody accepted a promotion of {component} without its fence")))
 }
 
 fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
@@ -57,12 +57,12 @@ fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
         return None;
     }
     let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
-    Some(format!("it began before {}", waits.join(", ")))
+    Some(format!("it started before {}", waits.join(", ")))
 }
 
 fn over(state: &RunState, i: usize) -> Option<String> {
     let over = state.finished() && !for_a_debt(state, i);
-    some(over, "the run is over, and it is nothing that a fence is owed for")
+    some(over, "the run is over, and this step does not belong to a pending fence")
 }
 
 /// What may begin, or be called for, after the end: the fence that is owed, and the look that decides about it.
@@ -95,15 +95,15 @@ fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
     };
     // A step that the end found under way is seen to its end, and calls no more.
     over(state, i)
-        .or_else(|| some(!action.mutates(), "it looks or waits, and changes nothing"))
-        .or_else(|| some(undoing && *direction == Direction::Do, "it is being taken back"))
+        .or_else(|| some(!action.mutates(), "this step only observes or waits, and cannot change anything"))
+        .or_else(|| some(undoing && *direction == Direction::Do, "this step is being undone"))
         .or_else(|| {
             let undo = *direction == Direction::Undo && !matches!(action.undo(), Undo::By(_));
-            some(undo, "nothing takes it back")
+            some(undo, "this step has no undo")
         })
         .or_else(|| some(*direction == Direction::Undo && !unwound(state), "nobody cancelled the run"))
-        .or_else(|| some(parts, "it changes what the runbook does not name"))
-        .or_else(|| some(uncounted, "so many calls were not made"))
+        .or_else(|| some(parts, "the change is not in the runbook"))
+        .or_else(|| some(uncounted, "there were not that many calls"))
 }
 
 /// Whether steps are taken back.
@@ -113,7 +113,7 @@ const fn unwound(state: &RunState) -> bool {
 
 fn undone(state: &RunState, i: usize, _: &What) -> Option<String> {
     let undo = matches!(state.forward(i).undo(), Undo::By(_));
-    some(!undo, "nothing takes it back").or_else(|| some(!unwound(state), "nobody cancelled the run"))
+    some(!undo, "this step has no undo").or_else(|| some(!unwound(state), "nobody cancelled the run"))
 }
 
 /// Whether what was read is what the change may replace.
@@ -129,7 +129,7 @@ fn finished(state: &RunState, i: usize, what: &What) -> Option<String> {
     let action = &state.step(i).action;
     if let Some(fact) = facts.iter().find(|fact| !establishes(action, fact)) {
         let kind = serde_json::to_value(fact).ok().and_then(|v| v["fact"].as_str().map(str::to_owned));
-        return Some(format!("it establishes no such fact ({})", kind.unwrap_or_default()));
+        return Some(format!("this step cannot establish that fact ({})", kind.unwrap_or_default()));
     }
     match action {
         Action::Gate(of) => gate::unjustified(state, i, of),
@@ -154,27 +154,27 @@ fn establishes(action: &Action, fact: &Fact) -> bool {
 }
 
 fn overdue(state: &RunState, i: usize, _: &What) -> Option<String> {
-    some(!state.outlasts_its_time(i), "a clock ends the wait for it")
+    some(!state.outlasts_its_time(i), "this step ends at its timeout")
 }
 
 /// A safety step is left out when it is not needed, and by nobody.
 fn skipped(state: &RunState, i: usize, what: &What) -> Option<String> {
     let What::StepSkipped { who, .. } = what else { return None };
     let needless = who.is_none() && state.not_needed(i).is_some();
-    some(state.step(i).action.is_safety() && !needless, "a safety step is never left out")
+    some(state.step(i).action.is_safety() && !needless, "a safety step cannot be skipped")
 }
 
 fn rejected(state: &RunState, i: usize, _: &What) -> Option<String> {
     let asks = matches!(state.step(i).action, Action::Gate(Gate::Approval { .. }));
-    some(!asks, "it does not ask for approval")
+    some(!asks, "this step does not require an approval")
 }
 
 fn promoted(state: &RunState, i: usize, _: &What) -> Option<String> {
     let looks = matches!(state.step(i).action, Action::Check(Check::Promotable { .. }));
-    some(!looks, "it does not look at the replica that the run promotes")
+    some(!looks, "this step does not check the replica that the run promotes")
 }
 
 fn lost(state: &RunState, i: usize, _: &What) -> Option<String> {
     let looks = matches!(state.step(i).action, Action::Check(Check::Guard { .. }));
-    some(!looks && state.guard_of(i).is_none(), "no guard is looked at for it")
+    some(!looks && state.guard_of(i).is_none(), "this step does not check a guard")
 }

@@ -45,15 +45,15 @@ impl Outstanding {
 
     /// What may still happen, in a sentence.
     pub fn words(&self, state: &RunState) -> String {
-        let asked = format!("{}: \"{}\" was asked for at {}", self.step, self.action, self.since);
+        let asked = format!("{}: the run requested \"{}\" at {}", self.step, self.action, self.since);
         let Some(db) = self.promotes() else {
             let until = self.until.map_or_else(String::new, |until| format!(" until {until}"));
-            return format!("{asked}, nobody knows whether it was done, and it may still be{until}");
+            return format!("{asked}. The outcome is unknown, and it may still take effect{until}");
         };
         let id = &db.id;
         let old = match state.fenced(&db.component) {
             Some(_) => "; the old primary is fenced",
-            None => ", beside an old primary that nobody has fenced",
+            None => ", and the old primary is not fenced",
         };
         let failed = match &state.steps[self.position].withdrawal {
             Some(Withdrawal::Failed(why)) => format!(" (drctl could not: {why})"),
@@ -61,12 +61,12 @@ impl Outstanding {
         };
         let withdraw = match db.engine {
             Engine::Postgres => format!(
-                "To withdraw the request, stop {id} and start it as a standby again{failed}: once its startup process has read it, removing its file withdraws nothing"
+                "To withdraw the request, stop {id} and start it as a standby again{failed}. Once its startup process has read the request, removing the trigger file does not withdraw it"
             ),
-            Engine::Rds | Engine::Aurora => "Its service withdraws no such request".to_owned(),
+            Engine::Rds | Engine::Aurora => "The service cannot withdraw this request".to_owned(),
         };
         format!(
-            "{asked}, and {id} is not seen to take writes: it may still be promoted, hours from now, and takes writes then{old}. {withdraw}"
+            "{asked}, and {id} does not take writes yet. The promotion may still happen hours from now, and {id} then takes writes{old}. {withdraw}"
         )
     }
 }
@@ -209,9 +209,9 @@ pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> What {
     let last = seen.or(work.reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
     let timeout = step.estimate.timeout_ms;
     let why = format!(
-        "asked for at {since}, not seen done within {timeout}, and not known to have failed: it is waited for{last}"
+        "requested at {since}, not confirmed within {timeout}, and not known to have failed. drctl keeps waiting{last}"
     );
     let stop = state.created.command("runs cancel", " --reason TEXT");
-    let flag = format!("nothing has to be done; {stop} stops waiting, and ends no call that was made");
+    let flag = format!("no action is required; {stop} stops the wait but does not stop the requested change");
     What::Overdue { step: step.id.clone(), since, why, flag }
 }

@@ -137,9 +137,9 @@ fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
     let id = change.after.as_ref().or(change.before.as_ref()).and_then(|set| set.set_identifier.as_deref());
     let set = id.map_or_else(|| "it".to_owned(), |id| format!("set {id}"));
     match change.basis {
-        Basis::Seen => format!("{set} is {is}, and the runbook names {was}: somebody changed it"),
+        Basis::Seen => format!("{set} is {is}, but the runbook expects {was}: somebody changed it"),
         Basis::Declared => format!(
-            "{set} is {is}, and the plan declares {was} for the site that is left; nobody had seen it before"
+            "{set} is {is}, but the plan declares {was} for the source site; drctl had not observed it before"
         ),
     }
 }
@@ -230,7 +230,7 @@ pub fn failure(named: &[(String, String)], of: usize) -> String {
         n => format!(" and {n} more"),
     };
     format!(
-        "{} of {of} names were not switched: {}{more}; put them right and resume, or plan again",
+        "{} of {of} names were not switched: {}{more}; correct them and resume, or plan again",
         named.len(),
         listed.join(", ")
     )

@@ -49,7 +49,7 @@ fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> R
     let statement = signed::check(&state.created, state.runbook.to.as_str(), who, Some(signal), now)
         .map_err(|why| why.to_string())?;
     if state.said.contains(&statement.nonce) {
-        return Err("this statement was taken before: each is good once".to_owned());
+        return Err("this statement was already used; each statement is valid once".to_owned());
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Approve { step, runbook } => {
             if *runbook != state.created.runbook_digest {
                 return Err(format!(
-                    "the approval is for runbook {}, this run executes {}",
+                    "the approval is for runbook {}, but this run executes {}",
                     runbook.short(),
                     state.created.runbook_digest.short()
                 ));
@@ -73,7 +73,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
         Signal::Override { step, reason } => approval::overrule(state, step, who, reason, now),
         Signal::Acknowledge { decision: Some(_), .. } if state.attention.stops.is_empty() => {
-            Err("the run was not stopped, so there is nothing to decide; without --decide it says that you have seen it".to_owned())
+            Err("the run has not stopped, so there is nothing to decide. Without --decide, the command only confirms that you have seen it".to_owned())
         }
         Signal::Acknowledge { decision: Some(Decision::TakeBack), .. } if state.past_return() => {
             Err(stays(state))
@@ -87,7 +87,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         }
         // Taking back goes on by itself, once somebody drives it.
         Signal::Resume if must_be_answered(state) && !state.unwinds() => Err(unanswered(state)),
-        Signal::Pause => Ok(vec![What::Paused { why: format!("{who} asked for it") }]),
+        Signal::Pause => Ok(vec![What::Paused { why: format!("requested by {who}") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
@@ -97,7 +97,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                 return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
             }
             if state.step(i).action.watch(None, "", Restart::NONE).is_none() {
-                return Err(format!("step {step} is nothing that could be done by hand"));
+                return Err(format!("step {step} cannot be done by hand"));
             }
             // Doing it by hand is an answer, and takes the place of none.
             if state.stopped().is_none() && must_be_answered(state) && !state.unwinds() {
@@ -127,7 +127,7 @@ fn stays(state: &RunState) -> String {
     let forward = state.created.command("ack", " --decide fix-forward --reason TEXT");
     let close = state.created.command("runs cancel", " --reason TEXT");
     format!(
-        "{} was promoted, and nothing is taken back after that: go on with {forward}, or close the run as it is with {close}; the way back is a failback once the old site is there again",
+        "{} was promoted, so the run can no longer be undone. Continue with {forward}, or close the run as it is with {close}. Once the old site is back, run a failback",
         promoted.join(", ")
     )
 }
@@ -144,9 +144,9 @@ pub(super) fn unanswered(state: &RunState) -> String {
     let Some(stop) = state.attention.stops.last() else { return fix };
     let about = format!("{} at {}: {}", stop.step, stop.at, one_line(&stop.reason));
     match stop.answer() {
-        None => format!("it was stopped by {about}; a named person decides first: {fix}"),
+        None => format!("the run stopped at {about}. A named person must decide first: {fix}"),
         Some(answer) => format!(
-            "it was stopped by {about}; {} decided at {} to {}, and not to go on; whoever decides otherwise says so: {fix}",
+            "the run stopped at {about}. {} decided at {} to {} and not to continue. To decide otherwise, run {fix}",
             answer.who, answer.at, answer.decision
         ),
     }
@@ -159,17 +159,17 @@ fn fulfil(
     (who, now): (&Person, Timestamp),
 ) -> Result<Vec<What>, String> {
     let Some(duties) = &state.created.duties else {
-        return Err("nothing of the kind is owed after this run".to_owned());
+        return Err("this run does not have this duty".to_owned());
     };
     let Some(from) = state.owes_from(duty) else {
-        return Err("it is not over yet: what is owed afterwards is done afterwards".to_owned());
+        return Err("the run is not over yet, and this duty starts when it ends".to_owned());
     };
     let watched = (duty == Duty::Monitoring).then(|| from + duties.monitor_ms);
     if let Some(until) = watched.filter(|until| now < *until) {
-        return Err(format!("it is to be watched until {until}: nobody can say before that it was"));
+        return Err(format!("monitoring lasts until {until}; you cannot confirm it before then"));
     }
     if let Some(before) = state.attention.fulfilled.iter().find(|done| done.duty == duty) {
-        return Err(format!("{} said at {} that it was done: {}", before.who, before.at, before.reference));
+        return Err(format!("{} already confirmed it at {}: {}", before.who, before.at, before.reference));
     }
     let (reference, sha256, who) = (reference.to_owned(), sha256.cloned(), who.clone());
     Ok(vec![What::Fulfilled { duty, who, reference, sha256 }])
@@ -188,7 +188,7 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             let (component, why) = (f.db.component.clone(), reason.clone());
             Ok(vec![What::DebtSettled { component, why, who: Some(who.clone()) }])
         }
-        Action::Fence(_) => Err("the run is over, and owes no such fence".to_owned()),
+        Action::Fence(_) => Err("the run is over and has no such fence pending".to_owned()),
         _ => Err(over()),
     }
 }
@@ -216,22 +216,24 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
 pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
     let (step, action) = (&state.step(i).id, &state.step(i).action);
     if action.is_safety() {
-        return Err(format!("{step} is a safety step: it cannot be skipped, only waived by its rule"));
+        return Err(format!(
+            "{step} is a safety step. It cannot be skipped; only a waiver of its rule lifts it"
+        ));
     }
     if sends(action) || matches!(action, Action::Check(Check::Probe { .. })) {
         let done = state.created.command("runs done", &format!(" {step}"));
         return Err(format!(
-            "without {step} nothing shows that users are served; do it by hand, and say so: {done}"
+            "without {step}, nothing shows that users are served. Do it by hand, then run {done}"
         ));
     }
     // Traffic must not get ahead of what proves that the site serves.
     let guards_traffic =
         state.runbook.steps.iter().any(|s| sends(&s.action) && s.needs.iter().any(|n| n.step == *step));
     if guards_traffic && matches!(action, Action::Check(_)) {
-        return Err(format!("{step} verifies the site before traffic: it cannot be skipped"));
+        return Err(format!("{step} verifies the site before traffic and cannot be skipped"));
     }
     if state.steps[i].undo.is_some() {
-        return Err(format!("step {step} is being taken back"));
+        return Err(format!("step {step} is being undone"));
     }
     let status = &state.steps[i].work.status;
     if status.in_flight() || matches!(status, Status::Done(_) | Status::Skipped) {
@@ -247,7 +249,7 @@ const fn sends(action: &Action) -> bool {
 
 pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
     state.position(step).ok_or_else(|| {
-        format!("the runbook has no step `{step}`; drctl runs show {} lists them", state.created.run)
+        format!("the runbook has no step `{step}`; drctl runs show {} lists the steps", state.created.run)
     })
 }
 

@@ -476,12 +476,12 @@ impl RunState {
     /// Whether a step is not needed after all.
     pub fn not_needed(&self, at: usize) -> Option<String> {
         if let (Action::Fence(fence), true) = (&self.step(at).action, self.step(at).debt) {
-            return self.kept_out(&fence.db).map(|_| format!("{} is fenced already", fence.db.id));
+            return self.kept_out(&fence.db).map(|_| format!("{} is already fenced", fence.db.id));
         }
         match &self.step(at).unless {
             Some(Unless::Fenced(component)) => self
                 .fenced(component)
-                .map(|(method, _)| format!("{component} is fenced already, by {}", method.id())),
+                .map(|(method, _)| format!("{component} is already fenced by {}", method.id())),
             None => None,
         }
     }

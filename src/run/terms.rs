@@ -16,10 +16,10 @@ const CLUSTER: &str = "route53-recovery-cluster";
 /// Why the terms that a run is written to have begun under cannot be those, if they cannot.
 pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
     if created.terms.digest() != created.terms_digest {
-        return Some("their digest is another: they were changed after it began");
+        return Some("their digest differs: they changed after the run started");
     }
     let others = created.terms.operators != known(&created.authority);
-    others.then_some("they name other operators than those whose word it takes")
+    others.then_some("they name different operators than the run accepts")
 }
 
 impl RunState {
@@ -47,7 +47,7 @@ impl RunState {
             return None;
         }
         let named: Vec<String> = foreign.iter().map(ToString::to_string).collect();
-        Some(format!("calls went to endpoints that are not the provider's own: {}", named.join(", ")))
+        Some(format!("calls went to endpoints that do not belong to the provider: {}", named.join(", ")))
     }
 
     /// The terms as reports have them.
@@ -71,7 +71,7 @@ impl RunState {
 
     /// Why it counts for no compliance and verifies no application, if that is so.
     pub fn counts_for_nothing(&self) -> Option<String> {
-        let test = || "drctl.yaml declared a test estate (environment: test)".to_owned();
+        let test = || "drctl.yaml declares a test estate (environment: test)".to_owned();
         self.proves_no_objective().or_else(|| (self.environment() == Environment::Test).then(test))
     }
 }

@@ -39,15 +39,19 @@ impl CalledOff {
             format!("{}{rest}", shown.join(", "))
         };
         match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
-            (Some(why), true, _) => format!("nothing is taken back: {why}"),
+            (Some(why), true, _) => format!("undoes nothing, because {why}"),
             (Some(why), false, _) => {
-                format!("nothing is taken back: {why}; these stay as they are: {}", some(&self.stays))
+                format!("undoes nothing, because {why}; these steps stay as they are: {}", some(&self.stays))
             }
-            (None, true, true) => "nothing was changed, so nothing is taken back".to_owned(),
-            (None, true, false) => format!("these are taken back: {}", some(&self.undone)),
-            (None, false, true) => format!("these stay as they are: {}", some(&self.stays)),
+            (None, true, true) => "nothing changed, so there is nothing to undo".to_owned(),
+            (None, true, false) => format!("undoes these steps: {}", some(&self.undone)),
+            (None, false, true) => format!("these steps stay as they are: {}", some(&self.stays)),
             (None, false, false) => {
-                format!("these are taken back: {}; these stay: {}", some(&self.undone), some(&self.stays))
+                format!(
+                    "undoes these steps: {}; these steps stay as they are: {}",
+                    some(&self.undone),
+                    some(&self.stays)
+                )
             }
         }
     }
@@ -91,7 +95,7 @@ impl RunState {
         let past = match past.as_slice() {
             [] if self.displaced => Some("another run holds the guard".to_owned()),
             [] => None,
-            some => Some(format!("{} was promoted, and takes writes of its own", some.join(", "))),
+            some => Some(format!("{} was promoted and takes its own writes", some.join(", "))),
         };
         let touched: Vec<usize> = all.clone().filter(changed).filter(|i| !self.step(*i).debt).collect();
         // What is under way settles first.
@@ -121,7 +125,7 @@ impl RunState {
             let more = " --decide fix-forward --reason TEXT";
             ways.push(way(
                 of("ack", more),
-                "a named person decides to go on: nothing below goes on before that",
+                "a named person decides to continue; the commands below do nothing before that",
             ));
         }
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
@@ -129,11 +133,11 @@ impl RunState {
             Some(step) if !cancelling => {
                 ways.push(way(
                     of("runs resume", ""),
-                    &format!("tries {step} again: correct the cause first"),
+                    &format!("tries {step} again; correct the cause first"),
                 ));
             }
             _ if self.blocked_steps().next().is_none() => {
-                let means = if self.unwinds() { "goes on with taking it back" } else { "goes on with it" };
+                let means = if self.unwinds() { "continues to undo the run" } else { "continues the run" };
                 ways.push(way(of("runs resume", ""), means));
             }
             _ => {}
@@ -144,7 +148,7 @@ impl RunState {
             match waives {
                 true => way(
                     of("runs resume", &format!(" {flag}")),
-                    &format!("accepts what {step} waits for, on your word; it stays on record"),
+                    &format!("accepts on your authority what {step} waits for; the waiver stays on record"),
                 ),
                 false => way(flag.to_owned(), &format!("answers {step}")),
             }
@@ -179,7 +183,7 @@ impl RunState {
         if step.action.watch(None, "", Restart::NONE).is_some() {
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
-                means: "you did it by hand: drctl looks whether it is so, and goes on".to_owned(),
+                means: "use this if you did it by hand; drctl checks the result and continues".to_owned(),
             });
         }
         if may_skip(self, i).is_ok() {
@@ -197,19 +201,19 @@ impl RunState {
 fn without(action: &Action) -> String {
     match action {
         Action::Scale(scale) => format!(
-            "users are let in to the servers that there are, though {} were wanted: fewer may not carry the load",
+            "continues with the current servers although {} are required; fewer may not carry the load",
             scale.to.desired
         ),
-        Action::Run(_) => "goes on without the command: what it does is left to you".to_owned(),
+        Action::Run(_) => "continues without the command; you must do its work yourself".to_owned(),
         Action::Point(_) => {
-            "goes on, and clients that read that secret keep looking for the old server".to_owned()
+            "continues, and clients that read that secret keep using the old server".to_owned()
         }
-        Action::Check(_) => "goes on without having seen it".to_owned(),
-        Action::Wait { .. } => "goes on at once".to_owned(),
-        Action::Rejoin { .. } => "goes on without that standby: the new server is alone".to_owned(),
+        Action::Check(_) => "continues without this check".to_owned(),
+        Action::Wait { .. } => "continues at once".to_owned(),
+        Action::Rejoin { .. } => "continues without that standby; the new server then has none".to_owned(),
         Action::Rename { .. } | Action::Equip { .. } => {
-            "goes on without it; what needs it will fail".to_owned()
+            "continues without it; steps that need it will fail".to_owned()
         }
-        _ => "goes on without it".to_owned(),
+        _ => "continues without it".to_owned(),
     }
 }

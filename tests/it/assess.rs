@@ -56,10 +56,10 @@ fn what_it_would_cost_and_what_stands_against_it_is_told() {
     let dark = table(&folder, "region-dark");
     assert_eq!(refused(&dark), ["unfenced-promotion:db"]);
     let (.., cost) = dark.iter().find(|(a, ..)| a == "loss").unwrap();
-    assert!(cost.contains("at most 1m") && cost.contains("not fenced first"), "{cost}");
+    assert!(cost.contains("up to 1m") && cost.contains("not fenced first"), "{cost}");
     let lagging = table(&folder, "replica-lagging");
     let (.., cost) = lagging.iter().find(|(a, ..)| a == "loss").unwrap();
-    assert!(cost.contains("at most 8m"), "eight minutes behind, and the outage: {cost}");
+    assert!(cost.contains("up to 8m"), "eight minutes behind, and the outage: {cost}");
 }
 
 #[test]

@@ -297,8 +297,9 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
         forged(&|bytes| bytes.replace("\\\"why\\\":\\\"seal\\\"", "\\\"why\\\":\\\"asked\\\""));
     assert_eq!(code, 1);
     assert!(
-        places(&found)[0]
-            .contains("a checkpoint does not hold: the signature is not of this checkpoint: it is forged"),
+        places(&found)[0].contains(
+            "a checkpoint does not hold: the signature does not match this checkpoint: the signature is forged"
+        ),
         "{found:#}"
     );
     let first = all.iter().find(|l| seals(l)).unwrap()["seq"].as_u64().unwrap();
@@ -308,7 +309,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
     other.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
     let (theirs, _) = written_out(&other);
     let (code, found) = elsewhere(&theirs, &key);
-    assert!(code == 1 && places(&found)[0].contains("which is not the store's key"), "{found:#}");
+    assert!(code == 1 && places(&found)[0].contains("which is not the key of the store"), "{found:#}");
     let (code, found) = elsewhere(&theirs, &[]);
     assert!(code == 0 && found["keys_named_by_the_store_itself"] == true, "{found:#}");
     // What was kept elsewhere knows how it was.
@@ -327,7 +328,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
         "{told:?}"
     );
     let (code, found) = elsewhere(&theirs, &with);
-    assert!(code == 1 && places(&found)[0].contains("which is not the store's key"), "{found:#}");
+    assert!(code == 1 && places(&found)[0].contains("which is not the key of the store"), "{found:#}");
 }
 
 /// Who may say what is in drctl.yaml, and so it is told when that changed. A key that is gone is replaced, and that is told, too.

@@ -87,7 +87,7 @@ fn init_check_rehearse_report() {
     let (code, out, err) = folder.run(&["check"]);
     assert!(code == 2 && out.contains("2 errors"), "{out}{err}");
     let words = "`guard.url` is still a placeholder: s3://REPLACE-WITH-YOUR-BUCKET/prod";
-    assert!(err.contains(words) && err.contains("write the bucket that you own"), "{err}");
+    assert!(err.contains(words) && err.contains("enter a bucket that you own"), "{err}");
     let live = ["failover", "shop", "--to", "us-east-1", "--yes"];
     let (code, _, err) = folder.run(&live);
     assert!(code == 2 && err.contains(words), "{err}");
@@ -255,7 +255,7 @@ fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
     let (code, _, err) = folder.run(&["runs", "skip", id, "exposure.db", "--reason", "hurry", "--sandbox"]);
     assert!(code == 3 && err.contains("safety step"), "{err}");
     let (code, _, err) = folder.run(&["approve", id, "approve.go", "--sandbox"]);
-    assert!(code == 3 && err.contains("never approves"), "{err}");
+    assert!(code == 3 && err.contains("cannot approve"), "{err}");
     let other = |args: &[&str]| finish(folder.command(args).env("DRCTL_OPERATOR", "alice").output().unwrap());
     assert_eq!(other(&["approve", id, "approve.go", "--sandbox"]).0, 0);
     let (code, out, err) = folder.run(&["runs", "resume", id, "--sandbox", "--output", "json"]);
@@ -280,7 +280,11 @@ fn usage_errors_say_what_was_meant() {
             if cfg!(feature = "aws") { "waiting for credentials" } else { "built without aws" },
         ),
         (&["failover", "truststream", "--sandbox", "--to", "us-east-1"], 2, "--yes"),
-        (&["failback", "truststream", "--sandbox", "--to", "us-east-1", "--yes"], 3, "the plan's home"),
+        (
+            &["failback", "truststream", "--sandbox", "--to", "us-east-1", "--yes"],
+            3,
+            "the home site of the plan",
+        ),
         (&["switchover", "truststream", "--sandbox", "--to", "us-west-2", "--yes"], 0, "nothing to do"),
         (&["explain", "unfenced-promoton"], 2, "did you mean `unfenced-promotion`?"),
         (&["runs", "show", "nothing"], 2, "there is no run `nothing`"),

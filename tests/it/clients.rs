@@ -273,7 +273,7 @@ fn a_plan_whose_clients_nothing_leads_is_an_error() {
             "    of: db\n    at:\n      west: {secret",
             "    of: www\n    at:\n      west: {secret",
             2,
-            "which is no database",
+            "which is not a database",
         ),
         (
             "    of: db\n    at:\n      west: {secret",
@@ -281,7 +281,7 @@ fn a_plan_whose_clients_nothing_leads_is_an_error() {
             2,
             "unknown-component",
         ),
-        ("      east: {switch:", "      #", 2, "nothing leads `pool` to `db` in east"),
+        ("      east: {switch:", "      #", 2, "nothing moves `pool` to `db` in east"),
         (", login: {secret: \"aws-sm:shop/app\"}", "", 2, "needs `endpoint` and `login`"),
         ("login: {secret: \"aws-sm:shop/app\"}", "login: hunter2", 2, "secret-in-plan"),
         (
@@ -294,19 +294,19 @@ fn a_plan_whose_clients_nothing_leads_is_an_error() {
             "    of: db\n    at:\n      west: {secret",
             "    of: db\n    fields: {host: password}\n    at:\n      west: {secret",
             2,
-            "a server's name in `password`",
+            "a server name to `password`",
         ),
         (
             "{command: [restart, worker]}",
             "{name: api, command: [restart, worker]}",
             2,
-            "two restarts of `app` in east are called api",
+            "two restarts of `app` in east have the name api",
         ),
         (
             "{command: [restart, worker]}",
             "{name: \"2\", command: [x]}, {name: \"2\", command: [y]}",
             2,
-            "are called 2",
+            "have the name 2",
         ),
         (
             "pool.shop.example:6432/shop",
@@ -318,7 +318,7 @@ fn a_plan_whose_clients_nothing_leads_is_an_error() {
             "east: {secret: shop/app",
             "east: {secret: \"arn:aws:secretsmanager:us-west-2:1:secret:shop/app-x\"",
             2,
-            "is one of west",
+            "is in west",
         ),
         (
             "switch: {command: [lead, west], idempotent: true}",

@@ -108,7 +108,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(asked("equip.db") < finished(&done, "fence.db.security_group"));
     assert!(finished(&done, "equip.db") < asked("promote.db"));
     assert!(finished(&done, "fenced.db") < asked("promote.db"));
-    assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("is paid for")));
+    assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
     // One that has an instance is given none.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
     let equips = |s: &drctl::model::runbook::Step| matches!(s.action, Action::Equip { .. });
@@ -133,7 +133,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let deeds = vec![Action::Fence(fence.clone())];
     let mut next = Rig { deeds, ..rig(PLAN, Intent::Reprotect, "away") };
     let notes = next.rehearse().map(|done| done.ended.state.runbook.notes);
-    assert!(notes.unwrap().iter().any(|n| n.contains("attach them by hand")), "nobody knows its groups");
+    assert!(notes.unwrap().iter().any(|n| n.contains("Attach them by hand")), "nobody knows its groups");
     let known = vec![(fence.db, fence.groups_before)];
     next.groups_before = known.clone();
     let done = next.rehearse().unwrap();
@@ -148,7 +148,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     // A move there does the same before anything moves; where nobody knows its groups it is refused.
     let mut back = Rig { intent: Intent::Failback, groups_before: Vec::new(), ..next };
     let refused = back.rehearse().err().unwrap();
-    assert!(refused.iter().any(|r| r.facts.contains("has only its fence's group")), "{refused:#?}");
+    assert!(refused.iter().any(|r| r.facts.contains("has only its fence's security group")), "{refused:#?}");
     back.groups_before = known;
     let done = back.rehearse().unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
@@ -223,7 +223,7 @@ fn a_handover_that_the_service_takes_back_is_not_repeated() {
     let done = Rig { scenario, ..calm }.rehearse().unwrap();
     let asked = events(&done).iter().filter(|e| asked_at(e)).count();
     assert_eq!(asked, 1);
-    assert!(format!("{:?}", done.ended.stop).contains("took the handover back"), "{:?}", done.ended.stop);
+    assert!(format!("{:?}", done.ended.stop).contains("reverted the switchover"), "{:?}", done.ended.stop);
 }
 
 /// The service's word is about its own handover.

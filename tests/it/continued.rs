@@ -162,7 +162,7 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let n = all.iter().position(undoing).unwrap() + 1;
     let mut paused = drctl::executor::create::replay(&crate::rig::run_id(), &back.records[..n]).unwrap();
     paused.mode = Mode::Paused;
-    assert!(continued(&paused, 1, &east).unwrap_err().contains("taken back"));
+    assert!(continued(&paused, 1, &east).unwrap_err().contains("being undone"));
     // A fence that a call was to lift is no proof any more, though nobody saw what became of that.
     let lifting = |e: &drctl::model::event::Event| matches!(&e.what, What::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
     let n = all.iter().position(lifting).unwrap() + 1;
@@ -173,16 +173,16 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
         what: What::CallRefused { step, code: "42501".to_owned(), why: "denied".to_owned(), retry_at: None },
     });
     let lifted = drctl::run::RunState::fold(&lifted).unwrap();
-    assert!(continued(&lifted, 1, &east).unwrap_err().contains("taken back"));
+    assert!(continued(&lifted, 1, &east).unwrap_err().contains("being undone"));
     let rig = Rig::new(crate::rig::truststream(), "region-lost", 1);
     let answered =
         |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
     let first = until(&rig, answered);
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &first.records).unwrap();
     let here = SiteName::new("us-east-1");
-    assert!(continued(&state, 1, &here).unwrap_err().contains("is this failover"));
+    assert!(continued(&state, 1, &here).unwrap_err().contains("is the same failover"));
     let elsewhere = SiteName::new("eu-west-1");
-    assert!(continued(&state, 1, &elsewhere).unwrap_err().contains("what became of that"));
+    assert!(continued(&state, 1, &elsewhere).unwrap_err().contains("the outcome of a step in run"));
 }
 
 /// The move had asked for the promotion, and nobody saw yet what became of that: whoever takes its place lifts no fence any more.

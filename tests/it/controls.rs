@@ -126,7 +126,7 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
         ("        ap-southeast-2: \"https://e", "        #", "switch-controls-few-endpoints", 0),
         ("us-east-1: \"https://a", "eu-north-1: \"https://a", "switch-controls-unusable", 2),
         ("", "shared", "moves the names of two components", 2),
-        ("", "deaf", "a name without an answer there", 2),
+        ("", "deaf", "one of the names has no answer there", 2),
     ] {
         let text = match (from, to) {
             ("", "shared") => two_moved_at_once(WWW),

@@ -405,7 +405,7 @@ fn a_promotion_in_doubt_is_never_given_up_by_the_clock_and_a_fence_is() {
 #[test]
 fn a_run_in_which_nothing_can_follow_says_so_and_one_that_waits_for_its_gate_does_not() {
     let state = under_way(vec![(after(step("a", scale()), &["nothing"]), Status::Pending)]);
-    assert_eq!(told(&state, BEGAN), "failed: a waits for a, and nothing follows");
+    assert_eq!(told(&state, BEGAN), "failed: a waits for a, but nothing runs");
     let gate = Gate::Exposure { components: vec![component()], objective_ms: Dur::mins(1) };
     let state = under_way(vec![
         (step("exposure", Action::Gate(gate)), Status::Started),
@@ -443,7 +443,7 @@ fn a_fence_stays_where_nobody_sees_the_replica_for_a_minute() {
     assert_eq!(told(&state, minutes(1)), "step_started check");
     say(&mut state, minutes(1), What::StepStarted { step: StepId::new("check") });
     assert_eq!(told(&state, minutes(1) + Dur::secs(59)), "wake 2m, look check");
-    let why = "check: nobody sees whether the replica was promoted by hand, so the fence stays";
+    let why = "check: it is unknown whether somebody promoted the replica by hand, so the fence stays";
     assert_eq!(told(&state, minutes(2)), format!("failed: {why}, look check"));
 }
 
@@ -497,7 +497,7 @@ fn while_users_or_the_copy_cannot_be_moved_back_the_fence_stays() {
     for id in ["swap", "switch", "object", "route", "point"] {
         let (order, end) = taken_back(id);
         assert_eq!(order, ["point route object switch swap", "scale"], "{id}");
-        assert_eq!(end, format!("failed: {id} could not be taken back: no"));
+        assert_eq!(end, format!("failed: drctl could not undo {id}: no"));
     }
 }
 

@@ -86,7 +86,7 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     let (n, _) =
         until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
     let state = after(&all[..n], vec![(Dur::secs(1), bad.clone())]);
-    assert!(called_off(&state).unwrap().contains("has not touched users"), "{:?}", called_off(&state));
+    assert!(called_off(&state).unwrap().contains("has not affected users"), "{:?}", called_off(&state));
     // While its own fence keeps users out: not before the objective has passed, and then at once.
     let (n, _) = until(
         &whole,
@@ -145,7 +145,7 @@ fn a_live_drill_stays_no_longer_where_users_fail() {
     let left = |effect: &Effect| {
         match effect {
         Effect::Record(events) => events.iter().any(|what| {
-            matches!(what, What::StepSkipped { step, reason, .. } if step.as_str() == "watch" && reason.starts_with("called off: public fails"))
+            matches!(what, What::StepSkipped { step, reason, .. } if step.as_str() == "watch" && reason.starts_with("called off: public has failed"))
         }),
         _ => false,
     }
@@ -167,12 +167,12 @@ fn a_live_drill_needs_users_that_are_served() {
     let mut unwatched = live();
     unwatched.plan.probes.clear();
     let (rules, said) = facts(&unwatched);
-    assert!(rules == [Rule::NotRecoverable] && said.contains("nothing would call the drill off"), "{said}");
+    assert!(rules == [Rule::NotRecoverable] && said.contains("nothing would stop the drill"), "{said}");
     let lost = Rig { scenario: Rig::new(truststream(), "region-slow", 1).scenario, ..with_an_alarm() };
     let (rules, said) = facts(&lost);
     assert_eq!(rules, [Rule::DrillBlocked]);
     let alarm = format!("alarm {ALARM} is on");
-    assert!(said.contains("public is bad: users fail already") && said.contains(&alarm), "{said}");
+    assert!(said.contains("public is bad: users already fail") && said.contains(&alarm), "{said}");
 }
 
 const ALARM: &str = "errors@us-west-2";
@@ -208,7 +208,7 @@ fn an_alarm_calls_a_live_drill_off_and_is_not_asked_by_anything_else() {
         until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
     let state = after(&events(&whole)[..n], vec![(Dur::secs(1), bad(BEGAN + Dur::mins(5)))]);
     let why = called_off(&state).unwrap();
-    assert!(why.contains(&format!("{ALARM} fails since")), "{why}");
+    assert!(why.contains(&format!("{ALARM} has failed since")), "{why}");
     let (n, _) = until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "watch"));
     let there = &events(&whole)[..n];
     let state = after(there, vec![(Dur::secs(1), bad(there[n - 1].at))]);

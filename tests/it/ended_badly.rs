@@ -90,7 +90,8 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     say(&mut state, at(30), started());
     say(&mut state, at(30), failed());
     assert_eq!(told(&state, at(59)), "step_started check");
-    let why = "failed: check: nobody sees whether the replica was promoted by hand, so the fence stays";
+    let why =
+        "failed: check: it is unknown whether somebody promoted the replica by hand, so the fence stays";
     assert_eq!(told(&state, at(60)), format!("{why}, step_started check"));
     // Seen once, it has its minute anew.
     say(&mut state, at(60), started());

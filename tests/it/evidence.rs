@@ -174,10 +174,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     let (_, _, others) = sealed(&other, FAILOVER);
     let (code, out, _) =
         elsewhere.run(&["evidence", "verify", "b.tar", "--key", &others.to_openssh().unwrap()]);
-    assert!(
-        code == 1 && out.contains("it is not signed with the key that was named (SHA256:"),
-        "{code} {out}"
-    );
+    assert!(code == 1 && out.contains("it is not signed with the given key (SHA256:"), "{code} {out}");
     // Where the run was made the key is there, and the list checks all.
     assert!(folder.ok(&["evidence", "verify", &bundle.display().to_string(), "--sandbox"]).contains("whole"));
     assert!(folder.ok(&["evidence", "list", "--sandbox"]).contains("whole"));
@@ -218,7 +215,7 @@ fn nothing_in_a_bundle_can_be_changed() {
         changed[0].1 = serde_json::to_vec(&two).unwrap();
         assert_eq!(
             faults(&packed(&changed), &key),
-            ["manifest.dsse.json: it has 2 signatures, and there is one"]
+            ["manifest.dsse.json: it has 2 signatures, but must have one"]
         );
     }
     for (n, (name, _)) in files.iter().enumerate() {
@@ -247,7 +244,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     let mallory = PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519).unwrap();
     let found = faults(&forged(&files, &mallory, better), &key);
     assert!(
-        found[0].starts_with("manifest.dsse.json: it is not signed with the key that was named (SHA256:"),
+        found[0].starts_with("manifest.dsse.json: it is not signed with the given key (SHA256:"),
         "{found:?}"
     );
     let own = PrivateKey::read_openssh_file(&bundle.parent().unwrap().with_extension("key")).unwrap();
@@ -298,10 +295,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     let payload = file(&mut files, "manifest.json").clone();
     *file(&mut files, "manifest.dsse.json") =
         serde_json::to_vec(&dsse::seal(&own, "text/plain", &payload).unwrap()).unwrap();
-    assert_eq!(
-        faults(&packed(&files), &key),
-        [format!("manifest.dsse.json: it is not of the type `{TYPE}`")]
-    );
+    assert_eq!(faults(&packed(&files), &key), [format!("manifest.dsse.json: its type is not `{TYPE}`")]);
 }
 
 /// The envelope is what the DSSE specification says, checked by OpenSSL and by nothing of drctl.

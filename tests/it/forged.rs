@@ -74,42 +74,42 @@ fn of_gates() -> Vec<(&'static str, What, &'static str)> {
         (
             "fenced.db",
             finished("fenced.db", Vec::new()),
-            "`fenced.db` cannot have gone so: db is not proven fenced, and nobody accepted that",
+            "`fenced.db` is not valid: the fence of db is not proven, and nobody accepted that",
         ),
         (
             "fenced.db",
             What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: None },
-            "`fenced.db` cannot have gone so: a safety step is never left out",
+            "`fenced.db` is not valid: a safety step cannot be skipped",
         ),
         (
             "fenced.db",
             What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: Some(who()) },
-            "`fenced.db` cannot have gone so: a safety step is never left out",
+            "`fenced.db` is not valid: a safety step cannot be skipped",
         ),
         (
             "fenced.db",
             What::FoundPromoted { step: id("fenced.db") },
-            "`fenced.db` cannot have gone so: it does not look at the replica that the run promotes",
+            "`fenced.db` is not valid: this step does not check the replica that the run promotes",
         ),
         (
             "fenced.db",
             What::GuardLost { step: id("fenced.db"), reason: why.clone() },
-            "`fenced.db` cannot have gone so: no guard is looked at for it",
+            "`fenced.db` is not valid: this step does not check a guard",
         ),
         (
             "fenced.db",
             What::FencePending { component: ComponentName::new("db") },
-            "`fenced.db` cannot have gone so: nobody accepted that db is promoted without its fence",
+            "`fenced.db` is not valid: nobody accepted a promotion of db without its fence",
         ),
         (
             "fenced.db",
             intended("fenced.db", Direction::Do),
-            "`fenced.db` cannot have gone so: it looks or waits, and changes nothing",
+            "`fenced.db` is not valid: this step only observes or waits, and cannot change anything",
         ),
         (
             "fenced.db",
             What::FenceWaived { component: ComponentName::new("db") },
-            "`fenced.db` cannot have gone so: nobody accepted that db is promoted without its fence",
+            "`fenced.db` is not valid: nobody accepted a promotion of db without its fence",
         ),
     ]
 }
@@ -121,59 +121,55 @@ fn of_steps() -> Vec<(&'static str, What, &'static str)> {
         (
             "fenced.db",
             What::StepStarted { step: id("promote.db") },
-            "`promote.db` cannot have gone so: it began before ",
+            "`promote.db` is not valid: it started before ",
         ),
         (
             "fenced.db",
             intended("promote.db", Direction::Do),
-            "`call_intended` cannot follow while step `promote.db` is pending",
+            "`call_intended` is not valid while step `promote.db` is pending",
         ),
         (
             "fenced.db",
             intended("promote.db", Direction::Undo),
-            "`promote.db` cannot have gone so: nothing takes it back",
+            "`promote.db` is not valid: this step has no undo",
         ),
         (
             "fenced.db",
             intended("fence.db.sql", Direction::Undo),
-            "`fence.db.sql` cannot have gone so: nobody cancelled the run",
+            "`fence.db.sql` is not valid: nobody cancelled the run",
         ),
         (
             "fenced.db",
             What::StepUndone { step: id("fence.db.sql") },
-            "`fence.db.sql` cannot have gone so: nobody cancelled the run",
+            "`fence.db.sql` is not valid: nobody cancelled the run",
         ),
         (
             "fenced.db",
             What::StepUndone { step: id("check.db") },
-            "`check.db` cannot have gone so: nothing takes it back",
+            "`check.db` is not valid: this step has no undo",
         ),
         (
             "fenced.db",
             What::Rejected { step: id("fence.db.sql"), who: who(), reason: why.clone() },
-            "`fence.db.sql` cannot have gone so: it does not ask for approval",
+            "`fence.db.sql` is not valid: this step does not require an approval",
         ),
         (
             "fenced.db",
             What::Overridden { step: id("fenced.db"), who: who(), reason: why.clone() },
-            "`fenced.db` is not approved so: it does not ask for approval",
+            "`fenced.db` is not valid: this step does not require an approval",
         ),
         ("fenced.db", What::StepStarted { step: id("nowhere") }, "the runbook has no step `nowhere`"),
         ("fenced.db", finished("nowhere", fenced_by("db")), "the runbook has no step `nowhere`"),
-        (
-            "exposure.db",
-            finished("exposure.db", Vec::new()),
-            "`exposure.db` cannot have gone so: db may lose ",
-        ),
+        ("exposure.db", finished("exposure.db", Vec::new()), "`exposure.db` is not valid: db may lose "),
         (
             "measure.db",
             finished("measure.db", fenced_by("db")),
-            "`measure.db` cannot have gone so: it establishes no such fact (fenced)",
+            "`measure.db` is not valid: this step cannot establish that fact (fenced)",
         ),
         (
             "approve.go",
             finished("approve.go", Vec::new()),
-            "`approve.go` is not approved so: the yes of somebody is missing",
+            "`approve.go` is not valid: the approval of somebody is missing",
         ),
     ]
 }
@@ -221,7 +217,7 @@ fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findi
     for forged in cases {
         assert_ne!(forged, text);
         let told = said(&with(&whole.records[..n - 1], forged.clone().into_bytes()));
-        let named = format!("event {n} of run run cannot be read by this version of drctl");
+        let named = format!("this version of drctl cannot read event {n} of run run");
         assert!(told.as_ref().is_err_and(|why| why.contains(&named)), "{forged}: {told:?}");
     }
     assert_eq!(said(&with(&whole.records[..n - 1], text.into_bytes())), Ok(()));
@@ -381,7 +377,7 @@ fn a_forged_gate_is_no_bug_of_drctl() {
     let file = elsewhere.path().join("run.jsonl");
     std::fs::write(&file, forged.iter().map(|r| written::line(r) + "\n").collect::<String>()).unwrap();
     let (code, _, err) = elsewhere.run(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
-    let named = format!("event {} of run {run} is none that a run of drctl can have", forged.len());
+    let named = format!("event {} of run {run} is not valid in a run of drctl", forged.len());
     assert!(code == 2 && err.contains(&named) && err.contains("it was changed, or made up"), "{code}: {err}");
     // Whoever may write to the store itself gets no further.
     let store = store(&folder);

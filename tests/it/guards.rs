@@ -166,7 +166,7 @@ fn a_run_that_is_resumed_and_cannot_read_its_guard_changes_nothing() {
         assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}: {:?}", done.ended.stop);
         let why = blocked(&done).unwrap_or_else(|| panic!("{look:?}: {:?}", done.ended.stop));
         assert!(
-            why.contains("was not read (") && why.contains("another run may have taken it over"),
+            why.contains("cannot read the guard") && why.contains("Another run may have taken it over"),
             "{why}"
         );
         if let Look::Says(words) = look {
@@ -281,6 +281,9 @@ fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
         assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}: {:?}", done.ended.stop);
         assert!(!done.ended.state.finished(), "{look:?}");
         let words = format!("{:?}", done.ended.stop);
-        assert!(words.contains("was not read") || words.contains("nobody sees"), "{look:?}: {words}");
+        assert!(
+            words.contains("cannot read the guard") || words.contains("the holder of the guard is unknown"),
+            "{look:?}: {words}"
+        );
     }
 }

@@ -242,7 +242,7 @@ fn a_skip_of_what_is_taken_back_is_refused() {
     for letters in [vec![skip.clone()], vec![skip.clone(), cancel(None)], vec![skip, Signal::Resume]] {
         let ended = rig.second(&done.records[..n], &notes, &letters, None);
         let (ended, _) = ended.unwrap_or_else(|e| panic!("{e}"));
-        let refused = |e: &Event| matches!(&e.what, What::SignalRefused { reason, .. } if reason.contains("taken back"));
+        let refused = |e: &Event| matches!(&e.what, What::SignalRefused { reason, .. } if reason.contains("being undone"));
         assert!(events(&ended).iter().any(refused), "{letters:?}");
     }
 }
@@ -447,7 +447,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
         assert!(steps.contains(&"fence.db.sql".to_owned()), "{steps:?}");
     }
     let refused = with(vec![], None).unwrap_err();
-    assert!(refused.iter().any(|r| r.facts.contains("nobody knows which site is left")), "{refused:?}");
+    assert!(refused.iter().any(|r| r.facts.contains("the source site is unknown")), "{refused:?}");
 }
 
 /// Truststream with these write probes as well.

@@ -400,26 +400,26 @@ fn settings_that_would_leave_somebody_unreached_or_a_secret_in_a_file_are_refuse
     for (channels, said) in [
         (
             "a: {slack: {url: \"https://hooks.slack.com/services/planted-slack-3f8a\"}}",
-            "a secret does not stand here",
+            "do not write a secret here",
         ),
-        ("a: {slack: {url: \"env:A\"}, pagerduty: {key: \"env:B\"}}", "it is one of slack"),
+        ("a: {slack: {url: \"env:A\"}, pagerduty: {key: \"env:B\"}}", "set exactly one of slack"),
         ("a: {slack: {url: \"env:A\"}, otherwise: b}", "there is no channel `b`"),
         (
             "a: {slack: {url: \"env:A\"}, otherwise: b}, b: {slack: {url: \"env:A\"}, otherwise: a}",
-            "leads back to a",
+            "forms a loop through a",
         ),
         (
             "a: {slack: {url: \"env:A\"}, otherwise: b}, b: {status_page: {url: \"env:A\", secret: \"env:B\"}}",
-            "b is public",
+            "b is a public channel",
         ),
-        ("a: {status_page: {url: \"env:A\", secret: \"env:B\"}, gets: [escalation]}", "the rest is nobody"),
+        ("a: {status_page: {url: \"env:A\", secret: \"env:B\"}, gets: [escalation]}", "because it is public"),
         (
             "a: {smtp: {host: mail.example.com, tls: \"off\", from: a@b.c, to: [a@b.c]}}",
             "only a relay on this machine",
         ),
         (
             "a: {smtp: {host: mail.example.com, from: a@b.c, to: [a@b.c], user: x}}",
-            "user and password go together",
+            "set both user and password, or neither",
         ),
     ] {
         let folder = Folder::with_plans();
@@ -433,11 +433,11 @@ fn settings_that_would_leave_somebody_unreached_or_a_secret_in_a_file_are_refuse
     let folder = Folder::with_plans();
     let mut command = folder.command(&["status"]);
     let (code, out, err) = finish(command.env("DRCTL_NOTIFY__INVITE", "1h").output().unwrap());
-    assert!(code == 2 && flat(&out, &err).contains("is read from the file only"), "{out}{err}");
+    assert!(code == 2 && flat(&out, &err).contains("drctl reads only from the file"), "{out}{err}");
     let path = folder.path().join("plans/drctl.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     for (ladder, said) in [
-        ("[{after: 5m, role: a}, {after: 5m, role: b}]", "each rung is later"),
+        ("[{after: 5m, role: a}, {after: 5m, role: b}]", "each entry must be later"),
         ("[{after: 5m, role: a, tell: [nobody]}]", "notify.channels has no `nobody`"),
     ] {
         std::fs::write(&path, format!("{text}\npolicy: {{escalation: {ladder}}}\n")).unwrap();

@@ -108,7 +108,7 @@ fn blocked_by_a_guard(all: &mut Vec<Vec<Event>>, list: &[Event]) {
     let What::StepStarted { step } = list[n].what.clone() else { return };
     let mut stopped = list[..=n].to_vec();
     let at = list[n].at;
-    let why = format!("the guard of nodes was taken over by {HOSTILE}");
+    let why = format!("{HOSTILE} took over the guard of nodes");
     let (rule, flag) = (Some(Rule::GuardUnread), Some("--waive guard-unread:nodes --reason TEXT".to_owned()));
     stopped.push(Event { at, what: What::GateBlocked { step, rule, why: why.clone(), flag } });
     stopped.push(Event { at, what: What::Paused { why: why.clone() } });

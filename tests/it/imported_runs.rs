@@ -201,11 +201,11 @@ fn a_forged_adoption_is_none() {
     other_events.head.entries -= 1;
     for (who, why) in [
         (unsigned, "it is not signed, and the store has operators"),
-        (changed, "the signature is not of this statement"),
-        (sign(&here, "mallory.key", &own, ADOPTION), "which was no operator's key then"),
-        (sign(&there, "ann.key", &own, ADOPTION), "which was no operator's key then"),
+        (changed, "the signature does not match this statement"),
+        (sign(&here, "mallory.key", &own, ADOPTION), "which was not the key of an operator at that time"),
+        (sign(&there, "ann.key", &own, ADOPTION), "which was not the key of an operator at that time"),
         (sign(&here, "bob.key", &own, ADOPTION), "is signed with the key of bob"),
-        (sign(&here, "ann.key", &own, "drctl-statement"), "the signature is not of this statement"),
+        (sign(&here, "ann.key", &own, "drctl-statement"), "the signature does not match this statement"),
         (other_store, "it was said to another store than this one"),
         (sign(&here, "ann.key", &other_run, ADOPTION), "it is for run another"),
         (sign(&here, "ann.key", &other_events, ADOPTION), "it is for other events than the run has"),

@@ -68,16 +68,16 @@ fn a_kit_with_one_byte_changed_is_refused_before_anything_of_it_is_read() {
     refused(
         &changed("\"payload\":\"", 900),
         &key,
-        &["was changed", "not of these bytes", "nothing of it was used"],
+        &["was changed", "does not match these bytes", "nothing of it was used"],
     );
-    refused(&changed("\"sig\":\"", 9), &key, &["was changed", "not of these bytes"]);
+    refused(&changed("\"sig\":\"", 9), &key, &["was changed", "does not match these bytes"]);
     refused(
         &changed("\"keyid\":\"SHA256:", 3),
         &key,
         &["was changed", "not the one that its signature names"],
     );
     refused(&changed("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI", 7), &key, &["is refused"]);
-    refused(&changed("\"payloadType\":\"application/vnd.", 1), &key, &["was changed", "not of the type"]);
+    refused(&changed("\"payloadType\":\"application/vnd.", 1), &key, &["was changed", "type is not"]);
     refused(&changed("\"drctl", 2), &key, &["not a file that drctl kit export wrote"]);
     refused(&bag.replacen(':', ": ", 1), &key, &["was changed", "not written as it was made"]);
     refused(&bag[..bag.len() - 1], &key, &["not a file that drctl kit export wrote"]);

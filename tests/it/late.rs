@@ -58,7 +58,7 @@ fn a_promotion_that_is_still_to_come_is_named_when_the_run_halts_and_seen_when_i
     assert_eq!(left.len(), 1, "{left:#?}");
     assert_eq!((left[0].step.as_str(), left[0].until), ("promote.db", None));
     let reason = state.halted.clone().unwrap();
-    for words in ["STILL IN DOUBT: promote.db", "beside an old primary that nobody has fenced", "stop "] {
+    for words in ["STILL IN DOUBT: promote.db", "the old primary is not fenced", "stop "] {
         assert!(reason.contains(words), "{reason}");
     }
     let report = summary::report(state, state.last_at + Dur::mins(600));
@@ -183,7 +183,7 @@ fn what_a_service_would_show_is_in_doubt_until_it_would() {
     assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
     let left = run.0.outstanding(run.1);
     let words = left.iter().find(|effect| effect.promotes().is_some()).unwrap().words(&run.0);
-    assert!(words.contains("Its service withdraws no such request"), "{words}");
+    assert!(words.contains("The service cannot withdraw this request"), "{words}");
     run.say(came_to_nothing());
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());
 }

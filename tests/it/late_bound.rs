@@ -96,7 +96,7 @@ fn names_that_were_never_seen_move_from_what_the_plan_declares() {
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let book = &done.ended.state.runbook;
     assert!(switch(&done).changes.iter().all(|c| c.basis == Basis::Declared && c.before.is_some()));
-    let note = "record sets of `www` were never seen: each is read right before it changes, and replaced only if it is as the plan declares it for west";
+    let note = "record sets of `www` were never observed. Each one is read right before the change, and replaced only if it matches the declaration in the plan for west";
     assert!(book.notes.iter().any(|n| n == note), "{:?}", book.notes);
     let [Some(Found::Sets(found))] = &read(&done)[..] else { panic!("{:?}", read(&done)) };
     let found: BTreeSet<_> = found.iter().filter_map(|f| f.set.clone()).collect();
@@ -145,7 +145,7 @@ fn what_is_neither_declared_nor_the_target_halts_and_shows_both() {
         let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
         let reason = done.ended.state.steps.iter().find_map(|s| s.work.reason.clone()).unwrap();
         let said = format!(
-            "1 of 2 names were not switched: a.shop.example A (it is {is}, and the plan declares 192.0.2.1 ttl 20s for the site that is left; nobody had seen it before); put them right and resume, or plan again"
+            "1 of 2 names were not switched: a.shop.example A (it is {is}, but the plan declares 192.0.2.1 ttl 20s for the source site; drctl had not observed it before); correct them and resume, or plan again"
         );
         assert_eq!(reason, said);
         let left = left_there(&rig, &done);

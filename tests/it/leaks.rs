@@ -98,7 +98,9 @@ fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
             );
             let shows = matches!(args[0], "check" | "kit");
             assert!(
-                !shows || said.contains("stands in the file") || said.contains("stand in the plan"),
+                !shows
+                    || said.contains("the file contains")
+                    || said.contains("the plan contains the credentials"),
                 "{name}: {args:?}: {said}"
             );
         }

@@ -56,7 +56,7 @@ fn a_run_is_continued_unless_a_fence_may_be_lifted_or_a_call_be_under_way() {
                 assert!(may, "{context}");
                 assert!(kept.fences.iter().any(|f| f.fact.is_some()), "{context}: what was proven stands");
             }
-            Err(why) => assert!(!may && why.contains("taken back"), "{context}: {why}"),
+            Err(why) => assert!(!may && why.contains("being undone"), "{context}: {why}"),
         }
     }
 }
@@ -76,7 +76,7 @@ fn guards_are_handed_on_and_a_promotion_that_nobody_saw_the_end_of_is_not_left_b
     let step = || StepId::new("promote.db");
     say(&mut state, intended("promote.db"));
     let refused = |state: &RunState| continued(state, 1, &elsewhere).err().unwrap_or_default();
-    let unknown = "nobody saw yet what became of that";
+    let unknown = "the outcome of a step in run";
     assert!(refused(&state).contains(unknown), "{}", refused(&state));
     say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
     assert!(refused(&state).contains(unknown), "{}", refused(&state));
@@ -361,7 +361,7 @@ fn a_server_that_is_fenced_is_not_fenced_again() {
         let fact = proven("fence.db.sql", &db(), FenceMethod::Sql, state.last_at);
         say(state, fact);
         let why = state.not_needed(rung).unwrap_or_default();
-        assert!(why.contains("is fenced already"), "{why}");
+        assert!(why.contains("is already fenced"), "{why}");
     }
     let touch = What::EpochTaken { epoch: 2, owner: "another".to_owned() };
     for mut state in [state, owed] {

@@ -444,7 +444,7 @@ fn words_that_expired_open_no_gate() {
         "who overrode it means it no more"
     );
     let (_, why) = unapproved(&state, &second, just_before).unwrap();
-    assert!(why.contains("kim overrode it"), "{why}");
+    assert!(why.contains("kim already overrode it"), "{why}");
     assert_eq!(unapproved(&state, &second, ends), None);
 }
 
@@ -473,7 +473,7 @@ fn a_no_is_taken_once() {
     say(&mut state, What::Resumed { who: who("ann") });
     say(&mut state, again);
     let refused = state.apply(&Event { at: state.last_at, what: no }).unwrap_err().to_string();
-    assert!(refused.contains("was taken before"), "{refused}");
+    assert!(refused.contains("was already used"), "{refused}");
 }
 
 /// A yes to a question that nobody answered in time asks it anew; one to a question that stands does no more than say yes, and to one

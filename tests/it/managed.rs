@@ -321,7 +321,7 @@ fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
 fn a_replica_that_could_not_be_made_is_refused_before_anything_is_renamed() {
     let facts = |refused: Vec<Refusal>| refused.into_iter().map(|r| r.facts).collect::<Vec<_>>().join("\n");
     let unknown = facts(reprotect(&["sg-fence-west"], &["sg-fence-west"], 7).unwrap_err());
-    assert!(unknown.contains("no run here knows which groups it had before"), "{unknown}");
+    assert!(unknown.contains("no run in this store recorded its earlier groups"), "{unknown}");
     let no_backups = facts(reprotect(&["sg-own"], &[], 0).unwrap_err());
     assert!(no_backups.contains("db-east has no automated backups"), "{no_backups}");
 }

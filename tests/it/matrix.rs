@@ -52,7 +52,7 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     for words in [
         "restore of orders at P1 (high",
         "severity P1 asks for team-lead (engineering-lead stands for it)",
-        "a change of kind database asks for dba and engineering-lead",
+        "a change to database asks for dba and engineering-lead",
         "together  dba and engineering-lead, each a person of its own and none of them the requester",
         "dba: bob, eve",
         "override  at P0 only",
@@ -104,7 +104,7 @@ fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
     let (code, _, err) = crate::cli::finish(
         folder.command(&["check"]).env("DRCTL_POLICY__EXPIRES_AFTER", "1s").output().unwrap(),
     );
-    assert!(code == 2 && err.contains("is read from the file only"), "{code} {err}");
+    assert!(code == 2 && err.contains("drctl reads only from the file"), "{code} {err}");
     for (bad, words) in [
         ("policy: {severities: {P9: {by: []}}}\n", "P9"),
         ("policy: {changes: {databse: {by: []}}}\n", "database"),
@@ -138,7 +138,7 @@ fn hooks_make_changes_that_people_agree_to() {
     let (by, also, ask, waits) = approval("at: before.verify, name: rules, change: policy");
     assert_eq!(by, seats(&["dba", "engineering-lead", "governance-lead", "security"]));
     assert_eq!(also, seats(&["ciso", "cto"]));
-    assert!(ask.ends_with("a change of database and dns and policy") && waits, "{ask}");
+    assert!(ask.ends_with("a change to database and dns and policy") && waits, "{ask}");
     let (by, also, _, waits) = approval("at: after.redirect, name: rules, change: state");
     assert_eq!((by, waits), (seats(&["approver", "data-owner", "dba", "engineering-lead"]), true));
     assert_eq!(also, seats(&["cto", "engineering-lead"]));

@@ -173,7 +173,7 @@ fn nobody_waives_a_loss_in_a_planned_move() {
             who: Person::claimed("test"),
         }];
         let refused = rig.rehearse().err().unwrap();
-        assert!(refused.iter().any(|r| r.facts.contains("loses nothing")), "{refused:?}");
+        assert!(refused.iter().any(|r| r.facts.contains("allows no data loss")), "{refused:?}");
     }
 }
 
@@ -305,7 +305,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
     assert_eq!(figure.value_ms, Some(Dur::ZERO));
     for mark in [None, Some("fence-of-another-time")] {
         let (ruling, figure) = look(mark);
-        assert!(matches!(&ruling, Ruling::Keep(why) if why.contains("never came there")), "{ruling:?}");
+        assert!(matches!(&ruling, Ruling::Keep(why) if why.contains("never reached it")), "{ruling:?}");
         assert!(figure.value_ms != Some(Dur::ZERO) || figure.basis != Basis::Measured, "{figure}");
     }
 }
@@ -317,7 +317,7 @@ fn nobody_fails_over_to_an_old_primary() {
         let to = Some(SiteName::new("west"));
         let rig = Rig { to, ..Rig::new(plan, "after-failover", 1) };
         let refused = rig.rehearse().err().unwrap();
-        let all: Vec<_> = refused.iter().filter(|r| r.facts.contains("it is an old primary")).collect();
+        let all: Vec<_> = refused.iter().filter(|r| r.facts.contains("It is an old primary")).collect();
         assert_eq!(all.len(), 2, "{refused:#?}");
         assert!(all.iter().all(|r| r.rule == Rule::NotRecoverable), "nobody waives that");
     }

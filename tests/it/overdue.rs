@@ -56,7 +56,7 @@ fn a_promotion_that_takes_forty_minutes_is_waited_for() {
     let shown = summary::report(&state, state.last_at);
     let shown = shown.steps.iter().find(|s| s.id == "promote.db").unwrap().reason.clone().unwrap();
     // Since when, what was seen of it, and what a person can do.
-    for words in [&called.to_string(), "`modifying`", "it is waited for", "runs cancel run"] {
+    for words in [&called.to_string(), "`modifying`", "drctl keeps waiting", "runs cancel run"] {
         assert!(line.contains(words) && shown.contains(words), "{words}: {line}\n{shown}");
     }
 }

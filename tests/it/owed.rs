@@ -118,7 +118,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     );
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
-    let settled = |e: &&Event| matches!(&e.what, What::DebtSettled { why, who: None, .. } if why.contains("is a replica by now"));
+    let settled = |e: &&Event| matches!(&e.what, What::DebtSettled { why, who: None, .. } if why.contains("is now a replica"));
     assert_eq!(all.iter().filter(settled).count(), 1);
     assert_eq!(fence_calls(&all), fence_calls(&events(&done)), "a replica was fenced");
     assert_eq!(summary::report(&later.ended.state, later.ended.state.last_at).fence.state, "settled");
@@ -153,7 +153,7 @@ fn a_person_may_say_that_a_debt_was_settled_by_hand_and_is_named() {
     assert_eq!(state.owed().count(), 0);
     let report = summary::report(state, state.last_at);
     let words = &report.fence.components[&ComponentName::new("db")];
-    assert!(words.contains("test (unsigned) says: its disks are shredded"), "{words}");
+    assert!(words.contains("test (unsigned) confirmed: its disks are shredded"), "{words}");
     assert_eq!(report.fence.state, "settled");
     let refused = events(&said).iter().filter(|e| matches!(e.what, What::SignalRefused { .. })).count();
     assert_eq!(refused, 1, "nothing else is said of a run that is over");

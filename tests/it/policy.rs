@@ -112,37 +112,42 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     assert_eq!((&report["severity"], &report["fence"]["state"]), (&"P1".into(), &"none".into()));
     assert_eq!(step(&report, "swap.db")["state"], "pending");
     let why = step(&report, GATE)["reason"].as_str().unwrap().to_owned();
-    assert!(why.contains("approval of dba and engineering-lead is asked for"), "{why}");
-    assert!(why.contains("P1 restore to west, a change of database"), "{why}");
+    assert!(why.contains("waiting for approval by dba and engineering-lead"), "{why}");
+    assert!(why.contains("P1 restore to west, a change to database"), "{why}");
 
     let approve = ["approve", &run, GATE];
-    refused(&folder, "ann.key", &approve, "the requester of a run never approves it");
-    refused(&folder, "cy.key", &approve, "cy has no role that is still asked for: dba and engineering-lead");
-    refused(&folder, "kim.key", &approve, "kim has no role that is still asked for");
+    refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
+    refused(
+        &folder,
+        "cy.key",
+        &approve,
+        "cy does not have a required role; still required: dba and engineering-lead",
+    );
+    refused(&folder, "kim.key", &approve, "kim does not have a required role");
     let state = state_of(&folder, &run);
     let now = state.last_at + Dur::mins(1);
     let good = yes(&state, "bob", now);
     let by_bob =
         |statement: Statement| taken(&state, signed(&folder, "bob.key", &statement), now).unwrap_err();
     assert!(by_bob(Statement { runbook: Digest::of(b"x"), ..good.clone() }).contains("it is for runbook"));
-    assert!(by_bob(Statement { until: now, ..good.clone() }).contains("an expired statement"));
+    assert!(by_bob(Statement { until: now, ..good.clone() }).contains("it expired at"));
     let forged = Person { statement: Some("{}".to_owned()), ..signed(&folder, "bob.key", &good) };
-    assert!(taken(&state, forged, now).unwrap_err().contains("cannot be read"));
+    assert!(taken(&state, forged, now).unwrap_err().contains("is not readable"));
     let other = serde_json::to_string(&Statement { until: now + Dur::mins(99), ..good.clone() }).unwrap();
     let forged = Person { statement: Some(other), ..signed(&folder, "bob.key", &good) };
-    assert!(taken(&state, forged, now).unwrap_err().contains("it is forged"));
+    assert!(taken(&state, forged, now).unwrap_err().contains("the signature is forged"));
     let mut said = state.clone();
     let bob = signed(&folder, "bob.key", &good);
     for what in taken(&said, bob.clone(), now).unwrap() {
         said.apply(&drctl::model::event::Event { at: now, what }).unwrap();
     }
-    assert!(taken(&said, bob, now).unwrap_err().contains("was taken before: each is good once"));
+    assert!(taken(&said, bob, now).unwrap_err().contains("was already used; each statement is valid once"));
 
     assert_eq!(by(&folder, "bob.key", &approve).0, 0);
     let resume = ["runs", "resume", &run, "--output", "json"];
     let (code, out, _) = by(&folder, "ann.key", &resume);
     assert!(
-        code == 4 && out.contains("approval of engineering-lead is asked for"),
+        code == 4 && out.contains("waiting for approval by engineering-lead"),
         "one of two: {code} {out}"
     );
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
@@ -159,7 +164,7 @@ fn a_dba_and_engineering_lead_who_asks_approves_nothing() {
         as_operator(&folder, "eve.key", &[RESTORE, &["--yes", "--output", "json"]].concat());
     assert_eq!(code, 4, "{out}\n{err}");
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
-    refused(&folder, "eve.key", &["approve", &run, GATE], "the requester of a run never approves it");
+    refused(&folder, "eve.key", &["approve", &run, GATE], "the requester of a run cannot approve it");
 }
 
 /// A move that was planned keeps nobody from writing while people are asked.
@@ -175,7 +180,7 @@ fn a_planned_move_asks_before_it_stops_anybody() {
     assert_eq!(step(&report, GATE)["state"], "blocked", "{report:#}");
     // Nor is it an emergency because somebody calls it one.
     let (run, _) = asked(&folder, &[&start[..], &["--severity", "P0"]].concat());
-    let words = "nothing overrides this approval";
+    let words = "nobody can override this approval";
     refused(&folder, "ivy.key", &["override", &run, "--reason", "hurry"], words);
 }
 
@@ -231,14 +236,24 @@ pub fn overridden(folder: &Folder) -> String {
     assert_eq!(report["severity"], "P0", "a region failover is as bad as it gets: {report:#}");
     assert_eq!(report["fence"]["state"], "proven", "the fence waits for nobody: {report:#}");
     let over = ["override", &run, "--reason", "DBA unreachable"];
-    refused(folder, "bob.key", &over, "only incident-commander overrides it, which bob is not");
+    refused(
+        folder,
+        "bob.key",
+        &over,
+        "only incident-commander can override it, and bob does not have that role",
+    );
     let (code, _, err) = by(folder, "ivy.key", &over);
     assert!(code == 0 && err.contains("it is in the journal; drctl runs resume"), "{err}");
     let resume = ["runs", "resume", &run, "--output", "json"];
     let (code, out, _) = by(folder, "ann.key", &resume);
-    assert!(code == 4 && out.contains("approval of cto is asked for"), "{code} {out}");
-    refused(folder, "ivy.key", &over, "ivy overrode it at ");
-    refused(folder, "ivy.key", &["approve", &run, GATE], "ivy overrode it, and never approves it");
+    assert!(code == 4 && out.contains("waiting for approval by cto"), "{code} {out}");
+    refused(folder, "ivy.key", &over, "ivy already overrode it at ");
+    refused(
+        folder,
+        "ivy.key",
+        &["approve", &run, GATE],
+        "ivy overrode this approval and cannot also approve it",
+    );
     assert_eq!(by(folder, "kim.key", &["approve", &run, GATE]).0, 0);
     let (code, out, err) = by(folder, "ann.key", &resume);
     let report = json(&out);
@@ -257,8 +272,8 @@ fn an_override_is_named_and_approved_afterwards() {
     let status = folder.ok(&["status", "--sandbox"]);
     assert!(status.contains("APPROVAL OWED") && status.contains("overridden by ivy"), "{status}");
     let approve = ["approve", &run, GATE];
-    refused(&folder, "ann.key", &approve, "the requester of a run never approves it");
-    refused(&folder, "ivy.key", &approve, "ivy overrode it, and never approves it");
+    refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
+    refused(&folder, "ivy.key", &approve, "ivy overrode this approval and cannot also approve it");
     // Nobody signs what they have not seen, or what is another one than they saw elsewhere.
     let digest = state_of(&folder, &run).created.runbook_digest.to_string();
     let wrong = [&approve[..], &["--runbook", "00000000000000"]].concat();
@@ -274,12 +289,12 @@ fn an_override_is_named_and_approved_afterwards() {
     ] {
         assert!(err.contains(words), "{words}: {err}");
     }
-    refused(&folder, "bob.key", &approve, "bob said yes already; engineering-lead is still asked for");
+    refused(&folder, "bob.key", &approve, "bob already approved; still required: engineering-lead");
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
     let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
     assert_eq!(listed["runs"][0]["outcome"], "recovered", "{listed:#}");
-    refused(&folder, "kim.key", &approve, "everybody has said yes already");
+    refused(&folder, "kim.key", &approve, "all required approvals are already there");
     let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
     let over = &report["overrides"][0];
     assert_eq!(
@@ -384,10 +399,12 @@ fn an_override_by_hand_is_not_believed() {
     };
     let reason = "x".to_owned();
     let over = |who: &str| What::Overridden { step: step(), who: person(who), reason: reason.clone() };
-    assert!(no(over("bob")).contains("only incident-commander overrides it"));
-    assert!(no(What::Ratified { step: step(), who: person("bob") }).contains("did not go on by an override"));
+    assert!(no(over("bob")).contains("only incident-commander can override it"));
+    assert!(
+        no(What::Ratified { step: step(), who: person("bob") }).contains("did not continue on an override")
+    );
     let refused = What::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
-    assert!(no(refused).contains("did not go on by an override"));
+    assert!(no(refused).contains("did not continue on an override"));
     assert!(no(over("ann")).contains("only incident-commander"));
     // Nothing overrides what is not as bad as that.
     let (run, _) = asked(&folder, &[&start[..], &["--severity", "P1"]].concat());
@@ -395,7 +412,7 @@ fn an_override_by_hand_is_not_believed() {
 }
 
 fn refused_override(folder: &Folder, run: &str) {
-    let words = "nothing overrides this approval";
+    let words = "nobody can override this approval";
     refused(folder, "ivy.key", &["override", run, "--reason", "hurry"], words);
 }
 
@@ -484,6 +501,6 @@ fn the_requester_overrides_nothing() {
     let (code, out, err) = as_operator(&folder, "ivy.key", &start);
     assert_eq!(code, 4, "{out}{err}");
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
-    let words = "the requester of a run never overrides its approval";
+    let words = "the requester of a run cannot override its approval";
     refused(&folder, "ivy.key", &["override", &run, "--reason", "x"], words);
 }

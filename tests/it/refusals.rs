@@ -434,19 +434,19 @@ fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
     case.group("east", 2);
     let facts = case.refused(Rule::OtherSource).unwrap();
     assert!(
-        facts.contains("db-east replays db-west-set-aside-1f, and the plan would fence db-west"),
+        facts.contains("db-east replicates from db-west-set-aside-1f, but the plan would fence db-west"),
         "{facts}"
     );
     case.request.waivers.push(accept(Rule::OtherSource));
     let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
     assert!(
-        book.notes.iter().any(|n| n.contains("waived other-source (db): db-east replays")),
+        book.notes.iter().any(|n| n.contains("waived other-source (db): db-east replicates")),
         "{:?}",
         book.notes
     );
     case.request.intent = Intent::Switchover;
     let facts = case.refused(Rule::NotRecoverable).unwrap();
-    assert!(facts.contains("nobody can waive other-source"), "{facts}");
+    assert!(facts.contains("other-source cannot be waived"), "{facts}");
 }
 
 /// The run that broke off gave the source another name: the replica follows that one still, and no other of that name.

@@ -160,7 +160,7 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
         (vec!["--component", "db"], 2, "to which time"),
         (vec!["--component", "nodb", "--to-time", "5m ago"], 3, "one of: db, other"),
         (vec!["--component", "other", "--to-time", "5m ago"], 3, "only databases"),
-        (vec!["--component", "db", "--to-time", "2030-01-01T00:00:00Z"], 3, "not over yet"),
+        (vec!["--component", "db", "--to-time", "2030-01-01T00:00:00Z"], 3, "in the future"),
         (vec!["--component", "db", "--to-time", "90d ago"], 3, "the oldest one ended"),
         (vec!["--component", "db", "--to-time", "5m ago", "--site", "east"], 3, "backups"),
         (vec!["--component", "db", "--snapshot", "s1"], 3, "has no snapshots"),
@@ -195,7 +195,7 @@ fn nobody_is_let_into_the_server_from_before() {
         judge(&state, i, &Sight::Things(vec![(target, seen)]), observed_at)
     };
     let word = of_old.expect("the fence left no word");
-    assert!(matches!(judged(Some(word)), Ruling::Keep(why) if why.contains("from before")));
+    assert!(matches!(judged(Some(word)), Ruling::Keep(why) if why.contains("old server")));
     assert!(matches!(judged(None), Ruling::Record(What::StepFinished { .. })));
     assert!(matches!(judged(Some("fence-of-that-time".to_owned())), Ruling::Perform(_)));
 }

@@ -21,7 +21,9 @@ fn promotions(notes: &Notes) -> usize {
 }
 
 pub fn runbook(prefix: &[Event]) -> Runbook {
-    let What::RunCreated(created) = &prefix[0].what else { panic!("a run begins with run_created") };
+    let What::RunCreated(created) = &prefix[0].what else {
+        panic!("a run must start with one run_created event")
+    };
     serde_json::from_str(&created.runbook).unwrap()
 }
 

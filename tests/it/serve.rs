@@ -174,7 +174,7 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
     let folder = serving(nobodys);
     let (code, out, err) = folder.run(&["check"]);
     assert!(
-        code == 0 && format!("{out}{err}").contains("schedule daily is for plan gone"),
+        code == 0 && format!("{out}{err}").contains("schedule daily names plan gone"),
         "{code} {out}{err}"
     );
     // Nobody can read a plan that is not there: for as long as it may be late somebody looks again.
@@ -328,5 +328,5 @@ fn copies_are_of_the_times_that_schedules_say() {
         "\nschedules:\n  x: {plan: truststream, drill: live, point: 10m, at: \"0 2 * * *\", zone: UTC}\n",
     );
     let (code, _, err) = wrong.run(&["schedules", "--sandbox"]);
-    assert!(code == 2 && err.contains("`point` means something for isolated drills only"), "{code} {err}");
+    assert!(code == 2 && err.contains("`point` is only for isolated drills"), "{code} {err}");
 }

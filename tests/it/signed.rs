@@ -122,8 +122,8 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
         let (code, _, err) = as_operator(&folder, key, &approve);
         assert!(matches!(code, 2 | 3) && err.contains(words), "{key}: {code} {err}");
     };
-    refused("ann.key", "the requester of a run never approves it");
-    refused("cy.key", "cy has no role that is still asked for: dba and engineering-lead");
+    refused("ann.key", "the requester of a run cannot approve it");
+    refused("cy.key", "cy does not have a required role; still required: dba and engineering-lead");
     refused("mallory.key", "is the key of nobody under `operators:`");
     let (code, _, err) = folder.run(&approve);
     assert!(code == 2 && err.contains("no key to sign with") && err.contains("DRCTL_KEY"), "{err}");
@@ -132,8 +132,8 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     let resume = ["runs", "resume", &run, "--sandbox", "--output", "json"];
     let (code, out, _) = as_operator(&folder, "ann.key", &resume);
     assert_eq!(code, 4, "one of two is not enough");
-    assert!(out.contains("approval of engineering-lead is asked for"), "{out}");
-    refused("bob.key", "bob said yes already; engineering-lead is still asked for");
+    assert!(out.contains("waiting for approval by engineering-lead"), "{out}");
+    refused("bob.key", "bob already approved; still required: engineering-lead");
 
     assert_eq!(as_operator(&folder, "eve.key", &approve).0, 0);
     let (code, out, err) = as_operator(&folder, "ann.key", &resume);
@@ -172,9 +172,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
     let by_eve = |statement: Statement| refusal(signed(&folder, "eve.key", &statement));
 
     assert!(refusal(Person::claimed("eve")).contains("it is not signed"));
-    assert!(
-        by_eve(Statement { until: now, ..good.clone() }).contains("an expired statement is no statement")
-    );
+    assert!(by_eve(Statement { until: now, ..good.clone() }).contains("it expired at"));
     let other = Statement { runbook: Digest::of(b"another runbook"), ..good.clone() };
     assert!(by_eve(other).contains("it is for runbook "));
     let other = Statement { run: RunId::new("another-run"), ..good.clone() };
@@ -183,19 +181,19 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
     assert!(by_eve(other).contains("it is for site us-west-2, not for us-east-1"));
     let no = Signal::Reject { step: StepId::new("approve.go"), reason: "no".to_owned() };
     let other = Statement { signal: Some(no), ..good.clone() };
-    assert!(by_eve(other).contains("a no to approve.go, not for a yes to approve.go"));
+    assert!(by_eve(other).contains("the rejection of approve.go, not for the approval of approve.go"));
     let request = Statement { signal: None, ..good.clone() };
-    assert!(by_eve(request).contains("the start of the run, not for a yes to approve.go"));
+    assert!(by_eve(request).contains("the start of the run, not for the approval of approve.go"));
 
     let words = refusal(signed(&folder, "mallory.key", &good));
-    assert!(words.contains("SHA256:") && words.contains("no operator's key"), "{words}");
+    assert!(words.contains("SHA256:") && words.contains("not the key of an operator"), "{words}");
     let words = refusal(signed(&folder, "cy.key", &good));
-    assert!(words.contains("says that it is by eve, and is signed with the key of cy"), "{words}");
+    assert!(words.contains("the statement names eve, but it is signed with the key of cy"), "{words}");
     let renamed = Person { who: "bob".to_owned(), ..signed(&folder, "eve.key", &good) };
-    assert!(refusal(renamed).contains("by bob, and is signed with the key of eve"));
+    assert!(refusal(renamed).contains("names bob, but it is signed with the key of eve"));
     let later = serde_json::to_string(&Statement { until: now + Dur::mins(600), ..good.clone() }).unwrap();
     let stretched = Person { statement: Some(later), ..signed(&folder, "eve.key", &good) };
-    assert!(refusal(stretched).contains("it is forged"));
+    assert!(refusal(stretched).contains("the signature is forged"));
     let forged =
         Person { who: "eve\u{1b}[2J".to_owned(), signature: Some("x".to_owned()), ..Person::claimed("") };
     let signal = yes(&state, "eve").signal.unwrap();
@@ -207,7 +205,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
         "a name that nobody vouched for is not told as if signed"
     );
     let garbage = Person { signature: Some("yes".to_owned()), ..signed(&folder, "eve.key", &good) };
-    assert!(refusal(garbage).contains("it cannot be read"));
+    assert!(refusal(garbage).contains("is not readable"));
 
     // A signature that was made for something else, such as a Git commit, is none of ours.
     let key = PrivateKey::read_openssh_file(&folder.path().join("eve.key")).unwrap();
@@ -217,7 +215,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
         signature: Some(for_git.to_pem(LineEnding::LF).unwrap()),
         ..signed(&folder, "eve.key", &good)
     };
-    assert!(refusal(git).contains("it is forged"));
+    assert!(refusal(git).contains("the signature is forged"));
 
     assert!(answer(&state, signed(&folder, "eve.key", &good), now).is_ok());
 }
@@ -234,7 +232,7 @@ fn a_statement_is_taken_once_and_counts_while_it_is_good() {
     let at = state.last_at + Dur::secs(1);
     let bob = signed(&folder, "bob.key", &yes(&state, "bob"));
     said(&mut state, bob.clone(), at).unwrap();
-    assert!(said(&mut state, bob, at).unwrap_err().contains("was taken before"));
+    assert!(said(&mut state, bob, at).unwrap_err().contains("was already used"));
 
     let missing = |state: &RunState, now: Timestamp| {
         let gate = state.position(&StepId::new("approve.go")).unwrap();
@@ -284,7 +282,7 @@ fn an_audit_finds_words_that_nobody_signed() {
         }
     };
     let faults = audit(&|event| as_approver(event, &|who| who.who = "cy".to_owned()));
-    assert!(faults[0].why.contains("cy is written to have said so"), "{faults:?}");
+    assert!(faults[0].why.contains("the journal names cy as the author"), "{faults:?}");
     let faults = audit(&|event| as_approver(event, &|who| *who = Person::claimed(&*who.who)));
     assert!(faults[0].why.contains("it is not signed"), "{faults:?}");
     let faults = audit(&|event| {
@@ -292,7 +290,7 @@ fn an_audit_finds_words_that_nobody_signed() {
             created.runbook_digest = Digest::of(b"another");
         }
     });
-    assert!(faults[0].seq == 1 && faults[0].why.contains("changed after it was approved"), "{faults:?}");
+    assert!(faults[0].seq == 1 && faults[0].why.contains("changed after the approval"), "{faults:?}");
     // Nor can other operators be put in their place, or a rehearsal's words be made those of a live run.
     let faults = audit(&|event| {
         if let What::RunCreated(created) = &mut event.what {
@@ -322,17 +320,17 @@ fn a_gate_that_was_passed_by_hand_is_not_believed() {
         state.clone().apply(&Event { at: state.last_at, what }).unwrap_err().to_string()
     };
     let passed = What::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
-    assert!(refused(&state, passed.clone()).contains("the yes of dba and engineering-lead is missing"));
+    assert!(refused(&state, passed.clone()).contains("the approval of dba and engineering-lead is missing"));
     let skipped = What::StepSkipped { step: step(), reason: "hurry".to_owned(), who: None };
-    assert!(refused(&state, skipped).contains("never left out"));
+    assert!(refused(&state, skipped).contains("cannot be skipped"));
     let approved = |who| What::Approved { step: step(), who };
     let ann = signed(&folder, "ann.key", &yes(&state, "ann"));
-    assert!(refused(&state, approved(ann)).contains("the requester of a run never approves it"));
+    assert!(refused(&state, approved(ann)).contains("the requester of a run cannot approve it"));
     let mut one = state.clone();
     let bob = signed(&folder, "bob.key", &yes(&state, "bob"));
     one.apply(&Event { at: state.last_at, what: approved(bob.clone()) }).unwrap();
-    assert!(refused(&one, approved(bob)).contains("was taken before"));
-    assert!(refused(&one, passed).contains("the yes of engineering-lead is missing"));
+    assert!(refused(&one, approved(bob)).contains("was already used"));
+    assert!(refused(&one, passed).contains("the approval of engineering-lead is missing"));
 }
 
 /// Signatures are looked at before anybody goes on with a run, and before one is read from a file.
@@ -348,7 +346,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     let bytes = serde_json::to_vec(&Event { at, what }).unwrap();
     records.push(chain::link(&last.run, Some((last.seq, &last.hash)), last.epoch, bytes));
     let refused = create::vouched_for(&last.run, &records).unwrap_err().to_string();
-    assert!(refused.contains("bob is written to have said so: it is not signed"), "{refused}");
+    assert!(refused.contains("the journal names bob as the author: it is not signed"), "{refused}");
 
     // The operators that a run brings along are those of drctl.yaml, or it is not gone on with.
     let settings = folder.path().join("plans/drctl.yaml");
@@ -359,7 +357,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     std::fs::write(&settings, text).unwrap();
     let sly = [("DRCTL_KEY", "ann.key"), ("DRCTL_OPERATORS__BOB__KEY", "ssh-ed25519 AAAA")];
     let (code, _, err) = finish(folder.command(&["status"]).envs(sly).output().unwrap());
-    assert!(code == 2 && err.contains("is read from the file only"), "{err}");
+    assert!(code == 2 && err.contains("drctl reads only from the file"), "{err}");
 }
 
 #[test]
@@ -384,7 +382,9 @@ fn who_alone_could_approve_does_not_ask() {
     let (code, out, err) = as_operator(&folder, "eve.key", &start);
     assert_eq!(code, 3, "{out}\n{err}");
     assert!(
-        err.contains("approve.go waits for engineering-lead, and nobody is left to say that yes: eve asks"),
+        err.contains(
+            "approve.go waits for engineering-lead, but not enough people can approve: eve requests"
+        ),
         "{err}"
     );
     assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs yet"), "nothing was fenced");
@@ -479,11 +479,11 @@ fn a_gate_that_nobody_can_open_is_an_error_of_the_plan() {
         folder.run(&["check", "plans/truststream.yaml"])
     };
     let (code, out, err) = check("[dba, cto]");
-    assert!(code == 2 && (out + &err).contains("asks for cto, and nobody is left to say that yes"));
+    assert!(code == 2 && (out + &err).contains("requires cto, but not enough people can approve"));
     let (code, out, err) = check("[engineering-lead, engineering-lead]");
-    assert!(code == 2 && (out + &err).contains("asks for engineering-lead, and nobody is left"));
+    assert!(code == 2 && (out + &err).contains("requires engineering-lead, but not enough people"));
     assert_eq!(check("[dba, dba]").0, 0, "bob and eve");
     std::fs::remove_file(folder.path().join("plans/drctl.yaml")).unwrap();
     let (_, out, err) = check("[dba, cto]");
-    assert!((out + &err).contains("drctl.yaml has no operators"));
+    assert!((out + &err).contains("drctl.yaml lists no operators"));
 }

@@ -17,15 +17,18 @@ const SINKS: &str = "sinks: {recovery: {url: \"s3://acme/drctl\", region: us-eas
 fn how_long_evidence_is_kept_is_said_and_is_as_long_as_its_profile_asks() {
     for (evidence, words) in [
         (format!("{{{SINKS}}}"), "no `retain`"),
-        (format!("{{retain: {{}}, {SINKS}}}"), "evidence.retain says nothing"),
-        (format!("{{retain: {{hipaa: 365d}}, {SINKS}}}"), "hipaa is 365d; it is 2192d at least"),
-        (format!("{{retain: {{own: 2192d, pci: 364d}}, {SINKS}}}"), "pci is 364d; it is 365d at least"),
-        (format!("{{retain: {{own: 1h}}, {SINKS}}}"), "own is 1h; it is 1d at least"),
-        (format!("{{retain: {{own: 40000d}}, {SINKS}}}"), "36500d at most"),
+        (format!("{{retain: {{}}, {SINKS}}}"), "evidence.retain is empty"),
+        (format!("{{retain: {{hipaa: 365d}}, {SINKS}}}"), "hipaa is 365d, but must be from 2192d"),
+        (format!("{{retain: {{own: 2192d, pci: 364d}}, {SINKS}}}"), "pci is 364d, but must be from 365d"),
+        (format!("{{retain: {{own: 1h}}, {SINKS}}}"), "own is 1h, but must be from 1d"),
+        (format!("{{retain: {{own: 40000d}}, {SINKS}}}"), "to 36500d"),
         (format!("{{retain: {{hippa: 2192d}}, {SINKS}}}"), "hipaa"),
-        ("{retain: {own: 400d}, sinks: {}}".to_owned(), "evidence.sinks names none"),
+        ("{retain: {own: 400d}, sinks: {}}".to_owned(), "evidence.sinks is empty"),
         ("{retain: {own: 400d}}".to_owned(), "no `sinks`"),
-        ("{retain: {own: 400d}, sinks: {a: {url: \"ftp://x/y\", region: r}}}".to_owned(), "no scheme `ftp`"),
+        (
+            "{retain: {own: 400d}, sinks: {a: {url: \"ftp://x/y\", region: r}}}".to_owned(),
+            "unknown scheme `ftp`",
+        ),
         (
             "{retain: {own: 400d}, sinks: {a: {url: \"s3:///y\", region: r}}}".to_owned(),
             "a bucket and a plain prefix",
@@ -33,7 +36,7 @@ fn how_long_evidence_is_kept_is_said_and_is_as_long_as_its_profile_asks() {
         ("{retain: {own: 400d}, sinks: {a: {url: \"s3://b/../y\", region: r}}}".to_owned(), "a plain prefix"),
         (
             "{retain: {own: 400d}, sinks: {a: {url: \"gs://x/y\", region: r, role: admin}}}".to_owned(),
-            "are AWS's",
+            "are only for AWS",
         ),
     ] {
         let (code, out, err) = keeping(&evidence).run(&["check"]);
@@ -65,7 +68,10 @@ fn a_sink_in_the_region_that_is_lost_is_said_to_be() {
             .collect();
         assert_eq!(all, needs, "{found:#}");
         let (_, checked, err) = folder.run(&["check"]);
-        assert!(format!("{checked}{err}").contains("evidence goes to us-west-2 (a)"), "{checked}{err}");
+        assert!(
+            format!("{checked}{err}").contains("the evidence sink is in us-west-2 (a)"),
+            "{checked}{err}"
+        );
     }
 }
 

@@ -57,9 +57,9 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
     ];
     assert_eq!(commands, expected, "{out}");
     for means in [
-        "tries scale.nodes again: correct the cause first",
-        "users are let in to the servers that there are, though 4 were wanted",
-        "nothing is taken back: db was promoted",
+        "tries scale.nodes again; correct the cause first",
+        "continues with the current servers although 4 are required",
+        "undoes nothing, because db was promoted",
     ] {
         assert!(out.contains(means), "{means}: {out}");
     }
@@ -80,7 +80,7 @@ fn what_waits_for_a_person_names_the_waiver_and_what_a_cancel_takes_back() {
     let (code, out, err) = folder.run(&[START, &["--sandbox", "replica-lagging"]].concat());
     assert_eq!(code, 3, "{out}{err}");
     assert!(out.contains("    drctl runs resume") && out.contains("--waive exposure-above-rpo"), "{out}");
-    assert!(out.contains("these are taken back: ") && out.contains("fence.db.security_group"), "{out}");
+    assert!(out.contains("undoes these steps: ") && out.contains("fence.db.security_group"), "{out}");
 }
 
 #[test]
@@ -132,10 +132,7 @@ fn a_decision_that_nothing_would_come_of_is_refused() {
     let ack =
         |decision: &str| folder.run(&["ack", &run, "--decide", decision, "--reason", "no", "--sandbox"]);
     let (code, _, err) = ack("take-back");
-    assert!(
-        code == 3 && err.contains("db was promoted, and nothing is taken back after that"),
-        "{code} {err}"
-    );
+    assert!(code == 3 && err.contains("db was promoted, so the run can no longer be undone"), "{code} {err}");
     assert_eq!(ack("fix-forward").0, 0);
     // Where nothing was stopped there is nothing to decide.
     let rig = Rig::new(rig::truststream(), "replica-lagging", 1);

@@ -102,7 +102,7 @@ fn who_decides_otherwise_has_nothing_promoted() {
         let (done, _) = rig.second(&done.records, &done.notes, &[skip], None).unwrap();
         let Stop::Failed(why) = &done.ended.stop else { panic!("{:?}", done.ended.stop) };
         assert!(
-            why.contains("stopped by scale.nodes: AccessDenied; somebody decides first: drctl ack"),
+            why.contains("scale.nodes stopped the run: AccessDenied. A person must decide: drctl ack"),
             "{why}"
         );
         assert!(done.ended.state.promoted.is_empty());

@@ -196,7 +196,7 @@ fn a_header_in_the_clear_or_in_the_file_is_refused() {
     for (settings, why) in [
         (
             "{url: \"http://collector.example.com:4318/v1/traces\", headers: {authorization: \"env:T\"}}",
-            "https only",
+            "need an https endpoint",
         ),
         (
             "{url: \"https://c.example.com/v1/traces\", headers: {authorization: \"Bearer abcdef\"}}",

@@ -72,14 +72,14 @@ fn forged_terms_are_a_finding_and_no_bug() {
     let (found, resumed) = forged(&folder, &run, |created| {
         created.terms.settings.insert("policy.changes.database.by".to_owned(), "none".to_owned());
     });
-    assert!(found.contains("their digest is another"), "{found}");
-    assert!(resumed.contains("the terms of the run do not hold"), "{resumed}");
+    assert!(found.contains("their digest differs"), "{found}");
+    assert!(resumed.contains("the terms of the run are not valid"), "{resumed}");
     let (found, _) = forged(&folder, &run, |created| {
         let known = drctl::model::ledger::Known { key: "SHA256:x\u{1b}[2J".to_owned(), roles: Vec::new() };
         created.terms.operators.insert("mallory".to_owned(), known);
         created.terms_digest = created.terms.digest();
     });
-    assert!(found.contains("other operators than those whose word it takes"), "{found}");
+    assert!(found.contains("different operators than the run accepts"), "{found}");
     assert!(!found.contains('\u{1b}'), "{found:?}");
 }
 
@@ -204,7 +204,7 @@ fn a_test_estate_counts_for_no_compliance_and_says_so() {
     assert_eq!((&totals["runs"], &totals["tests"], &totals["incidents"]), (&1.into(), &1.into(), &0.into()));
     assert_eq!(totals["rto"]["met"], 0, "{totals:#}");
     assert!(report["runs"][0]["rto"].is_null(), "{report:#}");
-    assert_eq!(findings(&report, "it proves nothing: drctl.yaml declared a test estate").len(), 1);
+    assert_eq!(findings(&report, "it proves nothing: drctl.yaml declares a test estate").len(), 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::judged::{doing, refused, server};
 use crate::resume::events;
 use crate::rig::{BEGAN, Rehearsed, Rig, plan, truststream};
 
-const WORDS: &str = "AccessDenied for rds:DescribeEvents: the fence by security group cannot be proven; grant it or use another rung (no policy allows it)";
+const WORDS: &str = "AccessDenied for rds:DescribeEvents: drctl cannot prove the fence by security group; grant it or use another fence method (no policy allows it)";
 const RUNG: &str = "fence.db.security_group";
 
 fn ladder(first: &str, scenario: &str) -> Rig {
@@ -109,12 +109,13 @@ fn only_what_can_be_granted_is_to_be_granted() {
         let (code, call) = (code.to_owned(), "rds:DescribeEvents".to_owned());
         Observation::Refused { code, call, why: String::new(), login: false }.refused(&target).unwrap()
     };
-    let fence = "the fence by security group cannot be proven";
+    let fence = "drctl cannot prove the fence by security group";
     assert_eq!(
         seen("NotImplemented"),
-        format!("NotImplemented for rds:DescribeEvents: {fence}; use another rung")
+        format!("NotImplemented for rds:DescribeEvents: {fence}; use another fence method")
     );
-    let granted = format!("AccessDenied for rds:DescribeEvents: {fence}; grant it or use another rung");
+    let granted =
+        format!("AccessDenied for rds:DescribeEvents: {fence}; grant it or use another fence method");
     assert_eq!(seen("AccessDenied"), granted);
     let nobody = Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() };
     assert_eq!(nobody.refused(&target), None);

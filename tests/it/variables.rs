@@ -87,7 +87,7 @@ fn every_setting_is_allowed_by_name_or_refused_by_name_in_every_spelling() {
                 }
                 Err(why) => {
                     assert!(!may, "{variable}: {why}");
-                    let words = format!("{variable} sets `{normal}`, which is read from the file only");
+                    let words = format!("{variable} sets `{normal}`, which drctl reads only from the file");
                     assert!(why.starts_with(&words), "{variable}: {why}");
                 }
             }

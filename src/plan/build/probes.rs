@@ -21,16 +21,12 @@ pub const PROBE: Record = Record {
             Shape::OneOf(&["public", "site", "write", "alarm"]),
             "public: what users see; site: one site before traffic; write: a real write; alarm: stops live drills",
         ),
-        opt("http", Shape::Written(&syntax::HTTP_URL), "the address that is asked"),
-        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port that is connected to"),
-        opt("expect", Shape::Record(&EXPECT), "what is good"),
+        opt("http", Shape::Written(&syntax::HTTP_URL), "the URL to request"),
+        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port to connect to"),
+        opt("expect", Shape::Record(&EXPECT), "the expected result"),
         opt("every", Shape::Duration, "interval; 5s if absent"),
-        opt("timeout", Shape::Duration, "how long an answer may take; 3s if absent"),
-        opt(
-            "at",
-            Shape::Map(&Shape::Record(&PROBE_AT)),
-            "for roles site and alarm: what is asked in each site",
-        ),
+        opt("timeout", Shape::Duration, "the timeout for an answer; 3s if absent"),
+        opt("at", Shape::Map(&Shape::Record(&PROBE_AT)), "for roles site and alarm: the target in each site"),
     ],
 };
 const EXPECT: Record =
@@ -38,8 +34,8 @@ const EXPECT: Record =
 const PROBE_AT: Record = Record {
     name: "address",
     fields: &[
-        opt("http", Shape::Written(&syntax::HTTP_URL), "the address that is asked"),
-        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port that is connected to"),
+        opt("http", Shape::Written(&syntax::HTTP_URL), "the URL to request"),
+        opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port to connect to"),
         opt("cloudwatch", Shape::Text, "the name of an alarm, for role alarm"),
     ],
 };
@@ -68,7 +64,11 @@ pub fn probes(file: &str, tree: &Node, findings: &mut Vec<Finding>) -> Vec<Spann
                         Some(at.span),
                         format!("probe {name} {why}"),
                     );
-                    findings.push(finding.because("nobody would know that it was never asked").fix(fix));
+                    findings.push(
+                        finding
+                            .because("without this, the probe would never run and nobody would notice")
+                            .fix(fix),
+                    );
                 }
             }
         }
@@ -105,15 +105,15 @@ fn probe(
         (ProbeRole::Alarm, None, None, Some(alarm)) => {
             let place = site.and_then(|name| place_of(tree, name)).filter(|place| place.cloud == "aws");
             let Some(place) = place else {
-                return Err(("is an alarm of no site or connection in AWS".to_owned(), ALARM));
+                return Err(("is an alarm that belongs to no site or connection in AWS".to_owned(), ALARM));
             };
             ProbeVia::Alarm { place, alarm }
         }
         (ProbeRole::Alarm, ..) => {
-            return Err(("is an alarm that has no name".to_owned(), ALARM));
+            return Err(("is an alarm without a name".to_owned(), ALARM));
         }
         (_, _, _, Some(_)) => {
-            return Err(("asks for an alarm, and is none".to_owned(), "role: alarm"));
+            return Err(("names an alarm but does not have role alarm".to_owned(), "role: alarm"));
         }
         (_, Some(url), None, None) => {
             let status = node.get("expect").and_then(|e| e.get("status")).and_then(Node::int);
@@ -122,22 +122,26 @@ fn probe(
         }
         (_, None, Some(address), None) => ProbeVia::Tcp { address },
         (_, Some(_), Some(_), None) => {
-            return Err(("asks two addresses".to_owned(), "`http:` or `tcp:`"));
+            return Err(("has two addresses".to_owned(), "set `http:` or `tcp:`"));
         }
         (_, None, None, None) => {
-            let fix = "`http:` or `tcp:`, of the probe itself or under `at:` for each site";
-            return Err(("asks no address".to_owned(), fix));
+            let fix = "set `http:` or `tcp:` for the probe itself, or under `at:` for each site";
+            return Err(("has no address".to_owned(), fix));
         }
     };
     let of = |key: &str, otherwise: u64| node.get(key).and_then(dur).unwrap_or(Dur::secs(otherwise));
     let (every_ms, timeout_ms) = (of("every", 5), of("timeout", 3));
     if every_ms == Dur::ZERO || timeout_ms == Dur::ZERO {
-        return Err(("has no time to be asked, or to answer".to_owned(), "`every: 5s`, `timeout: 3s`"));
+        return Err((
+            "has an interval or a timeout of zero".to_owned(),
+            "set, for example, `every: 5s` and `timeout: 3s`",
+        ));
     }
     if every_ms > SELDOM || timeout_ms > SELDOM {
-        let why =
-            format!("is asked every {every_ms} and waited for {timeout_ms}: three in a row have to agree");
-        return Err((why, "ten minutes at most"));
+        let why = format!(
+            "has an interval of {every_ms} and a timeout of {timeout_ms}, but three results in a row must agree"
+        );
+        return Err((why, "set ten minutes at most"));
     }
     let probe = Probe {
         name: ProbeName::new(name.text().unwrap_or_default()),

@@ -11,13 +11,13 @@ impl Lint<'_> {
             let Some((other, _)) = spec.at.iter().take(n).find(|(_, other)| other.value == *value) else {
                 continue;
             };
-            let what = format!("`{name}` has the bucket {value} in {other} and in {site}");
+            let what = format!("`{name}` has the same bucket {value} in {other} and in {site}");
             self.error(
                 "bucket-unusable",
                 bucket.span,
                 what,
-                "each site has a bucket of its own, and S3 copies one to the other",
-                "the name of this site's bucket, without s3:// and without a key",
+                "each site needs its own bucket, and S3 replicates one to the other",
+                "write the bucket name of this site, without s3:// and without a key",
             );
         }
     }

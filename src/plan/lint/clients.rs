@@ -25,7 +25,7 @@ impl Lint<'_> {
         match self.plan.components.get(&clients.of.value).map(Component::is_store) {
             Some(true) => self.clients_of(component, clients),
             Some(false) => {
-                let what = format!("`{name}` connects to `{}`, which is no database", clients.of.value);
+                let what = format!("`{name}` connects to `{}`, which is not a database", clients.of.value);
                 self.unusable(clients.of.span, what);
             }
             // What does not exist is said where references are looked at.
@@ -41,8 +41,8 @@ impl Lint<'_> {
             "clients-unusable",
             span,
             what,
-            "clients that nothing leads to the new database go on asking the old one",
-            "under `at:` give each site of the database `secret`, `switch` or `restart`",
+            "clients that drctl does not move keep using the old server",
+            "under `at:`, give each site of the database `secret`, `switch` or `restart`",
         );
     }
 
@@ -55,7 +55,7 @@ impl Lint<'_> {
                 .get(&site)
                 .is_some_and(|at| at.secret.is_some() || at.switch.is_some() || !at.restart.is_empty());
             if !led && plan.sites.get(&site).is_some_and(|s| s.recovery || site == plan.home.value) {
-                let what = format!("nothing leads `{name}` to `{}` in {site}", database.name);
+                let what = format!("nothing moves `{name}` to `{}` in {site}", database.name);
                 self.unusable(component.span, what);
             }
         }
@@ -77,7 +77,7 @@ impl Lint<'_> {
             self.unusable(
                 component.span,
                 format!(
-                    "`{name}` has no secret in some site, so its `sql_write` needs `endpoint` and `login`"
+                    "`{name}` has no secret in at least one site, so its `sql_write` needs `endpoint` and `login`"
                 ),
             );
         }
@@ -86,14 +86,14 @@ impl Lint<'_> {
                 "no-write-check",
                 Some(component.span),
                 format!("`{name}` has no `verify: sql_write`"),
-                "only a row that comes as clients come, and is found on the new server, shows that they reach it",
-                "verify: {sql_write: {table: drctl_canary}}",
+                "only a row that drctl writes like a client and finds on the new server proves that clients reach it",
+                "add `verify: {sql_write: {table: drctl_canary}}`",
             );
         }
         for (site, at) in &clients.at {
             let elsewhere = at.secret.as_deref().and_then(|id| self.other_site_in(id, site)).cloned();
             if let Some(other) = elsewhere {
-                let what = format!("the secret of `{name}` in {site} is one of {other}");
+                let what = format!("the secret of `{name}` in {site} is in {other}");
                 self.unusable(component.span, what);
             }
         }
@@ -109,15 +109,15 @@ impl Lint<'_> {
         if let Some(field) =
             [Some(&clients.host), clients.port.as_ref()].into_iter().flatten().find(|f| kept(f))
         {
-            self.unusable(component.span, format!("`{name}` would have a server's name in `{field}`"));
+            self.unusable(component.span, format!("`{name}` would write a server name to `{field}`"));
         }
         if Some(&clients.host) == clients.port.as_ref() {
-            self.unusable(component.span, format!("`{name}` would have name and port in one field"));
+            self.unusable(component.span, format!("`{name}` would write name and port to one field"));
         }
         for (site, at) in &clients.at {
             let mut names = BTreeSet::new();
             if let Some(twice) = at.restart.iter().map(|task| &task.name).find(|n| !names.insert(*n)) {
-                let what = format!("two restarts of `{name}` in {site} are called {twice}");
+                let what = format!("two restarts of `{name}` in {site} have the name {twice}");
                 self.unusable(component.span, what);
             }
         }

@@ -22,15 +22,15 @@ impl Lint<'_> {
         let elsewhere = of.site != home && self.plan.sites.contains_key(&of.site);
         if !named || !elsewhere {
             let wrong = match named {
-                false => format!("`{}` is no s3://bucket/key", of.url),
-                true => format!("`{}` is {home}, or no site of the plan", of.site),
+                false => format!("`{}` is not an s3://bucket/key URL", of.url),
+                true => format!("`{}` is {home}, or not a site of the plan", of.site),
             };
             self.error(
                 "switch-object-unusable",
                 object.span,
                 wrong,
-                "users are sent to the standby's site for as long as the object is there: it has to be in that site, which is not `home`",
-                "`object: {url: \"s3://bucket/key\", site: SITE}`",
+                "while the object exists, users go to the standby site. The object must be in that site, which is not `home`",
+                "write `object: {url: \"s3://bucket/key\", site: SITE}`",
             );
             return;
         }
@@ -43,12 +43,12 @@ impl Lint<'_> {
                 "switch-object-unusable",
                 object.span,
                 format!("`{}` moves the names of two components", of.url),
-                "the first that is ready would send the users of both, before the database of the other is",
-                "an object and a health check for each",
+                "the first component that is ready would move the users of both, before the database of the other is ready",
+                "give each component its own object and health check",
             );
         }
         if zone.records.is_empty() {
-            self.unwatched(object.span, "there is no name that follows the object".to_owned());
+            self.unwatched(object.span, "no name follows the object".to_owned());
         }
         for record in &zone.records {
             if let Some(why) = does_not_follow(record, &home, &of.site) {
@@ -62,8 +62,8 @@ impl Lint<'_> {
             "switch-object-unwatched",
             span,
             what,
-            "nobody changes record sets on that day: the primary's health check has to watch the object beforehand, inverted, and nothing else may move users",
-            "`policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the object's site",
+            "drctl does not change record sets during the failover. The primary needs an inverted health check that watches the object, and nothing else may move users",
+            "set `policy: failover`, with `role: primary` and `health_check:` at home and `role: secondary` at the site of the object",
         );
     }
 
@@ -72,18 +72,20 @@ impl Lint<'_> {
         let SwitchControls { endpoints, controls } = &of.value;
         let mut wrong = controls_unusable(self.plan.sites.keys(), &of.value);
         if zone.records.is_empty() {
-            wrong.push("there is no name that follows the controls".to_owned());
+            wrong.push("no name follows the controls".to_owned());
         }
         let answered = |site: &&SiteName| zone.records.iter().all(|r| r.at.contains_key(*site));
         let deaf = controls.keys().filter(|site| !answered(site));
-        wrong.extend(deaf.map(|site| format!("{site} has a control, and a name without an answer there")));
+        wrong.extend(
+            deaf.map(|site| format!("{site} has a control, but one of the names has no answer there")),
+        );
         for what in wrong {
             self.error(
                 "switch-controls-unusable",
                 of.span,
                 what,
-                "on that day nobody asks a control plane where the cluster is: its endpoints and the ARNs stand in the plan",
-                "`cluster: {endpoints: {us-east-1: \"https://...\", ...}, controls: {SITE: \"arn:aws:route53-recovery-control::...\"}}`; aws route53-recovery-control-config describe-cluster lists the endpoints",
+                "the control plane of ARC may be down during a failover, so the plan must contain the endpoints and ARNs",
+                "write `cluster: {endpoints: {us-east-1: \"https://...\", ...}, controls: {SITE: \"arn:aws:route53-recovery-control::...\"}}`; aws route53-recovery-control-config describe-cluster lists the endpoints",
             );
         }
         if let Some(what) = self.shared(&of.value) {
@@ -91,17 +93,17 @@ impl Lint<'_> {
                 "switch-controls-unusable",
                 of.span,
                 what,
-                "the first that is ready would send the users of both, before the database of the other is",
-                "a routing control and a health check for each component in each site",
+                "the first component that is ready would move the users of both, before the database of the other is ready",
+                "give each component its own routing control and health check in each site",
             );
         }
         if !endpoints.is_empty() && endpoints.len() != ENDPOINTS {
             self.warn(
                 "switch-controls-few-endpoints",
                 Some(of.span),
-                format!("{} of the cluster's {ENDPOINTS} endpoints are named", endpoints.len()),
-                "each is in a region of its own, and takes calls while others do not",
-                "all five, as describe-cluster lists them",
+                format!("the plan lists {} of the {ENDPOINTS} endpoints of the cluster", endpoints.len()),
+                "each endpoint is in a different region and accepts calls while others fail",
+                "list all five, as describe-cluster shows them",
             );
         }
         for record in &zone.records {
@@ -110,8 +112,8 @@ impl Lint<'_> {
                     "switch-controls-unwatched",
                     record.span,
                     format!("{} does not follow the routing controls: {why}", record.name),
-                    "nobody changes record sets on that day: each site's set needs the health check of its routing control beforehand",
-                    "`policy: failover`, with `health_check:` (type RECOVERY_CONTROL, one for each control) at every site",
+                    "drctl does not change record sets during the failover. The record set of each site needs the health check of its routing control",
+                    "set `policy: failover`, with `health_check:` (type RECOVERY_CONTROL, one for each control) at every site",
                 );
             }
         }
@@ -136,30 +138,33 @@ fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchC
     let sites: Vec<_> = sites.collect();
     let mut wrong = Vec::new();
     if of.endpoints.is_empty() {
-        wrong.push("no endpoint of the cluster is named".to_owned());
+        wrong.push("the plan lists no endpoint of the cluster".to_owned());
     }
     let no_url = of.endpoints.values().filter(|u| !u.starts_with("https://") && !u.starts_with("http://"));
-    wrong.extend(no_url.map(|url| format!("`{url}` is no endpoint's URL")));
+    wrong.extend(no_url.map(|url| format!("`{url}` is not the URL of an endpoint")));
     let elsewhere = of
         .endpoints
         .iter()
         .filter(|(region, url)| url.contains(".amazonaws.com") && !url.contains(&format!(".{region}.")));
-    wrong.extend(elsewhere.map(|(region, url)| format!("`{url}` is no endpoint in {region}")));
+    wrong.extend(elsewhere.map(|(region, url)| format!("`{url}` is not an endpoint in {region}")));
     if of.controls.len() < 2 {
         wrong.push("fewer than two sites have a routing control".to_owned());
     }
     if of.controls.len() > MOST_CONTROLS {
-        wrong.push(format!("{} routing controls: one call changes {MOST_CONTROLS}", of.controls.len()));
+        wrong.push(format!(
+            "there are {} routing controls, but one call can change only {MOST_CONTROLS}",
+            of.controls.len()
+        ));
     }
     let unknown = of.controls.keys().filter(|s| !sites.contains(s));
-    wrong.extend(unknown.map(|site| format!("`{site}` is no site of the plan")));
+    wrong.extend(unknown.map(|site| format!("`{site}` is not a site of the plan")));
     let is_arn = |arn: &str| {
         arn.starts_with("arn:")
             && arn.contains(":route53-recovery-control:")
             && arn.contains("/routingcontrol/")
     };
     let no_arn = of.controls.values().filter(|arn| !is_arn(arn));
-    wrong.extend(no_arn.map(|arn| format!("`{arn}` is no routing control's ARN")));
+    wrong.extend(no_arn.map(|arn| format!("`{arn}` is not the ARN of a routing control")));
     let mut arns: Vec<_> = of.controls.values().collect();
     arns.sort();
     arns.dedup();
@@ -186,14 +191,18 @@ fn does_not_follow_controls<'a>(
     match () {
         () if record.policy != Policy::Failover => Some("its policy is not failover"),
         () if record.at.values().any(|at| moves_by_itself(&at.answer)) => {
-            Some("the health of an alias would move users by itself")
+            Some("the health check of an alias would also move users")
         }
-        () if record.at.len() != 2 => Some("it has not two answers"),
-        () if record.at.keys().any(|s| !sites.contains(&s)) => Some("a site of it has no routing control"),
-        () if record.at.values().any(|at| at.health_check.is_none()) => Some("an answer has no health check"),
-        () if checks.len() < record.at.len() => Some("its answers have the same health check"),
+        () if record.at.len() != 2 => Some("it does not have two answers"),
+        () if record.at.keys().any(|s| !sites.contains(&s)) => {
+            Some("one of its sites has no routing control")
+        }
+        () if record.at.values().any(|at| at.health_check.is_none()) => {
+            Some("one of its answers has no health check")
+        }
+        () if checks.len() < record.at.len() => Some("its answers share a health check"),
         () if record.at.values().filter(|at| at.primary).count() != 1 => {
-            Some("not one of its answers is the primary")
+            Some("none of its answers is the primary")
         }
         () => None,
     }
@@ -202,7 +211,7 @@ fn does_not_follow_controls<'a>(
 /// Why a name is not moved by an object, or by something else, too.
 fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<&'static str> {
     let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
-        return Some("it has no answer at home, or none at the object's site");
+        return Some("it has no answer at home or no answer at the site of the object");
     };
     match () {
         () if record.policy != Policy::Failover => Some("its policy is not failover"),
@@ -210,9 +219,9 @@ fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<
         () if !primary.primary || secondary.primary => Some("home is not its only primary"),
         () if primary.health_check.is_none() => Some("its primary has no health check"),
         () if secondary.health_check.is_some() => {
-            Some("its secondary has a health check, which would send users home by itself")
+            Some("its secondary has a health check, which would also move users home")
         }
-        () if moves_by_itself(&primary.answer) => Some("the health of its alias would move users by itself"),
+        () if moves_by_itself(&primary.answer) => Some("the health check of its alias would also move users"),
         () => None,
     }
 }

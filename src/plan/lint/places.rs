@@ -80,8 +80,8 @@ impl Lint<'_> {
             "plan-bad-value",
             span,
             format!("`{account}` is not an AWS account id (in `account`)"),
-            "an AWS account id has 12 digits; preflight would refuse every account that is there",
-            &format!("write it in quotes, as in \"{}\"", ACCOUNT.example),
+            "an AWS account id has 12 digits, so preflight would refuse every real account",
+            &format!("write the account id in quotes, as in \"{}\"", ACCOUNT.example),
         );
     }
 
@@ -95,9 +95,9 @@ impl Lint<'_> {
         self.error(
             "unknown-region",
             span,
-            format!("`{region}` is no region of AWS that drctl knows{hint}"),
-            "a call to a region that does not exist fails as a call to one that is lost",
-            "correct it, give the site `region:`, or `cloud: none` for a site of your own; name a region that is newer than drctl under `regions:` in drctl.yaml",
+            format!("`{region}` is not an AWS region that drctl knows{hint}"),
+            "a call to a region that does not exist fails like a call to a lost region",
+            "correct the name, or set `region:` for the site. Set `cloud: none` for your own data centre. Add a region that is newer than drctl under `regions:` in drctl.yaml",
         );
     }
 
@@ -116,9 +116,12 @@ impl Lint<'_> {
             self.error(
                 "one-server-two-sites",
                 component.span,
-                format!("`{}` is {id} in {one} and in {other}, and both are in one region", component.name),
+                format!(
+                    "`{}` is {id} in {one} and in {other}, and both sites are in one region",
+                    component.name
+                ),
                 "a failover would fence the server that it promotes",
-                "name the server of each site, and give each site its own `region:`",
+                "name a different server for each site, and give each site its own `region:`",
             );
         }
     }
@@ -152,8 +155,8 @@ impl Lint<'_> {
         self.error(
             "record-bad-value",
             record.span,
-            format!("`{value}` is no value of {} {}", record.name, record.rtype),
-            "Route 53 refuses the change, after the database was promoted",
+            format!("`{value}` is not a valid value for {} {}", record.name, record.rtype),
+            "Route 53 would refuse the change after drctl promoted the database",
             &format!("write {wanted}"),
         );
     }

@@ -15,9 +15,9 @@ impl Lint<'_> {
             self.warn(
                 "sql-ca-missing",
                 Some(component.span),
-                format!("nothing that drctl trusts signs the certificate of `{}`", component.name),
-                "Amazon's own CAs sign the certificates of RDS and Aurora, and no system's store has those: every login of drctl's would fail, the fence by SQL first",
-                "download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem, and in drctl.yaml: sql: {ca_file: global-bundle.pem}",
+                format!("drctl does not trust the CA that signs the certificate of `{}`", component.name),
+                "Amazon's own CAs sign the certificates of RDS and Aurora. No operating system includes these CAs, so every login by drctl would fail, starting with the SQL fence",
+                "download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem, and set in drctl.yaml: sql: {ca_file: global-bundle.pem}",
             );
         }
     }

@@ -5,7 +5,7 @@ use crate::plan::shape::{Field, Record, Shape, opt};
 pub(super) const HARMLESS_FIELD: Field = opt(
     "harmless",
     Shape::Record(&HARMLESS),
-    "who may stay while it is fenced by SQL: somebody vouches that they write nothing",
+    "sessions that may stay during a SQL fence; you guarantee that they write nothing",
 );
 const HARMLESS: Record = Record {
     name: "harmless",
@@ -13,24 +13,24 @@ const HARMLESS: Record = Record {
         opt(
             "roles",
             Shape::List(&Shape::Text),
-            "roles that may go on to log in, such as a superuser of people or of monitoring",
+            "roles that may still log in, such as a superuser for people or for monitoring",
         ),
         opt(
             "applications",
             Shape::Map(&Shape::Text),
-            "by application_name the role that it logs in as: no other session of that role is accepted",
+            "for each application_name, the role that it uses; drctl accepts no other session of that role",
         ),
         opt(
             "processes",
             Shape::List(&Shape::Text),
-            "background processes, by their backend_type in pg_stat_activity",
+            "background processes, by backend_type in pg_stat_activity",
         ),
     ],
 };
 pub(super) const EXPENDABLE: Field = opt(
     "expendable",
     Shape::List(&Shape::Name),
-    "unlogged tables (schema.table; public if it names none) whose rows may be lost with a promotion: no standby has them",
+    "unlogged tables (schema.table; public if no schema is given) whose rows a promotion may lose; no standby has these rows",
 );
 
 pub(super) const SQL: Record = Record {
@@ -39,12 +39,12 @@ pub(super) const SQL: Record = Record {
         opt(
             "tls",
             Shape::OneOf(&["verify", "off"]),
-            "verify: the server's certificate is checked; the default",
+            "verify (default): drctl checks the certificate of the server",
         ),
         opt(
             "ca_file",
             Shape::Text,
-            "certificates to trust beside the system's, such as the RDS bundle (PEM)",
+            "certificates to trust in addition to those of the system, such as the RDS bundle (PEM)",
         ),
     ],
 };

@@ -20,7 +20,7 @@ pub(super) fn judge(
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
-        return Verdict::Unclear("nobody was asked".to_owned());
+        return Verdict::Unclear("no server was queried".to_owned());
     }
     if resolvers_ttl.is_none()
         && let Some(why) = names.iter().find_map(|name| unproven(seen, name))
@@ -57,8 +57,8 @@ fn unproven(seen: &AnswersState, name: &str) -> Option<String> {
         Some(wrong) => Some(words(wrong)),
         None if counts.any(|s| s.right == Some(true)) => None,
         None => {
-            let why = of_name().next().map_or_else(|| "none was found".to_owned(), words);
-            Some(format!("nobody answers for {name}: {why}"))
+            let why = of_name().next().map_or_else(|| "no server was found".to_owned(), words);
+            Some(format!("no name server answers for {name}: {why}"))
         }
     }
 }
@@ -66,6 +66,6 @@ fn unproven(seen: &AnswersState, name: &str) -> Option<String> {
 fn words(of: &ServerAnswer) -> String {
     match of.right {
         Some(_) => format!("{} answers for {}: {}", of.server, of.name, of.said),
-        None => format!("{} says nothing of {}: {}", of.server, of.name, of.said),
+        None => format!("{} has no answer for {}: {}", of.server, of.name, of.said),
     }
 }

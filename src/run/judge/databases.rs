@@ -35,9 +35,9 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Verdict {
     match action {
-        Action::Check(Check::Promotable { db }) if state.finished() && seen.is_replica() => Verdict::Settled(
-            format!("{} is a replica by now: it is not the one that takes the writes", db.id),
-        ),
+        Action::Check(Check::Promotable { db }) if state.finished() && seen.is_replica() => {
+            Verdict::Settled(format!("{} is now a replica and does not take the writes", db.id))
+        }
         Action::Check(Check::Promotable { .. }) if state.finished() => Verdict::Done(Vec::new()),
         // A promotion by hand shows as `modifying` for minutes before it shows as a writer.
         Action::Check(Check::Promotable { .. }) if state.unwinds() => {
@@ -53,7 +53,10 @@ pub(super) fn judge(
                 && seen.is_replica()
                 && seen.streaming != Some(true) =>
         {
-            Verdict::Unclear(format!("{} does not stream, or does not replay what it gets", db.id))
+            Verdict::Unclear(format!(
+                "{} does not stream, or does not replay the WAL that it receives",
+                db.id
+            ))
         }
         Action::Check(Check::Promotable { .. }) => promotable(seen),
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
@@ -77,13 +80,13 @@ pub(super) fn judge(
         Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
         Action::Equip { instance, .. } => equipped(instance, seen),
         Action::Promote { takeover: Some(how), .. } if taken_back(state, i, how, seen, now) => {
-            let why = "the service took the handover back: all is as it was a minute after it was accepted";
+            let why = "the service reverted the switchover: one minute after it accepted the request, the state is the same as before";
             Verdict::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
         }
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
         Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
-        _ => Verdict::Unclear("the answer was about something else".to_owned()),
+        _ => Verdict::Unclear("the answer was for a different target".to_owned()),
     }
 }
 
@@ -100,13 +103,13 @@ pub(super) fn fence(
         (Action::Fence(fence), _) if proof.proven => Verdict::Done(vec![fenced(fence, at, proof)]),
         // Rebuilt since: it takes no writes. A source that is a replica is another matter: then the writer is a third one.
         (Action::Fence(fence), _) if owed && proof.replica => match state.finished() {
-            true => Verdict::Settled(format!("{} is a replica by now", fence.db.id)),
+            true => Verdict::Settled(format!("{} is now a replica", fence.db.id)),
             false => Verdict::Done(vec![fenced(fence, at, proof)]),
         },
         (Action::Fence(fence), FenceStage::Open | FenceStage::Partial | FenceStage::Half)
             if state.finished() && !still_second(state, fence, now) =>
         {
-            Verdict::Unclear("nobody sees that the new primary still takes the writes".to_owned())
+            Verdict::Unclear("it is not confirmed that the new primary still takes writes".to_owned())
         }
         (Action::Fence(fence), FenceStage::Open) if state.finished() => {
             // The ladder has an order here, too: its first rung may tell which writes came last, the others may not.
@@ -115,13 +118,13 @@ pub(super) fn fence(
             // What was dark and answers may take writes by now: whichever rung is first.
             let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
             match now < turn && !woke {
-                true => Verdict::Unclear("an earlier rung of the ladder is tried first".to_owned()),
+                true => Verdict::Unclear("drctl tries an earlier fence method first".to_owned()),
                 false => Verdict::Before,
             }
         }
         // The name leads to the server from before still: on what a restore put in its place nobody left this word.
         (Action::Unfence(fence), _) if still_the_old_one(state, i, fence, proof) => {
-            Verdict::Unclear(format!("{} still leads to the server from before", fence.db.id))
+            Verdict::Unclear(format!("{} still points to the old server", fence.db.id))
         }
         (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.proof.clone()),
         (Action::Fence(_), FenceStage::Vain) if !owed => Verdict::Wrong(proof.proof.clone()),
@@ -167,20 +170,20 @@ fn promotable(db: &DatabaseState) -> Verdict {
 /// of another server with the same name.
 fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Verdict {
     let (Some(end), Some(word)) = (state.fenced_end(component), state.fence_word(component)) else {
-        let why = "nobody saw where the old primary's log ends: only a fence by SQL tells";
+        let why = "the end of the old primary's WAL is unknown; only the SQL fence reads it";
         return Verdict::Wrong(why.to_owned());
     };
     let Some(there) = replica.wal else {
-        return Verdict::Unclear("the replica's position is not known".to_owned());
+        return Verdict::Unclear("the position of the replica is unknown".to_owned());
     };
     match (there.covers(&end), replica.fence_word.as_deref() == Some(word)) {
         (true, true) => Verdict::Done(Vec::new()),
         (true, false) => Verdict::Unclear(format!(
-            "the replica is at {there}, and the fence of the old primary never came there: is it a replica of another server?"
+            "the replica is at {there}, but the fence of the old primary never reached it. It may be a replica of another server"
         )),
-        (false, _) => {
-            Verdict::Unclear(format!("the old primary was fenced at {end}, the replica is at {there}"))
-        }
+        (false, _) => Verdict::Unclear(format!(
+            "the WAL of the fenced old primary ends at {end}; the replica is at {there}"
+        )),
     }
 }
 
@@ -202,7 +205,9 @@ pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildSta
         JobStage::None | JobStage::Gone => Verdict::Before,
         JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
         JobStage::Ended { exit: 0 } => Verdict::Unclear(format!("{last}; it does not stream yet")),
-        JobStage::Ended { exit } => Verdict::Over(format!("its host says, with exit {exit}: {}", seen.tail)),
+        JobStage::Ended { exit } => {
+            Verdict::Over(format!("the job on its host ended with exit code {exit}: {}", seen.tail))
+        }
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", db.id)),
     }
 }
@@ -231,10 +236,10 @@ fn created(
     };
     if !of_source && !waited(state, i, now, RENAMED) {
         // Right after the renaming the old one may be shown under its old name.
-        return Verdict::Unclear(format!("{} is still the one that was renamed, or another", db.id));
+        return Verdict::Unclear(format!("{} is still the renamed instance, or a different one", db.id));
     }
     if !of_source {
-        let why = format!("{} exists, and is no read replica of {}", db.id, replica.source_arn);
+        let why = format!("{} exists but is not a read replica of {}", db.id, replica.source_arn);
         return Verdict::Wrong(why);
     }
     if !SERVING.contains(&seen.status.as_str()) || !seen.is_replica() {
@@ -272,7 +277,7 @@ fn promoted(db: &DatabaseState) -> Verdict {
 fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &DatabaseState) -> Verdict {
     if !active::follows(seen, db.engine, source) || seen.streaming != Some(true) {
         return Verdict::Unclear(format!(
-            "{} is `{}`, and no secondary of {} yet",
+            "{} is `{}` and is not a secondary of {} yet",
             db.id, seen.status, source.id
         ));
     }

@@ -26,13 +26,13 @@ pub(super) fn judge(
         // Whoever removes the copy ends its job.
         JobStage::Running if undoing_now(state, i) && part != Part::Swap => Verdict::Done(Vec::new()),
         JobStage::Running if leaving(state, i) && part != Part::Swap => {
-            Verdict::Wrong(format!("called off; {last}"))
+            Verdict::Wrong(format!("stopped; {last}"))
         }
         JobStage::Running => Verdict::Unclear(last),
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {tail}", of.db.id)),
         // Whatever it left is there to be taken back.
         JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Verdict::Done(Vec::new()),
-        JobStage::Gone => Verdict::Partly(format!("its job on the host was broken off: {tail}")),
+        JobStage::Gone => Verdict::Partly(format!("its job on the host was interrupted: {tail}")),
         JobStage::Ended { exit: 0 } => {
             let mut found = seen.found.clone();
             match (part, of.instance()) {
@@ -56,7 +56,7 @@ pub(super) fn judge(
             let why = seen.found.failed.clone().unwrap_or_else(|| seen.tail.clone());
             match of.instance() {
                 Some(_) => Verdict::Over(why),
-                None => Verdict::Over(format!("its host says, with exit {exit}: {why}")),
+                None => Verdict::Over(format!("the job on its host ended with exit code {exit}: {why}")),
             }
         }
     }
@@ -71,7 +71,7 @@ fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
             loss.transactions,
             of.to_time
         ),
-        None => format!("everything since {}", of.to_time),
+        None => format!("all writes since {}", of.to_time),
     };
     Exposure {
         component: of.db.component.clone(),

@@ -86,7 +86,7 @@ fn a_live_drill_does_not_begin_while_an_alarm_is_on_or_nobody_knows_of_it() {
         assert!(code == 3 && rule == "drill-blocked" && facts.contains(why), "{code} {told:#}\n{words}");
     };
     watched.world.under_load(|| {
-        tried("nobody knows whether alarm errors@users is on: users has no alarm orders-5xx");
+        tried("the state of alarm errors@users is unknown: users has no alarm orders-5xx");
         watched.make();
         watched.set("ALARM");
         tried("alarm errors@users is on");
@@ -112,7 +112,7 @@ fn an_alarm_that_goes_off_takes_users_back_from_a_live_drill() {
     let [there, back] = told["runs"].as_array().unwrap().as_slice() else { panic!("{told:#}\n{words}") };
     assert_eq!((&there["to"], &back["to"]), (&Value::from("east"), &Value::from("west")));
     let verdict = back["verdict"].to_string();
-    assert!(verdict.contains("called off: errors@users fails since"), "{verdict}");
+    assert!(verdict.contains("called off: errors@users has failed since"), "{verdict}");
     let lost = [world.pair.primary, world.pair.standby].map(|port| world.missing(&truth, port));
     assert!(lost.iter().all(Vec::is_empty), "{lost:?}");
 }
@@ -204,7 +204,7 @@ fn a_drill_that_waited_for_an_alarm_moves_nobody_who_was_just_moved() {
         assert_eq!((code, &told["outcome"]), (0, &Value::from("recovered")), "{told:#}\n{words}");
         watched.set("OK");
         until("it leaves them where they are", || {
-            watched.served().contains("and nothing moves it by itself before")
+            watched.served().contains("so drctl does not move it automatically before")
         });
     });
     assert_eq!(world.roles(), ["t", "f"], "{}", watched.served());

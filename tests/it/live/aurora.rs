@@ -118,7 +118,7 @@ fn a_failover_to_a_headless_secondary_and_the_way_back() {
     let rpo = (&report["rpo"]["achieved_s"], &report["rpo"]["basis"]);
     assert_eq!(rpo, (&json!(0.0), &json!("upper_bound")), "{report:#}");
     assert_eq!(report["protection"]["state"], "protected", "{report:#}");
-    let class = "orders-west has db.r6g.large, the writer db.r6g.xlarge: it may not carry the load";
+    let class = "orders-west uses instance class db.r6g.large, and the writer uses db.r6g.xlarge. It may not carry the load";
     assert!(report["notes"].as_array().unwrap().contains(&json!(class)), "{report:#}");
     // The writer is asked to hand over.
     assert_eq!(orders.calls(), ["us-east-1 SwitchoverGlobalCluster"]);
@@ -171,7 +171,7 @@ fn a_secondary_that_is_made_anew_is_no_target() {
     for args in [TO_EAST, &["switchover", "orders", "--to", "us-east-1", "--yes"]] {
         let (code, out, err) = orders.estate.run(args);
         let words = format!("{out}{err}");
-        assert!(code == 3 && words.contains("is being made anew (pending-resync)"), "{code}: {words}");
+        assert!(code == 3 && words.contains("is being rebuilt (pending-resync)"), "{code}: {words}");
     }
     assert_eq!(orders.calls(), Vec::<String>::new());
 }
@@ -212,7 +212,7 @@ fn forwarded_writes_pass_by_the_group_and_so_the_fence_is_not_proven() {
     let (code, out, err) = orders.estate.run(TO_EAST);
     let words = format!("{out}{err}");
     assert!(
-        code == 3 && words.contains("sessions of orders-east may write to orders-west"),
+        code == 3 && words.contains("sessions in orders-east may write to orders-west"),
         "{code}: {words}"
     );
     assert!(words.contains("--waive unfenced-promotion:db"), "{words}");

@@ -185,7 +185,7 @@ fn users_that_fail_over_there_are_taken_back() {
     assert_eq!((code, runs.len()), (1, 2), "{told:#}\n{words}");
     assert_eq!((&runs[1]["outcome"], &runs[1]["exit_code"]), (&json!("recovered"), &json!(1)), "{told:#}");
     assert!(
-        words.contains("called off: app fails since") && words.contains("users are in west again"),
+        words.contains("called off: app has failed since") && words.contains("users are in west again"),
         "{words}"
     );
     assert_eq!((world.roles(), &world.status()["drill_halfway"]), (AT_HOME.map(str::to_owned), &Value::Null));
@@ -250,7 +250,7 @@ fn a_live_drill_is_called_off_when_users_fail() {
     });
     assert_eq!((code, &told["outcome"]), (1, &json!("cancelled")), "{told:#}\n{words}");
     let why = told["cancelled"]["reason"].as_str().unwrap();
-    assert!(why.contains("app fails since") && why.contains("has not touched users"), "{told:#}");
+    assert!(why.contains("app has failed since") && why.contains("has not affected users"), "{told:#}");
     let fenced = told["steps"].as_array().unwrap().iter().find(|s| s["id"] == "fence.db.sql").unwrap();
     assert_eq!(fenced["state"], "pending", "{told:#}");
     assert!(world.roles() == AT_HOME && world.write(1_000_000));

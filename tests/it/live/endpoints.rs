@@ -24,7 +24,10 @@ fn failover(estate: &Estate, command: impl Fn(&[&str]) -> std::process::Command)
     let (code, out) = run(&[FAILOVER, &["--output", "json"]].concat());
     let report = json(&out);
     let (_, shown) = run(&["report", "run", report["run_id"].as_str().unwrap()]);
-    assert!(shown.contains("this run proves nothing") && shown.contains("not the provider's own"), "{shown}");
+    assert!(
+        shown.contains("this run proves nothing") && shown.contains("do not belong to the provider"),
+        "{shown}"
+    );
     let (_, compliance) = run(&["report", "compliance", "--format", "json"]);
     (code, report, json(&compliance))
 }

@@ -101,7 +101,7 @@ fn moves_unlisted(fault: Fault) {
     let code = process.wait().unwrap().code();
     assert_eq!(code, Some(5), "{fault:?}: {}", estate.words());
     assert!(
-        estate.words().contains("were never seen: each is read right before it changes"),
+        estate.words().contains("were never observed. Each one is read right before the change"),
         "{}",
         estate.words()
     );

@@ -91,7 +91,7 @@ fn killed(
             || store.query_row(&so_many("call_intended", call.0), [], |row| row.get::<_, isize>(0)).unwrap();
         while intended().unsigned_abs() <= call.1 {
             assert!(child.try_wait().unwrap().is_none(), "{context}: it ended by itself");
-            assert!(began.elapsed() < PATIENCE, "{context}: it never came there");
+            assert!(began.elapsed() < PATIENCE, "{context}: it never reached it");
             std::thread::sleep(Duration::from_millis(5));
         }
         // The call has left, and is not answered yet.

@@ -222,7 +222,7 @@ fn removes_what_was_left(world: &World, to: &str, before: &[String]) {
     let (code, refused, words) = world.drctl(&["drill", "shop", "--mode", "isolated"]);
     let refusal = refused["refusals"][0].to_string();
     let told = refusal.contains("has no automated backups")
-        && refusal.contains("--to the site whose server has them");
+        && refusal.contains("name the site that has them with --to");
     assert!(code == 3 && told, "{refused:#}\n{words}");
 
     // One that was killed left its copy: the next one takes it away before it makes its own.

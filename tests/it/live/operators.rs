@@ -80,7 +80,7 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let of_bob = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
     of_alice.release();
     let (code, words) = alice.join().unwrap();
-    assert!(code == 6 && words.contains("the guard of db was taken over by run"), "{code}: {words}");
+    assert!(code == 6 && words.contains("took over the guard of db"), "{code}: {words}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 
     // What hers did belongs to his by now: she closes her run, and nothing is taken back from under him.
@@ -91,14 +91,14 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let (code, out, err) =
         estate.run(&["runs", "cancel", run, "--yes", "--reason", "bob took over", "--store", "alice.db"]);
     assert!(code == 1 && out.contains("ABANDONED"), "{code}: {out}{err}");
-    assert!(err.contains("nothing of it is taken back"), "{err}");
+    assert!(err.contains("nothing that it did is undone"), "{err}");
     let calls: Vec<_> = estate.proxy.take_calls().into_iter().map(|c| c.operation).collect();
     assert!(calls.iter().all(|c| ["AssumeRole", "GetObject"].contains(&c.as_str())), "{calls:?}");
 
     of_bob.release();
     let (code, words) = bob.join().unwrap();
     assert_eq!(code, 5, "{words}");
-    assert!(words.contains("the guard of `db` is taken over from run"), "{words}");
+    assert!(words.contains("this run takes over the guard of `db` from run"), "{words}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }
@@ -136,7 +136,7 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     let words =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(3), "{words}");
-    assert!(words.contains("the guard of db was not read"), "{words}");
+    assert!(words.contains("the guard of db cannot read the guard"), "{words}");
     assert!(words.contains("--waive guard-unread:db --reason TEXT"), "{words}");
     estate.proxy.remove(rule);
 
@@ -152,7 +152,7 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     for (what, fault) in [("500s", Fault::Unavailable), ("garbage", Fault::Garbage), ("silence", Fault::Hang)]
     {
         let rule = fails(fault);
-        nothing_is_done(what, 3, "the guard of db was not read");
+        nothing_is_done(what, 3, "the guard of db cannot read the guard");
         estate.proxy.remove(rule);
     }
     let large = estate.path().join("large");

@@ -160,7 +160,7 @@ fn a_login_that_is_denied_while_a_run_goes_on_is_told_at_once_with_what_it_means
     estate.proxy.rule(Rule::new(denied).operation("GetSecretValue"));
     let run = estate.only_run().unwrap();
     let (_, out, err) = estate.run(&["runs", "resume", &run]);
-    let told = "AccessDeniedException for secretsmanager:GetSecretValue: the fence by SQL can be neither set nor proven without the login; grant it or use another rung";
+    let told = "AccessDeniedException for secretsmanager:GetSecretValue: drctl can neither set nor prove the fence by SQL without the login; grant it or use another fence method";
     assert!(out.contains(told) || err.contains(told), "{out}{err}");
     let journal = estate.run(&["runs", "export", &run]).1;
     let at = |words: &[&str]| {

@@ -9,7 +9,7 @@ const DENIED: Fault = Fault::Error(
     "User: drctl-west is not authorized to perform: rds:DescribeEvents",
 );
 const UNKNOWN: Fault = Fault::Error("501 Not Implemented", "InternalFailure", "not implemented here");
-const FENCE: &str = "for rds:DescribeEvents: the fence by security group cannot be proven;";
+const FENCE: &str = "for rds:DescribeEvents: drctl cannot prove the fence by security group;";
 
 fn refuse(fault: Fault) -> Rule {
     Rule::new(fault).operation("DescribeEvents").region("us-west-2")
@@ -19,7 +19,7 @@ fn refuse(fault: Fault) -> Rule {
 fn every_command_names_a_look_that_is_denied_and_what_it_means_for_the_fence() {
     let estate = Estate::new();
     estate.proxy.rule(refuse(DENIED));
-    let words = format!("AccessDenied {FENCE} grant it or use another rung");
+    let words = format!("AccessDenied {FENCE} grant it or use another fence method");
     for args in [
         &["observe"][..],
         &["status"],
@@ -30,7 +30,7 @@ fn every_command_names_a_look_that_is_denied_and_what_it_means_for_the_fence() {
     ] {
         let (code, out, err) = estate.run(args);
         assert!(format!("{out}{err}").contains(&words), "{args:?}: {code}\n{out}{err}");
-        assert!(!format!("{out}{err}").contains("nobody answered"), "{args:?}: {out}{err}");
+        assert!(!format!("{out}{err}").contains("no answer ("), "{args:?}: {out}{err}");
     }
     assert!(estate.only_run().is_none(), "it is refused before anything is begun");
     let (_, lines) = estate.json(&["assess", "truststream", "--from", "us-west-2", "--to", "us-east-1"]);
@@ -53,7 +53,7 @@ fn a_call_that_is_not_known_there_is_asked_once_and_ends_the_rung() {
     let asked = estate.proxy.count(|c| c.operation == "DescribeEvents" && c.status == Some(501));
     let words = estate.words();
     assert_eq!(asked - before, 1, "{words}");
-    assert!(words.contains(&format!("InternalFailure {FENCE} use another rung")), "{words}");
+    assert!(words.contains(&format!("InternalFailure {FENCE} use another fence method")), "{words}");
     assert_eq!(estate.proxy.count(|c| c.operation == "PromoteReadReplica"), 0, "{words}");
 }
 

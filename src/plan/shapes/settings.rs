@@ -1,0 +1,128 @@
+//! The keys of `drctl.yaml`.
+
+use super::OBJECTIVES;
+use super::databases::SQL;
+use crate::plan::keeping::{EVIDENCE, REPORTS};
+use crate::plan::notify::NOTIFY;
+use crate::plan::policy::POLICY;
+use crate::plan::schedules::SCHEDULE;
+use crate::plan::shape::{Record, Shape, opt, req};
+use crate::plan::syntax;
+use crate::plan::telemetry::TELEMETRY;
+
+const GUARD: Record = Record {
+    name: "guard",
+    fields: &[
+        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/prefix outside the sites that can be lost"),
+        req("region", Shape::Name, "the region of the bucket"),
+        opt("account", Shape::Text, "the account"),
+        opt("role", Shape::Written(&syntax::ROLE), "the role to assume there"),
+        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role requires"),
+    ],
+};
+
+const LIMIT: Record = Record {
+    name: "limit",
+    fields: &[
+        req("burst", Shape::Int(1, 100_000), "the burst size: how many calls the service accepts at once"),
+        req("per_second", Shape::Int(1, 100_000), "the refill rate in calls per second"),
+    ],
+};
+const DNS: Record = Record {
+    name: "dns",
+    fields: &[opt(
+        "resolvers",
+        Shape::List(&Shape::Text),
+        "addresses of resolvers to query in addition to those of this machine, such as those of your users",
+    )],
+};
+
+const OPERATOR: Record = Record {
+    name: "operator",
+    fields: &[
+        req("key", Shape::Text, "the public key: ssh-ed25519 AAAA..."),
+        opt("roles", Shape::List(&Shape::Name), "the roles of the person, such as dba"),
+    ],
+};
+
+/// `drctl.yaml`.
+pub const SETTINGS: Record = Record {
+    name: "drctl.yaml",
+    fields: &[
+        opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
+        opt(
+            "environment",
+            Shape::OneOf(&["production", "test"]),
+            "`test`: runs do not count for compliance and do not verify an application; production if absent",
+        ),
+        opt("plans", Shape::Text, "the folder of the plans; `plans` if absent"),
+        opt("store", Shape::Text, "the file of the journal; `.drctl/drctl.db` if absent"),
+        opt("operator", Shape::Text, "who you are: the name of an operator, or any text before user@host"),
+        opt(
+            "operators",
+            Shape::Map(&Shape::Record(&OPERATOR)),
+            "the people with keys, by name; without any, identities are only claimed and reports say so",
+        ),
+        opt(
+            "policy",
+            Shape::Record(&POLICY),
+            "who must approve what; if absent, as `drctl policy explain` shows",
+        ),
+        opt(
+            "key",
+            Shape::Text,
+            "the file of your private key, or of your public key (.pub) if an agent holds the private key",
+        ),
+        opt(
+            "key_passphrase_file",
+            Shape::Text,
+            "the file with the passphrase of your key; drctl asks if absent",
+        ),
+        opt(
+            "observation_max_age",
+            Shape::Duration,
+            "the maximum age of an observation of a site that answers; 5m if absent",
+        ),
+        opt(
+            "readiness_every",
+            Shape::Duration,
+            "how often `drctl serve` checks readiness; 1h if absent, 0s means never",
+        ),
+        opt(
+            "probe_consecutive",
+            Shape::Int(1, 100),
+            "how many equal results in a row change the state of a probe; 3 if absent",
+        ),
+        opt("guard", Shape::Record(&GUARD), "stops two operators from running on one component"),
+        opt(
+            "evidence",
+            Shape::Record(&EVIDENCE),
+            "how long and where to keep evidence; if absent, only on this machine",
+        ),
+        opt("reports", Shape::Record(&REPORTS), "the names under compliance reports"),
+        opt("notify", Shape::Record(&NOTIFY), "which notifications drctl sends, and how; none if absent"),
+        opt(
+            "telemetry",
+            Shape::Record(&TELEMETRY),
+            "where drctl sends traces of live runs; nowhere if absent",
+        ),
+        opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` runs, by name"),
+        opt(
+            "endpoints",
+            Shape::Map(&Shape::Text),
+            "other endpoints for services, for example `rds: http://127.0.0.1:4566`",
+        ),
+        opt(
+            "limits",
+            Shape::Map(&Shape::Record(&LIMIT)),
+            "the rate limits of services, by account and region; the published limits if absent",
+        ),
+        opt(
+            "regions",
+            Shape::List(&Shape::Name),
+            "AWS regions that are newer than this version of drctl and that plans may use",
+        ),
+        opt("sql", Shape::Record(&SQL), "how drctl connects to databases"),
+        opt("dns", Shape::Record(&DNS), "how drctl confirms names after a move"),
+    ],
+};
