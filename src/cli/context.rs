@@ -11,7 +11,7 @@ use super::keys::Signer;
 use super::printer::Printer;
 use super::render;
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
-use crate::adapters::{process, secrets};
+use crate::adapters::{process, secrets, sql_trouble};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::authority::Authority;
@@ -29,6 +29,7 @@ pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::settings::placeholders_in;
 use crate::plan::shape::suggest;
+use crate::plan::types::Spec;
 use crate::plan::{Finding, Plan, Settings, Severity};
 use crate::policy::windows::Closed;
 use crate::policy::{matrix, windows};
@@ -458,6 +459,7 @@ impl Context {
         let approvals =
             checked.plan.as_ref().and_then(|plan| matrix::nobody_can(plan, &self.settings, &name));
         checked.findings.extend(approvals);
+        checked.findings.extend(self.certificates(checked.plan.as_ref(), &name));
         let text = String::from_utf8_lossy(&bytes).into_owned();
         // The address of a channel may be one that a plan has for reasons of its own.
         let names_nothing = |secret: &Secret| !secret.expose().starts_with("http");
@@ -471,6 +473,21 @@ impl Context {
             checked.plan = None;
         }
         Ok((checked, text))
+    }
+
+    /// The file that signs the certificates of databases, where it cannot be used: a failover is no time for a download.
+    fn certificates(&self, plan: Option<&Plan>, file: &str) -> Option<Finding> {
+        let logs_in =
+            |spec: &Spec| matches!(spec, Spec::Database(d) if d.at.values().any(|at| at.admin.is_some()));
+        let database = plan?.components.values().find(|c| logs_in(&c.spec))?;
+        self.settings.sql.ca_file.as_ref()?;
+        let why = sql_trouble(&self.settings.sql)?;
+        let message = "the certificates of `sql.ca_file` in drctl.yaml cannot be used";
+        Some(
+            Finding::warning("sql-ca-missing", file, Some(database.span), message)
+                .because(format!("{why}: every login to `{}` would fail", database.name))
+                .fix("put the file there (docs: databases/tls.md), or name another as `sql.ca_file`"),
+        )
     }
 
     /// The waivers that were typed.

@@ -112,10 +112,9 @@ fn objectives_of_plan(
     settings: &Settings,
     findings: &mut Vec<Finding>,
 ) -> Objectives {
-    if let Some(own) = tree.get("objectives").and_then(objectives) {
-        return own;
-    }
-    match tier {
+    let own = tree.get("objectives").and_then(objectives);
+    // A tier decides more than the objectives: drills, and which plans a failover of the tier takes.
+    let of_tier = match tier {
         Some(tier) => match settings.tiers.get(&tier.value) {
             Some(found) => found.objectives,
             None => {
@@ -133,6 +132,7 @@ fn objectives_of_plan(
                 Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
             }
         },
+        None if own.is_some() => Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) },
         None => {
             findings.push(
                 Finding::error("plan-no-objectives", file, Some(tree.span), "the plan has no objectives")
@@ -141,7 +141,8 @@ fn objectives_of_plan(
             );
             Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
         }
-    }
+    };
+    own.unwrap_or(of_tier)
 }
 
 fn component(name: ComponentName, node: &Node) -> Option<Component> {

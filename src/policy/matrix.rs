@@ -169,9 +169,12 @@ pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Findin
     let (authority, policy) = (&settings.authority, &settings.policy);
     let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
     let mut found = Vec::new();
-    for intent in [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback, Intent::Reprotect]
-    {
-        let severity = policy.severity(None, intent, false);
+    let intents =
+        [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback, Intent::Reprotect];
+    // A live drill moves as a switchover does, at a severity of its own.
+    let asked = intents.map(|intent| (intent, false)).into_iter().chain([(Intent::Switchover, true)]);
+    for (intent, drill) in asked {
+        let severity = policy.severity(None, intent, drill);
         let by = demand_of(policy, plan, intent, severity).by;
         // Somebody asks for it, and that is another one.
         let could = everybody.iter().any(|requester| {
@@ -179,7 +182,8 @@ pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Findin
             authority.lacking(&by, &others).is_empty()
         });
         if !by.is_empty() && !could {
-            found.push(format!("a {intent} at {severity} ({})", by.join(" and ")));
+            let what = if drill { "live drill".to_owned() } else { intent.to_string() };
+            found.push(format!("a {what} at {severity} ({})", by.join(" and ")));
         }
     }
     (!everybody.is_empty() && !found.is_empty()).then(|| {

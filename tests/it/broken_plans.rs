@@ -87,3 +87,26 @@ fn the_plans_that_are_shipped_are_good_and_fit_the_schema() {
         assert!(errors.is_empty(), "{name}: {errors:?}");
     }
 }
+
+/// A tier also says how often drills are due, and which plans a failover of the tier takes.
+#[test]
+fn an_unknown_tier_is_said_beside_objectives_of_the_plan() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let tier = text.lines().find(|line| line.starts_with("tier:")).unwrap();
+    let typo = text.replacen(tier, "tier: critcal\nobjectives: {rto: 15m, rpo: 5m}", 1);
+    let found = check("truststream", typo.as_bytes(), &complete()).findings;
+    assert!(found.iter().any(|f| f.id == "plan-unknown-tier"), "{found:?}");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn certificates_that_cannot_be_read_are_said_before_the_day() {
+    let folder = crate::cli::Folder::with_plans();
+    let settings = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("global-bundle.pem", "gone.pem")).unwrap();
+    let (code, out, err) = folder.run(&["check", "plans/truststream.yaml"]);
+    let said = format!("{out}{err}");
+    assert!(code == 0 && said.contains("sql-ca-missing") && said.contains("gone.pem"), "{code} {said}");
+}

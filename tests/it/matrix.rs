@@ -98,6 +98,7 @@ fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
     let (code, out, err) = folder.run(&["check"]);
     let said = format!("{out}{err}");
     assert!(code == 0 && said.contains("policy-nobody-can-approve"), "{code} {said}");
+    assert!(said.contains("a live drill at "), "{said}");
     assert!(said.contains("a failover at P0 (dba and engineering-lead)"), "{said}");
     let (code, _, err) = as_operator(&folder, "bob.key", &[RESTORE, &["--yes"]].concat());
     assert!(code == 3 && err.contains("approve.policy waits for engineering-lead"), "{code} {err}");

@@ -62,10 +62,8 @@ fn assess(
     let scope = stage.scope(plan);
     let guard = context.guard_of(plan);
     let nothing = Recorder::new(consecutive);
-    // A rehearsal is assessed when its outage has begun, if it has one.
-    let later = if stage.sandbox.is_some() { Dur::mins(2) } else { Dur::ZERO };
     let seen = stage.world.block_on(async {
-        stage.world.sleep_until(stage.world.now() + later).await;
+        stage.world.sleep_until(stage.world.now() + stage.outage_begins()).await;
         let until = stage.world.now() + Dur(every.millis() * u64::from(consecutive));
         if stage.sandbox.is_none() && !probes.is_empty() {
             printer.note(&format!(

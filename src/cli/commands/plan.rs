@@ -32,7 +32,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let guard = guard.as_ref();
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let scope = stage.scope(&plan);
-    let seen = stage.world.block_on(estate::look(&session, (&store, scope), &plan, guard, &recorder))?;
+    let seen = stage.world.block_on(async {
+        stage.world.sleep_until(stage.world.now() + stage.outage_begins()).await;
+        estate::look(&session, (&store, scope), &plan, guard, &recorder).await
+    })?;
     let request = request(&context, args)?;
     let held = if scenario.is_some() {
         Held::default()

@@ -16,6 +16,7 @@ use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::restart::Restart;
 use crate::model::target::Target;
+use crate::model::time::Dur;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::Settings;
@@ -109,6 +110,11 @@ impl Stage {
             (None, Some(live)) => live.as_ref(),
             (None, None) => unreachable!("a stage is a rehearsal or live"),
         }
+    }
+
+    /// After how long the outage of a rehearsal has begun, if its scenario has one: what is planned and assessed is planned for then.
+    pub const fn outage_begins(&self) -> Dur {
+        if self.sandbox.is_some() { Dur::mins(2) } else { Dur::ZERO }
     }
 
     /// Whose memory a look goes into: the plan's, or a rehearsal's own.
