@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ComponentName, Digest, RunId};
-use super::measure::Basis;
+use super::measure::{Basis, Verdict};
 use super::terms::{Endpoint, Environment};
 use super::time::Timestamp;
 
@@ -211,6 +211,12 @@ pub struct Achieved {
     pub achieved_s: Option<f64>,
     /// What the figure is worth.
     pub measured_how: Basis,
+    /// How the objective fared; older bundles do not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The component whose objective it is, where that is one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
 }
 
 /// The end of a chain.

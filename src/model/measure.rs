@@ -62,6 +62,37 @@ impl fmt::Display for Basis {
     }
 }
 
+/// How an objective fared. The stricter one is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// There was nothing to measure: an application without a database has no recovery point.
+    NotApplicable,
+    /// The figure proves it.
+    Met,
+    /// The figure says neither.
+    NotProven,
+    /// The figure is beyond it, whatever sampling could not see.
+    Missed,
+}
+
+impl Verdict {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::NotProven => "not proven",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+
+    /// Whether the objective is proven, or there is nothing to prove.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::Met | Self::NotApplicable)
+    }
+}
+
 /// A duration that was measured or bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
@@ -87,13 +118,26 @@ impl Figure {
         Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
     }
 
-    /// Whether the figure proves that `objective` was met, or there is nothing to prove. Sampling error counts against us.
-    pub fn proves(&self, objective: Dur) -> bool {
-        match (self.basis, self.value_ms) {
-            (Basis::Measured | Basis::UpperBound, Some(value)) => value.plus(self.resolution_ms) <= objective,
-            (Basis::NotApplicable, _) => true,
-            _ => false,
+    /// How it fared against an objective. Sampling error counts against us where that is met, and for us where it is missed.
+    pub fn verdict(&self, objective: Dur) -> Verdict {
+        let Some(value) = self.value_ms else {
+            let nothing = self.basis == Basis::NotApplicable;
+            return if nothing { Verdict::NotApplicable } else { Verdict::NotProven };
+        };
+        let (most, least) = (value.plus(self.resolution_ms), value.minus(self.resolution_ms));
+        match self.basis {
+            Basis::NotApplicable => Verdict::NotApplicable,
+            Basis::Measured | Basis::UpperBound if most <= objective => Verdict::Met,
+            Basis::Measured if least > objective => Verdict::Missed,
+            // What may be longer is missed as soon as it is beyond; what may be shorter is not.
+            Basis::LowerBound if value > objective => Verdict::Missed,
+            _ => Verdict::NotProven,
         }
+    }
+
+    /// Whether the figure proves that `objective` was met, or there is nothing to prove.
+    pub fn proves(&self, objective: Dur) -> bool {
+        self.verdict(objective).holds()
     }
 
     /// The worse of two figures: the one that proves less. Used where one number stands for several stores.
@@ -149,15 +193,31 @@ mod tests {
 
     #[test]
     fn a_lower_bound_proves_nothing() {
-        assert!(!Figure::new(Dur::ZERO, Basis::LowerBound).proves(Dur::mins(15)));
-        assert!(!Figure::UNKNOWN.proves(Dur::mins(15)));
+        let lower = |mins| Figure::new(Dur::mins(mins), Basis::LowerBound).verdict(Dur::mins(15));
+        assert_eq!(
+            (lower(0), lower(15), lower(16)),
+            (Verdict::NotProven, Verdict::NotProven, Verdict::Missed)
+        );
+        assert_eq!(Figure::UNKNOWN.verdict(Dur::mins(15)), Verdict::NotProven);
+        assert_eq!(Figure::NOT_APPLICABLE.verdict(Dur::mins(15)), Verdict::NotApplicable);
     }
 
     #[test]
     fn sampling_error_counts_against_the_objective() {
         let f = Figure { value_ms: Some(Dur::secs(58)), basis: Basis::Measured, resolution_ms: Dur::secs(5) };
-        assert!(f.proves(Dur::secs(63)));
-        assert!(!f.proves(Dur::secs(60)));
+        assert_eq!(f.verdict(Dur::secs(63)), Verdict::Met);
+        assert_eq!(f.verdict(Dur::secs(60)), Verdict::NotProven);
+        assert_eq!(f.verdict(Dur::secs(53)), Verdict::NotProven);
+        assert_eq!(f.verdict(Dur::secs(52)), Verdict::Missed);
+    }
+
+    #[test]
+    fn an_upper_bound_beyond_an_objective_is_not_proven() {
+        let upper = |secs| Figure::new(Dur::secs(secs), Basis::UpperBound).verdict(Dur::secs(60));
+        assert_eq!(
+            (upper(60), upper(61), upper(6_000)),
+            (Verdict::Met, Verdict::NotProven, Verdict::NotProven)
+        );
     }
 
     #[test]

@@ -424,6 +424,18 @@ impl Runbook {
         self.component_objectives.get(component).copied().unwrap_or(self.objectives)
     }
 
+    /// The recovery time that is promised: the shortest of the application's and of those of components that the run is about, and whose
+    /// that is.
+    pub fn promised_rto(&self) -> (Dur, Option<&ComponentName>) {
+        let about =
+            |component: &ComponentName| self.steps.iter().any(|s| s.component.as_ref() == Some(component));
+        let own = self.component_objectives.iter().filter(|(component, _)| about(component));
+        match own.min_by_key(|(_, own)| own.rto_ms) {
+            Some((component, own)) if own.rto_ms < self.objectives.rto_ms => (own.rto_ms, Some(component)),
+            _ => (self.objectives.rto_ms, None),
+        }
+    }
+
     /// Whether every change of the run is already in place.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

@@ -123,6 +123,12 @@ impl Dur {
         std::time::Duration::from_millis(self.0)
     }
 
+    /// The difference, or zero.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// The sum, or the largest duration there is.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

@@ -209,13 +209,14 @@ impl Question<'_> {
             return lines;
         }
         let critical = path::critical(book);
-        let met = if critical.expected > book.objectives.rto_ms { Reads::Bad } else { Reads::Says };
+        let (promised, of) = book.promised_rto();
+        let of = of.map_or_else(String::new, |component| format!(" of {component}"));
+        let met = if critical.expected > promised { Reads::Bad } else { Reads::Says };
         let time = format!(
-            "{} steps; expected time {}, {} if every step times out; the RTO objective is {}",
+            "{} steps; expected time {}, {} if every step times out; the RTO objective is {promised}{of}",
             book.steps.len(),
             critical.expected,
-            critical.worst,
-            book.objectives.rto_ms
+            critical.worst
         );
         lines.push(line("failover", format!("to {}", self.to), met, time));
         let no_return = path::points_of_no_return(book);

@@ -32,7 +32,7 @@ use controls::{Control, Profile, Section};
 use history::{Gap, Month, Sample, Statistics};
 pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
-pub use tally::{Counts, Tally, Verdict};
+pub use tally::{Counts, Tally};
 
 /// A plan as it stands in its file.
 #[derive(Clone, Debug)]
@@ -230,16 +230,6 @@ pub enum Class {
     Test,
 }
 
-/// An objective of a run.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Objective {
-    /// The figure.
-    #[serde(flatten)]
-    pub figure: Measured,
-    /// How it fared.
-    pub verdict: Verdict,
-}
-
 /// A run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Line {
@@ -262,9 +252,9 @@ pub struct Line {
     /// Whether it ended as it should.
     pub good: bool,
     /// Recovery time, where users were moved or brought back.
-    pub rto: Option<Objective>,
+    pub rto: Option<Measured>,
     /// Recovery point, likewise.
-    pub rpo: Option<Objective>,
+    pub rpo: Option<Measured>,
     /// Where it is held to a stricter objective than its own, which the store knew before.
     pub loosened: Vec<String>,
     /// How bad it was said to be.
@@ -440,9 +430,9 @@ fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
         // Who was never served again would else make no time longer.
         rto.extend(match (line.not_recovered_s, &line.rto) {
             (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
-            (_, objective) => objective.as_ref().and_then(|objective| Sample::of(&objective.figure)),
+            (_, objective) => objective.as_ref().and_then(Sample::of),
         });
-        rpo.extend(line.rpo.as_ref().and_then(|objective| Sample::of(&objective.figure)));
+        rpo.extend(line.rpo.as_ref().and_then(Sample::of));
     }
     figures.rto_s = Statistics::of(&rto);
     figures.rpo_s = Statistics::of(&rpo);

@@ -233,7 +233,7 @@ impl Desk<'_> {
                 vec![
                     known("Start Time", r.started_at.to_string()),
                     perhaps("Completion Time", r.ended_at.map(|at| at.to_string()), "it is not over"),
-                    known("Downtime", r.rto.text.clone()),
+                    known("Downtime", r.rto.words()),
                     known("Method Used", if planned { "Planned" } else { "Emergency" }),
                     known("Steps", self.actions()),
                 ],

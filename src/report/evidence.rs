@@ -161,7 +161,13 @@ fn waived(waiver: &Waiver) -> String {
 }
 
 fn achieved(of: &Measured) -> Achieved {
-    Achieved { objective_s: of.objective_s, achieved_s: of.achieved_s, measured_how: of.basis }
+    Achieved {
+        objective_s: of.objective_s,
+        achieved_s: of.achieved_s,
+        measured_how: of.basis,
+        verdict: Some(of.verdict),
+        component: of.component.clone(),
+    }
 }
 
 fn figure(of: &Measured) -> String {

@@ -199,7 +199,7 @@ impl History {
             })
             .collect();
         took.sort_unstable();
-        let rto = runbook.objectives.rto_ms;
+        let (rto, _) = runbook.promised_rto();
         let within = took.iter().filter(|took| **took <= rto).count();
         let critical = path::critical(runbook).steps;
         let of_path = || runbook.steps.iter().filter(|step| critical.contains(&step.id));

@@ -255,8 +255,8 @@ impl Desk<'_> {
                 "RESOLUTION TIME",
                 format!("{ended}, {} after it was declared", ended.since(self.state.created_at)),
             ),
-            field("RTO", report.rto.text.clone()),
-            field("RPO", report.rpo.text.clone()),
+            field("RTO", report.rto.words()),
+            field("RPO", report.rpo.words()),
         ];
         if self.matter == Matter::Incident {
             fields.push(field("ROOT CAUSE", "for a person to write into the incident report"));

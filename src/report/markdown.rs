@@ -22,8 +22,8 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 {% endif %}| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ (r.runbook_digest) | code }}` |
-| Recovery time | {{ r.rto.text }}; objective {{ r.rto.objective_s | span }}: {{ r.rto | verdict }} |
-| Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo.objective_s | span }}: {{ r.rpo | verdict }}{% endif %} |
+| Recovery time | {{ r.rto.text }}{% if r.rto.basis != 'not_applicable' %}; objective {{ r.rto | promised }}: {{ r.rto | verdict }}{% endif %} |
+| Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo | promised }}: {{ r.rpo | verdict }}{% endif %} |
 | Fence | {{ r.fence.state }} |
 {% if r.cancelled %}
 **Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
@@ -47,7 +47,7 @@ From declaration: {{ r.clocks.rto_from_declaration }}.
 
 ## Stores
 {% for name, store in r.stores | items %}
-- **{{ name }}**: {{ store.rpo.text }}. Last instant a write can have been acknowledged: {{ store.last_instant }} ({{ store.because }}). Last commit replayed: {{ store.last_replayed or 'unknown' }}.{% else %}
+- **{{ name }}**: {{ store.rpo.text }}{% if store.rpo.component %}; objective {{ store.rpo | promised }}: {{ store.rpo | verdict }}{% endif %}. Last instant a write can have been acknowledged: {{ store.last_instant }} ({{ store.because }}). Last commit replayed: {{ store.last_replayed or 'unknown' }}.{% else %}
 None was promoted.{% endfor %}
 {% for name, text in r.fence.components | items %}
 - Fence of **{{ name }}**: {{ text }}{% endfor %}

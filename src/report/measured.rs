@@ -3,15 +3,21 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::measure::{Basis, Figure};
+use super::attainment::Attainment;
+use crate::model::ids::ComponentName;
+use crate::model::measure::{Basis, Figure, Verdict};
 use crate::model::runbook::Intent;
 use crate::model::time::{Dur, span};
+use crate::run::RunState;
 
 /// A figure against its objective.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Measured {
     /// What was promised, in seconds.
     pub objective_s: f64,
+    /// The component that this is promised of, where it has an objective of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
     /// What was achieved, in seconds.
     pub achieved_s: Option<f64>,
     /// What that is worth.
@@ -20,6 +26,8 @@ pub struct Measured {
     pub resolution_s: f64,
     /// Whether the objective is proven, or there is nothing to prove.
     pub met: bool,
+    /// How it fared.
+    pub verdict: Verdict,
     /// For people.
     pub text: String,
 }
@@ -31,30 +39,48 @@ impl Measured {
             Basis::NotApplicable => "not applicable: no database was recovered".to_owned(),
             _ => figure.to_string(),
         };
+        let verdict = figure.verdict(objective);
         Self {
             objective_s: objective.as_secs_f64(),
+            component: None,
             achieved_s: figure.value_ms.map(Dur::as_secs_f64),
             basis: figure.basis,
             resolution_s: figure.resolution_ms.as_secs_f64(),
-            met: figure.proves(objective),
+            met: verdict.holds(),
+            verdict,
             text,
         }
+    }
+
+    fn judged(self, verdict: Verdict) -> Self {
+        Self { met: verdict.holds(), verdict, ..self }
     }
 
     /// While a fence is owed nothing is proven: the old primary may take writes that the new one never gets.
     #[must_use]
     pub fn unless(self, owed: bool) -> Self {
-        if owed && self.applies() { Self { met: false, ..self } } else { self }
+        if owed && self.verdict == Verdict::Met { self.judged(Verdict::NotProven) } else { self }
     }
 
-    /// A copy beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
+    /// Held to a stricter objective than its own, if that is one: `figure` is what this tells of.
     #[must_use]
-    pub fn tried_by(self, intent: Intent) -> Self {
-        if intent != Intent::Drill {
+    pub fn held_to(self, figure: Figure, held: Dur) -> Self {
+        if held.as_secs_f64() >= self.objective_s {
             return self;
         }
-        let text = "not tried: a copy was made, and users stayed".to_owned();
-        Self { achieved_s: None, basis: Basis::Unknown, resolution_s: 0.0, met: false, text, ..self }
+        let verdict = self.verdict.max(figure.verdict(held));
+        Self { objective_s: held.as_secs_f64(), component: None, ..self.judged(verdict) }
+    }
+
+    /// A copy or a standby beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
+    #[must_use]
+    pub fn tried_by(self, intent: Intent) -> Self {
+        if !matches!(intent, Intent::Drill | Intent::Reprotect) {
+            return self;
+        }
+        let text = "not applicable: nobody was moved".to_owned();
+        let (basis, resolution_s) = (Basis::NotApplicable, 0.0);
+        Self { achieved_s: None, basis, resolution_s, text, ..self.judged(Verdict::NotApplicable) }
     }
 
     /// Whether there is anything to measure.
@@ -62,34 +88,72 @@ impl Measured {
         self.basis != Basis::NotApplicable
     }
 
-    /// How it fared, in words.
-    pub fn verdict(&self) -> &'static str {
-        verdict(self.applies(), self.met)
+    /// What was promised: `15m`, or `30s of db`.
+    pub fn promised(&self) -> String {
+        promised(self.objective_s, self.component.as_ref().map(ComponentName::as_str))
     }
 
     /// All of it in a sentence: `12.4s (measured); objective 15m: met`.
     pub fn words(&self) -> String {
         match self.applies() {
-            true => format!("{}; objective {}: {}", self.text, span(self.objective_s), self.verdict()),
+            true => format!("{}; objective {}: {}", self.text, self.promised(), self.verdict.words()),
             false => self.text.clone(),
         }
     }
 }
 
-const fn verdict(applies: bool, met: bool) -> &'static str {
-    match (applies, met) {
-        (false, _) => "not applicable",
-        (true, true) => "met",
-        (true, false) => "NOT PROVEN",
-    }
+/// What was promised, and of which component.
+pub fn promised(objective_s: f64, component: Option<&str>) -> String {
+    let of = component.map_or_else(String::new, |component| format!(" of {component}"));
+    format!("{}{of}", span(objective_s))
+}
+
+/// The recovery time against the strictest objective.
+pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
+    let (objective, component) = state.runbook.promised_rto();
+    let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
+    Measured { component: component.cloned(), ..rto }.tried_by(state.runbook.intent)
+}
+
+/// The recovery point of a store.
+pub(super) fn rpo_of(state: &RunState, component: &ComponentName, figure: Figure) -> Measured {
+    let unproven = state.proves_no_objective().is_some() || state.owed().any(|c| c == component);
+    let rpo = Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).unless(unproven);
+    let own = state.runbook.component_objectives.contains_key(component);
+    Measured { component: own.then(|| component.clone()), ..rpo }
+}
+
+/// The recovery point: of stores with objectives of their own each is judged by that, the others by the worst of them; the strictest
+/// verdict stands for all.
+pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
+    let has_own = |component: &ComponentName| state.runbook.component_objectives.contains_key(component);
+    let (own, rest): (Vec<_>, Vec<_>) = attained.stores.iter().partition(|(component, _)| has_own(component));
+    let owes = state.proves_no_objective().is_some() || state.owed().next().is_some();
+    let rest = rest.into_iter().map(|(_, (figure, _))| *figure).reduce(Figure::worse);
+    let rest = rest.or_else(|| own.is_empty().then_some(attained.rpo));
+    let rest = rest.map(|figure| Measured::new(figure, state.runbook.objectives.rpo_ms));
+    let own = own.into_iter().map(|(component, (figure, _))| rpo_of(state, component, *figure));
+    let stricter = |a: &Measured, b: &Measured| {
+        let of = |m: &Measured| (m.verdict, m.achieved_s.unwrap_or(f64::INFINITY));
+        let ((one, least), (other, most)) = (of(a), of(b));
+        one.cmp(&other).then(least.total_cmp(&most))
+    };
+    let all = own.chain(rest).map(|rpo| rpo.unless(owes));
+    let worst = all.max_by(stricter);
+    let worst = worst.unwrap_or_else(|| Measured::new(attained.rpo, state.runbook.objectives.rpo_ms));
+    worst.tried_by(state.runbook.intent)
 }
 
 /// What templates ask of durations and figures, so that each rendering says the same.
 pub(super) fn filters(environment: &mut minijinja::Environment<'_>) {
     environment.add_filter("span", |seconds: f64| span(seconds));
     environment.add_filter("span_ms", |ms: u64| Dur(ms).to_string());
-    environment.add_filter("verdict", |of: minijinja::Value| {
+    environment.add_filter("promised", |of: minijinja::Value| {
         let is = |key: &str| of.get_attr(key).unwrap_or_default();
-        verdict(is("basis").as_str() != Some("not_applicable"), is("met").is_true())
+        promised(f64::try_from(is("objective_s")).unwrap_or_default(), is("component").as_str())
+    });
+    environment.add_filter("verdict", |of: minijinja::Value| {
+        let is = of.get_attr("verdict").unwrap_or_default();
+        serde_json::from_value(is.as_str().into()).map_or("", Verdict::words)
     });
 }

@@ -10,7 +10,7 @@ use super::buckets::BucketReport;
 use super::changes::{Change, changes};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
-use super::{afterwards, duties, overrides};
+use super::{afterwards, duties, measured, overrides};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, Request, WorldKind};
 use crate::model::evidence::Under;
@@ -245,10 +245,7 @@ pub struct ReportError {
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
-    let unproven = state.proves_no_objective().is_some();
-    let rto = Measured::new(attained.rto, runbook.objectives.rto_ms).unless(unproven);
-    let owed = state.owed().next().is_some();
-    let rpo = Measured::new(attained.rpo, runbook.objectives.rpo_ms).unless(unproven || owed);
+    let rto = measured::rto(state, &attained);
     let fence = fence(state);
     let mut report = RunReport {
         schema_version: 1,
@@ -267,16 +264,19 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         outcome: outcome(state).to_owned(),
         active: active(state, &attained),
         terms: state.under(),
-        rto: rto.tried_by(runbook.intent),
-        rpo: rpo.tried_by(runbook.intent),
+        rpo: measured::rpo(state, &attained),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,
             decided: attained.decided,
             executed: attained.executed,
             validated: attained.validated,
-            rto_from_declaration: attained.rto_from_declaration.to_string(),
+            rto_from_declaration: match rto.applies() {
+                true => attained.rto_from_declaration.to_string(),
+                false => rto.text.clone(),
+            },
         },
+        rto,
         in_doubt: in_doubt(state, now),
         protection: protection(state),
         waivers: waivers(state),
@@ -382,8 +382,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
     let store =
         |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
             let store = Store {
-                rpo: Measured::new(*figure, state.runbook.objectives_of(component).rpo_ms)
-                    .unless(state.proves_no_objective().is_some() || state.owed().any(|c| c == component)),
+                rpo: measured::rpo_of(state, component, *figure),
                 last_instant: exposure.last_instant,
                 because: exposure.because.clone(),
                 last_replayed: exposure.last_replayed,

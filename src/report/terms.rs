@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::model::event::RunCreated;
 use crate::model::ids::{PlanName, RunId};
-use crate::model::measure::Figure;
 use crate::model::runbook::Objectives;
 use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
@@ -120,9 +119,4 @@ pub fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
     (held < own).then(|| {
         format!("{name}: the run promised {own}, and is held to {held}, which the store knew before it")
     })
-}
-
-/// Whether a figure proves an objective, if it proved the run's own.
-pub fn still(proven: bool, figure: Figure, held: Dur) -> bool {
-    proven && figure.proves(held)
 }

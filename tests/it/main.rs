@@ -76,6 +76,7 @@ mod moves;
 mod named_files;
 mod named_runs;
 mod notices;
+mod objectives;
 mod objects;
 mod oracle;
 mod overdue;

@@ -19,12 +19,14 @@ use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::evidence::{Achieved, Manifest, Said};
+use crate::model::ids::ComponentName;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Why;
 use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
 use crate::model::time::span;
+use crate::report::measured::promised;
 
 /// Lists, writes and checks bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
@@ -420,9 +422,11 @@ fn figure(of: &Achieved) -> String {
         Basis::UpperBound => "at most",
         Basis::LowerBound => "at least",
         Basis::Unknown => "not known",
-        Basis::NotApplicable => return "not applicable: no database was recovered".to_owned(),
+        Basis::NotApplicable => return "not applicable".to_owned(),
     };
-    format!("{achieved} ({how}), promised {}", span(of.objective_s))
+    let promised = promised(of.objective_s, of.component.as_ref().map(ComponentName::as_str));
+    let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
+    format!("{achieved} ({how}), promised {promised}{verdict}")
 }
 
 fn document(verdict: &Verdict) -> serde_json::Value {

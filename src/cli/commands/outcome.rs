@@ -6,9 +6,10 @@ use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
 use crate::model::action::{Action, Check, Write};
 use crate::model::event::{Outcome, WorldKind};
+use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::runbook::{Drill, Intent, ProbeRole};
-use crate::model::time::{Dur, Timestamp, span};
+use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Spec;
 use crate::planner::path;
@@ -45,7 +46,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
     match (&state.mode, stop) {
         // At a table nothing is proven; but whether it would be in time is known.
         (Mode::Finished(Outcome::Read), _) => {
-            let in_time = path::critical(&state.runbook).expected <= state.runbook.objectives.rto_ms;
+            let in_time = path::critical(&state.runbook).expected <= state.runbook.promised_rto().0;
             if in_time { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(Outcome::Recovered), _) => {
@@ -150,7 +151,8 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     }
     restored(p, &report);
     for (name, store) in &report.stores {
-        p.line(&format!("    {name}: {}; {}", store.rpo.text, store.because));
+        let rpo = if store.rpo.component.is_some() { store.rpo.words() } else { store.rpo.text.clone() };
+        p.line(&format!("    {name}: {rpo}; {}", store.because));
     }
     for (name, text) in &report.fence.components {
         p.line(&format!("  fence    {name} {text}"));
@@ -284,8 +286,12 @@ fn restored(p: &Printer, report: &RunReport) {
 fn figures(p: &Printer, report: &RunReport) {
     let words = |of: &Measured| match of.applies() {
         true => {
-            let verdict = p.paint(if of.met { GREEN } else { YELLOW }, &of.verdict().to_lowercase());
-            format!("{}; objective {}: {verdict}", of.text, span(of.objective_s))
+            let colour = match of.verdict {
+                Verdict::Missed => RED,
+                Verdict::NotProven => YELLOW,
+                Verdict::Met | Verdict::NotApplicable => GREEN,
+            };
+            format!("{}; objective {}: {}", of.text, of.promised(), p.paint(colour, of.verdict.words()))
         }
         false => of.words(),
     };

@@ -265,6 +265,15 @@ fn follows(
 /// Since this version a manifest says of which kind a run is by what it was to do, and of a copy no recovery time.
 const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
 
+/// Since this version a manifest says how objectives fared, those of components among them.
+const WITH_VERDICTS: u32 = 5;
+
+/// What once was said of the recovery time of a run that moved nobody.
+fn untold(of: &mut Achieved) {
+    of.achieved_s = None;
+    of.measured_how = Basis::Unknown;
+}
+
 /// What every version says alike of the same events: no wording, and none of the files that only follow from them.
 fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
     for words in [
@@ -284,11 +293,20 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
         manifest.incident_id = manifest.incident_id.filter(|named| named != "none was named");
         if manifest.drctl.intent == "drill" {
             // A copy once had a recovery time: what probes saw meanwhile.
-            let objective_s = manifest.drctl.rto.objective_s;
-            manifest.drctl.rto = Achieved { objective_s, achieved_s: None, measured_how: Basis::Unknown };
+            untold(&mut manifest.drctl.rto);
         }
     }
     let about = &mut manifest.drctl;
+    if renders < WITH_VERDICTS {
+        if about.intent == "reprotect" || about.intent == "drill" {
+            untold(&mut about.rto);
+        }
+        // Whose objective it was once did not matter.
+        about.rto.objective_s = 0.0;
+        for of in about.rpo.values_mut().chain([&mut about.rto]) {
+            (of.verdict, of.component) = (None, None);
+        }
+    }
     about.renders = RENDERS;
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));

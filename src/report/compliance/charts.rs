@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::sheet::ended_well;
-use super::{Application, Class, Compliance, Line, Verdict};
+use super::{Application, Class, Compliance, Line};
+use crate::model::measure::Verdict;
 use crate::model::plain::html;
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
@@ -251,7 +252,7 @@ fn objectives(report: &Compliance) -> Picture {
     // The worst lie on top.
     for line in report.runs.iter().rev() {
         let Some(objective) = &line.rto else { continue };
-        let figure = &objective.figure;
+        let figure = objective;
         let Some(achieved) = figure.achieved_s.filter(|_| figure.objective_s > 0.0) else { continue };
         #[expect(clippy::cast_possible_truncation, reason = "a picture has a thousand places")]
         let share = (achieved / figure.objective_s) as f32;

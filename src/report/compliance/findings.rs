@@ -1,8 +1,9 @@
 //! What somebody has to answer for: every miss, with the controls that it speaks to.
 
 use super::controls::{self, Section};
-use super::{Application, Asked, Books, Class, DrillLine, Finding, Line, Verdict};
+use super::{Application, Asked, Books, Class, DrillLine, Finding, Line};
 use crate::model::ids::{PlanName, RunId};
+use crate::model::measure::Verdict;
 use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
 use crate::model::time::{Timestamp, span};
@@ -104,8 +105,8 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         else {
             continue;
         };
-        let (verdict, text) = (objective.verdict.words(), &objective.figure.text);
-        let promised = span(objective.figure.objective_s);
+        let (verdict, text) = (objective.verdict.words(), &objective.text);
+        let promised = objective.promised();
         all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, promised {promised}")));
     }
     match ended {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::controls::{self, Profile, Section};
 use super::sheet::when;
-use super::{Asked, Books, Class, Line, Objective, Verdict, history};
+use super::{Asked, Books, Class, Line, history};
 use crate::model::action::Action;
 use crate::model::event::Outcome;
 use crate::model::ids::{ComponentName, PlanName};
@@ -65,11 +65,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let own = run.runbook.objectives;
     let held = terms::held_to(run, books.runs, asked);
     let attained = attainment(run, asked.now.max(run.last_at));
-    let objective = |figure: Measured, known: Figure, held: Dur| {
-        let met = terms::still(figure.met, known, held);
-        let figure = Measured { objective_s: held.as_secs_f64(), met, ..figure };
-        over.then(|| Objective { verdict: Verdict::of(&figure), figure })
-    };
+    let objective = |figure: Measured, known: Figure, held: Dur| over.then(|| figure.held_to(known, held));
     let loosened =
         [terms::loosened("RTO", own.rto_ms, held.rto_ms), terms::loosened("RPO", own.rpo_ms, held.rpo_ms)];
     let overrides = overrides::of(run, asked.now.max(run.last_at));

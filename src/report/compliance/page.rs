@@ -2,9 +2,10 @@
 
 use minijinja::{Environment, context};
 
-use super::{Compliance, Objective, charts, sheet};
+use super::{Compliance, charts, sheet};
 use crate::model::plain;
 use crate::report::markdown;
+use crate::report::measured::Measured;
 
 const HTML: &str = include_str!("page.html");
 const MARKDOWN: &str = include_str!("page.md");
@@ -147,10 +148,10 @@ fn written(cells: &[String]) -> String {
     cells.iter().map(|cell| plain::cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-fn objective(objective: Option<&Objective>) -> [String; 4] {
+fn objective(objective: Option<&Measured>) -> [String; 4] {
     objective.map_or_else(Default::default, |o| {
-        let achieved = o.figure.achieved_s.map(|s| s.to_string()).unwrap_or_default();
-        [o.figure.objective_s.to_string(), achieved, word(&o.figure.basis), word(&o.verdict)]
+        let achieved = o.achieved_s.map(|s| s.to_string()).unwrap_or_default();
+        [o.objective_s.to_string(), achieved, word(&o.basis), word(&o.verdict)]
     })
 }
 

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::controls::Section;
 use super::history::{Gap, Statistics};
-use super::{
-    Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Objective, Tally, Verdict,
-};
+use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Tally};
+use crate::model::measure::Verdict;
 use crate::model::time::{Timestamp, span};
 use crate::report::duties::Obligation;
+use crate::report::measured::Measured;
 
 /// How something is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -310,16 +310,16 @@ fn applications(report: &Compliance) -> Table {
     table("Applications, the worst first", &columns, report.applications.iter().map(row).collect())
 }
 
-fn objective(of: Option<&Objective>) -> Cell {
+fn objective(of: Option<&Measured>) -> Cell {
     let Some(of) = of else { return Vec::new() };
     let tone = match of.verdict {
         Verdict::Met => Tone::Good,
         Verdict::Missed => Tone::Bad,
         Verdict::NotProven => Tone::Warn,
-        Verdict::NotApplicable => return vec![bit(of.figure.text.clone(), Tone::Soft)],
+        Verdict::NotApplicable => return vec![bit(of.text.clone(), Tone::Soft)],
     };
-    let verdict = format!("{}; objective {}", of.verdict.words(), span(of.figure.objective_s));
-    vec![bit(of.figure.text.clone(), Tone::Plain), bit(verdict, tone)]
+    let verdict = format!("{}; objective {}", of.verdict.words(), of.promised());
+    vec![bit(of.text.clone(), Tone::Plain), bit(verdict, tone)]
 }
 
 fn runs(report: &Compliance) -> Table {

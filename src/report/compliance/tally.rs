@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Class, Line};
-use crate::model::measure::Basis;
-use crate::report::measured::Measured;
+use crate::model::measure::Verdict;
 
 /// Runs by their kind. The kinds add up to all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -67,45 +66,6 @@ impl Tally {
             Verdict::Missed => self.missed += 1,
             Verdict::NotProven => self.not_proven += 1,
             Verdict::NotApplicable => self.not_applicable += 1,
-        }
-    }
-}
-
-/// How an objective fared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The figure proves it.
-    Met,
-    /// The figure is beyond it.
-    Missed,
-    /// The figure says neither.
-    NotProven,
-    /// There was nothing to measure: an application without a database has no recovery point.
-    NotApplicable,
-}
-
-impl Verdict {
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Met => "met",
-            Self::Missed => "MISSED",
-            Self::NotProven => "not proven",
-            Self::NotApplicable => "not applicable",
-        }
-    }
-
-    /// Of a figure.
-    pub(super) fn of(figure: &Measured) -> Self {
-        // What may be longer is missed as soon as it is beyond; what may be shorter is not.
-        let beyond = figure.achieved_s.is_some_and(|s| s > figure.objective_s)
-            && matches!(figure.basis, Basis::Measured | Basis::LowerBound);
-        match (figure.met, beyond) {
-            _ if !figure.applies() => Self::NotApplicable,
-            (true, _) => Self::Met,
-            (false, true) => Self::Missed,
-            (false, false) => Self::NotProven,
         }
     }
 }
