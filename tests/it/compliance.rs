@@ -411,3 +411,19 @@ fn hides_nothing(folder: &Folder) {
     assert_eq!(folder.run(&["report", "compliance"]).0, 2);
     std::fs::write(&plan, text).unwrap();
 }
+
+#[test]
+fn a_report_is_never_written_later_than_what_it_knows() {
+    let folder = Folder::with_plans();
+    let short = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
+    assert_ne!(folder.run(&short).0, 0, "it stops, and is not over");
+    let last = crate::signed::state_of(&folder, "sandbox-truststream-failover-s1-1").last_at;
+    let args = ["report", "compliance", "--sandbox", "--until", "2027-01-01", "--format", "json"];
+    let report = json(&folder.ok(&args));
+    assert_eq!(report["generated_at"], last.to_string());
+    let line = &report["runs"][0];
+    for seconds in [&line["rto"]["achieved_s"], &line["not_recovered_s"]] {
+        let seconds = seconds.as_f64().unwrap();
+        assert!(seconds > 0.0 && seconds < 24.0 * 3_600.0, "no further than its last event: {line:#}");
+    }
+}

@@ -20,6 +20,7 @@ use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
     self, Asked, Books, Compliance, DrillLine, LedgerLine, PlanLine, Signatory, page,
 };
+use crate::run::RunState;
 
 /// How far back a report goes, if nothing is said.
 const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
@@ -28,9 +29,10 @@ const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
 pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    let asked = asked(&context, args)?;
+    let runs = status::states(&store)?;
+    let asked = asked(&context, args, &runs)?;
     printer.note(&format!("reading every run, and every bundle of {} to {}", asked.since, asked.until));
-    let report = written(&context, printer, &store, &asked)?;
+    let report = written((&context, printer), &store, &runs, &asked)?;
     let failed = |e: String| CliError {
         exit: exit::BUG,
         ..CliError::usage(format!("the report cannot be rendered: {e}"))
@@ -86,15 +88,17 @@ fn instant(text: &str) -> Result<Timestamp, CliError> {
     Timestamp::parse(&text).map_err(CliError::usage)
 }
 
-fn asked(context: &Context, args: &ComplianceArgs) -> Result<Asked, CliError> {
+fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, CliError> {
     let rehearsal = context.is_rehearsal();
     let given = args.until.as_deref().map(instant).transpose()?;
-    // Rehearsals have a time of their own.
-    let now = match (rehearsal, given) {
-        (true, until) => until.unwrap_or(SANDBOX_BEGAN + Dur::secs(366 * 24 * 60 * 60)),
-        (false, _) => now()?,
+    // Rehearsals have a time of their own: nothing is known of them after the last event of the last of them.
+    let (now, until) = match rehearsal {
+        true => {
+            let last = runs.iter().map(|run| run.last_at).max().unwrap_or(SANDBOX_BEGAN);
+            (last, given.unwrap_or(SANDBOX_BEGAN + Dur::secs(366 * 24 * 60 * 60)))
+        }
+        false => now().map(|now| (now, given.unwrap_or(now)))?,
     };
-    let until = given.unwrap_or(now);
     let since = match args.since.as_deref() {
         Some(text) => instant(text)?,
         None if rehearsal => SANDBOX_BEGAN,
@@ -118,12 +122,11 @@ fn asked(context: &Context, args: &ComplianceArgs) -> Result<Asked, CliError> {
 }
 
 fn written(
-    context: &Context,
-    printer: &Printer,
+    (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
+    runs: &[RunState],
     asked: &Asked,
 ) -> Result<Compliance, CliError> {
-    let runs = status::states(store)?;
     // Without one of them the report would look better than it is. That there are none any more is shown by their runs.
     let files = context.plan_files(&[]).unwrap_or_default().len();
     let plans = if files == 0 { Vec::new() } else { context.plans(&[], printer)? };
@@ -138,7 +141,7 @@ fn written(
         Ok(PlanLine {
             plan: plan.name.clone(),
             tier: plan.tier.as_ref().map(|tier| tier.value.clone()),
-            verified: proven::as_last_seen(context, store, plan, &runs)?,
+            verified: proven::as_last_seen(context, store, plan, runs)?,
             known: proven::known_since(store, &plan.name)?,
         })
     });
@@ -157,7 +160,7 @@ fn written(
     };
     let (bundles, damaged) = bundles(context, store)?;
     let books = Books {
-        runs: &runs,
+        runs,
         plans: &plans,
         drill_every: &drill_every,
         drills: &drills,
