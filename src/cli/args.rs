@@ -97,12 +97,11 @@ pub struct Global {
 }
 
 fn pace(text: &str) -> Result<f64, String> {
-    let pace: f64 = text.parse().map_err(|e| format!("{e}"))?;
-    if (0.001..=1e9).contains(&pace) {
-        Ok(pace)
-    } else {
-        Err("a pace is a number from 0.001 to 1000000000".to_owned())
-    }
+    let pace = text.parse().ok().filter(|pace| (0.001..=1e9).contains(pace));
+    pace.ok_or_else(|| {
+        "a pace is how many seconds of the rehearsal go by in one of yours, such as 60: a number from 0.001 to 1000000000"
+            .to_owned()
+    })
 }
 
 /// The verbs.

@@ -62,6 +62,16 @@ pub struct Context {
     signer: Arc<OnceLock<Signer>>,
 }
 
+/// Which plan was meant by a name that none has.
+fn meant(typed: &str, known: &[String], broken: bool) -> String {
+    match suggest(typed, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if broken => "correct the plans above first".to_owned(),
+        None if known.is_empty() => "drctl init writes a first plan".to_owned(),
+        None => format!("one of: {}", known.join(", ")),
+    }
+}
+
 impl Context {
     /// Reads the settings.
     ///
@@ -369,9 +379,10 @@ impl Context {
             paths
         };
         let mut plans: Vec<Plan> = Vec::new();
-        let mut broken = 0;
+        let (mut broken, mut known) = (0, Vec::new());
         for file in files {
             let (checked, text) = self.check_file(&file)?;
+            known.extend(checked.plan.as_ref().map(|plan| plan.name.to_string()));
             let named = |plan: &Plan| {
                 names.is_empty()
                     || by_file.iter().any(|f| Path::new(f) == file)
@@ -389,8 +400,7 @@ impl Context {
             }
         }
         if let Some(missing) = by_name.iter().find(|n| !plans.iter().any(|p| p.name.as_str() == n.as_str())) {
-            let hint =
-                if broken > 0 { "correct the plans above first" } else { "drctl check lists the plans" };
+            let hint = meant(missing, &known, broken > 0);
             return Err(CliError::usage_fix(
                 format!("there is no plan `{missing}` in {}", self.base.join(&self.settings.plans).display()),
                 hint,

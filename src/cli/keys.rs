@@ -9,6 +9,7 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 use super::environment;
 use super::error::CliError;
 use super::files::own_file;
+use super::printer;
 use crate::files::{self, Use};
 use crate::model::action::{Action, Gate};
 use crate::model::authority::Authority;
@@ -227,7 +228,7 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
         let text = file.text()?;
         return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
     }
-    rpassword::prompt_password(asked).map_err(|e| {
+    printer::asking(|| rpassword::prompt_password(asked)).map_err(|e| {
         CliError::usage_fix(
             format!("no passphrase: nobody can be asked ({e})"),
             "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name its public half (.pub)",

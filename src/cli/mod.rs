@@ -25,6 +25,7 @@ pub mod render;
 pub mod rescue;
 pub mod run_names;
 pub mod telemetry;
+pub mod wrap;
 
 use clap::{ArgMatches, ValueEnum as _};
 

@@ -1,11 +1,53 @@
 //! The only writer to the terminal. Documents go to stdout, everything else to stderr.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 
-use super::{environment, rehearsed};
+use super::{environment, rehearsed, wrap};
 use crate::model::plain::{self, Colours};
+
+/// The line at the bottom of the terminal, while there is one: whoever writes takes it away for as long.
+static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// From now on this is the line at the bottom; none if there is none any more.
+pub fn at_the_bottom(bar: Option<ProgressBar>) {
+    *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+/// Writes above the line at the bottom.
+fn above<T>(write: impl FnOnce() -> T) -> T {
+    let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// Asks somebody: until they answered there is no line at the bottom, which would be drawn over the question. Others who write meanwhile
+/// do not wait for the answer.
+pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
+    let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let answer = match &bar {
+        Some(bar) => bar.suspend(ask),
+        None => ask(),
+    };
+    at_the_bottom(bar);
+    answer
+}
+
+/// How many columns there are, if this is a terminal that says so; else none.
+fn width(of: impl AsFd) -> usize {
+    rustix::termios::tcgetwinsize(of).map_or(0, |size| usize::from(size.ws_col))
+}
+
+/// How many columns there are for notes; none where they go elsewhere.
+pub fn columns() -> usize {
+    width(std::io::stderr())
+}
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -77,10 +119,12 @@ impl Printer {
 
     /// Lines on stdout, whose ends are ours.
     pub fn lines(&self, text: &str) {
-        let text =
-            if self.format == Format::Human { self.shown(&self.commands(text)) } else { plain::json(text) };
+        let text = match self.format {
+            Format::Human => wrap::lines(&self.shown(&self.commands(text)), width(std::io::stdout())),
+            Format::Json | Format::Jsonl => plain::json(text),
+        };
         if !self.silent {
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = above(|| writeln!(std::io::stdout(), "{text}"));
         }
     }
 
@@ -91,7 +135,7 @@ impl Printer {
         }
         let mut out = std::io::stdout();
         let text = if out.is_terminal() { self.shown(text) } else { text.to_owned() };
-        let _ = write!(out, "{text}");
+        let _ = above(|| write!(out, "{text}"));
     }
 
     /// A line on stderr: one, likewise.
@@ -101,8 +145,13 @@ impl Printer {
 
     /// Lines on stderr, whose ends are ours.
     pub fn notes(&self, text: &str) {
+        self.drawn(&wrap::lines(&self.shown(&self.commands(text)), columns()));
+    }
+
+    /// Lines on stderr that were laid out for its width.
+    pub fn drawn(&self, text: &str) {
         if !self.silent {
-            let _ = writeln!(std::io::stderr(), "{}", self.shown(&self.commands(text)));
+            let _ = above(|| writeln!(std::io::stderr(), "{}", self.shown(&self.commands(text))));
         }
     }
 
@@ -127,11 +176,13 @@ impl Printer {
 
     /// Asks on stderr and reads a line.
     pub fn ask(&self, question: &str) -> Option<String> {
-        let _ = write!(std::io::stderr(), "{} ", self.shown(question));
-        let _ = std::io::stderr().flush();
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).ok()?;
-        Some(answer.trim().to_owned())
+        asking(|| {
+            let _ = write!(std::io::stderr(), "{} ", wrap::lines(&self.shown(question), columns()));
+            let _ = std::io::stderr().flush();
+            let mut answer = String::new();
+            std::io::stdin().read_line(&mut answer).ok()?;
+            Some(answer.trim().to_owned())
+        })
     }
 
     /// Asks for a yes. Anything else is a no.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 mod live;
 
-use live::Live;
+use live::{Live, Part};
 
-use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
+use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
+use super::wrap;
 use crate::executor::View;
 use crate::model::action::{Action, Check};
 use crate::model::event::{Direction, End, Event, What};
 use crate::model::facts::Fact;
-use crate::model::ids::StepId;
+use crate::model::ids::{ComponentName, StepId};
 use crate::model::plain::{count, line};
 use crate::model::runbook::Step;
 use crate::model::time::{Dur, Timestamp};
@@ -21,7 +22,6 @@ use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
 use crate::run::RunState;
 use crate::run::state::{Status, StepState};
-use crate::run::waits::Waits;
 
 /// Shows a run.
 pub struct Progress {
@@ -93,28 +93,39 @@ impl Progress {
     fn say(&self, text: &str) {
         match &self.bar {
             // What happened is one line, whatever was said of it.
-            Some(bar) => bar.println(self.printer.shown(&text.replace(['\n', '\r'], " "))),
+            Some(bar) => {
+                let text = self.printer.shown(&self.printer.commands(&text.replace(['\n', '\r'], " ")));
+                bar.println(wrap::lines(&text, columns()));
+            }
             None => self.printer.note(text),
         }
     }
 
     fn status_line(&self, state: &RunState, now: Timestamp) {
         let Some(bar) = &self.bar else { return };
-        let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
-        let steps = format!("{done}/{} steps", state.steps.len());
         let people = state.waits_for_people();
+        let mut parts: Vec<Part> =
+            people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
+        parts.push(clock(state, now));
+        let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
+        if !pending.is_empty() {
+            parts.push(Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
+        }
+        let watched = watched_until(state);
+        parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
+        let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
+        parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
+        let left = eta(state);
+        if people.is_empty() && watched.is_none() && left > Dur::ZERO {
+            parts.push(Part::still(format!("about {} left", live::time(left))));
+        }
         let waiting = self.waiting.borrow();
-        let what: Vec<_> = match people.as_slice() {
-            [] => waiting.iter().take(3).map(|(step, why)| format!("{step}: {why}")).collect(),
-            some => some.iter().map(Waits::words).collect(),
-        };
-        let left = match watched_until(state) {
-            _ if !people.is_empty() => String::new(),
-            Some(until) => format!(", watched until {}", until.clock()),
-            None => format!(", about {} left", eta(state)),
-        };
-        let rto = state.runbook.objectives.rto_ms;
-        bar.set(clock(state, now), format!("of RTO {rto} · {steps}{left} · {}", line(&what.join(" · "))));
+        let reason = |(step, why): (&String, &String)| Part::still(line(&format!("{step}: {why}")));
+        match people.is_empty() {
+            true => parts.extend(waiting.iter().take(3).map(reason)),
+            false => parts.extend(people.iter().map(|waits| Part::still(line(&waits.what())))),
+        }
+        bar.set(parts);
     }
 
     /// Says once that users are served again, as soon as the probes say so.
@@ -133,14 +144,18 @@ impl Progress {
     }
 }
 
-/// What is counted: how long users have been out, or, once they are served, how long that took.
-fn clock(state: &RunState, now: Timestamp) -> (&'static str, Dur, bool) {
+/// What is counted: how long users have been out, or, once they are served, how long that took. Where nobody saw them fail, no objective
+/// is at stake.
+fn clock(state: &RunState, now: Timestamp) -> Part {
     let told = attainment(state, now);
-    let from = told.detected.unwrap_or(state.created_at);
-    match told.validated {
-        Some(at) => ("served again after", told.rto.value_ms.unwrap_or(at.since(from)), true),
-        None if told.detected.is_some() => ("users out for", now.since(from), false),
-        None => ("running for", now.since(from), false),
+    let of_rto = format!("of RTO {}", live::one_word(state.runbook.objectives.rto_ms));
+    match (told.detected, told.validated) {
+        (Some(from), Some(at)) => {
+            let took = told.rto.value_ms.unwrap_or(at.since(from));
+            Part::still(format!("served again after {} {of_rto}", live::time(took)))
+        }
+        (Some(from), None) => Part::up("users out for", now.since(from), of_rto),
+        (None, _) => Part::up("running for", now.since(state.created_at), String::new()),
     }
 }
 

@@ -3,7 +3,7 @@
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
 use super::context::SECRET;
-use super::printer::{Printer, RED, YELLOW};
+use super::printer::{Printer, RED, YELLOW, columns};
 use crate::plan::{Finding, Severity};
 use crate::planner::Refusal;
 
@@ -55,7 +55,10 @@ const MOST: usize = 50;
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(110)
+        .with_width(match columns() {
+            0 => 110,
+            wide => wide.clamp(40, 110),
+        })
         .with_context_lines(1)
         .without_syntax_highlighting();
     if let Some(more) = findings.len().checked_sub(MOST).filter(|n| *n > 0) {
@@ -77,7 +80,7 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
                 finding.file, finding.message, finding.id, finding.cause, finding.fix
             );
         }
-        printer.notes(&text);
+        printer.drawn(&text);
     }
 }
 

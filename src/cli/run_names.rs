@@ -2,7 +2,9 @@
 
 use crate::cli::error::CliError;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::ids::RunId;
+use crate::model::ids::{RunId, StepId};
+use crate::plan::shape::suggest;
+use crate::run::RunState;
 
 /// What a command that may change something means.
 ///
@@ -57,6 +59,27 @@ pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, Cl
             "name the one that is meant",
         )),
     }
+}
+
+/// A step of a run.
+///
+/// # Errors
+/// If it has no step of that name, with the one that was probably meant.
+pub fn step(state: &RunState, text: &str) -> Result<StepId, CliError> {
+    let all = || state.runbook.steps.iter().map(|step| step.id.as_str());
+    if all().any(|id| id == text) {
+        return Ok(StepId::new(text));
+    }
+    let run = &state.created.run;
+    let shows = state.created.command("runs show", "");
+    let near = suggest(text, all()).or_else(|| all().find(|id| id.starts_with(text)));
+    Err(CliError::usage_fix(
+        format!("run {run} has no step `{text}`"),
+        near.map_or_else(
+            || format!("{shows} lists its steps"),
+            |near| format!("did you mean `{near}`? {shows} lists its steps"),
+        ),
+    ))
 }
 
 const SHOWS: &str = "drctl runs list shows what there is";

@@ -20,8 +20,13 @@ pub struct Waits {
 impl Waits {
     /// Who has to act, and the command to type.
     pub fn words(&self) -> String {
+        format!("WAITS FOR A PERSON: {}, {}", self.step, self.what())
+    }
+
+    /// The same without its step.
+    pub fn what(&self) -> String {
         let command = self.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
-        format!("WAITS FOR A PERSON: {}, {}{command}", self.step, self.why)
+        format!("{}{command}", self.why)
     }
 }
 

@@ -71,6 +71,7 @@ mod living;
 mod loss;
 mod managed;
 mod matrix;
+mod mistyped;
 mod moved_stores;
 mod moves;
 mod named_files;
@@ -106,6 +107,7 @@ mod stops;
 mod support;
 #[cfg(all(feature = "http", feature = "mail"))]
 mod telemetry;
+mod terminals;
 mod terms;
 mod told_alike;
 mod traces;

@@ -1,5 +1,6 @@
 //! The command line as it is offered and read: what no derive can say.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
@@ -69,12 +70,41 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatch
     let matches = match command().try_get_matches_from(&words) {
         Err(e) => match with_show(&words, &e) {
             Some(words) => command().try_get_matches_from(words)?,
-            None => return Err(e),
+            None => return Err(with_tip(&words, e)),
         },
         Ok(matches) => matches,
     };
     offer::refuse(&matches)?;
     Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
+/// The same error, with what was probably meant: a verb of `runs`, or an option that was typed with one hyphen.
+fn with_tip(words: &[OsString], mut error: clap::Error) -> clap::Error {
+    let all = command();
+    let tip = match (error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::InvalidArg)) {
+        (Some(ContextValue::String(verb)), _) => {
+            let runs = all.find_subcommand("runs").and_then(|runs| runs.find_subcommand(verb));
+            runs.map(|_| format!("`{verb}` is a verb of `runs`: drctl runs {verb}"))
+        }
+        (_, Some(ContextValue::String(_))) => {
+            let options = options(&all);
+            let typed = words.iter().filter_map(|word| word.to_str()?.strip_prefix('-'));
+            let meant = typed.map(|word| word.split('=').next().unwrap_or_default());
+            let meant = meant.filter(|word| word.len() > 1).find(|word| options.contains(*word));
+            meant.map(|option| format!("an option has two hyphens: --{option}"))
+        }
+        _ => None,
+    };
+    if let Some(tip) = tip {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// The names of all options.
+fn options(of: &clap::Command) -> BTreeSet<String> {
+    let own = of.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned));
+    own.chain(of.get_subcommands().flat_map(options)).collect()
 }
 
 /// `drctl plan NAME` shows that plan. What can be read as it stands is left as it is.

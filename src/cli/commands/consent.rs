@@ -77,10 +77,12 @@ impl Starting<'_> {
             Some(component) => (format!("component of {} that is restored", runbook.plan), component),
             None => (format!("site that {} is recovered to", runbook.plan), runbook.to.as_str()),
         };
-        if self.printer.ask(&format!("Type the name of the {what}:")).as_deref() == Some(name) {
-            Ok(())
-        } else {
-            Err(CliError::usage("not confirmed; nothing was done"))
+        match self.printer.ask(&format!("Type the name of the {what}:")) {
+            Some(typed) if typed == name => Ok(()),
+            Some(typed) if !typed.is_empty() => Err(CliError::usage(format!(
+                "not confirmed: `{typed}` was typed and `{name}` was asked for; nothing was done"
+            ))),
+            _ => Err(CliError::usage(format!("not confirmed: `{name}` was not typed; nothing was done"))),
         }
     }
 }

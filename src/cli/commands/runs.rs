@@ -25,7 +25,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Signal, WorldKind};
-use crate::model::ids::{RunId, StepId};
+use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
@@ -52,15 +52,15 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         RunsCommand::Cancel { run, reason, yes } => {
             cancel(&context, printer, &store, &id(run)?, (reason, *yes))
         }
-        RunsCommand::Skip { run, step, reason } => send(
-            &context,
-            printer,
-            &store,
-            &id(run)?,
-            Signal::Skip { step: StepId::new(step.as_str()), reason: one_line(reason) },
-        ),
+        RunsCommand::Skip { run, step, reason } => {
+            let run = id(run)?;
+            let step = run_names::step(&read(&store, &run)?, step)?;
+            send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
+        }
         RunsCommand::Done { run, step } => {
-            send(&context, printer, &store, &id(run)?, Signal::Done { step: StepId::new(step.as_str()) })
+            let run = id(run)?;
+            let step = run_names::step(&read(&store, &run)?, step)?;
+            send(&context, printer, &store, &run, Signal::Done { step })
         }
         RunsCommand::Approve(args) => approve::approve(global, printer, &args.yes()),
         RunsCommand::Reject(args) => approve::reject(global, printer, &args.run, &args.step, &args.reason),

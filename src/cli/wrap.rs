@@ -1,0 +1,221 @@
+//! Lines for a terminal that is narrower than they are: they end at spaces, and go on below where their text began. No word, name or URL
+//! is broken, and no command: whoever copies one gets it whole.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use unicode_width::UnicodeWidthChar as _;
+
+use super::args;
+
+/// On less than that nothing is gained.
+const NARROWEST: usize = 20;
+
+/// The same lines, none wider than the terminal unless it is one word or one command.
+pub fn lines(text: &str, width: usize) -> String {
+    if width < NARROWEST {
+        return text.to_owned();
+    }
+    text.split('\n').map(|line| wrapped(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+/// How many columns a text takes: colours take none.
+pub fn columns(text: &str) -> usize {
+    let (mut n, mut colour) = (0, false);
+    for c in text.chars() {
+        match c {
+            '\u{1b}' => colour = true,
+            'm' if colour => colour = false,
+            _ if colour => {}
+            c => n += c.width().unwrap_or(0),
+        }
+    }
+    n
+}
+
+fn wrapped(line: &str, width: usize) -> String {
+    if columns(line) <= width {
+        return line.to_owned();
+    }
+    let indent = " ".repeat(hang(line, width));
+    let (mut out, mut used, mut bare) = (String::new(), 0, true);
+    for (gap, unit) in units(line) {
+        let (space, wide) = (gap.len(), columns(&unit));
+        if !bare && used + space + wide > width {
+            out.push('\n');
+            out.push_str(&indent);
+            used = indent.len();
+        } else {
+            out.push_str(gap);
+            used += space;
+        }
+        out.push_str(&unit);
+        used += wide;
+        bare = false;
+    }
+    out
+}
+
+/// Where a line goes on: below its text, which begins after what is set apart from it by two spaces; nearer to the edge where that
+/// leaves too little room.
+fn hang(line: &str, width: usize) -> usize {
+    let plain = without_colours(line);
+    let margin = plain.len() - plain.trim_start_matches(' ').len();
+    let head: String = plain.chars().take(width / 3 + 1).collect();
+    let label = head
+        .rmatch_indices("  ")
+        .map(|(at, _)| at + 2)
+        .find(|at| *at > margin && !plain[*at..].starts_with(' '));
+    label.unwrap_or_else(|| (margin + 2).min(width / 3))
+}
+
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+}
+
+/// What is never broken, with the spaces in front of it: words, and commands with what belongs to them.
+fn units(line: &str) -> Vec<(&str, String)> {
+    let mut units: Vec<(&str, String)> = Vec::new();
+    let mut command: Option<Reading> = None;
+    let mut rest = line;
+    while !rest.is_empty() {
+        let gap = &rest[..rest.len() - rest.trim_start_matches(' ').len()];
+        rest = &rest[gap.len()..];
+        let word = &rest[..rest.find(' ').unwrap_or(rest.len())];
+        rest = &rest[word.len()..];
+        let plain = without_colours(word);
+        let goes_on = command.take().and_then(|at| if gap.len() == 1 { at.next(&plain) } else { None });
+        match (goes_on, units.last_mut()) {
+            (Some(at), Some((_, unit))) => {
+                unit.push_str(gap);
+                unit.push_str(word);
+                command = at.open();
+            }
+            _ => {
+                units.push((gap, word.to_owned()));
+                command = match plain.trim_start_matches(['`', '(', '\'']) {
+                    "drctl" => Some(Reading::Verb),
+                    // Options that somebody adds to one.
+                    option if option.starts_with("--") => Reading::More.next(option).and_then(Reading::open),
+                    _ => None,
+                };
+            }
+        }
+    }
+    units
+}
+
+/// How far a command was read.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// A verb, or an option of every command.
+    Verb,
+    /// What follows a verb or an option belongs to it, whatever it is.
+    Value,
+    /// Only what looks like a part of a command.
+    More,
+    /// A text in quotes.
+    Quoted(char),
+    /// It ended with the last word.
+    Over,
+}
+
+/// What may stand behind the last part of a command.
+const ENDS: &[char] = &[',', ';', ':', '.', '`', ')'];
+
+impl Reading {
+    /// With the next word, if that still belongs to it.
+    fn next(self, word: &str) -> Option<Self> {
+        let bare = word.trim_end_matches(ENDS);
+        if let Self::Quoted(mark) = self {
+            return Some(if bare.ends_with(mark) { Self::More } else { self });
+        }
+        let quote = word.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let looks_like_one = word.starts_with('-')
+            || quote.is_some()
+            || word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+            || bare.contains(|c: char| c.is_ascii_digit() || "-./_:=".contains(c));
+        let verb = verbs().get(bare).filter(|_| matches!(self, Self::Verb));
+        if !looks_like_one && verb.is_none() && !matches!(self, Self::Value) {
+            return None;
+        }
+        Some(match (quote, verb) {
+            (Some(mark), _) if bare.len() == 1 || !bare.ends_with(mark) => Self::Quoted(mark),
+            _ if bare != word => Self::Over,
+            (_, Some(has_verbs)) => {
+                if *has_verbs {
+                    Self::Verb
+                } else {
+                    Self::Value
+                }
+            }
+            _ if word.starts_with("--sandbox") => self,
+            _ if word.starts_with("--") && !word.contains('=') => Self::Value,
+            _ if matches!(self, Self::Verb) => Self::Verb,
+            _ => Self::More,
+        })
+    }
+
+    fn open(self) -> Option<Self> {
+        (!matches!(self, Self::Over)).then_some(self)
+    }
+}
+
+/// Verbs, and verbs of those; with whether they have verbs of their own.
+fn verbs() -> &'static BTreeMap<String, bool> {
+    static VERBS: OnceLock<BTreeMap<String, bool>> = OnceLock::new();
+    VERBS.get_or_init(|| {
+        let all = args::command();
+        let named = |verb: &clap::Command| (verb.get_name().to_owned(), verb.has_subcommands());
+        let theirs = all.get_subcommands().flat_map(clap::Command::get_subcommands).map(named);
+        theirs.chain(all.get_subcommands().map(named)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{columns, lines};
+
+    #[test]
+    fn a_line_ends_at_a_space_and_goes_on_below_its_text() {
+        let text = "  RPO      may lose 5m of writes to db-primary.example.com:5432; objective 1m: missed";
+        assert_eq!(
+            lines(text, 40),
+            "  RPO      may lose 5m of writes to\n           db-primary.example.com:5432;\n           objective 1m: missed"
+        );
+        assert_eq!(lines(text, 200), text);
+        // A pipe has no width.
+        assert_eq!(lines(text, 0), text);
+        let coloured = "  \u{1b}[31mstopped\u{1b}[0m  the servers in service are fewer than what is wanted";
+        assert_eq!(
+            lines(coloured, 40),
+            "  \u{1b}[31mstopped\u{1b}[0m  the servers in service are\n           fewer than what is wanted"
+        );
+        assert_eq!(columns("\u{1b}[31mstopped\u{1b}[0m"), 7);
+    }
+
+    #[test]
+    fn a_command_and_a_url_stay_whole() {
+        for whole in [
+            "drctl runs skip 20261126-shop-failover-12ab scale.nodes --reason TEXT --sandbox",
+            "drctl reprotect shop --to us-east-1,",
+            "drctl --sandbox runs resume sandbox-shop-failover-s1-1 --waive exposure-above-rpo:db --reason \"we know it\"",
+            "--waive unfenced-promotion:db --accept-data-loss 5m --reason TEXT,",
+            "https://example.com/a/very/long/path/that/nobody/may/break/in/two",
+        ] {
+            let text =
+                format!("    whoever goes on types {whole} and is told what becomes of it, line by line");
+            let shown = lines(&text, 40);
+            assert!(shown.contains(whole), "{shown}");
+            for line in shown.lines().filter(|line| !line.contains(whole)) {
+                assert!(columns(line) <= 40 && !line.ends_with(' '), "{shown}");
+            }
+            assert_eq!(
+                shown.split_whitespace().collect::<Vec<_>>(),
+                text.split_whitespace().collect::<Vec<_>>()
+            );
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a person at a terminal sees: questions that nothing is drawn over, and lines that fit.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use drctl::cli::wrap;
+
+use crate::cli::Folder;
+
+/// A command on a terminal of so many columns, at which somebody types this after a while; as the terminal was given it.
+fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
+    let line = format!("stty cols {columns} rows 50; exec '{}' {args}", env!("CARGO_BIN_EXE_drctl"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env_clear().env("NO_COLOR", "1");
+    command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("AWS_EC2_METADATA_DISABLED", "true");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Nobody answers at once: a line that ticks would have ticked by then.
+    let mut stdin = child.stdin.take().unwrap();
+    if !typed.is_empty() {
+        std::thread::sleep(Duration::from_millis(2_500));
+        stdin.write_all(format!("{typed}\n").as_bytes()).unwrap();
+    }
+    let out = child.wait_with_output().unwrap();
+    drop(stdin);
+    String::from_utf8_lossy(&out.stdout).replace('\r', "\n")
+}
+
+const PACED: &str = "failover truststream --to us-east-1 --sandbox=region-lost --pace 1000";
+
+#[test]
+fn nothing_is_drawn_over_a_question() {
+    let shown = seen(&Folder::with_plans(), 120, PACED, "nowhere");
+    let question = "Type the name of the site that truststream is recovered to:";
+    let (before, after) = shown.split_once(question).unwrap_or_else(|| panic!("{shown}"));
+    assert!(before.contains("looking at the estate"), "there is a line at the bottom: {shown}");
+    let until_answered = after.split("nowhere").next().unwrap();
+    assert!(!until_answered.contains("looking at the estate"), "{until_answered:?}");
+    // Neither is any line of the runbook written behind it.
+    let behind = |line: &&str| line.contains("looking at the estate") && line.contains("runbook");
+    assert_eq!(before.lines().find(behind), None);
+}
+
+#[test]
+fn lines_fit_the_terminal_and_commands_stay_whole() {
+    let folder = Folder::with_plans();
+    for columns in [40, 80] {
+        let args = "failover truststream --to us-east-1 --yes --sandbox=capacity-short";
+        let shown = seen(&folder, columns, args, "");
+        assert!(shown.contains("HALTED"), "{shown}");
+        for line in shown.lines() {
+            let words = line.split_whitespace().count();
+            let whole = words < 2 || line.contains("drctl ") || line.contains("--") || line.contains("://");
+            assert!(whole || wrap::columns(line) <= columns, "{columns}: `{line}` of\n{shown}");
+        }
+        let skip = "scale.nodes --reason TEXT --sandbox";
+        assert!(
+            shown.lines().any(|line| line.contains("drctl runs skip ") && line.ends_with(skip)),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn whoever_types_another_site_is_told_which_one_was_asked_for() {
+    let shown = seen(&Folder::with_plans(), 200, PACED, "us-west-2");
+    assert!(
+        shown
+            .contains("not confirmed: `us-west-2` was typed and `us-east-1` was asked for; nothing was done"),
+        "{shown}"
+    );
+}
