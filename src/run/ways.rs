@@ -179,15 +179,15 @@ impl RunState {
     /// Ways around a step that failed.
     fn around(&self, i: usize) -> Vec<Way> {
         let step = self.step(i);
+        let resume = self.created.command("runs resume", "");
         let mut ways = Vec::new();
         if step.action.watch(None, "", Restart::NONE).is_some() {
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
-                means: "use this if you did it by hand; drctl checks the result and continues".to_owned(),
+                means: format!("use this if you did it by hand; drctl checks the result; then {resume}"),
             });
         }
         if may_skip(self, i).is_ok() {
-            let resume = self.created.command("runs resume", "");
             ways.push(Way {
                 command: self.created.command("runs skip", &format!(" {} --reason TEXT", step.id)),
                 means: format!("{}; then {resume}", without(&step.action)),

@@ -179,7 +179,7 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
     let report = json(&out);
     assert_eq!(
         (code, report["outcome"].as_str(), report["error"]["code"].as_str()),
-        (3, Some("halted"), Some("blocked"))
+        (1, Some("halted"), Some("blocked"))
     );
     let id = report["run_id"].as_str().unwrap();
     let waive = |bound: &'static str| {
@@ -196,7 +196,7 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
             "ok",
         ]
     };
-    assert_eq!(folder.run(&waive("6m")).0, 3, "a bound below the exposure accepts nothing");
+    assert_eq!(folder.run(&waive("6m")).0, 1, "a bound below the exposure accepts nothing");
     let (code, out, err) = folder.run(&waive("15m"));
     assert_eq!(code, 5, "{out}{err}");
     assert!(out.contains("waived   exposure-above-rpo"));
@@ -254,10 +254,10 @@ fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
     );
     let (code, _, err) = folder.run(&["runs", "skip", id, "exposure.db", "--reason", "hurry", "--sandbox"]);
     assert!(code == 3 && err.contains("safety step"), "{err}");
-    let (code, _, err) = folder.run(&["approve", id, "approve.go", "--sandbox"]);
+    let (code, _, err) = folder.run(&["approve", "--yes", id, "approve.go", "--sandbox"]);
     assert!(code == 3 && err.contains("cannot approve"), "{err}");
     let other = |args: &[&str]| finish(folder.command(args).env("DRCTL_OPERATOR", "alice").output().unwrap());
-    assert_eq!(other(&["approve", id, "approve.go", "--sandbox"]).0, 0);
+    assert_eq!(other(&["approve", "--yes", id, "approve.go", "--sandbox"]).0, 0);
     let (code, out, err) = folder.run(&["runs", "resume", id, "--sandbox", "--output", "json"]);
     assert_eq!(code, 0, "{err}");
     assert!(json(&out)["approvals"][0]["who"]["who"].as_str().unwrap().starts_with("alice"));
@@ -310,7 +310,7 @@ fn words_of_a_person_never_flatter_and_bounds_bind() {
     let waive = |rule, bound| ["--waive", rule, "--accept-data-loss", bound, "--reason", "x"];
     assert_eq!(
         run(&folder, &sandbox("region-dark", &waive("unfenced-promotion", "1s"))).0,
-        3,
+        1,
         "46 s are not 1 s"
     );
     assert_eq!(run(&folder, &sandbox("region-dark", &waive("unfenced-promotion:nodb", "5m"))).0, 2);

@@ -398,7 +398,7 @@ fn an_override_and_the_approval_afterwards_are_in_evidence() {
     let run = policy::overridden(&folder);
     let before = bundles(&folder).len();
     for who in ["bob.key", "eve.key"] {
-        assert_eq!(policy::by(&folder, who, &["approve", &run, policy::GATE]).0, 0);
+        assert_eq!(policy::by(&folder, who, &["approve", "--yes", &run, policy::GATE]).0, 0);
     }
     let all: BTreeMap<u64, Value> = bundles(&folder)
         .iter()

@@ -20,8 +20,8 @@ const ACTING: &[&[&str]] = &[
     &["runs", "cancel", "RUN", "--yes", "--reason", "why"],
     &["runs", "skip", "RUN", "approve.go", "--reason", "why"],
     &["runs", "done", "RUN", "approve.go"],
-    &["approve", "RUN", "approve.go"],
-    &["runs", "approve", "RUN", "approve.go"],
+    &["approve", "--yes", "RUN", "approve.go"],
+    &["runs", "approve", "--yes", "RUN", "approve.go"],
     &["runs", "reject", "RUN", "approve.go", "--reason", "why"],
     &["runs", "override", "RUN", "approve.go", "--reason", "why"],
     &["runs", "ack", "RUN", "--reason", "why"],
@@ -125,7 +125,8 @@ fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
     let audit = json(&here.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
     assert_eq!((&audit["imported"], &audit["faults"]), (&serde_json::json!([]), &serde_json::json!([])));
     for who in ["bob.key", "eve.key"] {
-        let (code, out, err) = as_operator(&here, who, &["approve", &run, "approve.go", "--sandbox"]);
+        let (code, out, err) =
+            as_operator(&here, who, &["approve", "--yes", &run, "approve.go", "--sandbox"]);
         assert_eq!(code, 0, "{out}{err}");
     }
     let events = || here.ok(&["runs", "export", &run, "--sandbox"]).lines().count();

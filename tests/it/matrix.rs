@@ -84,8 +84,8 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
         assert!(text.contains(words), "{words}\n{text}");
     }
     let (run, _) = asked(&folder, RESTORE);
-    assert_eq!(by(&folder, "bob.key", &["approve", &run, GATE]).0, 0);
-    assert_eq!(by(&folder, "kim.key", &["approve", &run, GATE]).0, 0, "either will do");
+    assert_eq!(by(&folder, "bob.key", &["approve", "--yes", &run, GATE]).0, 0);
+    assert_eq!(by(&folder, "kim.key", &["approve", "--yes", &run, GATE]).0, 0, "either will do");
     let (code, out, err) = by(&folder, "ann.key", &["runs", "resume", &run, "--output", "json"]);
     assert_eq!(code, 5, "{out}\n{err}");
 }

@@ -127,7 +127,7 @@ const VERBS: &[&[&str]] = &[
     &["runs", "cancel", "x", "--yes", "--reason", "y"],
     &["runs", "skip", "x", "y", "--reason", "z"],
     &["runs", "export", "x"],
-    &["approve", "x", "y"],
+    &["approve", "--yes", "x", "y"],
     &["reject", "x", "y", "--reason", "z"],
     &["report", "run", "x"],
     &["report", "compliance"],

@@ -115,7 +115,7 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     assert!(why.contains("waiting for approval by dba and engineering-lead"), "{why}");
     assert!(why.contains("P1 restore to west, a change to database"), "{why}");
 
-    let approve = ["approve", &run, GATE];
+    let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
     refused(
         &folder,
@@ -164,7 +164,12 @@ fn a_dba_and_engineering_lead_who_asks_approves_nothing() {
         as_operator(&folder, "eve.key", &[RESTORE, &["--yes", "--output", "json"]].concat());
     assert_eq!(code, 4, "{out}\n{err}");
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
-    refused(&folder, "eve.key", &["approve", &run, GATE], "the requester of a run cannot approve it");
+    refused(
+        &folder,
+        "eve.key",
+        &["approve", "--yes", &run, GATE],
+        "the requester of a run cannot approve it",
+    );
 }
 
 /// A move that was planned keeps nobody from writing while people are asked.
@@ -251,10 +256,12 @@ pub fn overridden(folder: &Folder) -> String {
     refused(
         folder,
         "ivy.key",
-        &["approve", &run, GATE],
+        &["approve", "--yes", &run, GATE],
         "ivy overrode this approval and cannot also approve it",
     );
-    assert_eq!(by(folder, "kim.key", &["approve", &run, GATE]).0, 0);
+    let (code, _, err) = by(folder, "kim.key", &["approve", "--yes", &run, GATE]);
+    let owed = "the approvals that are owed afterwards: dba, engineering-lead";
+    assert!(code == 0 && err.contains(owed) && !err.contains("nobody else is asked"), "{err}");
     let (code, out, err) = by(folder, "ann.key", &resume);
     let report = json(&out);
     assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{report:#}\n{err}");
@@ -271,7 +278,7 @@ fn an_override_is_named_and_approved_afterwards() {
     let run = overridden(&folder);
     let status = folder.ok(&["status", "--sandbox"]);
     assert!(status.contains("APPROVAL OWED") && status.contains("overridden by ivy"), "{status}");
-    let approve = ["approve", &run, GATE];
+    let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
     refused(&folder, "ivy.key", &approve, "ivy overrode this approval and cannot also approve it");
     // Nobody signs what they have not seen, or what is another one than they saw elsewhere.
@@ -428,7 +435,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     let over = ["override", &run, "--reason", "nobody there"];
     assert_eq!(by(&folder, "ivy.key", &over).0, 0);
     for key in ["bob.key", "eve.key"] {
-        assert_eq!(by(&folder, key, &["approve", &run]).0, 0, "{key}");
+        assert_eq!(by(&folder, key, &["approve", "--yes", &run]).0, 0, "{key}");
     }
     let (code, out, err) = resume(&run);
     assert_eq!(
@@ -449,7 +456,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     assert!(expired(), "it never expired");
     let (code, _, err) = by(&folder, "bob.key", &["reject", &run, "--reason", "the replica is corrupt"]);
     assert!(code == 3 && err.contains("is failed"), "there is nothing that waits for a no: {code} {err}");
-    let (code, _, err) = by(&folder, "kim.key", &["approve", &run]);
+    let (code, _, err) = by(&folder, "kim.key", &["approve", "--yes", &run]);
     assert_eq!(code, 0, "{err}");
     let state = state_of(&folder, &run);
     let gate = state.position(&StepId::new(GATE)).unwrap();
@@ -474,7 +481,7 @@ fn two_words_at_once_are_both_written() {
         for key in ["bob.key", "eve.key"] {
             let (folder, run) = (&folder, &run);
             scope.spawn(move || {
-                let (code, _, err) = by(folder, key, &["approve", run]);
+                let (code, _, err) = by(folder, key, &["approve", "--yes", run]);
                 assert!(code == 0 && err.contains("it is in the journal"), "{key}: {code} {err}");
             });
         }

@@ -73,7 +73,7 @@ fn ended_at(events: &[Event], at: Timestamp) -> Vec<Event> {
 fn put_back() -> Waiting {
     let waiting = Waiting::since(Dur::mins(1));
     let older = std::fs::read(&waiting.store).unwrap();
-    let (code, out, err) = waiting.run(&["approve", RUN, "approve.go"]);
+    let (code, out, err) = waiting.run(&["approve", "--yes", RUN, "approve.go"]);
     assert!(code == 0 && err.contains("evidence: "), "{out}{err}");
     let (code, out, err) = waiting.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{out}{err}");
@@ -102,7 +102,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
         &["runs", "resume", RUN][..],
         &["runs", "cancel", RUN, "--yes", "--reason", "x"],
         &["runs", "skip", RUN, "approve.go", "--reason", "x"],
-        &["approve", RUN, "approve.go"],
+        &["approve", "--yes", RUN, "approve.go"],
         &["reject", RUN, "approve.go", "--reason", "x"],
         &["evidence", "export", RUN],
     ] {
@@ -125,7 +125,7 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
     // The older copy knows the store's key.
     assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
     let older = std::fs::read(&waiting.store).unwrap();
-    assert_eq!(waiting.run(&["approve", RUN, "approve.go"]).0, 0);
+    assert_eq!(waiting.run(&["approve", "--yes", RUN, "approve.go"]).0, 0);
     let (code, out, err) = waiting.run(&["audit", "checkpoint", "--out", kept]);
     assert_eq!(code, 0, "{out}{err}");
     for verb in [&["evidence", "list"][..], &["audit", "verify"]] {
@@ -180,7 +180,7 @@ fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     let waiting = Waiting::since(Dur::mins(1));
     let later = now() + Dur::mins(600);
     waiting.open().enter(&Entry::Schedule { at: later, name: "weekly".to_owned(), is: None }).unwrap();
-    let (code, out, err) = waiting.run(&["approve", RUN, "approve.go"]);
+    let (code, out, err) = waiting.run(&["approve", "--yes", RUN, "approve.go"]);
     assert!(
         err.contains("clock behind the ledger by 10h") || err.contains("clock behind the ledger by 9h 59m"),
         "{out}{err}"

@@ -215,7 +215,7 @@ fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
     );
     let run = "20260101110000-truststream-drill-live~quarterly";
     assert!(drills(&folder)["quarterly"][0].1["fate"] == "begun");
-    let mut approve = folder.command(&["approve", run, "approve.look", "--sandbox"]);
+    let mut approve = folder.command(&["approve", "--yes", run, "approve.look", "--sandbox"]);
     assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
     let (_, said, _) = folder.run(&serve);
     assert!(said.contains("is carried on"), "{said}");

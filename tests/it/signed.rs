@@ -117,7 +117,7 @@ fn answer(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>,
 fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     let folder = folder();
     let run = waiting(&folder);
-    let approve = ["approve", &run, "approve.go", "--sandbox"];
+    let approve = ["approve", "--yes", &run, "approve.go", "--sandbox"];
     let refused = |key: &str, words: &str| {
         let (code, _, err) = as_operator(&folder, key, &approve);
         assert!(matches!(code, 2 | 3) && err.contains(words), "{key}: {code} {err}");
@@ -251,7 +251,7 @@ fn an_audit_finds_words_that_nobody_signed() {
     let folder = folder();
     let run = waiting(&folder);
     for key in ["bob.key", "eve.key"] {
-        assert_eq!(as_operator(&folder, key, &["approve", &run, "approve.go", "--sandbox"]).0, 0);
+        assert_eq!(as_operator(&folder, key, &["approve", "--yes", &run, "approve.go", "--sandbox"]).0, 0);
     }
     assert_eq!(as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]).0, 0);
     let id = RunId::new(&run);
@@ -365,7 +365,7 @@ fn a_no_ends_every_yes_before_it_and_is_not_lifted_by_anybody() {
     let folder = folder();
     let run = waiting(&folder);
     let said = |key: &str, args: &[&str]| as_operator(&folder, key, &[args, &["--sandbox"]].concat());
-    assert_eq!(said("bob.key", &["approve", &run, "approve.go"]).0, 0);
+    assert_eq!(said("bob.key", &["approve", "--yes", &run, "approve.go"]).0, 0);
     assert_eq!(said("eve.key", &["reject", &run, "approve.go", "--reason", "not now"]).0, 0);
     assert_ne!(said("ann.key", &["runs", "resume", &run]).0, 0);
     let failed = state_of(&folder, &run);
@@ -444,7 +444,7 @@ fn keys_are_encrypted_never_written_over_and_may_stay_in_an_agent() {
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     std::fs::rename(folder.path().join("eve.key"), folder.path().join("away")).unwrap();
     let by_agent = |socket: &Path| {
-        let mut command = folder.command(&["approve", &run, "approve.go", "--sandbox"]);
+        let mut command = folder.command(&["approve", "--yes", &run, "approve.go", "--sandbox"]);
         command.env("DRCTL_KEY", "eve.key.pub").env("SSH_AUTH_SOCK", socket);
         finish(command.env("PATH", std::env::var("PATH").unwrap()).output().unwrap())
     };

@@ -63,6 +63,18 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
     ] {
         assert!(out.contains(means), "{means}: {out}");
     }
+    // It stands right below the title, which says how users are; what comes after a recovery is no advice yet.
+    let title = out.lines().position(|l| l.starts_with("HALTED: users have not been served for ")).unwrap();
+    let below: Vec<&str> = out.lines().skip(title + 1).take(2).collect();
+    assert!(below[0].starts_with("  stopped  scale.nodes") && below[1] == "  ways on", "{out}");
+    assert!(!out.contains("drctl --sandbox reprotect") && !out.contains("failback"), "{out}");
+    let then = format!("drctl checks the result; then drctl runs resume {run} --sandbox");
+    assert!(out.contains(&then), "{out}");
+    let card = include_str!("../../docs/src/card.md");
+    assert!(
+        card.contains("`stopped` names the step and the cause, and `ways on`"),
+        "the card tells what is shown"
+    );
     let same = folder.ok(&["runs", "show", &run, "--sandbox"]);
     assert!(same.contains(commands[2]), "{same}");
     let skip: Vec<&str> = commands[2].split(' ').collect();
@@ -78,7 +90,8 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
 fn what_waits_for_a_person_names_the_waiver_and_what_a_cancel_takes_back() {
     let folder = Folder::with_plans();
     let (code, out, err) = folder.run(&[START, &["--sandbox", "replica-lagging"]].concat());
-    assert_eq!(code, 3, "{out}{err}");
+    // It began: only what begins nothing is refused.
+    assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("    drctl runs resume") && out.contains("--waive exposure-above-rpo"), "{out}");
     assert!(out.contains("undoes these steps: ") && out.contains("fence.db.security_group"), "{out}");
 }
@@ -247,6 +260,12 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
     let (run, _) =
         asked(&folder, &["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"]);
     let approve = ["approve", run.as_str(), "--sandbox"];
+    let (code, _, err) = by(&folder, "bob.key", &["approve", run.as_str()]);
+    assert!(
+        code == 2 && err.contains("nobody is at the terminal to confirm; nothing was signed"),
+        "{code} {err}"
+    );
+    assert!(err.contains("fix: add --yes"), "{err}");
     let (code, screen) = at_a_terminal(&folder, Some("bob.key"), &approve, "n");
     assert!(
         code == 2 && screen.contains("Do you approve this? [y/N]") && screen.contains("nothing was signed"),
@@ -259,7 +278,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
     assert_eq!(code, 0, "{screen}");
     let after = &screen[screen.find("noted for run").unwrap()..];
     assert!(!after.contains("dba: bob"), "{screen}");
-    let (code, _, err) = by(&folder, "eve.key", &["approve", &run]);
+    let (code, _, err) = by(&folder, "eve.key", &["approve", "--yes", &run]);
     assert!(code == 0 && err.contains("nobody else is asked"), "{err}");
 }
 

@@ -65,18 +65,34 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     let what = asked(&state, &step);
     what.iter().for_each(|line| printer.note(&harmless(line)));
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
-    let asks = !what.is_empty() && !yes.sure && printer.is_interactive();
-    if asks && !printer.agrees("Do you approve this?") {
-        return Err(CliError::usage("not confirmed; nothing was signed"));
+    if !what.is_empty() && !yes.sure {
+        if !printer.is_interactive() {
+            return Err(CliError::usage_fix(
+                "nobody is at the terminal to confirm; nothing was signed",
+                "add --yes once you have read what it is said to",
+            ));
+        }
+        if !printer.agrees("Do you approve this?") {
+            return Err(CliError::usage("not confirmed; nothing was signed"));
+        }
     }
     let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
     let code = runs::send_for(&context, printer, &store, &run, signal, good_for)?;
     let said = [context.person()];
+    let owed = owed(&state, &step, &said[0]);
     match missing(&state, &step, &said).as_slice() {
+        [] if !owed.is_empty() => {
+            printer.note(&format!("the approvals that are owed afterwards: {}", owed.join(", ")));
+        }
         [] if !what.is_empty() => printer.note("nobody else is asked"),
         some => some.iter().for_each(|line| printer.note(line)),
     }
     Ok(code)
+}
+
+/// Whose yes an override left owed, once this person has said theirs.
+fn owed(state: &RunState, step: &StepId, said: &Person) -> Vec<String> {
+    state.position(step).map_or_else(Vec::new, |i| approval::unratified(state, i, Some(said)))
 }
 
 /// Whose yes is missing, beside those that were said: how many of how many, and who may say each.

@@ -13,6 +13,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Spec;
 use crate::planner::path;
+use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
@@ -60,7 +61,6 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
             if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(_), _) => exit::NOT_RECOVERED,
-        (_, Stop::Blocked(_)) => exit::REFUSED,
         (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
         (_, Stop::Failed(_)) if guard_is_held(state) => exit::HELD,
         _ => exit::NOT_RECOVERED,
@@ -114,16 +114,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
-    let colour = colour(state, &report);
-    p.line("");
-    p.line(&format!(
-        "{} {} of {}, {}   run {}",
-        p.paint(colour, &headline(state, &report)),
-        state.runbook.title(),
-        report.plan,
-        state.runbook.way(),
-        report.run_id
-    ));
+    title(p, state, &report);
     if let Some(drill) = report.drill {
         p.line(&format!("  drill    {drill}: {}", drill.means()));
     }
@@ -171,7 +162,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         p.line(&format!("  note     {note}"));
     }
     changed(p, &report);
-    next(p, state, &report);
+    if !goes_on(state) {
+        next(p, state, &report);
+    }
     let everything = format!("{} has everything", state.created.command("report run", ""));
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}, "));
     // What is only shown took no time of its own.
@@ -181,11 +174,48 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     });
 }
 
-/// What became of it, in capitals.
+/// What became of what; where somebody has to act, below it what they have to know first.
+fn title(p: &Printer, state: &RunState, report: &RunReport) {
+    p.line("");
+    p.line(&format!(
+        "{} {} of {}, {}   run {}",
+        p.paint(colour(state, report), &headline(state, report)),
+        state.runbook.title(),
+        report.plan,
+        state.runbook.way(),
+        report.run_id
+    ));
+    if goes_on(state) {
+        next(p, state, report);
+    }
+}
+
+/// Whether it stopped on the way, and somebody has to carry it on.
+fn goes_on(state: &RunState) -> bool {
+    !state.finished() && !state.watch_paused()
+}
+
+/// What became of it, in capitals; of one that stopped on the way also how users are.
 fn headline(state: &RunState, report: &RunReport) -> String {
+    let outcome = report.outcome.to_uppercase();
     match state.watch_paused() {
         true => "RECOVERED, watch paused".to_owned(),
-        false => report.outcome.to_uppercase(),
+        false if goes_on(state) => format!("{outcome}{}", users(state)),
+        false => outcome,
+    }
+}
+
+/// Whether users of a run that stopped are served, as its probes last saw it.
+fn users(state: &RunState) -> String {
+    let seen = attainment(state, state.last_at);
+    match (seen.detected, seen.validated) {
+        (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
+        (Some(_), Some(_)) => ": users fail again;".to_owned(),
+        (Some(from), None) => {
+            let long = state.last_at.since(from);
+            format!(": users have not been served for {};", Dur::secs(long.millis() / 1_000))
+        }
+        (None, _) => String::new(),
     }
 }
 
@@ -348,6 +378,10 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let names: Vec<_> = alone.iter().map(ToString::to_string).collect();
     let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
+    // It is not over: what stands below its title comes first.
+    if goes_on(state) {
+        return;
+    }
     let plan = &state.created.plan;
     if state.runbook.intent == Intent::Restore {
         // The standby is in another site than the one that was restored, and is of the history that was left.
