@@ -3,6 +3,7 @@
 //!
 //! `DRCTL_TEST_DOCS=write cargo test --test it docs::` writes the demo of README and the generated pages anew.
 
+mod book;
 mod reference;
 
 use std::collections::BTreeSet;

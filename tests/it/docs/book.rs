@@ -1,0 +1,43 @@
+//! The book is built as mdBook builds it, and its pages lead to each other.
+
+use std::path::{Path, PathBuf};
+
+use mdbook_driver::MDBook;
+
+fn html(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let inside = folders.iter().flat_map(|folder| html(folder));
+    files.into_iter().filter(|path| path.extension().is_some_and(|x| x == "html")).chain(inside).collect()
+}
+
+/// What a page links to that is part of the book.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let own = parts.filter(|link| !link.contains("://") && !link.starts_with("mailto:"));
+    own.filter_map(|link| link.split('#').next()).filter(|link| !link.is_empty())
+}
+
+#[test]
+fn the_book_is_built_and_its_links_hold() {
+    let built = tempfile::tempdir().unwrap();
+    let mut book = MDBook::load(super::root().join("docs")).unwrap();
+    book.config.build.build_dir = built.path().to_owned();
+    book.build().unwrap();
+    let pages = html(built.path());
+    assert!(pages.len() > 45, "{} pages", pages.len());
+    let mut tried = 0;
+    for page in &pages {
+        // Its links are those of a page whose address nobody knows.
+        if page.ends_with("404.html") {
+            continue;
+        }
+        let text = std::fs::read_to_string(page).unwrap();
+        for link in links(&text) {
+            let to = page.parent().unwrap().join(link);
+            assert!(to.exists(), "{} leads to {link}", page.display());
+            tried += 1;
+        }
+    }
+    assert!(tried > 800, "{tried} links");
+}
