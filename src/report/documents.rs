@@ -200,6 +200,27 @@ impl Desk<'_> {
         }
     }
 
+    /// A site of which people left a part out is not what was to be checked, whatever its checks found.
+    fn health(&self) -> String {
+        let checks = self.checks(&[Phase::Verify]);
+        let steps = self.state.runbook.steps.iter().zip(&self.state.steps);
+        let left_out = steps.filter(|(step, at)| {
+            step.action.mutates() && step.phase < Phase::Watch && at.work.status == Status::Skipped
+        });
+        let left_out: Vec<String> = left_out
+            .flat_map(|(step, at)| {
+                at.past.steered.last().map(|by| {
+                    let why = by.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                    format!("{} was skipped by {}{why}", step.id, by.who)
+                })
+            })
+            .collect();
+        match left_out.is_empty() {
+            true => checks,
+            false => format!("NOT WHOLE: {}; {checks}", left_out.join("; ")),
+        }
+    }
+
     fn duty(&self, label: &str, what: &str, hint: &str) -> Field {
         let owed = self.report.duties.iter().find(|owed| owed.what == what);
         perhaps(label, owed.map(crate::report::duties::Obligation::words), hint)
@@ -241,7 +262,7 @@ impl Desk<'_> {
             part(
                 "Validation",
                 vec![
-                    known("System Health", self.checks(&[Phase::Verify])),
+                    known("System Health", self.health()),
                     known("Functionality", self.checks(&[Phase::Confirm])),
                     person("Performance", "PASS or FAIL: drctl measures none"),
                     known("Monitoring", self.checks(&[Phase::Watch])),
@@ -286,6 +307,10 @@ impl Desk<'_> {
         let findings = r.overrides.iter().map(|over| known("Override", over.text.clone()));
         let waived =
             r.waivers.iter().map(|w| known("Waived", format!("{} by {}: {}", w.rule, w.who, w.reason)));
+        let by_people = r.by_people.iter().map(|by| {
+            let label = if by.what == "skipped" { "Skipped" } else { "Done by hand" };
+            known(label, by.text.clone())
+        });
         let stops = r.stops.iter().map(|stop| {
             let decided = stop.decision.map_or("nobody decided".to_owned(), |d| format!("decided to {d}"));
             known("Stop", format!("{} at {}: {}; {decided}", stop.step, stop.at, stop.reason))
@@ -317,6 +342,7 @@ impl Desk<'_> {
                 findings
                     .chain(waived)
                     .chain(stops)
+                    .chain(by_people)
                     .chain([known("Asked for by", r.requester.to_string())])
                     .collect(),
             ),

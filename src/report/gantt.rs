@@ -105,7 +105,7 @@ pub fn draw(state: &RunState) -> Gantt {
     let end = end(state);
     let until = told.validated.map_or(end, |served| shown_until(from, served).min(end));
     let scale = Scale { from, span: until.since(from) };
-    let began = |i: &usize| state.steps[*i].of_run().started_at;
+    let began = |i: &usize| drawn_from(state, *i);
     let mut begun: Vec<usize> = (0..state.steps.len()).filter(|i| began(i).is_some()).collect();
     let all = begun.len();
     begun.retain(|i| began(i).is_some_and(|at| at <= until));
@@ -144,6 +144,12 @@ fn end(state: &RunState) -> Timestamp {
     state.finished_at.map_or(state.last_at, |finished| done.map_or(finished, |done| done.max(finished)))
 }
 
+/// When a step began first; what somebody left out before it began is seen where that was said.
+fn drawn_from(state: &RunState, i: usize) -> Option<Timestamp> {
+    let left_out = || state.steps[i].past.steered.first().map(|by| by.at);
+    state.steps[i].began().or_else(left_out)
+}
+
 /// A little longer than until users were served.
 fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
     served + Dur(served.since(from).millis() / 8)
@@ -151,7 +157,7 @@ fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
 
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
     let (step, work) = (state.step(i), state.steps[i].of_run());
-    let began = work.started_at.unwrap_or(state.created_at);
+    let began = drawn_from(state, i).unwrap_or(state.created_at);
     let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
     // What took no time is seen all the same.
@@ -195,7 +201,7 @@ fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> 
         let (last, ended) = needs
             .filter_map(|p| Some((p, state.steps[begun[p]].of_run().ended_at?)))
             .max_by_key(|(_, at)| *at)?;
-        let began = state.steps[*i].of_run().started_at?;
+        let began = drawn_from(state, *i)?;
         Some(Link {
             x1: scale.x(ended),
             y1: y(last) + ROW / 2.0,

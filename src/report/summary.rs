@@ -10,7 +10,7 @@ use super::buckets::BucketReport;
 use super::changes::{Change, changes};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
-use super::{afterwards, duties, measured, overrides};
+use super::{afterwards, duties, measured, overrides, steered};
 use crate::model::action::Action;
 use crate::model::event::{Outcome, Request, WorldKind};
 use crate::model::evidence::Under;
@@ -80,6 +80,8 @@ pub struct RunReport {
     pub approvals: Vec<Approval>,
     /// Approvals that somebody let the run go on without.
     pub overrides: Vec<overrides::Override>,
+    /// Steps that people left out, or did by hand.
+    pub by_people: Vec<steered::ByPeople>,
     /// Steps that brought the run to a stop, and what somebody made of each.
     pub stops: Vec<duties::Stop>,
     /// What people owe after it.
@@ -210,9 +212,9 @@ pub struct StepReport {
     pub action: String,
     /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
     pub state: String,
-    /// Calls made.
+    /// How often it was tried: by calls, or again after it had failed.
     pub attempts: u32,
-    /// When.
+    /// When, for the first time.
     pub started_at: Option<Timestamp>,
     /// When.
     pub ended_at: Option<Timestamp>,
@@ -282,6 +284,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         waivers: waivers(state),
         approvals: approvals(state),
         overrides: overrides::of(state, now),
+        by_people: steered::of(state),
         stops: duties::stops(state),
         duties: duties::of_people(state, now),
         debts: Vec::new(),
@@ -461,7 +464,13 @@ fn approvals(state: &RunState) -> Vec<Approval> {
 
 fn steps(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
-        let (step, work) = (state.step(i), state.steps[i].undo.as_ref().unwrap_or(state.steps[i].of_run()));
+        let (step, at) = (state.step(i), &state.steps[i]);
+        let work = at.undo.as_ref().unwrap_or(at.of_run());
+        // What is taken back is told as that.
+        let (attempts, started_at) = match at.undo {
+            Some(_) => (work.attempts, work.started_at),
+            None => (at.tries(), at.began()),
+        };
         let word = match (&work.status, &state.steps[i].undo) {
             (Status::Done(_), Some(_)) => "undone",
             (Status::Done(_), None) if state.passed_by_waiver(i) => "waived",
@@ -474,8 +483,8 @@ fn steps(state: &RunState) -> Vec<StepReport> {
             component: step.component.clone(),
             action: step.action.to_string(),
             state: word.to_owned(),
-            attempts: work.attempts,
-            started_at: work.started_at,
+            attempts,
+            started_at,
             ended_at: work.ended_at,
             reason: work.reason.clone(),
             requests: requests(&state.steps[i]),

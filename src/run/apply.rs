@@ -244,6 +244,7 @@ impl RunState {
                 step.facts.clear();
             }
             if step.work.status == Status::Failed || kept.contains(&i) {
+                step.past.retries += u32::from(step.work.status == Status::Failed);
                 step.work = step.work.again();
                 let outlasts = self.runbook.steps[i].action.outlasts();
                 step.work.doubt = step.work.doubt.or(step.work.asked[0].filter(|_| outlasts));

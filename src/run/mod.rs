@@ -21,6 +21,7 @@ pub mod outstanding;
 pub mod parts;
 pub mod signal;
 pub mod state;
+pub mod steered;
 pub mod stopped;
 pub mod terms;
 pub mod waits;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::approval::Overridden;
 use super::outstanding::Withdrawal;
 use super::parts::Parts;
+use super::steered::Past;
 use super::stopped::Attention;
 use crate::model::action::{Action, Check, Readings, Undo};
 use crate::model::event::{Direction, End, Outcome, RunCreated, What};
@@ -184,6 +185,8 @@ pub struct StepState {
     pub undo: Option<Work>,
     /// How often that failed before.
     pub undo_attempts: u32,
+    /// What became of it before, and what people did to it.
+    pub past: Past,
     /// When a call was last intended that takes it back, whatever became of that: it may have had its effect, and is never forgotten.
     pub undo_asked: Option<Timestamp>,
     /// Since when looks at what decides about taking a run back fail.
@@ -219,6 +222,7 @@ impl StepState {
 
     /// What is never forgotten of it, whichever way it goes on.
     pub(super) fn remember(&mut self, what: &What, at: Timestamp) {
+        self.past.take(what, at);
         match what {
             What::CallIntended { direction: Direction::Undo, .. } => self.undo_asked = Some(at),
             What::CallIntended { found: Some(found), .. } => self.found.take(found),

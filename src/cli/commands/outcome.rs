@@ -261,6 +261,10 @@ fn people(p: &Printer, report: &RunReport) {
     for w in &report.waivers {
         p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
     }
+    for by in &report.by_people {
+        let label = if by.what == "skipped" { "skipped " } else { "by hand " };
+        p.line(&p.paint(YELLOW, &format!("  {label} {}", by.text)));
+    }
     for over in &report.overrides {
         p.line(&p.paint(YELLOW, &format!("  override {}", over.text)));
     }

@@ -1,0 +1,48 @@
+//! Steps that people left out, or did by hand.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::ids::StepId;
+use crate::model::time::Timestamp;
+use crate::model::waiver::Person;
+use crate::run::RunState;
+use crate::run::steered::{Steered, Way};
+
+/// A step that somebody left out, or did by hand.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ByPeople {
+    /// The step.
+    pub step: StepId,
+    /// `skipped`, or `done by hand`.
+    pub what: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: Person,
+    /// Why, if it was said.
+    pub reason: Option<String>,
+    /// For people.
+    pub text: String,
+}
+
+/// Those of a run, in the order of the runbook.
+pub fn of(state: &RunState) -> Vec<ByPeople> {
+    let told = |step: &StepId, by: &Steered| {
+        let what = match by.way {
+            Way::Skipped => "skipped",
+            Way::ByHand => "done by hand",
+        };
+        let why = by.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        ByPeople {
+            step: step.clone(),
+            what: what.to_owned(),
+            at: by.at,
+            who: by.who.clone(),
+            reason: by.reason.clone(),
+            text: format!("{step} {what} by {} at {}{why}", by.who, by.at),
+        }
+    };
+    let all = state.runbook.steps.iter().zip(&state.steps);
+    all.flat_map(|(step, at)| at.past.steered.iter().map(|by| told(&step.id, by))).collect()
+}
