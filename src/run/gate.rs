@@ -26,7 +26,7 @@ pub enum Says {
 pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Says {
     let step = state.step(position).id.clone();
     match gate {
-        Gate::Fenced { component } => fenced(state, step, component),
+        Gate::Fenced { component } => fenced(state, step, component, now),
         Gate::Exposure { components, objective_ms } => exposure(state, step, components, *objective_ms, now),
         Gate::Approval { .. } => approval::ask(state, position, now),
     }
@@ -58,7 +58,7 @@ pub(super) fn pass(step: StepId) -> What {
     What::StepFinished { step, end: End::Performed, facts: Vec::new() }
 }
 
-fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
+fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timestamp) -> Says {
     if state.fenced(component).is_some() {
         return Says::Pass(vec![pass(step)]);
     }
@@ -80,7 +80,10 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName) -> Says {
             )
         })
         .collect();
-    let bound = state.runbook.objectives_of(component).rpo_ms.exact();
+    // What is known to be more is what has to be accepted.
+    let known = state.exposure(component).and_then(|exposure| exposure.logged_at(now).value_ms);
+    let objective = state.runbook.objectives_of(component).rpo_ms;
+    let bound = known.filter(|loss| *loss > objective).map_or_else(|| objective.exact(), round_up);
     Says::Blocked(What::GateBlocked {
         step,
         rule: Some(Rule::UnfencedPromotion),
@@ -121,7 +124,13 @@ fn exposure(
             (None, None) => false,
         };
         if !covered {
-            let more = accepted.map_or_else(String::new, |b| format!("; the accepted loss is {b}"));
+            let more = match (accepted, value) {
+                (Some(b), Some(value)) => {
+                    format!("; the accepted loss of {b} is less than the bound of {}", value.shown_up())
+                }
+                (Some(b), None) => format!("; the accepted loss is {b}"),
+                (None, _) => String::new(),
+            };
             let bound = value.map_or_else(|| objective.exact(), round_up);
             return Says::Blocked(What::GateBlocked {
                 step,
