@@ -48,23 +48,43 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         };
         !undone && !other && (performed || half)
     };
-    (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i))).fold(Vec::new(), joined)
+    let made = (0..state.steps.len()).filter(done).flat_map(|i| {
+        let action = made(state, i);
+        let place = place_of(&action);
+        of(&action).into_iter().map(move |change| (place.clone(), change))
+    });
+    net(made).into_iter().map(|(_, change)| change).collect()
 }
 
-/// A record set that was changed twice is one change, or none. Of other things one name may stand for two, each in its region.
-fn joined(mut all: Vec<Change>, next: Change) -> Vec<Change> {
-    let same =
-        |c: &Change| c.resource == next.resource && c.attribute == next.attribute && c.after == next.before;
-    let record = next.resource.starts_with(RECORD);
-    let Some(i) = all.iter().rposition(|c| record && same(c)) else {
-        all.push(next);
-        return all;
-    };
-    all[i].after = next.after;
-    if all[i].before == all[i].after {
-        all.remove(i);
+/// What was changed twice is one change against how it was before the run, or none. One name may stand for two things, each in its place.
+fn net(made: impl Iterator<Item = (String, Change)>) -> Vec<(String, Change)> {
+    let mut all: Vec<(String, Change)> = Vec::new();
+    for (place, next) in made {
+        let same = |(of, c): &(String, Change)| {
+            *of == place && c.resource == next.resource && c.attribute == next.attribute
+        };
+        match all.iter_mut().find(|of| same(of)) {
+            Some((_, first)) => first.after = next.after,
+            None => all.push((place, next)),
+        }
     }
+    all.retain(|(_, change)| change.before != change.after);
     all
+}
+
+/// Where it is: a region has names of its own, and so has a zone.
+fn place_of(action: &Action) -> String {
+    match action {
+        Action::Switch(switch) => switch.zone.zone.clone(),
+        Action::Scale(scale) => scale.group.place.name.clone(),
+        Action::Point(point) => point.secret.place.name.clone(),
+        Action::Promote { db, .. } | Action::Rename { db, .. } | Action::Rejoin { db, .. } => {
+            db.place.name.clone()
+        }
+        Action::Fence(fence) => fence.db.place.name.clone(),
+        Action::Restore { of, .. } => of.db.place.name.clone(),
+        _ => String::new(),
+    }
 }
 
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.
