@@ -81,7 +81,10 @@ impl Beyond {
         match self.late {
             Late::Slow => format!("longer than in 3 of 4 runs ({usual})"),
             Late::Stalled if *of >= 19 => format!("longer than in 19 of 20 runs ({usual})"),
-            Late::Stalled => format!("more than twice as long as the longest of {of} runs ({usual})"),
+            // The threshold is twice as long.
+            Late::Stalled => {
+                format!("more than twice as long as the longest of {of} runs ({})", Dur(usual.millis() / 2))
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     for step in &runbook.steps {
         if let Action::Gate(Gate::Approval { ask, expires_after_ms, by, override_by }) = &step.action {
             p.line(&format!(
-                "approval       {}{}: {ask} (stands for {expires_after_ms}; expiry is no)",
+                "approval       {}{}: {ask} (valid for {expires_after_ms}; no answer by then counts as a no)",
                 step.id,
                 if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) }
             ));

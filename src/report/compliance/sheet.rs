@@ -6,6 +6,7 @@ use super::controls::Section;
 use super::history::{Gap, Statistics};
 use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Tally};
 use crate::model::measure::Verdict;
+use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::report::duties::Obligation;
 use crate::report::measured::Measured;
@@ -331,7 +332,7 @@ fn runs(report: &Compliance) -> Table {
         what.extend((!about.is_empty()).then(|| bit(about.join(", "), Tone::Soft)));
         let mut outcome = vec![bit(l.outcome.clone(), if l.good { Tone::Good } else { Tone::Bad })];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
-        outcome.extend((l.stops > 0).then(|| bit(format!("{} stops", l.stops), Tone::Warn)));
+        outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
         if l.not_recovered_s.is_some() {
             rto.insert(0, bit("never recovered", Tone::Bad));
