@@ -214,6 +214,9 @@ pub struct Achieved {
     /// How the objective fared; older bundles do not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What somebody accepted to be lost, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_s: Option<f64>,
     /// The component whose objective it is, where that is one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,

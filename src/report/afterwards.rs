@@ -1,4 +1,4 @@
-//! What happens after the end of a run: debts, and nothing else. Each is named as what it is, with what was done about it.
+//! What is still owed after the end of a run, and what was done about it since.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -114,6 +114,8 @@ fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             n => format!(", {n} calls"),
         };
         let what = match (&work.status, &work.reason) {
+            // That a check was made proves no fence.
+            (Status::Done(_), _) if !matches!(state.step(i).action, Action::Fence(_)) => "done".to_owned(),
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
             (status, None) => status.word().to_owned(),

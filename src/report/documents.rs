@@ -141,7 +141,9 @@ impl Desk<'_> {
             .filter(|(_, turns)| turns.iter().any(|turn| !turn.good))
             .map(|(probe, _)| probe.as_str())
             .collect();
-        let reason = self.report.reason.clone();
+        // Why somebody accepted a risk is no harm that was done.
+        let waived = |reason: &&String| self.report.waivers.iter().any(|w| w.reason == **reason);
+        let reason = self.report.reason.as_ref().filter(|reason| !waived(reason)).cloned();
         let probes = (!failing.is_empty()).then(|| format!("probes failed: {}", failing.join(", ")));
         let text: Vec<String> = reason.into_iter().chain(probes).collect();
         let hint = "users affected, and what it cost";
@@ -285,19 +287,34 @@ impl Desk<'_> {
         let r = self.report;
         let began = self.began().map(|at| at.to_string());
         let assessed = r.severity.as_ref().map(|severity| format!("{severity}, {} to {}", r.intent, r.to));
-        vec![part(
-            "Incident",
-            vec![
-                perhaps("Incident Start Time", began, "when users began to fail"),
-                self.detection(),
-                perhaps("Initial Assessment", assessed, "severity and impact"),
-                self.impact(),
-                person("Root Cause", "why it happened"),
-                known("Recovery Actions", self.actions()),
-                perhaps("Resolution Time", self.duration(), "it is not over"),
-                person("Lessons Learned", "what went well, what could be improved"),
-            ],
-        )]
+        let mut fields = vec![
+            perhaps("Incident Start Time", began, "when users began to fail"),
+            self.detection(),
+            perhaps("Initial Assessment", assessed, "severity and impact"),
+            self.impact(),
+            person("Root Cause", "why it happened"),
+            known("Recovery Actions", self.actions()),
+            perhaps("Resolution Time", self.duration(), "it is not over"),
+            person("Lessons Learned", "what went well, what could be improved"),
+        ];
+        fields.extend(self.waived());
+        vec![part("Incident", fields)]
+    }
+
+    /// Risks that people accepted, and what became of fences that were waived.
+    fn waived(&self) -> Vec<Field> {
+        let waived = self.report.waivers.iter().map(|w| {
+            let of = w.component.as_ref().map_or_else(String::new, |c| format!(" of {c}"));
+            let loss = w.accept_loss_ms.map_or_else(String::new, |loss| format!(" (accepted loss: {loss})"));
+            known("Waived", format!("{}{of} by {}: {}{loss}", w.rule, w.who, w.reason))
+        });
+        let owed = self.state.debts.keys();
+        let fences = owed.filter_map(|c| Some((c, self.report.fence.components.get(c)?)));
+        let fences = fences.map(|(c, text)| known("Fence", format!("{c} {text}")));
+        let losses = self.report.stores.iter();
+        let losses = losses.filter_map(|(c, store)| Some((c, store.rpo.accepted.as_ref()?)));
+        let losses = losses.map(|(c, accepted)| known("Data loss", format!("{c} {}", accepted.text)));
+        waived.chain(fences).chain(losses).collect()
     }
 
     fn post_incident(&self) -> Vec<Part> {
@@ -305,8 +322,6 @@ impl Desk<'_> {
         let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
         let first = self.state.steps.iter().filter_map(|step| step.work.started_at).min();
         let findings = r.overrides.iter().map(|over| known("Override", over.text.clone()));
-        let waived =
-            r.waivers.iter().map(|w| known("Waived", format!("{} by {}: {}", w.rule, w.who, w.reason)));
         let by_people = r.by_people.iter().map(|by| {
             let label = if by.what == "skipped" { "Skipped" } else { "Done by hand" };
             known(label, by.text.clone())
@@ -340,7 +355,7 @@ impl Desk<'_> {
             part(
                 "What people decided",
                 findings
-                    .chain(waived)
+                    .chain(self.waived())
                     .chain(stops)
                     .chain(by_people)
                     .chain([known("Asked for by", r.requester.to_string())])

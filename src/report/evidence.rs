@@ -54,10 +54,7 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
         rollback_id: created.run.clone(),
         timestamp: sealing.at,
         component: if stores { "database" } else { "deployment" }.to_owned(),
-        reason: created
-            .reason
-            .clone()
-            .unwrap_or_else(|| format!("none was given: {} to {}", report.intent, report.to)),
+        reason: created.reason.clone().unwrap_or_else(|| "none was given".to_owned()),
         approver: agreed(state, report, None),
         incident_id: created.incident.clone().or_else(|| deployment("none was named".to_owned())),
         from_version: deployment(report.from.clone().unwrap_or_else(|| "unknown".to_owned())),
@@ -166,6 +163,7 @@ fn achieved(of: &Measured) -> Achieved {
         achieved_s: of.achieved_s,
         measured_how: of.basis,
         verdict: Some(of.verdict),
+        accepted_s: of.accepted.as_ref().map(|accepted| accepted.accepted_s),
         component: of.component.clone(),
     }
 }

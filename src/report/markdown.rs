@@ -47,7 +47,7 @@ From declaration: {{ r.clocks.rto_from_declaration }}.
 
 ## Stores
 {% for name, store in r.stores | items %}
-- **{{ name }}**: {{ store.rpo.text }}{% if store.rpo.component %}; objective {{ store.rpo | promised }}: {{ store.rpo | verdict }}{% endif %}. Last instant a write can have been acknowledged: {{ store.last_instant }} ({{ store.because }}). Last commit replayed: {{ store.last_replayed or 'unknown' }}.{% else %}
+- **{{ name }}**: {{ store.rpo.text }}{% if store.rpo.component %}; objective {{ store.rpo | promised }}: {{ store.rpo | verdict }}{% endif %}{% if store.rpo.accepted %}; {{ store.rpo.accepted.text }}{% endif %}. Last instant a write can have been acknowledged: {{ store.last_instant }} ({{ store.because }}). Last commit replayed: {{ store.last_replayed or 'unknown' }}.{% else %}
 None was promoted.{% endfor %}
 {% for name, text in r.fence.components | items %}
 - Fence of **{{ name }}**: {{ text }}{% endfor %}
@@ -102,7 +102,7 @@ None.{% endif %}
 
 {% endif %}{% if r.debts %}## After the end: debts
 
-Nothing else happens after the end of a run.
+What is owed after the end of the run, and what was done about it since.
 
 | debt | status | since, or due | what |
 |---|---|---|---|

@@ -8,6 +8,7 @@ use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure, Verdict};
 use crate::model::runbook::Intent;
 use crate::model::time::{Dur, span};
+use crate::model::waiver::Waiver;
 use crate::run::RunState;
 
 /// A figure against its objective.
@@ -28,8 +29,47 @@ pub struct Measured {
     pub met: bool,
     /// How it fared.
     pub verdict: Verdict,
+    /// What somebody accepted to be lost, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
     /// For people.
     pub text: String,
+}
+
+/// A loss that was accepted, and whether the figure is within it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Accepted {
+    /// How much, in seconds.
+    pub accepted_s: f64,
+    /// Whether the figure is beyond it, or unknown.
+    pub beyond: bool,
+    /// For people.
+    pub text: String,
+}
+
+impl Accepted {
+    /// Of a figure.
+    pub fn of(accepted_s: f64, achieved_s: Option<f64>, basis: Basis) -> Self {
+        let what = match basis {
+            Basis::UpperBound => "the bound is",
+            Basis::LowerBound => "the loss is at least",
+            Basis::Measured | Basis::Unknown | Basis::NotApplicable => "the loss is",
+        };
+        let beyond = achieved_s.is_none_or(|s| s > accepted_s);
+        let found = achieved_s.map_or_else(|| "unknown".to_owned(), |s| span(up(s)));
+        let accepted = span(accepted_s);
+        let text = match (achieved_s, beyond) {
+            (None, _) => format!("accepted: {accepted}; {what} {found}"),
+            (Some(_), true) => format!("accepted: {accepted}; {what} {found}: beyond what was accepted"),
+            (Some(_), false) => format!("accepted: {accepted}; {what} {found}: within what was accepted"),
+        };
+        Self { accepted_s, beyond, text }
+    }
+}
+
+/// Rounded as figures are shown: a loss never looks smaller than it is.
+fn up(seconds: f64) -> f64 {
+    Dur::from_secs_f64(seconds).shown_up().as_secs_f64()
 }
 
 impl Measured {
@@ -48,6 +88,7 @@ impl Measured {
             resolution_s: figure.resolution_ms.as_secs_f64(),
             met: verdict.holds(),
             verdict,
+            accepted: None,
             text,
         }
     }
@@ -120,7 +161,15 @@ pub(super) fn rpo_of(state: &RunState, component: &ComponentName, figure: Figure
     let unproven = state.proves_no_objective().is_some() || state.owed().any(|c| c == component);
     let rpo = Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).unless(unproven);
     let own = state.runbook.component_objectives.contains_key(component);
-    Measured { component: own.then(|| component.clone()), ..rpo }
+    let accepted = accepted_of(state, component);
+    let accepted = accepted.map(|most| Accepted::of(most.as_secs_f64(), rpo.achieved_s, rpo.basis));
+    Measured { component: own.then(|| component.clone()), accepted, ..rpo }
+}
+
+/// The loss of a store that people accepted.
+fn accepted_of(state: &RunState, component: &ComponentName) -> Option<Dur> {
+    let of = |waiver: &&Waiver| waiver.covers(waiver.rule, Some(component));
+    state.waivers.iter().filter(of).filter_map(|waiver| waiver.accept_loss_ms).max()
 }
 
 /// The recovery point: of stores with objectives of their own each is judged by that, the others by the worst of them; the strictest

@@ -110,6 +110,7 @@ mod telemetry;
 mod terminals;
 mod terms;
 mod told_alike;
+mod told_whole;
 mod traces;
 mod ttl;
 mod unread;

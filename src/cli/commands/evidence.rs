@@ -26,7 +26,7 @@ use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
 use crate::model::time::span;
-use crate::report::measured::promised;
+use crate::report::measured::{Accepted, promised};
 
 /// Lists, writes and checks bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
@@ -374,7 +374,10 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     let operators = verdict.operators.iter().map(|(name, key)| format!("{} {key}", harmless(name)));
     let operators = operators.collect::<Vec<_>>().join(", ");
     printer.line(&match operators.is_empty() {
-        true => "  the run had no operators: names are what the operating system said".to_owned(),
+        true => {
+            "  no operators were named in the settings of the run: names are what the operating system said"
+                .to_owned()
+        }
         false => {
             format!("  people's signatures are held against the keys that the run began with: {operators}")
         }
@@ -394,10 +397,11 @@ fn told(manifest: &Manifest) -> Vec<String> {
             about.run_id, about.intent, about.plan, about.to, about.world, about.outcome
         ),
         format!(
-            "sealed {} by drctl {}; asked for by {}: {}",
+            "sealed {} by drctl {}; asked for by {}: {}; reason: {}",
             manifest.timestamp,
             about.tool,
             said(&about.requester),
+            about.requester.to,
             manifest.reason
         ),
         format!("recovery time {}", figure(&about.rto)),
@@ -426,7 +430,9 @@ fn figure(of: &Achieved) -> String {
     };
     let promised = promised(of.objective_s, of.component.as_ref().map(ComponentName::as_str));
     let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
-    format!("{achieved} ({how}), promised {promised}{verdict}")
+    let accepted = of.accepted_s.map(|most| Accepted::of(most, of.achieved_s, of.measured_how).text);
+    let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
+    format!("{achieved} ({how}), promised {promised}{verdict}{accepted}")
 }
 
 fn document(verdict: &Verdict) -> serde_json::Value {

@@ -141,10 +141,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         figures(p, &report);
     }
     restored(p, &report);
-    for (name, store) in &report.stores {
-        let rpo = if store.rpo.component.is_some() { store.rpo.words() } else { store.rpo.text.clone() };
-        p.line(&format!("    {name}: {rpo}; {}", store.because));
-    }
+    stores(p, &report);
     for (name, text) in &report.fence.components {
         p.line(&format!("  fence    {name} {text}"));
     }
@@ -313,6 +310,18 @@ fn restored(p: &Printer, report: &RunReport) {
         }
         for remark in &r.remarks {
             p.line(&format!("  note     {remark}"));
+        }
+    }
+}
+
+/// What each store may have lost, and whether that is within what was accepted.
+fn stores(p: &Printer, report: &RunReport) {
+    for (name, store) in &report.stores {
+        let rpo = if store.rpo.component.is_some() { store.rpo.words() } else { store.rpo.text.clone() };
+        p.line(&format!("    {name}: {rpo}; {}", store.because));
+        if let Some(accepted) = &store.rpo.accepted {
+            let colour = if accepted.beyond { YELLOW } else { GREEN };
+            p.line(&format!("    {name}: {}", p.paint(colour, &accepted.text)));
         }
     }
 }

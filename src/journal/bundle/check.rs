@@ -296,6 +296,10 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
             untold(&mut manifest.drctl.rto);
         }
     }
+    if renders < WITH_VERDICTS && manifest.reason.starts_with("none was given") {
+        // What was asked for once stood in the place of a reason.
+        manifest.reason.clear();
+    }
     let about = &mut manifest.drctl;
     if renders < WITH_VERDICTS {
         if about.intent == "reprotect" || about.intent == "drill" {
@@ -304,7 +308,7 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
         // Whose objective it was once did not matter.
         about.rto.objective_s = 0.0;
         for of in about.rpo.values_mut().chain([&mut about.rto]) {
-            (of.verdict, of.component) = (None, None);
+            (of.verdict, of.component, of.accepted_s) = (None, None, None);
         }
     }
     about.renders = RENDERS;

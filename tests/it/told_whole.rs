@@ -1,0 +1,113 @@
+//! What happened to a step, what people accepted and what a run changed are told whole.
+
+use drctl::model::runbook::Intent;
+use drctl::report::changes::changes;
+
+use crate::cli::{Folder, json};
+use crate::rig::{Rig, truststream};
+
+const RUN: &str = "sandbox-truststream-failover-s1-1";
+
+fn failover<'a>(scenario: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let args = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", scenario];
+    [&args[..], more].concat()
+}
+
+#[test]
+fn a_step_that_failed_twice_and_was_skipped_keeps_its_attempts_and_its_start() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("capacity-short", &[]));
+    let report = || json(&folder.ok(&["report", "run", RUN, "--format", "json", "--sandbox"]));
+    let step = |report: &serde_json::Value| {
+        report["steps"].as_array().unwrap().iter().find(|s| s["id"] == "scale.nodes").unwrap().clone()
+    };
+    let first = step(&report());
+    assert_eq!(first["state"], "failed", "{first:#}");
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let again = step(&report());
+    assert_eq!(again["started_at"], first["started_at"], "{again:#}");
+    folder.run(&["runs", "skip", RUN, "scale.nodes", "--reason", "half has to do", "--sandbox"]);
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let report = report();
+    let skipped = step(&report);
+    assert_eq!((&skipped["state"], &skipped["attempts"]), (&"skipped".into(), &2.into()), "{skipped:#}");
+    assert_eq!(skipped["started_at"], first["started_at"], "{skipped:#}");
+    let by = &report["by_people"][0];
+    assert_eq!((&by["step"], &by["reason"]), (&"scale.nodes".into(), &"half has to do".into()), "{by:#}");
+    let html = folder.ok(&["report", "run", RUN, "--format", "html", "--sandbox"]);
+    assert!(html.contains("<rect class=\"skipped"), "it is drawn");
+    let texts = [
+        html,
+        folder.ok(&["report", "run", RUN, "--format", "md", "--sandbox"]),
+        folder.ok(&["report", "document", RUN, "--kind", "post-incident", "--sandbox"]),
+        folder.ok(&["report", "document", RUN, "--kind", "rollback", "--sandbox"]),
+    ];
+    for text in texts {
+        assert!(text.contains("half has to do") && text.contains("skipped by"), "{text}");
+    }
+    let rollback = folder.ok(&["report", "document", RUN, "--kind", "rollback", "--sandbox"]);
+    let health = rollback.lines().find(|line| line.contains("System Health")).unwrap();
+    assert!(health.contains("NOT WHOLE: scale.nodes"), "{health}");
+}
+
+#[test]
+fn a_bound_beyond_what_was_accepted_is_said_wherever_the_loss_is() {
+    let folder = Folder::with_plans();
+    let accept = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "nobody answers"];
+    let (_, screen, _) = folder.run(&failover("region-dark", &accept));
+    folder.ok(&["evidence", "export", RUN, "--out", "b.tar", "--sandbox"]);
+    let texts = [
+        screen,
+        folder.ok(&["report", "run", RUN, "--format", "md", "--sandbox"]),
+        folder.ok(&["report", "run", RUN, "--format", "html", "--sandbox"]),
+        folder.ok(&["evidence", "verify", "b.tar", "--sandbox"]),
+        folder.ok(&["report", "document", RUN, "--kind", "incident", "--sandbox"]),
+    ];
+    for text in &texts {
+        assert!(text.contains("accepted: 5m; the bound is "), "{text}");
+        assert!(text.contains(": beyond what was accepted"), "{text}");
+    }
+    let [_, markdown, _, _, incident] = &texts;
+    let debts = markdown.split("## After the end").nth(1).unwrap();
+    assert!(!debts.contains("check.db: proven") && !debts.contains("Nothing else happens"), "{debts}");
+    let impact = incident.lines().find(|line| line.contains("Impact")).unwrap();
+    assert!(!impact.contains("nobody answers"), "why a risk was accepted is no impact: {impact}");
+    assert!(incident.contains("Waived") && incident.contains("PENDING"), "{incident}");
+}
+
+#[test]
+fn a_loss_that_was_accepted_and_is_less_than_the_bound_is_called_that() {
+    let folder = Folder::with_plans();
+    let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "1s", "--reason", "agreed"];
+    let (code, out, err) = folder.run(&failover("region-lost", &accept));
+    assert_eq!(code, 1, "{out}\n{err}");
+    assert!(out.contains("the accepted loss of 1s is less than the bound of 3"), "{out}");
+}
+
+#[test]
+fn what_will_revert_a_run_is_its_result_and_not_its_history() {
+    let back = Rig { intent: Intent::Failback, ..Rig::new(truststream(), "after-failover", 1) };
+    let done = back.rehearse().unwrap();
+    let state = &done.ended.state;
+    let all = changes(state);
+    assert!(!all.is_empty());
+    for (i, change) in all.iter().enumerate() {
+        assert_ne!(change.before, change.after, "{change:?}");
+        let same = |c: &&drctl::report::changes::Change| {
+            c.resource == change.resource && c.attribute == change.attribute
+        };
+        assert!(!all[i + 1..].iter().any(|c| same(&c)), "{change:?} stands there twice: {all:#?}");
+    }
+}
+
+#[test]
+fn a_way_back_is_counted_in_the_table_as_in_the_figures() {
+    let folder = Folder::with_plans();
+    let (_, out, err) = folder.run(&["drill", "truststream", "--mode", "live", "--yes", "--sandbox"]);
+    let csv = folder.ok(&["report", "compliance", "--sandbox", "--format", "csv"]);
+    let totals =
+        json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]))["totals"].clone();
+    let classes = |class: &str| csv.lines().filter(|l| l.split(',').nth(5) == Some(class)).count() as u64;
+    assert_eq!(totals["returns"], 1, "{out}\n{err}");
+    assert_eq!((classes("drill"), classes("way_back")), (totals["drills"].as_u64().unwrap(), 1), "{csv}");
+}
