@@ -139,7 +139,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
         "west is dark",
         "recovery time 4m 25s (measured), promised 15m",
         "everything told was computed anew from the events, and is the same",
-        "the run had no operators",
+        "no operators were named in the settings of the run",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
