@@ -106,13 +106,14 @@ impl Progress {
         let people = state.waits_for_people();
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
+        let watched = watched_until(state);
+        // Of two times the one that goes on comes first.
+        parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
         parts.push(clock(state, now));
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
         if !pending.is_empty() {
             parts.push(Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
         }
-        let watched = watched_until(state);
-        parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
         parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
         let left = eta(state);

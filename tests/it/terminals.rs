@@ -70,3 +70,15 @@ fn whoever_types_another_site_is_told_which_one_was_asked_for() {
         "{shown}"
     );
 }
+
+#[test]
+fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watched() {
+    let move_it = "switchover truststream --to us-east-1 --sandbox=calm --yes --pace 1000";
+    let shown = seen(&Folder::with_plans(), 40, move_it, "");
+    let of = |words: &str| shown.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
+    assert!(!of("running for ").is_empty(), "{shown}");
+    assert!(of("running for ").iter().all(|line| !line.contains("of RTO")), "{shown}");
+    let mut ticks = of("watched for another ");
+    ticks.dedup();
+    assert!(ticks.len() > 1, "{shown}");
+}
