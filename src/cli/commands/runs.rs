@@ -325,7 +325,7 @@ fn cancellation(
     let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
     if let Some((target, holder)) = &lost {
         let text =
-            format!("the {target} is held by {holder}: the run is closed and nothing of it is taken back");
+            format!("the {target} is held by {holder}: the run is closed, and nothing that it did is undone");
         printer.note(&text);
     }
     let displaced_by = lost.map(|(_, holder)| holder);

@@ -196,7 +196,7 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
     let misled = || {
         let (_, status, _) = world.drctl(&["status"]);
         let advice = status["plans"][0]["advice"].as_array().unwrap().clone();
-        advice.iter().filter(|a| a["why"].as_str().unwrap().contains("leads app to")).count()
+        advice.iter().filter(|a| a["why"].as_str().unwrap().contains("points app to")).count()
     };
     // It is kept from writing, and so follows.
     assert_eq!(world.drctl(&["runs", "resume", &run]).0, 5);

@@ -84,11 +84,7 @@ fn an_effect_that_the_clock_hides_is_told_at_once_and_seen_when_it_is_set() {
     });
     let words = estate.words();
     assert_eq!(code.unwrap().code(), Some(4), "{words}");
-    let expected = [
-        "this machine's clock is 20m ahead of the service's",
-        "cannot observe the target of this step until then",
-        "drctl runs resume",
-    ];
+    let expected = ["this machine's clock is 20m ahead of the service's", "until then", "drctl runs resume"];
     for word in expected {
         assert!(words.contains(word), "{word}: {words}");
     }
