@@ -69,12 +69,15 @@ fn typed() -> Option<Global> {
     let words: Vec<String> = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).collect();
     let mut global = Cli::try_parse_from(["drctl", "status"]).ok()?.global;
     for (i, word) in words.iter().enumerate() {
-        let next = words.get(i + 1).map(PathBuf::from);
-        match word.as_str() {
-            "-C" => global.directory = next,
-            "--config" => global.config = next,
-            "--store" => global.store = next,
-            _ if word.starts_with("--sandbox") => global.sandbox = Some(String::new()),
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(PathBuf::from(value))),
+            None => (word.as_str(), words.get(i + 1).map(PathBuf::from)),
+        };
+        match option {
+            "-C" => global.directory = value,
+            "--config" => global.config = value,
+            "--store" => global.store = value,
+            "--sandbox" => global.sandbox = Some(String::new()),
             _ => {}
         }
     }

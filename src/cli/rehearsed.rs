@@ -4,9 +4,6 @@ use std::sync::OnceLock;
 
 use super::args;
 
-/// Verbs that mean the same with `--sandbox` and without. Any other is one that acts on what is real, or shows it.
-const ALIKE: &[&str] = &["check", "completions", "explain", "init", "key", "kit", "policy", "schema"];
-
 const PROGRAM: &str = "drctl ";
 
 /// Verbs that a rehearsal names with `--sandbox`.
@@ -15,7 +12,7 @@ fn verbs() -> &'static [String] {
     VERBS.get_or_init(|| {
         let all = args::command();
         let names = all.get_subcommands().map(|verb| verb.get_name());
-        names.filter(|name| !ALIKE.contains(name)).map(str::to_owned).collect()
+        names.filter(|name| args::rehearses(name)).map(str::to_owned).collect()
     })
 }
 

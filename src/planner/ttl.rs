@@ -109,19 +109,15 @@ pub fn no_way_back(
     let (plan, estate) = (draft.input.plan, draft.input.estate);
     let target = Target::Database(left.clone());
     let seen = estate.database(&target, draft.input.now);
-    let endpoint = match (&left.endpoint, &seen) {
-        (Some(declared), _) => Some(declared.clone()),
-        (None, Known::Fresh(seen)) => seen.endpoint.clone(),
-        (None, _) => None,
-    };
+    let left = left.clone().reached_at(seen.value().and_then(|seen| seen.endpoint.as_ref()));
     let leads = |name: &ComponentName| {
-        let component = plan.components.get(name)?;
-        let Spec::Route53(names) = &component.spec else { return None };
+        let Some(component) = plan.components.get(name) else { return false };
+        let Spec::Route53(names) = &component.spec else { return false };
         let direct = component.needs.iter().any(|need| need.value == left.component);
-        let may = |r: &Record| r.at.get(at).is_some_and(|a| may_lead(&a.answer, endpoint.as_deref()));
-        (direct && names.records.iter().any(may)).then_some(())
+        let may = |r: &Record| r.at.get(at).is_some_and(|a| may_lead(&a.answer, left.endpoint.as_deref()));
+        direct && names.records.iter().any(may)
     };
-    let longest = draft.kept.iter().filter(|(name, _)| leads(name).is_some()).map(|(_, ttl)| *ttl).max();
+    let longest = draft.kept.iter().filter(|(name, _)| leads(name)).map(|(_, ttl)| *ttl).max();
     let duration_ms = longest.filter(|ttl| *ttl > Dur::ZERO)?;
     let until = Some(format!("no resolver sends clients to {}, which becomes a standby", left.id));
     let id = format!("expire.{}.{at}", left.component);

@@ -27,6 +27,11 @@ fn meaningless(verbs: &[&str]) -> Vec<&'static [&'static str]> {
     }
 }
 
+/// Whether a command does or shows something else with `--sandbox`.
+pub fn rehearses(verb: &str) -> bool {
+    !meaningless(&[verb]).concat().contains(&"sandbox")
+}
+
 /// Leaves what means nothing to a command out of its help and completions.
 pub fn only_what_fits(command: Command) -> Command {
     let global: Vec<Arg> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
