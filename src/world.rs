@@ -444,7 +444,11 @@ mod tests {
             let sets = async {
                 w.sleep_until(t0 + Dur::mins(1)).await;
                 w.set_ahead(hour);
-                assert_eq!((w.now(), w.jumps()), (t0 + Dur::mins(1), Jumps::default()), "nobody looked");
+                assert_eq!(
+                    (w.now(), w.jumps()),
+                    (t0 + Dur::mins(1), Jumps::default()),
+                    "readiness was not checked"
+                );
                 let jumps = Jumps { forward: hour, backward: Dur::ZERO };
                 assert_eq!((w.compare(), w.compare(), w.jumps()), (jumps, jumps, jumps));
                 assert_eq!(w.now(), t0 + Dur::mins(1) + hour);

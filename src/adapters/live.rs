@@ -65,7 +65,7 @@ impl Live {
             Some(endpoint) => Some(endpoint.clone()),
             None => self.aws.endpoint(db).await,
         };
-        let endpoint = endpoint.ok_or_else(|| format!("nobody knows the endpoint of {}", db.id))?;
+        let endpoint = endpoint.ok_or_else(|| format!("the endpoint of {} is unknown", db.id))?;
         Ok((endpoint, login))
     }
 
@@ -86,7 +86,7 @@ impl Live {
                 let text = files::text(path.as_ref(), Use::Secret).map_err(|e| format!("secret file {e}"))?;
                 Login::parse(&text).map_err(|e| format!("secret file {path}: {e}").into())
             }
-            (other, _) => Err(format!("there is no secret scheme `{other}`: aws-sm or file").into()),
+            (other, _) => Err(format!("unknown secret scheme `{other}`; use aws-sm or file").into()),
         }
     }
 
@@ -178,7 +178,7 @@ impl Live {
         if let Target::Alive { db, .. } = target {
             return match &db.endpoint {
                 Some(endpoint) => self.postgres.alive(endpoint).await,
-                None => self.unseen(format!("nobody knows the endpoint of {}", db.id)),
+                None => self.unseen(format!("the endpoint of {} is unknown", db.id)),
             };
         }
         if let Target::Rebuild { db, key } = target {
@@ -198,7 +198,7 @@ impl Live {
         }
         if let Target::Fence { db, method: FenceMethod::Stop, .. } = target {
             let Some(endpoint) = &db.endpoint else {
-                return self.unseen(format!("nobody knows the endpoint of {}", db.id));
+                return self.unseen(format!("the endpoint of {} is unknown", db.id));
             };
             let way = self.way_in(db).await.ok();
             return self.postgres.stopped(db, endpoint, way.as_ref().map(|(e, l)| (e.as_str(), l))).await;

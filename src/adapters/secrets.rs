@@ -147,7 +147,7 @@ pub fn clean(seen: Observation) -> Observation {
                 // A word of drctl's own was no secret; where one was taken for that, nothing of it is kept.
                 Err(_) => Observation::Unobservable {
                     since: observed_at,
-                    why: format!("{source} answered with what is a secret"),
+                    why: format!("the answer of {source} contains a secret"),
                 },
             }
         }

@@ -104,7 +104,7 @@ impl Sinks {
             };
             let off = date.map(|date| (date.since(self.world.shown())).max(self.world.shown().since(date)));
             if let Some(off) = off.filter(|off| *off > SKEW) {
-                let why = format!("its clock and the one here are {off} apart, and what is locked until a wrong time stays so");
+                let why = format!("its clock and the clock of this machine differ by {off}, and a lock until a wrong time cannot be removed");
                 return Err(Trouble::Differs(why));
             }
             let written = match sink.place.cloud.as_str() {
@@ -133,7 +133,7 @@ impl Sinks {
         self.within(parcel, late, async {
             let what = match self.look(sink, parcel, None).await? {
                 Look::Held(held) if held.sha256 == *parcel.sha256 => return fits(sink, parcel, held, false),
-                Look::Held(_) => "something else is there".to_owned(),
+                Look::Held(_) => "another object is there".to_owned(),
                 Look::Nothing { why, .. } => format!("it was there, and is not any more ({why})"),
             };
             let hidden = match version {
@@ -177,9 +177,9 @@ fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<H
     let (bucket, key) = sink.object(parcel.name);
     if held.sha256 != *parcel.sha256 {
         let how = if written {
-            "what was written came back as something else"
+            "the object read back differs from the one written"
         } else {
-            "something else is there, and is not written over"
+            "another object is there, and drctl does not overwrite it"
         };
         return Err(Trouble::Differs(format!(
             "{how}: SHA-256 {} in place of {}",
@@ -188,13 +188,13 @@ fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<H
     }
     let (Some(lock), Some(until)) = (held.lock, held.until) else {
         return Err(Trouble::Differs(format!(
-            "it is there, and anybody may remove it: no lock was seen on {key} (bucket {bucket} has to lock objects, and whoever reads has to be allowed to see it)"
+            "the object is there, but drctl found no lock on {key}, so anybody can remove it. Bucket {bucket} must lock objects, and the reader must be allowed to see the lock"
         )));
     };
     // Stores keep whole seconds.
     if lock < parcel.lock || until + Dur::secs(1) < parcel.least {
         return Err(Trouble::Differs(format!(
-            "it is there, locked less than it has to be: {lock:?} until {until} in place of {:?} until {}; extend it there",
+            "the object is there, but its lock is too weak: {lock:?} until {until} instead of {:?} until {}. Extend the lock",
             parcel.lock, parcel.least
         )));
     }

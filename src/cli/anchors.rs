@@ -56,7 +56,7 @@ pub fn of_bundle(file: &Path, manifest: &Manifest) -> Anchor {
 pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
     let text = files::text(file, Use::Checkpoint)?;
     let not_one =
-        |why: String| CliError::usage(format!("{} is no checkpoint of this store: {why}", file.display()));
+        |why: String| CliError::usage(format!("{} is not a checkpoint of this store: {why}", file.display()));
     let signed: Signed = serde_json::from_str(&text).map_err(|e| not_one(e.to_string()))?;
     let said = checkpoint::check(&signed, keys).map_err(not_one)?;
     let ledger = End { entries: said.entries, hash: said.head };

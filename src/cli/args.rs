@@ -32,7 +32,7 @@ use crate::model::runbook::Intent;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///
-/// Declare what you run where and what you promised; drctl works out the recovery, does it safely, measures what was achieved.
+/// Declare what you run, where it runs and what you promised. drctl plans the recovery, runs it safely and measures the result.
 #[derive(Debug, Parser)]
 #[command(name = "drctl", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Cli {
@@ -45,10 +45,10 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  drctl failover --sandbox --to us-east-1 --yes    rehearse the loss of a region, offline, in a second
-  drctl check                                      everything that is wrong with your plans
-  drctl plan show truststream --to us-east-1       what a failover would do, call by call
-  drctl status                                     one screen: where everything is, and what is owed
+  drctl failover --sandbox --to us-east-1 --yes    rehearse the loss of a region, offline, in one second
+  drctl check                                      find all errors in your plans
+  drctl plan show truststream --to us-east-1       show what a failover would do, call by call
+  drctl status                                     one screen: where everything is, and what is still due
 
 Exit codes: 0 done, 1 not recovered, 2 usage or plan error, 3 refused, 4 waiting for a person, 5 recovered but an objective
 is missed or not proven or a fence is pending, 6 another run or process holds the target, 70 a bug.";
@@ -68,31 +68,31 @@ pub struct Global {
     /// Journal file [default: .drctl/drctl.db beside the settings]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub store: Option<PathBuf>,
-    /// Work from a go-bag that `drctl kit export` made
+    /// Work from a go-bag from `drctl kit export`
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub kit: Option<PathBuf>,
-    /// Whose go-bag is believed: fingerprint, public key or its file; may be given several times [default: the keys of the store here]
+    /// The trusted key of the go-bag: fingerprint, public key or its file; can be repeated [default: the keys of the store here]
     #[arg(long, value_name = "KEY", global = true, hide_short_help = true)]
     pub kit_key: Vec<String>,
-    /// Use a go-bag that nobody signed, on this person's word; it is recorded
+    /// Use an unsigned go-bag on the authority of this person; drctl records it
     #[arg(long, value_name = "NAME:REASON", global = true, hide_short_help = true)]
     pub accept_unsigned_kit: Option<String>,
-    /// Say more on stderr: -v what is done, -vv every call and look, -vvv everything; RUST_LOG says it more exactly
+    /// Log more on stderr: -v for actions, -vv for every call and observation, -vvv for everything; RUST_LOG gives finer control
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// How that is written
+    /// The format of the log
     #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
     pub log_format: LogFormat,
-    /// How results are written
+    /// The format of the results
     #[arg(long, value_enum, default_value_t, global = true)]
     pub output: Format,
-    /// Rehearse over a simulated estate in virtual time; without SCENARIO one that fits the verb
+    /// Rehearse over a simulated estate in virtual time; without SCENARIO, drctl chooses one that fits the command
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "", global = true)]
     pub sandbox: Option<String>,
-    /// Which of all the ways a rehearsal can go
+    /// The seed of the rehearsal; another seed gives another course of events
     #[arg(long, value_name = "N", default_value_t = 1, global = true, hide_short_help = true)]
     pub seed: u64,
-    /// Virtual seconds a real second in a rehearsal; as fast as possible if absent
+    /// Virtual seconds per real second in a rehearsal; as fast as possible if absent
     #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = pace)]
     pub pace: Option<f64>,
 }
@@ -110,29 +110,29 @@ fn pace(text: &str) -> Result<f64, String> {
 pub enum Command {
     /// Write a starter plan and settings
     Init(InitArgs),
-    /// Check plans: everything that is wrong, at once
+    /// Check plans and show all errors at once
     #[command(after_help = "Examples:\n  drctl check\n  drctl check plans/truststream.yaml --output json")]
     Check(CheckArgs),
     /// Explain a finding or a refusal
     #[command(after_help = "Example:\n  drctl explain unfenced-promotion")]
     Explain {
-        /// The id; all are listed if absent
+        /// The ID; if absent, drctl lists all
         id: Option<String>,
     },
     /// Show what a run would do
     Plan(PlanArgs),
-    /// Look at everything that plans name, and remember it
+    /// Observe everything that plans name, and store the observations
     #[command(after_help = "Example:\n  drctl observe --every 5m")]
     Observe(ObserveArgs),
-    /// One screen: active sites, protection, debts, guards, last runs
+    /// One screen: active sites, protection, pending fences and duties, guards, last runs
     Status(PlansArg),
-    /// Whether a recovery would work today: replicas, backups, capacity, quotas, permissions, TTLs, parity, drift; exit 3 if not, 5 if nobody knows
+    /// Check whether a recovery would work today: replicas, backups, capacity, quotas, permissions, TTLs, parity, drift; exit 3 if not, 5 if unknown
     #[command(after_help = "Examples:\n  drctl ready\n  drctl ready truststream --output json")]
     Ready(PlansArg),
-    /// One table for grey failures: what users see, what of the source answers, what stands ready, what a failover would do and cost
+    /// One table for grey failures: what users see, which parts of the source answer, what is ready, what a failover would do and cost
     #[command(after_help = "Example:\n  drctl assess truststream --from us-west-2")]
     Assess(AssessArgs),
-    /// List what of a recovery needs a site that is assumed to be down, with the fix; exit 3 if anything does
+    /// List what a recovery needs from a site that is assumed to be down; exit 3 if anything
     #[command(
         after_help = "Examples:\n  drctl doctor --assume-down us-west-2\n  drctl doctor truststream --assume-down us-west-2 --output json"
     )]
@@ -142,35 +142,35 @@ pub enum Command {
         after_help = "Examples:\n  drctl failover --to us-east-1 --dry-run\n  drctl failover truststream --from us-west-2 --to us-east-1\n  drctl failover --sandbox region-dark --to us-east-1 --yes --waive unfenced-promotion --accept-data-loss 5m --reason \"region is dark\""
     )]
     Failover(StartArgs),
-    /// Move to another site as planned, with zero loss
+    /// Move to another site in a planned way, with zero loss
     #[command(after_help = "Example:\n  drctl switchover starter --to us-east-1 --dry-run")]
     Switchover(StartArgs),
     /// Move back to the plan's home site
     #[command(after_help = "Example:\n  drctl failback starter --to us-west-2")]
     Failback(StartArgs),
-    /// Make the servers of a site standbys of the active one: after a failover, or where replication broke
+    /// Make the servers of a site standbys of the active site, after a failover or if replication broke
     #[command(after_help = "Example:\n  drctl reprotect starter --to us-west-2")]
     Reprotect(StartArgs),
-    /// Bring a database back to a point in time: a copy beside it, checked, then in its place
+    /// Restore a database to a point in time: make a copy, verify it, then put it in place
     #[command(
         after_help = "Examples:\n  drctl restore truststream --component db --to-time 2026-09-21T12:00:00Z --dry-run\n  drctl restore truststream --component db --to-time \"15m ago\" --waive exposure-above-rpo:db --accept-data-loss 30m --reason \"orders deleted by release 412\"\n  drctl restore truststream --component db --to-time \"15m ago\" --sandbox --dry-run"
     )]
     Restore(Box<RestoreArgs>),
-    /// Practise a recovery: read it, rehearse it, try the data, or really move there and back
+    /// Practise a recovery: review it, rehearse it, test the data, or really move there and back
     #[command(
         after_help = "Examples:\n  drctl drill truststream\n  drctl drill truststream --mode rehearsal --scenario region-dark --waive unfenced-promotion --accept-data-loss 5m --reason drill\n  drctl drill truststream --mode isolated --component db --to-time \"2h ago\"\n  drctl drill truststream --mode live --hold 30m\n  drctl drill schedules     # what is due when; the same as drctl schedules"
     )]
     Drill(Box<DrillArgs>),
     /// List, show and steer runs
     Runs(RunsArgs),
-    /// Say that you have seen what is going on: nobody else is called then; of a stop, what you make of it
+    /// Acknowledge a run, so that drctl calls nobody else; after a stop, decide how to continue
     #[command(
         after_help = "Examples:\n  drctl ack 20261122-truststream-failover-1c2d --reason \"on it\"\n  drctl ack 20261122-truststream-failover-1c2d --decide fix-forward --reason \"grew the node group by hand\""
     )]
     Ack(AckArgs),
-    /// What is owed after incidents, and say that it was done
+    /// Show the duties after incidents, and confirm them
     Duties(DutiesArgs),
-    /// Whom drctl tells what: try it, or show it
+    /// Test notifications, or show what was sent
     #[command(after_help = NOTIFY_HELP)]
     Notify(NotifyArgs),
     /// Say yes to a run's question
@@ -178,7 +178,7 @@ pub enum Command {
         after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d\n  drctl approve 20261122-truststream-failover-1c2d approve.go --for 10m"
     )]
     Approve(ApproveArgs),
-    /// Let a run go on before those have approved who have to, in an emergency; they approve afterwards, and lateness stays on record
+    /// Let a run continue before all required approvals in an emergency; the approvals follow, and late ones stay on record
     #[command(
         after_help = "Example:\n  drctl override 20261122-truststream-failover-1c2d --reason 'DBA unreachable, users down'"
     )]
@@ -206,7 +206,7 @@ pub enum Command {
         after_help = "Examples:\n  drctl key new alice --out ~/.ssh/drctl\n  drctl key show ~/.ssh/drctl.pub"
     )]
     Key(KeyArgs),
-    /// Make a go-bag: plans, settings, observations and unfinished runs in one file
+    /// Create a go-bag: plans, settings, observations and unfinished runs in one file
     Kit(KitArgs),
     /// Print a JSON Schema
     Schema {
@@ -287,19 +287,19 @@ pub enum PlanCommand {
 pub struct PlanShowArgs {
     /// The plan, by name or file
     pub plan: String,
-    /// What for
+    /// The intent
     #[arg(long, value_enum, default_value_t = IntentArg::Failover)]
     pub intent: IntentArg,
-    /// The site that is left
+    /// The source site
     #[arg(long, value_name = "SITE")]
     pub from: Option<String>,
-    /// The site that is recovered to
+    /// The target site
     #[arg(long, value_name = "SITE")]
     pub to: String,
-    /// As provider commands with checks between, for the binder
+    /// Print provider commands with checks between them, for the binder
     #[arg(long)]
     pub as_commands: bool,
-    /// How bad it is: P0 to P3 [default: as `severity_of` has it for the intent]
+    /// The severity, P0 to P3 [default: `severity_of` for the intent]
     #[arg(long, value_name = "P0..P3")]
     pub severity: Option<Severity>,
     /// Refusals to accept.
@@ -337,10 +337,10 @@ impl IntentArg {
 pub struct AssessArgs {
     /// Plans, by name or file [default: all that have the site]
     pub plans: Vec<String>,
-    /// The site that would be left
+    /// The source site
     #[arg(long, value_name = "SITE")]
     pub from: String,
-    /// The site that would be recovered to [default: the only one that is left]
+    /// The target site [default: the only other one]
     #[arg(long, value_name = "SITE")]
     pub to: Option<String>,
 }
@@ -350,10 +350,10 @@ pub struct AssessArgs {
 pub struct DoctorArgs {
     /// Plans, by name or file [default: all that have the site]
     pub plans: Vec<String>,
-    /// The site that is assumed to be down, and everything else in its region with it
+    /// The site to assume down, with everything else in its region
     #[arg(long, value_name = "SITE")]
     pub assume_down: String,
-    /// The site that would be recovered to [default: the only one that is left]
+    /// The target site [default: the only other one]
     #[arg(long, value_name = "SITE")]
     pub to: Option<String>,
 }
@@ -363,7 +363,7 @@ pub struct DoctorArgs {
 pub struct ObserveArgs {
     /// Plans, by name or file [default: all]
     pub plans: Vec<String>,
-    /// Again and again, for example 5m
+    /// Repeat at this interval, for example 5m
     #[arg(long, value_name = "D")]
     pub every: Option<String>,
 }
@@ -379,17 +379,17 @@ pub struct PolicyArgs {
 /// Verbs of `policy`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Show which rules apply to a plan, what each asks for, and the strictest of them together
+    /// Show the rules that apply to a plan, the requirements of each, and the strictest combination
     Explain {
         /// The plan
         plan: String,
-        /// How bad it is: P0 to P3 [default: as `severity_of` has it for each intent]
+        /// The severity, P0 to P3 [default: `severity_of` for each intent]
         #[arg(long, value_name = "P0..P3")]
         severity: Option<Severity>,
         /// One intent instead of all
         #[arg(long, value_parser = ["failover", "restore", "switchover", "failback", "reprotect", "drill"])]
         intent: Option<String>,
-        /// When: RFC 3339 with a zone [default: now]. Windows, blackouts and the freeze depend on it
+        /// The time, RFC 3339 with a time zone [default: now]. Windows, blackouts and the freeze depend on it
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
@@ -406,21 +406,21 @@ pub struct KeyArgs {
 /// Verbs of `key`.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make an Ed25519 key in OpenSSH's format, encrypted with a passphrase; ssh-keygen's own are as good
+    /// Create an Ed25519 key in OpenSSH format, encrypted with a passphrase; keys from ssh-keygen also work
     New {
         /// Whose it is
         name: String,
         /// The file [default: NAME.key]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// The file that the passphrase is in [default: it is asked for]
+        /// The file with the passphrase [default: drctl asks]
         #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
         passphrase_file: Option<String>,
-        /// Anybody who reads the file may use it
+        /// Do not encrypt the key; anybody who reads the file can use it
         #[arg(long)]
         no_passphrase: bool,
     },
-    /// Show a key: its public half, its fingerprint, and whose it is by drctl.yaml
+    /// Show a key: its public key, its fingerprint and its operator in drctl.yaml
     Show {
         /// The file of either half [default: DRCTL_KEY]
         file: Option<PathBuf>,
@@ -443,7 +443,7 @@ pub enum KitCommand {
         /// The file
         #[arg(long, value_name = "FILE", default_value = "drctl-kit.json")]
         to: PathBuf,
-        /// Leave it unsigned, as when the store's key is lost: whoever uses it has to vouch for it by name
+        /// Do not sign the go-bag, for example if the key of the store is lost; a person must then vouch for it by name
         #[arg(long)]
         unsigned: bool,
     },

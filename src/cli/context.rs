@@ -115,7 +115,7 @@ impl Context {
             render::findings(printer, &findings, &|_| {
                 bytes.as_deref().map(|b| String::from_utf8_lossy(b).into_owned())
             });
-            CliError::usage(format!("{name} cannot be used"))
+            CliError::usage(format!("{name} has errors"))
         })?;
         let settings_text = bytes.map(|b| (path, b));
         let mut settings = settings;
@@ -323,7 +323,7 @@ impl Context {
         (now, until): (Timestamp, Timestamp),
     ) -> Result<Person, CliError> {
         self.take_key(&state.created.authority)?;
-        let signer = self.signer.get().ok_or_else(|| CliError::usage("there is no key"))?;
+        let signer = self.signer.get().ok_or_else(|| CliError::usage("no key found"))?;
         let world = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
         let to = state.runbook.to.as_str();
         signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, (now, until))
@@ -402,22 +402,25 @@ impl Context {
         if let Some(missing) = by_name.iter().find(|n| !plans.iter().any(|p| p.name.as_str() == n.as_str())) {
             let hint = meant(missing, &known, broken > 0);
             return Err(CliError::usage_fix(
-                format!("there is no plan `{missing}` in {}", self.base.join(&self.settings.plans).display()),
+                format!(
+                    "plan `{missing}` does not exist in {}",
+                    self.base.join(&self.settings.plans).display()
+                ),
                 hint,
             ));
         }
         // A broken plan stops nobody from recovering the others: what was not asked for by name is left out, loudly.
         if broken > 0 && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
             return Err(CliError::usage_fix(
-                "no plan can be used",
-                "correct the findings above; drctl check shows them again",
+                "every plan has errors",
+                "correct the findings above; to show them again, run drctl check",
             ));
         }
         if plans.is_empty() {
             let place = self.base.join(&self.settings.plans);
             return Err(CliError::usage_fix(
                 format!("there are no plans in {}", place.display()),
-                "drctl init writes a starter plan",
+                "to create a starter plan, run drctl init",
             ));
         }
         Ok(plans)
@@ -431,7 +434,10 @@ impl Context {
         let mut plans = self.plans(std::slice::from_ref(&name.to_owned()), printer)?;
         match (plans.pop(), plans.is_empty()) {
             (Some(plan), true) => Ok(plan),
-            _ => Err(CliError::usage_fix(format!("`{name}` is not one plan"), "name one plan")),
+            _ => Err(CliError::usage_fix(
+                format!("`{name}` matches more than one plan or none"),
+                "name one plan",
+            )),
         }
     }
 
@@ -459,7 +465,7 @@ impl Context {
             Err(e) if e.is_missing() => return Err(e.into()),
             // It keeps nobody from using the plans beside it.
             Err(e) => {
-                let finding = Finding::error("plan-unreadable", &name, None, "the plan cannot be read")
+                let finding = Finding::error("plan-unreadable", &name, None, "drctl cannot read the plan")
                     .because(e.why.to_string())
                     .fix(e.fix());
                 return Ok((crate::plan::Checked { plan: None, findings: vec![finding] }, String::new()));
@@ -521,12 +527,12 @@ impl Context {
         let rule = Rule::from_id(id).ok_or_else(|| {
             let hint = suggest(id, Rule::ALL.iter().map(|r| r.id()))
                 .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
-            CliError::usage_fix(format!("there is no rule `{id}`{hint}"), "drctl explain lists them")
+            CliError::usage_fix(format!("rule `{id}` does not exist{hint}"), "run drctl explain for the list")
         })?;
         if !rule.waivable() {
             return Err(CliError::usage_fix(
                 format!("`{rule}` cannot be waived"),
-                format!("drctl explain {rule} says what would make it acceptable"),
+                format!("run drctl explain {rule} to see what to do instead"),
             ));
         }
         let Some(reason) = reason.filter(|r| !r.trim().is_empty()) else {
@@ -556,8 +562,8 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
         let hint = suggest(name, names.iter().copied())
             .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
         CliError::usage_fix(
-            format!("there is no scenario `{name}`{hint}"),
-            format!("one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
+            format!("scenario `{name}` does not exist{hint}"),
+            format!("choose one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
         )
     })
 }

@@ -132,14 +132,14 @@ pub fn keeping(context: &Context) -> Option<&Keeping> {
 pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
     if context.is_rehearsal() {
         return Err(CliError::usage_fix(
-            "a rehearsal proves nothing of what is real: its bundles stay here",
-            "leave out --sandbox",
+            "a rehearsal proves nothing about the real estate, so its bundles stay here",
+            "remove --sandbox",
         ));
     }
     keeping(context).ok_or_else(|| {
         CliError::usage_fix(
-            "drctl.yaml does not say where evidence is kept",
-            "evidence: {retain: {own: 400d}, sinks: {recovery: {url: \"s3://bucket/prefix\", region: us-east-1}}}",
+            "drctl.yaml does not configure evidence sinks",
+            "add, for example, evidence: {retain: {own: 400d}, sinks: {recovery: {url: \"s3://bucket/prefix\", region: us-east-1}}}",
         )
     })
 }
@@ -156,7 +156,9 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
     }
     if interrupts.count() == 0 {
         let names = keeping.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>().join(", ");
-        printer.note(&format!("evidence: delivering to {names}; Ctrl-C leaves that for drctl evidence push"));
+        printer.note(&format!(
+            "evidence: delivering to {names}; to deliver later with drctl evidence push, press Ctrl-C"
+        ));
         match deliver(context, store, &files, &Errand { again: false, within: Some(AFTERWARDS), interrupts })
         {
             Ok(told) => tell(printer, &told),
@@ -166,7 +168,7 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
     let left = owing(context).unwrap_or_default().len();
     if left > 0 {
         printer.note(&format!(
-            "evidence: {} not everywhere yet: drctl evidence push",
+            "evidence: {} still missing from a sink; run drctl evidence push",
             count(left, "bundle is|bundles are")
         ));
     }
@@ -183,7 +185,7 @@ pub fn tell(printer: &Printer, told: &[Told]) {
                 });
                 let (until, lock) = (receipt.retained_until, receipt.lock);
                 format!(
-                    "evidence: {name} is at {sink}{own}, read back and the same, until {until} ({lock:?})"
+                    "evidence: {name} is at {sink}{own}, verified by reading it back, locked until {until} ({lock:?})"
                 )
             }
             Err(Trouble::Differs(why)) => format!("evidence: {name} is NOT at {sink}: {}", harmless(why)),
@@ -235,7 +237,7 @@ pub fn deliver(
         told.extend(gone.iter().map(|sink| Told {
             file: file.clone(),
             sink: sink.name.clone(),
-            held: Err(Trouble::Later(format!("it was not asked again: {}", down[&sink.name]))),
+            held: Err(Trouble::Later(format!("drctl did not try again: {}", down[&sink.name]))),
         }));
         let of_this = if to.is_empty() { Vec::new() } else { courier.one(file, &to, errand.interrupts) };
         for told in &of_this {
@@ -303,14 +305,16 @@ impl Courier<'_> {
     /// A bundle that is whole and of something real, and when it was sealed.
     fn sealed(&self, file: &Path, now: Timestamp) -> Result<(Vec<u8>, Timestamp), String> {
         let (bytes, verdict) =
-            evidence::sealed(file, self.keys).map_err(|why| format!("it is not whole: {why}"))?;
-        let manifest = verdict.manifest.ok_or("it has no manifest")?;
+            evidence::sealed(file, self.keys).map_err(|why| format!("the bundle is not complete: {why}"))?;
+        let manifest = verdict.manifest.ok_or("the bundle has no manifest")?;
         if manifest.drctl.world != WorldKind::Live.id() {
-            return Err("it is of a rehearsal, which proves nothing of what is real".to_owned());
+            return Err(
+                "the bundle is from a rehearsal, which proves nothing about the real estate".to_owned()
+            );
         }
         if manifest.timestamp > now + SKEW {
             return Err(format!(
-                "it says that it was sealed at {}, and it is {now} here: one of the clocks was wrong, and what is locked until a wrong time stays so",
+                "the bundle was sealed at {}, but it is {now} here. One of the clocks was wrong, and a lock until a wrong time cannot be removed",
                 manifest.timestamp
             ));
         }
@@ -320,7 +324,7 @@ impl Courier<'_> {
     /// The first receipt stays: it says when the bundle was there first.
     fn keep(&self, (bundle, name): (&Path, &str), sink: &Sink, held: Held) -> Result<Receipt, Trouble> {
         let (Some(lock), Some(retained_until)) = (held.lock, held.until) else {
-            return Err(Trouble::Differs("no lock was seen".to_owned()));
+            return Err(Trouble::Differs("no lock found".to_owned()));
         };
         let receipt = Receipt {
             schema_version: Receipt::VERSION,
@@ -340,11 +344,12 @@ impl Courier<'_> {
         text.push(b'\n');
         let path = receipt_file(self.context, bundle, sink);
         let kept = place_new(&path, text, 0o600);
-        let later =
-            |why: String| Trouble::Later(format!("it is there, and no receipt could be written: {why}"));
+        let later = |why: String| {
+            Trouble::Later(format!("the bundle is there, but drctl could not write a receipt: {why}"))
+        };
         match kept.map_err(|e| later(e.message))? {
             false if self::receipt(self.context, bundle, sink).is_none() => {
-                Err(later(format!("{} is no receipt of it; move it away", path.display())))
+                Err(later(format!("{} is not a receipt of the bundle; move it away", path.display())))
             }
             _ => Ok(receipt),
         }

@@ -42,7 +42,7 @@ impl CliError {
             ),
             false => (
                 format!("waiting for credentials for {place}: {why}"),
-                "renew them (aws sso login, or new keys) and run the command again",
+                "renew the credentials (aws sso login, or new keys) and run the command again",
             ),
         };
         Self { code: "waiting_for_credentials", message, hint: Some(hint.to_owned()), exit: exit::WAITING }
@@ -52,7 +52,7 @@ impl CliError {
     pub fn file(path: &std::path::Path, cause: &std::io::Error) -> Self {
         Self::usage_fix(
             format!("{}: {cause}", path.display()),
-            "check that it is there and that you may use it",
+            "check that it exists and that you may use it",
         )
     }
 }
@@ -64,7 +64,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("readonly", "make it writable"),
     ("Permission denied", "make it yours"),
     ("Read-only file system", "make the file system writable"),
-    ("unable to open", "check that its folder is there and that you may write to it"),
+    ("unable to open", "check that its folder exists and that you may write to it"),
     ("locked", "wait for the process that holds it to end"),
     ("not a database", "check that --store names a store of drctl"),
     ("malformed", "restore it from a copy"),
@@ -72,17 +72,17 @@ const CAUSES: &[(&str, &str)] = &[
 ];
 
 /// What helps where a store is not where it was.
-const GONE: &str = "put the file back as it was, with its -wal and -shm, and run the command again; if that cannot be, go on in another store: --store FILE";
+const GONE: &str = "restore the file with its -wal and -shm, and run the command again. If that is impossible, continue in another store: --store FILE";
 
 /// What helps where a store was put back.
-const PUT_BACK: &str = "put the newer store back, and keep everything as it lies: it is the evidence (drctl audit verify names all of it). If there is no newer one: what was done since is not known here, so no run of it may be carried on; name a new store (--store FILE), look at what is there (drctl observe), and start the recovery anew";
+const PUT_BACK: &str = "restore the newer store, and keep all files unchanged, because they are the evidence (drctl audit verify lists them). If there is no newer store, this store does not know what happened since, so none of its runs may continue. Name a new store (--store FILE), observe the estate (drctl observe), and start a new recovery";
 
 /// What helps where a store does not work, by its cause.
 fn elsewhere(message: &str) -> String {
     let known = CAUSES.iter().find(|(words, _)| message.contains(words));
     let first = known.map_or_else(String::new, |(_, help)| format!("{help}, or "));
     format!(
-        "{first}name another store with --store; `drctl runs export RUN` from a copy of this store and `drctl runs import` carry the run there"
+        "{first}name another store with --store. To move the run there, use `drctl runs export RUN` with a copy of this store, then `drctl runs import`"
     )
 }
 
@@ -97,25 +97,25 @@ impl From<StoreError> for CliError {
         let (code, hint, exit) = match &e {
             StoreError::Unreadable(why) => ("store", Some(elsewhere(why)), exit::USAGE),
             StoreError::Gone(_) => ("store_gone", Some(GONE.to_owned()), exit::NOT_RECOVERED),
-            StoreError::OtherWorld { is: StoreWorld::Live, .. } => ("other_world", Some("leave out --sandbox, or name another store for the rehearsal with --store; rehearsals have one of their own (.drctl/sandbox.db)".to_owned()), exit::USAGE),
+            StoreError::OtherWorld { is: StoreWorld::Live, .. } => ("other_world", Some("remove --sandbox, or name another store for the rehearsal with --store; rehearsals have their own store (.drctl/sandbox.db)".to_owned()), exit::USAGE),
             StoreError::OtherWorld { is: StoreWorld::Sandbox, .. } => ("other_world", Some("add --sandbox, or name another store with --store".to_owned()), exit::USAGE),
             StoreError::PutBack(_) => ("put_back", Some(PUT_BACK.to_owned()), exit::REFUSED),
             StoreError::Imported { run, .. } => (
                 "imported",
-                Some(format!("look at it (drctl runs show {run}); an operator of drctl.yaml takes it over: drctl runs adopt {run} --reason TEXT")),
+                Some(format!("review the run (drctl runs show {run}). To take it over, an operator in drctl.yaml runs drctl runs adopt {run} --reason TEXT")),
                 exit::REFUSED,
             ),
             StoreError::Corrupt { .. } => {
-                ("corrupt", Some("drctl audit verify shows everything that does not hold; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
+                ("corrupt", Some("run drctl audit verify to see all faults; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
             }
-            StoreError::NoRun(_) => ("no_run", Some("drctl runs list shows what there is; rehearsals are listed with --sandbox".to_owned()), exit::USAGE),
-            StoreError::Busy { run, .. } => ("component-busy", Some(format!("drctl runs resume {run}, or drctl runs cancel {run} --reason TEXT")), exit::HELD),
+            StoreError::NoRun(_) => ("no_run", Some("run drctl runs list for the list of runs; add --sandbox for rehearsals".to_owned()), exit::USAGE),
+            StoreError::Busy { run, .. } => ("component-busy", Some(format!("run drctl runs resume {run}, or drctl runs cancel {run} --reason TEXT")), exit::HELD),
             StoreError::Moved(run) => (
                 "continued-run-moved",
-                Some(format!("look at it (drctl runs show {run}), and plan again")),
+                Some(format!("review the run (drctl runs show {run}), then plan again")),
                 exit::HELD,
             ),
-            StoreError::Owned(run) => ("owned", Some(format!("watch it with drctl runs watch {run}; signals such as approve and pause reach it from here")), exit::HELD),
+            StoreError::Owned(run) => ("owned", Some(format!("watch it with drctl runs watch {run}; you can send signals such as approve and pause from here")), exit::HELD),
         };
         Self { code, message: e.to_string(), hint, exit }
     }
@@ -127,7 +127,7 @@ impl From<DriveError> for CliError {
         match e {
             DriveError::Store(store) => store.into(),
             DriveError::Append(AppendError::Fenced { .. } | AppendError::Conflict { .. }) => {
-                Self { code: "fenced", message, hint: Some("another process carries the run on; nothing was done after the last event in the journal".to_owned()), exit: exit::HELD }
+                Self { code: "fenced", message, hint: Some("another process continues the run; this process did nothing after the last event in the journal".to_owned()), exit: exit::HELD }
             }
             DriveError::Append(AppendError::Gone(why)) => StoreError::Gone(why).into(),
             DriveError::Append(_) => Self { code: "journal", hint: Some(elsewhere(&message)), message, exit: exit::NOT_RECOVERED },
@@ -135,11 +135,11 @@ impl From<DriveError> for CliError {
                 Self { code: "unknown_event", message, hint: Some("use the version of drctl that wrote it, or a newer one".to_owned()), exit: exit::USAGE }
             }
             DriveError::Foreign { .. } => {
-                let hint = "it was changed, or made up: nothing is done with it. drctl audit verify says the same of the whole store; carry on from a copy that is whole (drctl runs import), or plan again";
+                let hint = "the run was changed or forged, so drctl does nothing with it. To check the whole store, run drctl audit verify. Continue from an intact copy (drctl runs import), or plan again";
                 Self { code: "foreign_event", message, hint: Some(hint.to_owned()), exit: exit::USAGE }
             }
             DriveError::Illegal { .. } => {
-                Self { code: "illegal_event", message, hint: Some("drctl audit verify; if the chain holds, this is a bug in drctl: please report it with `drctl runs export`".to_owned()), exit: exit::BUG }
+                Self { code: "illegal_event", message, hint: Some("run drctl audit verify. If the chain is intact, this is a bug in drctl; please report it with the output of `drctl runs export`".to_owned()), exit: exit::BUG }
             }
         }
     }

@@ -61,7 +61,7 @@ pub fn make(
     let name = name(run, events.len() as u64);
     let written = Written { events, ledger: store.ledger_of(run, upto)? };
     let bytes = bundle::seal(&written, &state, &ledger::key(store)?, now)
-        .map_err(|why| CliError::usage(format!("the evidence of run {run} cannot be sealed: {why}")))?;
+        .map_err(|why| CliError::usage(format!("drctl cannot seal the evidence of run {run}: {why}")))?;
     Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
 }
 
@@ -74,7 +74,7 @@ pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, n
             printer.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
         }
         Ok(_) => {}
-        Err(e) => printer.note(&format!("no evidence of run {run} was sealed: {}", e.message)),
+        Err(e) => printer.note(&format!("drctl sealed no evidence of run {run}: {}", e.message)),
     }
 }
 
@@ -98,7 +98,7 @@ fn keep(
     // Sealed before, when nothing had happened since; or put there by somebody else.
     match sealed(&file, &ledger::announced(store)?) {
         Ok(_) => Ok(None),
-        Err(why) => Err(CliError::usage(format!("{} is in its place, and {why}", file.display()))),
+        Err(why) => Err(CliError::usage(format!("{} already exists, and {why}", file.display()))),
     }
 }
 
@@ -126,6 +126,6 @@ fn private(folder: &Path) -> Result<(), CliError> {
     // Nobody leads it elsewhere.
     match std::fs::symlink_metadata(folder).map_err(|e| CliError::file(folder, &e))?.is_dir() {
         true => Ok(()),
-        false => Err(CliError::usage(format!("{} is no folder of its own", folder.display()))),
+        false => Err(CliError::usage(format!("{} is not a separate folder", folder.display()))),
     }
 }

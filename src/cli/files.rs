@@ -19,7 +19,7 @@ pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()
     });
     written.map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists => CliError::usage_fix(
-            format!("{} is there already, and is never written over", path.display()),
+            format!("{} already exists, and drctl never overwrites it", path.display()),
             "name another file with --out",
         ),
         _ => CliError::file(path, &e),
@@ -55,13 +55,13 @@ pub fn own_folder(path: &Path) -> Result<(), CliError> {
     }
     let found = std::fs::symlink_metadata(path).map_err(|e| CliError::file(path, &e))?;
     let why = match found {
-        found if !found.is_dir() => "is no folder",
+        found if !found.is_dir() => "is not a folder",
         found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
         found if found.mode() & 0o077 != 0 => "is open to others",
         _ => return Ok(()),
     };
     Err(CliError::usage_fix(
-        format!("{} {why}: what is in it is not trusted", path.display()),
+        format!("{} {why}, so drctl does not trust its contents", path.display()),
         format!("move {} away", path.display()),
     ))
 }
@@ -75,13 +75,13 @@ pub fn own_file(path: &Path) -> Result<(), CliError> {
     let found = std::fs::metadata(path).map_err(|e| CliError::file(path, &e))?;
     let why = match found {
         found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
-        found if found.mode() & 0o177 != 0 => "is open to others, or to be run",
+        found if found.mode() & 0o177 != 0 => "is open to others or executable",
         _ => return Ok(()),
     };
     Err(CliError::usage_fix(
-        format!("{} {why}: what is in it is no secret of yours", path.display()),
+        format!("{} {why}, so its contents are not secret", path.display()),
         format!(
-            "chmod 600 {0}, owned by whoever runs drctl, and another passphrase if somebody read it",
+            "run chmod 600 {0} and make the user of drctl its owner. If somebody may have read it, change the passphrase",
             path.display()
         ),
     ))

@@ -97,7 +97,9 @@ impl Herald {
         let store = context.store_file();
         let work =
             move |hand| Desk { notify, policy, schedules, base, store, scope, hand, more: news }.work();
-        let say = |e| printer.note(&format!("notify: nobody is told: no thread for it: {e}"));
+        let say = |e| {
+            printer.note(&format!("notify: no notifications are sent, because the thread did not start: {e}"))
+        };
         let thread = Background::begin("notify", work).map_err(say).ok()?;
         Some(Self { thread, more })
     }
@@ -124,7 +126,7 @@ impl Herald {
 
     /// Tells what is left, and ends. Nothing of what was done depends on it.
     pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
-        let late = "not everybody was told yet; drctl serve goes on with it";
+        let late = "some notifications are not delivered yet; drctl serve continues to deliver them";
         self.thread.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
@@ -211,7 +213,7 @@ impl Desk {
         loop {
             match SqliteJournal::open_existing(&self.store, StoreWorld::Live) {
                 Ok(store) => return Some(store),
-                Err(e) => self.hand.say(format!("nobody is told yet: {e}")),
+                Err(e) => self.hand.say(format!("no notifications are sent yet: {e}")),
             }
             if self.hand.ends() {
                 return None;
@@ -231,7 +233,7 @@ impl Desk {
             let left = match self.look(&world, &store, &mut known, &flights) {
                 Ok(left) => left,
                 Err(e) => {
-                    self.hand.say(format!("the store cannot be read: {e}"));
+                    self.hand.say(format!("drctl cannot read the store: {e}"));
                     false
                 }
             };
@@ -334,7 +336,7 @@ impl Desk {
                 let state = match read {
                     Ok(state) => state,
                     Err(why) => {
-                        self.hand.say(format!("nobody is told of run {}: {why}", row.run));
+                        self.hand.say(format!("no notifications are sent for run {}: {why}", row.run));
                         known.over.insert(row.run);
                         continue;
                     }
@@ -403,7 +405,7 @@ impl Desk {
         if gives_up {
             let then = channel.otherwise.as_ref().map_or_else(
                 || "and there is no `otherwise`".to_owned(),
-                |otherwise| format!("{otherwise} is told in its place"),
+                |otherwise| format!("drctl notifies {otherwise} instead"),
             );
             self.hand.say(format!("{} did not take {}: {said}; {then}", channel.name, notice.key));
         }
@@ -419,7 +421,8 @@ impl Desk {
             said,
         };
         if let Err(e) = store.enter(&entry) {
-            self.hand.say(format!("what {} was told is not in the ledger: {e}", channel.name));
+            self.hand
+                .say(format!("drctl could not record in the ledger what {} was told: {e}", channel.name));
         }
     }
 }

@@ -49,8 +49,8 @@ impl Signer {
     pub fn load(settings: &Settings, authority: &Authority) -> Result<Self, CliError> {
         let Some(key) = &settings.key else {
             return Err(CliError::usage_fix(
-                "there are operators, so this has to be signed, and there is no key to sign with",
-                "set DRCTL_KEY to the file of your private key, or to that of the public one if ssh-agent has it; drctl key new makes one",
+                "drctl.yaml lists operators, so this must be signed, but there is no key to sign with",
+                "set DRCTL_KEY to the file of your private key, or of your public key if ssh-agent holds the private key. To create a key, run drctl key new",
             ));
         };
         let path = environment::expand(key);
@@ -64,17 +64,14 @@ impl Signer {
         };
         let Some((name, _)) = authority.owner(&public) else {
             return Err(CliError::usage_fix(
-                format!(
-                    "{} is the key of nobody under `operators:` in drctl.yaml, as it is or was",
-                    path.display()
-                ),
-                format!("add it there: key: \"{}\"", public.to_openssh().unwrap_or_default()),
+                format!("{} is not the key of any current or former operator in drctl.yaml", path.display()),
+                format!("add it under `operators:`: key: \"{}\"", public.to_openssh().unwrap_or_default()),
             ));
         };
         if let Some(claimed) = settings.operator.as_ref().filter(|claimed| *claimed != name) {
             return Err(CliError::usage_fix(
-                format!("you say that you are {claimed}, and {} is the key of {name}", path.display()),
-                "leave `operator:` and DRCTL_OPERATOR out, or name your own key",
+                format!("you claim to be {claimed}, but {} is the key of {name}", path.display()),
+                "remove `operator:` and DRCTL_OPERATOR, or use your own key",
             ));
         }
         Ok(Self { name: name.clone(), how })
@@ -110,7 +107,7 @@ impl Signer {
             How::File(key) => key
                 .sign(namespace, HashAlg::Sha512, text.as_bytes())
                 .and_then(|s| s.to_pem(LineEnding::LF))
-                .map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?,
+                .map_err(|e| CliError::usage(format!("drctl cannot sign it: {e}")))?,
             How::Agent(public) => by_agent(public, namespace, &text)?,
         };
         Ok(Person {
@@ -138,7 +135,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
             "{gate} waits for {whose}, but not enough people can approve: {requester} requests the run, and the requester never approves"
         ),
         hint: Some(
-            "let somebody else ask for the run, or add an operator with that role to drctl.yaml".to_owned(),
+            "let somebody else request the run, or add an operator with that role to drctl.yaml".to_owned(),
         ),
         exit: super::exit::REFUSED,
     };
@@ -165,7 +162,7 @@ pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     CliError::usage_fix(
         format!("{} cannot be used as a key: {why}", path.display()),
-        "name an OpenSSH Ed25519 key; drctl key new makes one",
+        "use an OpenSSH Ed25519 key; to create one, run drctl key new",
     )
 }
 
@@ -175,7 +172,7 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
 /// If it is neither.
 pub fn public(named: &str) -> Result<PublicKey, CliError> {
     let bad = |e: ssh_key::Error| {
-        CliError::usage(format!("{named} is no OpenSSH public key, nor the file of one: {e}"))
+        CliError::usage(format!("{named} is neither an OpenSSH public key nor the file of one: {e}"))
     };
     match named.starts_with("ssh-") {
         true => PublicKey::from_openssh(named).map_err(bad),
@@ -198,7 +195,7 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
     }
     let asked = format!("passphrase of {}: ", path.display());
     let passphrase = passphrase(passphrase_file, &asked)?;
-    key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is not its"))
+    key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is wrong"))
 }
 
 /// Reads a private key that nobody else may read, as it is.
@@ -209,8 +206,8 @@ pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
     let file = files::open(path, Use::Key)?;
     if file.is_open_to_others() {
         return Err(CliError::usage_fix(
-            format!("others may read {}: what it signs is not known to be yours", path.display()),
-            format!("chmod 600 {}, and a new key if somebody did", path.display()),
+            format!("others can read {}, so its signatures do not prove that they are yours", path.display()),
+            format!("run chmod 600 {}. If somebody read it, create a new key", path.display()),
         ));
     }
     PrivateKey::from_openssh(file.text()?).map_err(|e| unusable(path, &e))
@@ -230,8 +227,8 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
     }
     printer::asking(|| rpassword::prompt_password(asked)).map_err(|e| {
         CliError::usage_fix(
-            format!("no passphrase: nobody can be asked ({e})"),
-            "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name its public half (.pub)",
+            format!("no passphrase, and no terminal to ask for one ({e})"),
+            "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name the public key (.pub)",
         )
     })
 }
@@ -241,7 +238,7 @@ fn by_agent(public: &Path, namespace: &str, text: &str) -> Result<String, CliErr
     let failed = |why: String| {
         CliError::usage_fix(
             format!("ssh-keygen did not sign with {}: {why}", public.display()),
-            "ssh-add -l shows what the agent has; a private key can be named instead",
+            "run ssh-add -l to list the keys in the agent, or name a private key instead",
         )
     };
     let mut child = Command::new("ssh-keygen")

@@ -42,22 +42,22 @@ pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
 fn read(path: &Path) -> Result<PrivateKey, CliError> {
     let unusable = |why: String| {
         let fix = format!(
-            "put the key back that was there, or move {} away: then there is a new one, and auditors need to know it",
+            "restore the previous key, or move {} away. drctl then creates a new key, which auditors must know",
             path.display()
         );
-        CliError::usage_fix(format!("{} is not the store's key: {why}", path.display()), fix)
+        CliError::usage_fix(format!("{} is not the key of the store: {why}", path.display()), fix)
     };
     files::open(path, Use::Key).map_err(|e| unusable(e.why.to_string()))?;
     let key = keys::load(path)?;
     if key.is_encrypted() {
-        return Err(unusable("it has a passphrase, and runs begin with nobody to type it".to_owned()));
+        return Err(unusable("it has a passphrase, but runs start without a person to type it".to_owned()));
     }
     Ok(key)
 }
 
 /// Two processes that begin together get one key: the whole file comes into its place at once, and never over another.
 fn make(path: &Path) -> Result<(), CliError> {
-    let failed = |e: ssh_key::Error| CliError::usage(format!("no key could be made: {e}"));
+    let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment("drctl store");
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
@@ -72,8 +72,11 @@ pub fn public(store: &Path) -> Result<PublicKey, CliError> {
     let path = file(store);
     if !path.exists() {
         return Err(CliError::usage_fix(
-            format!("there is no key {}: nothing was signed in this store yet", path.display()),
-            "drctl -C DIR where runs were begun, or --store FILE",
+            format!(
+                "the key {} does not exist, because nothing was signed in this store yet",
+                path.display()
+            ),
+            "use drctl -C DIR for the folder where runs were started, or --store FILE",
         ));
     }
     Ok(read(&path)?.public_key().clone())
@@ -117,7 +120,7 @@ pub fn checkpoint(
         run: run.cloned(),
     };
     let signed =
-        checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("it cannot be signed: {e}")))?;
+        checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("drctl cannot sign it: {e}")))?;
     let record = store.enter(&Entry::Checkpoint(signed.clone()))?;
     if store.world() == StoreWorld::Live {
         // A store that is put back to an older copy does not know what lies beside it. The entry stands without that, too.
@@ -136,7 +139,7 @@ pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result
     let behind = at.since(now);
     if behind >= JUMP {
         printer.note(&format!(
-            "clock behind the ledger by {behind}: this is dated {at}, which is the last time that the ledger knows; set the machine's clock"
+            "the clock is {behind} behind the ledger. This entry has the date {at}, the last time in the ledger. Set the clock of this machine"
         ));
     }
     Ok(at)
@@ -151,7 +154,7 @@ pub async fn kept<T>(
     work: impl Future<Output = T>,
 ) -> T {
     if let Err(e) = begun(store, session.world.now(), run) {
-        printer.note(&format!("the ledger has no terms of the run: {}", e.message));
+        printer.note(&format!("the ledger does not contain the terms of the run: {}", e.message));
     }
     if let Err(e) = checkpoint(context, store, session.world.now(), (Why::Start, Some(run))) {
         printer.note(&format!("no checkpoint of the ledger: {}", e.message));

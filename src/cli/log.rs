@@ -43,8 +43,8 @@ pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), Cli
     };
     let targets: Targets = asked.parse().map_err(|e| {
         CliError::usage_fix(
-            format!("RUST_LOG={} cannot be read: {e}", harmless(&asked)),
-            "RUST_LOG=debug, or RUST_LOG=drctl=debug,aws_smithy_runtime=info",
+            format!("RUST_LOG={} is not valid: {e}", harmless(&asked)),
+            "use RUST_LOG=debug, or RUST_LOG=drctl=debug,aws_smithy_runtime=info",
         )
     })?;
     let lines = Lines { printer, format };

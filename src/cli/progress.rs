@@ -78,7 +78,7 @@ impl Progress {
             }
             Late::Stalled => {
                 let word = self.printer.paint(RED, "STALLED");
-                format!("{label}{step} {word}: it takes {}; somebody should look at it", beyond.words())
+                format!("{label}{step} {word}: it takes {}; a person should check it", beyond.words())
             }
         });
     }
@@ -258,17 +258,19 @@ fn approval_words(p: &Printer, what: &What) -> Option<String> {
     Some(match what {
         What::Approved { step, who } => format!("{step} approved by {who}"),
         What::Overridden { step, who, reason } => {
-            p.paint(YELLOW, &format!("{step} OVERRIDDEN by {who}: {reason}; its approvals are owed"))
+            p.paint(YELLOW, &format!("{step} OVERRIDDEN by {who}: {reason}; its approvals are still due"))
         }
         What::Ratified { step, who } => format!("{step} approved afterwards by {who}"),
         What::RatificationRefused { step, who, reason } => {
-            p.paint(YELLOW, &format!("{step} refused afterwards by {who}: {reason}; nothing is undone"))
+            p.paint(YELLOW, &format!("{step} rejected afterwards by {who}: {reason}; nothing is undone"))
         }
         What::Acknowledged { who, decision: Some(decision), reason } => {
             format!("{who} decided to {decision}: {reason}")
         }
-        What::Acknowledged { who, decision: None, reason } => format!("{who} has seen it: {reason}"),
-        What::Fulfilled { duty, who, reference, .. } => format!("{duty} done, says {who}: {reference}"),
+        What::Acknowledged { who, decision: None, reason } => format!("{who} acknowledged it: {reason}"),
+        What::Fulfilled { duty, who, reference, .. } => {
+            format!("{duty} done, confirmed by {who}: {reference}")
+        }
         What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
         _ => return None,
     })
@@ -277,23 +279,28 @@ fn approval_words(p: &Printer, what: &What) -> Option<String> {
 /// What is owed, or may still come.
 fn owed_words(p: &Printer, what: &What) -> Option<String> {
     Some(match what {
-        What::DebtSettled { component, why, .. } => format!("{component}: no fence is owed any more: {why}"),
+        What::DebtSettled { component, why, .. } => {
+            format!("{component}: its fence is no longer pending: {why}")
+        }
         What::FenceWaived { component } => format!(
-            "{component} goes on without a proven fence, on a waiver: once it is promoted its fence is owed"
+            "{component} continues without a proven fence because of a waiver. After the promotion, its fence is pending"
         ),
-        What::FencePending { component } => {
-            p.paint(YELLOW, &format!("fence of {component} is PENDING: it was promoted on a waiver"))
-        }
+        What::FencePending { component } => p.paint(
+            YELLOW,
+            &format!("the fence of {component} is PENDING, because a waiver allowed the promotion"),
+        ),
         What::WithdrawIntended { step } => {
-            format!("{step}: what was asked for is withdrawn: the standby is stopped, and started again")
+            format!("{step}: drctl withdraws the request; it stops the standby and starts it again")
         }
-        What::Withdrawn { step } => format!("{step} was withdrawn: it does not take effect any more"),
+        What::Withdrawn { step } => format!("{step} was withdrawn and can no longer take effect"),
         What::WithdrawFailed { step, why } => {
-            p.paint(RED, &format!("{step} could not be withdrawn, and may still take effect: {why}"))
+            p.paint(RED, &format!("{step} could not be withdrawn and may still take effect: {why}"))
         }
         What::PlaceAnswered { place, who } => p.paint(
             YELLOW,
-            &format!("{place} answers: {who}; every way to fence the old primary there is tried at once"),
+            &format!(
+                "{place} answers: {who}; drctl tries every method to fence the old primary there at once"
+            ),
         ),
         _ => return None,
     })
@@ -310,10 +317,10 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         What::EpochTaken { epoch, .. } if *epoch == 1 => return None,
         What::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
         What::ProbeTurned { probe, good: true, since, .. } => {
-            format!("{} probe {probe} is good since {}", p.paint(GREEN, "up"), since.clock())
+            format!("{} probe {probe} has been good since {}", p.paint(GREEN, "up"), since.clock())
         }
         What::ProbeTurned { probe, good: false, since, detail, .. } => {
-            format!("{} probe {probe} fails since {} ({detail})", p.paint(RED, "down"), since.clock())
+            format!("{} probe {probe} has failed since {} ({detail})", p.paint(RED, "down"), since.clock())
         }
         What::StepStarted { step }
             if step.as_str().starts_with("fenced.") || step.as_str().starts_with("exposure.") =>
@@ -324,23 +331,23 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         What::CallIntended { step, attempt, direction: Direction::Do, part, .. } if *attempt > 1 => {
             format!("{step} call {attempt}{}", in_part(part))
         }
-        What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is taken back"),
+        What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is being undone"),
         What::CallRefused { step, code, why, retry_at } => {
             let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
             format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
         }
         What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
-        What::PartSettled { step } => format!("{step} is done in part"),
+        What::PartSettled { step } => format!("{step} is partly done"),
         What::Overdue { step, why, flag, .. } => {
             format!("{step} is {}: {why} [{flag}]", p.paint(YELLOW, "overdue"))
         }
-        What::EffectDisproved { step, seen } => format!("{step} did not come about: {seen}"),
+        What::EffectDisproved { step, seen } => format!("{step} did not take effect: {seen}"),
         What::StepFinished { step, end, facts } => finished(p, (step, state), *end, facts),
         What::StepFailed { step, reason } | What::GuardLost { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "failed"))
         }
         What::FoundPromoted { step } => {
-            format!("{step} found the writer there already, by somebody else's hand: the fence stays")
+            format!("{step} found that somebody else already promoted the writer; the fence stays")
         }
         What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
         What::GateBlocked { step, why, flag, .. } => {
@@ -353,15 +360,15 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         What::Resumed { who } => format!("resumed by {who}"),
         What::CancelRequested { who, reason, displaced_by: None } => format!("cancelled by {who}: {reason}"),
         What::CancelRequested { who, reason, displaced_by: Some(other) } => {
-            format!("cancelled by {who}: {reason}; its guard is held by {other}: nothing is taken back")
+            format!("cancelled by {who}: {reason}; {other} holds its guard, so nothing is undone")
         }
-        What::ClaimedDone { step, who } => format!("{who} says that {step} was done by hand"),
-        What::StepUndone { step } => format!("{step} taken back"),
+        What::ClaimedDone { step, who } => format!("{who} confirms that {step} was done by hand"),
+        What::StepUndone { step } => format!("{step} undone"),
         What::UndoFailed { step, reason } => {
-            format!("{step} {}: {reason}", p.paint(RED, "could not be taken back"))
+            format!("{step} {}: {reason}", p.paint(RED, "could not be undone"))
         }
         What::ClockJumped { forward_ms, backward_ms } => {
-            format!("the clock jumped (forward {forward_ms}, backward {backward_ms}): figures become bounds")
+            format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
         What::Halted { reason } => format!("halted: {reason}"),
         What::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
@@ -377,7 +384,7 @@ fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &
     }
     let how = match end {
         End::Performed => "done",
-        End::Noop => "was done already",
+        End::Noop => "already done",
         End::ByHand => "done by hand",
     };
     let facts: Vec<_> = facts.iter().filter_map(fact).collect();
@@ -390,7 +397,7 @@ fn fact(fact: &Fact) -> Option<String> {
         Fact::Fenced { method, proof, .. } => format!("proven by {} ({proof})", method.id()),
         Fact::Exposure(e) => format!("may lose {} ({})", e.at(e.taken_at), e.because),
         Fact::Capacity { in_service, wanted, .. } => format!("{in_service} of {wanted} in service"),
-        Fact::Wrote { server, .. } => format!("a row was written to {server} and read back"),
+        Fact::Wrote { server, .. } => format!("wrote a row to {server} and read it back"),
         Fact::Switched { old_ttl_ms, .. } => {
             format!("INSYNC; resolvers may keep the old answer for {old_ttl_ms}")
         }

@@ -24,7 +24,7 @@ pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError
     let hint = match write_out(context, store, run) {
         Ok((file, events)) => elsewhere(&file, events, run, store.world()),
         Err(e) => format!(
-            "the run could not be written out of it either ({}); put the file back, or restore it from a copy and look first at what is there: drctl observe",
+            "drctl could not export the run from it either ({}). Put the file back, or restore it from a copy and first run drctl observe",
             e.message
         ),
     };
@@ -35,7 +35,7 @@ fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld
     let sandbox = if world == StoreWorld::Sandbox { " --sandbox" } else { "" };
     let verb = |words: &str| format!("drctl runs {words} --store NEW.db{sandbox}");
     format!(
-        "its {events} events are in {}. Put the store back as it was and run `drctl runs resume {run}{sandbox}`; or go on in another store: `{}`, `{}`, `{}`",
+        "its {events} events are in {}. Restore the store and run `drctl runs resume {run}{sandbox}`, or continue in another store: `{}`, `{}`, `{}`",
         file.display(),
         verb(&format!("import {}", file.display())),
         verb(&format!("adopt {run} --reason TEXT")),
@@ -49,7 +49,7 @@ fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(P
     let text = records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n");
     let name = format!("{run}-e{}.rescued.jsonl", records.len());
     let folders = [context.base.clone(), environment::temporary()];
-    let mut failed = CliError::usage("there is no folder for it");
+    let mut failed = CliError::usage("no folder for the file");
     for file in folders.map(|folder| folder.join(&name)) {
         match write_new(&file, &text, 0o600) {
             Ok(()) => return Ok((file, records.len() as u64)),

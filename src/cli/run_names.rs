@@ -23,8 +23,8 @@ pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
         [] => Ok(named),
         [only] => Ok((*only).clone()),
         several => Err(CliError::usage_fix(
-            format!("{} runs begin with `{text}`: {}", several.len(), listed(several)),
-            "write enough of the id to tell them apart",
+            format!("{} runs start with `{text}`: {}", several.len(), listed(several)),
+            "give enough of the id to distinguish them",
         )),
     }
 }
@@ -53,10 +53,10 @@ pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, Cl
     let open: Vec<&RunId> = all.iter().filter(|row| !row.finished).map(|row| &row.run).collect();
     match open.as_slice() {
         [only] => Ok((*only).clone()),
-        [] => Err(CliError::usage_fix("every run is over", SHOWS)),
+        [] => Err(CliError::usage_fix("every run is finished", SHOWS)),
         several => Err(CliError::usage_fix(
-            format!("{} runs are not over: {}", several.len(), listed(several)),
-            "name the one that is meant",
+            format!("{} runs are not finished: {}", several.len(), listed(several)),
+            "name one of them",
         )),
     }
 }
@@ -82,7 +82,7 @@ pub fn step(state: &RunState, text: &str) -> Result<StepId, CliError> {
     ))
 }
 
-const SHOWS: &str = "drctl runs list shows what there is";
+const SHOWS: &str = "run drctl runs list for the list";
 /// So many are named.
 const NAMED: usize = 5;
 

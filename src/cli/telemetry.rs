@@ -49,7 +49,9 @@ impl Exporter {
         let (base, store, own) = (context.base.clone(), context.store_file(), own.cloned());
         let work = move |hand| Job { to, base, store, own, hand }.work();
         let begun = Background::begin("telemetry", work);
-        let say = |e| printer.note(&format!("telemetry: no traces are sent: no thread for it: {e}"));
+        let say = |e| {
+            printer.note(&format!("telemetry: no traces are sent, because the thread did not start: {e}"))
+        };
         begun.map(Self).map_err(say).ok()
     }
 
@@ -60,7 +62,7 @@ impl Exporter {
 
     /// Sends what is left for a moment, and ends.
     pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
-        let late = "the last spans were not sent; drctl report run RUN --format otlp has all";
+        let late = "the last spans were not sent; to get all spans, run drctl report run RUN --format otlp";
         self.0.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
@@ -98,7 +100,7 @@ impl Job {
                 Ok(()) => self.send(&world, &mut sent, ends),
                 // Another process of this store sends them.
                 Err(StoreError::Owned(_)) => {}
-                Err(e) => self.hand.say(format!("the store cannot be read: {e}")),
+                Err(e) => self.hand.say(format!("drctl cannot read the store: {e}")),
             }
             if ends {
                 return;
@@ -173,7 +175,7 @@ impl Job {
                         sent.dropped += batch.len();
                     }
                     if sent.failures == 0 || ends {
-                        self.hand.say(format!("{} did not take spans: {}", self.to.url, failure.why));
+                        self.hand.say(format!("{} refused spans: {}", self.to.url, failure.why));
                     }
                     let wait = AGAIN[sent.failures.min(AGAIN.len() - 1)];
                     sent.failures += 1;
@@ -184,7 +186,9 @@ impl Job {
         }
         if ends && sent.dropped + sent.queue.len() > 0 {
             let lost = sent.dropped + sent.queue.len();
-            self.hand.say(format!("{lost} spans were not sent; drctl report run RUN --format otlp has all"));
+            self.hand.say(format!(
+                "{lost} spans were not sent; to get all spans, run drctl report run RUN --format otlp"
+            ));
         }
     }
 }

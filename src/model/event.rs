@@ -58,43 +58,43 @@ pub struct RunCreated {
     pub runbook_digest: Digest,
     /// The exact bytes of the plan file, as text.
     pub plan_text: String,
-    /// Digest of the inventory that was planned from.
+    /// The digest of the inventory behind the runbook.
     pub inventory_digest: Digest,
     /// Live or sandbox.
     #[serde(flatten)]
     pub world: WorldKind,
     /// The version of drctl.
     pub tool: String,
-    /// The version of the event shapes.
+    /// The version of the event format.
     pub schema_version: u32,
-    /// Who asked for it.
+    /// The requester.
     pub requester: Person,
-    /// Why.
+    /// The reason.
     #[serde(default)]
     pub reason: Option<String>,
     /// P0 to P3.
     #[serde(default)]
     pub severity: Option<String>,
-    /// The incident it belongs to.
+    /// The incident ID.
     #[serde(default)]
     pub incident: Option<String>,
-    /// When users began to fail, by a person's word.
+    /// The start of the outage, as stated by a person.
     #[serde(default)]
     pub outage_began: Option<Timestamp>,
     /// The run that this one continues. It inherits facts, never approvals.
     #[serde(default)]
     pub continues: Option<RunId>,
-    /// The first half of a live drill, whose way back this is.
+    /// The first half of a live drill, if this run moves users back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<RunId>,
-    /// Who may say something to this run, by whose keys. Empty where no operators were named: words are only claimed then.
+    /// The people who may send signals to this run, with their keys. Empty if the settings list no operators; identities are then only claimed.
     #[serde(default, skip_serializing_if = "Authority::is_empty")]
     pub authority: Authority,
-    /// What decided it besides its plan.
+    /// The terms of the run: the settings that apply besides the plan.
     pub terms: Terms,
-    /// Digest of that.
+    /// The digest of the terms.
     pub terms_digest: Digest,
-    /// What people owe after it, if it is an incident; as it was promised when it began.
+    /// The duties after the run, if it is an incident, as set when the run started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duties: Option<Duties>,
 }
@@ -150,7 +150,7 @@ pub enum Signal {
     Reject {
         /// The gate.
         step: StepId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Go on before those have agreed who have to, in an emergency.
@@ -166,9 +166,9 @@ pub enum Signal {
     Resume,
     /// Undo what may be undone, or stop where it may not.
     Cancel {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// Who holds a guard of the run by now: nothing is taken back from under them.
+        /// The current holder of a guard of the run. drctl undoes nothing under another holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         displaced_by: Option<String>,
     },
@@ -176,7 +176,7 @@ pub enum Signal {
     Skip {
         /// The step.
         step: StepId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Somebody has seen what is going on, and perhaps decided what is made of it.
@@ -191,9 +191,9 @@ pub enum Signal {
     Fulfil {
         /// What.
         duty: Duty,
-        /// Where it is kept.
+        /// Where the document is.
         reference: String,
-        /// What was kept there, if it was a file.
+        /// The digest of the document, if it was a file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<Digest>,
     },
@@ -237,56 +237,56 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
-    /// The run began to exist.
+    /// A run was created.
     RunCreated(Box<RunCreated>),
-    /// A process owns the run from here on. Calls of an earlier owner without an answer are in doubt.
+    /// A process owns the run from now on. Unanswered calls of an earlier owner are in doubt.
     EpochTaken {
         /// Its number, one higher than the last.
         epoch: u64,
-        /// The process, for people.
+        /// The process, as text for people.
         owner: String,
     },
-    /// A process that carries the run on sends calls to addresses that the run's terms do not name.
+    /// A process that continues the run uses endpoints that are not in the terms of the run.
     EndpointsUsed {
         /// Those.
         endpoints: Vec<Endpoint>,
     },
-    /// A probe turned: `consecutive` samples in a row say so.
+    /// A probe changed its state: `consecutive` samples in a row agree.
     ProbeTurned {
         /// The probe's key.
         probe: String,
-        /// To good, or to bad.
+        /// True if the new state is good.
         good: bool,
-        /// When the first of those samples was sent.
+        /// When drctl sent the first of those samples.
         since: Timestamp,
-        /// When the last sample of the other kind was sent, if there was one.
+        /// When drctl sent the last sample with the other result, if any.
         #[serde(default)]
         last_other: Option<Timestamp>,
-        /// What the last sample said.
+        /// The result of the last sample.
         detail: String,
     },
-    /// Everything the step needs is there.
+    /// The step started, because everything that it needs is done.
     StepStarted {
         /// The step.
         step: StepId,
     },
-    /// A call is about to be made. Written before it is.
+    /// drctl is about to make a call. It writes this event before the call.
     CallIntended {
         /// The step.
         step: StepId,
         /// The action, or its undo.
         #[serde(default)]
         direction: Direction,
-        /// Counts calls.
+        /// The number of the call.
         attempt: u32,
-        /// Rises only after an observation proved that the earlier one had no effect.
+        /// The generation. It rises only after an observation proved that the earlier call had no effect.
         generation: u32,
         /// The idempotency key.
         key: String,
-        /// Positions of the changes in the call, where it does not make all of its action's.
+        /// The positions of the changes in the call, if the call makes only a part of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         part: Vec<u32>,
-        /// What was read right before, where that is not what the runbook says.
+        /// What drctl read right before the call, if it differs from the runbook.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<Found>,
     },
@@ -294,18 +294,18 @@ pub enum What {
     CallAnswered {
         /// The step.
         step: StepId,
-        /// What it answered that is needed to watch for completion.
+        /// The part of the answer that drctl needs to watch for completion.
         #[serde(default)]
         token: Option<String>,
     },
-    /// What the provider calls the requests of a call: whoever asks it about one is asked for that.
+    /// The request IDs that the provider gave to a call. A support case needs them.
     CallRequests {
         /// The step.
         step: StepId,
-        /// Each of them, in order.
+        /// The request IDs, in order.
         requests: Vec<Request>,
     },
-    /// The call never left, or was refused without effect.
+    /// The call was not sent, or the provider refused it without effect.
     CallRefused {
         /// The step.
         step: StepId,
@@ -313,18 +313,18 @@ pub enum What {
         code: String,
         /// In words.
         why: String,
-        /// When it is tried again; none if that is no use.
+        /// When drctl tries again; none if a retry cannot help.
         #[serde(default)]
         retry_at: Option<Timestamp>,
     },
-    /// Nobody knows whether the call had its effect.
+    /// It is unknown whether the call took effect.
     CallInDoubt {
         /// The step.
         step: StepId,
         /// What happened instead of an answer.
         why: String,
     },
-    /// A call that made a part of its action's changes had its effect.
+    /// A call with a part of the changes took effect.
     PartSettled {
         /// The step.
         step: StepId,
@@ -333,247 +333,247 @@ pub enum What {
     EffectDisproved {
         /// The step.
         step: StepId,
-        /// What was seen.
+        /// What drctl observed.
         seen: String,
     },
-    /// The step takes longer than it may, and is waited for all the same: what it asked for may still come, and nothing takes it back.
+    /// The step exceeded its timeout, but drctl keeps waiting. The requested change may still happen, and nothing undoes it.
     Overdue {
         /// The step.
         step: StepId,
-        /// When it was asked for.
+        /// When the step requested the change.
         since: Timestamp,
-        /// What is waited for, in words.
+        /// What drctl waits for, in words.
         why: String,
-        /// How to go on without it.
+        /// How to continue without the step.
         flag: String,
     },
-    /// What a call of the step asked for, and may still come, is about to be withdrawn.
+    /// drctl is about to withdraw a request of the step that may still take effect.
     WithdrawIntended {
         /// The step.
         step: StepId,
     },
-    /// It was withdrawn: it does not come any more.
+    /// The request was withdrawn and can no longer take effect.
     Withdrawn {
         /// The step.
         step: StepId,
     },
-    /// It could not be withdrawn, as far as anybody knows: it may still come.
+    /// The withdrawal is not confirmed, so the request may still take effect.
     WithdrawFailed {
         /// The step.
         step: StepId,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// The step is done.
     StepFinished {
         /// The step.
         step: StepId,
-        /// How.
+        /// How the step ended.
         end: End,
-        /// What it established.
+        /// The facts that the step established.
         #[serde(default)]
         facts: Vec<Fact>,
     },
-    /// The step failed. Resume tries it again.
+    /// The step failed. A resume tries it again.
     StepFailed {
         /// The step.
         step: StepId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The step found that somebody else holds a guard of the run, or that it is gone. Nothing of the run is taken back then.
+    /// The step found that somebody else holds a guard of the run, or that the guard is gone. drctl then undoes nothing in the run.
     GuardLost {
         /// The step.
         step: StepId,
-        /// Who holds it.
+        /// The holder of the guard.
         reason: String,
     },
-    /// The replica that the run would promote is the writer already, by somebody else's hand: nothing of it is taken back.
+    /// Somebody else already promoted the replica of this run. drctl does not undo that.
     FoundPromoted {
-        /// The check that found it.
+        /// The check that found this.
         step: StepId,
     },
-    /// A fence that is owed is owed no more, though nothing was fenced.
+    /// A pending fence is no longer pending, although nothing was fenced.
     DebtSettled {
         /// The component.
         component: ComponentName,
-        /// Why.
+        /// The reason.
         why: String,
-        /// Who says so; none if drctl saw it.
+        /// The person who confirmed it; none if drctl observed it.
         #[serde(default)]
         who: Option<Person>,
     },
-    /// The step is left out.
+    /// The step is skipped.
     StepSkipped {
         /// The step.
         step: StepId,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// By whom; none if drctl found it not needed.
+        /// The person; none if drctl found that the step is not needed.
         #[serde(default)]
         who: Option<Person>,
     },
-    /// A gate does not let the run through.
+    /// A gate stops the run.
     GateBlocked {
         /// The gate.
         step: StepId,
-        /// The rule, if a person may waive one; none where a yes is asked for.
+        /// The rule, if a person can waive it; none if the gate requires an approval.
         #[serde(default)]
         rule: Option<Rule>,
         /// The facts.
         why: String,
-        /// The flag that would lift it.
+        /// The flag that would open the gate.
         #[serde(default)]
         flag: Option<String>,
     },
-    /// A person's yes was taken.
+    /// The run accepted the approval of a person.
     Approved {
         /// The gate.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
     },
-    /// A person's no was taken.
+    /// The run accepted the rejection by a person.
     Rejected {
         /// The gate.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A refusal was accepted while the run was under way.
+    /// A person waived a refusal during the run.
     Waived {
         /// What.
         waiver: Waiver,
     },
-    /// The component goes on without a proven fence, on a waiver. Nothing is promoted yet; from the promotion on its fence is owed.
+    /// The component continues without a proven fence because of a waiver. Nothing is promoted yet. After the promotion, its fence is pending.
     FenceWaived {
         /// The component.
         component: ComponentName,
     },
-    /// The component was promoted on a waiver: its fence is owed.
+    /// The component was promoted because of a waiver, and its fence is pending.
     FencePending {
         /// The component.
         component: ComponentName,
     },
-    /// A place where a fence is owed, or waited for, answers that was silent before: everything that may fence there is tried at once.
+    /// A place with a pending or awaited fence answers again. drctl tries every fence method there at once.
     PlaceAnswered {
         /// The place's name.
         place: String,
         /// Who answered, in words.
         who: String,
     },
-    /// What a person asked was not done.
+    /// drctl refused the request of a person.
     SignalRefused {
         /// What.
         signal: Signal,
-        /// Who.
+        /// The person.
         who: Person,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// Nothing new is started.
+    /// The run is paused and starts no new steps.
     Paused {
-        /// Who or what asked.
+        /// The person or the cause.
         why: String,
     },
-    /// The run goes on; failed steps are tried again.
+    /// The run continues and tries failed steps again.
     Resumed {
-        /// Who.
+        /// The person.
         who: Person,
     },
-    /// The run is to end early.
+    /// A person or drctl requested an early end of the run.
     CancelRequested {
-        /// Who.
+        /// The person.
         who: Person,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// Who holds a guard of the run by now: nothing is taken back from under them.
+        /// The current holder of a guard of the run. drctl undoes nothing under another holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         displaced_by: Option<String>,
     },
-    /// A named person let the run go on before those agreed who have to. Their approvals are owed from here on.
+    /// A named person let the run continue before the required approvals. The approvals are due from now on.
     Overridden {
         /// The gate.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
-        /// Why it could not wait.
+        /// Why the run could not wait.
         reason: String,
     },
-    /// A yes after an override.
+    /// An approval after an override.
     Ratified {
         /// The gate.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
     },
-    /// A no after an override. What was done stays done.
+    /// A rejection after an override. Completed steps stay as they are.
     RatificationRefused {
         /// The gate.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A named person has seen what is going on. Where the run came to a stop, this is what they decided.
+    /// A named person acknowledged the run. After a stop, the event contains their decision.
     Acknowledged {
-        /// Who.
+        /// The person.
         who: Person,
-        /// What is made of the stop.
+        /// The decision after the stop.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<Decision>,
         /// In words.
         reason: String,
     },
-    /// A person says that something was done that is owed after an incident.
+    /// A person confirmed a duty after an incident.
     Fulfilled {
         /// What.
         duty: Duty,
-        /// Who.
+        /// The person.
         who: Person,
-        /// Where it is kept.
+        /// Where the document is.
         reference: String,
-        /// What was kept there, if it was a file.
+        /// The digest of the document, if it was a file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<Digest>,
     },
-    /// A person says that a step was done by hand; observation decides.
+    /// A person confirmed that they did a step by hand. drctl checks it by observation.
     ClaimedDone {
         /// The step.
         step: StepId,
-        /// Who.
+        /// The person.
         who: Person,
     },
-    /// A step was taken back.
+    /// A step was undone.
     StepUndone {
         /// The step.
         step: StepId,
     },
-    /// A step could not be taken back.
+    /// drctl could not undo a step.
     UndoFailed {
         /// The step.
         step: StepId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Wall clock and monotonic clock disagree: figures across this point are bounds.
+    /// The wall clock and the monotonic clock disagree. Figures that span this event are bounds.
     ClockJumped {
-        /// By how much the wall clock moved beyond the monotonic one.
+        /// How far the wall clock moved ahead of the monotonic clock.
         forward_ms: Dur,
-        /// By how much it moved back.
+        /// How far the wall clock moved back.
         backward_ms: Dur,
     },
-    /// The process stops; the run can be resumed.
+    /// The process stops. The run can be resumed.
     Halted {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The run is over.
     RunFinished {
-        /// How.
+        /// How the step ended.
         outcome: Outcome,
     },
 }

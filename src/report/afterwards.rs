@@ -84,7 +84,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
     let (status, text) = match (&owed.paid, &owed.settled) {
         (Some((at, proof)), _) => ("paid", format!("the old primary was fenced at {at}: {proof}")),
         (None, Some((at, why))) => ("settled", format!("settled at {at} without a fence: {why}")),
-        (None, None) if open => ("pending", "the old primary is not proven fenced".to_owned()),
+        (None, None) if open => ("pending", "the fence of the old primary is not proven".to_owned()),
         // Nothing was promoted: the old primary is the only one.
         (None, None) => return None,
     };
@@ -165,7 +165,7 @@ pub fn upload(bundle: &str, places: &[String]) -> Debt {
         open: true,
         status: "pending".to_owned(),
         at: None,
-        text: format!("bundle {bundle} is not in {} yet: drctl evidence push", places.join(", ")),
+        text: format!("bundle {bundle} is not in {} yet. Run drctl evidence push", places.join(", ")),
         looks: Vec::new(),
     }
 }

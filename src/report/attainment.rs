@@ -218,8 +218,10 @@ fn contradicted(
     match more.filter(|_| figure.basis == Basis::Measured) {
         Some(found) => {
             let many = found.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
-            let because =
-                format!("{}; and yet {many} transactions were found on it afterwards", exposure.because);
+            let because = format!(
+                "{}. However, drctl later found {many} more transactions on the old primary",
+                exposure.because
+            );
             (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
         }
         None => (figure, exposure),
@@ -238,7 +240,7 @@ fn by_others(
     if !exposure::hands_over(state, component) || !of.any(|(_, at)| theirs(at)) {
         return (figure, exposure);
     }
-    let because = "the writer was moved by somebody else: nobody measured what that lost".to_owned();
+    let because = "somebody else moved the writer, so the loss was not measured".to_owned();
     (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
 }
 
@@ -258,7 +260,7 @@ fn owed(
     let figure =
         exposure::may_replay_more(exposure::missing((state, component), Some(&proven), last, replayed));
     let because = match proven.last_commit {
-        Some(_) => "reconciled: the old primary's last commit, read when it was fenced after its return",
+        Some(_) => "reconciled: the last commit of the old primary, read when it was fenced after its return",
         None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",
     };
     let exposure = Exposure {

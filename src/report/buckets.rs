@@ -55,13 +55,13 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
                     _ => None,
                 });
                 let why =
-                    || at.work.reason.clone().unwrap_or_else(|| "the run did not come to it".to_owned());
+                    || at.work.reason.clone().unwrap_or_else(|| "the run did not reach this step".to_owned());
                 let text =
                     found.as_ref().map_or_else(|| format!("not compared: {}", why()), ToString::to_string);
                 let writers = if kept_out || found.is_none() {
                     ""
                 } else {
-                    "; nothing shows that writers were kept out"
+                    "; nothing shows that writers were stopped"
                 };
                 let text = text + writers;
                 let gaps = found.iter().flat_map(|found| &found.gaps).map(ToString::to_string);
@@ -72,7 +72,7 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
         }
     }
     for report in all.values_mut().filter(|report| report.found.is_empty()) {
-        report.found.push("not compared: the source did not answer when the runbook was made".to_owned());
+        report.found.push("not compared: the source did not answer when drctl planned the run".to_owned());
     }
     all
 }

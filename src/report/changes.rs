@@ -185,7 +185,7 @@ fn was(change: &RecordChange) -> String {
     let words = change.before.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
     match change.basis {
         Basis::Seen => words,
-        Basis::Declared => format!("never seen, declared as {words}"),
+        Basis::Declared => format!("never observed; declared as {words}"),
     }
 }
 

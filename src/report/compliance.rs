@@ -468,7 +468,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             rpo_s: objectives.map(|o| o.rpo_ms.as_secs_f64()),
             status: known.map_or_else(|| "gone".to_owned(), |plan| word(plan.verified.status).to_owned()),
             why: known.map_or_else(
-                || "there is no plan of this name any more".to_owned(),
+                || "the plan with this name no longer exists".to_owned(),
                 |plan| plan.verified.why.clone(),
             ),
             figures: figures(lines.iter().filter(|line| line.plan == *plan)),

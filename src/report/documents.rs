@@ -121,13 +121,13 @@ impl Desk<'_> {
 
     fn detection(&self) -> Field {
         match (self.report.clocks.detected, self.state.created.outage_began) {
-            (Some(at), None) => known("Detection Method", format!("Monitoring: a probe of drctl, at {at}")),
+            (Some(at), None) => known("Detection Method", format!("Monitoring: a drctl probe, at {at}")),
             (None, Some(at)) => {
-                known("Detection Method", format!("User Report or Other: declared to have begun at {at}"))
+                known("Detection Method", format!("User Report or Other: the declared start is {at}"))
             }
             (Some(seen), Some(said)) => known(
                 "Detection Method",
-                format!("declared to have begun at {said}; a probe of drctl saw it at {seen}"),
+                format!("the declared start is {said}; a drctl probe detected it at {seen}"),
             ),
             (None, None) => person("Detection Method", "Monitoring, User Report or Other"),
         }
@@ -146,7 +146,7 @@ impl Desk<'_> {
         let reason = self.report.reason.as_ref().filter(|reason| !waived(reason)).cloned();
         let probes = (!failing.is_empty()).then(|| format!("probes failed: {}", failing.join(", ")));
         let text: Vec<String> = reason.into_iter().chain(probes).collect();
-        let hint = "users affected, and what it cost";
+        let hint = "number of affected users, and the cost";
         if text.is_empty() { person("Impact", hint) } else { both("Impact", text.join("; "), hint) }
     }
 
@@ -175,7 +175,7 @@ impl Desk<'_> {
             done.filter(|(step, at)| step.action.mutates() && matches!(at.work.status, Status::Done(_)));
         let named: Vec<String> = done
             .map(|(step, at)| match (at.work.ended_at, at.taken_back()) {
-                (_, true) => format!("{} (taken back)", step.action),
+                (_, true) => format!("{} (undone)", step.action),
                 (Some(when), false) => format!("{} at {when}", step.action),
                 (None, false) => step.action.to_string(),
             })
@@ -230,13 +230,13 @@ impl Desk<'_> {
 
     fn notified(&self, label: &str) -> Field {
         let first = self.told.and_then(|told| told.first());
-        perhaps(label, first.map(|at| format!("{at}, by drctl")), "when, and by whom: drctl told nobody")
+        perhaps(label, first.map(|at| format!("{at}, by drctl")), "when, and by whom; drctl notified nobody")
     }
 
     fn rollback(&self) -> Vec<Part> {
         let r = self.report;
         let planned = !self.state.runbook.intent.is_incident();
-        let decided = self.began().map(|began| format!("{} after it began", r.clocks.decided.since(began)));
+        let decided = self.began().map(|began| format!("{} after the start", r.clocks.decided.since(began)));
         vec![
             part(
                 "Trigger",
@@ -244,7 +244,7 @@ impl Desk<'_> {
                     both(
                         "Issue",
                         r.reason.clone().unwrap_or_else(|| format!("{} to {}", r.intent, r.to)),
-                        "what was wrong",
+                        "what went wrong",
                     ),
                     self.severity(),
                     self.impact(),
@@ -255,7 +255,7 @@ impl Desk<'_> {
                 "Execution",
                 vec![
                     known("Start Time", r.started_at.to_string()),
-                    perhaps("Completion Time", r.ended_at.map(|at| at.to_string()), "it is not over"),
+                    perhaps("Completion Time", r.ended_at.map(|at| at.to_string()), "not over yet"),
                     known("Downtime", r.rto.words()),
                     known("Method Used", if planned { "Planned" } else { "Emergency" }),
                     known("Steps", self.actions()),
@@ -266,7 +266,7 @@ impl Desk<'_> {
                 vec![
                     known("System Health", self.health()),
                     known("Functionality", self.checks(&[Phase::Confirm])),
-                    person("Performance", "PASS or FAIL: drctl measures none"),
+                    person("Performance", "PASS or FAIL; drctl does not measure performance"),
                     known("Monitoring", self.checks(&[Phase::Watch])),
                 ],
             ),
@@ -288,13 +288,13 @@ impl Desk<'_> {
         let began = self.began().map(|at| at.to_string());
         let assessed = r.severity.as_ref().map(|severity| format!("{severity}, {} to {}", r.intent, r.to));
         let mut fields = vec![
-            perhaps("Incident Start Time", began, "when users began to fail"),
+            perhaps("Incident Start Time", began, "when users first saw failures"),
             self.detection(),
             perhaps("Initial Assessment", assessed, "severity and impact"),
             self.impact(),
             person("Root Cause", "why it happened"),
             known("Recovery Actions", self.actions()),
-            perhaps("Resolution Time", self.duration(), "it is not over"),
+            perhaps("Resolution Time", self.duration(), "not over yet"),
             person("Lessons Learned", "what went well, what could be improved"),
         ];
         fields.extend(self.waived());
@@ -334,9 +334,9 @@ impl Desk<'_> {
             part(
                 "Executive Summary",
                 vec![
-                    perhaps("Duration", self.duration(), "it is not over"),
+                    perhaps("Duration", self.duration(), "not over yet"),
                     self.impact(),
-                    person("Root Cause", "in a sentence"),
+                    person("Root Cause", "in one sentence"),
                     known("Resolution", format!("{}: {}", r.outcome, self.actions())),
                     known("Recovery time", r.rto.words()),
                     known("Recovery point", r.rpo.words()),
@@ -345,10 +345,10 @@ impl Desk<'_> {
             part(
                 "Timeline",
                 vec![
-                    perhaps("Detected", at(self.began()), "when users began to fail"),
+                    perhaps("Detected", at(self.began()), "when users first saw failures"),
                     self.notified("Response team notified"),
-                    perhaps("Recovery initiated", at(first), "nothing was begun"),
-                    perhaps("Service restored", at(r.clocks.validated), "nobody saw that it was"),
+                    perhaps("Recovery initiated", at(first), "no run was started"),
+                    perhaps("Service restored", at(r.clocks.validated), "not confirmed"),
                     self.duty("Full resolution confirmed", "monitoring", "when, and by whom"),
                 ],
             ),
@@ -365,15 +365,15 @@ impl Desk<'_> {
             part(
                 "Action Items",
                 vec![
-                    person("Immediate fixes", "each with an owner and a day"),
-                    person("Process improvements", "each with an owner and a day"),
-                    person("Monitoring enhancements", "each with an owner and a day"),
-                    person("Training requirements", "each with an owner and a day"),
+                    person("Immediate fixes", "each with an owner and a date"),
+                    person("Process improvements", "each with an owner and a date"),
+                    person("Monitoring enhancements", "each with an owner and a date"),
+                    person("Training requirements", "each with an owner and a date"),
                 ],
             ),
             part(
                 "Prevention Measures",
-                vec![person("Prevention Measures", "what keeps it from happening again")],
+                vec![person("Prevention Measures", "what prevents it from happening again")],
             ),
         ]
     }
@@ -383,7 +383,7 @@ fn lessons() -> Vec<Field> {
     vec![
         person("What went well", "in your words"),
         person("What could be improved", "in your words"),
-        person("Action items", "each with an owner and a day"),
+        person("Action items", "each with an owner and a date"),
     ]
 }
 
@@ -391,12 +391,12 @@ fn lessons() -> Vec<Field> {
 pub fn markdown(document: &Document) -> String {
     let mut out = format!("# {}\n\n", plain::markdown(&document.title));
     if document.rehearsal {
-        out.push_str("> **Rehearsal.** Nothing real was touched.\n\n");
+        out.push_str("> **Rehearsal.** It changed nothing real.\n\n");
     }
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "Filled from run `{}` by drctl; {} fields are for a person to write. All times UTC.",
+        "drctl filled this form from run `{}`. A person must fill in {} fields. All times are UTC.",
         plain::code(&document.run),
         document.open
     );
@@ -404,7 +404,7 @@ pub fn markdown(document: &Document) -> String {
         let _ = write!(out, "\n## {}\n\n", part.heading);
         for field in &part.fields {
             let text = field.text.as_deref().map(plain::markdown).unwrap_or_default();
-            let person = field.person.as_ref().map(|hint| format!("_[for a person to write: {hint}]_"));
+            let person = field.person.as_ref().map(|hint| format!("_[to be filled in by a person: {hint}]_"));
             let gap = if field.text.is_some() && person.is_some() { " " } else { "" };
             let _ = writeln!(out, "- **{}**: {text}{gap}{}", field.label, person.unwrap_or_default());
         }

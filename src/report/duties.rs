@@ -154,10 +154,10 @@ fn updates(state: &RunState, duties: &Duties, told: Option<&Vec<Timestamp>>, now
     let (standing, detail) = match (told, first) {
         (_, None) if open => (Standing::Open, None),
         (_, None) => (Standing::Done, None),
-        (None, Some(_)) => (Standing::Unknown, Some("drctl told nobody of it".to_owned())),
+        (None, Some(_)) => (Standing::Unknown, Some("drctl sent no update".to_owned())),
         (Some(_), Some(_)) => {
             let words =
-                format!("nothing was told for {longest}, and it was to be every {}", duties.update_every_ms);
+                format!("no update for {longest}; an update was due every {}", duties.update_every_ms);
             (if open { Standing::Overdue } else { Standing::DoneLate }, Some(words))
         }
     };

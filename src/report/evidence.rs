@@ -56,11 +56,11 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
         component: if stores { "database" } else { "deployment" }.to_owned(),
         reason: created.reason.clone().unwrap_or_else(|| "none was given".to_owned()),
         approver: agreed(state, report, None),
-        incident_id: created.incident.clone().or_else(|| deployment("none was named".to_owned())),
+        incident_id: created.incident.clone().or_else(|| deployment("not given".to_owned())),
         from_version: deployment(report.from.clone().unwrap_or_else(|| "unknown".to_owned())),
         to_version: deployment(report.to.clone()),
         verification: verification(state),
-        migration_reverted: database("none: drctl reverts no schema migration".to_owned()),
+        migration_reverted: database("none; drctl does not revert schema migrations".to_owned()),
         backup_location: database(origin(state)),
         data_loss: database(figure(&report.rpo)),
         downtime: database(figure(&report.rto)),
@@ -84,9 +84,9 @@ fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
     for over in report.overrides.iter().filter(|over| matches!(over.state.as_str(), "owed" | "overdue")) {
         let owed = over.owed_by.iter().filter(|seats| wanted(seats));
         let late = if over.late_by_s.is_some() { " and OVERDUE" } else { "" };
-        said.extend(
-            owed.map(|seats| format!("overridden by {}, the yes of {seats} is owed{late}", over.by.who)),
-        );
+        said.extend(owed.map(|seats| {
+            format!("overridden by {}; the approval of {seats} is still due{late}", over.by.who)
+        }));
     }
     for (i, step) in state.runbook.steps.iter().enumerate() {
         let Action::Gate(Gate::Approval { by, .. }) = &step.action else { continue };
@@ -97,9 +97,9 @@ fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
         let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
         let lacking =
             lacking.iter().filter(|seats| asked.contains(&seats.as_str()) || by.is_empty() && role.is_none());
-        said.extend(lacking.map(|seats| format!("{} asked {seats}, who has not agreed", step.id)));
+        said.extend(lacking.map(|seats| format!("{} requires {seats}, who has not approved", step.id)));
     }
-    if said.is_empty() { "none was asked for".to_owned() } else { said.join(", ") }
+    if said.is_empty() { "no approval was required".to_owned() } else { said.join(", ") }
 }
 
 fn overridden(over: &Override) -> Overridden {
@@ -152,8 +152,9 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
 
 fn waived(waiver: &Waiver) -> String {
     let of = waiver.component.as_ref().map_or_else(String::new, |c| format!(" of {c}"));
-    let bound =
-        waiver.accept_loss_ms.map_or_else(String::new, |loss| format!(", at most {loss} of writes lost"));
+    let bound = waiver
+        .accept_loss_ms
+        .map_or_else(String::new, |loss| format!(", with an accepted loss of up to {loss} of writes"));
     format!("{}{of}{bound}: {} ({})", waiver.rule, waiver.reason, waiver.who)
 }
 
@@ -185,7 +186,7 @@ fn origin(state: &RunState) -> String {
         _ => None,
     });
     let origins: Vec<String> = origins.collect();
-    if origins.is_empty() { "nothing was moved".to_owned() } else { origins.join("; ") }
+    if origins.is_empty() { "nothing moved".to_owned() } else { origins.join("; ") }
 }
 
 fn verification(state: &RunState) -> Verification {

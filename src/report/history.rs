@@ -239,18 +239,18 @@ impl Prediction {
         let decision = if self.with_decision { "with" } else { "without" };
         let alike = match self.alike {
             0 => String::new(),
-            n => format!(", {n} by the like of them"),
+            n => format!(", {n} from similar steps"),
         };
         let basis = match self.known {
-            0 if self.alike > 0 => format!("by estimates{alike}: no step was taken often enough to know it"),
-            0 => "by estimates alone: no step was taken often enough to know it".to_owned(),
+            0 if self.alike > 0 => format!("from estimates{alike}; no step has enough measured runs"),
+            0 => "from estimates only; no step has enough measured runs".to_owned(),
             known => format!(
-                "{known} of {} steps of the critical path are known from {} runs{alike}",
+                "{known} of {} steps on the critical path are measured in {} runs{alike}",
                 self.steps, self.runs
             ),
         };
         format!(
-            "half of all runs within {}, 19 of 20 within {}, the RTO met by {share}, {decision} detection and decision; {basis}",
+            "half of all runs within {}, 19 of 20 within {}; {share} meet the RTO, {decision} detection and decision; {basis}",
             self.p50_ms.shown_up(),
             self.p95_ms.shown_up()
         )

@@ -88,7 +88,7 @@ impl Desk<'_> {
     }
 
     fn severity(&self) -> &str {
-        self.state.created.severity.as_deref().unwrap_or("severity not said")
+        self.state.created.severity.as_deref().unwrap_or("severity not given")
     }
 
     fn where_to(&self) -> String {
@@ -134,7 +134,7 @@ impl Desk<'_> {
         let down = self.state.turns.iter().filter(|(_, turns)| turns.last().is_some_and(|turn| !turn.good));
         let failing: Vec<&str> = down.map(|(probe, _)| probe.as_str()).take(NAMED).collect();
         let probes = match failing.is_empty() {
-            true => "no probe of drctl fails".to_owned(),
+            true => "no drctl probe fails".to_owned(),
             false => format!("probes fail: {}", failing.join(", ")),
         };
         self.state.created.reason.as_ref().map_or(probes.clone(), |reason| format!("{reason}; {probes}"))
@@ -147,11 +147,7 @@ impl Desk<'_> {
             0 => "estimated".to_owned(),
             n => format!("from {n} earlier runs and estimates"),
         };
-        format!(
-            "{}, and by {} in nineteen of twenty cases; {basis}",
-            at(expected.p50_ms),
-            at(expected.p95_ms)
-        )
+        format!("{}, or by {} in 19 of 20 cases; {basis}", at(expected.p50_ms), at(expected.p95_ms))
     }
 
     /// Where it stands, in a sentence.
@@ -169,10 +165,10 @@ impl Desk<'_> {
         let mode = match (self.state.stopped(), &self.state.mode) {
             (Some(stop), _) => format!("STOPPED at {}: {}; ", stop.step, stop.reason),
             (None, Mode::Paused) => "PAUSED; ".to_owned(),
-            (None, Mode::Cancelling) => "being taken back; ".to_owned(),
+            (None, Mode::Cancelling) => "being undone; ".to_owned(),
             _ => String::new(),
         };
-        format!("{mode}{done} of {all} steps are done; under way: {}", or_nothing(&named))
+        format!("{mode}{done} of {all} steps done; in progress: {}", or_nothing(&named))
     }
 
     /// That it began.
@@ -192,13 +188,12 @@ impl Desk<'_> {
             Matter::Planned => (Kind::Alert, format!("[PLANNED] {service}: {to}")),
             Matter::Drill => {
                 let class = self.state.runbook.drill.map_or("", Drill::id);
-                (Kind::Drill, format!("[DRILL] {service}: {class} drill, {to}, begins"))
+                (Kind::Drill, format!("[DRILL] {service}: {class} drill, {to}, starts"))
             }
         };
-        fields.push(field("ASKED FOR BY", self.state.created.requester.to_string()));
+        fields.push(field("REQUESTED BY", self.state.created.requester.to_string()));
         fields.extend(self.common());
-        let text =
-            format!("{service} does not work as it should, and is being recovered. Next update by {next}.");
+        let text = format!("{service} has a problem, and we are recovering it. Next update by {next}.");
         Notice {
             public: self.public("identified", text),
             ..self.notice("alert", kind, due, (subject, fields))
@@ -217,7 +212,7 @@ impl Desk<'_> {
         let next = self.next();
         let mut fields = vec![
             field("STATUS", status),
-            field("WHERE IT STANDS", self.standing()),
+            field("PROGRESS", self.standing()),
             field("IMPACT", self.impact()),
             field("RECOVERY TIME SO FAR", report.rto.text),
             field("ETA", self.eta()),
@@ -228,11 +223,11 @@ impl Desk<'_> {
         let public = match self.served() {
             true => self.public(
                 "monitoring",
-                format!("{service} works again. We go on watching it. Next update by {next}."),
+                format!("{service} works again. We are monitoring it. Next update by {next}."),
             ),
             false => self.public(
                 "identified",
-                format!("{service} does not work as it should yet. We are at it. Next update by {next}."),
+                format!("{service} still has a problem. We are working on it. Next update by {next}."),
             ),
         };
         let key = format!("update/{number}");
@@ -246,7 +241,7 @@ impl Desk<'_> {
         let report = summary::report(self.state, self.state.last_at);
         let outcome = match self.state.finished() {
             true => report.outcome.clone(),
-            false => "users are served, and the run goes on watching that".to_owned(),
+            false => "users are served, and the run keeps watching".to_owned(),
         };
         let mut fields = vec![
             field("STATUS", if good { "Resolved" } else { "NOT RESOLVED BY THIS RUN" }),
@@ -259,7 +254,7 @@ impl Desk<'_> {
             field("RPO", report.rpo.words()),
         ];
         if self.matter == Matter::Incident {
-            fields.push(field("ROOT CAUSE", "for a person to write into the incident report"));
+            fields.push(field("ROOT CAUSE", "a person writes it in the incident report"));
         }
         let performed = self.state.runbook.steps.iter().zip(&self.state.steps);
         let performed =
@@ -298,9 +293,10 @@ impl Desk<'_> {
             ),
         };
         let public = match good {
-            true => self.public("monitoring", format!("{service} works again. We go on watching it.")),
-            false => self
-                .public("investigating", format!("{service} does not work as it should yet. We are at it.")),
+            true => self.public("monitoring", format!("{service} works again. We are monitoring it.")),
+            false => {
+                self.public("investigating", format!("{service} still has a problem. We are working on it."))
+            }
         };
         // Nobody stops looking after something that goes on.
         let ends = good || self.matter != Matter::Incident;
@@ -317,7 +313,7 @@ impl Desk<'_> {
         let (service, incident) = (self.service(), self.incident());
         let mut fields = vec![
             field("STATUS", "Closed"),
-            field("WHAT", format!("{} of monitoring are over", self.duties().monitor_ms)),
+            field("WHAT", format!("{} of monitoring have ended", self.duties().monitor_ms)),
             field(
                 "WHAT TO DO",
                 self.state.created.command("duties done", " monitoring --reference \"what was seen\""),
@@ -345,7 +341,7 @@ impl Desk<'_> {
             field("SINCE", format!("{}, {} ago", alarm.at, self.now.since(alarm.at))),
             field("CALLED", called.join("; ")),
             field("WHAT TO DO", alarm.fix.clone()),
-            field("SAY THAT YOU HAVE SEEN IT", self.state.created.command("ack", " --reason \"...\"")),
+            field("ACKNOWLEDGE", self.state.created.command("ack", " --reason \"...\"")),
         ];
         fields.extend(self.common());
         let role = rungs.last().map_or("", |rung| rung.role.as_str());
@@ -368,7 +364,7 @@ impl Desk<'_> {
             field("SAID", seen.reason.clone()),
         ];
         fields.extend(self.common());
-        let subject = format!("[SEEN by {}] {} - {}", seen.who.who, self.service(), self.incident());
+        let subject = format!("[ACKNOWLEDGED by {}] {} - {}", seen.who.who, self.service(), self.incident());
         let key = format!("escalation/{}/seen", alarm.id);
         let thread = format!("{}/{}", self.state.created.run, alarm.id);
         // That the incident began was told under the run's own name.
@@ -426,16 +422,18 @@ fn or_nothing(named: &[String]) -> String {
 /// That users will be moved for practice.
 pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), when: Timestamp) -> Notice {
     let (name, is) = (&schedule.name, &schedule.is);
-    let hold = is.hold_ms.map_or_else(|| "until it is seen to work".to_owned(), |hold| format!("for {hold}"));
+    let hold = is
+        .hold_ms
+        .map_or_else(|| "until drctl confirms that it works".to_owned(), |hold| format!("for {hold}"));
     let to = is.to.as_ref().map_or_else(|| "its other site".to_owned(), ToString::to_string);
     let local = schedule.calendar.shown(begins);
     let fields = vec![
-        field("WHAT", format!("a live drill: users of {} are moved to {to} {hold}, and back", is.plan)),
+        field("WHAT", format!("a live drill: drctl moves users of {} to {to} {hold}, and back", is.plan)),
         field("WHEN", format!("{begins} ({local})")),
-        field("AT THE LATEST", (due + is.late_ms).to_string()),
+        field("LATEST START", (due + is.late_ms).to_string()),
         field(
-            "TO HAVE IT NOT HELD",
-            "policy.freeze or policy.blackouts in drctl.yaml; once it runs: drctl runs cancel RUN --reason \"...\"",
+            "TO PREVENT IT",
+            "set policy.freeze or policy.blackouts in drctl.yaml; after the start, run drctl runs cancel RUN --reason \"...\"",
         ),
         field("SCHEDULE", name.clone()),
     ];
@@ -449,7 +447,7 @@ pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), wh
         tell: Vec::new(),
         ends: false,
         acknowledges: Vec::new(),
-        subject: format!("[DRILL INVITATION] {}: users are moved for practice at {begins}", is.plan),
+        subject: format!("[DRILL INVITATION] {}: drctl moves users for practice at {begins}", is.plan),
         fields,
         public: None,
     }
@@ -471,7 +469,7 @@ pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
         fields: vec![
             field("WHY", why),
             field("DUE", due.to_string()),
-            field("WHAT TO DO", "drctl schedules; drctl drill PLAN holds one by hand"),
+            field("WHAT TO DO", "run drctl schedules; to start a drill by hand, run drctl drill PLAN"),
         ],
         public: None,
     }
@@ -491,10 +489,10 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
         acknowledges: Vec::new(),
         subject: format!("[OVERDUE] drill of {plan}"),
         fields: vec![
-            field("OWED", "a drill that touches something"),
+            field("OWED", "a drill that changes something"),
             field("WHY", why),
             field("DUE", until.to_string()),
-            field("WHAT TO DO", format!("drctl drill {plan} --mode isolated, or --mode live")),
+            field("WHAT TO DO", format!("run drctl drill {plan} --mode isolated, or --mode live")),
         ],
         public: None,
     }
@@ -525,10 +523,10 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
         acknowledges: Vec::new(),
         subject: format!("[NOT READY] a recovery of {plan}"),
         fields: vec![
-            field("WHAT", "a recovery would fail, or miss its objectives"),
+            field("WHAT", "a recovery would fail or miss its objectives"),
             field("WHY", why),
             field("SINCE", since.to_string()),
-            field("WHAT TO DO", format!("drctl ready {plan} names what helps")),
+            field("WHAT TO DO", format!("run drctl ready {plan} for the fixes")),
         ],
         public: None,
     }
@@ -537,7 +535,7 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
 /// That what stood against a recovery of a plan is mended.
 pub fn ready_again(plan: &str, since: Timestamp) -> Notice {
     let fields =
-        vec![field("WHAT", "what stood against a recovery is mended"), field("SINCE", since.to_string())];
+        vec![field("WHAT", "the problems of a recovery are solved"), field("SINCE", since.to_string())];
     Notice {
         key: format!("{plan}/ready/{since}"),
         kind: Kind::Resolved,

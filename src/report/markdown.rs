@@ -8,9 +8,9 @@ use crate::model::runbook::Drill;
 
 const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ r.outcome }}
 
-{% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The way back of run `{{ (r.returns) | code }}`.{% endif %}
+{% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The return of run `{{ (r.returns) | code }}`.{% endif %}
 
-{% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ (r.scenario) | code }}`, seed {{ r.seed }}. Nothing real was touched; this proves no objective.
+{% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ (r.scenario) | code }}`, seed {{ r.seed }}. It changed nothing real and proves no objective.
 
 {% endif %}| | |
 |---|---|
@@ -56,7 +56,7 @@ None was promoted.{% endfor %}
 ## Copies of {{ name }}
 {% for line in b.text %}
 - Before: {{ line }}{% else %}
-- Before: nobody knows how far they were behind.{% endfor %}{% for line in b.found %}
+- Before: the replication delay is unknown.{% endfor %}{% for line in b.found %}
 - {{ line }}{% endfor %}
 {% endfor %}
 {% for name, found in r.protection.diverged | items %}{% for d in found %}
@@ -73,16 +73,16 @@ None was promoted.{% endfor %}
 {% for x in r.restored %}
 ## {{ x.component }} as of {{ x.to_time }}
 
-From backup `{{ (x.backup or 'none') | code }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s | span }}){% endif %}. Last commit in it: {{ x.last_commit or 'before its backup' }}; first one that is not: {{ x.next_commit or 'unknown' }}.
+From backup `{{ (x.backup or 'none') | code }}`{% if x.fetched_bytes %} ({{ x.fetched_bytes }} bytes in {{ x.fetched_in_s | span }}){% endif %}. Last commit in the copy: {{ x.last_commit or 'before its backup' }}. First commit that is not in the copy: {{ x.next_commit or 'unknown' }}.
 
 | check | result | found |
 |---|---|---|
 {% for c in x.checks %}| {{ c.what }} | {{ c.result }} | {{ c.found }} |
-{% else %}| none was made | | |
+{% else %}| no check ran | | |
 {% endfor %}{% if x.loss %}
-{{ 'Lost' if x.in_place else 'Would be lost' }}: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after it{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}.
+{{ 'Lost' if x.in_place else 'Would be lost' }}: {{ x.loss.basis | replace('_', ' ') }} {{ x.loss.transactions }} transactions that changed rows after that time{% if x.loss.first %}, from {{ x.loss.first }} to {{ x.loss.last }}{% endif %}.
 {% endif %}{% if x.kept %}
-The data from before are kept on the host in `{{ (x.kept) | code }}`.
+The previous data is kept on the host in `{{ (x.kept) | code }}`.
 {% endif %}{% if x.destroyed %}
 Removed: `{{ (x.destroyed.folder) | code }}`{% if x.destroyed.files %}, {{ x.destroyed.files }} files, {{ x.destroyed.bytes }} bytes. Nothing is left, and no process uses it{% endif %}.
 {% endif %}{% for remark in x.remarks %}
@@ -98,7 +98,7 @@ None.{% endif %}
 
 {% if r.stops %}## Stops
 {% for s in r.stops %}
-- {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided what is made of it.**{% endif %}{% endfor %}
+- {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided how to continue.**{% endif %}{% endfor %}
 
 {% endif %}{% if r.debts %}## After the end: debts
 
@@ -116,7 +116,7 @@ What is owed after the end of the run, and what was done about it since.
 {% endfor %}{% if r.steps | selectattr('requests') | list %}
 ## Requests
 
-What the providers call them: whoever asks one about a call is asked for that.
+The request IDs of the providers. A support case about a call needs them.
 
 | step | requests |
 |---|---|
@@ -124,12 +124,12 @@ What the providers call them: whoever asks one about a call is asked for that.
 {% endif %}{% endfor %}{% endif %}
 ## What will revert this
 
-A Terraform apply or a GitOps loop that does not know of the run will undo it. Tell it:
+A Terraform apply or a GitOps loop that does not know these changes will revert them. Update its configuration:
 
 | resource | attribute | before | after |
 |---|---|---|---|
 {% for c in r.changed %}| {{ c.resource }} | {{ c.attribute }} | {{ c.before }} | {{ c.after }} |
-{% else %}| nothing was changed | | | |
+{% else %}| nothing changed | | | |
 {% endfor %}{% if r.notes %}
 ## Notes
 {% for n in r.notes %}

@@ -105,7 +105,7 @@ fn stop_of(desk: &letters::Desk<'_>, number: usize, stop: &Stopped) -> Alarm {
     Alarm {
         id: format!("stop{number}"),
         at: stop.at,
-        why: format!("it STOPPED: {} failed: {}", stop.step, stop.reason),
+        why: format!("the run STOPPED: {} failed: {}", stop.step, stop.reason),
         fix: desk
             .state
             .created
@@ -147,13 +147,13 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
     if desk.matter == Matter::Incident && !desk.served() {
         let declared = state.created.outage_began.into_iter().chain(attainment(state, desk.now).detected);
         let at = declared.min().unwrap_or(state.created_at).min(state.created_at);
-        let why = "the incident goes on, and nobody said that they have seen it".to_owned();
+        let why = "the incident continues, and nobody has acknowledged it".to_owned();
         let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
         let fix = command("ack", " --reason \"...\"");
         all.push(Alarm { id: "incident".to_owned(), at, why, fix, seen });
     }
     if let Some(at) = state.fails_again().filter(|_| desk.matter == Matter::Incident) {
-        let why = "users fail AGAIN, after they had been served".to_owned();
+        let why = "users fail AGAIN after they were served".to_owned();
         let seen = state.attention.acknowledged.iter().any(|seen| seen.at >= at);
         let fix = command("runs show", "");
         all.push(Alarm { id: format!("again-{at}"), at, why, fix, seen });

@@ -69,15 +69,15 @@ fn one(state: &RunState, i: usize, over: &Overridden, now: Timestamp) -> Overrid
         (None, Some(_)) => "overdue",
     };
     let then = match (over.ratified_at, late) {
-        _ if !used => "the run did not go on by that".to_owned(),
+        _ if !used => "the run did not continue on this override".to_owned(),
         (Some(at), None) => format!("approved afterwards at {at}"),
-        (Some(at), Some(late)) => format!("approved at {at}, {late} LATE: it was due by {}", over.due),
-        (None, None) => format!("the yes of {} is owed until {}", owed_by.join(" and "), over.due),
+        (Some(at), Some(late)) => format!("approved at {at}, {late} LATE; it was due by {}", over.due),
+        (None, None) => format!("the approval of {} is due by {}", owed_by.join(" and "), over.due),
         (None, Some(late)) => {
-            format!("OVERDUE by {late}: the yes of {} was due by {}", owed_by.join(" and "), over.due)
+            format!("OVERDUE by {late}: the approval of {} was due by {}", owed_by.join(" and "), over.due)
         }
     };
-    let no = over.refused.iter().map(|(who, why, at)| format!("; {who} said no at {at}: {why}"));
+    let no = over.refused.iter().map(|(who, why, at)| format!("; {who} rejected it at {at}: {why}"));
     let step = state.step(i).id.clone();
     let text = format!(
         "{step} was overridden by {} at {}: {}; {then}{}",

@@ -91,20 +91,23 @@ impl Evaluation<'_> {
         if let Some(why) = seen.and_then(|seen| seen.refused(target)) {
             return why;
         }
-        let why =
-            seen.map_or_else(|| "it was not looked at".to_owned(), crate::inventory::Observation::why_not);
+        let why = seen.map_or_else(|| "not observed".to_owned(), crate::inventory::Observation::why_not);
         format!("{target}: {why}")
     }
 
     fn unseen(&self, target: &Target) -> Told {
         if matches!(self.seen.estate.now(target), Some(crate::inventory::Observation::NotFound { .. })) {
-            let facts = format!("{target} is not there");
-            return not(Standing::NotReady, facts, "what the plan names, or another name in the plan");
+            let facts = format!("{target} does not exist");
+            return not(
+                Standing::NotReady,
+                facts,
+                "create what the plan names, or correct the name in the plan",
+            );
         }
         not(
             Standing::Unknown,
             self.why_not(target),
-            "drctl observe says what is seen, and doctor what is needed",
+            "run drctl observe to see the state, and drctl doctor to see what is missing",
         )
     }
 
@@ -115,7 +118,7 @@ impl Evaluation<'_> {
         let writers = active::live_writers(self.plan, self.seen.estate, component);
         let [writer] = writers.as_slice() else {
             let facts = match writers.len() {
-                0 => "nobody sees what takes the writes".to_owned(),
+                0 => "it is unknown which server takes the writes".to_owned(),
                 _ => format!("it takes writes in {} sites", writers.len()),
             };
             let standing = if writers.is_empty() { Standing::Unknown } else { Standing::NotReady };
@@ -144,8 +147,8 @@ impl Evaluation<'_> {
     fn lag(&self, component: &Component, state: &DatabaseState, primary: &DatabaseRef) -> Told {
         let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
         let Some(commit) = state.last_commit else {
-            let facts = "nobody knows how far it is behind";
-            return not(Standing::Unknown, facts, "an `admin` login, or cloudwatch:GetMetricData");
+            let facts = "its replication lag is unknown";
+            return not(Standing::Unknown, facts, "set an `admin` login, or grant cloudwatch:GetMetricData");
         };
         let lag = self.seen.now.since(commit);
         let by = state.last_commit_source.as_deref().unwrap_or("the provider");
@@ -156,21 +159,21 @@ impl Evaluation<'_> {
             && here.timeline == there.timeline
             && here.position >= there.position
         {
-            return ready(format!("it has the writer's log up to its end; its last commit is {lag} old"));
+            return ready(format!("it has the complete log of the writer; its last commit is {lag} old"));
         }
         let idle = by == "sql" || lag <= IDLE && state.instance.as_ref().is_some_and(|i| i.is_postgres());
         if idle && lag.millis() * 2 > most.millis() && (state.wal.is_none() || writer.is_none()) {
             let facts = format!(
-                "its last commit is {lag} old (by {by}), and nobody knows whether there was another; the RPO is {most}"
+                "its last commit is {lag} old (by {by}), and it is unknown whether a later one exists; the RPO is {most}"
             );
             return not(
                 Standing::Unknown,
                 facts,
-                "an `admin` login on both sides, which tells how far their logs are",
+                "set an `admin` login on both sides, so that drctl can compare their logs",
             );
         }
         let facts = format!("its last commit is {lag} old (by {by}); the RPO is {most}");
-        let fix = "what keeps it from keeping up: long queries on it, its size, the network";
+        let fix = "check why it cannot keep up: long queries on the replica, its size, the network";
         match () {
             () if lag > most => not(Standing::NotReady, facts, fix),
             // A lag of half the objective leaves the other half to detection and the fence.
@@ -186,8 +189,8 @@ impl Evaluation<'_> {
             return self.unseen(&target);
         };
         if state.instance.as_ref().is_some_and(|i| i.backup_days == 0) {
-            let facts = format!("{} keeps no backups: nothing brings back what is damaged", primary.id);
-            return not(Standing::NotReady, facts, "a backup retention of a day or more");
+            let facts = format!("{} keeps no backups, so damaged data cannot be restored", primary.id);
+            return not(Standing::NotReady, facts, "set a backup retention of one day or more");
         }
         let own = primary.host.is_some() || primary.engine == Engine::Postgres;
         match state.backup_age_ms {
@@ -198,18 +201,24 @@ impl Evaluation<'_> {
                     true => not(
                         Standing::Degraded,
                         facts,
-                        "a restore would lose more than was promised: look at its log backups",
+                        "a restore would lose more than the RPO allows; check its log backups",
                     ),
                     false => ready(facts),
                 }
             }
             None if own => {
-                let fix = "a schedule of isolated drills: each finds the backups, and restores one";
-                not(Standing::Unknown, "a look does not read the backups of servers of one's own", fix)
+                let fix = "schedule isolated drills; each drill finds the backups and restores one";
+                not(
+                    Standing::Unknown,
+                    "a readiness check does not read the backups of self-managed servers",
+                    fix,
+                )
             }
-            None => {
-                not(Standing::Unknown, "the provider does not say to when it can be restored", "its backups")
-            }
+            None => not(
+                Standing::Unknown,
+                "the provider does not report its latest restorable time",
+                "its backups",
+            ),
         }
     }
 
@@ -222,7 +231,7 @@ impl Evaluation<'_> {
             if let (Some(here), Some(there)) = (here, there)
                 && here != there
             {
-                differs.push(format!("{what} {here}, the writer's is {there}"));
+                differs.push(format!("{what} {here}; the writer has {there}"));
             }
         };
         match (&standby.instance, &writer.instance, &standby.cluster, &writer.cluster) {
@@ -238,11 +247,11 @@ impl Evaluation<'_> {
             _ => return None,
         }
         Some(match differs.is_empty() {
-            true => ready("class and engine version are those of the writer"),
+            true => ready("class and engine version match the writer"),
             false => not(
                 Standing::Degraded,
                 differs.join("; "),
-                "the same on both sides, or a drill that shows that it is enough",
+                "use the same on both sides, or prove with a drill that it is enough",
             ),
         })
     }
@@ -265,18 +274,19 @@ impl Evaluation<'_> {
             let wanted = source.as_ref().and_then(|source| percent(source.in_service).ok());
             let told = match wanted.max(at.capacity_floor) {
                 None => {
-                    let facts = "nobody sees how many instances are in service in the active site";
-                    not(Standing::Unknown, facts, "a `capacity_floor`")
+                    let facts = "the number of instances in service in the active site is unknown";
+                    not(Standing::Unknown, facts, "set `capacity_floor`")
                 }
                 Some(wanted) if wanted > there.size.max => {
-                    let facts = format!("it needs {wanted} instances, and its maximum is {}", there.size.max);
-                    not(Standing::NotReady, facts, "a greater maximum")
+                    let facts = format!("it needs {wanted} instances, but its maximum is {}", there.size.max);
+                    not(Standing::NotReady, facts, "raise the maximum")
                 }
                 Some(wanted) => match &there.last_failure {
                     Some(why) => {
-                        let facts =
-                            format!("it may have {wanted} instances, and its last scaling failed: {why}");
-                        not(Standing::Degraded, facts, "what the scaling activity names")
+                        let facts = format!(
+                            "it may have {wanted} instances, but its last scaling activity failed: {why}"
+                        );
+                        not(Standing::Degraded, facts, "correct the cause that the scaling activity names")
                     }
                     None => ready(format!("it may have {wanted} instances of {}", there.size.max)),
                 },
@@ -305,13 +315,13 @@ impl Evaluation<'_> {
         let kept = crate::model::state::kept(sets);
         let longest = format!("resolvers keep an answer for up to {kept}; the RTO is {most}");
         let told = match sets.iter().find(differs) {
-            _ if kept > most => not(Standing::NotReady, longest, "a lower TTL"),
+            _ if kept > most => not(Standing::NotReady, longest, "lower the TTL"),
             Some(set) => {
                 let is = set.ttl_s().unwrap_or_default();
-                let facts = format!("{} has a TTL of {is}s, and the plan says another one", set.name);
-                not(Standing::Degraded, facts, "the TTL of the plan, or the plan")
+                let facts = format!("{} has a TTL of {is}s, but the plan says another one", set.name);
+                not(Standing::Degraded, facts, "correct the TTL or the plan")
             }
-            None if kept.millis() * 4 > most.millis() => not(Standing::Degraded, longest, "a lower TTL"),
+            None if kept.millis() * 4 > most.millis() => not(Standing::Degraded, longest, "lower the TTL"),
             None => ready(longest),
         };
         Some(check(Area::Ttl, component.name.as_str(), told))
@@ -329,20 +339,24 @@ impl Evaluation<'_> {
         let granted = told(&granted, &|state| match state {
             State::Granted(of) if !of.denied.is_empty() => {
                 let facts = format!("{} may not {}", of.principal, of.denied.join(", "));
-                Some(not(Standing::NotReady, facts, "the missing permissions (docs: deploy/permissions.md)"))
+                Some(not(
+                    Standing::NotReady,
+                    facts,
+                    "grant the missing permissions (docs: deploy/permissions.md)",
+                ))
             }
             State::Granted(of) if !of.unclear.is_empty() => {
                 let facts = format!("whether {} may {}", of.principal, of.unclear.join(", "));
-                Some(not(Standing::Unknown, facts, "a drill, which makes the calls"))
+                Some(not(Standing::Unknown, facts, "run a drill, which makes the calls"))
             }
             State::Granted(of) if of.asked == 0 => {
-                let facts = format!("no policy of {} was asked about any call", of.principal);
-                Some(not(Standing::Unknown, facts, "drctl observe, or a drill, which makes the calls"))
+                let facts = format!("drctl checked no policy of {} for any call", of.principal);
+                Some(not(Standing::Unknown, facts, "run drctl observe, or a drill, which makes the calls"))
             }
             State::Granted(of) => Some(ready(format!(
                 "the policies of {} allow {}",
                 of.principal,
-                count(of.asked, "call, the one that was asked about|calls, all that were asked about")
+                count(of.asked, "call, the only checked one|calls, all checked ones")
             ))),
             _ => None,
         });
@@ -362,15 +376,14 @@ impl Evaluation<'_> {
 
     fn drift(&self) -> Check {
         let plan = self.plan.name.as_str();
-        let fix = "a live drill: it looks at everything before it begins";
+        let fix = "run a live drill; it checks everything before it starts";
         let Some((run, then)) = &self.seen.proven else {
-            let facts =
-                "no run that moved anything has shown that the plan works: there is nothing to compare with";
+            let facts = "no run that moved anything has proven the plan, so there is nothing to compare with";
             return check(Area::Drift, plan, not(Standing::Unknown, facts, fix));
         };
         let changes = drift::since(then, self.seen.estate);
         let told = match changes.is_empty() {
-            true => ready(format!("as it was before run {run}, as far as it is seen")),
+            true => ready(format!("unchanged since before run {run}, as far as drctl can observe")),
             false => {
                 let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
                 not(Standing::Degraded, format!("since run {run}: {}", changes.join("; ")), fix)
@@ -382,15 +395,15 @@ impl Evaluation<'_> {
 
 fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Told {
     if !active::follows(state, engine, primary) {
-        let facts = format!("it does not follow {} in {}", primary.id, primary.place.name);
-        return not(Standing::NotReady, facts, "drctl reprotect PLAN --to that site");
+        let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
+        return not(Standing::NotReady, facts, "run drctl reprotect PLAN --to that site");
     }
     match engine == Engine::Postgres || SERVING.contains(&state.status.as_str()) {
-        true => ready(format!("it follows {} in {}", primary.id, primary.place.name)),
+        true => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),
         false => not(
             Standing::Degraded,
-            format!("it follows, and is {}", state.status),
-            "waiting until it is available",
+            format!("it replicates, and is {}", state.status),
+            "wait until it is available",
         ),
     }
 }
@@ -401,14 +414,14 @@ const ROOM: [&str; 2] = ["DBInstances", "AllocatedStorage"];
 fn room(of: &std::collections::BTreeMap<String, Quota>) -> Told {
     let known = ROOM.iter().filter_map(|name| Some((*name, of.get(*name)?))).collect::<Vec<_>>();
     if known.is_empty() {
-        return not(Standing::Unknown, "RDS tells no quota", "aws rds describe-account-attributes");
+        return not(Standing::Unknown, "RDS reports no quota", "run aws rds describe-account-attributes");
     }
     let full = known.iter().find(|(_, quota)| quota.used >= quota.max);
     let words = |(name, quota): &(&str, &Quota)| format!("{name} {} of {}", quota.used, quota.max);
     match full {
         Some(full) => {
-            let facts = format!("{}: no copy and no replica can be made", words(full));
-            not(Standing::NotReady, facts, "a greater quota (Service Quotas), or fewer instances")
+            let facts = format!("{}: RDS can create no copy and no replica", words(full));
+            not(Standing::NotReady, facts, "raise the quota (Service Quotas), or remove instances")
         }
         None => ready(known.iter().map(words).collect::<Vec<_>>().join(", ")),
     }

@@ -112,24 +112,32 @@ pub fn sentence(found: &Found) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(next) = found.next_commit {
         let last = found.last_commit.map_or_else(|| "none since its backup".to_owned(), |t| t.to_string());
-        parts.push(format!("the last commit in it is of {last}, the first that is not of {next}"));
+        parts.push(format!("the copy includes the commit of {last} and not the next one, of {next}"));
     }
     if found.late > 0 {
-        parts.push(format!("{} older ones were logged behind a later one and are not in it", found.late));
+        parts.push(format!(
+            "{} older commits come after a later one in the log and are not in the copy",
+            found.late
+        ));
     }
     if !found.checks.is_empty() {
         let of = |word: &str| found.checks.iter().filter(|c| c.result == word).count();
         let (good, unknown) = (of("pass"), of("unknown"));
-        let unknown_too = if unknown > 0 { format!(", {unknown} could not be made") } else { String::new() };
-        parts
-            .push(format!("{good} checks hold, {} do not{unknown_too}", found.checks.len() - good - unknown));
+        let unknown_too = if unknown > 0 { format!(", {unknown} could not run") } else { String::new() };
+        parts.push(format!(
+            "{good} checks passed, {} failed{unknown_too}",
+            found.checks.len() - good - unknown
+        ));
     }
     parts.extend(found.loss.as_ref().map(lost));
-    parts.extend(found.kept.as_ref().map(|kept| format!("the data from before are kept in {kept}")));
+    parts.extend(found.kept.as_ref().map(|kept| format!("the previous data is kept in {kept}")));
     parts.extend(found.destroyed.as_ref().map(|gone| match gone.files {
-        0 => format!("{} is gone", gone.folder),
+        0 => format!("{} is removed", gone.folder),
         files => {
-            format!("{} is gone ({files} files, {} bytes), and no process uses it", gone.folder, gone.bytes)
+            format!(
+                "{} is removed ({files} files, {} bytes), and no process uses it",
+                gone.folder, gone.bytes
+            )
         }
     }));
     parts.extend(found.remarks.iter().cloned());
@@ -139,5 +147,9 @@ pub fn sentence(found: &Found) -> Option<String> {
 /// A loss in words.
 pub fn lost(loss: &Loss) -> String {
     let span = loss.first.zip(loss.last).map_or_else(String::new, |(a, b)| format!(", from {a} to {b}"));
-    format!("{} {} transactions changed rows after it{span}", loss.basis.replace('_', " "), loss.transactions)
+    format!(
+        "{} {} transactions changed rows after that time{span}",
+        loss.basis.replace('_', " "),
+        loss.transactions
+    )
 }

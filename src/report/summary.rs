@@ -409,9 +409,9 @@ fn fence(state: &RunState) -> Fence {
     for (component, debt) in &state.debts {
         let owed = state.owed().any(|c| c == component);
         let text = match (&debt.paid, &debt.settled) {
-            (Some((at, proof)), _) => format!("owed from {}, paid at {at}: {proof}", debt.since),
+            (Some((at, proof)), _) => format!("pending from {}, proven at {at}: {proof}", debt.since),
             (None, Some((at, why))) => {
-                format!("owed from {}, settled at {at} without a fence: {why}", debt.since)
+                format!("pending from {}, settled at {at} without a fence: {why}", debt.since)
             }
             (None, None) if owed => format!("PENDING since {}", debt.since),
             // Nothing was promoted: the old primary is the only one.
@@ -522,10 +522,10 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
     match (swapped, fenced) {
         (true, _) => format!("the copy is in place; correct the cause, then {resume}"),
         (false, true) => format!(
-            "users are kept out meanwhile: {back} puts everything back and lets them in; or correct the cause, then {resume}"
+            "users are kept out until then; {back} undoes everything and lets them in; or correct the cause, then {resume}"
         ),
         (false, false) => format!(
-            "the live data are as they were, and are in use; correct the cause, then {resume}; or {back}, which removes the copy"
+            "the live data is unchanged and in use; correct the cause, then {resume}; or {back}, which removes the copy"
         ),
     }
 }
@@ -539,7 +539,7 @@ fn error(state: &RunState) -> Option<ReportError> {
     let resume = |more: &str| state.created.command("runs resume", more);
     let (code, next) = match (&state.mode, blocked) {
         (Mode::Paused, _) if state.unwinds() => {
-            ("paused", format!("it is being taken back; {} goes on with that", resume("")))
+            ("paused", format!("the run is being undone; {} continues that", resume("")))
         }
         (Mode::Paused, _) => ("paused", resume("")),
         (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
@@ -549,7 +549,7 @@ fn error(state: &RunState) -> Option<ReportError> {
             (
                 "past_return",
                 format!(
-                    "the restored server serves, and stays; {close} closes the run as it is, then drctl reprotect for the site of each standby"
+                    "the restored server serves and stays; {close} closes the run as it is; then run drctl reprotect for the site of each standby"
                 ),
             )
         }

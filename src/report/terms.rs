@@ -36,15 +36,18 @@ impl TermsChange {
     /// For people.
     pub fn words(&self) -> String {
         let what = match self.changes.is_empty() {
-            true => "by less than is shown".to_owned(),
+            true => "the difference is too small to show".to_owned(),
             false => self.changes.join("; "),
         };
         let back = match (&self.undoes, &self.changed_back_by) {
-            (Some(run), _) => format!("; that changes back what run {run} had changed"),
-            (None, Some(run)) => format!("; changed back by run {run}"),
-            (None, None) => "; not changed back".to_owned(),
+            (Some(run), _) => format!("; this reverts the change of run {run}"),
+            (None, Some(run)) => format!("; reverted by run {run}"),
+            (None, None) => "; not reverted".to_owned(),
         };
-        format!("decided under other terms than run {} before it: {what}{back}", self.before)
+        format!(
+            "decided under terms that differ from those of the previous run {}: {what}{back}",
+            self.before
+        )
     }
 }
 
@@ -117,6 +120,6 @@ fn has_own(run: &RunState) -> bool {
 /// What is said where a run is held to another objective than its own.
 pub fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
     (held < own).then(|| {
-        format!("{name}: the run promised {own}, and is held to {held}, which the store knew before it")
+        format!("{name}: the objective of the run is {own}, but drctl holds it to {held}, which the store recorded earlier")
     })
 }

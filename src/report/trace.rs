@@ -112,7 +112,7 @@ impl Tracer {
             What::RunCreated(created) => self.created(created, at),
             // Whoever drove the run before never heard what became of its calls.
             What::EpochTaken { epoch, .. } => {
-                let lost = "nobody drove the run when it was answered, if it was";
+                let lost = "no process drove the run when the answer came, if any";
                 for (_, call) in std::mem::take(&mut self.calls) {
                     self.end(call, at, Status::Error(format!("in doubt: {lost}")));
                 }

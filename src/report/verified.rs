@@ -100,13 +100,13 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
     let Some(last) = failed.or_else(|| oldest.into_iter().chain(moved).max_by_key(|run| over_at(run))) else {
         let untried = stores.iter().zip(&copies).find(|(_, copy)| copy.is_none()).map(|(store, _)| *store);
         let why = match (untried, copies.iter().any(Option::is_some)) {
-            (Some(store), true) => format!("{store} was never copied in a drill, and users were never moved"),
-            _ => "no drill that touches anything, and no recovery, was ever run".to_owned(),
+            (Some(store), true) => format!("no drill has ever copied {store}, and users have never moved"),
+            _ => "no drill that changes anything and no recovery has ever run".to_owned(),
         };
         let (until, remind) = cadence.until(None);
         let late = until.zip(cadence.every).filter(|(until, _)| *until < now);
         let why =
-            late.map_or(why.clone(), |(_, every)| format!("{why}, and its tier asks for one every {every}"));
+            late.map_or(why.clone(), |(_, every)| format!("{why}; its tier requires one every {every}"));
         return Verified { status: Status::NeedsVerification, why, run: None, at: None, until, remind };
     };
     // A failure is no proof: how long the last one holds is counted from when it was good.
@@ -124,10 +124,10 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
         return is(Status::Failed, format!("{what} of {at}: {why}"));
     }
     if last.created.plan_text != plan.text {
-        return is(Status::NeedsVerification, format!("the plan was changed since {what} of {at}"));
+        return is(Status::NeedsVerification, format!("the plan changed after {what} of {at}"));
     }
     if let Some(every) = cadence.every.filter(|_| until.is_some_and(|until| until < now)) {
-        let why = format!("the last was {what} of {at}, and its tier asks for one every {every}");
+        let why = format!("the last was {what} of {at}; its tier requires one every {every}");
         return is(Status::NeedsVerification, why);
     }
     is(Status::Verified, format!("{what} of {at}"))
@@ -172,7 +172,7 @@ impl Verified {
     pub fn unless(self, drifted: Option<&str>) -> Self {
         match drifted.filter(|_| self.status == Status::Verified) {
             Some(why) => {
-                let why = format!("{}, and the estate changed: {why}", self.why);
+                let why = format!("{}, but the estate changed: {why}", self.why);
                 Self { status: Status::NeedsVerification, why, ..self }
             }
             None => self,
@@ -235,11 +235,11 @@ fn failure(run: &RunState) -> Option<String> {
     }
     match run.mode {
         Mode::Finished(Outcome::Recovered) => {}
-        Mode::Finished(Outcome::Cancelled) => return Some("it was taken back".to_owned()),
+        Mode::Finished(Outcome::Cancelled) => return Some("the run was undone".to_owned()),
         Mode::Finished(Outcome::Failed) => {
-            return Some("it found that the recovery would not have worked".to_owned());
+            return Some("the drill found that the recovery would not have worked".to_owned());
         }
-        _ => return Some("it ended without recovery".to_owned()),
+        _ => return Some("the run ended without recovery".to_owned()),
     }
     if run.runbook.intent == Intent::Drill {
         return None;

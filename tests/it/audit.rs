@@ -175,7 +175,7 @@ fn what_was_written_out_is_whole_on_any_machine_that_has_the_public_key() {
         .unwrap();
     assert!(verified.status.success(), "{verified:?}");
     let text = folder.ok(&["audit", "verify", "--sandbox"]);
-    assert!(text.contains("5 checkpoints hold, by the key that the store itself names (SHA256:"), "{text}");
+    assert!(text.contains("5 checkpoints match, with the key from the store itself (SHA256:"), "{text}");
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_run_goes_on_without_a_checkpoint() {
             assert_eq!(err.matches(words).count(), 1, "{err}");
         }
         let text = folder.ok(&["audit", "verify", "--sandbox"]);
-        assert!(text.contains("by no key: nothing was signed"), "{text}");
+        assert!(text.contains("no key: nothing was signed"), "{text}");
     }
 }
 
@@ -406,7 +406,10 @@ fn nobody_makes_a_store_by_asking_about_it() {
     for args in [&["audit", "verify"][..], &["audit", "key"], &["audit", "export"], &["audit", "checkpoint"]]
     {
         let (code, _, err) = folder.run(args);
-        assert!(code == 2 && err.contains("drctl -C DIR where runs were begun"), "{args:?} {code}: {err}");
+        assert!(
+            code == 2 && err.contains("use drctl -C DIR for the folder where runs were started"),
+            "{args:?} {code}: {err}"
+        );
     }
     assert!(!folder.path().join(".drctl").exists());
 }

@@ -115,7 +115,10 @@ fn a_plan_of_buckets_alone_has_nothing_to_move() {
     std::fs::write(folder.path().join("plans/files.yaml"), text).unwrap();
     let (code, _, said) = folder.run(&["switchover", "files", "--to", "east", "--yes", "--sandbox", "calm"]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("copied by S3 alone") && said.contains("`drctl --sandbox ready files`"), "{said}");
+    assert!(
+        said.contains("S3 replicates its buckets") && said.contains("`drctl --sandbox ready files`"),
+        "{said}"
+    );
 }
 
 #[test]

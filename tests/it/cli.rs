@@ -267,7 +267,11 @@ fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
 fn usage_errors_say_what_was_meant() {
     let folder = Folder::with_plans();
     for (args, code, words) in [
-        (&["failover", "trustream", "--sandbox", "--to", "us-east-1", "--yes"][..], 2, "no plan `trustream`"),
+        (
+            &["failover", "trustream", "--sandbox", "--to", "us-east-1", "--yes"][..],
+            2,
+            "plan `trustream` does not exist",
+        ),
         (
             &["failover", "truststream", "--to", "us-east-1", "--sandbox", "region-drak", "--yes"],
             2,

@@ -233,7 +233,7 @@ fn clients_that_a_run_left_half_led_are_led_by_the_next() {
     let at = |step: &str| began(&done, step) + 1;
     let unled = |n: usize| continued::unled(&[all(n)]);
     assert_eq!(unled(done.records.len()), Vec::new(), "it came to its end");
-    assert_eq!(unled(began(&done, "promote.db")), Vec::new(), "nothing was moved");
+    assert_eq!(unled(began(&done, "promote.db")), Vec::new(), "nothing moved");
     let half = unled(at("restart.app.api"));
     assert!(half.contains(&ComponentName::new("app")), "{half:?}");
     let away = Rig { to: Some(SiteName::new("east")), ..self::rig(Intent::Switchover, "away") };

@@ -342,7 +342,7 @@ fn forms(folder: &Folder, report: &Value) {
     let md = std::fs::read_to_string(reported(folder, "md", &[])).unwrap();
     assert!(md.contains("=wiki\\|412") && !md.contains("=wiki|412"), "a table keeps its cells");
     let again = folder.run(&["report", "compliance", "--format", "md", "--out", "report.md"]);
-    assert!(again.0 == 2 && again.2.contains("never written over"), "{again:?}");
+    assert!(again.0 == 2 && again.2.contains("never overwrites it"), "{again:?}");
     if cfg!(feature = "pdf") {
         let pdf = std::fs::read(reported(folder, "pdf", &[])).unwrap();
         assert!(pdf.starts_with(b"%PDF-1.7") && pdf.len() < 2 << 20, "{}", pdf.len());

@@ -95,7 +95,8 @@ fn every_field_is_filled_from_the_journal_or_marked_as_for_a_person() {
         assert!(open > 0 && document["open"] == open, "{document:#}");
         let text = ask("md");
         assert!(
-            text.contains("> **Rehearsal.**") && text.matches("for a person to write: ").count() == open,
+            text.contains("> **Rehearsal.**")
+                && text.matches("to be filled in by a person: ").count() == open,
             "{text}"
         );
         assert!(!text.contains("<b>") && !text.contains("*x*"), "{text}");
@@ -105,7 +106,7 @@ fn every_field_is_filled_from_the_journal_or_marked_as_for_a_person() {
     let of =
         |label: &str| fields(&incident).into_iter().find(|f| f["label"] == label).unwrap()["text"].clone();
     assert!(
-        of("Detection Method").as_str().unwrap().starts_with("Monitoring: a probe of drctl"),
+        of("Detection Method").as_str().unwrap().starts_with("Monitoring: a drctl probe"),
         "{incident:#}"
     );
     assert_eq!(incident["title"], "Incident Record: INC-412");

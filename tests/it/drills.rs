@@ -246,7 +246,7 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
     let run = back["run_id"].as_str().unwrap();
     let report = folder.ok(&["report", "run", run, "--sandbox"]);
     assert!(report.starts_with("# Live drill (switchover) of truststream"), "{report}");
-    assert!(report.contains("**A drill, class live**") && report.contains("The way back of run"), "{report}");
+    assert!(report.contains("**A drill, class live**") && report.contains("The return of run"), "{report}");
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     assert!(listed.lines().all(|l| l.contains("live drill recovered")), "{listed}");
     let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
@@ -275,11 +275,11 @@ fn the_other_kinds_say_what_they_are() {
     let gone = copied["restored"][0]["destroyed"]["folder"].as_str().unwrap();
     assert!(gone.contains("copy-of-truststream-replica-1") && gone.contains("us-east-1"), "{gone}");
     for (args, words) in [
-        (vec!["--hold", "5m"], "--hold means nothing here"),
-        (vec!["--mode", "live", "--scenario", "chaos"], "--scenario means nothing here"),
+        (vec!["--hold", "5m"], "--hold has no effect here"),
+        (vec!["--mode", "live", "--scenario", "chaos"], "--scenario has no effect here"),
         (vec!["--component", "db"], "--mode isolated"),
         (vec!["--mode", "rehearsal", "--to-time", "5m ago"], "--mode isolated"),
-        (vec!["--to", "us-west-2"], "cannot be recovered to `us-west-2`"),
+        (vec!["--to", "us-west-2"], "cannot recover to `us-west-2`"),
     ] {
         let (code, said, _) = drill(&folder, &[&args[..], &["--sandbox"]].concat());
         let said = said.to_string();

@@ -137,8 +137,8 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
         "whole: b.tar",
         "failover of truststream from us-west-2 to us-east-1, sandbox, recovered",
         "west is dark",
-        "recovery time 4m 25s (measured), promised 15m",
-        "everything told was computed anew from the events, and is the same",
+        "recovery time 4m 25s (measured), objective 15m",
+        "drctl recomputed all reports and figures from the events, and they are the same",
         "no operators were named in the settings of the run",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
@@ -270,7 +270,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     assert!(judged.faults.is_empty() && !judged.recomputed, "{:?}", judged.faults);
     std::fs::write(folder.path().join("other.tar"), other(&|_| ())).unwrap();
     let (code, out, _) = folder.run(&["evidence", "verify", "other.tar", "--sandbox"]);
-    assert!(code == 5 && out.contains("signed, and NOT computed anew"), "{code} {out}");
+    assert!(code == 5 && out.contains("signed, but NOT recomputed"), "{code} {out}");
     for (place, lie) in [
         ("/drctl/world", Value::from("live")),
         ("/drctl/rto/achieved_s", 1.0.into()),
@@ -416,11 +416,11 @@ fn an_override_and_the_approval_afterwards_are_in_evidence() {
     let (first, before) = (all.values().next().unwrap(), all.values().nth(all.len() - 3).unwrap());
     assert_eq!(first["component"], "database", "by what it was to do: {first:#}");
     let [approver, dba] = consent(first);
-    assert_eq!(dba, "approve.policy asked dba, who has not agreed");
-    assert!(approver.contains("asked engineering-lead, who has not agreed"), "{approver}");
+    assert_eq!(dba, "approve.policy requires dba, who has not approved");
+    assert!(approver.contains("requires engineering-lead, who has not approved"), "{approver}");
     let [approver, dba] = consent(before);
-    assert_eq!(dba, "overridden by ivy, the yes of dba is owed");
-    assert!(approver.starts_with("kim, overridden by ivy, the yes of dba is owed"), "{approver}");
+    assert_eq!(dba, "overridden by ivy; the approval of dba is still due");
+    assert!(approver.starts_with("kim, overridden by ivy; the approval of dba is still due"), "{approver}");
     let last = all.values().next_back().unwrap();
     let [approver, dba] = consent(last);
     assert!(
@@ -463,7 +463,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     std::fs::remove_file(&bundle).unwrap();
     let (code, out, _) = list();
     assert!(
-        code == 1 && out.contains(&format!("it is missing: drctl --sandbox evidence export {run}")),
+        code == 1 && out.contains(&format!("missing; drctl --sandbox evidence export {run}")),
         "{code} {out}"
     );
     let other = bundle.with_file_name(bundle.file_name().unwrap().to_str().unwrap().replace("s1-1", "s1-9"));
@@ -475,7 +475,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     assert_eq!((code, out.matches("NOT whole").count()), (1, 4), "{out}");
     assert!(out.contains("it is the bundle ") && out.contains("only regular files are read"), "{out}");
     let (code, _, err) = folder.run(&["evidence", "export", &run, "--out", "new.tar", "--sandbox"]);
-    assert!(code == 0 && err.contains("is not taken: ") && err.contains("sealed now"), "{code} {err}");
+    assert!(code == 0 && err.contains("is refused: ") && err.contains("sealed now"), "{code} {err}");
     assert_eq!(faults(&std::fs::read(folder.path().join("new.tar")).unwrap(), &key), Vec::<String>::new());
 }
 
@@ -502,7 +502,7 @@ fn a_hostile_file_neither_hangs_nor_speaks_for_drctl() {
     std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero.tar")).unwrap();
     let key = key.to_openssh().unwrap();
     for (name, expected, words) in [
-        ("tool.tar", 5, "NOT computed anew"),
+        ("tool.tar", 5, "NOT recomputed"),
         ("added.tar", 1, "it was added"),
         ("noise.tar", 1, "it is no tar archive"),
         ("empty.tar", 1, "there is nothing in it"),

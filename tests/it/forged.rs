@@ -378,7 +378,10 @@ fn a_forged_gate_is_no_bug_of_drctl() {
     std::fs::write(&file, forged.iter().map(|r| written::line(r) + "\n").collect::<String>()).unwrap();
     let (code, _, err) = elsewhere.run(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
     let named = format!("event {} of run {run} is not valid in a run of drctl", forged.len());
-    assert!(code == 2 && err.contains(&named) && err.contains("it was changed, or made up"), "{code}: {err}");
+    assert!(
+        code == 2 && err.contains(&named) && err.contains("the run was changed or forged"),
+        "{code}: {err}"
+    );
     // Whoever may write to the store itself gets no further.
     let store = store(&folder);
     let id = RunId::new(&run);

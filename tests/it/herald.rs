@@ -326,7 +326,7 @@ fn an_end_is_never_told_before_its_beginning() {
     let first = actions().iter().position(|a| a == "resolve").unwrap();
     assert!(first > 0 && actions()[first..].iter().all(|a| a == "resolve"), "{:?}", actions());
     until("it is said", || {
-        std::fs::read_to_string(told.words()).unwrap().contains("nobody is told of run broken")
+        std::fs::read_to_string(told.words()).unwrap().contains("no notifications are sent for run broken")
     });
     drop(server);
 }
@@ -382,7 +382,7 @@ openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 
     let mail = std::fs::read_to_string(mails.join("0.mail")).unwrap();
     assert!(mail.starts_with("TO sre@example.com,lead@example.com TLS True\n"), "{mail}");
     assert!(
-        mail.contains("Subject: [TEST] drctl reaches you here") && mail.contains("nothing is wrong"),
+        mail.contains("Subject: [TEST] drctl can reach you here") && mail.contains("nothing is wrong"),
         "{mail}"
     );
     // A wrong password, and a certificate that nobody vouches for.

@@ -39,7 +39,7 @@ fn without_history_half_of_all_runs_take_what_is_expected_and_it_says_so() {
     // Each step may take longer and none shorter, so the way does.
     assert!(found.p50_ms >= critical.expected && found.p95_ms > found.p50_ms, "{found:?} {critical:?}");
     assert!(found.p95_ms <= critical.worst, "{found:?} {critical:?}");
-    assert!(found.words().contains("by estimates alone"), "{}", found.words());
+    assert!(found.words().contains("from estimates only"), "{}", found.words());
     assert_eq!(History::default().predict(&runbook), found, "the same every time");
 }
 
@@ -63,15 +63,15 @@ fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
     let half = history.predict(&runbook).within_rto;
     assert!((0.45..=0.55).contains(&half), "{half}");
     runbook.objectives.rto_ms = Dur::secs(1);
-    assert!(history.predict(&runbook).words().contains("the RTO met by less than 1%"));
+    assert!(history.predict(&runbook).words().contains("less than 1% meet the RTO"));
     runbook.objectives.rto_ms = Dur::mins(600);
-    assert!(history.predict(&runbook).words().contains("the RTO met by more than 99%"));
+    assert!(history.predict(&runbook).words().contains("more than 99% meet the RTO"));
     // Another site is another matter, and so is what was planned: nobody has to notice first.
     runbook.to = "elsewhere".into();
     let elsewhere = history.predict(&runbook);
     assert!(elsewhere.known == 0 && elsewhere.alike > 0, "{elsewhere:?}");
     assert!(
-        elsewhere.words().contains(" by the like of them: no step was taken often enough"),
+        elsewhere.words().contains(" from similar steps; no step has enough measured runs"),
         "{}",
         elsewhere.words()
     );
@@ -141,7 +141,7 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
 fn plan_show_says_what_is_to_be_expected_and_a_run_says_what_is_slow() {
     let folder = Folder::with_plans();
     let show = ["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"];
-    assert!(folder.ok(&show).contains("by estimates alone"), "{}", folder.ok(&show));
+    assert!(folder.ok(&show).contains("from estimates only"), "{}", folder.ok(&show));
     let failover = |scenario: &str, seed: u64| {
         let seed = seed.to_string();
         let args =
@@ -154,7 +154,10 @@ fn plan_show_says_what_is_to_be_expected_and_a_run_says_what_is_slow() {
     }
     let text = folder.ok(&show);
     let line = text.lines().find(|l| l.starts_with("predicted")).unwrap();
-    assert!(line.contains("are known from 6 runs") && line.contains("with detection and decision"), "{line}");
+    assert!(
+        line.contains("are measured in 6 runs") && line.contains("with detection and decision"),
+        "{line}"
+    );
     let document = json(&folder.ok(&[&show[..], &["--output", "json"]].concat()));
     assert_eq!(document["prediction"]["runs"], 6, "{document:#}");
     // Where the cloud is short of instances the group comes late.

@@ -46,7 +46,7 @@ fn exported() -> (Folder, String, String) {
 fn imported(here: &Folder, text: &str) {
     std::fs::write(here.path().join("run.jsonl"), text).unwrap();
     let (code, out, err) = here.run(&["runs", "import", "run.jsonl", "--sandbox"]);
-    assert!(code == 0 && err.contains("takes it over, and before that nothing is done for it"), "{out}{err}");
+    assert!(code == 0 && err.contains("is imported and read-only"), "{out}{err}");
 }
 
 #[test]
@@ -117,11 +117,11 @@ fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
     let (code, _, err) = here.run(&adopt);
     assert!(code == 2 && err.contains("no key to sign with"), "{err}");
     let (code, _, err) = as_operator(&here, "mallory.key", &adopt);
-    assert!(code == 2 && err.contains("is the key of nobody under `operators:`"), "{err}");
+    assert!(code == 2 && err.contains("is not the key of any current or former operator"), "{err}");
     let (code, out, err) = as_operator(&here, "bob.key", &adopt);
-    assert!(code == 0 && err.contains(&format!("run {run} was adopted by bob")), "{out}{err}");
+    assert!(code == 0 && err.contains(&format!("bob adopted run {run}")), "{out}{err}");
     let (code, _, err) = as_operator(&here, "bob.key", &adopt);
-    assert!(code == 2 && err.contains("is this store's own: there is nothing to adopt"), "{err}");
+    assert!(code == 2 && err.contains("belongs to this store already"), "{err}");
     let audit = json(&here.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
     assert_eq!((&audit["imported"], &audit["faults"]), (&serde_json::json!([]), &serde_json::json!([])));
     for who in ["bob.key", "eve.key"] {
@@ -148,12 +148,12 @@ fn a_run_of_other_operators_is_not_driven() {
     imported(&here, &text);
     let adopt = ["runs", "adopt", &run, "--reason", "to look at it", "--sandbox"];
     let (code, out, err) = as_operator(&here, "ann.key", &adopt);
-    assert!(code == 0 && err.contains("its operators are others than those of drctl.yaml"), "{out}{err}");
+    assert!(code == 0 && err.contains("its operators differ from those in drctl.yaml"), "{out}{err}");
     let before = here.ok(&["runs", "export", &run, "--sandbox"]);
     for verb in [&["runs", "resume", &run][..], &["runs", "cancel", &run, "--yes", "--reason", "why"]] {
         let (code, out, err) = as_operator(&here, "ann.key", &[verb, &["--sandbox"]].concat());
         assert_eq!(code, 3, "{verb:?}: {out}{err}");
-        assert!(err.contains("was begun with other operators or roles than drctl.yaml has"), "{err}");
+        assert!(err.contains("started with different operators or roles than drctl.yaml has"), "{err}");
     }
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), before);
 }

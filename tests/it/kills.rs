@@ -65,7 +65,7 @@ fn another_process_cannot_drive_the_same_run() {
     }
     let (code, _, err) = folder.run(&["runs", "resume", &id, "--sandbox"]);
     assert_eq!(code, 6, "{err}");
-    assert!(err.contains("driven by another process"), "{err}");
+    assert!(err.contains("another process drives run"), "{err}");
     child.kill().unwrap();
     child.wait().unwrap();
     carried_on(&folder, "taken over");

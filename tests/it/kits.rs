@@ -68,7 +68,7 @@ fn a_kit_with_one_byte_changed_is_refused_before_anything_of_it_is_read() {
     refused(
         &changed("\"payload\":\"", 900),
         &key,
-        &["was changed", "does not match these bytes", "nothing of it was used"],
+        &["was changed", "does not match these bytes", "drctl used nothing from it"],
     );
     refused(&changed("\"sig\":\"", 9), &key, &["was changed", "does not match these bytes"]);
     refused(
@@ -98,7 +98,7 @@ fn an_unsigned_kit_needs_a_named_person_and_that_is_on_record() {
     }
     let word = "alice: the laptop with the key is lost";
     let (code, out, err) = folder.run(&["check", "--kit", &path, "--accept-unsigned-kit", word]);
-    assert!(code == 0 && err.contains("signed by NOBODY"), "{out}{err}");
+    assert!(code == 0 && err.contains("NOT SIGNED"), "{out}{err}");
     // It goes with the store, into every export of it.
     let (_, unpacked) =
         (folder.ok(&["check", "--kit", &path, "--accept-unsigned-kit", word]), unpacked(&folder));
@@ -137,7 +137,7 @@ fn a_kit_of_an_unknown_key_is_refused_with_its_fingerprint() {
         folder.ok(&["check", "--kit", &path, "--kit-key", key]);
     }
     let (code, _, err) = folder.run(&["check", "--kit-key", "store.pub"]);
-    assert!(code == 2 && err.contains("go with --kit FILE"), "{err}");
+    assert!(code == 2 && err.contains("need --kit FILE"), "{err}");
 }
 
 fn unpacked(folder: &Folder) -> PathBuf {
@@ -161,16 +161,16 @@ fn an_earlier_unpacking_is_held_against_the_kit() {
         assert!(code == 2 && err.contains(words) && err.contains("without --kit"), "{code} {out}{err}");
     };
     std::fs::write(&plan, text.replace("[/usr/bin/touch, ran]", "[/usr/bin/touch, own]")).unwrap();
-    says("starter.yaml is not as the go-bag has it");
+    says("starter.yaml differs from the go-bag");
     std::fs::write(&plan, &text).unwrap();
     let more = there.join("plans/more.yaml");
     std::fs::write(&more, &text).unwrap();
-    says("more.yaml is none of the go-bag's");
+    says("more.yaml is not part of the go-bag");
     std::fs::remove_file(&more).unwrap();
     let settings = there.join("drctl.yaml");
     let kept = std::fs::read(&settings).unwrap();
     std::fs::write(&settings, "tiers: {}\n").unwrap();
-    says("drctl.yaml is not as the go-bag has it");
+    says("drctl.yaml differs from the go-bag");
     std::fs::write(&settings, kept).unwrap();
     assert_eq!(check().0, 0);
     // One that was broken off is carried on.
@@ -207,11 +207,11 @@ fn what_is_unpacked_is_its_owners_alone() {
     let there = unpacked(&folder);
     std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o777)).unwrap();
     let (code, _, err) = folder.run(&["check", "--kit", &path, "--kit-key", &key]);
-    assert!(code == 2 && err.contains("is open to others: what is in it is not trusted"), "{err}");
+    assert!(code == 2 && err.contains("is open to others, so drctl does not trust its contents"), "{err}");
     std::fs::rename(&there, folder.path().join("moved")).unwrap();
     std::os::unix::fs::symlink("moved", &there).unwrap();
     let (code, _, err) = folder.run(&["check", "--kit", &path, "--kit-key", &key]);
-    assert!(code == 2 && err.contains("is no folder"), "{err}");
+    assert!(code == 2 && err.contains("is not a folder"), "{err}");
 }
 
 fn key(seed: u8) -> PrivateKey {

@@ -79,16 +79,8 @@ fn one(state: &RunState, at: Timestamp, key: &str) -> Notice {
 
 /// Each line of a message up to its colon, and the whole of those that are the same every time.
 fn told(notice: &Notice) -> Vec<String> {
-    let varies = [
-        "ETA",
-        "ASKED FOR BY",
-        "RTO",
-        "RPO",
-        "RECOVERY TIME SO FAR",
-        "WHERE IT STANDS",
-        "CALLED",
-        "ACTIONS TAKEN",
-    ];
+    let varies =
+        ["ETA", "REQUESTED BY", "RTO", "RPO", "RECOVERY TIME SO FAR", "PROGRESS", "CALLED", "ACTIONS TAKEN"];
     let line = |(label, text): &(String, String)| match varies.contains(&label.as_str()) {
         true => label.clone(),
         false => format!("{label}: {text}"),
@@ -109,14 +101,14 @@ fn the_first_message_has_what_people_look_for() {
             "ETA",
             "UPDATES: every 15m",
             "NEXT UPDATE: 2026-01-01T03:15:00.000Z",
-            "ASKED FOR BY",
+            "REQUESTED BY",
             "INCIDENT ID: INC-7",
             "RUN: run",
             "FOLLOW IT: drctl runs watch run",
         ]
     );
     let eta = &alert.fields.iter().find(|(label, _)| label == "ETA").unwrap().1;
-    assert!(eta.contains("in nineteen of twenty cases") && eta.ends_with("estimated"), "{eta}");
+    assert!(eta.contains("in 19 of 20 cases") && eta.ends_with("estimated"), "{eta}");
 }
 
 #[test]
@@ -127,7 +119,7 @@ fn an_update_says_where_it_stands() {
         [
             "[UPDATE 1] shop Service Incident - INC-7",
             "STATUS: Mitigating",
-            "WHERE IT STANDS",
+            "PROGRESS",
             "IMPACT: the west is dark; probes fail: public",
             "RECOVERY TIME SO FAR",
             "ETA",
@@ -150,11 +142,11 @@ fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
         [
             "[RESOLVED] shop Service Incident - INC-7",
             "STATUS: Resolved",
-            "OUTCOME: users are served, and the run goes on watching that",
+            "OUTCOME: users are served, and the run keeps watching",
             "RESOLUTION TIME: 2026-01-01T03:04:00.000Z, 4m after it was declared",
             "RTO",
             "RPO",
-            "ROOT CAUSE: for a person to write into the incident report",
+            "ROOT CAUSE: a person writes it in the incident report",
             "ACTIONS TAKEN",
             "AFTERWARDS: monitoring for the next 2h; incident report within 1d, post-mortem within 2d",
             "INCIDENT ID: INC-7",
@@ -254,11 +246,11 @@ fn users_that_fail_again_while_it_is_watched_call_people_again() {
         told(&escalation),
         [
             "[ESCALATION 2: incident-commander] shop - INC-7",
-            "WHY: users fail AGAIN, after they had been served",
+            "WHY: users fail AGAIN after they were served",
             "SINCE: 2026-01-01T03:19:00.000Z, 6m ago",
             "CALLED",
             "WHAT TO DO: drctl runs show run",
-            "SAY THAT YOU HAVE SEEN IT: drctl ack run --reason \"...\"",
+            "ACKNOWLEDGE: drctl ack run --reason \"...\"",
             "INCIDENT ID: INC-7",
             "RUN: run",
             "FOLLOW IT: drctl runs watch run",
@@ -329,11 +321,11 @@ fn whoever_is_to_be_there_is_invited_before() {
     assert_eq!(
         told(&invitation),
         [
-            "[DRILL INVITATION] shop: users are moved for practice at 2026-04-01T04:00:00.000Z",
-            "WHAT: a live drill: users of shop are moved to its other site for 30m, and back",
+            "[DRILL INVITATION] shop: drctl moves users for practice at 2026-04-01T04:00:00.000Z",
+            "WHAT: a live drill: drctl moves users of shop to its other site for 30m, and back",
             "WHEN: 2026-04-01T04:00:00.000Z (Wed 2026-04-01 06:00 Europe/Prague)",
-            "AT THE LATEST: 2026-04-01T16:00:00.000Z",
-            "TO HAVE IT NOT HELD: policy.freeze or policy.blackouts in drctl.yaml; once it runs: drctl runs cancel RUN --reason \"...\"",
+            "LATEST START: 2026-04-01T16:00:00.000Z",
+            "TO PREVENT IT: set policy.freeze or policy.blackouts in drctl.yaml; after the start, run drctl runs cancel RUN --reason \"...\"",
             "SCHEDULE: quarterly",
         ]
     );

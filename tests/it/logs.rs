@@ -46,7 +46,7 @@ fn the_filter_of_the_environment_is_taken_or_refused() {
     let folder = Folder::with_plans();
     let with = |filter: &str| finish(folder.command(&RUN).env("RUST_LOG", filter).output().unwrap());
     let (code, _, err) = with("drctl=loud");
-    assert!(code == 2 && err.contains("RUST_LOG=drctl=loud cannot be read"), "{code} {err}");
+    assert!(code == 2 && err.contains("RUST_LOG=drctl=loud is not valid"), "{code} {err}");
     assert!(with("drctl::executor=debug").2.contains("DEBUG"));
     assert!(!with("drctl::cli=debug").2.contains("DEBUG"));
 }

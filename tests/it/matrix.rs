@@ -51,9 +51,9 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     let text = folder.ok(&["policy", "explain", "orders", "--severity", "P1", "--intent", "restore"]);
     for words in [
         "restore of orders at P1 (high",
-        "severity P1 asks for team-lead (engineering-lead stands for it)",
-        "a change to database asks for dba and engineering-lead",
-        "together  dba and engineering-lead, each a person of its own and none of them the requester",
+        "severity P1 requires team-lead (engineering-lead stands for it)",
+        "a change to database requires dba and engineering-lead",
+        "together  dba and engineering-lead, each a different person and none of them the requester",
         "dba: bob, eve",
         "override  at P0 only",
     ] {
@@ -77,7 +77,7 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     for words in [
         "respond   within 10m",
         "together  dba or cto and dba or cto,",
-        "the question stands for 20m",
+        "a request is valid for 20m",
         "dba or cto: bob, eve, kim",
         "override  in an emergency cto overrides it; the approvals then follow within 1h 30m",
     ] {

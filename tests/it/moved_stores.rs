@@ -146,7 +146,7 @@ fn a_store_of_the_other_world_is_refused_and_left_as_it_is() {
     folder.ok(&["runs", "list", "--store", "live.db"]);
     folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox", "--store", "sandbox.db"]);
     for (store, world, more, fix) in [
-        ("live.db", "live", Some("--sandbox"), "fix: leave out --sandbox"),
+        ("live.db", "live", Some("--sandbox"), "fix: remove --sandbox"),
         ("sandbox.db", "sandbox", None, "fix: add --sandbox"),
     ] {
         let before = std::fs::read(folder.path().join(store)).unwrap();
@@ -191,7 +191,7 @@ fn a_name_that_leads_elsewhere_is_no_run() {
         std::fs::write(folder.path().join("run.jsonl"), text).unwrap();
         let (code, out, err) =
             folder.run(&["runs", "import", "run.jsonl", "--sandbox", "--store", "other.db"]);
-        assert!(code == 2 && err.contains("this is no exported event"), "{name:?}: {code} {out}{err}");
+        assert!(code == 2 && err.contains("this is not an exported event"), "{name:?}: {code} {out}{err}");
         if !name.starts_with('-') && !name.contains('\0') {
             let (code, out, err) = folder.run(&["runs", "watch", name, "--sandbox"]);
             assert!(code == 2 && err.contains("cannot be the name of a run"), "{name:?}: {code} {out}{err}");

@@ -125,7 +125,7 @@ fn a_fifo_among_the_plans_is_a_finding() {
     let (code, out, err) = at_once(&folder, &["check"]);
     let all = format!("{out}{err}");
     assert!(
-        code == 2 && all.contains("the plan cannot be read") && all.contains("it is a FIFO"),
+        code == 2 && all.contains("drctl cannot read the plan") && all.contains("it is a FIFO"),
         "{code} {all}"
     );
     let failover = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"];

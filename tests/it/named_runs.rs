@@ -25,7 +25,7 @@ fn a_run_is_named_by_a_beginning_that_no_other_has() {
     let (code, out, err) = json(&["runs", "show", "sandbox-truststream"]);
     let said = format!("{out}{err}");
     assert!(
-        code == 2 && said.contains("2 runs begin with") && said.contains("failover-s2"),
+        code == 2 && said.contains("2 runs start with") && said.contains("failover-s2"),
         "{code}: {said}"
     );
     // Whoever changes something says which.
@@ -33,7 +33,7 @@ fn a_run_is_named_by_a_beginning_that_no_other_has() {
     assert_ne!(code, 0, "{out}\n{err}");
     let (code, out, err) = json(&["runs", "resume"]);
     let said = format!("{out}{err}");
-    assert!(code == 2 && said.contains("every run is over"), "{code}: {said}");
+    assert!(code == 2 && said.contains("every run is finished"), "{code}: {said}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
     assert!(seen_news(&state, minutes(9)).is_empty());
     seen(&mut state, minutes(10), None);
     let threads = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
-    let subject = || "[SEEN by ann] shop - run".to_owned();
+    let subject = || "[ACKNOWLEDGED by ann] shop - run".to_owned();
     let incident_seen = (minutes(10), subject(), threads(&["run/incident", "run"]));
     assert_eq!(seen_news(&state, minutes(11)), std::slice::from_ref(&incident_seen));
     failed(&mut state, minutes(12));
@@ -113,7 +113,8 @@ fn a_stop_calls_for_somebody_again_and_a_decision_ends_that() {
     assert_eq!(keys(&state, minutes(9)), ["alert", "escalation/stop1/2"]);
     let told = news(&state, minutes(9))[1].text();
     assert!(
-        told.contains("it STOPPED: grow failed: AccessDenied") && told.contains("drctl ack run --decide"),
+        told.contains("the run STOPPED: grow failed: AccessDenied")
+            && told.contains("drctl ack run --decide"),
         "{told}"
     );
     assert!(told.contains("CALLED: engineering-lead; on-call-engineer; incident-commander\n"), "{told}");
@@ -420,7 +421,7 @@ fn planned_work_and_drills_are_told_as_such_and_rehearsals_not_at_all() {
     let live = told(Intent::Switchover, Some(Drill::Live), WorldKind::Live);
     assert_eq!(
         live,
-        [(Kind::Drill, "[DRILL] shop: live drill, switchover from west to east, begins".to_owned())]
+        [(Kind::Drill, "[DRILL] shop: live drill, switchover from west to east, starts".to_owned())]
     );
     let sandbox = WorldKind::Sandbox { scenario: "region-lost".to_owned(), seed: 1, began: BEGAN };
     assert!(told(Intent::Failover, None, sandbox).is_empty());

@@ -109,5 +109,5 @@ fn a_file_is_never_written_over() {
     folder.ok(&report);
     assert!(std::fs::read_to_string(folder.path().join("run.html")).unwrap().contains("Failover of starter"));
     let (code, _, err) = folder.run(&report);
-    assert!(code == 2 && err.contains("never written over"), "{code}: {err}");
+    assert!(code == 2 && err.contains("never overwrites it"), "{code}: {err}");
 }

@@ -261,7 +261,7 @@ pub fn overridden(folder: &Folder) -> String {
     );
     let (code, _, err) = by(folder, "kim.key", &["approve", "--yes", &run, GATE]);
     let owed = "the approvals that are owed afterwards: dba, engineering-lead";
-    assert!(code == 0 && err.contains(owed) && !err.contains("nobody else is asked"), "{err}");
+    assert!(code == 0 && err.contains(owed) && !err.contains("no more approvals are required"), "{err}");
     let (code, out, err) = by(folder, "ann.key", &resume);
     let report = json(&out);
     assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{report:#}\n{err}");
@@ -277,19 +277,19 @@ fn an_override_is_named_and_approved_afterwards() {
     let folder = truststream();
     let run = overridden(&folder);
     let status = folder.ok(&["status", "--sandbox"]);
-    assert!(status.contains("APPROVAL OWED") && status.contains("overridden by ivy"), "{status}");
+    assert!(status.contains("APPROVAL DUE") && status.contains("overridden by ivy"), "{status}");
     let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
     refused(&folder, "ivy.key", &approve, "ivy overrode this approval and cannot also approve it");
     // Nobody signs what they have not seen, or what is another one than they saw elsewhere.
     let digest = state_of(&folder, &run).created.runbook_digest.to_string();
     let wrong = [&approve[..], &["--runbook", "00000000000000"]].concat();
-    refused(&folder, "bob.key", &wrong, "and you looked at 00000000000000");
-    refused(&folder, "bob.key", &[&approve[..], &["--runbook", &digest[..4]]].concat(), "and you looked at");
+    refused(&folder, "bob.key", &wrong, "but you reviewed 00000000000000");
+    refused(&folder, "bob.key", &[&approve[..], &["--runbook", &digest[..4]]].concat(), "but you reviewed");
     let (code, _, err) = by(&folder, "bob.key", &[&approve[..], &["--runbook", &digest[..16]]].concat());
     assert!(code == 0 && err.contains("it is in the journal"), "{err}");
     for words in [
-        "failover us-west-2 -> us-east-1 of truststream at P0, asked for by ann",
+        "failover us-west-2 -> us-east-1 of truststream at P0, requested by ann",
         &digest,
         "asked of  dba and engineering-lead",
         "may lose  db: at most ",
@@ -309,9 +309,9 @@ fn an_override_is_named_and_approved_afterwards() {
         (&"approved".into(), &serde_json::Value::Null),
         "{over:#}"
     );
-    assert!(over["text"].as_str().unwrap().contains("cy said no at "), "{over:#}");
+    assert!(over["text"].as_str().unwrap().contains("cy rejected it at "), "{over:#}");
     assert_eq!(report["outcome"], "recovered", "a no undoes nothing");
-    assert!(!folder.ok(&["status", "--sandbox"]).contains("APPROVAL OWED"));
+    assert!(!folder.ok(&["status", "--sandbox"]).contains("APPROVAL DUE"));
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 
@@ -342,7 +342,7 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     let said = &report["overrides"][0];
     assert_eq!((&said["state"], &said["late_by_s"]), (&"approved_late".into(), &60.0.into()), "{said:#}");
     let text = folder.ok(&["report", "run", &run, "--sandbox"]);
-    assert!(text.contains("**Override**") && text.contains("1m LATE: it was due by "), "{text}");
+    assert!(text.contains("**Override**") && text.contains("1m LATE; it was due by "), "{text}");
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "the chain still holds");
     // An auditor reads of it in the report of the year.
     let year = ["report", "compliance", "--sandbox", "--profile", "soc2", "--format", "json"];
@@ -354,7 +354,7 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     );
     let found = year["findings"].as_array().unwrap().iter().find(|f| f["section"] == "approvals").unwrap();
     assert!(
-        found["text"].as_str().unwrap().contains("1m LATE: it was due by ") && found["run"] == *run,
+        found["text"].as_str().unwrap().contains("1m LATE; it was due by ") && found["run"] == *run,
         "{found:#}"
     );
     assert_eq!(found["controls"], serde_json::json!(["CC8.1"]));
@@ -468,7 +468,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     let (_, out, _) =
         by(&folder, "ann.key", &["runs", "cancel", &run, "--yes", "--reason", "no", "--output", "json"]);
     assert_eq!(json(&out)["outcome"], "cancelled", "{out}");
-    assert!(!folder.ok(&["status", "--sandbox"]).contains(&format!("APPROVAL OWED  run {run}")));
+    assert!(!folder.ok(&["status", "--sandbox"]).contains(&format!("APPROVAL DUE  run {run}")));
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 

@@ -109,7 +109,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
         let (code, out, err) = waiting.run(verb);
         assert_eq!(code, 3, "{verb:?}: {out}{err}");
         let said = "the store is older than what was signed of it, and is only read: ";
-        assert!(err.contains(said) && err.contains("put the newer store back"), "{verb:?}: {err}");
+        assert!(err.contains(said) && err.contains("restore the newer store"), "{verb:?}: {err}");
     }
     assert_eq!(waiting.said(), before);
     let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
@@ -149,7 +149,7 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
     // One of another store is none.
     let other = Waiting::since(Dur::mins(1));
     let (code, _, err) = other.run(&["runs", "resume", RUN, "--checkpoint", kept]);
-    assert!(code == 2 && err.contains("is no checkpoint of this store"), "{err}");
+    assert!(code == 2 && err.contains("is not a checkpoint of this store"), "{err}");
 }
 
 /// Cut back, and carried on from there: what was written then is another history than what was sealed.
@@ -182,10 +182,11 @@ fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     waiting.open().enter(&Entry::Schedule { at: later, name: "weekly".to_owned(), is: None }).unwrap();
     let (code, out, err) = waiting.run(&["approve", "--yes", RUN, "approve.go"]);
     assert!(
-        err.contains("clock behind the ledger by 10h") || err.contains("clock behind the ledger by 9h 59m"),
+        err.contains("the clock is 10h behind the ledger")
+            || err.contains("the clock is 9h 59m behind the ledger"),
         "{out}{err}"
     );
-    let words = format!("this is dated {later}");
+    let words = format!("This entry has the date {later}");
     assert!(err.contains(&words), "{err}");
     // Ten hours late, whatever the clock of whoever says it shows.
     let said = waiting.said();

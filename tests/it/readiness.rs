@@ -108,13 +108,13 @@ fn what_is_well_is_ready_but_for_what_nobody_has_tried() {
 fn obstacles_of_a_fence_and_rows_that_no_standby_has_are_said() {
     const WEST: &str = "db in us-west-2";
     let mut case = Case::new();
-    is(case.of(Area::Fence, WEST), Standing::Ready, "nothing is seen");
+    is(case.of(Area::Fence, WEST), Standing::Ready, "no obstacle");
     case.alter("fence/us-west-2/truststream-db/sql", |state| match state {
         State::Fence(fence) => fence.obstacles = vec!["superuser dba may log in".to_owned()],
         other => panic!("{other:?}"),
     });
     // The ladder has another rung.
-    is(case.of(Area::Fence, WEST), Standing::Degraded, "would not be proven: superuser dba may log in");
+    is(case.of(Area::Fence, WEST), Standing::Degraded, "could not be proven: superuser dba may log in");
     let with = |case: &mut Case, what: Lost| {
         let name = "app.public.cache".to_owned();
         let thing = Unreplicated { what, name, detail: "about 500, 24576 bytes".to_owned() };
@@ -134,7 +134,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
         case.database(site, |db| db.wal.as_mut().unwrap().position = Lsn(7));
     }
     case.database("us-east-1", |db| db.last_commit = Some(BEGAN - Dur::mins(600)));
-    is(case.of(Area::Lag, EAST), Standing::Ready, "it has the writer's log up to its end");
+    is(case.of(Area::Lag, EAST), Standing::Ready, "it has the complete log of the writer");
     let behind = |db: &mut DatabaseState| db.wal.as_mut().unwrap().position = Lsn(0);
     case.database("us-west-2", |db| db.wal.as_mut().unwrap().position = Lsn(1));
     case.database("us-east-1", behind);
@@ -147,7 +147,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
     is(aged(&mut case, 301), Standing::NotReady, "5m 1s");
     // Nobody knows whether there was another commit, on a server that nobody may have written to.
     case.database("us-west-2", |db| db.wal = None);
-    is(aged(&mut case, 301), Standing::Unknown, "nobody knows whether there was another");
+    is(aged(&mut case, 301), Standing::Unknown, "it is unknown whether a later one exists");
     case.database("us-east-1", |db| {
         db.wal = None;
         db.last_commit_source = Some("replica_lag".to_owned());
@@ -156,7 +156,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
     is(aged(&mut case, 361), Standing::NotReady, "6m 1s old (by replica_lag)");
     is(aged(&mut case, 10), Standing::Ready, "10s old");
     case.database("us-east-1", |db| db.last_commit = None);
-    is(case.of(Area::Lag, EAST), Standing::Unknown, "nobody knows how far");
+    is(case.of(Area::Lag, EAST), Standing::Unknown, "replication lag is unknown");
     case.database("us-east-1", |db| db.status = "modifying".to_owned());
     is(case.of(Area::Replica, EAST), Standing::Degraded, "is modifying");
     case.database("us-west-2", |db| db.backup_age_ms = Some(Dur::mins(11)));
@@ -192,7 +192,7 @@ fn what_is_not_seen_is_unknown() {
     // What the provider says is not there is another thing than what nobody could ask for.
     let key = case.keys("group/us-east-1/").remove(0);
     case.estate.entries.get_mut(&key).unwrap().now = Observation::NotFound { observed_at: BEGAN };
-    is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "is not there");
+    is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "does not exist");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn the_standby_site_may_grow_and_answers_are_forgotten_in_time() {
     is(
         case.of(Area::Capacity, "nodes in us-east-1"),
         Standing::NotReady,
-        "needs 4 instances, and its maximum is 3",
+        "needs 4 instances, but its maximum is 3",
     );
     case.group("us-east-1", |group| {
         group.size.max = 12;
@@ -256,7 +256,7 @@ fn what_the_account_may_not_do_or_have_no_more_of_is_named() {
         is(case.of(Area::Quotas, "us-east-1"), Standing::NotReady, words);
     }
     case.alter("quotas/us-east-1", |state| *state = State::Quotas(QuotasState::default()));
-    is(case.of(Area::Quotas, "us-east-1"), Standing::Unknown, "RDS tells no quota");
+    is(case.of(Area::Quotas, "us-east-1"), Standing::Unknown, "RDS reports no quota");
 }
 
 #[test]
@@ -269,13 +269,13 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
         .collect();
     case.proven = Some((RunId::new("r1"), before));
     let about = case.plan.name.to_string();
-    is(case.of(Area::Drift, &about), Standing::Ready, "as it was before run r1");
+    is(case.of(Area::Drift, &about), Standing::Ready, "unchanged since before run r1");
     // Roles, sizes and statuses change with every move.
     case.database("us-east-1", |db| db.status = "backing-up".to_owned());
     case.group("us-east-1", |group| group.size.desired = 9);
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
     case.database("us-east-1", |db| db.instance.as_mut().unwrap().class = "db.t3.micro".to_owned());
-    is(case.of(Area::Parity, EAST), Standing::Degraded, "class db.t3.micro, the writer's is db.r6g.large");
+    is(case.of(Area::Parity, EAST), Standing::Degraded, "class db.t3.micro; the writer has db.r6g.large");
     is(case.of(Area::Drift, &about), Standing::Degraded, "since run r1: class of database/us-east-1/");
     // An earlier version did not look at that.
     let mut case = Case { proven: case.proven, ..Case::new() };
@@ -341,20 +341,20 @@ fn buckets_are_copied_by_rules_that_copy_everything_and_both_ways() {
     is(
         case.of(Area::Replica, UPLOADS),
         Standing::Ready,
-        "rule to-ts-uploads-east copies ts-uploads-west there",
+        "rule to-ts-uploads-east replicates ts-uploads-west there",
     );
     let with = |site: &str, change: fn(&mut BucketState)| {
         let mut case = copied();
         case.bucket(site, change);
         case.of(Area::Replica, UPLOADS)
     };
-    let none = "no rule copies all of ts-uploads-west to ts-uploads-east";
+    let none = "no rule replicates all of ts-uploads-west to ts-uploads-east";
     is(with("us-west-2", |b| b.rules.clear()), Standing::NotReady, none);
     is(with("us-west-2", |b| b.rules[0].on = false), Standing::NotReady, none);
     is(with("us-west-2", |b| b.rules[0].tagged = true), Standing::NotReady, none);
     is(with("us-west-2", |b| b.rules[0].prefix = "up/old/".to_owned()), Standing::NotReady, none);
-    is(with("us-west-2", |b| b.rules[0].deletes = false), Standing::Degraded, "what is deleted comes back");
-    is(with("us-east-1", |b| b.rules.clear()), Standing::Degraded, "nothing copies ts-uploads-east back");
+    is(with("us-west-2", |b| b.rules[0].deletes = false), Standing::Degraded, "deleted objects come back");
+    is(with("us-east-1", |b| b.rules.clear()), Standing::Degraded, "no rule replicates ts-uploads-east back");
     let suspended = "versioning of ts-uploads-east is suspended";
     is(with("us-east-1", |b| b.versioning = Versioning::Suspended), Standing::NotReady, suspended);
     let mut case = copied();
@@ -380,8 +380,12 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
     };
     is(waits(Some(0)), Standing::Ready, "up to date, 0 operations wait");
     is(waits(Some(3)), Standing::Degraded, "3 operations wait (0 bytes)");
-    is(waits(None), Standing::Unknown, "nobody publishes");
-    is(with(&|b| b.arriving[0].from = "another".to_owned()), Standing::Unknown, "nobody publishes");
+    is(waits(None), Standing::Unknown, "S3 publishes no replication delay");
+    is(
+        with(&|b| b.arriving[0].from = "another".to_owned()),
+        Standing::Unknown,
+        "S3 publishes no replication delay",
+    );
     is(with(&|b| b.unread = Some("denied".to_owned())), Standing::Unknown, "denied");
     let old = |minutes: u64| with(&|b| b.arriving[0].at = BEGAN - Dur::mins(minutes));
     is(old(10), Standing::Ready, "behind at most");
@@ -408,7 +412,7 @@ fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
     is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "PENDING");
     // What S3 gave up it never copies by itself, and a copy without anything new is none.
     is(with(3, vec![of(Some(1), "FAILED")]), Standing::NotReady, "FAILED");
-    is(with(2, vec![gap(Some(10)), gap(Some(20))]), Standing::Degraded, "nothing of it is there");
+    is(with(2, vec![gap(Some(10)), gap(Some(20))]), Standing::Degraded, "none of it is in the copy");
     assert!(!with(3, vec![gap(None)]).1.contains('\u{202e}'));
     is(with(3, vec![gap(None)]), Standing::NotReady, "1 missing");
     is(with(0, Vec::new()), Standing::Unknown, "0 were compared");
@@ -444,8 +448,8 @@ fn of_several_rules_the_one_that_s3_follows_counts_and_figures_of_those_that_are
             west.rules.push(CopyRule { deletes: false, ..first });
         }
     };
-    is(with(Area::Replica, &narrow(-1)), Standing::Ready, "rule to-ts-uploads-east copies");
-    is(with(Area::Replica, &narrow(1)), Standing::Degraded, "rule old copies no delete markers");
+    is(with(Area::Replica, &narrow(-1)), Standing::Ready, "rule to-ts-uploads-east replicates");
+    is(with(Area::Replica, &narrow(1)), Standing::Degraded, "rule old does not replicate delete markers");
     // The slower of two rules that copy counts, whatever a third one was behind that is no more.
     let figures = |id: &'static str, minutes: u64, known: bool| {
         move |west: &mut BucketState, east: &mut BucketState| {
@@ -483,7 +487,7 @@ fn a_rule_that_is_another_one_now_is_a_change_and_figures_are_none() {
     case.proven = Some((RunId::new("r1"), before));
     let about = case.plan.name.to_string();
     case.bucket("us-east-1", |b| b.arriving.clear());
-    is(case.of(Area::Drift, &about), Standing::Ready, "as it was before run r1");
+    is(case.of(Area::Drift, &about), Standing::Ready, "unchanged since before run r1");
     case.bucket("us-west-2", |b| b.rules[0].deletes = false);
     is(case.of(Area::Drift, &about), Standing::Degraded, "rule to-ts-uploads-east of bucket/us-west-2/");
 }

@@ -129,7 +129,7 @@ fn found_before(folder: &Folder) {
         (code, &report["outcome"], &report["truth"]["users_failed_s"]),
         (1, &"halted".into(), &serde_json::Value::Null)
     );
-    assert!(report["error"]["hint"].as_str().unwrap().contains("are in use"), "{report:#}");
+    assert!(report["error"]["hint"].as_str().unwrap().contains("unchanged and in use"), "{report:#}");
     let drill = |args: &[&str]| {
         let command = [
             "drill",
@@ -157,7 +157,7 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
     for (args, code, words) in [
         (vec!["--component", "db", "--to-time", "2026-01-01T02:00:00"], 2, "zone"),
         (vec!["--component", "db", "--to-time", "2026-01-01T02:00:00.0001Z"], 2, "millisecond"),
-        (vec!["--component", "db"], 2, "to which time"),
+        (vec!["--component", "db"], 2, "the point in time is missing"),
         (vec!["--component", "nodb", "--to-time", "5m ago"], 3, "one of: db, other"),
         (vec!["--component", "other", "--to-time", "5m ago"], 3, "only databases"),
         (vec!["--component", "db", "--to-time", "2030-01-01T00:00:00Z"], 3, "in the future"),

@@ -162,7 +162,7 @@ fn one_process_serves_a_store_and_a_drill_that_is_stopped_is_carried_on_by_the_n
     assert!(killed.success() && first.wait().unwrap().code() == Some(4), "it pauses the drill, and ends");
     assert!(begun(), "what was stopped is not over");
     let said = folder.ok(&["serve", "--sandbox", "--until", "2026-01-04T12:00:00Z"]);
-    assert!(said.contains("is carried on") && said.contains("passed"), "{said}");
+    assert!(said.contains("continuing run") && said.contains("passed"), "{said}");
     for (name, drills) in drills(&folder) {
         assert!(drills.iter().all(|(_, is)| is["passed"] == true), "{name}: {drills:#?}");
     }
@@ -183,7 +183,7 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
     assert_eq!(code, 1, "{said}");
     let ended: Vec<Value> = said.lines().map(json).filter(|l| l["fate"]["fate"] == "missed").collect();
     assert!(ended.len() == 1, "{said}");
-    assert!(said.contains("there is no plan `gone`"), "{said}");
+    assert!(said.contains("plan `gone` does not exist"), "{said}");
     let shown = folder.ok(&["schedules", "--sandbox"]);
     assert!(
         shown.contains("MISSED") && shown.contains("1 missed") && shown.contains("Fri 2026-01-02 03:00 UTC"),
@@ -191,7 +191,7 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
     );
     // Somebody else's instant is no place for a drill of today.
     let (code, _, err) = folder.run(&["serve", "--from", "2026-01-01T00:00:00Z"]);
-    assert!(code == 2 && err.contains("--from means nothing"), "{err}");
+    assert!(code == 2 && err.contains("--from works only with --sandbox"), "{err}");
     let said = Folder::with_plans().ok(&["schedules"]);
     assert!(said.contains("no `schedules:`"), "{said}");
 }
@@ -218,7 +218,7 @@ fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
     let mut approve = folder.command(&["approve", "--yes", run, "approve.look", "--sandbox"]);
     assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
     let (_, said, _) = folder.run(&serve);
-    assert!(said.contains("is carried on"), "{said}");
+    assert!(said.contains("continuing run"), "{said}");
 }
 
 fn terminated(child: &mut std::process::Child) -> bool {

@@ -124,7 +124,7 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     };
     refused("ann.key", "the requester of a run cannot approve it");
     refused("cy.key", "cy does not have a required role; still required: dba and engineering-lead");
-    refused("mallory.key", "is the key of nobody under `operators:`");
+    refused("mallory.key", "is not the key of any current or former operator");
     let (code, _, err) = folder.run(&approve);
     assert!(code == 2 && err.contains("no key to sign with") && err.contains("DRCTL_KEY"), "{err}");
 
@@ -353,7 +353,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(&settings, text.replace("roles: [dba]", "roles: [dba, cto]")).unwrap();
     let (code, _, err) = as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]);
-    assert!(code == 3 && err.contains("was begun with other operators"), "{err}");
+    assert!(code == 3 && err.contains("started with different operators"), "{err}");
     std::fs::write(&settings, text).unwrap();
     let sly = [("DRCTL_KEY", "ann.key"), ("DRCTL_OPERATORS__BOB__KEY", "ssh-ed25519 AAAA")];
     let (code, _, err) = finish(folder.command(&["status"]).envs(sly).output().unwrap());
@@ -417,7 +417,7 @@ fn keys_are_encrypted_never_written_over_and_may_stay_in_an_agent() {
     );
     assert_eq!(mode & 0o777, 0o600);
     let (code, _, err) = folder.run(&["key", "new", "dot", "--no-passphrase"]);
-    assert!(code == 2 && err.contains("never written over"), "{err}");
+    assert!(code == 2 && err.contains("never overwrites it"), "{err}");
     assert!(folder.ok(&["key", "show", "dot.key"]).contains("nobody under `operators:`"));
     assert!(folder.ok(&["key", "show", "eve.key.pub"]).contains("eve: dba, devops-lead, engineering-lead"));
 

@@ -82,17 +82,17 @@ fn rehearsals_stay_here_and_nowhere_is_said_to_be_nowhere() {
         folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--reason", "x", "--sandbox"]);
     assert!(code == 0 && !err.contains("evidence:"), "{err}");
     let (code, _, err) = folder.run(&["evidence", "push", "--sandbox"]);
-    assert!(code == 2 && err.contains("a rehearsal proves nothing of what is real"), "{err}");
+    assert!(code == 2 && err.contains("a rehearsal proves nothing about the real estate"), "{err}");
     let list = json(&folder.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
     assert_eq!(list["bundles"][0]["not_at"], serde_json::json!([]), "{list:#}");
     // A store in which nothing ran yet owes nothing.
     let said = folder.ok(&["evidence", "push"]);
-    assert!(said.contains("every bundle is where it has to be"), "{said}");
+    assert!(said.contains("every bundle is in all its sinks"), "{said}");
     let (code, _, err) = folder.run(&["evidence", "push", "20260101-nothing"]);
     assert!(code == 2 && err.contains("run 20260101-nothing has no bundle"), "{err}");
     let (code, _, err) = Folder::with_plans().run(&["evidence", "push"]);
     assert!(
-        code == 2 && err.contains("does not say where evidence is kept") && err.contains("retain:"),
+        code == 2 && err.contains("does not configure evidence sinks") && err.contains("retain:"),
         "{err}"
     );
 }

@@ -104,7 +104,7 @@ fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
         || json(&folder.ok(&["runs", "export", &run, "--sandbox", "--output", "json"]))["events"].to_string();
     let before = events();
     let (code, _, err) = folder.run(&cancel);
-    assert!(code == 3 && err.contains("fix: add --yes"), "{code} {err}");
+    assert!(code == 3 && err.contains("fix: to confirm, add --yes"), "{code} {err}");
     let (code, screen) = at_a_terminal(&folder, None, &cancel, "");
     assert!(
         code == 2 && screen.contains("Cancel it? [y/N]") && screen.contains("nothing was done"),
@@ -177,7 +177,7 @@ fn an_interrupted_watch_is_a_recovery_that_goes_on() {
     err.read_to_string(&mut rest).unwrap();
     let (code, out, _) = finish(child.wait_with_output().unwrap());
     assert!(out.contains("RECOVERED, watch paused failover of truststream"), "{out}{rest}");
-    assert!(!out.contains("HALTED") && out.contains("goes on watching"), "{out}");
+    assert!(!out.contains("HALTED") && out.contains("continues to watch"), "{out}");
     assert_eq!(code, 4, "{out}");
     let out = folder.ok(&["runs", "resume", "--sandbox"]);
     assert!(out.contains("RECOVERED failover"), "{out}");
@@ -279,7 +279,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
     let after = &screen[screen.find("noted for run").unwrap()..];
     assert!(!after.contains("dba: bob"), "{screen}");
     let (code, _, err) = by(&folder, "eve.key", &["approve", "--yes", &run]);
-    assert!(code == 0 && err.contains("nobody else is asked"), "{err}");
+    assert!(code == 0 && err.contains("no more approvals are required"), "{err}");
 }
 
 /// Exit code, stdout, stderr.

@@ -178,7 +178,7 @@ fn a_collector_that_fails_gets_the_spans_later_and_one_that_hangs_holds_nobody_u
     let took = stop(server);
     assert!(took < Duration::from_secs(8), "a process waited for its collector: {took:?}");
     let words = estate.words();
-    assert!(words.contains("did not take spans: HTTP 503"), "{words}");
+    assert!(words.contains("refused spans: HTTP 503"), "{words}");
     assert!(!words.contains(TOKEN) && !words.contains("<b>"), "{words}");
 }
 

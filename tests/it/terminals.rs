@@ -31,13 +31,13 @@ const PACED: &str = "failover truststream --to us-east-1 --sandbox=region-lost -
 #[test]
 fn nothing_is_drawn_over_a_question() {
     let shown = seen(&Folder::with_plans(), 120, PACED, "nowhere");
-    let question = "Type the name of the site that truststream is recovered to:";
+    let question = "Type the name of the target site of truststream:";
     let (before, after) = shown.split_once(question).unwrap_or_else(|| panic!("{shown}"));
-    assert!(before.contains("looking at the estate"), "there is a line at the bottom: {shown}");
+    assert!(before.contains("observing the estate"), "there is a line at the bottom: {shown}");
     let until_answered = after.split("nowhere").next().unwrap();
-    assert!(!until_answered.contains("looking at the estate"), "{until_answered:?}");
+    assert!(!until_answered.contains("observing the estate"), "{until_answered:?}");
     // Neither is any line of the runbook written behind it.
-    let behind = |line: &&str| line.contains("looking at the estate") && line.contains("runbook");
+    let behind = |line: &&str| line.contains("observing the estate") && line.contains("runbook");
     assert_eq!(before.lines().find(behind), None);
 }
 

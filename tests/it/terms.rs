@@ -140,10 +140,10 @@ fn a_policy_that_was_weakened_for_one_run_and_put_back_is_named() {
     assert_eq!(heard.len(), 1, "{heard:#?}");
     for words in [
         format!("run {weak} ("),
-        format!("other terms than run {first} before it"),
+        format!("those of the previous run {first}"),
         "policy.changes.database.by: dba, engineering-lead -> none".to_owned(),
         "policy.override.approve_within: 4h -> 9h".to_owned(),
-        "; not changed back".to_owned(),
+        "; not reverted".to_owned(),
     ] {
         assert!(heard[0].contains(&words), "{words}: {heard:#?}");
     }
@@ -152,10 +152,10 @@ fn a_policy_that_was_weakened_for_one_run_and_put_back_is_named() {
     begin(&audited.0);
     let heard = audited.heard();
     assert_eq!(heard.len(), 2, "{heard:#?}");
-    assert!(heard[0].contains(&format!("changed back by run {back}")), "{heard:#?}");
+    assert!(heard[0].contains(&format!("reverted by run {back}")), "{heard:#?}");
     assert!(heard[1].contains(&format!("run {back} (")), "{heard:#?}");
-    assert!(heard[1].contains(&format!("changes back what run {weak} had changed")), "{heard:#?}");
-    let found = findings(&audited.report(), "decided under other terms");
+    assert!(heard[1].contains(&format!("reverts the change of run {weak}")), "{heard:#?}");
+    let found = findings(&audited.report(), "decided under terms that differ");
     assert!(found.len() == 2 && found.iter().any(|f| f.starts_with(&weak)), "{found:#?}");
 }
 
@@ -183,7 +183,7 @@ fn tiers_of_another_file_for_one_run_make_no_objective_met() {
         assert_eq!((&rto["objective_s"], &rto["verdict"]), (&60.0.into(), &"missed".into()), "{rto:#}");
     }
     assert_eq!(line(&weak)["rpo"]["objective_s"], 300.0);
-    let found = findings(&report, "the run promised 4h, and is held to 1m");
+    let found = findings(&report, "the objective of the run is 4h, but drctl holds it to 1m");
     assert!(found.len() == 1 && found[0].starts_with(&weak), "{found:#?}");
     assert!(findings(&report, "tiers.critical.rto: 1m -> 4h").len() == 1);
 }
@@ -204,7 +204,7 @@ fn a_test_estate_counts_for_no_compliance_and_says_so() {
     assert_eq!((&totals["runs"], &totals["tests"], &totals["incidents"]), (&1.into(), &1.into(), &0.into()));
     assert_eq!(totals["rto"]["met"], 0, "{totals:#}");
     assert!(report["runs"][0]["rto"].is_null(), "{report:#}");
-    assert_eq!(findings(&report, "it proves nothing: drctl.yaml declares a test estate").len(), 1);
+    assert_eq!(findings(&report, "the run proves nothing: drctl.yaml declares a test estate").len(), 1);
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn windows_are_explained_for_any_time_and_bad_ones_name_themselves() {
     std::fs::write(&settings, ALL.replace("orders", "truststream")).unwrap();
     let text = folder.ok(&["policy", "explain", "truststream", "--at", "2026-11-23T12:00:00Z"]);
     for words in [
-        "when      at any time: P0 does not wait for windows",
+        "when      at any time; P0 does not wait for windows",
         "when      NOT at 2026-11-23T12:00:00.000Z: changes are frozen",
         "(outside-window)",
         "window 0 2 * * SUN Europe/Prague for 4h: next Sun 2026-11-29 02:00 Europe/Prague (2026-11-29T01:00:00.000Z)",

@@ -153,7 +153,7 @@ impl Aws {
     fn stands_alone(&self, db: &DatabaseRef) -> Observation {
         let (name, region) = (db.global.as_deref().unwrap_or_default(), &db.place.region);
         let why = format!(
-            "{} is no member of a global database {name} that {region} knows: `global_cluster` is misspelt, or somebody took it out (RemoveFromGlobalCluster)",
+            "{} is not a member of a global database {name} in {region}. `global_cluster` is misspelt, or somebody removed the cluster (RemoveFromGlobalCluster)",
             db.id
         );
         Observation::Unobservable { since: self.now(), why }
@@ -235,8 +235,7 @@ impl Aws {
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let global = db.global.as_deref().and_then(|n| seen.globals.get(n)).and_then(|g| g.as_ref().ok());
         if global.and_then(|g| member(g, arn)).is_some_and(is_secondary) {
-            let why =
-                "it is a secondary by now: what follows another cluster takes no writes, and is not fenced";
+            let why = "it is now a secondary, which takes no writes, so drctl does not fence it";
             return Err(Failure::never("Replica", why));
         }
         match groups(cluster, db) {

@@ -276,7 +276,7 @@ fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
     // An answer's date has no fractions, and the way there and back took time.
     if off < CLOCKS_AGREE {
         return format!(
-            "the time of the signature is not taken, though this machine's clock is that of the service: something holds requests up on their way ({said})"
+            "the service refuses the time of the signature, although the clock of this machine agrees with the service. Something delays requests ({said})"
         );
     }
     let minutes = Dur::secs((off.millis() + 30_000) / 60_000 * 60);
@@ -479,7 +479,7 @@ mod tests {
             "{}",
             told(-600)
         );
-        assert!(told(2).contains("something holds requests up"), "{}", told(2));
+        assert!(told(2).contains("Something delays requests"), "{}", told(2));
         assert!(clock(None, at(0), says).contains("does not say by how much"));
         let seen = Failure::Clock("x".to_owned()).observation(at(0));
         assert!(matches!(seen, Observation::Unauthenticated { clock: true, .. }));

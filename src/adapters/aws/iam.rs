@@ -58,7 +58,7 @@ impl Aws {
             return match parts.get(5) {
                 Some(&"root") => Err(Failure::never(
                     "Root",
-                    "the root user of an account is asked about by nobody: use a role",
+                    "AWS cannot check the permissions of the root user of an account; use a role",
                 )),
                 _ => Ok(caller.to_owned()),
             };

@@ -180,8 +180,7 @@ impl Aws {
         let found = self.describe_databases(place, &[&db.id]).await?;
         let now = found.get(&db.id).ok_or_else(|| missing(&db.id))?;
         if now.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty()) {
-            let why =
-                "it is a replica by now: what replays another server takes no writes, and is not fenced";
+            let why = "it is now a replica, which takes no writes, so drctl does not fence it";
             return Err(Failure::never("Replica", why));
         }
         match groups(now, db) {

@@ -137,7 +137,7 @@ impl Aws {
     /// Starts a part of a restore.
     pub(super) async fn restore(&self, part: Part, of: &Restore) -> Result<Option<String>, Failure> {
         let Some(new) = of.instance() else {
-            return Err(Failure::never("NoInstance", "nobody said what the copy is to be like"));
+            return Err(Failure::never("NoInstance", "the settings of the copy are unknown"));
         };
         match part {
             Part::Beside => self.make(of, new).await,

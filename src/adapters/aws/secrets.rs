@@ -180,7 +180,7 @@ impl<'de> Deserialize<'de> for Contents {
 
 /// What stands in it is in no error.
 fn contents(of: &ClientSecret, text: &str) -> Result<Contents, Failure> {
-    let why = || format!("secret {} is no JSON object, so no field of it names a server", of.id);
+    let why = || format!("secret {} is not a JSON object, so it has no field that names a server", of.id);
     let contents: Contents =
         serde_json::from_str(text).map_err(|_| Failure::never("SecretNotJson", why()))?;
     for (name, value) in &contents.0 {

@@ -109,7 +109,8 @@ impl Gcs {
             Lock::Governance => retention::Mode::Unlocked,
         };
         let until = parcel.until.to_string();
-        let until = until.as_str().try_into().map_err(|_| Trouble::Later(format!("`{until}` is no time")))?;
+        let until =
+            until.as_str().try_into().map_err(|_| Trouble::Later(format!("`{until}` is not a time")))?;
         let reached = self.reach().await.map_err(Trouble::Down)?;
         let write = reached
             .storage
@@ -184,7 +185,7 @@ impl Gcs {
         let mut url =
             reqwest::Url::parse(&self.endpoint).map_err(|e| Trouble::Down(format!("endpoints.gcs: {e}")))?;
         url.path_segments_mut()
-            .map_err(|()| Trouble::Down("endpoints.gcs is no address of a server".to_owned()))?
+            .map_err(|()| Trouble::Down("endpoints.gcs is not the address of a server".to_owned()))?
             .extend(["storage", "v1", "b", bucket, "o", key]);
         if let Some(version) = version {
             url.query_pairs_mut().append_pair("generation", version);

@@ -333,8 +333,7 @@ impl Census {
     fn process_left(&self, process: &Process, known: Known<'_>) -> Option<Writer> {
         let Some(kind) = process.kind.as_deref() else {
             let own = &self.own;
-            let words =
-                format!("processes of which {own} may not see what they are (GRANT pg_monitor TO {own})");
+            let words = format!("processes whose type {own} may not see (GRANT pg_monitor TO {own})");
             return Some(Writer::Staying(words));
         };
         if let Some(oid) = process.subscription {
@@ -375,11 +374,8 @@ impl Census {
             || OWN.contains(&kind)
             || known.process(kind)
             || known.provider.contains(&run_by);
-        (!harmless).then(|| {
-            Writer::Staying(format!(
-                "background process `{kind}`, which nobody vouches for under `harmless:`"
-            ))
-        })
+        (!harmless)
+            .then(|| Writer::Staying(format!("background process `{kind}` is not listed under `harmless:`")))
     }
 
     fn prepared_left(&self, prepared: &Prepared, known: Known<'_>) -> Option<Writer> {

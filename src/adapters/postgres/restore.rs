@@ -36,10 +36,7 @@ pub(super) fn job(
 ) -> Result<String, Failure> {
     let way = way(host, live)?;
     let Source::Own(backups) = &of.source else {
-        return Err(Failure::Refused(
-            "NoBackups".to_owned(),
-            format!("{} has no backups of its own", of.db.id),
-        ));
+        return Err(Failure::Refused("NoBackups".to_owned(), format!("{} has no backups", of.db.id)));
     };
     let database = live.endpoint.split_once('/').map_or("postgres", |(_, database)| database);
     let text = |number: Option<String>| number.unwrap_or_default();
@@ -214,9 +211,10 @@ fn remark(fact: &[&str]) -> Option<String> {
         ["standbys", names] if !names.is_empty() => {
             Some(format!("these followed it, and are of the old history: {names}"))
         }
-        ["login", "refused"] => {
-            Some("it refuses the administrator's login: roles and passwords are those of the time".to_owned())
-        }
+        ["login", "refused"] => Some(
+            "it refuses the administrator login, because roles and passwords are those of the restored time"
+                .to_owned(),
+        ),
         ["archiving", "no", why] => Some(format!("its log is not archived: {why}")),
         ["archiving", "off"] => Some("archive_mode is off: nothing leads to later times".to_owned()),
         ["unarchived", many] if *many != "0" => {

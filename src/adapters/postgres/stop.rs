@@ -115,7 +115,7 @@ fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceS
         Port::Answers => stage(
             FenceStage::Vain,
             &format!(
-                "not proven: no process works in {data}, and something answers at the endpoint: is the plan's host that of the endpoint?"
+                "not proven: no process works in {data}, but a server answers at the endpoint. Check that the host in the plan is the host of the endpoint"
             ),
         ),
         Port::Silent(why) => stage(

@@ -64,7 +64,7 @@ pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option
     let Some(io) = cause.downcast_ref::<io::Error>() else {
         let plain = cause.to_string().contains("does not support TLS");
         return plain.then(|| {
-            format!("{endpoint} speaks no TLS: `ssl = on` there, or sql.tls: \"off\" where nobody else is on the way")
+            format!("{endpoint} does not support TLS. Set `ssl = on` on the server, or sql.tls: \"off\" if nobody else can access the network path")
         });
     };
     let of = match io.get_ref()?.downcast_ref::<rustls::Error>()? {
@@ -117,11 +117,11 @@ fn roots(settings: &SqlSettings) -> Result<RootCertStore, String> {
             any = true;
         }
         if !any {
-            return Err(format!("sql.ca_file {file}: there is no certificate in it (PEM is wanted)"));
+            return Err(format!("sql.ca_file {file} contains no PEM certificate"));
         }
     }
     match roots.is_empty() {
-        true => Err("there are no certificates to trust; set sql.ca_file".to_owned()),
+        true => Err("there are no trusted certificates; set sql.ca_file".to_owned()),
         false => Ok(roots),
     }
 }

@@ -394,7 +394,7 @@ async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> R
         return Ok(found);
     };
     if of.rows.is_empty() {
-        let why = "the plan names no tables under `verify.rows`: nobody counted what is lost with them";
+        let why = "the plan names no tables under `verify.rows`, so the loss in them was not counted";
         found.remarks.push(why.to_owned());
         return Ok(found);
     }

@@ -67,7 +67,7 @@ impl Estate {
     pub(super) fn withdraw(&mut self, db: &DatabaseRef) -> Answer {
         let i = self.find(db)?;
         if self.dbs[i].source.is_none() {
-            return Err(("Promoted", format!("{} is no standby any more", db.id)));
+            return Err(("Promoted", format!("{} is no longer a standby", db.id)));
         }
         let asked = |due: &Transition| match due {
             Transition::Promoted(of, _) => *of == i,
@@ -155,7 +155,7 @@ impl Estate {
     }
 
     pub(super) fn point(&mut self, point: &Point) -> Answer {
-        let missing = || ("ResourceNotFoundException", format!("there is no secret {}", point.secret.id));
+        let missing = || ("ResourceNotFoundException", format!("secret {} does not exist", point.secret.id));
         let led = self.secrets.get_mut(&point.secret).ok_or_else(missing)?;
         led.fields.extend(point.to.clone());
         Ok(None)

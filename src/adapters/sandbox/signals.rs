@@ -15,7 +15,7 @@ impl Estate {
     }
 
     pub(super) fn signal(&mut self, signal: &Signal) -> Answer {
-        let missing = || ("NoSuchBucket", format!("there is no bucket for {}", signal.object.url));
+        let missing = || ("NoSuchBucket", format!("the bucket for {} does not exist", signal.object.url));
         let i = self.zone_of(&signal.object).ok_or_else(missing)?;
         if let Some((_, holder)) = &mut self.zones[i].object {
             *holder = signal.present.then(|| signal.holder.clone());

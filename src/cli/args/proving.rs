@@ -15,22 +15,22 @@ pub struct AuditArgs {
 /// Verbs of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check every chain, the ledger and its checkpoints; name what does not hold
+    /// Check every chain, the ledger and its checkpoints, and list all faults
     #[command(
         after_help = "Examples:\n  drctl audit verify\n  drctl audit verify --key store.pub --checkpoint kept/2026-11-01.json\n  drctl audit verify --file audit.jsonl --key store.pub     # on any machine, with nothing else"
     )]
     Verify {
-        /// What `drctl audit export` wrote, in place of the store
+        /// A file from `drctl audit export` instead of the store
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// The public half of the store's key, or its file [default: what the store itself names]
+        /// The public key of the store, or its file [default: the key in the store itself]
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
-        /// A checkpoint that was kept elsewhere: what it knows has to be there
+        /// A checkpoint from another place; the store must contain everything that it covers
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
     },
-    /// Write everything out: as lines that verify offline, or for a SIEM
+    /// Export everything, as lines to verify offline or for a SIEM
     #[command(
         after_help = "Examples:\n  drctl audit export --out audit.jsonl\n  drctl audit export --format cef | logger --size 8192 -t drctl"
     )]
@@ -38,18 +38,18 @@ pub enum AuditCommand {
         /// `jsonl` can be verified; `cef` is ArcSight's Common Event Format
         #[arg(long, value_enum, default_value_t = AuditFormat::Jsonl)]
         format: AuditFormat,
-        /// The file, which must not be there yet [default: standard output]
+        /// The output file, which must not exist yet [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Sign for what stands in the ledger now: keep it where nobody can change it who can change the store
+    /// Sign the current state of the ledger. Keep the checkpoint where people who can change the store cannot change it
     #[command(after_help = "Example:\n  drctl audit checkpoint --out /mnt/worm/$(date -u +%F).json")]
     Checkpoint {
-        /// The file, which must not be there yet [default: standard output]
+        /// The output file, which must not exist yet [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show the public half of the store's key: give it to your auditors
+    /// Show the public key of the store, for your auditors
     Key,
 }
 
@@ -75,24 +75,24 @@ pub struct EvidenceArgs {
 pub enum EvidenceCommand {
     /// List the bundles that were sealed
     List {
-        /// A checkpoint that was kept elsewhere: what it knows has to be there
+        /// A checkpoint from another place; the store must contain everything that it covers
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
     },
-    /// Write the bundle of a run: as it was sealed, or as the run stands now
+    /// Write the bundle of a run, as sealed earlier or as the run is now
     #[command(
-        after_help = "A bundle is a tar archive: the plan, the runbook that was agreed to, every event, approvals, what was seen before and after,\nprobes, reports, and a manifest of their digests, signed with the store's key. Every run that ends or stops has one.\n\nExample:\n  drctl evidence export 20261121T030104Z-failover-shop --out shop.tar"
+        after_help = "A bundle is a tar archive. It contains the plan, the approved runbook, every event, approvals, observations before and\nafter the run, probes, reports, and a manifest with their digests. The key of the store signs the manifest. Every run\nthat ends or stops has one.\n\nExample:\n  drctl evidence export 20261121T030104Z-failover-shop --out shop.tar"
     )]
     Export {
         /// The run
         run: String,
-        /// The file, which must not be there yet [default: the run's name in this folder]
+        /// The output file, which must not exist yet [default: the run's name in this folder]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Deliver bundles to the sinks of drctl.yaml, and read them back
+    /// Deliver bundles to the sinks in drctl.yaml, and verify them by reading them back
     #[command(
-        after_help = "Every run does this at its end. Put it on a schedule: what was not delivered, and runs that were killed before they had a\nbundle, are caught up on. Nothing is ever written over. A sink is `evidence:` in drctl.yaml:\n\n  evidence:\n    retain: {hipaa: 2192d}\n    sinks:\n      recovery: {url: \"s3://acme-evidence/drctl\", region: us-east-1}\n      elsewhere: {url: \"gs://acme-evidence/drctl\", region: europe-west1}\n\nExamples:\n  drctl evidence push\n  drctl evidence push 20261121T030104Z-failover-shop\n  drctl evidence push --check     # read every one back again"
+        after_help = "Every run does this when it ends. Schedule this command to deliver bundles that could not be delivered, and to create\nbundles for runs that were killed. drctl never overwrites anything. Configure sinks under `evidence:` in drctl.yaml:\n\n  evidence:\n    retain: {hipaa: 2192d}\n    sinks:\n      recovery: {url: \"s3://acme-evidence/drctl\", region: us-east-1}\n      elsewhere: {url: \"gs://acme-evidence/drctl\", region: europe-west1}\n\nExamples:\n  drctl evidence push\n  drctl evidence push 20261121T030104Z-failover-shop\n  drctl evidence push --check     # read every one back again"
     )]
     Push {
         /// The run [default: all of them]
@@ -108,7 +108,7 @@ pub enum EvidenceCommand {
     Verify {
         /// The bundle
         file: PathBuf,
-        /// The public half of the store's key, or its file [default: that of the store here]
+        /// The public key of the store, or its file [default: the key of the store here]
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
     },

@@ -21,16 +21,16 @@ pub enum ReportCommand {
     Run {
         /// The run
         run: String,
-        /// How it is written
+        /// The output format
         #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
         format: ReportFormat,
-        /// The file, which must not be there yet [default: standard output]
+        /// The output file, which must not exist yet [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// A document about one run that people finish: filled in as far as the journal knows
+    /// Create a document about one run; drctl fills in what the journal contains, and people complete it
     #[command(
-        after_help = "Examples:\n  drctl report document RUN --kind post-incident --out INC-412.md\n  drctl report document RUN --kind rollback --format json\n\nWhat the journal does not know is marked as for a person to write. Then: drctl duties done RUN incident-report --file INC-412.md"
+        after_help = "Examples:\n  drctl report document RUN --kind post-incident --out INC-412.md\n  drctl report document RUN --kind rollback --format json\n\nFields that the journal cannot fill are marked for a person. When they are filled, run: drctl duties done RUN incident-report --file INC-412.md"
     )]
     Document {
         /// The run
@@ -38,16 +38,16 @@ pub enum ReportCommand {
         /// Which document
         #[arg(long, value_enum)]
         kind: DocumentKind,
-        /// How it is written
+        /// The output format
         #[arg(long, value_enum, default_value_t = DocumentFormat::Md)]
         format: DocumentFormat,
-        /// The file, which must not be there yet [default: standard output]
+        /// The output file, which must not exist yet [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Of a time: objectives and what was achieved, drills, incidents, overrides, what was owed, and the controls that it speaks to
+    /// Report on a period: objectives and results, drills, incidents, overrides, duties and controls
     #[command(
-        after_help = "Examples:\n  drctl report compliance --since 2026-01-01 --until 2027-01-01 --profile soc2 --format pdf --out 2026.pdf\n  drctl report compliance --format html --out quarter.html\n  drctl report compliance --format csv > runs.csv\n\nA day begins at midnight UTC. The end is not included."
+        after_help = "Examples:\n  drctl report compliance --since 2026-01-01 --until 2027-01-01 --profile soc2 --format pdf --out 2026.pdf\n  drctl report compliance --format html --out quarter.html\n  drctl report compliance --format csv > runs.csv\n\nA day starts at midnight UTC. The report excludes the end date."
     )]
     Compliance(ComplianceArgs),
 }
@@ -75,25 +75,25 @@ pub enum DocumentFormat {
 /// For `report compliance`.
 #[derive(Args, Debug)]
 pub struct ComplianceArgs {
-    /// From when on: a day, or RFC 3339 with a zone [default: 92 days before the end]
+    /// The start: a day, or RFC 3339 with a time zone [default: 92 days before the end]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Up to when, that instant not included [default: now]
+    /// The end, not included [default: now]
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Whose controls: own, soc2, iso27001, iso22301, hipaa, dora or pci [default: as evidence is kept]
+    /// The profile: own, soc2, iso27001, iso22301, hipaa, dora or pci [default: the profile of the evidence retention]
     #[arg(long)]
     pub profile: Option<Profile>,
-    /// Who prepares it: a name, and a role after a comma [default: `reports.prepared_by` in drctl.yaml; else left blank]
+    /// The author: a name, and a role after a comma [default: `reports.prepared_by` in drctl.yaml; else left blank]
     #[arg(long, value_name = "NAME, ROLE")]
     pub prepared_by: Option<String>,
-    /// Who reviews it, likewise [default: `reports.reviewed_by`]
+    /// The reviewer: a name, and a role after a comma [default: `reports.reviewed_by`]
     #[arg(long, value_name = "NAME, ROLE")]
     pub reviewed_by: Option<String>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = ComplianceFormat::Md)]
     pub format: ComplianceFormat,
-    /// The file, which must not be there yet [default: standard output]
+    /// The output file, which must not exist yet [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

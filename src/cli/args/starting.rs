@@ -11,7 +11,7 @@ pub struct WaiveArgs {
     /// Accept a refusal: RULE or RULE:COMPONENT. Needs --reason
     #[arg(long, value_name = "RULE[:COMPONENT]")]
     pub waive: Vec<String>,
-    /// The loss of writes that is accepted with it, for example 5m
+    /// The accepted loss of writes, for example 5m
     #[arg(long, value_name = "D")]
     pub accept_data_loss: Option<String>,
     /// Why
@@ -22,19 +22,19 @@ pub struct WaiveArgs {
 /// How a run is begun, whatever it is for.
 #[derive(Args, Clone, Debug)]
 pub struct HowArgs {
-    /// Show what would be done, and what would be refused, and do nothing
+    /// Show what drctl would do and refuse, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask for the name of what is recovered. Never waives anything
+    /// Do not ask for confirmation. Never waives anything
     #[arg(long)]
     pub yes: bool,
-    /// How bad it is: P0 (no service, or data at risk) to P3. Decides who has to approve it, where there are operators
+    /// The severity, P0 (no service, or data at risk) to P3. If there are operators, it decides who must approve
     #[arg(long, value_name = "P0..P3")]
     pub severity: Option<Severity>,
-    /// The incident it belongs to
+    /// The incident ID
     #[arg(long, value_name = "ID")]
     pub incident: Option<String>,
-    /// Take guards over from a run that is dead. Needs --reason
+    /// Take over guards from a dead run. Needs --reason
     #[arg(long)]
     pub take_over: bool,
     /// Refusals to accept.
@@ -45,7 +45,7 @@ pub struct HowArgs {
 /// For `failover`, `switchover`, `failback`, `reprotect`.
 #[derive(Args, Debug)]
 pub struct StartArgs {
-    /// Plans, by name or file [default: those whose active site is the one that is left]
+    /// Plans, by name or file [default: those that are active in the source site]
     pub plans: Vec<String>,
     /// All plans of a tier
     #[arg(long, value_name = "TIER", conflicts_with = "plans")]
@@ -53,13 +53,13 @@ pub struct StartArgs {
     /// All plans
     #[arg(long, conflicts_with_all = ["plans", "tier"])]
     pub all: bool,
-    /// The site that is left [default: where the application is active]
+    /// The source site [default: where the application is active]
     #[arg(long, value_name = "SITE")]
     pub from: Option<String>,
-    /// The site that is recovered to; of `reprotect` the one whose servers are made standbys; of `failback` [default: the plan's home]
+    /// The target site; for `reprotect`, the site of the new standbys; for `failback` [default: the home site of the plan]
     #[arg(long, value_name = "SITE", default_value = "", hide_default_value = true)]
     pub to: String,
-    /// When users began to fail, where probes did not see it; with a zone, or such as "10m ago"
+    /// When the outage began, if probes did not see it; with a time zone, or for example "10m ago"
     #[arg(long, value_name = "TIME")]
     pub outage_began: Option<String>,
     /// How it is begun.
@@ -70,13 +70,13 @@ pub struct StartArgs {
 /// A point in time that a database is brought to.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PointArgs {
-    /// Every transaction that was committed by then is kept, and no later one; with a zone, or such as "15m ago"
+    /// The point in time. drctl keeps every transaction committed by then and no later one; with a time zone, or for example "15m ago"
     #[arg(long, value_name = "TIME")]
     pub to_time: Option<String>,
-    /// A snapshot instead of a time, of a managed instance
+    /// A snapshot of a managed instance instead of a time
     #[arg(long, value_name = "NAME", conflicts_with_all = ["to_time", "timeline"])]
     pub snapshot: Option<String>,
-    /// The timeline of the log, where it is not that of the live server
+    /// The timeline of the WAL, if it differs from that of the live server
     #[arg(long, value_name = "N")]
     pub timeline: Option<u32>,
 }
@@ -97,7 +97,7 @@ pub struct RestoreArgs {
     /// The database
     #[arg(long, value_name = "COMPONENT")]
     pub component: String,
-    /// The site whose server is restored [default: the one that takes the writes]
+    /// The site of the server to restore [default: the one that takes the writes]
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
     /// To when.
@@ -117,7 +117,7 @@ pub struct DrillArgs {
     /// `isolated` makes, checks and removes copies of the data, `live` really moves, and back
     #[arg(long, value_enum, default_value_t = DrillMode::Tabletop)]
     pub mode: DrillMode,
-    /// The site that is tried [default: the only one to which the application could be recovered]
+    /// The target site [default: the only possible one]
     #[arg(long, value_name = "SITE")]
     pub to: Option<String>,
     /// What goes wrong in a rehearsal [default: region-lost]

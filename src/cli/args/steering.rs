@@ -30,25 +30,25 @@ pub enum RunsCommand {
         /// The run
         run: String,
     },
-    /// Carry a run on, or try to pay the fence that a finished one owes
+    /// Continue a run, or try to set the pending fence of a finished run
     Resume {
-        /// The run [default: the only one that is not over]
+        /// The run [default: the only unfinished one]
         run: Option<String>,
-        /// A checkpoint that was kept elsewhere: a store that does not know it was put back, and nothing of it is carried on
+        /// A checkpoint from another place. If the store does not contain it, the store was put back, and drctl continues none of its runs
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
         /// Refusals to accept.
         #[command(flatten)]
         waive: WaiveArgs,
     },
-    /// Start nothing new; what is under way settles
+    /// Start no new steps; steps in progress finish
     Pause {
         /// The run
         run: String,
     },
-    /// End a run early: before the first point of no return everything is taken back, after it nothing is
+    /// End a run early. Before the first point of no return, drctl undoes everything; after it, nothing
     ///
-    /// Once users or the server that takes their writes were touched, it says what is taken back and what stays, and asks.
+    /// If the run has affected users or the server that takes their writes, drctl shows what it undoes and what stays, and asks.
     Cancel {
         /// The run
         run: String,
@@ -59,7 +59,7 @@ pub enum RunsCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Leave a step out. Safety steps cannot be
+    /// Skip a step. Safety steps cannot be skipped
     Skip {
         /// The run
         run: String,
@@ -69,20 +69,20 @@ pub enum RunsCommand {
         #[arg(long)]
         reason: String,
     },
-    /// Say that a step was done by hand; drctl believes what it then observes
+    /// Confirm that you did a step by hand; drctl then checks the result
     Done {
         /// The run
         run: String,
         /// The step
         step: String,
     },
-    /// Say yes to a run's question; `drctl approve` is the same
+    /// Approve a step of a run; `drctl approve` is the same
     Approve(ApproveArgs),
-    /// Say no to a run's question; `drctl reject` is the same
+    /// Reject a step of a run; `drctl reject` is the same
     Reject(AnswerArgs),
-    /// Let a run go on before those have approved who have to; `drctl override` is the same
+    /// Let a run continue before all required approvals; `drctl override` is the same
     Override(AnswerArgs),
-    /// Say that you have seen what is going on, and what you make of a stop; `drctl ack` is the same
+    /// Acknowledge a run, and decide how to continue after a stop; `drctl ack` is the same
     Ack(AckArgs),
     /// Show a run again, event by event, without effects
     Replay {
@@ -97,12 +97,12 @@ pub enum RunsCommand {
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
-    /// Read a run from a file into this store. It is only read, and counts for nothing, until somebody adopts it
+    /// Import a run from a file into this store. It stays read-only and does not count until somebody adopts it
     Import {
         /// The file
         file: PathBuf,
     },
-    /// Take over a run that came from a file: an operator of this store signs for it
+    /// Take over an imported run; an operator of this store signs
     Adopt {
         /// The run
         run: String,
@@ -133,10 +133,10 @@ pub struct ApproveArgs {
     /// The gate
     #[arg(default_value = "approve.policy")]
     pub step: String,
-    /// How long the signed yes may wait to be taken [default: 1h]
+    /// How long the signed approval is valid [default: 1h]
     #[arg(long = "for", value_name = "D")]
     pub good_for: Option<String>,
-    /// The runbook that was looked at elsewhere, by its digest or the beginning of it; refused if the run executes another
+    /// The digest (or its start) of the runbook that you reviewed elsewhere; drctl refuses if the run executes another
     #[arg(long, value_name = "DIGEST")]
     pub runbook: Option<String>,
     /// Do not ask

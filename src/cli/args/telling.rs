@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::model::duty::{Decision, Duty};
 
 /// Below the help of `notify`.
-pub const NOTIFY_HELP: &str = "Channels are `notify:` in drctl.yaml; a secret never stands there, but where it is:
+pub const NOTIFY_HELP: &str = "Define channels under `notify:` in drctl.yaml. Write where a secret is stored, never the secret itself:
 
   notify:
     channels:
@@ -17,7 +17,7 @@ pub const NOTIFY_HELP: &str = "Channels are `notify:` in drctl.yaml; a secret ne
       hooks: {webhook: {url: \"env:HOOK_URL\", secret: \"env:HOOK_SECRET\"}, gets: [alert, resolved]}
       public: {status_page: {url: \"env:STATUS_URL\", secret: \"env:STATUS_SECRET\"}}
 
-Whoever drives a run tells of it; drctl serve goes on with what is due later. Webhooks are signed as Standard Webhooks has it.";
+The process that drives a run sends its notifications. drctl serve sends the later ones. Webhooks are signed according to Standard Webhooks.";
 
 /// For `notify`.
 #[derive(Args, Debug)]
@@ -30,13 +30,13 @@ pub struct NotifyArgs {
 /// Verbs of `notify`.
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Send a test message by every channel, and say who took it; exit 1 if one did not
+    /// Send a test message to every channel and show the results; exit 1 if one failed
     #[command(after_help = "Examples:\n  drctl notify test\n  drctl notify test pager")]
     Test {
         /// The channels [default: all]
         channels: Vec<String>,
     },
-    /// Show what people are told of a run, word by word, and what became of it; nothing is sent
+    /// Show the full text of the notifications of a run and their delivery; sends nothing
     #[command(after_help = "Example:\n  drctl notify show 20261122T031500-truststream-failover-1c2d")]
     Show {
         /// The run
@@ -49,7 +49,7 @@ pub enum NotifyCommand {
 pub struct AckArgs {
     /// The run
     pub run: String,
-    /// What you make of a stop: fix-forward, restore, failover or take-back
+    /// Your decision after a stop: fix-forward, restore, failover or take-back
     #[arg(long, value_name = "DECISION")]
     pub decide: Option<Decision>,
     /// In your words
@@ -68,13 +68,13 @@ pub struct DutiesArgs {
 /// Verbs of `duties`.
 #[derive(Debug, Subcommand)]
 pub enum DutiesCommand {
-    /// List what is owed; exit 5 if anything is overdue
+    /// List open duties; exit 5 if any is overdue
     List {
-        /// What was done, too
+        /// Include completed duties
         #[arg(long)]
         all: bool,
     },
-    /// Say that something was done that is owed after an incident
+    /// Confirm a duty after an incident
     #[command(
         after_help = "Examples:\n  drctl duties done RUN monitoring --reference \"watched the dashboards until 05:20\"\n  drctl duties done RUN incident-report --file report.pdf\n  drctl duties done RUN post-mortem --reference https://wiki.example.com/pm/412"
     )]
@@ -83,10 +83,10 @@ pub enum DutiesCommand {
         run: String,
         /// monitoring, incident-report or post-mortem
         duty: Duty,
-        /// Where it is kept, or what was seen
+        /// Where the document is, or what you observed
         #[arg(long, value_name = "TEXT", required_unless_present = "file")]
         reference: Option<String>,
-        /// The file: its digest is kept
+        /// The file; drctl records its digest
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },

@@ -30,8 +30,8 @@ pub fn import(
     for (i, text) in text.lines().enumerate() {
         let record = written::parse_line(text).ok_or_else(|| {
             CliError::usage_fix(
-                format!("{}:{}: this is no exported event", path.display(), i + 1),
-                "name a file that drctl runs export wrote",
+                format!("{}:{}: this is not an exported event", path.display(), i + 1),
+                "name a file from drctl runs export",
             )
         })?;
         records.push(record);
@@ -39,7 +39,7 @@ pub fn import(
     let events = records.len();
     let run = import_records(store, &of_this_world(context, records)?)?;
     printer.note(&format!(
-        "run {run} is here, to be read; drctl runs adopt {run} --reason TEXT takes it over, and before that nothing is done for it"
+        "run {run} is imported and read-only. To take it over, run drctl runs adopt {run} --reason TEXT"
     ));
     if printer.format != Format::Human {
         printer.document(
@@ -57,10 +57,11 @@ fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>,
     let run = &created.run;
     match (created.world == WorldKind::Live, context.is_rehearsal()) {
         (true, false) | (false, true) => Ok(records),
-        (true, true) => Err(CliError::usage_fix(format!("run {run} is no rehearsal"), "leave out --sandbox")),
-        (false, false) => {
-            Err(CliError::usage_fix(format!("run {run} is a rehearsal"), "drctl runs import FILE --sandbox"))
-        }
+        (true, true) => Err(CliError::usage_fix(format!("run {run} is not a rehearsal"), "remove --sandbox")),
+        (false, false) => Err(CliError::usage_fix(
+            format!("run {run} is a rehearsal"),
+            "run drctl runs import FILE --sandbox",
+        )),
     }
 }
 
@@ -98,13 +99,13 @@ pub fn adopt(
     create::vouched_for(run, &records)?;
     if store.may_act(run).is_ok() {
         return Err(CliError::usage_fix(
-            format!("run {run} is this store's own: there is nothing to adopt"),
+            format!("run {run} belongs to this store already"),
             format!("drctl runs show {run}"),
         ));
     }
     let reason = one_line(reason);
     if reason.trim().is_empty() {
-        return Err(CliError::usage_fix("nobody adopts a run without a reason", "--reason TEXT"));
+        return Err(CliError::usage_fix("an adoption needs a reason", "--reason TEXT"));
     }
     let operators = &context.settings.authority;
     let signer = match operators.is_empty() {
@@ -127,9 +128,9 @@ pub fn adopt(
     evidence::let_go((context, printer), store, at, run);
     let others = state.created.authority != context.authority() && !state.finished();
     printer.note(&format!(
-        "run {run} was adopted by {}{}",
+        "{} adopted run {run}{}",
         who.who,
-        if others { "; its operators are others than those of drctl.yaml: it is not carried on before those are put there, or the recovery is started anew" } else { "" }
+        if others { "; its operators differ from those in drctl.yaml. To continue the run, add its operators to drctl.yaml, or start a new recovery" } else { "" }
     ));
     if printer.format != Format::Human {
         printer.document(&serde_json::json!({
@@ -143,7 +144,7 @@ pub fn adopt(
 pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
     for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
         printer.note(&format!(
-            "run {run} came from a file and counts for nothing: if this is to go on from it, adopt it first (drctl runs adopt {run} --reason TEXT)"
+            "run {run} came from a file and does not count. To continue from it, adopt it first (drctl runs adopt {run} --reason TEXT)"
         ));
     }
     Ok(())

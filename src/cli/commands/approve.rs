@@ -43,8 +43,8 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     let good_for = good_for.unwrap_or(keys::GOOD_FOR);
     if good_for > LONGEST {
         return Err(CliError::usage_fix(
-            format!("a yes is good for {LONGEST} at most"),
-            "say it when it is needed",
+            format!("an approval is valid for at most {LONGEST}"),
+            "approve when the run needs it",
         ));
     }
     let context = Context::load(global, printer)?;
@@ -56,8 +56,10 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     if let Some(seen) = yes.runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
         return Err(CliError {
             code: "refused",
-            message: format!("run {run} executes runbook {}, and you looked at {seen}", digest.short()),
-            hint: Some(format!("drctl runs show {run}; at least {SEEN} characters of the digest")),
+            message: format!("run {run} executes runbook {}, but you reviewed {seen}", digest.short()),
+            hint: Some(format!(
+                "run drctl runs show {run}, and give at least {SEEN} characters of the digest"
+            )),
             exit: exit::REFUSED,
         });
     }
@@ -84,7 +86,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
         [] if !owed.is_empty() => {
             printer.note(&format!("the approvals that are owed afterwards: {}", owed.join(", ")));
         }
-        [] if !what.is_empty() => printer.note("nobody else is asked"),
+        [] if !what.is_empty() => printer.note("no more approvals are required"),
         some => some.iter().for_each(|line| printer.note(line)),
     }
     Ok(code)
@@ -112,8 +114,8 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
             |who: &&String| **who != created.requester.who && !said.iter().any(|person| person.who == **who);
         let names: Vec<&str> = all.filter(free).map(String::as_str).collect();
         match (created.authority.is_empty(), names.as_slice()) {
-            (true, _) => "anybody but who asked for the run".to_owned(),
-            (false, []) => "nobody who may say it is left".to_owned(),
+            (true, _) => "anybody except the requester of the run".to_owned(),
+            (false, []) => "nobody who may approve is left".to_owned(),
             (false, names) => names.join(", "),
         }
     };
@@ -133,7 +135,7 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
     let mut lines = vec![
         format!("approve   {ask}"),
         format!(
-            "  run       {}: {} {} of {}{severity}, asked for by {}{why}",
+            "  run       {}: {} {} of {}{severity}, requested by {}{why}",
             created.run,
             state.runbook.intent,
             state.runbook.way(),
@@ -152,8 +154,9 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
     }
     let bound = |waiver: &Waiver| {
         let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));
-        let loss =
-            waiver.accept_loss_ms.map_or_else(String::new, |loss| format!(", up to {loss} of writes lost"));
+        let loss = waiver
+            .accept_loss_ms
+            .map_or_else(String::new, |loss| format!(", accepted loss up to {loss} of writes"));
         format!("  accepted  {}{of}{loss}: {} ({})", waiver.rule, waiver.reason, waiver.who)
     };
     lines.extend(report.waivers.iter().map(bound));

@@ -29,7 +29,10 @@ pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, 
         let to = whatif::target(plan, &from, args.to.as_deref())?;
         let (active, lines) = assess(&context, printer, &store, plan, (&from, &to))?;
         if printer.format == Format::Human {
-            printer.line(&format!("{}: active in {active}; {from} would be left for {to}", plan.name));
+            printer.line(&format!(
+                "{}: active in {active}; a recovery would move it from {from} to {to}",
+                plan.name
+            ));
             lines.iter().for_each(|l| show(printer, l));
         } else {
             documents.push(serde_json::json!({
@@ -67,7 +70,7 @@ fn assess(
         let until = stage.world.now() + Dur(every.millis() * u64::from(consecutive));
         if stage.sandbox.is_none() && !probes.is_empty() {
             printer.note(&format!(
-                "{}: asking probes, for {} at most",
+                "{}: running probes, for at most {}",
                 plan.name,
                 until.since(stage.world.now())
             ));

@@ -35,8 +35,11 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
             match checkpoint[..] {
                 [] => evidence::check(global, printer, file, key),
                 _ => Err(CliError::usage_fix(
-                    format!("{} is a bundle of one run, with the ledger up to it alone", file.display()),
-                    "checkpoints are held against what drctl audit export wrote; leave --checkpoint out",
+                    format!(
+                        "{} is the bundle of one run and contains the ledger only up to that run",
+                        file.display()
+                    ),
+                    "drctl compares checkpoints only with a file from drctl audit export; remove --checkpoint",
                 )),
             }
         }
@@ -84,7 +87,7 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     let kept = |file: &PathBuf| {
         let text = files::text(file, Use::Checkpoint)?;
         let signed: Signed = serde_json::from_str(&text)
-            .map_err(|e| CliError::usage(format!("{} is no checkpoint: {e}", file.display())))?;
+            .map_err(|e| CliError::usage(format!("{} is not a checkpoint: {e}", file.display())))?;
         Ok::<_, CliError>((file.display().to_string(), signed))
     };
     Ok(Trust {
@@ -110,8 +113,8 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
     show(printer, &audit, &path.display().to_string());
     if !context.settings.authority.is_empty() {
         let lists = [
-            ("asked for by nobody's key", &unsigned),
-            ("of other operators than drctl.yaml has now", &others),
+            ("requested without a key", &unsigned),
+            ("with different operators than drctl.yaml has now", &others),
         ];
         for (what, runs) in lists.into_iter().filter(|(_, runs)| !runs.is_empty()) {
             printer.line(&format!("{} {what}: {}", runs.len(), runs.join(", ")));
@@ -126,8 +129,8 @@ fn there(context: &Context) -> Result<PathBuf, CliError> {
     match path.is_file() {
         true => Ok(path),
         false => Err(CliError::usage_fix(
-            format!("there is no store {}", path.display()),
-            "drctl -C DIR where runs were begun, or --store FILE",
+            format!("the store {} does not exist", path.display()),
+            "use drctl -C DIR for the folder where runs were started, or --store FILE",
         )),
     }
 }
@@ -145,7 +148,7 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
         Format::Human => show(printer, &audit, &path.display().to_string()),
         _ => printer.document(&document(&audit)),
     }
-    printer.note("nothing was signed: keep the file as it is, it is the evidence");
+    printer.note("nothing was signed. Keep the file unchanged, because it is the evidence");
     Ok(None)
 }
 
@@ -199,7 +202,7 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     if !audit.imported.is_empty() {
         let runs: Vec<String> = audit.imported.iter().map(ToString::to_string).collect();
         printer.line(&harmless(&format!(
-            "{} from files, which nobody of this store adopted, and which count for nothing: {}",
+            "{} from files, not adopted in this store and not counted: {}",
             runs.len(),
             runs.join(", ")
         )));
@@ -210,25 +213,25 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     }
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
-        ([], _) => "by no key: nothing was signed".to_owned(),
+        ([], _) => "no key: nothing was signed".to_owned(),
         (keys, true) => format!(
-            "by the key that the store itself names ({}): compare it with the one that you were given, or name that with --key",
+            "with the key from the store itself ({}): compare it with the key that you were given, or name that key with --key",
             keys.join(", then ")
         ),
-        (keys, false) => format!("by the key that you named ({})", keys.join(", ")),
+        (keys, false) => format!("with the key that you named ({})", keys.join(", ")),
     };
     let (held, kept) = audit.checkpoints;
     let beside = if kept > 0 { format!(" and {kept} kept elsewhere") } else { String::new() };
     let after = match audit.after {
-        0 if whole => "the last of them vouches for everything".to_owned(),
-        0 => "the last of them is the last entry".to_owned(),
+        0 if whole => "the last one covers everything".to_owned(),
+        0 => "the last one is the last entry".to_owned(),
         n => format!(
-            "{} after the last of them, and NOBODY VOUCHES for what came then",
+            "{} after the last one, NOT COVERED by any checkpoint",
             count(n, "entry came|entries came")
         ),
     };
     let last = audit.last.as_ref().map_or_else(String::new, |c| format!("; made {}, {after}", c.at));
-    printer.line(&format!("{held} checkpoints hold{beside}, {by}{last}"));
+    printer.line(&format!("{held} checkpoints match{beside}, {by}{last}"));
 }
 
 fn document(audit: &Audit) -> serde_json::Value {

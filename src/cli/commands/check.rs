@@ -21,7 +21,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         let place = context.base.join(&context.settings.plans);
         return Err(CliError::usage_fix(
             format!("there are no plans in {}", place.display()),
-            "drctl init writes a starter plan",
+            "to create a starter plan, run drctl init",
         ));
     }
     let (mut all, mut plans) = (Vec::new(), BTreeSet::new());

@@ -31,11 +31,11 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
     let store = context.store()?;
     let runs = status::states(&store)?;
     let asked = asked(&context, args, &runs)?;
-    printer.note(&format!("reading every run, and every bundle of {} to {}", asked.since, asked.until));
+    printer.note(&format!("reading all runs, and all bundles from {} to {}", asked.since, asked.until));
     let report = written((&context, printer), &store, &runs, &asked)?;
     let failed = |e: String| CliError {
         exit: exit::BUG,
-        ..CliError::usage(format!("the report cannot be rendered: {e}"))
+        ..CliError::usage(format!("drctl cannot render the report: {e}"))
     };
     let bytes = match args.format {
         ComplianceFormat::Md => page::markdown(&report).map(String::into_bytes),
@@ -54,7 +54,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
             printer.note(&format!("wrote {} (SHA-256 {})", path.display(), Digest::of(&bytes)));
         }
         None if args.format == ComplianceFormat::Pdf => {
-            return Err(CliError::usage_fix("a PDF is nothing for a terminal", "--out report.pdf"));
+            return Err(CliError::usage_fix("a PDF cannot be printed to a terminal", "use --out report.pdf"));
         }
         // Programs read one document, whatever people would have read.
         None if printer.format != Format::Human => {
@@ -63,7 +63,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
         None => printer.text(&String::from_utf8_lossy(&bytes)),
     }
     if !whole {
-        printer.note("THE JOURNAL IS BROKEN: what the report says may not be what happened; drctl audit verify tells where");
+        printer.note("THE JOURNAL IS BROKEN: the report may be wrong. drctl audit verify shows where");
     }
     Ok(if whole { exit::DONE } else { exit::NOT_RECOVERED })
 }
@@ -77,7 +77,7 @@ fn pdf(report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
 fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
     Err(CliError::usage_fix(
         "this drctl was built without pdf",
-        "--format html, which prints; or build it with --features pdf",
+        "use --format html, which you can print, or build drctl with --features pdf",
     ))
 }
 
@@ -107,7 +107,7 @@ fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<
     if since >= until {
         return Err(CliError::usage_fix(
             format!("{since} is not before {until}"),
-            "--since 2026-01-01 --until 2027-01-01; the end is not included",
+            "use, for example, --since 2026-01-01 --until 2027-01-01; the report excludes the end date",
         ));
     }
     let usual = context.settings.evidence.as_ref().and_then(|keeping| keeping.profile.parse().ok());
@@ -133,8 +133,8 @@ fn written(
     if plans.len() != files {
         let broken = files - plans.len().min(files);
         return Err(CliError::usage_fix(
-            format!("{broken} of {files} plans cannot be read, and nothing is reported without them"),
-            "correct the findings above, or move what is no plan out of the folder",
+            format!("drctl cannot read {broken} of {files} plans, and it creates no report without them"),
+            "correct the findings above, or move files that are not plans out of the folder",
         ));
     }
     let plans = plans.iter().map(|plan| {

@@ -27,7 +27,7 @@ impl Starting<'_> {
         match lifted.filter(|_| kept && given.is_some() && reason.is_none()) {
             None => Ok(()),
             Some(closed) => Err(CliError::usage_fix(
-                format!("--severity lets it begin although {}, and nobody would know why", closed.facts),
+                format!("--severity lets the run start although {}, so a reason is required", closed.facts),
                 "add --reason TEXT",
             )),
         }
@@ -48,7 +48,7 @@ impl Starting<'_> {
         let new = |closed: &Closed| {
             !closed.lifted && self.drill.returns.is_none() && !before.contains(&closed.rule)
         };
-        let what = "a run that begins later: this one was read for too long";
+        let what = "start the run again; the confirmation took too long";
         Ok(closed(world.now()).into_iter().find(new).map(|new| Refusal::new(new.rule, None, new.facts, what)))
     }
 
@@ -60,12 +60,14 @@ impl Starting<'_> {
         }
         if self.printer.format == Format::Human {
             super::plan::show(self.printer, runbook, history);
-            self.printer
-                .line(&format!("runbook        {}, by which it is approved", runbook.digest().short()));
+            self.printer.line(&format!(
+                "runbook        {} (approvals refer to this digest)",
+                runbook.digest().short()
+            ));
         }
         if !self.printer.is_interactive() {
             return Err(CliError::usage_fix(
-                "nobody is at the terminal to confirm",
+                "there is no terminal for the confirmation",
                 "add --yes; it confirms this runbook and waives nothing",
             ));
         }
@@ -74,8 +76,8 @@ impl Starting<'_> {
             _ => None,
         });
         let (what, name) = match restored {
-            Some(component) => (format!("component of {} that is restored", runbook.plan), component),
-            None => (format!("site that {} is recovered to", runbook.plan), runbook.to.as_str()),
+            Some(component) => (format!("component of {} to restore", runbook.plan), component),
+            None => (format!("target site of {}", runbook.plan), runbook.to.as_str()),
         };
         match self.printer.ask(&format!("Type the name of the {what}:")) {
             Some(typed) if typed == name => Ok(()),

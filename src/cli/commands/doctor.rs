@@ -113,15 +113,15 @@ fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
     let engines: BTreeSet<_> = plan.components.values().filter_map(of).collect();
     let sql = &context.settings.sql;
     let (why, fix) = match sql_trouble(sql).filter(|_| !engines.is_empty()) {
-        Some(why) => (why, "a file with the certificates of the CAs that sign those of the databases (PEM)"),
+        Some(why) => (why, "use a PEM file with the CA certificates of the databases"),
         None if engines.iter().any(|e| *e != Engine::Postgres)
             && sql.tls == SqlTls::Verify
             && sql.ca_file.is_none() =>
         {
-            let why = "sql.ca_file is not set, and no system's store has Amazon's CAs: no login to RDS or Aurora works";
+            let why = "sql.ca_file is not set, and no operating system includes Amazon's CAs, so no login to RDS or Aurora works";
             (
                 why.to_owned(),
-                "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem as sql.ca_file",
+                "download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem and set sql.ca_file to it",
             )
         }
         None => return None,
@@ -139,21 +139,21 @@ fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
         why,
         fix: fix.map(str::to_owned),
     };
-    let outside = "drctl, its store and a kit (drctl kit export) on a machine outside of it";
+    let outside = "keep drctl, its store and a kit (drctl kit export) on a machine outside that region";
     let mut all = vec![
         finding(
             "store",
             &store.path().display().to_string(),
             Needs::Unknown,
-            "nobody knows where this machine is".to_owned(),
+            "the location of this machine is unknown".to_owned(),
             Some(outside),
         ),
         finding(
             "kit",
             "go-bag",
             Needs::Unknown,
-            "nobody knows whether one is kept elsewhere".to_owned(),
-            Some("drctl kit export, on a schedule, to a place outside"),
+            "it is unknown whether a copy is kept elsewhere".to_owned(),
+            Some("schedule drctl kit export to a place outside that region"),
         ),
     ];
     for Source { what, why, region: of } in environment::credential_sources() {
@@ -161,7 +161,7 @@ fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
             Some(of) if of.contains(region) => (
                 Needs::Yes,
                 Some(
-                    "another way to credentials for that day: break-glass keys, or an identity provider in another region",
+                    "prepare other credentials for an outage: break-glass keys, or an identity provider in another region",
                 ),
             ),
             Some(_) => (Needs::No, None),
@@ -189,8 +189,8 @@ fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: 
     }
     let count = |needs| findings.iter().filter(|f| f.needs == needs).count();
     let words = match count(Needs::Yes) {
-        0 => p.paint(GREEN, &format!("nothing on the path is known to need {down}")),
-        n => p.paint(RED, &format!("{n} on the path need {down}")),
+        0 => p.paint(GREEN, &format!("no known part of the recovery path needs {down}")),
+        n => p.paint(RED, &format!("{n} parts of the recovery path need {down}")),
     };
     p.line(&format!("  {words}; {} unknown", count(Needs::Unknown)));
 }

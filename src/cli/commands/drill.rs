@@ -105,7 +105,7 @@ pub fn hold(
     let half = live_drill::halfway(&plan.name, &states).filter(|half| {
         let (run, left) = (&half.created.run, &half.runbook.to);
         if *left != active {
-            printer.note(&format!("drill {run} left {} in {left}, and it is in {active} by now", plan.name));
+            printer.note(&format!("drill {run} left {} in {left}, but it is now in {active}", plan.name));
         }
         *left == active
     });
@@ -139,7 +139,7 @@ fn fits(args: &DrillArgs) -> Result<(), CliError> {
     match wrong.iter().find(|(_, given, mode)| *given && args.mode != *mode) {
         Some((flag, _, mode)) => {
             let mode = mode.class();
-            Err(CliError::usage_fix(format!("{flag} means nothing here"), format!("--mode {mode}")))
+            Err(CliError::usage_fix(format!("{flag} has no effect here"), format!("--mode {mode}")))
         }
         None => Ok(()),
     }
@@ -157,7 +157,7 @@ fn sites(
         let to = SiteName::new(&**to);
         return Ok((to.clone(), to));
     }
-    let fix = "drctl assess shows what is seen; a drill begins where everything is seen";
+    let fix = "run drctl assess to see what drctl can observe; a drill needs complete observations";
     let active = select::active_site(context, store, plan, fix)?;
     let to = whatif::target(plan, &active, args.to.as_deref())?;
     Ok((active, to))
@@ -233,8 +233,7 @@ impl Ground<'_> {
 
     /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
     fn rehearsal(&self) -> Result<Ending, CliError> {
-        self.printer
-            .note(&format!("{}: looking at everything that the rehearsal begins with", self.plan.name));
+        self.printer.note(&format!("{}: observing the state to start the rehearsal with", self.plan.name));
         let seen = self.look()?;
         let now = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?.now();
         let feed = Feed::of(&self.plan, &seen, self.active.clone(), now);
@@ -261,8 +260,8 @@ impl Ground<'_> {
         };
         if components.is_empty() {
             return Err(CliError::usage_fix(
-                format!("plan {} has no database: there is nothing to copy", self.plan.name),
-                "--mode rehearsal, or --mode live",
+                format!("plan {} has no database to copy", self.plan.name),
+                "use --mode rehearsal or --mode live",
             ));
         }
         let mut told = Vec::new();
@@ -301,13 +300,14 @@ impl Ground<'_> {
             if !state.owner.starts_with(&format!("{} pid ", environment::os_identity())) {
                 let by = &state.owner;
                 self.printer.note(&format!(
-                    "run {run} is one of {by}: drctl runs cancel {run}, if nobody drives it there"
+                    "run {run} belongs to {by}. If nobody drives it there, run drctl runs cancel {run}"
                 ));
                 continue;
             }
-            self.printer.note(&format!("run {run} was left in the middle: its copy is removed first"));
+            self.printer.note(&format!("run {run} was not finished; drctl removes its copy first"));
             // What cannot be taken back there keeps nobody from drilling here.
-            if let Err(e) = runs::call_off(&self.context, self.printer, &self.store, run, "left in a drill") {
+            if let Err(e) = runs::call_off(&self.context, self.printer, &self.store, run, "unfinished drill")
+            {
                 self.printer.note(&format!("run {run}: {}", e.message));
             }
         }

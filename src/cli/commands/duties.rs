@@ -33,7 +33,10 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
             let name = || file.as_ref().map(|path| path.display().to_string());
             let reference = one_line(&reference.clone().or_else(name).unwrap_or_default());
             if reference.trim().is_empty() {
-                return Err(CliError::usage_fix("where is it?", "--reference URL, or --file FILE"));
+                return Err(CliError::usage_fix(
+                    "the proof is missing",
+                    "add --reference URL or --file FILE",
+                ));
             }
             let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
             runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
@@ -107,7 +110,7 @@ fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) 
         printer.line(&printer.paint(colour(*standing), &harmless(&words)));
     }
     if shown.is_empty() && drills.is_empty() {
-        printer.line("nothing is owed");
+        printer.line("nothing is due");
     }
     Ok(code)
 }
@@ -134,10 +137,10 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
         None => return Ok(code),
         Some(Decision::FixForward) => state.created.command("runs resume", ""),
         Some(Decision::TakeBack) => state.created.command("runs cancel", " --reason \"...\""),
-        Some(Decision::Failover) => format!("drctl failover {plan} --to {to}, which takes its place"),
+        Some(Decision::Failover) => format!("run drctl failover {plan} --to {to}, which continues it"),
         // It holds its components: a restore of them begins when it is over.
         Some(Decision::Restore) => format!(
-            "{}, and then drctl restore {plan} --component NAME --to-time TIME",
+            "{}, then drctl restore {plan} --component NAME --to-time TIME",
             state.created.command("runs cancel", " --reason \"...\"")
         ),
     };

@@ -63,9 +63,9 @@ fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, CliError> {
     });
     here.map_err(|e| CliError {
         hint: Some(
-            "name the store's public key: --key FILE (drctl audit key shows it where runs are begun); or --sandbox for one of a rehearsal here".to_owned(),
+            "name the public key of the store with --key FILE (drctl audit key shows it in the folder where runs start), or use --sandbox for a local rehearsal".to_owned(),
         ),
-        ..CliError::usage(format!("nobody said whose signature is believed: {}", e.message))
+        ..CliError::usage(format!("no trusted key was given: {}", e.message))
     })
 }
 
@@ -160,7 +160,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
     }
     if rows.is_empty() {
         printer.line(&format!(
-            "no run of this store was sealed yet ({}); rehearsals: --sandbox",
+            "no run of this store has evidence yet ({}); for rehearsals, use --sandbox",
             folder.display()
         ));
     }
@@ -192,7 +192,7 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         rows.push(row);
     }
     for (run, file) in unsealed(store, folder, &files)? {
-        let fault = format!("it is missing: drctl evidence export {run} makes one of what is in the journal");
+        let fault = format!("missing; drctl evidence export {run} creates one from the journal");
         rows.push(Row {
             file,
             sha256: None,
@@ -247,7 +247,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     };
     let files: Vec<_> = delivery::bundles(&folder)?.into_iter().filter(of).rev().collect();
     if let (Some(run), true) = (run, files.is_empty()) {
-        return Err(CliError::usage_fix(format!("run {run} has no bundle"), "drctl evidence list"));
+        return Err(CliError::usage_fix(format!("run {run} has no bundle"), "run drctl evidence list"));
     }
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let errand = delivery::Errand { again, within: None, interrupts: &interrupts };
@@ -260,11 +260,11 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     if printer.format == Format::Human {
         delivery::tell(printer, &told);
         printer.line(&match left {
-            0 => "every bundle is where it has to be".to_owned(),
-            left => format!("{} not where they have to be", count(left, "bundle is|bundles are")),
+            0 => "every bundle is in all its sinks".to_owned(),
+            left => format!("{} not in all sinks", count(left, "bundle is|bundles are")),
         });
         for (run, _) in &unsealed {
-            printer.line(&format!("run {run} has no bundle: drctl evidence list says more"));
+            printer.line(&format!("run {run} has no bundle; run drctl evidence list for details"));
         }
     } else {
         let all = told.iter().map(|told| {
@@ -294,10 +294,10 @@ fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -
     // What was sealed when the run was let go of is the older witness.
     let file = evidence::folder(store.path()).join(&name);
     let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
-        Ok((bytes, _)) => (bytes, "as it was sealed then"),
+        Ok((bytes, _)) => (bytes, "as sealed earlier"),
         Err(why) => {
             if file.exists() {
-                printer.note(&format!("{} is not taken: {}", file.display(), harmless(&why)));
+                printer.note(&format!("{} is refused: {}", file.display(), harmless(&why)));
             }
             (evidence::make(context, &store, now()?, (Why::Asked, run))?.bytes, "sealed now")
         }
@@ -344,7 +344,7 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     }
     let judged = match word(verdict) {
         "whole" => printer.paint(GREEN, "whole"),
-        "not_recomputed" => printer.paint(YELLOW, "signed, and NOT computed anew"),
+        "not_recomputed" => printer.paint(YELLOW, "signed, but NOT recomputed"),
         _ => printer.paint(RED, "NOT whole"),
     };
     printer.line(&format!("{judged}: {}", harmless(&file.display().to_string())));
@@ -352,7 +352,7 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     let about = &manifest.drctl;
     if !verdict.recomputed {
         printer.line(&format!(
-            "  reports, words and figures are as drctl {} told them: whether they follow from the events only a version that renders alike can tell",
+            "  drctl {} wrote the reports and figures. Only a version that renders the same way can check them against the events",
             harmless(&about.tool)
         ));
     }
@@ -361,12 +361,12 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     }
     let (files, events, entry) = (about.files.len(), about.chain.entries, about.chain_head_after.entries);
     let anew = if verdict.recomputed {
-        "; everything told was computed anew from the events, and is the same"
+        "; drctl recomputed all reports and figures from the events, and they are the same"
     } else {
         ""
     };
     printer.line(&format!(
-        "  {}, {}, vouched for by entry {entry} of the ledger{anew}",
+        "  {}, {}, covered by entry {entry} of the ledger{anew}",
         count(files, "file"),
         count(events, "event")
     ));
@@ -378,7 +378,7 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
                 .to_owned()
         }
         false => {
-            format!("  people's signatures are held against the keys that the run began with: {operators}")
+            format!("  signatures of people are checked with the keys from the start of the run: {operators}")
         }
     });
     printer.line(&format!("  signed with {}", verdict.key.as_deref().unwrap_or_default()));
@@ -411,7 +411,7 @@ fn told(manifest: &Manifest) -> Vec<String> {
         "approved by {}",
         Some(approved.collect::<Vec<_>>().join(", "))
             .filter(|a| !a.is_empty())
-            .unwrap_or_else(|| "nobody: none was asked for".to_owned())
+            .unwrap_or_else(|| "nobody (not required)".to_owned())
     ));
     lines.extend(about.overrides.iter().map(|o| format!("OVERRIDE: {o}")));
     lines.extend(about.waivers.iter().map(|w| format!("WAIVED: {w}")));
@@ -431,7 +431,7 @@ fn figure(of: &Achieved) -> String {
     let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
     let accepted = of.accepted_s.map(|most| Accepted::of(most, of.achieved_s, of.measured_how).text);
     let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
-    format!("{achieved} ({how}), promised {promised}{verdict}{accepted}")
+    format!("{achieved} ({how}), objective {promised}{verdict}{accepted}")
 }
 
 fn document(verdict: &Verdict) -> serde_json::Value {

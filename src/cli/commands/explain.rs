@@ -23,8 +23,8 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
     let Some(found) = catalog::find(id) else {
         let hint = suggest(id, catalog::ids()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
         return Err(CliError::usage_fix(
-            format!("there is nothing called `{id}`{hint}"),
-            "drctl explain lists everything",
+            format!("there is no finding or rule `{id}`{hint}"),
+            "run drctl explain for the list",
         ));
     };
     match printer.format {

@@ -119,8 +119,8 @@ const STACK: usize = 8 << 20;
 fn unconfirmed(plans: &[Plan]) -> CliError {
     let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
     CliError::usage_fix(
-        format!("{} would run side by side: {}", count(plans.len(), "plan"), names.join(", ")),
-        "look at their runbooks with --dry-run, then add --yes; or name one plan",
+        format!("{} would run at the same time: {}", count(plans.len(), "plan"), names.join(", ")),
+        "review their runbooks with --dry-run, then add --yes; or name one plan",
     )
 }
 
@@ -151,7 +151,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
     let one = |plan: &Plan| -> Ending {
         if let Err(first) = waves.wait_for(plan, interrupts) {
             printer
-                .note(&format!("{}: not started: {first}, which it needs first, does not serve", plan.name));
+                .note(&format!("{}: not started, because it needs {first}, which does not serve", plan.name));
             waves.settle(&plan.name, Stand::Failed);
             let why = serde_json::json!({
                 "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,

@@ -24,8 +24,8 @@ pub fn still_ours(
     state: &RunState,
 ) -> Result<(), CliError> {
     let Some((target, holder)) = lost((context, printer), store, state)? else { return Ok(()) };
-    let message = format!("the {target} of run {} is held by {holder}", state.created.run);
-    let hint = "talk to whoever took it; drctl runs cancel closes this run and takes nothing back";
+    let message = format!("{holder} holds the {target} of run {}", state.created.run);
+    let hint = "talk to the holder; drctl runs cancel closes this run and undoes nothing";
     Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
 }
 
@@ -53,7 +53,7 @@ pub fn lost(
             continue;
         };
         if found.holder.as_ref() != Some(&ours.holder) {
-            let holder = found.holder.as_deref().unwrap_or("nobody: somebody took it away");
+            let holder = found.holder.as_deref().unwrap_or("nobody; somebody removed it");
             return Ok(Some((target, holder.to_owned())));
         }
     }

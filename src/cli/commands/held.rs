@@ -164,7 +164,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
                 held.continues = Some(continued);
                 continue;
             }
-            Ok(_) => format!("run {run} is not finished, and is not the only one"),
+            Ok(_) => format!("run {run} is not finished, and there are other unfinished runs"),
             Err(facts) => facts,
         };
         let changed = state.runbook.steps.iter().filter(|s| s.action.mutates());
@@ -214,12 +214,12 @@ fn may_continue(
     }
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return Err(format!(
-            "run {run} is driven by another process ({}); stopped there by Ctrl-C, it is taken over by this command",
+            "another process drives run {run} ({}). To take the run over with this command, stop that process with Ctrl-C",
             state.owner
         ));
     }
     if !store.letters(run).is_ok_and(|letters| letters.is_empty()) {
-        return Err(format!("run {run} was asked for something that nobody has taken up yet"));
+        return Err(format!("run {run} has an unprocessed request"));
     }
     continued(state, events, to)
 }

@@ -52,7 +52,7 @@ impl Left {
     pub fn words(&self, took_effect: bool) -> String {
         match (self.effect.promotes(), took_effect) {
             (Some(db), true) => format!(
-                "TOOK EFFECT  {} of run {}, which had stopped: {} takes writes; {} goes on from there",
+                "TOOK EFFECT  {} of the stopped run {}: {} takes writes; {} continues from there",
                 self.effect.step, self.run, db.id, self.resume
             ),
             _ => format!("IN DOUBT  run {}: {}", self.run, self.words),

@@ -18,7 +18,7 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
     let name = &args.name;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') || name.is_empty() {
         return Err(CliError::usage_fix(
-            format!("`{name}` cannot be a plan's name"),
+            format!("`{name}` is not a valid plan name"),
             "use letters, digits, `-` and `_`",
         ));
     }

@@ -22,7 +22,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
                 || name.starts_with('.')
             {
                 return Err(CliError::usage_fix(
-                    "a name has letters, digits, `-`, `_` and `.`",
+                    "a name may have letters, digits, `-`, `_` and `.`",
                     "drctl key new alice",
                 ));
             }
@@ -41,19 +41,19 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
 fn chosen(file: Option<&str>) -> Result<String, CliError> {
     let first = keys::passphrase(file, "passphrase for the new key: ")?;
     if file.is_none() && keys::passphrase(None, "again: ")? != first {
-        return Err(CliError::usage_fix("the two are not the same", "try again"));
+        return Err(CliError::usage_fix("the two passphrases differ", "try again"));
     }
     if first.is_empty() {
         return Err(CliError::usage_fix(
-            "the passphrase is empty: whoever reads the file could say yes in your name",
-            "type one, or say --no-passphrase",
+            "the passphrase is empty, so anybody who reads the file could approve in your name",
+            "type a passphrase, or use --no-passphrase",
         ));
     }
     Ok(first)
 }
 
 fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> Result<u8, CliError> {
-    let failed = |e: ssh_key::Error| CliError::usage(format!("no key could be made: {e}"));
+    let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
     // The system's generator and not World's: nothing that a rehearsal could draw again may be a key.
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment(name);
@@ -70,8 +70,12 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
     write_new(out, &text, 0o600).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
     if printer.format == Format::Human {
-        printer.note(&format!("{} (keep it), {} (give it away)", out.display(), beside.display()));
-        printer.note("under `operators:` in drctl.yaml, with the roles that the person has:");
+        printer.note(&format!(
+            "{} (private, keep it), {} (public, share it)",
+            out.display(),
+            beside.display()
+        ));
+        printer.note("add this under `operators:` in drctl.yaml, with the roles of the person:");
         printer.line(&format!("  {name}: {{key: \"{line}\", roles: []}}"));
     } else {
         printer.document(&serde_json::json!({
@@ -85,9 +89,10 @@ fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, C
     let context = Context::load(global, printer)?;
     let named = context.settings.key.as_deref().map(environment::expand);
     let Some(path) = file.map(Path::to_path_buf).or(named) else {
-        return Err(CliError::usage_fix("no key was named", "drctl key show FILE, or set DRCTL_KEY"));
+        return Err(CliError::usage_fix("no key given", "use drctl key show FILE, or set DRCTL_KEY"));
     };
-    let unusable = |e: ssh_key::Error| CliError::usage(format!("{} is no OpenSSH key: {e}", path.display()));
+    let unusable =
+        |e: ssh_key::Error| CliError::usage(format!("{} is not an OpenSSH key: {e}", path.display()));
     let text = files::text(&path, Use::Key)?;
     // The public half of an encrypted key is readable: nobody is asked for a passphrase here.
     let public = match PublicKey::from_openssh(text.trim_end()) {

@@ -37,22 +37,22 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
             Some(ledger::key(&store)?)
         }
     };
-    let failed = |why: String| CliError::usage(format!("the go-bag cannot be signed: {why}"));
+    let failed = |why: String| CliError::usage(format!("drctl cannot sign the go-bag: {why}"));
     let bytes = kit::seal(&contents, key.as_ref()).map_err(failed)?;
     write_private(to, &bytes)?;
     let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
     let signed_by = key.as_ref().map(|key| key.public_key().fingerprint(HashAlg::Sha256).to_string());
     let digest = Digest::of(&bytes);
     let how = signed_by.as_ref().map_or_else(
-        || "UNSIGNED: whoever uses it needs --accept-unsigned-kit NAME:REASON".to_owned(),
-        |key| format!("signed with {key}; elsewhere: --kit-key {key}"),
+        || "UNSIGNED: to use it, a person must add --accept-unsigned-kit NAME:REASON".to_owned(),
+        |key| format!("signed with {key}; on another machine, use --kit-key {key}"),
     );
     let words = format!(
         "wrote {}: {}, {}, {}, {how}",
         to.display(),
         count(plans, "plan"),
         count(seen, "observation"),
-        count(runs, "unfinished or owing run"),
+        count(runs, "unfinished run or run with pending duties"),
     );
     let document = serde_json::json!({
         "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,
@@ -114,7 +114,7 @@ pub fn unpack(global: &Global, printer: &Printer) -> Result<Option<PathBuf>, Cli
     let Some(path) = &global.kit else {
         return match global.kit_key.is_empty() && global.accept_unsigned_kit.is_none() {
             true => Ok(None),
-            false => Err(CliError::usage("--kit-key and --accept-unsigned-kit go with --kit FILE")),
+            false => Err(CliError::usage("--kit-key and --accept-unsigned-kit need --kit FILE")),
         };
     };
     let accepted = global.accept_unsigned_kit.as_deref().map(accepted).transpose()?;
@@ -126,8 +126,7 @@ pub fn unpack(global: &Global, printer: &Printer) -> Result<Option<PathBuf>, Cli
     own_folder(&folder)?;
     written_out(&folder, &opened.contents)?;
     filled((path, &folder), &opened, accepted.filter(|_| opened.signed_by.is_none()))?;
-    let from =
-        opened.signed_by.map_or_else(|| "signed by NOBODY".to_owned(), |key| format!("signed with {key}"));
+    let from = opened.signed_by.map_or_else(|| "NOT SIGNED".to_owned(), |key| format!("signed with {key}"));
     printer.note(&harmless(&format!(
         "working in {} (from a go-bag of {} by {}, {from})",
         folder.display(),
@@ -171,11 +170,11 @@ fn believed(global: &Global, printer: &Printer) -> Result<BTreeSet<String>, CliE
 fn closed(path: &Path, why: &Closed) -> CliError {
     let fix = match why {
         Closed::Unknown(key) => format!(
-            "ask whoever made it for the fingerprint (drctl audit key); if it is this one: --kit-key {key}"
+            "ask the creator for the fingerprint (drctl audit key). If it matches, use --kit-key {key}"
         ),
-        Closed::Unsigned => "make a signed one with drctl kit export; if a person vouches for this file: --accept-unsigned-kit NAME:REASON".to_owned(),
-        Closed::Other | Closed::Changed(_) => "nothing of it was used: fetch it again, or make another with drctl kit export".to_owned(),
-        Closed::Unreadable(_) => "use the version of drctl that made it".to_owned(),
+        Closed::Unsigned => "create a signed one with drctl kit export. If a person vouches for this file, use --accept-unsigned-kit NAME:REASON".to_owned(),
+        Closed::Other | Closed::Changed(_) => "drctl used nothing from it. Get the file again, or create another with drctl kit export".to_owned(),
+        Closed::Unreadable(_) => "use the version of drctl that created it".to_owned(),
     };
     let message = harmless(&format!("the go-bag {} is refused: {why}", path.display()));
     CliError { code: "refused", exit: exit::REFUSED, ..CliError::usage_fix(message, fix) }
@@ -204,13 +203,13 @@ fn written_out(folder: &Path, contents: &Contents) -> Result<(), CliError> {
         .iter()
         .find(|path| std::fs::symlink_metadata(path).is_ok() && !all.iter().any(|(file, _)| file == *path));
     if let Some(stray) = stray {
-        return Err(differs(stray, "is none of the go-bag's"));
+        return Err(differs(stray, "is not part of the go-bag"));
     }
     for (file, text) in all {
         if std::fs::symlink_metadata(&file).is_err() {
             write_new(&file, text, 0o600)?;
         } else if files::read(&file, Use::Plan)? != text.as_bytes() {
-            return Err(differs(&file, "is not as the go-bag has it"));
+            return Err(differs(&file, "differs from the go-bag"));
         }
     }
     Ok(())
@@ -219,8 +218,11 @@ fn written_out(folder: &Path, contents: &Contents) -> Result<(), CliError> {
 fn differs(file: &Path, how: &str) -> CliError {
     let folder = file.ancestors().find(|f| f.extension().is_some_and(|x| x == "d")).unwrap_or(file);
     CliError::usage_fix(
-        format!("{} {how}: somebody changed what was unpacked before", file.display()),
-        format!("if that was you: drctl -C {0}, without --kit; if not, move {0} away", folder.display()),
+        format!("{} {how}: somebody changed the unpacked files", file.display()),
+        format!(
+            "if you changed them, use drctl -C {0} without --kit; if not, move {0} away",
+            folder.display()
+        ),
     )
 }
 
@@ -244,7 +246,9 @@ fn filled(
             .ok_or_else(|| closed(path, &Closed::Unreadable("a run in it".to_owned())))?;
         match store.read(&records[0].run) {
             Ok(there) if there.starts_with(&records) => {}
-            Ok(_) => return Err(differs(store.path(), "has another beginning of a run than the go-bag")),
+            Ok(_) => {
+                return Err(differs(store.path(), "has a run that starts differently than in the go-bag"));
+            }
             Err(StoreError::NoRun(_)) => drop(adopted::import_records(&store, &records)?),
             Err(e) => return Err(e.into()),
         }

@@ -55,11 +55,13 @@ pub fn way_on(state: &RunState) -> String {
     let resume = state.created.command("runs resume", "");
     let plan = &state.created.plan;
     match (state.past_return(), is_way_there(state)) {
-        (true, true) => format!("{resume} ends it, then drctl drill {plan} --mode live takes users back"),
-        (false, true) => {
-            format!("{}; or {resume}", state.created.command("runs cancel", " --reason TEXT takes it back"))
+        (true, true) => {
+            format!("run {resume} to end it, then drctl drill {plan} --mode live to move users back")
         }
-        (_, false) => format!("{resume} carries the way back on"),
+        (false, true) => {
+            format!("{}; or {resume}", state.created.command("runs cancel", " --reason TEXT to undo it"))
+        }
+        (_, false) => format!("run {resume} to continue the return"),
     }
 }
 
@@ -68,7 +70,9 @@ pub fn way_back_is_owed(state: &RunState) -> Option<String> {
     let live = state.created.world == WorldKind::Live;
     let (plan, to) = (&state.created.plan, &state.runbook.to);
     (stays_away(state) && live).then(|| {
-        format!("{plan}: users are in {to} for a drill: drctl drill {plan} --mode live takes them back")
+        format!(
+            "{plan}: users are in {to} for a drill. To move them back, run drctl drill {plan} --mode live"
+        )
     })
 }
 
@@ -80,11 +84,12 @@ pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) ->
     let Some(half) = broken_off(plan, runs) else { return Ok(()) };
     let run = &half.created.run;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
-    let words = if driven { format!("is driven now ({})", half.owner) } else { "is not over".to_owned() };
+    let words =
+        if driven { format!("is running now ({})", half.owner) } else { "is not finished".to_owned() };
     Err(CliError {
         code: if driven { "held" } else { "refused" },
         message: format!("live drill {run} of {plan}, {}, {words}", half.runbook.way()),
-        hint: Some(if driven { format!("drctl runs watch {run}") } else { way_on(half) }),
+        hint: Some(if driven { format!("run drctl runs watch {run}") } else { way_on(half) }),
         exit: if driven { exit::HELD } else { exit::REFUSED },
     })
 }
@@ -98,7 +103,7 @@ pub fn hold(text: Option<&str>) -> Result<Option<Dur>, CliError> {
     match hold.filter(|hold| *hold > LONGEST_HOLD) {
         Some(long) => Err(CliError::usage_fix(
             format!("--hold {long} is longer than {LONGEST_HOLD}"),
-            "a switchover, where users are to stay",
+            "use a switchover if users should stay there",
         )),
         None => Ok(hold),
     }
@@ -122,7 +127,7 @@ impl Ground<'_> {
     pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, CliError> {
         if let Some(first) = half {
             let (name, run, to) = (&self.plan.name, &first.created.run, &first.runbook.to);
-            self.printer.note(&format!("{name}: drill {run} left it in {to}: this is the way back"));
+            self.printer.note(&format!("{name}: drill {run} left it in {to}; this run moves users back"));
             return Ok(vec![self.back(first, false)]);
         }
         let hold = hold(self.args.hold.as_deref())?;
@@ -170,12 +175,16 @@ impl Ground<'_> {
             (false, ..) => (
                 RED,
                 format!(
-                    "USERS ARE NOT BACK from {to}: mend what is named above, then drctl drill {name} --mode live; if {to} is lost, drctl failover {name} --to {home}"
+                    "USERS ARE NOT BACK from {to}. Correct the problem above, then run drctl drill {name} --mode live. If {to} is lost, run drctl failover {name} --to {home}"
                 ),
             ),
             (true, Some(why), _) => (RED, format!("{why}; users are in {home} again")),
-            (true, None, exit::DONE) => (GREEN, "passed: there and back, within the objectives".to_owned()),
-            (true, None, _) => (RED, "there and back, and an objective was missed or not proven".to_owned()),
+            (true, None, exit::DONE) => {
+                (GREEN, "passed: users moved there and back within the objectives".to_owned())
+            }
+            (true, None, _) => {
+                (RED, "users moved there and back, but an objective was missed or not proven".to_owned())
+            }
         };
         self.printer.note(&format!("live drill of {name}: {}", self.printer.paint(colour, &words)));
         if let Some(document) = &mut back.document {
@@ -198,18 +207,18 @@ impl Ground<'_> {
         there.worsen(exit::NOT_RECOVERED);
         if let Some(from) = self.gone(first)? {
             let to = &first.runbook.to;
-            let words = format!("nothing in {from} answers, so there is nothing to go back to");
+            let words = format!("nothing in {from} answers, so users cannot move back");
             self.printer.note(&format!(
-                "{name}: {words}: drctl failover {name} --to {to} goes on with what was proven"
+                "{name}: {words}. To continue with the proven state, run drctl failover {name} --to {to}"
             ));
             return Ok(there);
         }
         if first.cancelled_at.is_some() {
             let resume = first.created.command("runs resume", "");
-            self.printer.note(&format!("{name}: it could not be taken back yet: {resume} tries again"));
+            self.printer.note(&format!("{name}: drctl could not undo it yet; {resume} tries again"));
             return Ok(there);
         }
-        self.printer.note(&format!("{name}: the drill stopped, and is taken back"));
+        self.printer.note(&format!("{name}: the drill stopped; drctl undoes it"));
         let reason = if interrupted > 0 { "stopped by Ctrl-C" } else { "the drill failed" };
         let run = &first.created.run;
         let mut ended = runs::call_off(&self.context, self.printer, &self.store, run, reason)?;

@@ -30,7 +30,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Cl
     if all.is_empty() {
         return Err(CliError::usage_fix(
             "drctl.yaml has no channels",
-            "notify: {channels: ...}; drctl notify --help shows some",
+            "add notify: {channels: ...}; drctl notify --help shows examples",
         ));
     }
     if let Some(unknown) = names.iter().find(|name| context.settings.notify.channel(name).is_none()) {
@@ -38,7 +38,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Cl
         return Err(CliError::usage_fix(format!("there is no channel `{unknown}`"), there.join(", ")));
     }
     if context.is_rehearsal() {
-        return Err(CliError::usage_fix("a rehearsal tells nobody", "leave out --sandbox"));
+        return Err(CliError::usage_fix("a rehearsal sends no notifications", "remove --sandbox"));
     }
     let chosen: Vec<&Channel> =
         all.iter().filter(|channel| names.is_empty() || names.contains(&channel.name)).collect();
@@ -46,7 +46,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Cl
     let notice = test_notice(context, &world);
     let (base, at) = (&context.base, world.shown());
     let reveal = |secret: &_| herald::reveal(base, secret);
-    printer.note(&format!("notify: asking {} channels, for 10s at most", chosen.len()));
+    printer.note(&format!("notify: testing {} channels, for at most 10s", chosen.len()));
     let sent = chosen.iter().map(|channel| {
         let (world, notice, reveal) = (&world, &notice, &reveal);
         async move { notify::send(world, channel, Message { notice, closes: &[], at }, reveal).await }
@@ -92,10 +92,10 @@ fn test_notice(context: &Context, world: &World) -> Notice {
         ends: true,
 
         acknowledges: Vec::new(),
-        subject: "[TEST] drctl reaches you here".to_owned(),
+        subject: "[TEST] drctl can reach you here".to_owned(),
         fields: vec![
-            field("WHAT", "somebody tries whether messages of drctl arrive; nothing is wrong".to_owned()),
-            field("ASKED FOR BY", context.person().to_string()),
+            field("WHAT", "somebody is testing drctl notifications; nothing is wrong".to_owned()),
+            field("REQUESTED BY", context.person().to_string()),
             field("AT", at.to_string()),
         ],
         public: Some(Public {
@@ -141,7 +141,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
         return Ok(exit::DONE);
     }
     if !real {
-        printer.line(&printer.paint(YELLOW, "A rehearsal tells nobody of anything."));
+        printer.line(&printer.paint(YELLOW, "A rehearsal sends no notifications."));
         return Ok(exit::DONE);
     }
     for entry in past {
@@ -153,14 +153,14 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
         let to = herald::recipients(&context.settings.notify, notice);
         let entries = of(notice);
         if to.is_empty() {
-            printer.line("    nobody is told: no channel of drctl.yaml gets it");
+            printer.line("    not sent: no channel in drctl.yaml gets it");
         }
         for entry in &entries {
             printer.line(&format!("    {}", words(printer, entry)));
         }
     }
     if news.is_empty() {
-        printer.line("nobody is told of this run: it is only read");
+        printer.line("no notifications for this run, because it is read-only");
     }
     Ok(exit::DONE)
 }

@@ -38,7 +38,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
             seen_something &= answered > 0;
             if printer.format == Format::Human {
                 printer.line(&format!(
-                    "{}: active in {active}; {answered} of {} seen",
+                    "{}: active in {active}; {answered} of {} observed",
                     plan.name,
                     seen.entries.len()
                 ));

@@ -122,18 +122,16 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         p.line(&format!("  cancel   by {}: {}", off.who, off.reason));
     }
     if let Some(first) = &report.returns {
-        p.line(&format!("  back     the way back of run {first}"));
+        p.line(&format!("  back     the return of run {first}"));
     }
     if let Some(why) = &report.terms.counts_for_nothing {
         p.line(&p.paint(YELLOW, &format!("  PROVES NOTHING  {why}")));
     }
     if let WorldKind::Sandbox { scenario, seed, .. } = &report.world {
-        p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real was touched"));
+        p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real changed"));
     }
     if let Some(old) = &report.continues {
-        p.line(&format!(
-            "  instead  of run {old}, which was broken off; drctl report run {old} has its part"
-        ));
+        p.line(&format!("  instead  of the unfinished run {old}; drctl report run {old} has its part"));
     }
     // Where nothing moves there is nothing to recover from.
     let moves = !matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill);
@@ -146,7 +144,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
         p.line(&format!("  fence    {name} {text}"));
     }
     if report.fence.state == "pending" {
-        p.line(&p.paint(YELLOW, "           keep the old primary from its clients; every later run tries to fence it, and so does drctl runs resume"));
+        p.line(&p.paint(YELLOW, "           keep clients away from the old primary; every later run and drctl runs resume try to fence it"));
     }
     for effect in &report.in_doubt {
         p.line(&p.paint(RED, &format!("  IN DOUBT {}", effect.text)));
@@ -222,7 +220,7 @@ fn next(p: &Printer, state: &RunState, report: &RunReport) {
     if state.watch_paused() {
         let resume = state.created.command("runs resume", "");
         p.line(&format!(
-            "  {}     {resume} goes on watching that users stay served; until then the run holds its guards",
+            "  {}     {resume} continues to watch that users stay served; until then the run holds its guards",
             p.paint(YELLOW, "next")
         ));
         return;
@@ -277,7 +275,7 @@ fn restored(p: &Printer, report: &RunReport) {
         p.line(&format!("  restore  {} as of {}{from}", r.component, r.to_time));
         if let Some(next) = r.next_commit {
             let last = r.last_commit.map_or_else(|| "before its backup".to_owned(), |t| t.to_string());
-            p.line(&format!("           last commit in it {last}, first one that is not {next}"));
+            p.line(&format!("           last commit in the copy {last}, first commit that is not {next}"));
         }
         for c in &r.checks {
             let colour = match c.result.as_str() {
@@ -293,11 +291,11 @@ fn restored(p: &Printer, report: &RunReport) {
             p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
         }
         if let Some(kept) = &r.kept {
-            p.line(&format!("  aside    the data from before are kept in {kept}"));
+            p.line(&format!("  aside    the previous data is kept in {kept}"));
         }
         if let Some(gone) = &r.destroyed {
             let what = match gone.files {
-                0 => "it is gone".to_owned(),
+                0 => "it is removed".to_owned(),
                 files => {
                     format!(
                         "{}, {}; nothing is left, and no process uses it",
@@ -366,7 +364,7 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                     count(many, "transaction that changed rows was|transactions that changed rows were")
                 ),
                 None => {
-                    format!("{component}: not compared; what only the old primary had, if anything, is kept")
+                    format!("{component}: not compared; rows that only the old primary had, if any, are kept")
                 }
             };
             let label = if d.transactions.is_some() { "lost" } else { "aside" };
@@ -384,7 +382,7 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let alone = &report.protection.unprotected;
     if alone.is_empty() {
         if report.protection.state == "protected" {
-            p.line(&format!("  standby  {}", p.paint(GREEN, "every store has one that streams")));
+            p.line(&format!("  standby  {}", p.paint(GREEN, "every store has a streaming standby")));
         }
         return;
     }
@@ -398,11 +396,11 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let plan = &state.created.plan;
     if state.runbook.intent == Intent::Restore {
         // The standby is in another site than the one that was restored, and is of the history that was left.
-        p.line(&format!("           drctl reprotect {plan} --to the site of each standby"));
+        p.line(&format!("           run drctl reprotect {plan} --to the site of each standby"));
         return;
     }
     let from = report.from.as_deref().unwrap_or("SITE");
-    p.line(&format!("           drctl reprotect {plan} --to {from}, or drctl failback"));
+    p.line(&format!("           run drctl reprotect {plan} --to {from}, or drctl failback"));
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {
@@ -428,7 +426,7 @@ fn changed(p: &Printer, report: &RunReport) {
     if report.changed.is_empty() {
         return;
     }
-    p.line("  what will revert this, unless Terraform or GitOps is told:");
+    p.line("  Terraform or GitOps will revert these changes unless you update their configuration:");
     for c in report.changed.iter().take(12) {
         p.line(&format!("    {} {}: {} -> {}", c.resource, c.attribute, c.before, c.after));
     }
@@ -442,7 +440,7 @@ pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
     let name = &plan.name;
     if nothing_moves(plan) {
         return format!(
-            "{name}: nothing to do: what is in it is copied by S3 alone or moved by others; `drctl ready {name}` says how far copies are"
+            "{name}: nothing to do. S3 replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
         );
     }
     let words = match intent {

@@ -100,7 +100,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
         p.line(&format!("a drill, {drill}: {}", drill.means()));
     }
     if runbook.is_empty() {
-        p.line("nothing to do: everything is there already");
+        p.line("nothing to do: everything already runs there");
         return;
     }
     let critical = path::critical(runbook);
@@ -122,14 +122,14 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     ));
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
     p.line(&format!(
-        "expected       {} ({} of {rto}); detection and decision come on top",
+        "expected       {} ({} of {rto}), without detection and decision",
         critical.expected,
         judge(critical.expected)
     ));
     p.line(&format!("predicted      {}", history.predict(runbook).words()));
-    p.line(&format!("worst case     {} by timeouts ({})", critical.worst, judge(critical.worst)));
+    p.line(&format!("worst case     {} if every step times out ({})", critical.worst, judge(critical.worst)));
     for (step, because) in path::points_of_no_return(runbook) {
-        p.line(&format!("no way back    {}: {because}", p.paint(YELLOW, step.id.as_str())));
+        p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }
     for step in &runbook.steps {
         if let Action::Gate(Gate::Approval { ask, expires_after_ms, by, override_by }) = &step.action {
@@ -151,7 +151,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
 
 fn show_step(p: &Printer, step: &Step, is_critical: bool) {
     let mark = if is_critical { "*" } else { " " };
-    let background = if step.background { " (in the background; nothing waits for it)" } else { "" };
+    let background = if step.background { " (in the background; no step waits for it)" } else { "" };
     p.line(&format!("{mark} {:<28} {}{background}", step.id, step.action));
     let needs: Vec<_> = step
         .needs
@@ -183,7 +183,7 @@ fn as_commands(runbook: &Runbook) -> String {
     let mut lines = vec![
         format!("# {} of {}: {from} to {}", runbook.title(), runbook.plan, runbook.to),
         format!(
-            "# runbook {}; for a person with a terminal and no drctl. Do the steps in order; never go on past a check that fails.",
+            "# runbook {}; for a person with a terminal and without drctl. Do the steps in order. Never continue past a check that fails.",
             runbook.digest()
         ),
     ];
@@ -199,7 +199,7 @@ fn as_commands(runbook: &Runbook) -> String {
             Action::Promote { db, .. } if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }
-            Action::Promote { takeover: Some(_), .. } => Some("# done when FailoverState is gone AND the target's member has IsWriter true AND its cluster is available".to_owned()),
+            Action::Promote { takeover: Some(_), .. } => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
             Action::Promote { .. } => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
             _ => None,
         };
@@ -211,14 +211,16 @@ fn as_commands(runbook: &Runbook) -> String {
 fn gate_words(gate: &Gate) -> String {
     match gate {
         Gate::Fenced { component } => format!(
-            "is {component} proven fenced? If not, somebody has to accept the loss by name, in writing"
+            "is the fence of {component} proven? If not, a named person must accept the loss in writing"
         ),
         Gate::Exposure { objective_ms, .. } => format!(
-            "last instant the old primary can have acknowledged a write, minus the last commit replayed: above {objective_ms}, somebody has to accept it"
+            "take the last instant at which the old primary can have acknowledged a write, minus the last replayed commit. If it is above {objective_ms}, a person must accept the loss"
         ),
         Gate::Approval { ask, by, .. } if by.is_empty() => {
-            format!("approval by somebody other than you: {ask}")
+            format!("approval by another person: {ask}")
         }
-        Gate::Approval { ask, by, .. } => format!("approval by {}, each a person: {ask}", by.join(" and ")),
+        Gate::Approval { ask, by, .. } => {
+            format!("approval by {}, each a different person: {ask}", by.join(" and "))
+        }
     }
 }

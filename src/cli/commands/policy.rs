@@ -39,7 +39,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, 
     let asked = |(name, _, _): &(&str, Intent, bool)| intent.as_ref().is_none_or(|only| only == name);
     let mut documents = Vec::new();
     if authority.is_empty() {
-        printer.note("drctl.yaml has no operators: nobody's word can be checked, and nobody is asked");
+        printer.note("drctl.yaml has no operators, so drctl can check no identity and requires no approval");
     }
     for (name, intent, drill) in INTENTS.into_iter().filter(asked) {
         let severity = policy.severity(*severity, intent, drill);
@@ -78,12 +78,12 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
         });
         let seats = seats.collect::<Vec<_>>().join(" and ");
         let seats = if seats.is_empty() { "nobody".to_owned() } else { seats };
-        p.line(&format!("  rule      {} asks for {seats}", rule.rule));
+        p.line(&format!("  rule      {} requires {seats}", rule.rule));
     }
     match demand.by.as_slice() {
-        [] => p.line("  together  nobody has to agree"),
+        [] => p.line("  together  no approval is required"),
         seats => p.line(&format!(
-            "  together  {}, each a person of its own and none of them the requester; the question stands for {}",
+            "  together  {}, each a different person and none of them the requester; a request is valid for {}",
             seats.join(" and "),
             policy.expires_after
         )),
@@ -105,7 +105,7 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
             let at: Vec<_> = policy.overriding.at.iter().map(|s: &Severity| s.id()).collect();
             let planned = !matches!(intent, "failover" | "restore");
             let at = if planned {
-                "never: it was planned".to_owned()
+                "never, because it is planned".to_owned()
             } else if at.is_empty() || policy.overriding.by.is_empty() {
                 "at no severity".to_owned()
             } else {
@@ -122,21 +122,20 @@ fn show_when(p: &Printer, plan: &PlanName, policy: &Policy, severity: Severity, 
         return;
     }
     if !windows::keeps(policy, severity) {
-        return p.line(&format!("  when      at any time: {severity} does not wait for windows"));
+        return p.line(&format!("  when      at any time; {severity} does not wait for windows"));
     }
     let closed = windows::closed(policy, plan, severity, at);
     if closed.is_empty() {
-        p.line(&format!("  when      it may begin at {at}"));
+        p.line(&format!("  when      it may start at {at}"));
     }
     for closed in &closed {
         p.line(&format!("  when      NOT at {at}: {} ({})", closed.facts, closed.rule));
     }
     for (word, windows) in [("window", &policy.windows), ("blackout", &policy.blackouts)] {
         for window in windows.iter().filter(|window| window.is_for(plan)) {
-            let next = window.opens(at).map_or_else(
-                || "does not come again".to_owned(),
-                |next| format!("next {}", window.shown(next)),
-            );
+            let next = window
+                .opens(at)
+                .map_or_else(|| "does not repeat".to_owned(), |next| format!("next {}", window.shown(next)));
             p.line(&format!("            {word} {window}: {next}"));
         }
     }

@@ -144,7 +144,7 @@ fn summary(p: &Printer, all: &[(&Plan, Vec<Check>)]) {
         let word = coloured(p, worst);
         p.line(&format!("  {word}  {}: {}: {}{more}", plan.name, first.about, harmless(&first.facts)));
     }
-    p.line("drctl ready PLAN shows all of one");
+    p.line("run drctl ready PLAN for all checks of one plan");
 }
 
 /// What is worst comes first within each area.

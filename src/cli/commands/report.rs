@@ -97,7 +97,7 @@ fn written(
 ) -> Result<u8, CliError> {
     let text = text.map_err(|e| CliError {
         exit: exit::BUG,
-        ..CliError::usage(format!("the report cannot be rendered: {e}"))
+        ..CliError::usage(format!("drctl cannot render the report: {e}"))
     })?;
     match out {
         Some(path) => {

@@ -56,7 +56,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
             &context,
             &store,
             &plan,
-            "name the site whose server is to be restored: --site SITE",
+            "name the site of the server to restore: --site SITE",
         )?
         .to_string(),
     };
@@ -108,10 +108,10 @@ fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
         return Ok(When::Of(snapshot.clone()));
     }
     let Some(text) = args.to_time.as_deref() else {
-        let fix = "--to-time 2026-09-21T12:00:00Z, or --to-time \"15m ago\"";
+        let fix = "use, for example, --to-time 2026-09-21T12:00:00Z or --to-time \"15m ago\"";
         return match drill {
             true => Ok(When::Random),
-            false => Err(CliError::usage_fix("to which time?", fix)),
+            false => Err(CliError::usage_fix("the point in time is missing", fix)),
         };
     };
     if let Some(ago) = text.strip_suffix(" ago") {

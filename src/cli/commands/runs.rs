@@ -110,7 +110,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
                 report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
                 report.outcome,
                 report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
-                if waits { "  (from a file; not adopted: only read)" } else { "" }
+                if waits { "  (from a file; not adopted, read-only)" } else { "" }
             ));
         }
         documents.push(serde_json::json!({
@@ -219,7 +219,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
                 return Ok(exit::DONE);
             }
             let resume = state.created.command("runs resume", "");
-            printer.note(&format!("nobody drives run {run}; {resume} carries it on"));
+            printer.note(&format!("no process drives run {run}; {resume} continues it"));
             return Ok(exit::WAITING);
         }
         world.block_on(world.sleep_until(world.now() + Dur(500)));
@@ -249,16 +249,19 @@ pub fn send_for(
     let posted = post((context, printer), store, run, signal, good_for)?;
     let driven = posted == Posted::Driven;
     let next = match posted {
-        Posted::Driven => "the process that drives it has been told".to_owned(),
+        Posted::Driven => "the process that drives the run has been notified".to_owned(),
         Posted::Written => match read(store, run)? {
             state if state.finished() => "it is in the journal".to_owned(),
             state => {
-                format!("it is in the journal; {} carries it on", state.created.command("runs resume", ""))
+                format!(
+                    "it is in the journal; {} continues the run",
+                    state.created.command("runs resume", "")
+                )
             }
         },
         Posted::Waits => {
             let resume = read(store, run)?.created.command("runs resume", "");
-            format!("nobody drives it; {resume} carries it on")
+            format!("no process drives the run; {resume} continues it")
         }
     };
     printer.note(&format!("noted for run {run}: {next}"));
@@ -303,9 +306,9 @@ fn agreed_to_cancel(printer: &Printer, state: &RunState, yes: bool) -> Result<()
         return Err(CliError {
             code: "refused",
             message: format!(
-                "users or their writes were touched by run {run}, and nobody is at the terminal to confirm the cancel"
+                "run {run} affected users or their writes, and there is no terminal to confirm the cancel"
             ),
-            hint: Some("add --yes if that is what you want; nothing was done".to_owned()),
+            hint: Some("to confirm, add --yes; nothing was done".to_owned()),
             exit: exit::REFUSED,
         });
     }
@@ -324,8 +327,7 @@ fn cancellation(
 ) -> Result<Signal, CliError> {
     let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
     if let Some((target, holder)) = &lost {
-        let text =
-            format!("the {target} is held by {holder}: the run is closed, and nothing that it did is undone");
+        let text = format!("{holder} holds the {target}: drctl closes the run and undoes nothing");
         printer.note(&text);
     }
     let displaced_by = lost.map(|(_, holder)| holder);
@@ -359,9 +361,9 @@ fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
     }
     Err(CliError {
         code: "operators",
-        message: format!("run {} was begun with other operators or roles than drctl.yaml has", state.created.run),
+        message: format!("run {} started with different operators or roles than drctl.yaml has", state.created.run),
         hint: Some(
-            "put those back that it began with, or start the recovery anew: that takes the place of this run, and asks for approvals anew"
+            "restore the operators and roles from the start of the run, or start a new recovery. A new recovery continues this run and requires new approvals"
                 .to_owned(),
         ),
         exit: exit::REFUSED,
@@ -387,7 +389,7 @@ fn resume(
         Ok(super::status::debts(&super::status::states(store)?).iter().any(|debt| debt.run == *run))
     };
     if state.finished() && !owes()? {
-        printer.note(&format!("run {run} is over and owes nothing"));
+        printer.note(&format!("run {run} is over, and nothing is pending"));
         if printer.format == Format::Json {
             let report = summary::report(&state, state.last_at);
             let told = Told { real: Dur::ZERO, passed: None, truth: None, phase: None };
@@ -510,14 +512,14 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
         return Stage::of_run(context, state);
     };
     let scenario = Scenario::find(scenario)
-        .ok_or_else(|| CliError::usage(format!("there is no scenario `{scenario}` any more")))?;
+        .ok_or_else(|| CliError::usage(format!("scenario `{scenario}` no longer exists")))?;
     let checked =
         crate::plan::check("the plan in the journal", state.created.plan_text.as_bytes(), &context.settings);
     let Some(plan) = checked.plan else {
         render::findings(&Printer::new(Format::Human), &checked.findings, &|_| {
             Some(state.created.plan_text.clone())
         });
-        return Err(CliError::usage("the plan of the run cannot be read by this version"));
+        return Err(CliError::usage("this version cannot read the plan of the run"));
     };
     let notes = store.simulated(&state.created.run)?;
     let feed = Feed::kept(&notes);

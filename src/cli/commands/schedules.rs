@@ -33,7 +33,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
             show(printer, schedule, &known, now);
         }
         for name in gone(schedules, &known) {
-            printer.line(&format!("{name}: not in drctl.yaml any more"));
+            printer.line(&format!("{name}: no longer in drctl.yaml"));
             drills(printer, &known, &name, &|due| due.to_string());
         }
         if schedules.is_empty() {
@@ -72,11 +72,11 @@ fn show(printer: &Printer, schedule: &Schedule, known: &Known, now: Timestamp) {
     ));
     let next = schedule.calendar.after(now).map_or_else(
         || "never again".to_owned(),
-        |due| format!("{} (begins {})", schedule.calendar.shown(due), schedule.begins(due)),
+        |due| format!("{} (starts {})", schedule.calendar.shown(due), schedule.begins(due)),
     );
     printer.line(&format!("  next  {next}"));
     if !known.schedules.contains_key(&schedule.name) {
-        printer.line(&format!("  {}: no drctl serve has seen it yet", printer.paint(YELLOW, "not served")));
+        printer.line(&format!("  {}: no drctl serve has read it yet", printer.paint(YELLOW, "not served")));
     }
     drills(printer, known, &schedule.name, &|due| schedule.calendar.shown(due));
 }
@@ -95,7 +95,7 @@ fn drills(printer: &Printer, known: &Known, name: &str, shown: &dyn Fn(Timestamp
     let Tally { passed, failed, missed, .. } = known.tally(name);
     if !drills.is_empty() {
         printer.line(&format!(
-            "  {passed} passed, {failed} failed, {missed} missed; the last, and what is open:"
+            "  {passed} passed, {failed} failed, {missed} missed; the last ones, and open items:"
         ));
     }
     for (n, (due, fate)) in drills.iter().rev().enumerate() {

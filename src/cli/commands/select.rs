@@ -27,7 +27,7 @@ impl Starting<'_> {
             if plans.is_empty() {
                 return Err(CliError::usage_fix(
                     format!("no plan has tier `{tier}`"),
-                    "drctl status lists the plans",
+                    "run drctl status for the list of plans",
                 ));
             }
         } else if self.args.plans.is_empty() && !self.args.all {
@@ -39,8 +39,8 @@ impl Starting<'_> {
             let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
                 let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
                 CliError::usage_fix(
-                    format!("plans need each other first: {}", names.join(", ")),
-                    "remove one of their `after`",
+                    format!("plans depend on each other in a cycle: {}", names.join(", ")),
+                    "remove one of their `after` entries",
                 )
             })?;
             ordered.push(plans.remove(next));
@@ -73,9 +73,9 @@ impl Starting<'_> {
             0 => Err(CliError::usage_fix(
                 match self.args.to.as_str() {
                     "" => "every plan is active in its home site".to_owned(),
-                    to => format!("no plan is active in another site than {to}"),
+                    to => format!("no plan is active in a site other than {to}"),
                 },
-                "name the plans, or the site that is left with --from",
+                "name the plans, or name the source site with --from",
             )),
             1 => Ok(by_site.into_values().next().unwrap_or_default()),
             _ => {
@@ -83,7 +83,7 @@ impl Starting<'_> {
                     by_site.iter().map(|(site, plans)| format!("{site}: {}", names(plans))).collect();
                 Err(CliError::usage_fix(
                     format!("plans are active in different sites: {}", list.join("; ")),
-                    "name the site that is left with --from, or the plans",
+                    "name the source site with --from, or name the plans",
                 ))
             }
         }
@@ -125,7 +125,7 @@ pub fn active_site(
         return Ok(sandbox::active(plan, scenario.begins));
     }
     remembered_site(context, store, plan, None)?.ok_or_else(|| {
-        let text = format!("nobody sees in which one site {} takes its writes", plan.name);
+        let text = format!("it is unknown which single site takes the writes of {}", plan.name);
         CliError::usage_fix(text, flag.to_owned())
     })
 }

@@ -86,7 +86,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         StoreError::Owned(_) => CliError {
             code: "held",
             message: "another process serves this store".to_owned(),
-            hint: Some("one is enough; drctl schedules shows what it holds and when".to_owned()),
+            hint: Some("one is enough; drctl schedules shows its drills and their times".to_owned()),
             exit: exit::HELD,
         },
         e => e.into(),
@@ -102,7 +102,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
             (Clock::Rehearsed(now), Some(until.unwrap_or(now + YEAR)))
         }
         false if from.is_some() => {
-            return Err(CliError::usage_fix("--from means nothing for what is real", "--sandbox"));
+            return Err(CliError::usage_fix("--from works only with --sandbox", "--sandbox"));
         }
         false => (Clock::Live(World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?), until),
     };
@@ -129,7 +129,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     if let Some(address) = args.listen {
         server.figures()?;
         let board = Board::listen(address, server.shown.clone());
-        server.board = Some(board.map_err(|why| CliError::usage(format!("nobody can listen at {why}")))?);
+        server.board = Some(board.map_err(|why| CliError::usage(format!("drctl cannot listen at {why}")))?);
     }
     server.herald = Herald::begin(&server.context, printer, Scope::Everything);
     server.exporter = Exporter::begin(&server.context, printer, None);
@@ -184,11 +184,11 @@ impl Server<'_> {
         self.say(
             "serving",
             &json!({"schedules": schedules.len()}),
-            &format!("{} schedules; Ctrl-C ends it: a drill of copies is paused then, and a live one taken back while it can be", schedules.len()),
+            &format!("{} schedules. Ctrl-C ends the server. It then pauses an isolated drill, and undoes a live drill if that is still possible", schedules.len()),
         );
         if let Some(last) = known(&self.store)?.last.filter(|last| *last > self.now() + SLACK) {
             let words = format!(
-                "THE CLOCK WAS AHEAD, or is behind now: the ledger knows of {last}, and no drill that was due up to then is held again"
+                "THE CLOCK WAS AHEAD, or is behind now: the ledger has an entry of {last}. Drills that were due until then do not run again"
             );
             self.say("clock", &json!({"ledger": last}), &self.printer.paint(RED, &words));
         }
@@ -210,7 +210,7 @@ impl Server<'_> {
                 Next::Wait(then) => {
                     if let Some(plan) = self.to_look_at(&mut ahead, &mut began) {
                         if let Err(e) = self.look_ahead(&plan) {
-                            self.printer.note(&format!("nobody looked ahead for {plan}: {}", e.message));
+                            self.printer.note(&format!("no readiness check of {plan}: {}", e.message));
                         }
                     } else {
                         self.wait(then);
@@ -221,7 +221,7 @@ impl Server<'_> {
                 continue;
             }
             if let Err(e) = self.watch() {
-                self.printer.note(&format!("nobody looks at what runs left: {}", e.message));
+                self.printer.note(&format!("no check of pending fences: {}", e.message));
             }
             if now.since(looked) >= FOLLOW {
                 looked = now;
@@ -235,7 +235,7 @@ impl Server<'_> {
             if watched && now.since(figured) >= often {
                 figured = now;
                 if let Err(e) = self.figures() {
-                    self.printer.note(&format!("no figures: {}", e.message));
+                    self.printer.note(&format!("no metrics: {}", e.message));
                 }
             }
             if now.since(delivered) >= DELIVER {
@@ -265,7 +265,7 @@ impl Server<'_> {
         let Some(herald) = &self.herald else { return };
         herald.tell(self.printer);
         if herald.is_gone() {
-            self.printer.note("notify: whoever told people is gone, and somebody else begins");
+            self.printer.note("notify: the notification thread ended, and a new one starts");
             self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
         }
     }
@@ -315,7 +315,7 @@ impl Server<'_> {
     fn reload(&mut self, global: &Global) {
         let Some((path, bytes)) = &self.context.settings_text else { return };
         let read = match files::read(path, Use::Settings) {
-            Ok(read) if read.is_empty() => Err(format!("{}: it is empty", path.display())),
+            Ok(read) if read.is_empty() => Err(format!("{}: the file is empty", path.display())),
             Ok(read) => Ok(read),
             Err(e) => Err(e.to_string()),
         };
@@ -334,7 +334,7 @@ impl Server<'_> {
         let followed = Context::load(global, self.printer).and_then(|context| {
             let (here, there) = (self.store.path(), context.store_file());
             if here != there {
-                let why = format!("it names another store, {}: start drctl serve anew", there.display());
+                let why = format!("it names another store, {}; restart drctl serve", there.display());
                 return Err(CliError::usage(why));
             }
             context.unlock()?;
@@ -347,7 +347,7 @@ impl Server<'_> {
                 self.exporter = Exporter::begin(&self.context, self.printer, None);
                 self.pending = None;
                 self.unfollowed(None);
-                self.say("settings", &json!({}), "drctl.yaml changed, and is followed from now on");
+                self.say("settings", &json!({}), "drctl.yaml changed; the new settings apply from now on");
             }
             Err(e) => self.unfollowed(Some(e.message)),
         }
@@ -355,7 +355,7 @@ impl Server<'_> {
 
     /// Says why settings are not followed, for as long as they are not: here, and to whoever asks whether the server is well.
     fn unfollowed(&mut self, why: Option<String>) {
-        let words = why.map(|why| format!("the settings are followed as they were: {why}"));
+        let words = why.map(|why| format!("the previous settings stay in effect: {why}"));
         if let Some(words) = &words {
             self.printer.note(words);
         }
@@ -388,7 +388,7 @@ impl Server<'_> {
                 self.say("schedule", &json!({"schedule": name, "is": is}), &words);
             }
             Entry::Schedule { name, is: None, .. } => {
-                self.say("schedule", &json!({"schedule": name, "is": null}), &format!("{name}: taken out"));
+                self.say("schedule", &json!({"schedule": name, "is": null}), &format!("{name}: removed"));
             }
             Entry::Drill { schedule, due, fate, .. } => {
                 let words = match fate {

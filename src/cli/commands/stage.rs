@@ -161,10 +161,10 @@ fn built_for(things: &[Target]) -> Result<(), CliError> {
         Err(CliError {
             code: "not_built",
             message: format!(
-                "built without {lacks}: what is there cannot be seen, and nothing of it can be changed"
+                "built without {lacks}, so drctl can neither observe nor change these components"
             ),
             hint: Some(format!(
-                "use a build that has it (cargo build --features {lacks}); --sandbox rehearses with this one"
+                "use a build with this feature (cargo build --features {lacks}); this build can rehearse with --sandbox"
             )),
             exit: exit::USAGE,
         })

@@ -337,7 +337,7 @@ impl Starting<'_> {
         seen: &mut Estate,
     ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, CliError> {
         let Some(asked) = self.restore else { return Ok(Ok(None)) };
-        self.printer.note(&format!("{}: asking for backups that lead there", plan.name));
+        self.printer.note(&format!("{}: looking for backups for that point in time", plan.name));
         let to = self.to(plan);
         Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
     }
@@ -350,7 +350,7 @@ impl Starting<'_> {
                 let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
                 return Err(CliError::usage_fix(
                     format!("plan {} has no site `{site}`", plan.name),
-                    format!("one of: {}", known.join(", ")),
+                    format!("choose one of: {}", known.join(", ")),
                 ));
             }
         }
@@ -358,7 +358,7 @@ impl Starting<'_> {
             if let Some(unknown) = waiver.component.filter(|c| !plan.components.contains_key(c)) {
                 return Err(CliError::usage_fix(
                     format!("plan {} has no component `{unknown}`", plan.name),
-                    "name one of its components after the rule, or none for all",
+                    "name one of its components after the rule, or omit the component for all",
                 ));
             }
         }
@@ -408,7 +408,7 @@ impl Starting<'_> {
             let until =
                 world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
             let most = until.since(world.now());
-            self.printer.note(&format!("{}: asking probes, for {most} at most", plan.name));
+            self.printer.note(&format!("{}: running probes, for at most {most}", plan.name));
             return Ok(survey::believe(session, &probes, recorder, until).await);
         }
         // What drctl observe would have seen while everything worked.
@@ -490,7 +490,7 @@ impl Starting<'_> {
             let lock = RunLock::take(&folder, run)?;
             return match self.store.read(run) {
                 Err(StoreError::NoRun(_)) => Ok((run.clone(), Some(lock))),
-                Ok(_) => Err(CliError::usage(format!("run {run} was begun before"))),
+                Ok(_) => Err(CliError::usage(format!("run {run} was already started"))),
                 Err(e) => Err(e.into()),
             };
         }

@@ -54,14 +54,14 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         last_runs(printer, &store, &runs);
         if owed > 0 {
             let words = format!(
-                "EVIDENCE  {} not everywhere they have to be: drctl evidence push",
+                "EVIDENCE  {} missing from a sink; run drctl evidence push",
                 count(owed, "bundle is|bundles are")
             );
             printer.line(&printer.paint(YELLOW, &words));
         }
         for run in imported.keys() {
             let words = format!(
-                "IMPORTED  run {run} came from a file and counts for nothing: drctl runs adopt {run} --reason TEXT takes it over"
+                "IMPORTED  run {run} came from a file and does not count; to take it over, run drctl runs adopt {run} --reason TEXT"
             );
             printer.line(&printer.paint(YELLOW, &words));
         }
@@ -69,12 +69,13 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
             printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));
         }
         for fault in &put_back {
-            let words = format!("STORE PUT BACK  {} {}; no run of it is carried on", fault.run, fault.why);
+            let words =
+                format!("STORE PUT BACK  {} {}; drctl continues none of its runs", fault.run, fault.why);
             printer.line(&printer.paint(RED, &harmless(&words)));
         }
         for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
             let words = format!(
-                "JOURNAL BROKEN  run {}, event {}: {}; drctl audit verify tells more",
+                "JOURNAL BROKEN  run {}, event {}: {}; for details, run drctl audit verify",
                 fault.run, fault.seq, fault.why
             );
             printer.line(&printer.paint(RED, &words));
@@ -165,7 +166,7 @@ fn one(
     let broken_off = live_drill::broken_off(&plan.name, runs);
     let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
     let drill = match broken_off {
-        Some(state) if driven(state) => Some(format!("LIVE DRILL  {} driven now", state.runbook.way())),
+        Some(state) if driven(state) => Some(format!("LIVE DRILL  {} running now", state.runbook.way())),
         Some(state) => Some(format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state))),
         None => {
             half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
@@ -186,7 +187,7 @@ fn one(
         left.iter().for_each(|(left, took)| left.show(p, *took));
         shown(p, &verified);
         for (run, over) in &unapproved {
-            p.line(&p.paint(RED, &format!("  APPROVAL OWED  run {run}: {}", over.text)));
+            p.line(&p.paint(RED, &format!("  APPROVAL DUE  run {run}: {}", over.text)));
         }
     }
     Ok(serde_json::json!({
@@ -254,7 +255,7 @@ fn show(
         p.line(&p.paint(
             RED,
             &format!(
-                "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to pay it",
+                "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to set it",
                 debt.component,
                 server(debt),
                 debt.since,
@@ -328,18 +329,19 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         if writers.is_empty() {
             return match unseen.is_empty() {
                 true => Protection::Unprotected(format!(
-                    "nothing takes the writes of {}{}",
+                    "no server takes the writes of {}{}",
                     component.name,
                     kept_out_by_a_fence(plan, seen, &component.name, spec)
                 )),
-                false => {
-                    Protection::Unknown(format!("nobody sees what takes the writes of {}", component.name))
-                }
+                false => Protection::Unknown(format!(
+                    "the server that takes the writes of {} is unknown",
+                    component.name
+                )),
             };
         }
         if replicas == 0 {
             return Protection::Unknown(format!(
-                "{} has no replica that answers ({} cannot be seen)",
+                "{} has no replica that answers ({} cannot be observed)",
                 component.name,
                 unseen.join(", ")
             ));
@@ -353,8 +355,8 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
     let fenced = spec.at.keys().find(|site| {
         targets::database(plan, name, spec, site).is_some_and(|db| active::is_fenced(seen, &db, spec))
     });
-    let lift = "if that is the one to use: drctl runs cancel of the run that fenced it, or for each member of drctl_fenced ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM .., and for each database that takes no connections ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
-    fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced. {lift}"))
+    let lift = "if that is the server to use, cancel the run that fenced it (drctl runs cancel). Or run, for each member of drctl_fenced, ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM .., and, for each database that takes no connections, ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
+    fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced; {lift}"))
 }
 
 /// What of the servers' settings will hurt in a recovery, and clients that are led elsewhere than to the writer.

@@ -73,7 +73,7 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
     if let Some(named) = named.map(SiteName::new) {
         return match plan.sites.contains_key(&named) && named != *from {
             true => Ok(named),
-            false => Err(CliError::usage(format!("plan {} cannot be recovered to `{named}`", plan.name))),
+            false => Err(CliError::usage(format!("plan {} cannot recover to `{named}`", plan.name))),
         };
     }
     let mut left =
@@ -81,12 +81,11 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
     match (left.next(), left.next()) {
         (Some(only), None) => Ok(only.clone()),
         (None, _) => {
-            Err(CliError::usage(format!("plan {} has no site but `{from}` to recover to", plan.name)))
+            Err(CliError::usage(format!("plan {} has no recovery site other than `{from}`", plan.name)))
         }
-        _ => Err(CliError::usage_fix(
-            format!("plan {} could be recovered to several sites", plan.name),
-            "--to SITE",
-        )),
+        _ => {
+            Err(CliError::usage_fix(format!("plan {} can recover to several sites", plan.name), "--to SITE"))
+        }
     }
 }
 
@@ -100,7 +99,7 @@ pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<
         return match plans.is_empty() {
             true => Err(CliError::usage_fix(
                 format!("no plan has a site `{site}`"),
-                "drctl status lists the plans",
+                "run drctl status for the list of plans",
             )),
             false => Ok(plans),
         };
@@ -108,7 +107,7 @@ pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<
     if let Some(plan) = plans.iter().find(|p| !p.sites.contains_key(site)) {
         let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
         let text = format!("plan {} has no site `{site}`", plan.name);
-        return Err(CliError::usage_fix(text, format!("one of: {}", known.join(", "))));
+        return Err(CliError::usage_fix(text, format!("choose one of: {}", known.join(", "))));
     }
     Ok(plans)
 }

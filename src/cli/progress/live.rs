@@ -132,7 +132,7 @@ pub struct Live {
 impl Live {
     /// On a terminal. `pace` is how many seconds of the run go by in one of the watcher's: 1 in the real world.
     pub fn new(pace: f64) -> Self {
-        let looking = Part::still("looking at the estate and asking the probes".to_owned());
+        let looking = Part::still("observing the estate and running the probes".to_owned());
         let set = Arc::new(Mutex::new(Set { parts: vec![looking], ..Set::default() }));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let shown = Arc::clone(&set);

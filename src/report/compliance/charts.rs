@@ -223,7 +223,7 @@ fn objectives(report: &Compliance) -> Picture {
     let legend = [
         (Ink::Good, "met"),
         (Ink::Bad, "missed"),
-        (Ink::Warn, "not proven, or the run did not end well"),
+        (Ink::Warn, "not proven, or the run did not succeed"),
         (Ink::Ink, "promised (100 %)"),
     ];
     let tally = report.totals.rto;
@@ -232,7 +232,7 @@ fn objectives(report: &Compliance) -> Picture {
         (tally.missed, "missed it"),
         (tally.not_proven, "prove neither"),
     ]);
-    let mut picture = Picture::new(("Recovery time against its objective".to_owned(), alt), 260.0, &legend);
+    let mut picture = Picture::new(("Recovery time and its objective".to_owned(), alt), 260.0, &legend);
     let bottom = 225.0;
     let y = |share: f32| bottom - 200.0 * (share / 2.0).clamp(0.0, 1.0);
     months(report, &mut picture, bottom);
@@ -270,8 +270,8 @@ fn objectives(report: &Compliance) -> Picture {
 /// What ran when, by application, and when it had no standby.
 fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
-        (Ink::Good, "ended as it should"),
-        (Ink::Bad, "did not; a bar: UNPROTECTED"),
+        (Ink::Good, "succeeded"),
+        (Ink::Bad, "did not succeed; bar: UNPROTECTED"),
         (Ink::Warn, "not over"),
         (Ink::Soft, "large: incident, small: drill or move"),
     ];
@@ -281,12 +281,12 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     let ended = |ink| runs().filter(|line| how_it_ended(line) == ink).count();
     let unprotected = applications.iter().filter(|a| !a.unprotected.is_empty()).count();
     let alt = told(&[
-        (ended(Ink::Good), "runs ended as they should"),
+        (ended(Ink::Good), "runs succeeded"),
         (ended(Ink::Bad), "did not"),
-        (ended(Ink::Warn), "are not over"),
-        (unprotected, "applications had no standby for a time"),
+        (ended(Ink::Warn), "are still running"),
+        (unprotected, "applications had no standby for some time"),
     ]);
-    let title = "What ran, and when there was no standby".to_owned();
+    let title = "Runs, and times without a standby".to_owned();
     let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
     months(report, &mut picture, bottom);
     for (i, application) in applications.iter().enumerate() {
@@ -325,7 +325,7 @@ fn readiness(_report: &Compliance, applications: &[Application]) -> Picture {
         (Ink::Good, "ready"),
         (Ink::Warn, "degraded"),
         (Ink::Bad, "not ready"),
-        (Ink::Line, "unknown; nothing where nobody looked, or there is nothing to look at"),
+        (Ink::Line, "unknown; empty where readiness was not checked or does not apply"),
     ];
     let bottom = 10.0 + ROW * count(applications.len());
     let worst = |a: &Application| a.readiness.as_ref().and_then(|ready| ready.areas.values().max().copied());
@@ -335,9 +335,9 @@ fn readiness(_report: &Compliance, applications: &[Application]) -> Picture {
         (of(Standing::Degraded), "are degraded"),
         (of(Standing::Unknown), "are unknown"),
         (of(Standing::Ready), "are ready"),
-        (applications.iter().filter(|a| a.readiness.is_none()).count(), "were not looked at"),
+        (applications.iter().filter(|a| a.readiness.is_none()).count(), "were not checked"),
     ]);
-    let title = "Readiness as it was last looked at".to_owned();
+    let title = "Readiness at the last check".to_owned();
     let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
     let width = (WIDTH - LEFT - 20.0) / count(Area::ALL.len());
     for (i, application) in applications.iter().enumerate() {
@@ -370,7 +370,7 @@ fn readiness(_report: &Compliance, applications: &[Application]) -> Picture {
 fn proofs(_report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "proven"),
-        (Ink::Warn, "the last proof is older than its tier allows"),
+        (Ink::Warn, "the last proof is older than the tier allows"),
         (Ink::Bad, "the last one failed"),
         (Ink::Line, "never proven"),
     ];

@@ -47,7 +47,7 @@ impl Profile {
     /// Its full name.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Own => "what you promised yourselves",
+            Self::Own => "your own objectives",
             Self::Soc2 => "SOC 2, Trust Services Criteria 2017",
             Self::Iso27001 => "ISO/IEC 27001:2022, Annex A",
             Self::Iso22301 => "ISO 22301:2019",
@@ -69,7 +69,9 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|profile| profile.id() == text);
-        found.ok_or_else(|| format!("`{text}` is no profile: {}", Self::ALL.map(Self::id).join(", ")))
+        found.ok_or_else(|| {
+            format!("`{text}` is not a profile; choose one of {}", Self::ALL.map(Self::id).join(", "))
+        })
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn findings(
         all.push(finding(Section::Obligations, (plan, Some(&owed.run)), Some(owed.due_at), owed.words()));
     }
     for (DrillLine { schedule, plan, due, .. }, why) in missed(books, asked) {
-        let text = format!("the drill of schedule {schedule} was not held: {why}");
+        let text = format!("the drill of schedule {schedule} did not run: {why}");
         all.push(finding(Section::Drills, (plan.as_ref(), None), Some(*due), text));
     }
     for application in applications {
@@ -69,7 +69,7 @@ pub(super) fn findings(
             Section::Evidence,
             (None, None),
             None,
-            format!("bundle {file} is NOT WHOLE: {why}"),
+            format!("bundle {file} is NOT COMPLETE: {why}"),
         ));
     }
     for DrillLine { schedule, plan, due, fate } in within(books, asked) {
@@ -80,8 +80,7 @@ pub(super) fn findings(
     }
     for (plan, (at, checks)) in books.ready.iter().filter(|(_, (at, _))| *at < asked.until) {
         for check in checks.iter().filter(|check| check.standing == Standing::NotReady) {
-            let text =
-                format!("a recovery is not ready, as last looked at: {}: {}", check.about, check.facts);
+            let text = format!("not ready at the last check: {}: {}", check.about, check.facts);
             all.push(finding(Section::Protection, (Some(plan), None), Some(*at), text));
         }
     }
@@ -107,28 +106,28 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         };
         let (verdict, text) = (objective.verdict.words(), &objective.text);
         let promised = objective.promised();
-        all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, promised {promised}")));
+        all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, objective {promised}")));
     }
     match ended {
-        None => all.push((section, began, format!("the {} is not over: {}", line.what, line.outcome))),
+        None => all.push((section, began, format!("the {} is still running: {}", line.what, line.outcome))),
         Some(_) if !line.good => {
             all.push((section, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }
         Some(_) => {}
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let text = format!("never recovered: users had not been served for {}", span(seconds));
+        let text = format!("never recovered: users were not served for {}", span(seconds));
         all.push((Section::Incidents, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();
     all.extend(unfenced.map(|text| (Section::Protection, began, text.clone())));
     all.extend(line.loosened.iter().map(|text| (Section::Objectives, began, text.clone())));
     let nothing = line.counts_for_nothing.iter();
-    all.extend(nothing.map(|why| (Section::Trail, began, format!("it proves nothing: {why}"))));
+    all.extend(nothing.map(|why| (Section::Trail, began, format!("the run proves nothing: {why}"))));
     all.extend(line.waivers.iter().map(|text| (Section::Approvals, began, format!("accepted: {text}"))));
     all.extend(line.overrides.iter().map(|text| (Section::Approvals, began, format!("override: {text}"))));
     if ended.is_some() && line.bundle.is_none() {
-        all.push((Section::Evidence, ended, "no bundle of evidence is here".to_owned()));
+        all.push((Section::Evidence, ended, "no evidence bundle is available".to_owned()));
     }
     all
 }
@@ -136,7 +135,7 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
 fn of_time(application: &Application) -> Vec<(Section, Timestamp, String)> {
     let tier = &application.tier;
     let unproven = application.unproven.iter().map(|gap| {
-        let text = format!("not proven for longer than tier {tier} allows, for {}", gap.words());
+        let text = format!("not proven within the time that tier {tier} allows, for {}", gap.words());
         (Section::Drills, gap.from, text)
     });
     let unprotected = application

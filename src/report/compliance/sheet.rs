@@ -105,17 +105,16 @@ pub fn sheet(report: &Compliance) -> Sheet {
     let faults = &report.ledger.faults;
     let mut banners = Vec::new();
     if report.world == "sandbox" {
-        banners.push(bit("Rehearsals. Nothing real was touched; this proves no objective.", Tone::Warn));
+        banners.push(bit("Rehearsals. They changed nothing real and prove no objective.", Tone::Warn));
     }
     if !faults.is_empty() {
-        let words =
-            "THE JOURNAL IS BROKEN: this report may not say what happened. `drctl audit verify` tells where.";
+        let words = "THE JOURNAL IS BROKEN: this report may be wrong. `drctl audit verify` shows where.";
         banners.push(bit(words, Tone::Bad));
     }
     let whole = match faults.len() {
         0 => "whole".to_owned(),
-        1 => "NOT WHOLE, 1 fault".to_owned(),
-        many => format!("NOT WHOLE, {many} faults"),
+        1 => "NOT COMPLETE, 1 fault".to_owned(),
+        many => format!("NOT COMPLETE, {many} faults"),
     };
     let head = report.ledger.head.as_deref().unwrap_or("none");
     let mut tables = vec![
@@ -131,7 +130,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
     Sheet {
         title: format!("Recovery of applications, {} to {}", when(report.since), when(report.until)),
         about: format!(
-            "Profile: {}. Written at {} by drctl {}. All times UTC.",
+            "Profile: {}. Created at {} by drctl {}. All times are UTC.",
             report.profile_title,
             when(report.generated_at),
             report.tool
@@ -140,7 +139,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
         ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
         figures: figures(report),
         tables,
-        proof: "`drctl audit export` writes the whole journal that this report was computed from. `drctl audit verify` checks it against checkpoints that are kept elsewhere, which this report does not. `drctl evidence verify FILE` checks a bundle.".to_owned(),
+        proof: "`drctl audit export` writes the complete journal behind this report. `drctl audit verify` checks the journal against checkpoints in another place; this report does not. `drctl evidence verify FILE` checks a bundle.".to_owned(),
     }
 }
 
@@ -155,13 +154,9 @@ impl Counts {
             (self.incidents, "incident", "incidents"),
             (self.planned, "planned move", "planned moves"),
             (self.drills, "drill", "drills"),
-            (self.returns, "way back of a live drill", "ways back of live drills"),
-            (self.read, "only read or rehearsed", "only read or rehearsed"),
-            (
-                self.tests,
-                "in a test estate, which counts for nothing",
-                "in test estates, which count for nothing",
-            ),
+            (self.returns, "return of a live drill", "returns of live drills"),
+            (self.read, "read-only or rehearsed", "read-only or rehearsed"),
+            (self.tests, "in a test estate, not counted", "in test estates, not counted"),
         ];
         let kinds = kinds.into_iter().filter(|(n, ..)| *n > 0);
         let words: Vec<_> =
@@ -200,15 +195,15 @@ fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
     let rows = [
         ("Runs", t.counts.words(), Tone::Plain),
-        ("Ended as they should", format!("{} of {}", t.good, t.counts.runs - t.counts.tests), Tone::Plain),
+        ("Succeeded", format!("{} of {}", t.good, t.counts.runs - t.counts.tests), Tone::Plain),
         ("RTO", t.rto.words(), t.rto.tone()),
-        ("RTO of incidents alone", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
+        ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
         ("RPO", t.rpo.words(), t.rpo.tone()),
-        ("RPO of incidents alone", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
+        ("RPO of incidents only", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
         ("Incidents that never recovered", t.not_recovered.to_string(), tone(t.not_recovered > 0)),
         ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
         (
-            "Runs that promoted on a waived fence",
+            "Runs that promoted with a waived fence",
             format!("{}; fences still pending: {}", t.unfenced, t.fences_pending),
             if t.unfenced > 0 { tone(t.fences_pending > 0) } else { Tone::Good },
         ),
@@ -224,7 +219,7 @@ fn figures(report: &Compliance) -> Table {
             format!("{} of {}", t.unproven, report.applications.len()),
             tone(t.unproven > 0),
         ),
-        ("Time without a standby, in all", span(t.unprotected_s), tone(t.unprotected_s > 0.0)),
+        ("Total time without a standby", span(t.unprotected_s), tone(t.unprotected_s > 0.0)),
         ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
     ];
     let rows =
@@ -262,7 +257,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 by nearest rank. A run that never recovered counts as longer than every run that did; a time that is only known to be no shorter is told as at least that. The trend is the median of the later half minus that of the earlier half: below zero it became better.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A time with only a lower bound is shown as `at least`. The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -308,7 +303,7 @@ fn applications(report: &Compliance) -> Table {
         "unproven",
         "without a standby",
     ];
-    table("Applications, the worst first", &columns, report.applications.iter().map(row).collect())
+    table("Applications, worst first", &columns, report.applications.iter().map(row).collect())
 }
 
 fn objective(of: Option<&Measured>) -> Cell {
@@ -340,7 +335,7 @@ fn runs(report: &Compliance) -> Table {
         let mut rpo = objective(l.rpo.as_ref());
         for copy in &l.copies {
             let took =
-                copy.took_s.map_or("not checked".to_owned(), |took| format!("checked after {}", span(took)));
+                copy.took_s.map_or("not checked".to_owned(), |took| format!("verified after {}", span(took)));
             rto.push(bit(format!("{}: copy {took}", copy.component), Tone::Plain));
             rpo.push(bit(format!("copy of {}, {} old", when(copy.to_time), span(copy.age_s)), Tone::Plain));
         }
@@ -350,7 +345,7 @@ fn runs(report: &Compliance) -> Table {
     };
     let columns =
         ["what, run", "started", "outcome", "recovery time", "recovery point", "requested by; controls"];
-    table("Runs, the worst first", &columns, report.runs.iter().map(row).collect())
+    table("Runs, worst first", &columns, report.runs.iter().map(row).collect())
 }
 
 fn evidence(report: &Compliance) -> Table {
@@ -358,7 +353,7 @@ fn evidence(report: &Compliance) -> Table {
         Some((file, sha256)) => vec![vec![name(file.clone())], vec![name(sha256.clone())]],
         None => vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]],
     };
-    table("Evidence", &["bundle, or the run without one", "SHA-256"], report.runs.iter().map(row).collect())
+    table("Evidence", &["bundle, or run without a bundle", "SHA-256"], report.runs.iter().map(row).collect())
 }
 
 fn obligations(report: &Compliance) -> Table {
@@ -376,7 +371,7 @@ fn obligations(report: &Compliance) -> Table {
             plain(o.detail.clone().unwrap_or_default()),
         ]
     };
-    let columns = ["obligation, run", "due", "done", "by", "status", "reference, or what is wrong"];
+    let columns = ["obligation, run", "due", "done", "by", "status", "reference, or fault"];
     table("Obligations", &columns, report.obligations.iter().map(row).collect())
 }
 
@@ -386,9 +381,9 @@ fn controls(report: &Compliance) -> Option<Table> {
         let found = report.findings.iter().filter(|finding| finding.controls.contains(&c.id)).count();
         vec![plain(c.id.clone()), plain(c.asks.clone()), plain(sections.join(", ")), plain(found.to_string())]
     };
-    let columns = ["control", "asks for, in short", "parts of this report", "findings"];
+    let columns = ["control", "requirement, in short", "parts of this report", "findings"];
     let rows: Vec<_> = report.controls.iter().map(row).collect();
-    let note = format!("{}, as drctl reads it; the auditor decides.", report.profile_title);
+    let note = format!("{}, as drctl interprets it. The auditor decides.", report.profile_title);
     (!rows.is_empty()).then(|| Table { note: Some(note), ..table("Controls", &columns, rows) })
 }
 

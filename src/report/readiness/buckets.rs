@@ -18,7 +18,7 @@ impl Evaluation<'_> {
     pub(super) fn buckets(&self, component: &Component, spec: &Buckets) -> Vec<Check> {
         let name = component.name.as_str();
         let Some(active) = self.active.site().filter(|site| spec.at.contains_key(*site)) else {
-            let facts = "nobody sees in which site it is used";
+            let facts = "the site that uses it is unknown";
             return vec![check(Area::Replica, name, not(Standing::Unknown, facts, "drctl status"))];
         };
         let others = self.plan.sites.keys().filter(|site| *site != active);
@@ -32,7 +32,7 @@ impl Evaluation<'_> {
             return vec![check(
                 Area::Replica,
                 about,
-                not(Standing::NotReady, facts, "a bucket there, and rules to it"),
+                not(Standing::NotReady, facts, "name a bucket there, and add rules to it"),
             )];
         };
         let (source, copy) = (&sample.source, &sample.copy);
@@ -64,27 +64,27 @@ impl Evaluation<'_> {
         (source, from): (&BucketRef, Option<&BucketState>),
         most: Dur,
     ) -> Told {
-        let fix =
-            "replication metrics on the rule, and cloudwatch:ListMetrics, GetMetricData where the copy is";
+        let fix = "turn on replication metrics for the rule, and grant cloudwatch:ListMetrics and GetMetricData in the region of the copy";
         if let Some(why) = &copy.unread {
             return not(Standing::Unknown, why.clone(), fix);
         }
         let arriving = copy.arriving_from(source, from, &of.bucket);
-        let slow = "what keeps S3 from copying: permissions of its role, keys, very many objects";
+        let slow =
+            "check why S3 cannot replicate: permissions of its role, keys, a very large number of objects";
         // How far it is behind is published only while something is copied.
         let stuck = |a: &Arriving| a.behind_ms.is_none() && a.operations.is_some_and(|n| n > 0);
         let idle = |a: &Arriving| a.behind_ms.is_none() && a.operations == Some(0);
         let furthest =
             arriving.iter().find(|a| stuck(a)).or_else(|| arriving.iter().find(|a| a.behind_ms.is_some()));
         let Some(furthest) = furthest.or_else(|| arriving.iter().find(|a| idle(a))) else {
-            return not(Standing::Unknown, "nobody publishes how far it is behind", fix);
+            return not(Standing::Unknown, "S3 publishes no replication delay", fix);
         };
         let age = self.seen.now.since(furthest.at);
         let facts = format!("{furthest}; the RPO is {most}");
         let behind = furthest.behind_ms.unwrap_or(Dur(0));
         match () {
             () if age > PUBLISHED => not(Standing::Unknown, format!("{facts}; that was {age} ago"), fix),
-            () if stuck(furthest) => not(Standing::Degraded, format!("{facts}; nothing is copied"), slow),
+            () if stuck(furthest) => not(Standing::Degraded, format!("{facts}; S3 replicates nothing"), slow),
             () if behind > most => not(Standing::NotReady, facts, slow),
             () if behind.millis() * 2 > most.millis() => not(Standing::Degraded, facts, slow),
             () => ready(facts),
@@ -103,21 +103,23 @@ impl Evaluation<'_> {
 fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) -> bool) -> Told {
     let first = found.gaps.first().map_or_else(String::new, |gap| format!("; {gap}"));
     let facts = format!("{found}{first}");
-    let fix = "S3 Batch Replication for what no rule copied, and the rule's failures (s3:Replication:OperationFailedReplication)";
+    let fix = "run S3 Batch Replication for objects that no rule copied, and check the failures of the rule (s3:Replication:OperationFailedReplication)";
     match found.gaps.is_empty() {
         true if found.unread > 0 => {
-            not(Standing::Unknown, facts, "s3:GetObject on the objects of both buckets")
+            not(Standing::Unknown, facts, "grant s3:GetObject for the objects of both buckets")
         }
-        true if found.compared == 0 => not(Standing::Unknown, facts, "objects under the plan's prefix"),
+        true if found.compared == 0 => {
+            not(Standing::Unknown, facts, "check the prefix in the plan; objects must exist under it")
+        }
         true => ready(facts),
         // One without a time may be as old as any, and one that S3 gave up grows old.
         false if found.gaps.iter().any(|gap| gap.given_up() || gap.written_at.is_none_or(&late)) => {
             not(Standing::NotReady, facts, fix)
         }
         false if found.gaps.len() >= usize::try_from(found.compared).unwrap_or(usize::MAX) => {
-            not(Standing::Degraded, format!("{facts}: nothing of it is there"), fix)
+            not(Standing::Degraded, format!("{facts}: none of it is in the copy"), fix)
         }
-        false => ready(format!("{facts}: written since the RPO began")),
+        false => ready(format!("{facts}: written within the RPO")),
     }
 }
 
@@ -125,22 +127,22 @@ fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &
     for (bucket, state) in [(source, from), (copy, to)] {
         if state.versioning != Versioning::Enabled {
             let facts = format!(
-                "versioning of {} is {}: nothing is copied without it",
+                "versioning of {} is {}; S3 replicates nothing without it",
                 bucket.bucket, state.versioning
             );
             return not(
                 Standing::NotReady,
                 facts,
-                "aws s3api put-bucket-versioning --versioning-configuration Status=Enabled",
+                "run aws s3api put-bucket-versioning --versioning-configuration Status=Enabled",
             );
         }
     }
     let Some(rule) = from.rule_to(&copy.bucket, &source.prefix) else {
-        let facts = format!("no rule copies all of {} to {}", source.bucket, copy.bucket);
+        let facts = format!("no rule replicates all of {} to {}", source.bucket, copy.bucket);
         return not(
             Standing::NotReady,
             facts,
-            "a replication rule without tags that is enabled and has the plan's prefix",
+            "add an enabled replication rule without tags and with the prefix in the plan",
         );
     };
     let mut short = Vec::new();
@@ -148,17 +150,23 @@ fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &
     let first =
         from.rules_to(&copy.bucket, &source.prefix).into_iter().filter(|r| r.priority >= rule.priority);
     for rule in first.filter(|r| !r.deletes) {
-        short.push(format!("rule {} copies no delete markers: what is deleted comes back", rule.id));
+        short.push(format!(
+            "rule {} does not replicate delete markers, so deleted objects come back",
+            rule.id
+        ));
     }
     if to.rule_to(&source.bucket, &source.prefix).is_none() {
-        short.push(format!("nothing copies {} back to {}", copy.bucket, source.bucket));
+        short.push(format!("no rule replicates {} back to {}", copy.bucket, source.bucket));
     }
     match short.is_empty() {
-        true => ready(format!("rule {} copies {} there, and one copies back", rule.id, source.bucket)),
+        true => ready(format!(
+            "rule {} replicates {} there, and another rule replicates back",
+            rule.id, source.bucket
+        )),
         false => not(
             Standing::Degraded,
             short.join("; "),
-            "rules in both directions, with DeleteMarkerReplication",
+            "add rules in both directions, with DeleteMarkerReplication",
         ),
     }
 }

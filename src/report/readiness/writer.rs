@@ -15,7 +15,7 @@ impl Evaluation<'_> {
         if !refused.is_empty() {
             let standing =
                 if refused.len() < spec.fence.len() { Standing::Degraded } else { Standing::NotReady };
-            let fix = "the right to look, or another rung under `fence:`";
+            let fix = "grant the permission to read it, or add another method under `fence:`";
             return Some(not(standing, refused.join("; "), fix));
         }
         let tried: Vec<_> = spec.fence.iter().copied().filter(|m| m.service() == "sql").collect();
@@ -27,16 +27,16 @@ impl Evaluation<'_> {
             let (words, obstacles) = (method.words(), fence.obstacles.join("; "));
             match obstacles.is_empty() {
                 true => free = true,
-                false => hindered.push(format!("the fence by {words} would not be proven: {obstacles}")),
+                false => hindered.push(format!("the fence by {words} could not be proven: {obstacles}")),
             }
         }
         if hindered.is_empty() {
             let rungs: Vec<_> = tried.iter().map(|m| m.words()).collect();
             let rungs = rungs.join(", ");
-            let facts = format!("nothing is seen that would keep the fence by {rungs} from being proven");
+            let facts = format!("drctl sees no obstacle to a proven fence by {rungs}");
             return (!tried.is_empty()).then(|| ready(facts));
         }
-        let fix = "the rights that it names, or `harmless:` for who writes nothing";
+        let fix = "grant the named rights, or list sessions that write nothing under `harmless:`";
         Some(not(if free { Standing::Degraded } else { Standing::NotReady }, hindered.join("; "), fix))
     }
 
@@ -58,7 +58,7 @@ impl Evaluation<'_> {
             true => not(
                 Standing::Degraded,
                 facts,
-                "ALTER TABLE .. SET LOGGED, or `expendable:` for tables whose rows may be lost",
+                "run ALTER TABLE .. SET LOGGED, or list tables whose rows may be lost under `expendable:`",
             ),
             false => ready(facts),
         })

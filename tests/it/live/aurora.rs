@@ -185,7 +185,10 @@ fn a_misspelt_global_database_is_named_and_nothing_is_touched() {
     std::fs::write(&path, plan.replace("orders-global", "order-global")).unwrap();
     let (code, out, err) = orders.estate.run(&[TO_EAST, &["--from", "us-west-2"]].concat());
     let words = format!("{out}{err}");
-    assert!(code == 3 && words.contains("is no member of a global database order-global"), "{code}: {words}");
+    assert!(
+        code == 3 && words.contains("is not a member of a global database order-global"),
+        "{code}: {words}"
+    );
     assert_eq!(orders.calls(), Vec::<String>::new());
 }
 

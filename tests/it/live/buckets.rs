@@ -120,11 +120,11 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
     let pair = Pair::new(&estate);
     pair.write_plan("5m");
     let (copy, objects) = ("uploads in us-east-1", "objects of uploads in us-east-1");
-    is(pair.ready("replica", copy), "not_ready", "is never enabled: nothing is copied without it");
+    is(pair.ready("replica", copy), "not_ready", "is never enabled; S3 replicates nothing without it");
     is(pair.ready("replica", objects), "unknown", "of 0 objects 0 were compared");
     pair.copied();
     is(pair.ready("replica", copy), "ready", "rule all copies");
-    is(pair.ready("lag", copy), "unknown", "nobody publishes how far it is behind");
+    is(pair.ready("lag", copy), "unknown", "S3 publishes no replication delay");
     for (metric, value) in
         [("ReplicationLatency", 42), ("OperationsPendingReplication", 7), ("BytesPendingReplication", 4096)]
     {

@@ -237,7 +237,7 @@ fn removes_what_was_left(world: &World, to: &str, before: &[String]) {
     killed.wait().unwrap();
     let (code, after, words) = world.drill(&["--to-time", to]);
     assert_eq!((code, &after["outcome"]), (0, &"passed".into()), "{after:#}\n{words}");
-    assert!(words.contains("its copy is removed first"), "{words}");
+    assert!(words.contains("drctl removes its copy first"), "{words}");
     assert_eq!(world.instances(), before, "{words}");
 }
 

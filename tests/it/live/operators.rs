@@ -91,7 +91,7 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let (code, out, err) =
         estate.run(&["runs", "cancel", run, "--yes", "--reason", "bob took over", "--store", "alice.db"]);
     assert!(code == 1 && out.contains("ABANDONED"), "{code}: {out}{err}");
-    assert!(err.contains("nothing that it did is undone"), "{err}");
+    assert!(err.contains("drctl closes the run and undoes nothing"), "{err}");
     let calls: Vec<_> = estate.proxy.take_calls().into_iter().map(|c| c.operation).collect();
     assert!(calls.iter().all(|c| ["AssumeRole", "GetObject"].contains(&c.as_str())), "{calls:?}");
 
@@ -169,9 +169,9 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
         &estate,
         &["-X", "PUT", "--data-binary", "{\"holder\": \"run of bob\", \"since\": \"2031-01-01T00:00:00Z\"}"],
     );
-    nothing_is_done("another's", 6, "is held by run of bob");
+    nothing_is_done("another's", 6, "run of bob holds the guard of db");
     guard_object(&estate, &["-X", "DELETE"]);
-    nothing_is_done("missing", 6, "is held by nobody");
+    nothing_is_done("missing", 6, "nobody holds the guard of db");
 
     // Ours again, whatever clock it was written by.
     let skewed = ours.replacen("\"since\":\"20", "\"since\":\"21", 1);

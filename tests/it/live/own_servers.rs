@@ -406,7 +406,7 @@ fn what_can_wait_does_not_begin_while_changes_are_frozen() {
     let quietly = ["switchover", "orders", "--to", "east", "--yes", "--severity", "P1"];
     let (code, report, words) = world.run(&quietly);
     assert!(
-        code == 2 && report["error"]["message"].to_string().contains("nobody would know why"),
+        code == 2 && report["error"]["message"].to_string().contains("a reason is required"),
         "{code}: {report:#}\n{words}"
     );
 }

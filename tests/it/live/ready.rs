@@ -144,10 +144,13 @@ fn what_a_role_may_not_do_is_found_before_the_day_and_so_is_what_changed_since()
     assert_eq!(report["outcome"], "recovered", "{report:#}");
     let (_, told) = estate.ready();
     let (standing, facts) = said(of(&told, "drift", "truststream"));
-    assert!(standing == "ready" && facts.contains("as it was before run"), "{facts}");
+    assert!(standing == "ready" && facts.contains("unchanged since before run"), "{facts}");
     // Nothing follows the new primary, and that is no drift.
     let (standing, facts) = said(of(&told, "replica", "db in us-west-2"));
-    assert!(standing == "not_ready" && facts.contains("it does not follow truststream-replica-1"), "{facts}");
+    assert!(
+        standing == "not_ready" && facts.contains("it does not replicate from truststream-replica-1"),
+        "{facts}"
+    );
     let modify = [
         ("Action", "ModifyDBInstance"),
         ("DBInstanceIdentifier", "truststream-replica-1"),

@@ -171,7 +171,7 @@ fn a_corrupt_archive_leaves_the_live_database_untouched() {
     let (code, report, words) = world.restore(&to, ACCEPT);
     assert!(code == 1 && report["outcome"] == "halted", "{code}: {report:#}\n{words}");
     let hint = report["error"]["hint"].as_str().unwrap();
-    assert!(hint.contains("damaged") && hint.contains("the live data are as they were"), "{hint}");
+    assert!(hint.contains("damaged") && hint.contains("the live data is unchanged"), "{hint}");
     assert_eq!(
         (world.untouched(), world.words(world.pair.primary)),
         (before.clone(), "a b c kept second".to_owned())
@@ -261,7 +261,7 @@ fn a_drill_in_the_recovery_site_goes_by_its_standby_and_removes_what_another_lef
     let found = &report["restored"][0];
     assert!(found["destroyed"]["files"].as_u64().unwrap() > 500, "{found:#}");
     assert!(found["next_commit"].as_str() > found["last_commit"].as_str(), "{found:#}");
-    assert!(words.contains("was left in the middle: its copy is removed first"), "{words}");
+    assert!(words.contains("was not finished; drctl removes its copy first"), "{words}");
     // What nobody here made is named, and left.
     assert!(report["notes"].to_string().contains("s.restored-0123"), "{report:#}");
     assert!(std::path::Path::new(&stray).exists() && world.pair.kept("s.restored-") == 1);

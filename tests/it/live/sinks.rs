@@ -144,7 +144,7 @@ fn both_clouds_hold_the_same_bundle_and_the_one_that_was_down_gets_it_later() {
     assert_eq!(code, 5, "{err}");
     let file = bundle(&estate);
     let own = format!(
-        "is at recovery AT AN ENDPOINT OF YOUR OWN, {}, read back and the same, until 2032-",
+        "is at recovery AT AN ENDPOINT OF YOUR OWN, {}, verified by reading it back, locked until 2032-",
         estate.proxy.url()
     );
     assert!(err.contains(&own), "{err}");
@@ -238,7 +238,7 @@ fn forged(estate: &Estate, file: &Path) {
     std::fs::write(&receipt, "{").unwrap();
     let (code, pushed) = estate.json(&["evidence", "push"]);
     let why = told(&pushed, "recovery")["why"].as_str().unwrap();
-    assert!(code == 5 && why.contains("is no receipt of it"), "{pushed:#}");
+    assert!(code == 5 && why.contains("is not a receipt of the bundle"), "{pushed:#}");
     std::fs::write(&receipt, text).unwrap();
     // Somewhere else is somewhere else: nothing was delivered there.
     let mut command = estate.command(&["evidence", "list", "--output", "json"]);
@@ -275,8 +275,8 @@ fn what_a_sink_says_is_held_against_what_it_gives_back() {
     let (code, pushed) = estate.json(&["evidence", "push"]);
     assert_eq!((code, &pushed["left"]), (1, &json!(1)), "{pushed:#}");
     let (here, there) = (told(&pushed, "recovery"), told(&pushed, "elsewhere"));
-    assert!(here["why"].as_str().unwrap_or_default().contains("anybody may remove it"), "{pushed:#}");
-    assert!(there["why"].as_str().unwrap().contains("something else is there"), "{pushed:#}");
+    assert!(here["why"].as_str().unwrap_or_default().contains("so anybody can remove it"), "{pushed:#}");
+    assert!(there["why"].as_str().unwrap().contains("another object is there"), "{pushed:#}");
     assert_eq!(of_google(&gcs, &key(&file)).1, b"a forgery", "nothing is written over");
     let folder = file.parent().unwrap();
     let receipts = std::fs::read_dir(folder)

@@ -86,7 +86,7 @@ fn why(at: &Reached) -> String {
 fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     let (pair, ours, theirs) = (Pair::start(), Authority::new(), Authority::new());
     let trusting = at(pair.primary, checked(Some(&ours.file())));
-    assert!(why(&trusting).contains("speaks no TLS"), "{}", why(&trusting));
+    assert!(why(&trusting).contains("does not support TLS"), "{}", why(&trusting));
     // The right one: fenced, looked at and promoted.
     ours.serve(&pair, RIGHT, None);
     pair.sql(pair.primary, "truststream", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");

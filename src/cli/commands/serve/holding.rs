@@ -98,7 +98,7 @@ impl Server<'_> {
                 self.waits(due, &format!("run {run} waits for a person: drctl runs show {run}"));
                 return Ok(());
             }
-            self.say("carried_on", &json!({"run": run}), &format!("{}: run {run} is carried on", due.0));
+            self.say("carried_on", &json!({"run": run}), &format!("{}: continuing run {run}", due.0));
             self.holds(due, |server| runs::carry_on(&server.context, &server.quiet(), &server.store, run))?;
             if self.interrupts.count() > 0 {
                 // The next server goes on from here.
@@ -123,7 +123,8 @@ impl Server<'_> {
         }
         let lately = open.is.drill == Drill::Live && self.plan_moved_lately(open.due, open.is.plan.clone());
         let against = schedules::against(&self.context.settings.policy, &open.is, &self.kept, self.now());
-        Ok(against.or_else(|| lately.then(|| "nobody can read whether it was moved lately".to_owned())))
+        Ok(against
+            .or_else(|| lately.then(|| "it is unknown whether the application moved recently".to_owned())))
     }
 
     /// Does something that takes long, and shows so.
@@ -181,7 +182,7 @@ impl Server<'_> {
         }
         let foreign = states.iter().find(|state| state.created.plan != open.is.plan);
         match foreign {
-            Some(state) => Err(CliError::usage(format!("run {} is of another plan", state.created.run))),
+            Some(state) => Err(CliError::usage(format!("run {} belongs to another plan", state.created.run))),
             None => Ok(states),
         }
     }
@@ -238,16 +239,16 @@ impl Server<'_> {
                 return Ok(());
             }
             Held::Late => {
-                let died = || "the process that was to hold it died".to_owned();
+                let died = || "the process for this drill died".to_owned();
                 let why = self.waiting.get(open.due).cloned().unwrap_or_else(died);
-                let why = format!("it may begin up to {} late: {why}", open.is.late_ms);
+                let why = format!("the drill may start up to {} late: {why}", open.is.late_ms);
                 if self.states(open)?.is_empty() {
                     return self.missed(open.due, why);
                 }
                 (Some(why), false)
             }
             Held::Over(why) => (why, false),
-            Held::Nothing => (Some("nothing had to be moved: users are there already".to_owned()), true),
+            Held::Nothing => (Some("users are already there, so nothing had to move".to_owned()), true),
         };
         let states = self.states(open)?;
         if let Clock::Rehearsed(now) = &mut self.clock {
@@ -257,7 +258,7 @@ impl Server<'_> {
             let run = &state.created.run;
             let words = match self.interrupts.count() {
                 0 => format!("run {run} waits for a person: drctl runs show {run}"),
-                _ => format!("run {run} was stopped, and the next server carries it on"),
+                _ => format!("run {run} was stopped; the next server continues it"),
             };
             self.waits(open.due, &words);
             return Ok(());
@@ -265,8 +266,8 @@ impl Server<'_> {
         if let Some(there) =
             states.iter().find(|state| stays_away(state)).filter(|_| owes(&states) && !already)
         {
-            let why = refused.unwrap_or_else(|| "they could not be taken back".to_owned());
-            let words = format!("USERS ARE NOT BACK from {}: {why}; it is tried again", there.runbook.to);
+            let why = refused.unwrap_or_else(|| "drctl could not move them back".to_owned());
+            let words = format!("USERS ARE NOT BACK from {}: {why}; drctl tries again", there.runbook.to);
             self.waits(open.due, &words);
             return Ok(());
         }
@@ -283,7 +284,7 @@ impl Server<'_> {
         let of_runs = states.iter().map(|state| match (&state.mode, gave_up(state)) {
             (_, Some(why)) => format!("{} {why}", state.created.run),
             (Mode::Finished(outcome @ (Outcome::Recovered | Outcome::Read)), None) if !good(state) => {
-                format!("{} {}, and not as it promised", state.created.run, word(*outcome))
+                format!("{} {}, but without its objectives", state.created.run, word(*outcome))
             }
             (Mode::Finished(outcome), None) => format!("{} {}", state.created.run, word(*outcome)),
             _ => state.created.run.to_string(),
@@ -320,7 +321,7 @@ const fn word(outcome: Outcome) -> &'static str {
         Outcome::Recovered => "recovered",
         Outcome::Read => "was read",
         Outcome::Failed => "found that the recovery would not have worked",
-        Outcome::Cancelled => "was taken back",
+        Outcome::Cancelled => "was undone",
         Outcome::Abandoned => "was abandoned",
     }
 }
@@ -341,7 +342,7 @@ fn refusal(ending: &Ending) -> String {
     let document = ending.document.as_ref();
     let of = |pointer: &str| document.and_then(|d| d.pointer(pointer)).and_then(serde_json::Value::as_str);
     let said = of("/error/message").or_else(|| of("/refusals/0/facts")).or_else(|| of("/outcome"));
-    said.unwrap_or("it did not begin").to_owned()
+    said.unwrap_or("it did not start").to_owned()
 }
 
 fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillArgs {

@@ -147,15 +147,16 @@ impl Server<'_> {
         }
         for (run, (component, who)) in due {
             self.watching.tried.insert(run.clone(), now);
-            let words = format!("{who} answers: the fence of {component} that run {run} owes is tried now");
+            let words =
+                format!("{who} answers. drctl now tries the pending fence of {component} from run {run}");
             let more = json!({"run": run, "component": component, "who": who});
             self.say("place_answered", &more, &self.printer.paint(YELLOW, &words));
             if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, &run) {
-                self.printer.note(&format!("run {run} cannot pay its fence: {}", e.message));
+                self.printer.note(&format!("run {run} cannot set its pending fence: {}", e.message));
             }
             self.read_what_was_left(self.now())?;
             let owed = self.watching.debts.iter().any(|debt| debt.run == run);
-            let words = if owed { "is still owed; drctl runs show says why" } else { "is paid" };
+            let words = if owed { "is still pending; drctl runs show shows why" } else { "is paid" };
             self.say(
                 "fence",
                 &json!({"run": run, "owed": owed}),
