@@ -554,15 +554,14 @@ impl<'a> Driver<'a> {
     }
 
     async fn end(&mut self, stop: Stop) -> Result<Ended, DriveError> {
-        let reason =
-            match &stop {
-                Stop::Finished => None,
-                Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
-                Stop::Paused => Some("paused".to_owned()),
-                Stop::PastReturn => Some(self.state().stays().unwrap_or_else(|| {
-                    "cancelled after a point of no return, so nothing is undone".to_owned()
-                })),
-            };
+        let reason = match &stop {
+            Stop::Finished => None,
+            Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
+            Stop::Paused => Some("paused".to_owned()),
+            Stop::PastReturn => Some(self.state().stays().unwrap_or_else(|| {
+                "a promotion came before everything was undone, so what is left stays as it is".to_owned()
+            })),
+        };
         if let Some(reason) = reason {
             let now = self.now();
             let left = self.state().outstanding(now);

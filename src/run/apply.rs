@@ -143,6 +143,7 @@ impl RunState {
                 self.control(Mode::Cancelling, "cancel_requested")?;
                 self.cancelled_by = Some((who.clone(), reason.clone()));
                 self.cancelled_at = Some(at);
+                self.closing = self.past_return();
                 self.forget_capture(displaced_by.is_none());
                 self.displaced |= displaced_by.is_some();
                 self.retry_undo();
@@ -161,10 +162,10 @@ impl RunState {
     }
 
     fn resumed(&mut self, at: Timestamp) -> Result<(), Illegal> {
-        let unwinds = self.unwinds();
-        self.control(if unwinds { Mode::Cancelling } else { Mode::Running }, "resumed")?;
-        self.cancelled_at = unwinds.then_some(at);
-        if !unwinds {
+        let over = self.goes_no_further();
+        self.control(if over { Mode::Cancelling } else { Mode::Running }, "resumed")?;
+        self.cancelled_at = over.then_some(at);
+        if !over {
             self.retry_failed(at);
         }
         self.retry_undo();

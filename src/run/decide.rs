@@ -51,7 +51,7 @@ pub enum Stop {
     Approval(String),
     /// Somebody paused it.
     Paused,
-    /// It was cancelled after a point of no return.
+    /// It was to be taken back, and a point of no return was passed before that.
     PastReturn,
 }
 
@@ -362,15 +362,15 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let calling = |i| state.work(i).status == Status::Calling;
     // Another run owns all this by now: what is taken back would be taken from it, and what is looked for is its doing.
     if guard_lost(state) {
-        return match (0..state.steps.len()).any(calling) {
-            true => Vec::new(),
-            false => vec![record(What::RunFinished { outcome: Outcome::Abandoned })],
-        };
+        let over = !(0..state.steps.len()).any(calling);
+        return over.then(|| record(What::RunFinished { outcome: Outcome::Abandoned })).into_iter().collect();
     }
     let mut effects = forward(state, now, false);
     if state.past_return() {
         if !state.in_flight() {
-            effects.push(Effect::Stop(Stop::PastReturn));
+            let closed = || record(What::RunFinished { outcome: Outcome::Abandoned });
+            // Where it was to be taken back nobody has agreed yet that it stays.
+            effects.push(if state.closing { closed() } else { Effect::Stop(Stop::PastReturn) });
         }
         return effects;
     }

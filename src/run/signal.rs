@@ -86,7 +86,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
         // Taking back goes on by itself, once somebody drives it.
-        Signal::Resume if must_be_answered(state) && !state.unwinds() => Err(unanswered(state)),
+        Signal::Resume if must_be_answered(state) && !state.goes_no_further() => Err(unanswered(state)),
         Signal::Pause => Ok(vec![What::Paused { why: format!("requested by {who}") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
@@ -100,7 +100,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                 return Err(format!("step {step} cannot be done by hand"));
             }
             // Doing it by hand is an answer, and takes the place of none.
-            if state.stopped().is_none() && must_be_answered(state) && !state.unwinds() {
+            if state.stopped().is_none() && must_be_answered(state) && !state.goes_no_further() {
                 return Err(unanswered(state));
             }
             let mut events = vec![What::ClaimedDone { step: step.clone(), who: who.clone() }];
@@ -193,7 +193,8 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
-/// A second cancel closes a run that stopped after a point of no return, or that could not be taken back.
+/// After a point of no return a cancel closes the run once what is under way has settled. A second one does not wait for that any longer,
+/// and closes what could not be taken back.
 fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<What> {
     let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
     let past = state.past_return() && !under_way(|s| *s == Status::Calling);

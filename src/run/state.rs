@@ -320,6 +320,8 @@ pub struct RunState {
     pub(super) jumps: Vec<(Timestamp, Dur)>,
     /// When it was cancelled, or its unwinding last taken up again.
     pub cancelled_at: Option<Timestamp>,
+    /// Whether it was cancelled after a point of no return: it is closed as it stands once what is under way has settled.
+    pub closing: bool,
     /// Who asked for that last, and why.
     pub cancelled_by: Option<(Person, String)>,
     /// Nonces of the statements that were taken: each is good once.
@@ -397,6 +399,7 @@ impl RunState {
             clock_jumped: false,
             jumps: Vec::new(),
             cancelled_at: None,
+            closing: false,
             cancelled_by: None,
             said: BTreeSet::new(),
             displaced: false,
@@ -566,6 +569,11 @@ impl RunState {
     /// Whether it is being taken back. What was taken back stays so: such a run never goes forward again.
     pub fn unwinds(&self) -> bool {
         self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
+    }
+
+    /// Whether it was called off for good: it is taken back or closed, and goes forward no more.
+    pub fn goes_no_further(&self) -> bool {
+        self.closing || self.unwinds()
     }
 
     /// Whether what was started goes on by itself, for hours perhaps, and can be looked at by whoever comes later: a rebuild on its host.

@@ -21,6 +21,8 @@ pub struct Way {
 pub struct CalledOff {
     /// Why nothing is taken back, where nothing is.
     pub past: Option<String>,
+    /// What the guards that it holds are of; they stay with it where nothing is taken back.
+    pub guards: Vec<String>,
     /// What stays as the run made it.
     pub stays: Vec<String>,
     /// What is taken back.
@@ -38,11 +40,16 @@ impl CalledOff {
             let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
             format!("{}{rest}", shown.join(", "))
         };
+        let guards = match self.guards.as_slice() {
+            [] => String::new(),
+            of => format!("; it keeps the guards of {}: the next run takes them with --take-over", some(of)),
+        };
         match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
-            (Some(why), true, _) => format!("undoes nothing, because {why}"),
-            (Some(why), false, _) => {
-                format!("undoes nothing, because {why}; these steps stay as they are: {}", some(&self.stays))
-            }
+            (Some(why), true, _) => format!("closes the run and undoes nothing, because {why}{guards}"),
+            (Some(why), false, _) => format!(
+                "closes the run and undoes nothing, because {why}; these steps stay as they are: {}{guards}",
+                some(&self.stays)
+            ),
             (None, true, true) => "nothing changed, so there is nothing to undo".to_owned(),
             (None, true, false) => format!("undoes these steps: {}", some(&self.undone)),
             (None, false, true) => format!("these steps stay as they are: {}", some(&self.stays)),
@@ -64,7 +71,7 @@ impl RunState {
     /// Whether users are served, and all that was left when it paused was to watch that they stay so.
     pub fn watch_paused(&self) -> bool {
         let served = self.over_at().is_some() && self.fails_again().is_none();
-        self.mode == Mode::Paused && served && !self.unwinds()
+        self.mode == Mode::Paused && served && !self.goes_no_further()
     }
 
     /// What a cancel would take back now, and what it would leave.
@@ -108,6 +115,10 @@ impl RunState {
             stays: touched.iter().copied().filter(lasts).map(name).collect(),
             undone: all.filter(back).map(name).collect(),
             grave: self.past_return() || touched.iter().any(|i| grave(&self.step(*i).action)),
+            guards: match past.is_some() && !self.displaced {
+                true => self.guards().iter().map(|guard| guard.component.to_string()).collect(),
+                false => Vec::new(),
+            },
             past,
         }
     }
@@ -121,7 +132,7 @@ impl RunState {
         let of = |verb: &str, more: &str| self.created.command(verb, more);
         let mut ways = Vec::new();
         let cancelling = self.mode == Mode::Cancelling;
-        if must_be_answered(self) && !self.unwinds() {
+        if must_be_answered(self) && !self.goes_no_further() {
             let more = " --decide fix-forward --reason TEXT";
             ways.push(way(
                 of("ack", more),
@@ -137,7 +148,11 @@ impl RunState {
                 ));
             }
             _ if self.blocked_steps().next().is_none() => {
-                let means = if self.unwinds() { "continues to undo the run" } else { "continues the run" };
+                let means = match (self.closing, self.unwinds()) {
+                    (true, _) => "closes the run once the steps in progress have ended",
+                    (false, true) => "continues to undo the run",
+                    (false, false) => "continues the run",
+                };
                 ways.push(way(of("runs resume", ""), means));
             }
             _ => {}

@@ -65,8 +65,9 @@ fn every_prefix(rig: &Rig) {
                     assert_eq!(settings(&after), settings(&before), "{context}");
                     unwound += 1;
                 }
-                (Mode::Cancelling, Stop::PastReturn) => {
+                (Mode::Finished(Outcome::Abandoned), Stop::Finished) => {
                     assert!(state.past_return(), "{context}");
+                    assert!(!state.in_flight(), "{context}: closed while something was under way");
                     kept += 1;
                 }
                 other => panic!("{context}: {other:?}"),
@@ -174,14 +175,33 @@ fn letters_that_contradict_each_other_break_no_run() {
     let verifies =
         |what: &What| matches!(what, What::StepStarted { step } if step.as_str().starts_with("verify.db"));
     let first = until(&rig, verifies);
-    let (past, _) = rig.cancel(&first.records, &first.notes, None);
-    assert_eq!(past.ended.stop, Stop::PastReturn);
     for second in [cancel(None), Signal::Resume] {
-        let (both, _) = rig.second(&past.records, &past.notes, &[cancel(None), second], None).unwrap();
-        assert_eq!(both.ended.state.mode, Mode::Finished(Outcome::Abandoned));
-        assert_eq!(refused(&both), 1);
+        let (both, _) =
+            rig.second(&first.records, &first.notes, &[cancel(None), second.clone()], None).unwrap();
+        assert_eq!(both.ended.state.mode, Mode::Finished(Outcome::Abandoned), "{second:?}");
+        assert_eq!(called_after(&events(&both)), Vec::<String>::new(), "{second:?}");
     }
-    // And a run that went on after its point of no return still may.
-    let (done, _) = rig.second(&past.records, &past.notes, &[Signal::Resume], None).unwrap();
-    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
+}
+
+/// Whoever confirmed the end of a run that was promoted gets it from that one word, even where the process dies meanwhile.
+#[test]
+fn one_cancel_closes_a_run_past_its_point_of_no_return() {
+    let rig = Rig::new(truststream(), "region-lost", 1);
+    let answered =
+        |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
+    let first = until(&rig, answered);
+    let (closed, _) = rig.cancel(&first.records, &first.notes, None);
+    assert_eq!(closed.ended.state.mode, Mode::Finished(Outcome::Abandoned));
+    let all = events(&closed);
+    let at = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let ended = |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == "promote.db");
+    let over = at(&|w| matches!(w, What::RunFinished { .. }));
+    assert!(at(&ended) < over, "it was closed before it was known what became of the promotion");
+    let said = at(&|w| matches!(w, What::CancelRequested { .. }));
+    for n in said + 1..over {
+        let notes = estates(&closed.notes, &all[..n]).remove(0);
+        let (done, _) = rig.second(&closed.records[..n], &notes, &[Signal::Resume], None).unwrap();
+        assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Abandoned), "{n} events");
+        assert_eq!(called_after(&events(&done)), Vec::<String>::new(), "{n} events");
+    }
 }

@@ -194,7 +194,7 @@ fn a_promotion_that_was_asked_for_before_counts_as_made() {
     let mut next = moving(Intent::Switchover, "calm", 5);
     let done =
         next.take_over(&first.records, &first.notes, &[cancel(None)]).unwrap_or_else(|r| panic!("{r:#?}"));
-    assert_eq!(done.ended.stop, drctl::run::Stop::PastReturn, "{:?}", done.ended.state.mode);
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Abandoned));
     assert!(done.ended.state.steps.iter().all(|s| s.undo.is_none()), "something was taken back");
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
 }

@@ -14,7 +14,6 @@ use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
 use drctl::planner::{self, Input, Refusal, Request};
-use drctl::run::Stop;
 use drctl::run::state::Mode;
 
 use crate::moves::{moves_whole, nothing_lost, two_stores};
@@ -141,7 +140,7 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
                     assert!(!server(&seen, "db-west").unwrap().is_replica(), "{context}");
                     assert!(server(&seen, "db-east").unwrap().is_replica(), "{context}");
                 }
-                (Mode::Cancelling, Stop::PastReturn) => {}
+                (Mode::Finished(Outcome::Abandoned), _) => {}
                 other => panic!("{context}: {other:?}"),
             }
         }

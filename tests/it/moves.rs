@@ -136,7 +136,7 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
                     assert_eq!(role(&seen, "db-east"), (true, Some(true)), "{context}");
                     unwound += 1;
                 }
-                (Mode::Cancelling, Stop::PastReturn) => {}
+                (Mode::Finished(Outcome::Abandoned), _) => {}
                 other => panic!("{context}: {other:?}"),
             }
         }

@@ -117,7 +117,11 @@ fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
     assert_eq!(events(), before);
     let (code, screen) = at_a_terminal(&folder, None, &cancel, "y");
     assert!(code == 1 && screen.contains("cancelled by"), "{code} {screen}");
-    assert_ne!(events(), before);
+    // It says so before, and does it: nobody has to say it twice.
+    assert!(screen.contains("closes the run and undoes nothing"), "{screen}");
+    assert!(screen.contains("it keeps the guards of db, nodes, www"), "{screen}");
+    assert!(screen.contains("ABANDONED") && !screen.contains("ways on"), "{screen}");
+    assert!(!before.contains("abandoned") && events().contains("abandoned"), "the journal ends with it");
 }
 
 /// Before anything that users feel is done nobody is asked.
