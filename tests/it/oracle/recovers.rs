@@ -32,9 +32,12 @@ pub enum Came {
     Short,
 }
 
-/// Why a failover did not go on: a rule, or the words of a step that failed.
+/// A rule that stopped a failover, the component that it is about, and the flag that the stop prints.
+type Ruled = (Rule, Option<ComponentName>, Option<String>);
+
+/// Why a failover did not go on: rules, or the words of a step that failed.
 enum Stopped {
-    Refused(Vec<(Rule, Option<ComponentName>, Option<String>)>),
+    Refused(Vec<Ruled>),
     Failed(String),
 }
 
@@ -57,6 +60,10 @@ pub fn recovers(
     for _ in 0..PATIENCE {
         let Some(stop) = why else { return came };
         match stop {
+            // No person has to answer for that: the fence is tried again.
+            Stopped::Refused(rules) if rules.iter().any(|of| ran_out_of_time(&rig, of)) => {
+                return resumed(&rig, context);
+            }
             Stopped::Refused(rules) => {
                 for (rule, component, flag) in rules {
                     may_stop(&rig, rule, component.as_ref(), context);
@@ -115,8 +122,8 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
 fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &str) {
     let right = match rule {
         Rule::UnfencedPromotion => {
-            let of = component.map(|c| &rig.plan.components[c].spec);
-            matches!(of, Some(Spec::Database(db)) if !can_be_fenced(rig, db))
+            let of = component.map(|c| (&rig.plan.components[c].spec, is_fenceable(rig, c)));
+            matches!(of, Some((Spec::Database(_), false)))
         }
         // Half an hour of faults, or a replica that was behind before: more than was promised, or than was accepted.
         Rule::ExposureAboveRpo => {
@@ -152,13 +159,23 @@ fn takes_its_time(rig: &Rig) -> bool {
 
 /// Whether a component's old primary is fenced for certain, however long that takes, and whatever clocks show meanwhile.
 pub(super) fn can_be_had(rig: &Rig, component: &ComponentName) -> bool {
-    let spec = &rig.plan.components[component].spec;
-    !stumbles(rig) && matches!(spec, Spec::Database(db) if can_be_fenced(rig, db))
+    !stumbles(rig) && is_fenceable(rig, component)
 }
 
 /// Whether calls meet faults, so that steps may run out of attempts.
 fn stumbles(rig: &Rig) -> bool {
     rig.scenario.faults > 0 || rig.scenario.throttled > 0
+}
+
+/// Whether a fence that can be had was refused or throttled until its time was over.
+fn ran_out_of_time(rig: &Rig, (rule, component, _): &Ruled) -> bool {
+    *rule == Rule::UnfencedPromotion
+        && stumbles(rig)
+        && component.as_ref().is_some_and(|c| is_fenceable(rig, c))
+}
+
+fn is_fenceable(rig: &Rig, component: &ComponentName) -> bool {
+    matches!(&rig.plan.components[component].spec, Spec::Database(db) if can_be_fenced(rig, db))
 }
 
 /// Whether instances are wanted that cannot be had.
@@ -167,16 +184,22 @@ fn is_short(rig: &Rig) -> bool {
     groups && rig.scenario.capacity_percent < 100
 }
 
+/// Resumes until it recovers. What rightly stops it on the way is answered as it prints; an unproven fence is no such stop.
 fn resumed(rig: &Rig, context: &str) -> Came {
     let mut done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}: {context}"));
     for _ in 0..PATIENCE {
-        match stopped(&done) {
-            None => return Came::Resumed,
-            Some(_) => {
-                let next = rig.second(&done.records, &done.notes, &[Signal::Resume], None);
-                done = next.unwrap_or_else(|e| panic!("{e}: {context}")).0;
+        let Some(why) = stopped(&done) else { return Came::Resumed };
+        let mut letters = Vec::new();
+        if let Stopped::Refused(rules) = why {
+            for (rule, component, flag) in rules.into_iter().filter(|of| !ran_out_of_time(rig, of)) {
+                may_stop(rig, rule, component.as_ref(), context);
+                let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
+                letters.push(Signal::Waive { waiver: as_printed(&flag, context) });
             }
         }
+        letters.push(Signal::Resume);
+        let next = rig.second(&done.records, &done.notes, &letters, None);
+        done = next.unwrap_or_else(|e| panic!("{e}: {context}")).0;
     }
     panic!("resumed {PATIENCE} times, and {:?}: {context}", done.ended.stop)
 }
