@@ -1,17 +1,20 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, Basis, FenceMethod, Point, RecordChange, Scale, Switch};
+use crate::model::action::{Action, Basis, Fence, FenceMethod, Point, RecordChange, Scale, Switch};
+use crate::model::cluster::Takeover;
 use crate::model::event::End;
 use crate::model::ids::SiteName;
 use crate::model::restore::Part;
 use crate::model::state::RecordSet;
-use crate::model::target::Engine;
+use crate::model::target::{DatabaseRef, Engine};
 use crate::run::RunState;
 use crate::run::state::Status;
 
@@ -74,17 +77,10 @@ fn net(made: impl Iterator<Item = (String, Change)>) -> Vec<(String, Change)> {
 
 /// Where it is: a region has names of its own, and so has a zone.
 fn place_of(action: &Action) -> String {
-    match action {
-        Action::Switch(switch) => switch.zone.zone.clone(),
-        Action::Scale(scale) => scale.group.place.name.clone(),
-        Action::Point(point) => point.secret.place.name.clone(),
-        Action::Promote { db, .. } | Action::Rename { db, .. } | Action::Rejoin { db, .. } => {
-            db.place.name.clone()
-        }
-        Action::Fence(fence) => fence.db.place.name.clone(),
-        Action::Restore { of, .. } => of.db.place.name.clone(),
-        _ => String::new(),
+    if let Action::Switch(switch) = action {
+        return switch.zone.zone.clone();
     }
+    action.place().map_or_else(String::new, |place| place.name.clone())
 }
 
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.
@@ -115,49 +111,22 @@ const fn resource_of(engine: Engine) -> &'static str {
 
 fn of(action: &Action) -> Vec<Change> {
     match action {
-        Action::Promote { db, .. } if db.engine == Engine::Postgres => {
-            let (before, after) = ("standby".to_owned(), "primary".to_owned());
-            vec![change(&format!("database {}", db.id), "role", before, after)]
-        }
-        Action::Promote { db, takeover: Some(how), .. } => {
-            let writer = |of: &str| format!("writer is{of} {}", db.id);
-            vec![change(
-                &format!("aws_rds_global_cluster {}", how.global),
-                "members",
-                writer(" not"),
-                writer(""),
-            )]
-        }
+        Action::Promote { db, backup_days, takeover } => promoted(db, *backup_days, takeover.as_deref()),
         Action::Equip { instance, .. } => {
             let resource = format!("aws_rds_cluster_instance {}", instance.id);
             vec![change(&resource, "instance", "none".to_owned(), instance.class.clone())]
         }
-        Action::Promote { db, backup_days, .. } => {
-            let resource = format!("aws_db_instance {}", db.id);
-            let source = change(&resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
-            let days =
-                |d: &u32| change(&resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
-            std::iter::once(source).chain(backup_days.as_ref().map(days)).collect()
-        }
         Action::Rename { .. } | Action::Rejoin { .. } | Action::Restore { .. } => {
             replaced(action).into_iter().collect()
         }
-        Action::Fence(f) if f.method == FenceMethod::SecurityGroup => {
-            let after = f.db.fence_group.clone().unwrap_or_default();
-            vec![change(
-                &format!("{} {}", resource_of(f.db.engine), f.db.id),
-                "vpc_security_group_ids",
-                f.groups_before.join(","),
-                after,
-            )]
-        }
-        Action::Fence(f) => vec![change(
-            &format!("database {}", f.db.id),
-            "application roles",
-            "LOGIN".to_owned(),
-            "NOLOGIN".to_owned(),
-        )],
+        Action::Fence(fence) => vec![fenced(fence)],
+        Action::Unfence(fence) => vec![reversed(fenced(fence))],
         Action::Scale(s) => scaled(s),
+        Action::Signal(signal) => {
+            let resource = format!("aws_s3_object {}", signal.object.url);
+            let put = change(&resource, "object", "none".to_owned(), "present".to_owned());
+            vec![if signal.present { put } else { reversed(put) }]
+        }
         Action::Route(r) => {
             let (before, after) = (on(&r.from), on(&r.wanted()));
             vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
@@ -176,8 +145,47 @@ fn of(action: &Action) -> Vec<Change> {
                 Some(change(&resource, "answer", was(c), after))
             })
             .collect(),
-        _ => Vec::new(),
+        // A standby stays one. Rows of its own and its guard are no resources, and what a command changes only its author knows.
+        Action::Withdraw { .. } | Action::Write(_) | Action::Run(_) => Vec::new(),
+        Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Vec::new(),
     }
+}
+
+fn promoted(db: &DatabaseRef, backup_days: Option<u32>, takeover: Option<&Takeover>) -> Vec<Change> {
+    if let Some(how) = takeover {
+        let writer = |of: &str| format!("writer is{of} {}", db.id);
+        let resource = format!("aws_rds_global_cluster {}", how.global);
+        return vec![change(&resource, "members", writer(" not"), writer(""))];
+    }
+    if db.engine == Engine::Postgres {
+        let (before, after) = ("standby".to_owned(), "primary".to_owned());
+        return vec![change(&format!("database {}", db.id), "role", before, after)];
+    }
+    let resource = format!("aws_db_instance {}", db.id);
+    let source = change(&resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
+    let days = |d: u32| change(&resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
+    std::iter::once(source).chain(backup_days.map(days)).collect()
+}
+
+/// What a rung of a fence changes, each at its own place.
+fn fenced(fence: &Fence) -> Change {
+    let database = format!("database {}", fence.db.id);
+    let (attribute, before, after) = match fence.method {
+        FenceMethod::Sql => ("application roles", "LOGIN", "NOLOGIN"),
+        FenceMethod::AllowConnections => ("ALLOW_CONNECTIONS", "true", "false"),
+        FenceMethod::PgHba => ("pg_hba.conf", "as it was", "rules in front that reject clients"),
+        FenceMethod::Stop => ("server", "running", "stopped"),
+        FenceMethod::SecurityGroup => {
+            let resource = format!("{} {}", resource_of(fence.db.engine), fence.db.id);
+            let after = fence.db.fence_group.clone().unwrap_or_default();
+            return change(&resource, "vpc_security_group_ids", fence.groups_before.join(","), after);
+        }
+    };
+    change(&database, attribute, before.to_owned(), after.to_owned())
+}
+
+fn reversed(of: Change) -> Change {
+    Change { before: of.after, after: of.before, ..of }
 }
 
 /// What a change replaces.
@@ -235,4 +243,24 @@ fn scaled(s: &Scale) -> Vec<Change> {
         change(&resource, "suspended_processes", list(&s.resume), list(&s.suspend))
     }))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rung_of_a_fence_is_changed_at_its_own_place_and_lifted_there() {
+        let place = serde_json::json!({"name": "west", "cloud": "aws", "region": "eu-west-1"});
+        let db = serde_json::json!({"component": "db", "place": place, "id": "shop", "fence_group": "sg-9"});
+        let db: DatabaseRef = serde_json::from_value(db).expect("a server");
+        let rung = |method| Fence { db: db.clone(), method, groups_before: vec!["sg-1".to_owned()] };
+        let places: BTreeSet<_> = FenceMethod::ALL.into_iter().map(|m| fenced(&rung(m)).attribute).collect();
+        assert_eq!(places.len(), FenceMethod::ALL.len(), "{places:?}");
+        for method in FenceMethod::ALL {
+            let made = [Action::Fence(rung(method)), Action::Unfence(rung(method))];
+            let all = made.iter().flat_map(of).map(|change| (String::new(), change));
+            assert_eq!(net(all), [], "{method:?}: what was fenced and lifted reverts nothing");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use drctl::model::restart::Restart;
 use drctl::model::runbook::Intent;
 use drctl::model::state::{AnswersState, ServerAnswer, State};
 use drctl::model::time::Dur;
+use drctl::report::changes::changes;
 use drctl::run::RunState;
 use drctl::run::judge::{Ruling, Sight, judge};
 use drctl::run::state::Mode;
@@ -57,6 +58,19 @@ fn users_follow_the_object_there_and_back() {
         assert!(write < switch && switch < served, "{intent}: {write} {switch} {served}");
         assert!(done.truth.turns.last().is_some_and(|(_, served)| *served), "{intent}: users fail");
     }
+}
+
+#[test]
+fn the_object_is_among_what_would_revert_the_run() {
+    let object = |intent, scenario| {
+        let done = rig(intent, scenario).rehearse().unwrap();
+        let all = changes(&done.ended.state);
+        let of = all.iter().find(|c| c.resource == "aws_s3_object s3://shop-dr-east/failover/www");
+        of.map(|c| (c.before.clone(), c.after.clone()))
+    };
+    let moved = |before: &str, after: &str| Some((before.to_owned(), after.to_owned()));
+    assert_eq!(object(Intent::Failover, "region-lost"), moved("none", "present"));
+    assert_eq!(object(Intent::Failback, "away"), moved("present", "none"));
 }
 
 /// A state in which a step has just begun.
