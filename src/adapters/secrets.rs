@@ -8,7 +8,6 @@ use serde::Deserialize;
 use crate::inventory::Observation;
 use crate::model::scrub::Scrubber;
 use crate::model::secret::Secret;
-use crate::model::state::State;
 use crate::model::time::Timestamp;
 use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
 
@@ -139,7 +138,7 @@ pub fn clean(seen: Observation) -> Observation {
         Observation::Refused { code, call, why, login } => {
             Observation::Refused { code, call, why: scrubbed(why), login }
         }
-        Observation::Value { state, observed_at, source } if prints(&state) => {
+        Observation::Value { state, observed_at, source } if state.may_hold_secrets() => {
             let mut value = serde_json::to_value(&state).unwrap_or_default();
             texts(&mut value);
             match serde_json::from_value(value) {
@@ -165,22 +164,6 @@ fn texts(value: &mut serde_json::Value) {
     }
 }
 
-/// Whether something that people wrote programs for says something in it. Record sets and servers are looked at by the thousand.
-const fn prints(state: &State) -> bool {
-    matches!(
-        state,
-        State::Command(_)
-            | State::Rebuild(_)
-            | State::Backups(_)
-            | State::Restore(_)
-            | State::Group(_)
-            | State::Fence(_)
-            | State::Granted(_)
-            | State::Bucket(_)
-            | State::Compared(_)
-    )
-}
-
 /// What became of a call, without secrets.
 pub fn told(outcome: CallOutcome) -> CallOutcome {
     match outcome {
@@ -198,7 +181,7 @@ pub fn told(outcome: CallOutcome) -> CallOutcome {
 mod tests {
     use super::*;
     use crate::model::scrub::HIDDEN;
-    use crate::model::state::CommandState;
+    use crate::model::state::{AliveState, CommandState, State};
 
     #[test]
     fn a_login_is_never_printed() {
@@ -231,5 +214,8 @@ mod tests {
         let at = crate::model::time::Timestamp::from_millis(0);
         let seen = |tail| Observation::Value { state: state(tail), observed_at: at, source: String::new() };
         assert_eq!(clean(seen("cor\"rect\\horse")), seen(HIDDEN));
+        let who = |who: &str| State::Alive(AliveState { who: who.to_owned() });
+        let seen = |who| Observation::Value { state: who, observed_at: at, source: String::new() };
+        assert_eq!(clean(seen(who("cor\"rect\\horse"))), seen(who(HIDDEN)), "each state answers for itself");
     }
 }

@@ -1,6 +1,7 @@
 //! What adapters see: the state of one thing at one moment, in the provider's own terms where those matter.
 
 mod instance;
+mod secrets;
 mod unreplicated;
 
 use std::collections::{BTreeMap, BTreeSet};
