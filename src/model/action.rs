@@ -26,6 +26,7 @@ mod command;
 mod fencing;
 mod found;
 mod late;
+mod properties;
 mod traffic;
 mod words;
 
@@ -34,6 +35,7 @@ pub use command::Command;
 pub use fencing::{Fence, FenceMethod};
 pub use found::{Found, FoundSet, Readings};
 pub use late::InDoubt;
+pub use properties::{Consent, Felt, Moves, OnStop, Properties, UndoRank};
 pub use traffic::{Basis, RecordChange, Route, Signal, Switch};
 
 /// One thing to do or to wait for.
@@ -414,30 +416,7 @@ impl Action {
 
     /// Whether it changes anything outside drctl.
     pub fn mutates(&self) -> bool {
-        !matches!(self, Self::Check(_) | Self::Gate(_) | Self::Wait { .. })
-    }
-
-    /// Safety steps cannot be skipped and their failure cannot be ignored; only a waiver lifts them.
-    pub fn is_safety(&self) -> bool {
-        // That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
-        if matches!(self, Self::Write(Write::Through { .. })) {
-            return false;
-        }
-        matches!(
-            self,
-            Self::Fence(_)
-                | Self::Gate(Gate::Fenced { .. } | Gate::Exposure { .. } | Gate::Approval { .. })
-                | Self::Check(
-                    Check::Exposure { .. }
-                        | Check::Identity { .. }
-                        | Check::Promotable { .. }
-                        | Check::CaughtUp { .. }
-                        | Check::Guard { .. }
-                )
-                | Self::Promote { .. }
-                | Self::Restore { .. }
-                | Self::Write(_)
-        )
+        self.properties().mutates
     }
 
     /// The rule that a person may waive to get past it, if any.

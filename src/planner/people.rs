@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Input;
 use super::hooks::stands_beside;
 use super::steps::{all, step};
-use crate::model::action::{Action, Gate};
+use crate::model::action::{Action, Consent, Gate};
 use crate::model::ids::StepId;
 use crate::model::policy::Change;
-use crate::model::restore::Part;
 use crate::model::runbook::{Intent, Need, Phase, Step};
 use crate::plan::types::Hook;
 use crate::policy::matrix;
@@ -41,21 +40,13 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
 /// Another server takes writes, or others are let in to it; data or names change hands; clients are led elsewhere. Where users are still
 /// served, nobody is stopped before that either: in an outage a fence waits for nobody.
 fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
-    match &step.action {
-        Action::Promote { .. }
-        | Action::Rejoin { .. }
-        | Action::Rename { .. }
-        | Action::Unfence(_)
-        | Action::Restore { part: Part::Swap, .. }
-        | Action::Switch(_)
-        | Action::Signal(_)
-        | Action::Route(_)
-        | Action::Point(_) => true,
-        Action::Run(_) => step.phase == Phase::Rewire,
-        Action::Fence(_) => {
+    match step.action.properties().consent {
+        Consent::Never => false,
+        Consent::Always => true,
+        Consent::WhereUsersAreMoved => step.phase == Phase::Rewire,
+        Consent::WhereUsersAreServed => {
             !step.debt && matches!(intent, Intent::Switchover | Intent::Failback | Intent::Restore)
         }
-        _ => false,
     }
 }
 

@@ -6,9 +6,8 @@ use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::model::action::{Action, Check, InDoubt, Undo, Write};
+use crate::model::action::{Action, Check, InDoubt, Undo, UndoRank, Write};
 use crate::model::event::{Direction, End, Outcome, What};
-use crate::model::restore::Part;
 use crate::model::runbook::{Intent, OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
@@ -384,33 +383,34 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         let new: Vec<_> = due.filter(|e| !effects.contains(e)).collect();
         return effects.into_iter().chain(new).collect();
     }
-    let failed = |most: u8| {
+    let rank_of = |i: usize| state.step(i).action.properties().undo_rank;
+    let failed = |most: UndoRank| {
         let ends = |i: &usize| state.steps[*i].undo.as_ref().is_some_and(|u| u.status == Status::Failed);
-        (0..state.steps.len()).filter(|&i| undo_rank(&state.step(i).action) <= most).find(ends)
+        (0..state.steps.len()).filter(|&i| rank_of(i) <= most).find(ends)
     };
+    // Later ranks wait for earlier ones.
     let ranks = [
-        (TRAFFIC, None),
-        (REST, None),
-        (FENCE, Some(TRAFFIC)),
-        (TTL, None),
-        (COPY, None),
-        (GUARD, Some(FENCE)),
+        (UndoRank::Traffic, None),
+        (UndoRank::Rest, None),
+        (UndoRank::Fence, Some(UndoRank::Traffic)),
+        (UndoRank::Ttl, None),
+        (UndoRank::Copy, None),
+        (UndoRank::Guard, Some(UndoRank::Fence)),
     ];
     for (rank, needs) in ranks {
         if let Some(i) = needs.and_then(&failed) {
             return vec![not_taken_back(state, i)];
         }
-        let left: Vec<_> = (0..state.steps.len())
-            .filter(|&i| undo_rank(&state.step(i).action) == rank && to_undo(state, i))
-            .collect();
+        let left: Vec<_> =
+            (0..state.steps.len()).filter(|&i| rank_of(i) == rank && to_undo(state, i)).collect();
         if !left.is_empty() {
             let looks = guard_looks(state, now)
-                .or_else(|| (rank == FENCE).then(|| target_looks(state, &left, now)).flatten())
+                .or_else(|| (rank == UndoRank::Fence).then(|| target_looks(state, &left, now)).flatten())
                 .unwrap_or_else(|| left.into_iter().rev().flat_map(|i| undo_step(state, i, now)).collect());
             return effects.into_iter().chain(looks).collect();
         }
     }
-    match failed(GUARD) {
+    match failed(UndoRank::Guard) {
         Some(i) => vec![not_taken_back(state, i)],
         None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
     }
@@ -527,32 +527,6 @@ fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>
 fn guard_lost(state: &RunState) -> bool {
     let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
     state.displaced || (0..state.steps.len()).any(lost)
-}
-
-const TRAFFIC: u8 = 0;
-const REST: u8 = 1;
-const FENCE: u8 = 2;
-const TTL: u8 = 3;
-const COPY: u8 = 4;
-const GUARD: u8 = 5;
-
-/// Later ranks wait for earlier ones: the fence is lifted when no traffic of the run is left, a copy beside the data is removed when
-/// users are let in, and the guard is given back last, when nothing is.
-fn undo_rank(action: &Action) -> u8 {
-    match action {
-        // Nobody is kept out for how long an answer is kept; and what moved users gives back the TTL that it found.
-        Action::Switch(switch) if switch.only_ttl().is_some() => TTL,
-        // A copy that was put in place is what users reach.
-        Action::Switch(_)
-        | Action::Signal(_)
-        | Action::Route(_)
-        | Action::Point(_)
-        | Action::Restore { part: Part::Swap, .. } => TRAFFIC,
-        Action::Fence(_) => FENCE,
-        Action::Restore { .. } => COPY,
-        Action::Write(Write::Guard { .. }) => GUARD,
-        _ => REST,
-    }
 }
 
 /// Whether a step left something that is to be taken back and was not.

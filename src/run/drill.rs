@@ -1,7 +1,7 @@
 //! What a drill may not do, whatever happens: be more than its class says, or hurt users for longer than it has to.
 
 use super::state::{Mode, RunState, Status, Turn};
-use crate::model::action::Action;
+use crate::model::action::{Felt, Moves};
 use crate::model::event::{Outcome, What, WorldKind};
 use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
 use crate::model::time::Timestamp;
@@ -75,11 +75,11 @@ pub fn called_off(state: &RunState) -> Option<&str> {
 
 /// Whether anything was begun that users feel.
 pub fn felt(state: &RunState) -> bool {
-    let feels = |step: &Step| match &step.action {
-        Action::Fence(_) | Action::Promote { .. } => true,
-        // A maintenance page.
-        Action::Run(_) => step.phase >= Phase::Fence,
-        _ => redirects(step),
+    let feels = |step: &Step| match step.action.properties().felt {
+        Felt::Never => false,
+        // How long an answer is kept is lowered beforehand.
+        Felt::Always => step.phase != Phase::Preflight,
+        Felt::FromTheFenceOn => step.phase >= Phase::Fence,
     };
     any_begun(state, feels)
 }
@@ -91,10 +91,9 @@ pub fn moved(state: &RunState) -> bool {
 
 /// TTLs are lowered beforehand, and nobody feels that.
 fn redirects(step: &Step) -> bool {
-    match &step.action {
-        Action::Signal(_) | Action::Route(_) | Action::Point(_) => true,
-        Action::Switch(_) => step.phase != Phase::Preflight,
-        _ => false,
+    match step.action.properties().moves {
+        Moves::Nobody => false,
+        Moves::ByName | Moves::BySecret => step.phase != Phase::Preflight,
     }
 }
 

@@ -161,7 +161,7 @@ fn overdue(state: &RunState, i: usize, _: &What) -> Option<String> {
 fn skipped(state: &RunState, i: usize, what: &What) -> Option<String> {
     let What::StepSkipped { who, .. } = what else { return None };
     let needless = who.is_none() && state.not_needed(i).is_some();
-    some(state.step(i).action.is_safety() && !needless, "a safety step cannot be skipped")
+    some(state.step(i).action.properties().safety && !needless, "a safety step cannot be skipped")
 }
 
 fn rejected(state: &RunState, i: usize, _: &What) -> Option<String> {

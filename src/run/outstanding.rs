@@ -102,10 +102,7 @@ impl RunState {
     /// nobody knows what became of a call. Fences in doubt and the like are made up for by others, or by a person, while the run goes on.
     pub fn outlasts_its_time(&self, i: usize) -> bool {
         let (action, work) = (self.action(i), self.work(i));
-        let made_up = matches!(
-            self.step(i).action,
-            Action::Fence(_) | Action::Scale(_) | Action::Route(_) | Action::Signal(_) | Action::Point(_)
-        );
+        let made_up = self.step(i).action.properties().made_up_for;
         let doubt = matches!(work.status, Status::InDoubt { .. }) && action.in_doubt() != InDoubt::Ask;
         let kept = doubt && !(made_up && self.mode == Mode::Running);
         kept || (action.is_final() && work.asked[0].is_some())

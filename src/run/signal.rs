@@ -2,7 +2,7 @@
 
 use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::model::action::{Action, Check, Gate};
+use crate::model::action::{Action, Check, Gate, Moves};
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::{Outcome, Signal, What};
 use crate::model::ids::{Digest, StepId};
@@ -216,11 +216,12 @@ fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<V
 /// Whether a person may leave a step out.
 pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
     let (step, action) = (&state.step(i).id, &state.step(i).action);
-    if action.is_safety() {
+    if action.properties().safety {
         return Err(format!(
             "{step} is a safety step. It cannot be skipped; only a waiver of its rule lifts it"
         ));
     }
+    let sends = |action: &Action| action.properties().moves == Moves::ByName;
     if sends(action) || matches!(action, Action::Check(Check::Probe { .. })) {
         let done = state.created.command("runs done", &format!(" {step}"));
         return Err(format!(
@@ -241,11 +242,6 @@ pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
         return Err(format!("step {step} is {}", status.word()));
     }
     Ok(())
-}
-
-/// Whether users follow it.
-const fn sends(action: &Action) -> bool {
-    matches!(action, Action::Switch(_) | Action::Signal(_) | Action::Route(_))
 }
 
 pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {

@@ -464,7 +464,7 @@ impl RunState {
             Status::Failed => {
                 settled
                     || self.step(position).on_failure == OnFailure::Continue
-                        && !self.step(position).action.is_safety()
+                        && !self.step(position).action.properties().safety
                         && !self.steps[position].work.displaced
             }
             _ => false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Check};
+use crate::model::action::{Action, Check, OnStop};
 use crate::model::duty::{Decision, Duty};
 use crate::model::event::What;
 use crate::model::ids::StepId;
@@ -108,13 +108,13 @@ impl RunState {
             return false;
         }
         let step = self.step(i);
-        match &step.action {
-            _ if step.debt || self.captures(i) => false,
-            Action::Fence(_) | Action::Scale(_) => self.runbook.intent != Intent::Failover,
-            Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => {
-                self.work(i).status == Status::Pending
-            }
-            _ => true,
+        if step.debt || self.captures(i) {
+            return false;
+        }
+        match step.action.properties().on_stop {
+            OnStop::GoesOnInAFailover => self.runbook.intent != Intent::Failover,
+            OnStop::DoesNotBegin => self.work(i).status == Status::Pending,
+            OnStop::Waits => true,
         }
     }
 

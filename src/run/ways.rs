@@ -3,7 +3,7 @@
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Undo};
+use crate::model::action::{Action, Undo, Write};
 use crate::model::event::End;
 use crate::model::restart::Restart;
 
@@ -84,19 +84,6 @@ impl RunState {
                 || (work.parts.acted() && !matches!(work.status, Status::Done(_)));
             touched && self.step(*i).action.mutates() && !self.steps[*i].taken_back()
         };
-        let grave = |action: &Action| {
-            matches!(
-                action,
-                Action::Fence(_)
-                    | Action::Promote { .. }
-                    | Action::Rejoin { .. }
-                    | Action::Restore { .. }
-                    | Action::Switch(_)
-                    | Action::Signal(_)
-                    | Action::Route(_)
-                    | Action::Point(_)
-            )
-        };
         let name = |i: usize| self.step(i).id.to_string();
         let past = self.promoted.iter().map(ToString::to_string).collect::<Vec<_>>();
         let past = match past.as_slice() {
@@ -114,7 +101,7 @@ impl RunState {
         CalledOff {
             stays: touched.iter().copied().filter(lasts).map(name).collect(),
             undone: all.filter(back).map(name).collect(),
-            grave: self.past_return() || touched.iter().any(|i| grave(&self.step(*i).action)),
+            grave: self.past_return() || touched.iter().any(|i| self.step(*i).action.properties().grave),
             guards: match past.is_some() && !self.displaced {
                 true => self.guards().iter().map(|guard| guard.component.to_string()).collect(),
                 false => Vec::new(),
@@ -213,6 +200,7 @@ impl RunState {
 }
 
 /// What it means to leave a step out.
+#[deny(clippy::wildcard_enum_match_arm)]
 fn without(action: &Action) -> String {
     match action {
         Action::Scale(scale) => format!(
@@ -229,6 +217,21 @@ fn without(action: &Action) -> String {
         Action::Rename { .. } | Action::Equip { .. } => {
             "continues without it; steps that need it will fail".to_owned()
         }
-        _ => "continues without it".to_owned(),
+        Action::Unfence(fence) => {
+            format!("continues, and {} stays fenced; you must lift its fence yourself", fence.db.id)
+        }
+        Action::Write(Write::Through { .. }) => {
+            "continues without proof that clients reach the new server".to_owned()
+        }
+        // Nobody may skip these.
+        Action::Fence(_)
+        | Action::Promote { .. }
+        | Action::Withdraw { .. }
+        | Action::Restore { .. }
+        | Action::Switch(_)
+        | Action::Signal(_)
+        | Action::Route(_)
+        | Action::Write(Write::Canary { .. } | Write::Guard { .. } | Write::ReleaseGuard { .. })
+        | Action::Gate(_) => "continues without it".to_owned(),
     }
 }
