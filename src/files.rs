@@ -109,13 +109,13 @@ pub enum Why {
     #[error("{0}")]
     System(#[from] std::io::Error),
     /// It is something that could keep a reader waiting, or never end.
-    #[error("it is {0}, and only regular files are read")]
+    #[error("it is {0}, but drctl reads only regular files")]
     Irregular(&'static str),
     /// It is larger than such a file is.
-    #[error("it has more than {} bytes, and {} has at most that many", .0.most(), .0.word())]
+    #[error("it has more than {} bytes, the maximum for {}", .0.most(), .0.word())]
     Large(Use),
     /// It holds bytes that are no text.
-    #[error("it is no text in UTF-8")]
+    #[error("it is not UTF-8 text")]
     NoText,
 }
 
@@ -128,9 +128,9 @@ impl Unread {
     /// What to do about it.
     pub const fn fix(&self) -> &'static str {
         match self.why {
-            Why::System(_) => "check that it is there and that you may use it",
-            Why::Irregular(_) => "name a regular file, or put one in its place",
-            Why::Large(_) => "check that it is the file that was meant",
+            Why::System(_) => "check that it exists and that you may read it",
+            Why::Irregular(_) => "name a regular file, or replace it with one",
+            Why::Large(_) => "check that it is the correct file",
             Why::NoText => "name a text file",
         }
     }

@@ -44,7 +44,7 @@ impl Dns {
         let (system, _) = match read_system_conf() {
             Ok(read) => read,
             Err(e) => {
-                let why = format!("this machine's resolvers are not known: {e}");
+                let why = format!("the resolvers of this machine are unknown: {e}");
                 return Observation::Unobservable { since: self.world.now(), why };
             }
         };
@@ -158,7 +158,7 @@ async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, Ve
         }
         zone = zone.base_name();
     }
-    Err(format!("no name servers of the zone of {name} were found"))
+    Err(format!("no name servers found for the zone of {name}"))
 }
 
 async fn ask(
@@ -178,7 +178,7 @@ async fn ask(
     match values(&server, &wanted.name, kind).await {
         // Somebody on the way answers in its place, from what it keeps: that is no word of the zone's.
         Ok((found, false)) if authoritative => {
-            (None, format!("an answer without authority: {}", listed(&found)))
+            (None, format!("the answer is not authoritative: {}", listed(&found)))
         }
         Ok((found, _)) => {
             // A load balancer has more addresses than it gives at a time.

@@ -347,11 +347,11 @@ impl Live {
         let login = match (&way.login, &read) {
             (Some(reference), _) => self.read_login(reference, &db.place).await?,
             (None, Some((login, _))) => login.clone(),
-            (None, None) => return Err("the plan gives no login of clients".to_owned().into()),
+            (None, None) => return Err("the plan gives no client login".to_owned().into()),
         };
         let named = way.endpoint.clone().or_else(|| read.map(|(_, endpoint)| endpoint));
-        let endpoint = named
-            .ok_or_else(|| "neither the plan nor the secret says where clients connect to".to_owned())?;
+        let endpoint =
+            named.ok_or_else(|| "neither the plan nor the secret says where clients connect".to_owned())?;
         let database = db.endpoint.as_deref().and_then(endpoint_parts).and_then(|(_, _, name)| name);
         Ok(match (endpoint.contains('/'), database) {
             (false, Some(name)) => (format!("{endpoint}/{name}"), login),
@@ -409,12 +409,12 @@ impl Live {
             let late = self.world.sleep_until(self.world.now() + SECRET);
             let read = match select(pin!(self.as_client(db, way)), pin!(late)).await {
                 Either::Left((read, _)) => read,
-                Either::Right(_) => Err(format!("its secret was not read within {SECRET}").into()),
+                Either::Right(_) => Err(format!("its secret could not be read within {SECRET}").into()),
             };
             let (_, login) = match read {
                 Ok(client) => client,
                 Err(why) => {
-                    fence.proof.push_str(&format!("; a login of clients was not tried: {why}"));
+                    fence.proof.push_str(&format!("; one client login was not tried: {why}"));
                     continue;
                 }
             };
@@ -423,16 +423,19 @@ impl Live {
             }
             match self.postgres.knock(endpoint, &login, method).await {
                 Knock::Shut(why) => {
-                    fence.proof.push_str(&format!("; a login as {} was refused ({why})", login.username));
+                    fence
+                        .proof
+                        .push_str(&format!("; the server refused a login as {} ({why})", login.username));
                 }
                 Knock::Open => {
-                    let proof = format!("not proven, for {} was let in as clients are", login.username);
+                    let proof =
+                        format!("not proven: the server accepted a client login as {}", login.username);
                     (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Partial, proof);
                     break;
                 }
                 Knock::NoProof(why) => {
                     let proof = format!(
-                        "not proven, for a login as {}, which this fence has to refuse, was not let in for another reason: {why}",
+                        "not proven: a login as {} failed, but not because of the fence: {why}",
                         login.username
                     );
                     (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Vain, proof);
@@ -449,7 +452,7 @@ impl Live {
         | Action::Write(Write::Canary { db, .. })
         | Action::Promote { db, .. }) = action
         else {
-            return refused("NotSql", format!("{action} is not done by SQL"));
+            return refused("NotSql", format!("SQL cannot do this: {action}"));
         };
         let (endpoint, login) = match self.way_in(db).await {
             Ok(way) => way,
@@ -462,7 +465,7 @@ impl Live {
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
-            _ => refused("NotSql", format!("{action} is not done by SQL")),
+            _ => refused("NotSql", format!("SQL cannot do this: {action}")),
         };
         self.forget_refused(db, matches!(&done, CallOutcome::Refused { code, .. } if code == "Login"));
         done

@@ -134,7 +134,7 @@ impl Sinks {
             let what = match self.look(sink, parcel, None).await? {
                 Look::Held(held) if held.sha256 == *parcel.sha256 => return fits(sink, parcel, held, false),
                 Look::Held(_) => "another object is there".to_owned(),
-                Look::Nothing { why, .. } => format!("it was there, and is not any more ({why})"),
+                Look::Nothing { why, .. } => format!("it was there, but is gone now ({why})"),
             };
             let hidden = match version {
                 Some(_) => self.look(sink, parcel, version).await?,
@@ -143,8 +143,8 @@ impl Sinks {
             let kept = matches!(&hidden, Look::Held(held) if held.sha256 == *parcel.sha256);
             let version = version.unwrap_or_default();
             Err(Trouble::Differs(match kept {
-                true => format!("{what}; ours is hidden behind it, whole, as version {version}"),
-                false => format!("{what}, and neither is version {version}"),
+                true => format!("{what}; the bundle is intact behind it, as version {version}"),
+                false => format!("{what}, and version {version} is gone too"),
             }))
         })
         .await
@@ -181,10 +181,7 @@ fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<H
         } else {
             "another object is there, and drctl does not overwrite it"
         };
-        return Err(Trouble::Differs(format!(
-            "{how}: SHA-256 {} in place of {}",
-            held.sha256, parcel.sha256
-        )));
+        return Err(Trouble::Differs(format!("{how}: SHA-256 {} instead of {}", held.sha256, parcel.sha256)));
     }
     let (Some(lock), Some(until)) = (held.lock, held.until) else {
         return Err(Trouble::Differs(format!(

@@ -112,7 +112,7 @@ pub fn credential_sources() -> Vec<Source> {
         .map(|(key, value)| Source { why: value.clone(), what: key, region: Some(value) })
         .collect();
     if is_set("AWS_ACCESS_KEY_ID") {
-        all.push(source("AWS_ACCESS_KEY_ID", "keys of the environment", Some(String::new())));
+        all.push(source("AWS_ACCESS_KEY_ID", "keys from the environment", Some(String::new())));
         return all;
     }
     let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
@@ -125,9 +125,9 @@ pub fn credential_sources() -> Vec<Source> {
         return all;
     }
     let rest = [
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", "a token whose issuer nobody knows here"),
-        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "the role of the task that this runs in"),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "the role of the pod that this runs in"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "a token from an unknown issuer"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "the role of the task that drctl runs in"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "the role of the pod that drctl runs in"),
     ];
     all.extend(rest.iter().filter(|(name, _)| is_set(name)).map(|(name, why)| source(name, why, None)));
     all

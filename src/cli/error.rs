@@ -62,6 +62,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("disk is full", "make room"),
     ("No space left", "make room"),
     ("readonly", "make it writable"),
+    ("read-only for this user", "make it writable"),
     ("Permission denied", "make it yours"),
     ("Read-only file system", "make the file system writable"),
     ("unable to open", "check that its folder exists and that you may write to it"),

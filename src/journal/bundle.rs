@@ -91,7 +91,7 @@ fn described(
         written.ledger.first().map(|r| Head { entries: r.seq.saturating_sub(1), hash: r.previous.clone() });
     let (Some(chain), Some(before), Some(after)) = (last(&written.events), before, last(&written.ledger))
     else {
-        return Err("the ledger does not know the run".to_owned());
+        return Err("the ledger does not contain the run".to_owned());
     };
     let files = contents.iter().map(|c| File {
         path: c.path.to_owned(),

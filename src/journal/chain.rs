@@ -56,21 +56,21 @@ pub fn broken_after(
     for (record, i) in records.iter().zip(1_u64..) {
         let expected = before.saturating_add(i);
         if record.run != *run {
-            return Some((record.seq, format!("it says that it belongs to run {}", record.run)));
+            return Some((record.seq, format!("it belongs to run {}", record.run)));
         }
         if record.seq != expected {
             return Some((
                 expected,
-                format!("event {expected} is missing; event {} stands in its place", record.seq),
+                format!("event {expected} is missing; event {} is in its place", record.seq),
             ));
         }
         if record.previous != previous {
-            return Some((record.seq, "it does not follow the event before it".to_owned()));
+            return Some((record.seq, "it does not contain the hash of the event before it".to_owned()));
         }
         if record.hash != hash(run, record.seq, record.epoch, &record.previous, &record.bytes) {
             return Some((
                 record.seq,
-                "its bytes do not have its hash: it was changed after it was written".to_owned(),
+                "its hash does not match its content: it was changed after it was written".to_owned(),
             ));
         }
         previous = record.hash.clone();

@@ -42,7 +42,7 @@ pub fn read<'r>(ledger: impl Iterator<Item = &'r Record>, stored: &dyn Stored) -
             Ok(Entry::Adopted { run, who, .. }) => {
                 let said = operators
                     .as_ref()
-                    .ok_or_else(|| "the ledger does not know who the operators were".to_owned())
+                    .ok_or_else(|| "the ledger does not record the operators".to_owned())
                     .and_then(|operators| adopted::check(operators, &who));
                 let holds = said.and_then(|said| {
                     if said.run != run {
@@ -51,11 +51,11 @@ pub fn read<'r>(ledger: impl Iterator<Item = &'r Record>, stored: &dyn Stored) -
                     if stored.entry(said.ledger.entries) != Some(said.ledger.hash)
                         || said.ledger.entries >= record.seq
                     {
-                        return Err("it was said to another store than this one".to_owned());
+                        return Err("it was made for another store".to_owned());
                     }
                     match stored.event(&run, said.head.entries) == Some(said.head.hash) {
                         true => Ok(()),
-                        false => Err("it is for other events than the run has".to_owned()),
+                        false => Err("it is for different events than the run has".to_owned()),
                     }
                 });
                 match holds {

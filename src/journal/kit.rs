@@ -59,7 +59,7 @@ pub struct Opened {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Closed {
     /// It is something else.
-    #[error("it is not a file that drctl kit export wrote")]
+    #[error("it is not a file from drctl kit export")]
     Other,
     /// It was changed.
     #[error("it was changed: {0}")]
@@ -68,7 +68,7 @@ pub enum Closed {
     #[error("it is not signed")]
     Unsigned,
     /// Somebody does, and nobody here knows that key.
-    #[error("it is signed with {0}, and that key is not known here")]
+    #[error("it is signed with {0}, which is not a known key here")]
     Unknown(String),
     /// The payload is signed, and another version's.
     #[error("this version of drctl cannot read it: {0}")]
@@ -131,7 +131,7 @@ pub fn open(bytes: &[u8], believed: &BTreeSet<String>, unsigned: Unsigned) -> Re
     }
     // A signature covers the payload, and not how the file is written: nothing may hide in that.
     if serde_json::to_vec(&bag).ok().as_deref() != Some(bytes) {
-        return Err(Closed::Changed("it is not written as it was made".to_owned()));
+        return Err(Closed::Changed("its content differs from what drctl wrote".to_owned()));
     }
     let (payload, signed_by) = match (&bag.key, bag.envelope.signatures.first()) {
         (None, None) => (unvouched(&bag.envelope, unsigned)?, None),
@@ -156,10 +156,10 @@ fn vouched(
     let key = PublicKey::from_openssh(key)
         .ok()
         .filter(|public| plain(public).as_deref() == Ok(key))
-        .ok_or_else(|| changed("its key is none"))?;
+        .ok_or_else(|| changed("its key is not valid"))?;
     let by = fingerprint(&key);
     if by != keyid {
-        return Err(changed("its key is not the one that its signature names"));
+        return Err(changed("its signature names a different key"));
     }
     if !believed.contains(&by) {
         return Err(Closed::Unknown(by));
@@ -176,5 +176,7 @@ fn unvouched(envelope: &Envelope, unsigned: Unsigned) -> Result<Vec<u8>, Closed>
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(Closed::Other);
     }
-    STANDARD.decode(&envelope.payload).map_err(|_| Closed::Changed("its payload is no base64".to_owned()))
+    STANDARD
+        .decode(&envelope.payload)
+        .map_err(|_| Closed::Changed("its payload is not valid base64".to_owned()))
 }

@@ -112,7 +112,7 @@ impl Journal for MemoryJournal {
     ) -> LocalBoxFuture<'a, Result<Vec<Record>, AppendError>> {
         let mut inner = self.inner.borrow_mut();
         let result = match inner.runs.get_mut(run) {
-            None => Err(AppendError::Unavailable(format!("there is no run {run}"))),
+            None => Err(AppendError::Unavailable(format!("run {run} does not exist"))),
             Some(r) if r.epoch != epoch => Err(AppendError::Fenced { run: run.clone(), epoch: r.epoch }),
             Some(r) if r.records.len() as u64 != expect => Err(AppendError::Conflict {
                 run: run.clone(),

@@ -38,7 +38,7 @@ pub enum AppendError {
         epoch: u64,
     },
     /// The chain is longer than was thought.
-    #[error("run {run} has {have} events where {expected} were expected")]
+    #[error("run {run} has {have} events instead of the expected {expected}")]
     Conflict {
         /// The run.
         run: RunId,
@@ -48,13 +48,13 @@ pub enum AppendError {
         expected: u64,
     },
     /// The store cannot be written.
-    #[error("the store cannot be written: {0}")]
+    #[error("drctl cannot write to the store: {0}")]
     Unavailable(String),
     /// The store's file is gone from its path, or another one is there: what is written now is found by nobody.
-    #[error("{0}: nothing was done after the last event in the journal")]
+    #[error("{0}; drctl did nothing after the last event in the journal")]
     Gone(String),
     /// It may have been written; read again before acting.
-    #[error("nobody knows whether the store was written: {0}")]
+    #[error("it is unknown whether the write to the store succeeded: {0}")]
     Unknown(String),
 }
 
@@ -68,7 +68,7 @@ pub enum StoreError {
     #[error("{0}")]
     Gone(String),
     /// It is of the other world: rehearsals never stand among what was real.
-    #[error("{path} is a {is} store, and this command is for {}", .asked.words())]
+    #[error("{path} is a {is} store, but this command needs a store for {}", .asked.words())]
     OtherWorld {
         /// The file.
         path: String,
@@ -88,16 +88,16 @@ pub enum StoreError {
         why: String,
     },
     /// There is no such run.
-    #[error("there is no run `{0}`")]
+    #[error("run `{0}` does not exist")]
     NoRun(String),
     /// What was signed and lies elsewhere is newer: the store was put back to an older copy, or cut.
-    #[error("the store is older than what was signed of it, and is only read: {0}")]
+    #[error("the store is older than its signed checkpoints, so drctl only reads it: {0}")]
     PutBack(String),
     /// It came from a file, and nobody of this store adopted it.
     #[error(
-        "run {run} came from a file and is only read here: nobody of this store adopted it; {}{}",
+        "run {run} came from a file and is read-only, because nobody adopted it in this store; {}{}",
         named(operators),
-        unsound.as_ref().map_or_else(String::new, |why| format!("; an adoption of it does not hold: {why}"))
+        unsound.as_ref().map_or_else(String::new, |why| format!("; an adoption of it is not valid: {why}"))
     )]
     Imported {
         /// The run.
@@ -108,7 +108,7 @@ pub enum StoreError {
         unsound: Option<String>,
     },
     /// Another unfinished run holds a component.
-    #[error("component `{component}` is held by run {run}")]
+    #[error("run {run} holds component `{component}`")]
     Busy {
         /// The component.
         component: ComponentName,
@@ -116,10 +116,10 @@ pub enum StoreError {
         run: RunId,
     },
     /// Another process holds the run.
-    #[error("run {0} is driven by another process")]
+    #[error("another process drives run {0}")]
     Owned(RunId),
     /// The run that was to be continued is not as it was when it was planned for.
-    #[error("somebody went on with run {0} in the meantime, or asked it to end")]
+    #[error("somebody continued or ended run {0} in the meantime")]
     Moved(RunId),
 }
 

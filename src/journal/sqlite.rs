@@ -95,7 +95,7 @@ impl SqliteJournal {
     pub fn open_existing(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         match path.is_file() {
             true => Self::open(path, world),
-            false => Err(StoreError::Gone(format!("{} is not there any more", path.display()))),
+            false => Err(StoreError::Gone(format!("{} no longer exists", path.display()))),
         }
     }
 
@@ -137,13 +137,13 @@ impl SqliteJournal {
         let corrupt =
             |seq, why: &str| Err(StoreError::Corrupt { run: run.to_string(), seq, why: why.to_owned() });
         match known {
-            None => corrupt(1, "the ledger does not know this run"),
+            None => corrupt(1, "the ledger does not contain this run"),
             Some(head) => match records.iter().find(|r| r.seq == head.seq) {
                 Some(record) if record.hash == head.hash => Ok(()),
                 Some(_) => corrupt(head.seq, "the ledger has another hash for it"),
                 None => corrupt(
                     head.seq,
-                    "the ledger knows this event, and it is missing: the end of the run was cut off",
+                    "the ledger records this event, but it is missing: the end of the run was removed",
                 ),
             },
         }
@@ -310,7 +310,7 @@ fn busy(e: &AppendError) -> Option<StoreError> {
 
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
     // Outside of any run: nothing else is driven by this thread meanwhile.
-    futures_executor::block_on(receiver).map_err(|_| "the journal's writer is gone".to_owned())
+    futures_executor::block_on(receiver).map_err(|_| "the writer of the journal has ended".to_owned())
 }
 
 impl Drop for SqliteJournal {
@@ -379,7 +379,7 @@ impl Journal for SqliteJournal {
         let receiver =
             self.submit(|answer| Job::Append { run: run.clone(), epoch, expect, events, release, answer });
         Box::pin(async move {
-            let gone = |_| Err(AppendError::Unknown("the journal's writer is gone".to_owned()));
+            let gone = |_| Err(AppendError::Unknown("the writer of the journal has ended".to_owned()));
             let mut receiver = receiver;
             for _ in 0..writer::YIELDS {
                 match receiver.try_recv() {
@@ -528,12 +528,12 @@ fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError>
             match [StoreWorld::Live, StoreWorld::Sandbox].into_iter().find(|w| w.id() == world) {
                 Some(is) => Err(StoreError::OtherWorld { path, is, asked }),
                 None => Err(StoreError::Unreadable(format!(
-                    "{path}: it is of a world that this version does not know"
+                    "{path}: this version does not support stores of this kind"
                 ))),
             }
         }
         Found::Unstamped => Err(StoreError::Unreadable(format!(
-            "{path}: it does not say whether it is live or of the sandbox: an older build made it, or it was changed"
+            "{path}: it does not record whether it is live or for the sandbox. An older version made it, or it was changed"
         ))),
     }
 }

@@ -52,10 +52,10 @@ pub(super) fn faults(ledger: &[Record], begun: &Begun) -> Vec<Fault> {
                 let is = begun.get(&run).map(|(_, created)| &created.terms_digest);
                 let why = match (is, known.get(&run)) {
                     (_, Some(before)) if *before != terms => {
-                        Some(format!("it has other terms for run {run} than it had before"))
+                        Some(format!("it records different terms for run {run} than before"))
                     }
                     (Some(is), _) if *is != terms => Some(format!(
-                        "it knows run {run} under other terms ({}) than the run's first event says ({})",
+                        "its terms for run {run} ({}) differ from those in the first event of the run ({})",
                         terms.short(),
                         is.short()
                     )),
@@ -71,7 +71,7 @@ pub(super) fn faults(ledger: &[Record], begun: &Begun) -> Vec<Fault> {
                     continue;
                 };
                 if !known.contains_key(&run) && told.insert(run.clone()) {
-                    let why = format!("run {run} began, and nothing here says under which terms");
+                    let why = format!("the terms of run {run} are not recorded");
                     faults.push(Fault { run: LEDGER.to_owned(), seq: record.seq, why });
                 }
             }

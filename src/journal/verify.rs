@@ -215,12 +215,12 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
     match stored.entry(*entries) {
         None => {
             return Some(format!(
-                "knows entry {entries} of the ledger, and this store has {length}: it was put back to an older copy, or its end was cut off"
+                "covers entry {entries} of the ledger, but this store has only {length}: somebody restored an older copy or removed its end"
             ));
         }
         Some(is) if is != *hash => {
             return Some(format!(
-                "knows another entry {entries} of the ledger: what stands there, or before it, was written anew"
+                "covers a different entry {entries} of the ledger: somebody rewrote that entry or an earlier one"
             ));
         }
         Some(_) => {}
@@ -228,10 +228,12 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
     let head = anchor.run.as_ref()?;
     match stored.event(&head.run, head.seq) {
         None => Some(format!(
-            "knows event {} of run {}, which is missing here: it was cut off",
+            "covers event {} of run {}, which is missing here: somebody removed it",
             head.seq, head.run
         )),
-        Some(is) if is != head.hash => Some(format!("knows another event {} of run {}", head.seq, head.run)),
+        Some(is) if is != head.hash => {
+            Some(format!("covers a different event {} of run {}", head.seq, head.run))
+        }
         Some(_) => None,
     }
 }
@@ -240,7 +242,7 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
 fn adoptions(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, found: &mut Audit) {
     let imported = imported::read(contents.ledger.iter(), &Indexed { ledger: &contents.ledger, by_run });
     for (seq, run, why) in imported.unsound {
-        let why = format!("the adoption of run {run} does not hold: {why}");
+        let why = format!("the adoption of run {run} is not valid: {why}");
         found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
     }
     found.imported = imported.waiting.into_keys().collect();
@@ -279,7 +281,7 @@ fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<
                 && !faults.iter().any(|fault| fault.run == of)
             {
                 let why = format!(
-                    "it is dated {at}, and the ledger knew {known} before it was written: time runs backwards, by {}",
+                    "it has the date {at}, but an earlier entry of the ledger has {known}: time ran backwards by {}",
                     known.since(at)
                 );
                 faults.push(Fault { run: of, seq, why });
@@ -294,7 +296,7 @@ fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<
 fn strangers(contents: &Contents, worlds: &BTreeMap<RunId, String>, faults: &mut Vec<Fault>) {
     let Some(own) = &contents.world else { return };
     for (run, world) in worlds.iter().filter(|(_, world)| *world != own) {
-        let why = format!("it is a {world} run, and stands in a {own} store: drctl puts none there");
+        let why = format!("it is a {world} run in a {own} store; drctl never writes one there");
         faults.push(Fault { run: run.to_string(), seq: 1, why });
     }
 }
@@ -306,15 +308,16 @@ fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
         let all: BTreeSet<&RunId> = listed.iter().collect();
         for run in there.symmetric_difference(&all) {
             let why = match all.contains(run) {
-                true => "the store lists this run, and has no event of it",
-                false => "the store's list of runs lacks it: whoever asks what is owed does not find it",
+                true => "the store lists this run but has no event of it",
+                false => {
+                    "the list of runs in the store lacks it, so drctl status does not show what is pending"
+                }
             };
             faults.push(Fault { run: run.to_string(), seq: 1, why: why.to_owned() });
         }
     }
     for name in &contents.dropped {
-        let why =
-            format!("the trigger {name} is gone, which kept it from being changed: somebody dropped it");
+        let why = format!("somebody dropped the trigger {name}, which protects the store from changes");
         faults.push(Fault { run: "the store".to_owned(), seq: 0, why });
     }
 }
@@ -329,7 +332,7 @@ fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
         let at = |records: &Vec<Record>| records.binary_search_by_key(&head.seq, |r| r.seq).ok();
         let found = by_run.get(&head.run).and_then(|records| records.get(at(records)?));
         let why = match found {
-            None => Some("the ledger knows this event, and it is missing: the end of the run was cut off"),
+            None => Some("the ledger records this event, but it is missing: the end of the run was removed"),
             Some(record) if record.hash != head.hash => Some("the ledger has another hash for it"),
             Some(_) => None,
         };
@@ -342,9 +345,11 @@ fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
         let last = records.last().map_or(1, |r| r.seq);
         if !known.contains(&((*run).clone(), last)) && !faults.iter().any(|f| f.run == run.as_str()) {
             let why = match known.iter().filter(|(of, _)| of == *run).map(|(_, seq)| *seq).max() {
-                None => "the ledger does not know this run".to_owned(),
+                None => "the ledger does not contain this run".to_owned(),
                 Some(known) => {
-                    format!("the ledger knows the run up to event {known}: its own end was cut off")
+                    format!(
+                        "the ledger contains the run only up to event {known}: the end of the ledger was removed"
+                    )
                 }
             };
             faults.push(Fault { run: run.to_string(), seq: last, why });
@@ -382,7 +387,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                         keys = vec![key];
                     }
                 }
-                Err(e) => faults.push(fault(format!("it names a key that is none: {e}"))),
+                Err(e) => faults.push(fault(format!("it names a key that is not valid: {e}"))),
             },
             Ok(Entry::Checkpoint(signed)) => {
                 let stood = |c| stood(contents, &found.worlds, &c, record.seq).map(|()| c);
@@ -392,10 +397,10 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                         found.after = contents.ledger.len() - n - 1;
                         found.last = Some(checkpoint);
                     }
-                    Err(why) => faults.push(fault(format!("a checkpoint does not hold: {why}"))),
+                    Err(why) => faults.push(fault(format!("a checkpoint is not valid: {why}"))),
                 }
             }
-            Err(e) => faults.push(fault(format!("it is no entry that this version knows: {e}"))),
+            Err(e) => faults.push(fault(format!("this version cannot read the entry: {e}"))),
         }
     }
     let every = if own { &named } else { &trust.keys };
@@ -407,14 +412,11 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     }
     let ends = found.after == 0 && found.last.as_ref().is_some_and(|c| c.why == Why::Export);
     if trust.written_out && !ends {
-        let why =
-            "it does not end with the checkpoint that was made when it was written out: its end is missing"
-                .to_owned();
+        let why = "it does not end with the checkpoint of the export, so its end is missing".to_owned();
         faults.push(Fault { run: LEDGER.to_owned(), seq: contents.ledger.len() as u64, why });
     }
     if !own && found.checkpoints == (0, 0) && faults.is_empty() {
-        let why =
-            "nothing in it is signed with the key that was named: nobody vouches for any of it".to_owned();
+        let why = "nothing in it is signed with the given key, so nothing proves its content".to_owned();
         faults.push(Fault { run: LEDGER.to_owned(), seq: 1, why });
     }
     let known = every.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string());
@@ -430,21 +432,21 @@ fn stood(
     entry: u64,
 ) -> Result<(), String> {
     if let Some(other) = worlds.iter().find(|world| **world != checkpoint.store) {
-        return Err(format!("it is of a {} store, and there are {other} runs in this one", checkpoint.store));
+        return Err(format!("it is for a {} store, but this store has {other} runs", checkpoint.store));
     }
     let (entries, at) = (checkpoint.entries, checkpoint.at);
     if entries >= entry {
-        return Err(format!("it says that there were {entries} entries, and is entry {entry} itself"));
+        return Err(format!("it covers {entries} entries, but is itself entry {entry}"));
     }
     let Some(record) = contents.ledger.iter().find(|record| record.seq == entries) else {
         let have = contents.ledger.len();
         return Err(format!(
-            "at {at} there were {entries} entries, and there are {have}: the end of the ledger was cut off"
+            "at {at} there were {entries} entries, but now there are {have}: the end of the ledger was removed"
         ));
     };
     if record.hash != checkpoint.head {
         return Err(format!(
-            "at {at} entry {entries} had another hash: what stands there, or before it, was written anew"
+            "at {at} entry {entries} had a different hash: somebody rewrote that entry or an earlier one"
         ));
     }
     Ok(())
@@ -459,7 +461,7 @@ pub(super) fn meaning(records: &[Record]) -> Result<RunState, (u64, String)> {
     for record in records {
         match Event::read(&record.bytes) {
             Ok(event) => events.push(event),
-            Err(e) => return Err((record.seq, format!("it cannot be read by this version: {e}"))),
+            Err(e) => return Err((record.seq, format!("this version cannot read it: {e}"))),
         }
     }
     let unsound = signed::first_unsound(&events);

@@ -9,7 +9,7 @@ use super::verify::{Contents, LEDGER};
 use crate::model::ids::{Digest, RunId};
 
 /// What is said of a line that is not as it is written.
-const CHANGED: &str = "this is no line of an export: it was changed";
+const CHANGED: &str = "this is not a line of an export: it was changed";
 
 /// The version of the first line of a whole store.
 const VERSION: u64 = 1;
@@ -64,9 +64,9 @@ pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
     match first.as_ref().map(|value| value["drctl_audit"].as_u64()) {
         Some(Some(VERSION)) => {}
         Some(Some(other)) => {
-            return Err((1, format!("it is of version {other}, and this build reads {VERSION}")));
+            return Err((1, format!("it has version {other}, but this build reads {VERSION}")));
         }
-        _ => return Err((1, "it does not begin as drctl audit export begins".to_owned())),
+        _ => return Err((1, "it does not start like a file from drctl audit export".to_owned())),
     }
     let tool = first.as_ref().and_then(|value| value["tool"].as_str());
     if tool.is_none_or(|tool| head(tool) != first_line) {
@@ -83,7 +83,7 @@ pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
         let first = last.is_none_or(|last| *last != record.run);
         over.extend(last.filter(|_| first).cloned());
         if over.contains(&record.run) || !contents.ledger.is_empty() || first && record.seq != 1 {
-            let why = format!("event {} of run {} stands here, out of its order", record.seq, record.run);
+            let why = format!("event {} of run {} is out of order here", record.seq, record.run);
             return Err((n, why));
         }
         contents.events.push(record);
@@ -92,7 +92,7 @@ pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
         Some(_) => Ok(contents),
         None => Err((
             text.split('\n').count() as u64,
-            "the line does not end: the end of the file is missing".to_owned(),
+            "the line is incomplete: the end of the file is missing".to_owned(),
         )),
     }
 }

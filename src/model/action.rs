@@ -346,12 +346,12 @@ impl Action {
             Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(fence.clone()))),
             Self::Unfence(_) => Undo::Nothing,
             Self::Promote { .. } => Undo::PointOfNoReturn {
-                because: "a promoted replica has a history of its own; the way back is a failback",
+                because: "a promoted replica has its own history; to return, run drctl failback",
             },
             // It serves nobody before the promotion, and its cluster is better off with it: whoever pays for it removes it.
             Self::Equip { .. } | Self::Withdraw { .. } => Undo::Nothing,
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
-                because: "what only that server had is set aside, and it follows the other one",
+                because: "drctl sets aside what only that server has, and makes it a standby of the other one",
             },
             Self::Rename { db, to } => {
                 let renamed = DatabaseRef { id: to.clone(), ..db.clone() };

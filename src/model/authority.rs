@@ -49,16 +49,16 @@ impl Authority {
         let mut seen: Vec<(PublicKey, &String)> = Vec::new();
         for (name, operator) in &operators {
             let key = PublicKey::from_openssh(&operator.key)
-                .map_err(|e| format!("operators.{name}.key is no OpenSSH public key: {e}"))?;
+                .map_err(|e| format!("operators.{name}.key is not an OpenSSH public key: {e}"))?;
             if key.algorithm() != Algorithm::Ed25519 {
                 return Err(format!(
-                    "operators.{name}.key is {}, and drctl takes ssh-ed25519",
+                    "operators.{name}.key is {}, but drctl accepts only ssh-ed25519",
                     key.algorithm()
                 ));
             }
             if let Some((_, other)) = seen.iter().find(|(k, _)| k.key_data() == key.key_data()) {
                 return Err(format!(
-                    "operators.{name} and operators.{other} have one key: each person has their own"
+                    "operators.{name} and operators.{other} have the same key; each person needs their own"
                 ));
             }
             seen.push((key, name));

@@ -216,16 +216,16 @@ impl fmt::Display for Arriving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "from {} by rule {}: ", self.from, harmless(&self.rule))?;
         match self.behind_ms {
-            Some(behind) => write!(f, "{behind} behind at most")?,
+            Some(behind) => write!(f, "at most {behind} behind")?,
             None if self.operations == Some(0) => f.write_str("up to date")?,
-            None => f.write_str("nobody knows how far behind")?,
+            None => f.write_str("the delay is unknown")?,
         }
         match (self.operations, self.bytes) {
-            (Some(n), Some(bytes)) => write!(f, ", {n} operations wait ({bytes} bytes)")?,
-            (Some(n), None) => write!(f, ", {n} operations wait")?,
+            (Some(n), Some(bytes)) => write!(f, ", operations waiting: {n} ({bytes} bytes)")?,
+            (Some(n), None) => write!(f, ", operations waiting: {n}")?,
             _ => {}
         }
-        write!(f, ", as published for {}", self.at)
+        write!(f, ", published for {}", self.at)
     }
 }
 
@@ -233,16 +233,16 @@ impl fmt::Display for ComparedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = if self.more { "the first " } else { "" };
         let same = self.compared.saturating_sub(u32::try_from(self.gaps.len()).unwrap_or(u32::MAX));
-        write!(f, "of {first}{} objects {} were compared: {same} are the same", self.listed, self.compared)?;
+        write!(f, "compared {} of {first}{} objects: {same} identical", self.compared, self.listed)?;
         let missing = self.gaps.iter().filter(|gap| gap.what == Difference::Missing).count();
         let other = self.gaps.len() - missing;
-        for (n, what) in [(missing, "missing"), (other, "other than their source")] {
+        for (n, what) in [(missing, "missing"), (other, "different from their source")] {
             if n > 0 {
                 write!(f, ", {n} {what}")?;
             }
         }
         match &self.why {
-            Some(why) => write!(f, "; {} could not be asked for: {}", self.unread, harmless(why)),
+            Some(why) => write!(f, "; {} could not be read: {}", self.unread, harmless(why)),
             None => Ok(()),
         }
     }
@@ -250,7 +250,7 @@ impl fmt::Display for ComparedState {
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.what == Difference::Missing { "missing" } else { "another one" };
+        let what = if self.what == Difference::Missing { "missing" } else { "different" };
         // Whoever may write objects gives them names: no link, no picture, nothing that turns the text around.
         write!(f, "`{}`: {what}", harmless(&self.key).replace('`', "'"))?;
         if let Some(at) = self.written_at {

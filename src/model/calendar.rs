@@ -35,28 +35,26 @@ impl Calendar {
         let plain = |field: &&str| !field.is_empty() && field.chars().all(|c| c.is_ascii_digit());
         if fields.len() == 5 && !fields[..2].iter().all(plain) {
             return Err(format!(
-                "`{pattern}`: minute and hour are plain numbers here; write one for each time of the day"
+                "`{pattern}`: minute and hour must be plain numbers; write one pattern for each time of day"
             ));
         }
         if fields.len() == 5 && fields[2] != "*" && fields[4] != "*" {
-            return Err(format!(
-                "`{pattern}` comes on that day of the month, and on every such weekday too: write two"
-            ));
+            return Err(format!("`{pattern}` has both a day of the month and a weekday; write two patterns"));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let read = parser.parse(pattern).map_err(|e| {
             format!(
-                "`{pattern}` is no pattern such as `0 2 * * SUN` (minute, hour, day, month, weekday): {e}"
+                "`{pattern}` is not a cron pattern such as `0 2 * * SUN` (minute, hour, day, month, weekday): {e}"
             )
         })?;
         let known = TimeZone::get(zone).map_err(|_| {
-            format!("`{zone}` is no time zone such as Europe/Prague, America/New_York or UTC")
+            format!("`{zone}` is not a time zone such as Europe/Prague, America/New_York or UTC")
         })?;
         let calendar = Self { text: pattern.to_owned(), pattern: read, zone: known };
         // Any year is as good as another to tell whether a day ever comes.
         match calendar.after(Timestamp::from_millis(0)) {
             Some(_) => Ok(calendar),
-            None => Err(format!("`{pattern}` never comes")),
+            None => Err(format!("`{pattern}` never matches a date")),
         }
     }
 

@@ -338,7 +338,7 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
     let look = (!s.is_swap()).then(|| {
         let zone = quoted(&s.zone.zone);
         let text = format!(
-            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # nobody has seen these sets: go on only if they are as the DELETEs say"
+            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # these sets were never observed: continue only if they match the DELETEs"
         );
         call("route53", "ListResourceRecordSets", at, false, text)
     });

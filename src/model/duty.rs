@@ -84,7 +84,9 @@ impl FromStr for Duty {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|duty| duty.id() == text);
-        found.ok_or_else(|| format!("`{text}` is no duty: {}", Self::ALL.map(Self::id).join(", ")))
+        found.ok_or_else(|| {
+            format!("`{text}` is not a duty; choose one of {}", Self::ALL.map(Self::id).join(", "))
+        })
     }
 }
 
@@ -128,7 +130,9 @@ impl FromStr for Decision {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|decision| decision.id() == text);
-        found.ok_or_else(|| format!("`{text}` is no decision: {}", Self::ALL.map(Self::id).join(", ")))
+        found.ok_or_else(|| {
+            format!("`{text}` is not a decision; choose one of {}", Self::ALL.map(Self::id).join(", "))
+        })
     }
 }
 

@@ -40,7 +40,7 @@ impl Event {
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let event: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let same = serde_json::to_vec(&event).is_ok_and(|written| written == bytes);
-        let other = "it is not as drctl writes it: a key is added, stands twice or in another place, or a value is spelled otherwise";
+        let other = "drctl would write it differently: a key is added, repeated or moved, or a value is spelled differently";
         if same { Ok(event) } else { Err(other.to_owned()) }
     }
 }

@@ -89,7 +89,7 @@ impl RunId {
             true => Ok(Self(name.to_owned())),
             false => {
                 let shown: String = name.chars().take(60).collect();
-                Err(format!("`{}` cannot be the name of a run", shown.escape_debug()))
+                Err(format!("`{}` is not a valid run name", shown.escape_debug()))
             }
         }
     }

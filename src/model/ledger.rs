@@ -38,7 +38,7 @@ impl StoreWorld {
     /// What a command of this world does, for people.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Live => "what is real",
+            Self::Live => "the real estate",
             Self::Sandbox => "a rehearsal (--sandbox)",
         }
     }

@@ -62,7 +62,7 @@ impl FromStr for Severity {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|s| s.id().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("`{text}` is no severity: P0, P1, P2 or P3"))
+        found.ok_or_else(|| format!("`{text}` is not a severity; choose P0, P1, P2 or P3"))
     }
 }
 
@@ -117,7 +117,9 @@ impl FromStr for Change {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|change| change.id() == text);
-        found.ok_or_else(|| format!("`{text}` is no kind of change: {}", Self::ALL.map(Self::id).join(", ")))
+        found.ok_or_else(|| {
+            format!("`{text}` is not a kind of change; choose one of {}", Self::ALL.map(Self::id).join(", "))
+        })
     }
 }
 
@@ -185,7 +187,7 @@ impl Override {
         };
         let by = self.by.join(" or ");
         format!(
-            "in an emergency {by}{also} overrides it; the approvals then follow within {}",
+            "in an emergency {by}{also} can override it; the approvals must then follow within {}",
             self.within_ms
         )
     }

@@ -9,7 +9,7 @@ use super::time::{Dur, Timestamp};
 /// What an HTTP `Date` leaves out: it has no fractions of a second (RFC 9110, 5.6.7), so that the answer may be this much younger.
 const SECOND: Dur = Dur::secs(1);
 /// What proves a fence.
-const PROVEN: &str = "only the fence's group is attached and active, and the server restarted after a restart of this run was accepted, which ended every session from before";
+const PROVEN: &str = "only the group of the fence is attached and active, and the server restarted after this run requested a restart, which ended all earlier sessions";
 /// How an answer's token begins.
 const TOKEN: &str = "restart accepted ";
 
@@ -49,15 +49,13 @@ pub enum Proof {
 impl Proof {
     /// In words.
     fn words(self, restart: Restart) -> String {
-        let only = "only the fence's group is attached; older sessions may live";
+        let only = "only the group of the fence is attached; older sessions may still be open";
         match (self, restart.accepted) {
             (Self::Proven, _) => PROVEN.to_owned(),
             (Self::Awaited, Some(at)) => {
-                format!(
-                    "{only}: a restart was accepted at {at}, and no restart from after that is reported yet"
-                )
+                format!("{only}: RDS accepted a restart at {at} but has not reported it yet")
             }
-            (Self::Awaited | Self::Unasked, _) => format!("{only}: no restart of this run was accepted"),
+            (Self::Awaited | Self::Unasked, _) => format!("{only}: this run has not restarted the server"),
         }
     }
 }
@@ -91,7 +89,7 @@ impl Restart {
     pub fn stage(self, groups: Groups, newest: Option<Timestamp>) -> (FenceStage, String) {
         match groups {
             Groups::Others => (FenceStage::Open, "other security groups are attached".to_owned()),
-            Groups::Changing => (FenceStage::UnderWay, "groups or instance are changing".to_owned()),
+            Groups::Changing => (FenceStage::UnderWay, "the groups or the instance are changing".to_owned()),
             Groups::Alone => {
                 let proof = self.judge(newest);
                 let stage = if proof == Proof::Proven { FenceStage::Proven } else { FenceStage::Half };

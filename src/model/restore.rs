@@ -219,18 +219,18 @@ impl Part {
                     (_, _, Some(backup)) => backup.name.as_str(),
                     _ => "its backup",
                 };
-                format!("restore {id} as of {at} beside it, from {from}")
+                format!("restore a copy of {id} as of {at}, from {from}")
             }
             Self::Verify if of.instance().is_some() => {
                 format!("check the copy of {id}: invariants, foreign keys, every row")
             }
             Self::Verify => format!("check the copy of {id}: invariants, foreign keys, every page"),
             Self::Loss if of.instance().is_some() => {
-                format!("compare the rows of {id} and of its copy of {at}")
+                format!("compare the rows of {id} with its copy of {at}")
             }
-            Self::Loss => format!("count what {id} holds and its copy of {at} does not"),
-            Self::Swap => format!("put the copy of {at} in the place of {id}, which is kept aside"),
-            Self::PutBack => format!("put the old data of {id} back"),
+            Self::Loss => format!("count what {id} has and its copy of {at} lacks"),
+            Self::Swap => format!("replace {id} with the copy of {at}, and keep the previous data"),
+            Self::PutBack => format!("restore the previous data of {id}"),
             Self::Destroy => format!("remove the copy of {id}, with proof"),
         }
     }

@@ -80,18 +80,14 @@ impl Drill {
     /// What it touches, and what it therefore proves.
     pub const fn means(self) -> &'static str {
         match self {
-            Self::Tabletop => {
-                "the runbook was computed and read; nothing was done, so it proves no objective"
-            }
+            Self::Tabletop => "drctl computed the runbook. Nothing ran, so the drill proves no objective",
             Self::Rehearsal => {
-                "a simulation that begins as everything was observed; nothing real was touched, so it proves no objective"
+                "a simulation that starts from the observed state. Nothing real changed, so the drill proves no objective"
             }
             Self::Isolated => {
-                "a copy of the data beside production; no traffic, no promotion, no write of production's: it proves that the data can be had"
+                "a copy of the data beside production, without traffic or promotion. It proves that the data can be restored"
             }
-            Self::Live => {
-                "production was moved: it proves what a planned move takes, and not what an outage does"
-            }
+            Self::Live => "production moved. The drill proves the time of a planned move, not of an outage",
         }
     }
 }

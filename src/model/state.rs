@@ -567,7 +567,7 @@ impl DivergedTable {
     pub fn words(&self) -> String {
         let Self { table, inserted, updated, deleted, .. } = self;
         let changed = match inserted + updated + deleted {
-            0 => "changed as a whole (emptied or rewritten), or before the histories parted".to_owned(),
+            0 => "changed as a whole (emptied or rewritten), or before the histories diverged".to_owned(),
             _ => format!("{inserted} rows inserted, {updated} updated, {deleted} deleted"),
         };
         match (self.exported, &self.file) {

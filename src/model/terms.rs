@@ -57,7 +57,7 @@ impl Source {
         match self {
             Self::Settings => "endpoints in drctl.yaml",
             Self::Plan => "the plan",
-            Self::Sdk => "the SDK's environment or profile",
+            Self::Sdk => "the environment or the profile of the AWS SDK",
         }
     }
 }

@@ -43,7 +43,8 @@ impl TryFrom<String> for Lsn {
     fn try_from(text: String) -> Result<Self, String> {
         let half = |text: &str| u32::from_str_radix(text, 16).ok();
         let halves = text.split_once('/').and_then(|(high, low)| half(high).zip(half(low)));
-        let (high, low) = halves.ok_or_else(|| format!("`{text}` is no position such as 16/B374D848"))?;
+        let (high, low) =
+            halves.ok_or_else(|| format!("`{text}` is not a WAL position such as 16/B374D848"))?;
         Ok(Self(u64::from(high) << 32 | u64::from(low)))
     }
 }

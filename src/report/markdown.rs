@@ -26,13 +26,13 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo | promised }}: {{ r.rpo | verdict }}{% endif %} |
 | Fence | {{ r.fence.state }} |
 {% if r.cancelled %}
-**Called off** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
+**Cancelled** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
 {% endif %}{% for effect in r.in_doubt %}
 **In doubt:** {{ effect.text }}
 {% endfor %}{% for w in r.waits_for %}
 **Waits for a person:** {{ w.step }}: {{ w.why }}{% if w.command %}. Type: `{{ w.command | code }}`{% endif %}
 {% endfor %}{% if r.error %}
-**Not over:** {{ r.error.hint }}
+**Not finished:** {{ r.error.hint }}
 {% endif %}
 ## Clocks
 
@@ -100,11 +100,11 @@ None.{% endif %}
 {% for s in r.stops %}
 - {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided how to continue.**{% endif %}{% endfor %}
 
-{% endif %}{% if r.debts %}## After the end: debts
+{% endif %}{% if r.debts %}## After the end: open items
 
-What is owed after the end of the run, and what was done about it since.
+Items that were due after the end of the run, and what happened since.
 
-| debt | status | since, or due | what |
+| item | status | since, or due | what |
 |---|---|---|---|
 {% for d in r.debts %}| {{ d.kind }} | {% if d.open %}**{{ d.status }}**{% else %}{{ d.status }}{% endif %} | {{ d.at or '' }} | {{ d.text }}{% for look in d.looks %}<br>{{ look }}{% endfor %} |
 {% endfor %}

@@ -53,8 +53,8 @@ impl Snapshot {
         match (self.looked_at, &self.holding) {
             (Some(at), None) if now.since(at) <= STALE => self.settings.clone(),
             (_, Some(_)) => self.settings.clone(),
-            (Some(at), None) => Some(format!("nobody has looked at the schedules since {at}")),
-            (None, None) => Some("nobody has looked at the schedules yet".to_owned()),
+            (Some(at), None) => Some(format!("drctl serve has not read the schedules since {at}")),
+            (None, None) => Some("drctl serve has not read the schedules yet".to_owned()),
         }
     }
 
@@ -67,19 +67,19 @@ impl Snapshot {
             text.head(
                 "drctl_last_look_timestamp_seconds",
                 "gauge",
-                "When the server last looked at what is due.",
+                "Time when the server last checked what is due.",
             );
             text.sample("drctl_last_look_timestamp_seconds", &[], seconds(at));
         }
-        text.head("drctl_drill_running", "gauge", "Whether the server holds a drill now.");
+        text.head("drctl_drill_running", "gauge", "Whether the server is running a drill now.");
         text.sample("drctl_drill_running", &[], i64::from(self.holding.is_some()));
         text.head(
             "drctl_evidence_bundles_owed",
             "gauge",
-            "Bundles of evidence that are not at all their sinks yet.",
+            "Evidence bundles that are not in all their sinks yet.",
         );
         text.sample("drctl_evidence_bundles_owed", &[], count(self.evidence_owed));
-        text.head("drctl_drills_total", "counter", "Drills of each schedule, by what became of them.");
+        text.head("drctl_drills_total", "counter", "Drills of each schedule, by result.");
         for row in &self.schedules {
             for (fate, n) in
                 [("passed", row.drills.passed), ("failed", row.drills.failed), ("missed", row.drills.missed)]
@@ -87,15 +87,11 @@ impl Snapshot {
                 text.sample("drctl_drills_total", &[&row.labels()[..], &[("fate", fate)]].concat(), count(n));
             }
         }
-        text.head(
-            "drctl_drills_open",
-            "gauge",
-            "Drills that began and are not over: they run, or wait for a person.",
-        );
+        text.head("drctl_drills_open", "gauge", "Drills in progress: they run, or wait for a person.");
         for row in &self.schedules {
             text.sample("drctl_drills_open", &row.labels(), count(row.drills.open));
         }
-        text.head("drctl_drill_next_due_timestamp_seconds", "gauge", "When a schedule is due next.");
+        text.head("drctl_drill_next_due_timestamp_seconds", "gauge", "Time when the schedule is due next.");
         for (row, due) in self.schedules.iter().filter_map(|row| Some((row, row.next_due?))) {
             text.sample("drctl_drill_next_due_timestamp_seconds", &row.labels(), seconds(due));
         }
@@ -108,7 +104,7 @@ impl Snapshot {
         text.head(
             "drctl_plan_verification",
             "gauge",
-            "1 for what is known of a plan: verified, needs_verification or failed.",
+            "1 for the verification status of a plan: verified, needs_verification or failed.",
         );
         for (plan, status, _) in &self.plans {
             for (word, of) in [
@@ -124,14 +120,14 @@ impl Snapshot {
             text.head(
                 "drctl_readiness_looked_timestamp_seconds",
                 "gauge",
-                "When this server last looked whether a recovery would work.",
+                "Time of the last readiness check of this server.",
             );
             text.sample("drctl_readiness_looked_timestamp_seconds", &[], seconds(at));
         }
         text.head(
             "drctl_plan_readiness",
             "gauge",
-            "How an area of a plan stands: 0 ready, 1 degraded, 2 unknown, 3 not ready.",
+            "Readiness of an area of a plan: 0 ready, 1 degraded, 2 unknown, 3 not ready.",
         );
         for (plan, checks) in &self.readiness {
             for area in Area::ALL {
@@ -145,7 +141,7 @@ impl Snapshot {
         text.head(
             "drctl_plan_verified_until_timestamp_seconds",
             "gauge",
-            "Until when a plan is verified, if nothing changes.",
+            "Time until which a plan is verified, if nothing changes.",
         );
         for (plan, until) in self.plans.iter().filter_map(|(plan, _, until)| Some((plan, (*until)?))) {
             text.sample(

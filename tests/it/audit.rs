@@ -88,7 +88,12 @@ fn a_tail_that_was_cut_off() {
     let (_folder, path) = rehearsed();
     assert!(tamper(&path, "DELETE FROM events WHERE run_id LIKE '%truststream%' AND seq > 20") > 1);
     let faults = audit(&path).faults;
-    assert!(faults.iter().any(|f| f.run.contains("truststream") && f.why.contains("cut off")), "{faults:?}");
+    assert!(
+        faults
+            .iter()
+            .any(|f| f.run.contains("truststream") && f.why.contains("the end of the run was removed")),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -230,7 +235,7 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
     let (code, found) = elsewhere(&text(&cut), &key);
     assert_eq!(code, 1);
     assert!(
-        places(&found)[0].starts_with(&format!("run {RUN}, event {seq}: the ledger knows this event")),
+        places(&found)[0].starts_with(&format!("run {RUN}, event {seq}: the ledger records this event")),
         "{found:#}"
     );
     // Whoever cuts the ledger back to an earlier checkpoint, and the events with it, has a store that was once whole.
@@ -244,7 +249,7 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
                 == [format!(
                     "ledger, entry {}: {}",
                     earlier.iter().filter(|l| l["run"] == "ledger").count(),
-                    "it does not end with the checkpoint that was made when it was written out: its end is missing"
+                    "it does not end with the checkpoint of the export, so its end is missing"
                 )],
         "{found:#}"
     );
@@ -298,7 +303,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
     assert_eq!(code, 1);
     assert!(
         places(&found)[0].contains(
-            "a checkpoint does not hold: the signature does not match this checkpoint: the signature is forged"
+            "a checkpoint is not valid: the signature does not match this checkpoint: the signature is forged"
         ),
         "{found:#}"
     );
@@ -324,7 +329,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
         code == 1
             && told
                 .iter()
-                .any(|t| t.contains("kept.json") && t.contains("the end of the ledger was cut off")),
+                .any(|t| t.contains("kept.json") && t.contains("the end of the ledger was removed")),
         "{told:?}"
     );
     let (code, found) = elsewhere(&theirs, &with);
@@ -465,7 +470,7 @@ fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something
     let (code, out, _) = folder.run(&verify);
     let told = places(&json(&out));
     assert!(
-        code == 1 && told.iter().any(|t| t.contains("nothing in it is signed with the key that was named")),
+        code == 1 && told.iter().any(|t| t.contains("nothing in it is signed with the given key")),
         "{told:?}"
     );
     assert_eq!(
@@ -473,7 +478,7 @@ fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something
         Some(last.unwrap().seq),
         "nobody vouches for any of them"
     );
-    assert!(told.iter().any(|t| t.contains("the trigger ledger_remains is gone")), "{told:?}");
+    assert!(told.iter().any(|t| t.contains("somebody dropped the trigger ledger_remains")), "{told:?}");
     for args in [&["audit", "export", "--sandbox"][..], &["audit", "checkpoint", "--sandbox"]] {
         let (code, out, err) = folder.run(args);
         assert!(
@@ -493,10 +498,10 @@ fn a_missing_entry_and_a_run_that_is_not_listed_are_named() {
     let pristine = std::fs::read(&path).unwrap();
     for (sql, words) in [
         ("DELETE FROM ledger WHERE seq = 3", "ledger, entry 3: event 3 is missing"),
-        ("DELETE FROM runs WHERE run_id LIKE '%starter%'", "the store's list of runs lacks it"),
+        ("DELETE FROM runs WHERE run_id LIKE '%starter%'", "the list of runs in the store lacks it"),
         (
             "INSERT INTO runs (run_id, epoch) VALUES ('ghost', 1)",
-            "the store lists this run, and has no event of it",
+            "the store lists this run but has no event of it",
         ),
         (
             "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"kind\"', '\"kynd\"') AS BLOB) WHERE seq = 4",

@@ -291,7 +291,7 @@ fn usage_errors_say_what_was_meant() {
         ),
         (&["switchover", "truststream", "--sandbox", "--to", "us-west-2", "--yes"], 0, "nothing to do"),
         (&["explain", "unfenced-promoton"], 2, "did you mean `unfenced-promotion`?"),
-        (&["runs", "show", "nothing"], 2, "there is no run `nothing`"),
+        (&["runs", "show", "nothing"], 2, "run `nothing` does not exist"),
         (&["status", "--config", "none.yaml"], 2, "none.yaml"),
     ] {
         let (got, out, err) = folder.run(args);

@@ -255,7 +255,7 @@ fn a_run_that_moved_on_is_not_continued_as_it_was() {
     let mut next = moving(Intent::Switchover, "calm", 5);
     let shorter = &records[..records.len() - 1];
     let created = next.begins_over(shorter, &records, &notes).err().unwrap().to_string();
-    assert!(created.contains("somebody went on with run run in the meantime"), "{created}");
+    assert!(created.contains("somebody continued or ended run run in the meantime"), "{created}");
 }
 
 /// Dark when the failover began, and back while it is cancelled: the fence is lifted, and the proof that was taken over goes with it.

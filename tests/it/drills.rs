@@ -264,7 +264,7 @@ fn the_other_kinds_say_what_they_are() {
     );
     assert!(read["steps"].as_array().unwrap().iter().all(|s| s["state"] == "pending"), "{read:#}");
     let human = folder.ok(&["drill", "truststream", "--sandbox"]);
-    assert!(human.contains("tabletop: the runbook was computed and read; nothing was done"), "{human}");
+    assert!(human.contains("tabletop: drctl computed the runbook. Nothing ran"), "{human}");
     let (code, copied, words) = drill(&folder, &["--mode", "isolated", "--sandbox"]);
     assert_eq!(
         (code, &copied["outcome"], &copied["drill"]),

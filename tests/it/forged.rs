@@ -336,12 +336,12 @@ fn a_line_with_a_key_added_doubled_or_put_first_is_no_line_of_an_export() {
             lines[n] = &changed;
             let (code, found) = elsewhere(&(lines.join("\n") + "\n"), &key);
             let told = places(&found);
-            let expected = format!("line {}: this is no line of an export: it was changed", n + 1);
+            let expected = format!("line {}: this is not a line of an export: it was changed", n + 1);
             assert!(code == 1 && told.iter().any(|t| t.contains(&expected)), "{changed}: {told:?}");
         }
     }
     let (code, found) = elsewhere(whole.trim_end(), &key);
-    assert!(code == 1 && places(&found)[0].contains("the line does not end"), "{found:#}");
+    assert!(code == 1 && places(&found)[0].contains("the line is incomplete"), "{found:#}");
     let (code, found) = elsewhere(&format!("{whole}\n"), &key);
     assert!(code == 1 && places(&found)[0].contains("it was changed"), "{found:#}");
 }

@@ -53,9 +53,9 @@ impl Look {
 
 const UNREAD: [Look; 6] = [
     Look::Says("InternalError: We encountered an internal error. (500)"),
-    Look::Says("the guard object prod/db.json holds no guard"),
+    Look::Says("the guard object prod/db.json does not contain a guard"),
     Look::Says(
-        "the guard object prod/db.json holds no guard: it has more than the 4096 bytes that are read of it",
+        "the guard object prod/db.json does not contain a guard: it is larger than 4096 bytes, the most that drctl reads",
     ),
     Look::Says("dispatch failure: connection refused"),
     Look::Hangs,

@@ -58,7 +58,7 @@ fn nothing_acts_on_a_run_from_a_file() {
         let args: Vec<&str> = verb.iter().map(|a| if *a == "RUN" { run.as_str() } else { a }).collect();
         let (code, out, err) = as_operator(&here, "ann.key", &[&args[..], &["--sandbox"]].concat());
         assert_eq!(code, 3, "{args:?}: {out}{err}");
-        let said = "came from a file and is only read here: nobody of this store adopted it; the operators of its file are ann, bob, cy, eve";
+        let said = "came from a file and is read-only, because nobody adopted it in this store; the operators of its file are ann, bob, cy, eve";
         assert!(err.contains(said) && err.contains("runs adopt"), "{args:?}: {out}{err}");
     }
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), text, "not one event came of that");
@@ -87,7 +87,7 @@ fn the_journal_is_the_gate() {
     let here = folder();
     imported(&here, &text);
     let (store, run) = (store(&here), RunId::new(run));
-    let refused = |what: &str, e: String| assert!(e.contains("is only read here"), "{what}: {e}");
+    let refused = |what: &str, e: String| assert!(e.contains("is read-only"), "{what}: {e}");
     refused("open", store.open(&run).unwrap_err().to_string());
     let who = Person::claimed("ann");
     let post = store.post(&run, Timestamp::from_millis(0), &who, &Signal::Resume);
@@ -207,20 +207,20 @@ fn a_forged_adoption_is_none() {
         (sign(&there, "ann.key", &own, ADOPTION), "which was not the key of an operator at that time"),
         (sign(&here, "bob.key", &own, ADOPTION), "is signed with the key of bob"),
         (sign(&here, "ann.key", &own, "drctl-statement"), "the signature does not match this statement"),
-        (other_store, "it was said to another store than this one"),
+        (other_store, "it was made for another store"),
         (sign(&here, "ann.key", &other_run, ADOPTION), "it is for run another"),
-        (sign(&here, "ann.key", &other_events, ADOPTION), "it is for other events than the run has"),
+        (sign(&here, "ann.key", &other_events, ADOPTION), "it is for different events than the run has"),
     ] {
         store_here.adopt(&run, &[], &Entry::Adopted { at: own.at, run: run.clone(), who }).unwrap();
         let refused = store_here.may_act(&run).unwrap_err().to_string();
         assert!(
-            refused.contains("an adoption of it does not hold") && refused.contains(why),
+            refused.contains("an adoption of it is not valid") && refused.contains(why),
             "{why}: {refused}"
         );
     }
     drop(store_here);
     let (code, out, _) = here.run(&["audit", "verify", "--sandbox"]);
-    assert!(code == 1 && out.matches("does not hold: ").count() >= 9, "{out}");
+    assert!(code == 1 && out.matches("is not valid: ").count() >= 9, "{out}");
 }
 
 /// What is over elsewhere proves nothing here.

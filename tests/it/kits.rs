@@ -74,13 +74,13 @@ fn a_kit_with_one_byte_changed_is_refused_before_anything_of_it_is_read() {
     refused(
         &changed("\"keyid\":\"SHA256:", 3),
         &key,
-        &["was changed", "not the one that its signature names"],
+        &["was changed", "its signature names a different key"],
     );
     refused(&changed("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI", 7), &key, &["is refused"]);
     refused(&changed("\"payloadType\":\"application/vnd.", 1), &key, &["was changed", "type is not"]);
-    refused(&changed("\"drctl", 2), &key, &["not a file that drctl kit export wrote"]);
-    refused(&bag.replacen(':', ": ", 1), &key, &["was changed", "not written as it was made"]);
-    refused(&bag[..bag.len() - 1], &key, &["not a file that drctl kit export wrote"]);
+    refused(&changed("\"drctl", 2), &key, &["not a file from drctl kit export"]);
+    refused(&bag.replacen(':', ": ", 1), &key, &["was changed", "differs from what drctl wrote"]);
+    refused(&bag[..bag.len() - 1], &key, &["not a file from drctl kit export"]);
     // As it was made it is good, so that all of that was refused for what was changed.
     let (folder, path) = elsewhere(&bag);
     assert!(folder.ok(&["check", "--kit", &path, key[0], key[1]]).contains("0 errors"));
@@ -125,8 +125,8 @@ fn a_kit_of_an_unknown_key_is_refused_with_its_fingerprint() {
     let (_ours, _, other) = packed(&[]);
     assert!(key.starts_with("SHA256:") && key != other);
     let fix = format!("--kit-key {key}");
-    refused(&bag, &[], &["that key is not known here", &key, &fix]);
-    refused(&bag, &["--kit-key", &other], &["that key is not known here", &key]);
+    refused(&bag, &[], &["which is not a known key here", &key, &fix]);
+    refused(&bag, &["--kit-key", &other], &["which is not a known key here", &key]);
     // It is known where it was made, by its public half, and by that in a file.
     theirs.ok(&["check", "--kit", "kit.json"]);
     let public = json(&theirs.ok(&["audit", "key", "--output", "json"]));

@@ -50,9 +50,9 @@ fn of_every_use_a_regular_file_of_its_size_is_read_and_nothing_else() {
             ("null", "a device"),
         ] {
             let error = files::read(&at(name), of).unwrap_err();
-            let words = format!("{}: it is {what}, and only regular files are read", at(name).display());
+            let words = format!("{}: it is {what}, but drctl reads only regular files", at(name).display());
             assert_eq!(error.to_string(), words, "{of:?}");
-            assert_eq!(error.fix(), "name a regular file, or put one in its place");
+            assert_eq!(error.fix(), "name a regular file, or replace it with one");
         }
         assert!(files::read(&at("gone"), of).unwrap_err().is_missing());
         assert_eq!(files::text(&at("link"), of).unwrap(), "text");
@@ -104,7 +104,7 @@ fn no_command_waits_for_a_fifo_or_reads_a_device() {
         for (file, what) in [("fifo.yaml", "a FIFO"), ("zero.yaml", "a device")] {
             let args: Vec<_> = args.iter().map(|arg| if *arg == "FILE" { file } else { arg }).collect();
             let (code, out, err) = at_once(&folder, &args);
-            let words = format!("it is {what}, and only regular files are read");
+            let words = format!("it is {what}, but drctl reads only regular files");
             assert!(code == 2 && err.contains(&words), "{args:?}: {code} {out}{err}");
         }
     }

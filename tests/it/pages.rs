@@ -89,7 +89,7 @@ fn a_run_that_is_not_over_has_a_page_too() {
         |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
     let state = RunState::fold(&all[..=all.iter().position(promoting).unwrap()]).unwrap();
     let page = html::render(&summary::report(&state, state.last_at), &state).unwrap();
-    assert!(page.contains("class=\"open\"") && page.contains("to not over"), "{page}");
+    assert!(page.contains("class=\"open\"") && page.contains("to not finished"), "{page}");
 }
 
 #[test]

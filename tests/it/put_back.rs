@@ -85,7 +85,7 @@ fn put_back() -> Waiting {
     waiting
 }
 
-const OLDER: &str = "it was put back to an older copy, or its end was cut off";
+const OLDER: &str = "somebody restored an older copy or removed its end";
 
 #[test]
 fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
@@ -108,7 +108,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     ] {
         let (code, out, err) = waiting.run(verb);
         assert_eq!(code, 3, "{verb:?}: {out}{err}");
-        let said = "the store is older than what was signed of it, and is only read: ";
+        let said = "the store is older than its signed checkpoints, so drctl only reads it: ";
         assert!(err.contains(said) && err.contains("restore the newer store"), "{verb:?}: {err}");
     }
     assert_eq!(waiting.said(), before);
@@ -142,7 +142,7 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
         assert_eq!(was, code, "{verb:?}: {out}{err}");
         let told = format!("{out}{err}");
         assert!(
-            told.contains("the end of the ledger was cut off") || told.contains(OLDER),
+            told.contains("the end of the ledger was removed") || told.contains(OLDER),
             "{verb:?}: {told}"
         );
     }
@@ -169,9 +169,9 @@ fn a_history_that_was_cut_and_written_anew_is_found() {
         std::fs::rename(away(path), path).unwrap();
     }
     let (code, out, _) = waiting.run(&["audit", "verify"]);
-    assert!(code == 1 && out.contains("knows another entry"), "{out}");
+    assert!(code == 1 && out.contains("covers a different entry"), "{out}");
     let (code, _, err) = waiting.run(&["runs", "resume", RUN]);
-    assert!(code == 3 && err.contains("knows another entry"), "{err}");
+    assert!(code == 3 && err.contains("covers a different entry"), "{err}");
 }
 
 /// The ledger knows what a clock that was set back does not.
@@ -227,7 +227,7 @@ fn a_ledger_whose_time_runs_backwards_is_a_finding() {
     keep(&waiting.open(), "early", &early);
     let (code, out, _) = waiting.run(&["audit", "verify"]);
     assert!(
-        code == 1 && out.contains("broken run early, event ") && out.contains("time runs backwards, by "),
+        code == 1 && out.contains("broken run early, event ") && out.contains("time ran backwards by "),
         "{out}"
     );
 }

@@ -372,14 +372,14 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
         case.of(Area::Lag, UPLOADS)
     };
     let behind = |seconds: u64| with(&|b| b.arriving[0].behind_ms = Some(Dur::secs(seconds)));
-    is(behind(150), Standing::Ready, "2m 30s behind at most");
+    is(behind(150), Standing::Ready, "at most 2m 30s behind");
     is(behind(151), Standing::Degraded, "the RPO is 5m");
-    is(behind(301), Standing::NotReady, "5m 1s behind at most");
+    is(behind(301), Standing::NotReady, "at most 5m 1s behind");
     let waits = |operations: Option<u64>| {
         with(&|b| (b.arriving[0].behind_ms, b.arriving[0].operations) = (None, operations))
     };
-    is(waits(Some(0)), Standing::Ready, "up to date, 0 operations wait");
-    is(waits(Some(3)), Standing::Degraded, "3 operations wait (0 bytes)");
+    is(waits(Some(0)), Standing::Ready, "up to date, operations waiting: 0");
+    is(waits(Some(3)), Standing::Degraded, "operations waiting: 3 (0 bytes)");
     is(waits(None), Standing::Unknown, "S3 publishes no replication delay");
     is(
         with(&|b| b.arriving[0].from = "another".to_owned()),
@@ -388,7 +388,7 @@ fn how_far_a_copy_is_behind_is_what_was_published_lately() {
     );
     is(with(&|b| b.unread = Some("denied".to_owned())), Standing::Unknown, "denied");
     let old = |minutes: u64| with(&|b| b.arriving[0].at = BEGAN - Dur::mins(minutes));
-    is(old(10), Standing::Ready, "behind at most");
+    is(old(10), Standing::Ready, "at most");
     is(old(11), Standing::Unknown, "that was 11m ago");
 }
 
@@ -407,7 +407,7 @@ fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
         case.see(&sampled(&case.plan), State::Compared(found));
         case.of(Area::Replica, &format!("objects of {UPLOADS}"))
     };
-    is(with(3, Vec::new()), Standing::Ready, "of 9 objects 3 were compared: 3 are the same");
+    is(with(3, Vec::new()), Standing::Ready, "compared 3 of 9 objects: 3 identical");
     is(with(3, vec![gap(Some(300))]), Standing::Ready, "1 missing; `up/a']");
     is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "PENDING");
     // What S3 gave up it never copies by itself, and a copy without anything new is none.
@@ -415,13 +415,13 @@ fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
     is(with(2, vec![gap(Some(10)), gap(Some(20))]), Standing::Degraded, "none of it is in the copy");
     assert!(!with(3, vec![gap(None)]).1.contains('\u{202e}'));
     is(with(3, vec![gap(None)]), Standing::NotReady, "1 missing");
-    is(with(0, Vec::new()), Standing::Unknown, "0 were compared");
+    is(with(0, Vec::new()), Standing::Unknown, "compared 0 of");
     let mut case = copied();
     let why = Some("HTTP 403".to_owned());
     let found = ComparedState { listed: 9, compared: 8, unread: 1, why, ..Default::default() };
     case.see(&sampled(&case.plan), State::Compared(found));
     let told = case.of(Area::Replica, &format!("objects of {UPLOADS}"));
-    is(told, Standing::Unknown, "8 are the same; 1 could not be asked for: HTTP 403");
+    is(told, Standing::Unknown, "8 identical; 1 could not be read: HTTP 403");
 }
 
 #[test]
@@ -466,9 +466,9 @@ fn of_several_rules_the_one_that_s3_follows_counts_and_figures_of_those_that_are
             });
         }
     };
-    is(with(Area::Lag, &figures("slow", 0, true)), Standing::NotReady, "by rule slow: 6m 40s behind");
-    is(with(Area::Lag, &figures("gone", 0, false)), Standing::Ready, "behind at most");
-    is(with(Area::Lag, &figures("slow", 11, true)), Standing::Ready, "behind at most");
+    is(with(Area::Lag, &figures("slow", 0, true)), Standing::NotReady, "by rule slow: at most 6m 40s behind");
+    is(with(Area::Lag, &figures("gone", 0, false)), Standing::Ready, "at most");
+    is(with(Area::Lag, &figures("slow", 11, true)), Standing::Ready, "at most");
 }
 
 #[test]

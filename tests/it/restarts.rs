@@ -237,10 +237,10 @@ fn only_the_providers_own_date_after_the_answer_counts() {
     // The date has no fractions: within its second nobody knows which was first.
     assert_eq!([0, 999, 1_000].map(stage), [FenceStage::Half, FenceStage::Half, FenceStage::Proven]);
     let words = restart.stage(Groups::Alone, None).1;
-    assert!(words.contains("a restart was accepted at 2026-11-25T10:00:00.000Z"), "{words}");
+    assert!(words.contains("RDS accepted a restart at 2026-11-25T10:00:00.000Z"), "{words}");
     // Attaching anew begins anew; so does an answer that says nothing of a restart.
     restart.answered(None);
     assert_eq!(restart, Restart::NONE);
     let words = restart.stage(Groups::Alone, Some(accepted)).1;
-    assert!(words.ends_with("no restart of this run was accepted"), "{words}");
+    assert!(words.ends_with("this run has not restarted the server"), "{words}");
 }

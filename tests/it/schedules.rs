@@ -53,7 +53,7 @@ impl Ledger {
             };
             self.fate(&name, due, now, Fate::Ended { passed: true, why: "done".to_owned() });
         }
-        panic!("it never comes to rest: {:#?}", self.entries.last());
+        panic!("it never matches a date to rest: {:#?}", self.entries.last());
     }
 
     fn fate(&mut self, name: &str, due: Timestamp, at: Timestamp, fate: Fate) {
@@ -273,9 +273,9 @@ fn a_schedule_that_never_comes_or_means_nothing_is_refused() {
         format!("{:?}", read.unwrap_err())
     };
     for (from, to, words) in [
-        ("0 3 * * *", "0 3 30 2 *", "never comes"),
+        ("0 3 * * *", "0 3 30 2 *", "never matches a date"),
         ("0 3 * * *", "* * * * *", "plain numbers"),
-        ("zone: UTC", "zone: Mars", "no time zone"),
+        ("zone: UTC", "zone: Mars", "not a time zone"),
         ("late: 6h", "late: 6h, jitter: 6h", "shorter than `late` of 6h"),
         ("late: 6h", "late: 8d", "longer than 7d"),
         ("late: 6h", "late: 6d, jitter: 5d", "repeats after 1d"),

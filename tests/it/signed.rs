@@ -463,7 +463,7 @@ fn one_key_is_one_person_and_a_wrong_one_is_named() {
     let eve = text.lines().find(|l| l.trim_start().starts_with("eve:")).unwrap();
     std::fs::write(&settings, format!("{text}{}\n", eve.replace("eve:", "evelyn:"))).unwrap();
     let (code, _, err) = folder.run(&["status"]);
-    assert!(code == 2 && err.contains("operators.evelyn and operators.eve have one key"), "{err}");
+    assert!(code == 2 && err.contains("operators.evelyn and operators.eve have the same key"), "{err}");
     std::fs::write(&settings, format!("{text}  zoe: {{key: \"ssh-rsa AAAA\"}}\n")).unwrap();
     let (code, _, err) = folder.run(&["status"]);
     assert!(code == 2 && err.contains("operators.zoe.key"), "{err}");

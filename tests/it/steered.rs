@@ -362,7 +362,9 @@ fn verbs_that_read_only_read() {
     assert_eq!(std::fs::read(&store).unwrap(), before);
     let (code, _, err) = as_nobody(&folder, &["runs", "pause", &run, "--sandbox"]);
     assert!(
-        code == 2 && err.contains("sandbox.db is readonly for this user") && err.contains("make it writable"),
+        code == 2
+            && err.contains("sandbox.db is read-only for this user")
+            && err.contains("make it writable"),
         "{code} {err}"
     );
     let empty = Folder::with_plans();
@@ -372,7 +374,7 @@ fn verbs_that_read_only_read() {
     assert!(!empty.path().join("plans/.drctl").exists() && !empty.path().join(".drctl").exists());
     let (code, _, err) =
         as_nobody(&empty, &["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"]);
-    assert!(code == 2 && err.contains("is readonly for this user"), "{code} {err}");
+    assert!(code == 2 && err.contains("is read-only for this user"), "{code} {err}");
 }
 
 /// What this build cannot reach is not judged, and no run of it is begun.
@@ -488,5 +490,5 @@ fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     folder.ok(&["-C", "plan", "init", "shop"]);
     folder.ok(&["-C", "plan", "plan", "shop", "--to", "us-east-1", "--sandbox"]);
     let (code, _, err) = folder.run(&["runs", "ack", "none", "--reason", "x", "--sandbox"]);
-    assert!(code == 2 && err.contains("no run `none`"), "{err}");
+    assert!(code == 2 && err.contains("run `none` does not exist"), "{err}");
 }

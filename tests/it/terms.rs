@@ -91,7 +91,7 @@ fn a_run_that_the_ledger_knows_under_other_terms_is_a_finding() {
     let terms = drctl::model::terms::Terms::default().digest();
     store(&folder).enter(&Entry::Terms { at, run: RunId::new(&*run), terms }).unwrap();
     let (code, out, _) = folder.run(&["audit", "verify", "--sandbox"]);
-    assert!(code == 1 && out.contains("it has other terms for run"), "{out}");
+    assert!(code == 1 && out.contains("it records different terms for run"), "{out}");
 }
 
 const REPORT: &[&str] = &["report", "compliance", "--sandbox", "--format", "json"];

@@ -212,7 +212,7 @@ fn after_the_end_there_are_only_debts_and_a_waived_gate_says_so() {
     for format in ["md", "html"] {
         let text = folder.ok(&["report", "run", RUN, "--sandbox", "--format", format]);
         assert!(
-            text.contains("After the end: debts")
+            text.contains("After the end: open items")
                 && text.contains("fence of db, waived before the promotion"),
             "{text}"
         );

@@ -169,10 +169,10 @@ fn windows_are_explained_for_any_time_and_bad_ones_name_themselves() {
     );
     for (bad, words) in [
         ("windows: [{opens: \"0 2 * * SUN\", for: 4h}]", "policy.windows[1]: a window needs"),
-        ("windows: [{opens: \"0 2 * * SUN\", for: 4h, zone: Mars/Base}]", "`Mars/Base` is no time zone"),
+        ("windows: [{opens: \"0 2 * * SUN\", for: 4h, zone: Mars/Base}]", "`Mars/Base` is not a time zone"),
         (
             "blackouts: [{opens: \"0 0 31 2 *\", for: 4h, zone: UTC}]",
-            "policy.blackouts[1]: `0 0 31 2 *` never comes",
+            "policy.blackouts[1]: `0 0 31 2 *` never matches a date",
         ),
         ("windows: [{opens: \"0 2 * * *\", for: 0s, zone: UTC}]", "must be above zero"),
         (

@@ -116,7 +116,7 @@ impl Aws {
         let missing = || Failure::Code {
             code: "GlobalClusterNotFoundFault".to_owned(),
             call: String::new(),
-            why: format!("{name} was not in the answer"),
+            why: format!("the answer does not contain {name}"),
             status: 404,
         };
         found.global_clusters().first().cloned().ok_or_else(missing)
@@ -213,7 +213,7 @@ impl Aws {
         let groups = groups(cluster, of);
         let (stage, proof) = match (restart.stage(groups, newest), ways_around(cluster, global)) {
             _ if groups == Groups::Alone && cluster.db_cluster_members().is_empty() => {
-                (FenceStage::Proven, format!("only {group} is attached, and it has no instance"))
+                (FenceStage::Proven, format!("only {group} is attached, and the cluster has no instance"))
             }
             ((FenceStage::Proven, _), Some(around)) => (FenceStage::Vain, around),
             (stage, _) => stage,
@@ -245,7 +245,7 @@ impl Aws {
             _ => return self.set_cluster_groups(db, std::slice::from_ref(group)).await,
         }
         let Some(writer) = writes_within(cluster) else {
-            return Err(Failure::never("NoWriter", "the cluster has no instance that writes"));
+            return Err(Failure::never("NoWriter", "the cluster has no writer instance"));
         };
         self.restart(place, writer).await
     }
@@ -351,11 +351,11 @@ fn forwarding(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Vec<String
 fn ways_around(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Option<String> {
     let from = forwarding(cluster, global);
     if !from.is_empty() {
-        let words = "writes that are forwarded from there pass by no security group";
-        return Some(format!("sessions of {} may write through it: {words}", from.join(", ")));
+        let words = "no security group blocks forwarded writes";
+        return Some(format!("sessions of {} may write through write forwarding: {words}", from.join(", ")));
     }
     (cluster.http_endpoint_enabled() == Some(true))
-        .then(|| "statements over HTTPS (Data API) pass by no security group".to_owned())
+        .then(|| "no security group blocks statements over HTTPS (Data API)".to_owned())
 }
 
 /// The instance of a cluster that writes, or would.

@@ -9,7 +9,9 @@ pub(super) async fn at_most(mut body: ByteStream, most: usize) -> Result<Vec<u8>
     let mut bytes = Vec::new();
     while let Some(chunk) = body.try_next().await.map_err(|e| Failure::Unclear(e.to_string()))? {
         if bytes.len() + chunk.len() > most {
-            return Err(Failure::Unclear(format!("it has more than the {most} bytes that are read of it")));
+            return Err(Failure::Unclear(format!(
+                "it is larger than {most} bytes, the most that drctl reads"
+            )));
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -59,7 +59,7 @@ impl Aws {
                 let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
                 Ok((*state != StateValue::Alarm, format!("{state}{reason}")))
             }
-            Some((_, None, _)) => Err(format!("CloudWatch says nothing of the state of {name}")),
+            Some((_, None, _)) => Err(format!("CloudWatch does not report the state of {name}")),
         }
     }
 

@@ -267,7 +267,7 @@ fn is_of_the_clock(code: &str, why: &str) -> bool {
 /// What is wrong with this machine's clock, by the service's own as its answer tells it.
 fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
     let Some(there) = date else {
-        return format!("this machine's clock is wrong, and the answer does not say by how much ({said})");
+        return format!("the clock of this machine is wrong; the answer does not say by how much ({said})");
     };
     let (off, way) = match there > shown {
         true => (there.since(shown), "behind"),
@@ -281,7 +281,7 @@ fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
     }
     let minutes = Dur::secs((off.millis() + 30_000) / 60_000 * 60);
     format!(
-        "this machine's clock is {minutes} {way} the service's, which shows {there}: requests are signed with its time, and not taken ({said})"
+        "the clock of this machine is {minutes} {way} the clock of the service, which shows {there}. The service refuses requests signed with the wrong time ({said})"
     )
 }
 
@@ -470,12 +470,12 @@ mod tests {
         let at = |secs: i64| Timestamp::from_millis(1_767_225_600_000 + secs * 1_000);
         let told = |secs| clock(Some(at(secs)), at(0), says);
         assert!(
-            told(1_199).starts_with("this machine's clock is 20m behind the service's"),
+            told(1_199).starts_with("the clock of this machine is 20m behind the clock of the service"),
             "{}",
             told(1_199)
         );
         assert!(
-            told(-600).starts_with("this machine's clock is 10m ahead of the service's"),
+            told(-600).starts_with("the clock of this machine is 10m ahead of the clock of the service"),
             "{}",
             told(-600)
         );

@@ -59,7 +59,8 @@ impl Aws {
         };
         let etag = answer.e_tag().map(str::to_owned);
         // What cannot be read is neither free nor held: it may not even be an answer of S3.
-        let garbage = |why: &str| Failure::Unclear(format!("the guard object {key} holds no guard{why}"));
+        let garbage =
+            |why: &str| Failure::Unclear(format!("the guard object {key} does not contain a guard{why}"));
         let bytes = at_most(answer.body, MOST).await.map_err(|e| garbage(&format!(": {e}")))?;
         let body = serde_json::from_slice::<Body>(&bytes).map_err(|_| garbage(""))?;
         if body.holder.trim().is_empty() || body.holder.chars().any(char::is_control) {

@@ -97,7 +97,7 @@ fn judge(result: &EvaluationResult, resource: &str, state: &mut GrantedState) {
         }
         PolicyEvaluationDecisionType::Allowed => {}
         PolicyEvaluationDecisionType::ImplicitDeny if pattern => {
-            state.unclear.push(format!("{call} (no policy names it so)"));
+            state.unclear.push(format!("{call} (no policy names exactly this resource)"));
         }
         _ => state.denied.push(call),
     }

@@ -267,7 +267,7 @@ impl Aws {
             other => {
                 return CallOutcome::Refused {
                     code: "NotAws".to_owned(),
-                    why: format!("{other} is not done by AWS"),
+                    why: format!("AWS cannot do this: {other}"),
                     again: Again::Never,
                 };
             }

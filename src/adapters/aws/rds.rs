@@ -338,7 +338,7 @@ pub(super) fn changing(id: &str) -> Failure {
         code: "InvalidDBInstanceState".to_owned(),
         call: String::new(),
         why: format!(
-            "the security groups of {id} are changing: it is not restarted before only the fence's is active"
+            "the security groups of {id} are changing. drctl restarts it once only the group of the fence is active"
         ),
         status: 400,
     }

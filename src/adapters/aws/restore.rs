@@ -69,18 +69,18 @@ impl Aws {
                 let chosen = all.iter().find(|b| b.name == *name).cloned();
                 let known = || all.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
                 let failed = chosen.is_none().then(|| match all.is_empty() {
-                    true => format!("{id} has no snapshot that is available"),
+                    true => format!("{id} has no available snapshot"),
                     false => format!("{id} has no available snapshot {name}; there are: {}", known()),
                 });
                 (chosen, failed)
             }
             (None, None) => {
-                let why = format!("{id} has no automated backups, or the first of them is still being made");
+                let why = format!("{id} has no automated backups, or RDS is still making the first one");
                 (None, Some(why))
             }
             (None, Some((from, to))) if at < from || at >= to => (
                 None,
-                Some(format!("{id} can be restored to times from {from} to before {to}, and not to {at}")),
+                Some(format!("RDS can restore {id} to times from {from} to before {to}, but not to {at}")),
             ),
             (None, Some(_)) => (newest(), None),
         };
@@ -150,12 +150,12 @@ impl Aws {
                     return Ok(None);
                 }
                 let why = format!(
-                    "users reach the restored instance as {} and may have written to it; the one from before is {}",
+                    "users reach the restored instance as {} and may have written to it; the previous instance is {}",
                     of.db.id, new.aside
                 );
                 Err(Failure::never(IN_PLACE, why))
             }
-            Part::Verify | Part::Loss => Err(Failure::never("NotAws", "that is done by SQL")),
+            Part::Verify | Part::Loss => Err(Failure::never("NotAws", "SQL does this, not RDS")),
         }
     }
 
@@ -234,7 +234,7 @@ impl Aws {
 }
 
 fn foreign(id: &str) -> Failure {
-    Failure::never("NotOurs", format!("{id} has no tag {COPY_TAG}={id}: drctl did not make it"))
+    Failure::never("NotOurs", format!("{id} has no tag {COPY_TAG}={id}, so drctl did not make it"))
 }
 
 fn is_copy(db: &DbInstance, id: &str) -> bool {
@@ -281,14 +281,14 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     let status = status(db);
     // Tags come with the instance; one that bears others is somebody else's.
     if !is_copy(db, copy) {
-        return failed(format!("{copy} exists, and has no tag {COPY_TAG}={copy}: drctl did not make it"));
+        return failed(format!("{copy} exists but has no tag {COPY_TAG}={copy}, so drctl did not make it"));
     }
     if is_broken(db) {
-        return failed(format!("RDS says that {copy} is `{status}`"));
+        return failed(format!("RDS reports the status of {copy} as `{status}`"));
     }
     match SERVING.contains(&status) {
         true => {
-            let remarks = vec!["RDS does not tell where the log was left: the time is its word".to_owned()];
+            let remarks = vec!["RDS does not report the log position of the copy, so drctl relies on the time that RDS reports".to_owned()];
             let done = Found { remarks, ..Found::default() };
             state(JobStage::Ended { exit: 0 }, status, done)
         }
@@ -300,7 +300,7 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
 fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> RestoreState {
     match (all.get(name), all.get(copy)) {
         (Some(db), None) | (_, Some(db)) if is_copy(db, copy) && is_broken(db) => {
-            failed(format!("RDS says that the copy is `{}`", status(db)))
+            failed(format!("RDS reports the status of the copy as `{}`", status(db)))
         }
         // The new name is there, and serves.
         (Some(db), None) if is_copy(db, copy) && SERVING.contains(&status(db)) => {
@@ -310,8 +310,8 @@ fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> Restor
         (None, Some(db)) if SERVING.contains(&status(db)) => state(JobStage::None, "", Found::default()),
         (Some(_), Some(_)) => state(JobStage::None, "both names are taken", Found::default()),
         (_, Some(db)) => state(JobStage::Running, status(db), Found::default()),
-        (Some(_), None) => failed(format!("{copy} is gone, and {name} is another instance")),
-        (None, None) => state(JobStage::Running, "neither name is shown", Found::default()),
+        (Some(_), None) => failed(format!("{copy} no longer exists, and {name} is a different instance")),
+        (None, None) => state(JobStage::Running, "neither name exists", Found::default()),
     }
 }
 

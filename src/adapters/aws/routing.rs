@@ -81,7 +81,10 @@ impl Aws {
                 match answer.routing_control_state() {
                     RoutingControlState::On => Ok((site.clone(), true)),
                     RoutingControlState::Off => Ok((site.clone(), false)),
-                    other => Err(Failure::Unclear(format!("the control of {site} is `{}`", other.as_str()))),
+                    other => Err(Failure::Unclear(format!(
+                        "the routing control of {site} is `{}`",
+                        other.as_str()
+                    ))),
                 }
             }
         });
@@ -107,14 +110,15 @@ impl Aws {
                 // An earlier endpoint may have taken it, and this one says no because of that.
                 Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
                 Err(Failure::Code { code, call, why, status }) if code == "ConflictException" => {
-                    let why =
-                        format!("{why} No rule is overridden; drctl plan show --as-commands has the call");
+                    let why = format!(
+                        "{why} drctl overrides no safety rule; drctl plan show --as-commands shows the call"
+                    );
                     return Err(Failure::Code { code, call, why, status });
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        let why = format!("no endpoint took it: {}", silent.join("; "));
+        let why = format!("no endpoint accepted the change: {}", silent.join("; "));
         Err(if doubt { Failure::Unclear(why) } else { Failure::NotSent(why) })
     }
 

@@ -120,7 +120,7 @@ impl Aws {
             Ok(_) => Ok(Some(made)),
             // The label is not on the version that was read any more.
             Err(Failure::Code { code, call, why, status }) if code == "InvalidParameterException" => {
-                let why = format!("secret {} was changed meanwhile: {why}", of.id);
+                let why = format!("somebody changed secret {} in the meantime: {why}", of.id);
                 Err(Failure::Code { code: "SecretChanged".to_owned(), call, why, status })
             }
             Err(failure) => Err(failure),
@@ -141,7 +141,7 @@ impl Contents {
 
     /// A value as the field had it: RDS writes ports as numbers, others as text.
     fn change(&mut self, field: &str, value: &str) -> Result<(), Failure> {
-        let wrong = || Failure::never("SecretField", format!("field `{field}` is not there once"));
+        let wrong = || Failure::never("SecretField", format!("field `{field}` must be there exactly once"));
         let before = self.get(field).ok_or_else(wrong)?;
         let number = value.parse::<u16>().ok().filter(|_| before.is_number());
         let after = number.map_or_else(|| Value::from(value), Value::from);
@@ -205,9 +205,9 @@ fn fields(of: &ClientSecret, contents: &Contents) -> Result<BTreeMap<String, Str
         };
         let right = if is_port { text.parse::<u16>().is_ok() } else { is_host(&text) };
         if !right {
-            let what = if is_port { "port" } else { "server's full name" };
+            let what = if is_port { "port" } else { "full server name" };
             let why = format!(
-                "field `{field}` of secret {} holds no {what}, or is not there once; `fields:` in the plan says which do",
+                "field `{field}` of secret {} does not contain a {what}, or is not there exactly once. Name the correct fields under `fields:` in the plan",
                 of.id
             );
             return Err(Failure::never("SecretField", why));

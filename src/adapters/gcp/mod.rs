@@ -77,7 +77,7 @@ impl Gcs {
             true => credentials::Builder::default()
                 .with_scopes([SCOPE])
                 .build()
-                .map_err(|e| format!("no credentials of Google Cloud: {e}"))?,
+                .map_err(|e| format!("no credentials for Google Cloud: {e}"))?,
             false => credentials::anonymous::Builder::new().build(),
         };
         let storage = Storage::builder()
@@ -193,7 +193,7 @@ impl Gcs {
         let headers = match reached.credentials.headers(http_types::Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => data,
             Ok(CacheableResource::NotModified) => http_types::HeaderMap::new(),
-            Err(e) => return Err(Trouble::Down(format!("no credentials of Google Cloud: {e}"))),
+            Err(e) => return Err(Trouble::Down(format!("no credentials for Google Cloud: {e}"))),
         };
         let down = |e: reqwest::Error| Trouble::Down(e.without_url().to_string());
         let mut answer = reached.http.get(url).headers(headers).send().await.map_err(down)?;
@@ -203,18 +203,18 @@ impl Gcs {
             200 => {}
             // Whoever may not list a bucket is told 403, where nothing is.
             403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
-            429 | 500.. => return Err(Trouble::Down(format!("{status} for what is known of {key}"))),
-            _ => return Err(Trouble::Later(format!("{status} for what is known of {key}"))),
+            429 | 500.. => return Err(Trouble::Down(format!("{status} for the metadata of {key}"))),
+            _ => return Err(Trouble::Later(format!("{status} for the metadata of {key}"))),
         }
         let mut text = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(down)? {
             text.extend_from_slice(&chunk);
             if text.len() > RESOURCE {
-                return Err(Trouble::Later(format!("what it says of {key} is longer than {RESOURCE} bytes")));
+                return Err(Trouble::Later(format!("the metadata of {key} is longer than {RESOURCE} bytes")));
             }
         }
         let read = serde_json::from_slice(&text);
-        read.map(Ok).map_err(|e| Trouble::Later(format!("what it says of {key} cannot be read: {e}")))
+        read.map(Ok).map_err(|e| Trouble::Later(format!("the metadata of {key} cannot be read: {e}")))
     }
 }
 

@@ -35,7 +35,10 @@ impl Postgres {
             let insert = self.insert_as(client_at, client, table, key).await;
             match (insert, room) {
                 (Err(Failure::Refused(code, why)), Err(room)) => {
-                    let why = format!("{why}; the administrator could not make room for it: {}", room.why());
+                    let why = format!(
+                        "{why}; the administrator could not create or open the table for it: {}",
+                        room.why()
+                    );
                     Err(Failure::Refused(code, why))
                 }
                 (done, _) => done,

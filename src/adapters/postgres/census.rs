@@ -318,13 +318,13 @@ impl Census {
     fn roles_left(&self, known: Known<'_>) -> Vec<Writer> {
         let left = self.logins.iter().filter(|l| !known.role(&l.name));
         left.map(|l| match (l.alterable, l.superuser) {
-            (true, _) => Writer::Passing(format!("role {} may log in", l.name)),
+            (true, _) => Writer::Passing(format!("role {} can log in", l.name)),
             (false, true) => Writer::Staying(format!(
-                "superuser {} may log in, and only a superuser may change that, which {} is not (or name it under `harmless:`)",
+                "superuser {} can log in, and only a superuser can change that; {} is not one (or list the role under `harmless:`)",
                 l.name, self.own
             )),
             (false, false) => {
-                Writer::Staying(format!("role {} may log in, and {} may not alter it", l.name, self.own))
+                Writer::Staying(format!("role {} can log in, and {} cannot alter it", l.name, self.own))
             }
         })
         .collect()
@@ -338,7 +338,8 @@ impl Census {
         };
         if let Some(oid) = process.subscription {
             let of = self.subscriptions.iter().find(|s| s.oid == oid);
-            let name = of.map_or_else(|| "one that is gone".to_owned(), Subscription::words);
+            let name =
+                of.map_or_else(|| "a subscription that no longer exists".to_owned(), Subscription::words);
             let words = format!("the {kind} (process {}) of {name}", process.pid);
             // Of one that stays enabled the subscription is named.
             let named = of.is_some_and(|s| s.enabled && self.is_open(&s.database, known));
@@ -346,7 +347,7 @@ impl Census {
             let stays = known.guards_databases() && of.is_none_or(|s| !s.ours);
             return match (named, stays) {
                 (true, _) => None,
-                (false, true) => Some(Writer::Staying(format!("{words}, which {} may not end", self.own))),
+                (false, true) => Some(Writer::Staying(format!("{words}, which {} cannot end", self.own))),
                 (false, false) => Some(Writer::Passing(words)),
             };
         }
@@ -359,11 +360,12 @@ impl Census {
                 false if own && !known.guards_databases() => {
                     Some(Writer::Staying(format!("{words}, the administrator's own role")))
                 }
-                false if process.superuser && !self.superuser => {
-                    Some(Writer::Staying(format!("{words}, a superuser, which {} may not end", self.own)))
-                }
+                false if process.superuser && !self.superuser => Some(Writer::Staying(format!(
+                    "{words}, a superuser session, which {} cannot end",
+                    self.own
+                ))),
                 false if !self.signals => Some(Writer::Staying(format!(
-                    "{words}, which {} may not end without pg_signal_backend",
+                    "{words}, which {} cannot end without pg_signal_backend",
                     self.own
                 ))),
                 false => Some(Writer::Passing(words)),
@@ -390,7 +392,7 @@ impl Census {
         let who = if *owner == self.own { owner.clone() } else { who.join(", ") };
         (!who.is_empty()).then(|| {
             Writer::Staying(format!(
-                "prepared transaction '{}' of {owner} in {} may be committed by {who}",
+                "prepared transaction '{}' of {owner} in {} can be committed by {who}",
                 prepared.gid, prepared.database
             ))
         })
@@ -401,7 +403,7 @@ impl Census {
         let own = &self.own;
         (!self.creates && !self.marked).then(|| {
             format!(
-                "{own} may not create the role in which the fence writes down what it shut (ALTER ROLE {own} CREATEROLE)"
+                "{own} cannot create the role in which the fence records its changes (ALTER ROLE {own} CREATEROLE)"
             )
         })
     }
@@ -420,7 +422,7 @@ impl Census {
             match open(&of.database) {
                 true => all.push(of.left(known)),
                 false if !of.ours => all.push(Writer::Staying(format!(
-                    "the workers of {}, which {} may not end",
+                    "the workers of {}, which {} cannot end",
                     of.words(),
                     self.own
                 ))),
@@ -436,10 +438,10 @@ impl Census {
         };
         let mut words: Vec<_> = all.into_iter().filter_map(stays).collect();
         if self.of_the_administrator(known) && !known.keeps_all_out() {
-            words.push(format!("sessions of {}, the administrator's own role, are open", self.own));
+            words.push(format!("sessions of {}, the role of the administrator, are open", self.own));
         }
         if !self.signals && known.shuts != Shuts::Door {
-            words.push(format!("{} may end no session (GRANT pg_signal_backend TO {})", self.own, self.own));
+            words.push(format!("{} cannot end sessions (GRANT pg_signal_backend TO {})", self.own, self.own));
         }
         if known.keeps_all_out() {
             words.extend(self.may_not_note());
@@ -448,7 +450,7 @@ impl Census {
         if known.guards_databases() && !self.promotes && known.provider.is_empty() {
             let (own, here) = (&self.own, &self.here);
             words.push(format!(
-                "{own} could not promote the standby, whose databases will be shut, too (in database {here}: GRANT EXECUTE ON FUNCTION pg_promote TO {own})"
+                "{own} cannot promote the standby, because its databases will be closed too (in database {here}: GRANT EXECUTE ON FUNCTION pg_promote TO {own})"
             ));
         }
         words.dedup();
@@ -458,11 +460,11 @@ impl Census {
 
 impl Database {
     fn left(&self, own: &str) -> Writer {
-        let words = format!("database {} takes connections", self.name);
+        let words = format!("database {} accepts connections", self.name);
         match self.ours {
             true => Writer::Passing(words),
             false => Writer::Staying(format!(
-                "{words}, and only its owner or a superuser may change that, which {own} is not"
+                "{words}, and only its owner or a superuser can change that; {own} is neither"
             )),
         }
     }
@@ -476,12 +478,12 @@ impl Subscription {
     fn left(&self, known: Known<'_>) -> Writer {
         match self.ours {
             _ if known.shuts == Shuts::Door => Writer::Staying(format!(
-                "{} is enabled, and no rule of pg_hba.conf keeps its workers out (the rung `sql` before this one disables it)",
+                "{} is enabled, and no rule in pg_hba.conf keeps its workers out (put fence method `sql` before this one; it disables the subscription)",
                 self.words()
             )),
             true => Writer::Passing(format!("{} is enabled", self.words())),
             false => Writer::Staying(format!(
-                "{} is enabled and writes what its publisher sends, and only its owner {} or a superuser may disable it",
+                "{} is enabled and writes what its publisher sends; only its owner {} or a superuser can disable it",
                 self.words(),
                 self.owner
             )),

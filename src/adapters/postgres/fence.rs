@@ -147,13 +147,13 @@ pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
 /// What is seen of a fence, if it is not proven.
 fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<FenceState> {
     if census.replica {
-        let replica = open_state("it is a replica: it takes no writes, and no fence");
+        let replica = open_state("it is a replica, which takes no writes, so drctl does not fence it");
         return Some(FenceState { replica: true, ..replica });
     }
     if !begun(census, method) {
         let open = open_state(match method {
-            FenceMethod::Sql => "application roles may log in",
-            _ => "databases of the application take connections",
+            FenceMethod::Sql => "application roles can log in",
+            _ => "databases of the application accept connections",
         });
         return Some(FenceState { obstacles: census.obstacles(known), ..open });
     }
@@ -162,7 +162,7 @@ fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<Fe
     let passing = writers.iter().any(|w| matches!(w, Writer::Passing(_)));
     let stage = if passing { FenceStage::Partial } else { FenceStage::Vain };
     let word = Note::of(census).word().map(str::to_owned);
-    let left = || format!("not proven, for something may write: {}", named(&writers));
+    let left = || format!("not proven: something may still write: {}", named(&writers));
     (!writers.is_empty()).then(|| FenceState { stage, word, ..open_state(&left()) })
 }
 
@@ -203,9 +203,9 @@ fn taken(census: &Census, method: FenceMethod) -> String {
     match method {
         FenceMethod::AllowConnections => {
             let names: Vec<_> = shut(census).map(|d| d.name.as_str()).collect();
-            return format!("nobody may connect to {}", names.join(", "));
+            return format!("nobody can connect to {}", names.join(", "));
         }
-        FenceMethod::PgHba => return "nobody may connect".to_owned(),
+        FenceMethod::PgHba => return "nobody can connect".to_owned(),
         _ => {}
     }
     let subscriptions: Vec<_> = disabled(census).map(|s| s.name.as_str()).collect();
@@ -213,7 +213,7 @@ fn taken(census: &Census, method: FenceMethod) -> String {
         [] => String::new(),
         names => format!(", subscriptions disabled: {}", names.join(", ")),
     };
-    format!("no client's role may log in ({} fenced){subscriptions}", census.fenced.len())
+    format!("no client role can log in ({} fenced){subscriptions}", census.fenced.len())
 }
 
 fn proven(
@@ -228,14 +228,14 @@ fn proven(
         end => end?,
     };
     let proof = format!(
-        "{}, and nothing that may write was there twice, {INTERVAL_S} s apart",
+        "{}, and two checks {INTERVAL_S} s apart found nothing that can write",
         taken(census, method)
     );
     let word = Note::of(census).word().map(str::to_owned);
     let held = FenceState { proven: true, stage: FenceStage::Proven, word, ..open_state(&proof) };
     if ended != 0 {
         let unexplained = format!(
-            "{ended} transactions ended within the last {INTERVAL_S} s (looked at for {waited} s), and nothing that was seen explains them"
+            "{ended} transactions ended within the last {INTERVAL_S} s (of {waited} s observed), and no known session explains them"
         );
         return Ok(FenceState { unexplained: Some(unexplained), ..held });
     }
@@ -282,14 +282,14 @@ pub(super) async fn close(
     let census = census::take(client).await?;
     let refuse = |code: &str, why: &str| Err(Failure::Refused(code.to_owned(), why.to_owned()));
     if census.replica {
-        return refuse("replica", "it is a replica; the writer is another");
+        return refuse("replica", "it is a replica; another server is the writer");
     }
     match method {
         FenceMethod::Sql => take_logins(client, way, known, &census).await?,
         _ => {
             let databases = census.to_close(known);
             if databases.is_empty() && !begun(&census, method) {
-                let why = "no database that takes connections is this login's to shut, but the one that it works from";
+                let why = "this login can close no database except the one that it is connected to";
                 return refuse("no_application_database", why);
             }
             commit(client, &shutting(&census, &databases)).await?;
@@ -322,13 +322,14 @@ async fn take_logins(
     if census.of_the_administrator(known) {
         let own = &census.own;
         let why = format!(
-            "sessions of {own}, the administrator's own role, are open: this fence cannot keep them out"
+            "sessions of {own}, the role of the administrator, are open; this fence cannot keep them out"
         );
         return refuse("administrator_in_use", why);
     }
     let roles = census.to_fence(known);
     if roles.is_empty() && !census.marked {
-        let why = "no role that this fence could take the login from may log in, so the application must be using another";
+        let why =
+            "no role that this fence could disable can log in, so the application must use a different role";
         return refuse("no_application_role", why.to_owned());
     }
     let ours: Vec<_> = census.subscriptions.iter().filter(|s| s.ours && s.enabled).collect();

@@ -82,7 +82,7 @@ async fn rules(client: &Client) -> Result<Result<Read, String>, Failure> {
         let row = client.query_one("SELECT current_user::text, current_database()::text", &[]).await;
         let (own, here): (String, String) = row.map(|r| (r.get(0), r.get(1))).map_err(|e| Failure::of(&e))?;
         return Ok(Err(format!(
-            "{own} may not read the rules of pg_hba.conf (in database {here}: GRANT SELECT ON pg_hba_file_rules TO {own}; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO {own}; GRANT pg_read_all_settings TO {own})"
+            "{own} cannot read the rules of pg_hba.conf (in database {here}: GRANT SELECT ON pg_hba_file_rules TO {own}; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO {own}; GRANT pg_read_all_settings TO {own})"
         )));
     }
     json(client, RULES).await.map(Ok)
@@ -93,10 +93,10 @@ fn ajar(seen: &Seen, rules: &Read) -> Option<String> {
     let loaded = seen.changed.is_some_and(|changed| rules.loaded > changed);
     match (seen.mark.as_str(), rules.shut(), rules.broken()) {
         ("whole", true, None) if loaded => None,
-        ("whole", true, None) => Some("the server has not read it since".to_owned()),
+        ("whole", true, None) => Some("the server has not read them yet".to_owned()),
         ("whole", _, Some(why)) => Some(why),
-        ("whole", false, None) => Some("other rules come first".to_owned()),
-        _ => Some("the lines of drctl's fence in it are not whole".to_owned()),
+        ("whole", false, None) => Some("other rules come before them".to_owned()),
+        _ => Some("they are incomplete".to_owned()),
     }
 }
 
@@ -117,7 +117,10 @@ impl Postgres {
             Ok(rules) => rules,
             Err(may_not) => {
                 let obstacles = vec![may_not];
-                return Ok((FenceState { obstacles, ..open_state("nobody may look at its rules") }, None));
+                return Ok((
+                    FenceState { obstacles, ..open_state("drctl cannot read the rules of pg_hba.conf") },
+                    None,
+                ));
             }
         };
         let asked = Asked { what: "look", key: "look", file: &rules.file, lines: "", pids: "" };
@@ -129,14 +132,17 @@ impl Postgres {
         let stage = |stage, proof: String| Ok((FenceState { stage, ..open_state(&proof) }, None));
         let file = &rules.file;
         if seen.mark == "none" {
-            let what = "its word is in the catalog, and drctl's lines are not in";
+            let what = "the catalog has the mark of the fence, but the lines of drctl are missing in";
             return stage(FenceStage::Partial, format!("not proven: {what} {file}"));
         }
         if let Some(why) = ajar(&seen, &rules) {
-            return stage(FenceStage::Partial, format!("not proven: drctl's lines are in {file}, and {why}"));
+            return stage(
+                FenceStage::Partial,
+                format!("not proven: the lines of drctl are in {file}, but {why}"),
+            );
         }
         if !noted {
-            let what = "lets nobody in, and the fence did not write down where the log ended";
+            let what = "lets nobody in, but the fence did not record where the WAL ended";
             return stage(FenceStage::Partial, format!("not proven: {file} {what}"));
         }
         let refused = match self.stranger(way).await {
@@ -146,7 +152,7 @@ impl Postgres {
         let (found, commit) = fence::look(client, db, METHOD).await?;
         let proof = match found.proven {
             true => format!(
-                "the first rules of {file} reject every client but drctl's own login, and were read ({refused}); {}",
+                "the server has read {file}, whose first rules reject every client except drctl ({refused}); {}",
                 found.proof
             ),
             false => found.proof,
@@ -160,8 +166,10 @@ impl Postgres {
             Login::parse(r#"{"username": "drctl_fenced", "password": "-"}"#).map_err(|e| e.to_string())?;
         match self.knock(way.endpoint, &nobody, METHOD).await {
             Knock::Shut(why) => Ok(why),
-            Knock::Open => Err("a stranger was let in".to_owned()),
-            Knock::NoProof(why) => Err(format!("a stranger was not refused by it: {why}")),
+            Knock::Open => Err("the server accepted an unknown login".to_owned()),
+            Knock::NoProof(why) => {
+                Err(format!("the server refused an unknown login, but not because of this file: {why}"))
+            }
         }
     }
 
@@ -205,7 +213,7 @@ impl Postgres {
                     self.on_its_host(db, &client, endpoint, asked).await?;
                     return refuse(
                         "F0000",
-                        format!("drctl's own login was not let in, so it was taken back: {why}"),
+                        format!("the server refused the login of drctl, so drctl undid the change: {why}"),
                     );
                 }
                 client => client?,
@@ -328,7 +336,7 @@ fn untouched(census: &Census, known: Known<'_>, seen: Seen, rules: &Read) -> Fen
     obstacles.extend(seen.obstacles);
     obstacles.extend(rules.broken());
     obstacles.extend(rules.lines().err());
-    FenceState { obstacles, ..open_state("pg_hba.conf lets clients in") }
+    FenceState { obstacles, ..open_state("pg_hba.conf accepts clients") }
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@
 able_here() {
   able
   another
-  running || echo "no server runs in $DATA: nothing would read the file"
+  running || echo "no server runs in $DATA, so nothing would read the file"
   file=$(readlink -f "$HBA")
-  [ -f "$file" ] || { echo "there is no file ${HBA:-pg_hba.conf} on the host"; return; }
-  [ -r "$file" ] || echo "$(id -un) may not read $file"
-  [ -w "$(dirname "$file")" ] || echo "$(id -un) may not write to $(dirname "$file"), where $file has to be replaced"
-  [ "$(stat -c %U "$file")" = "$(id -un)" ] || echo "$file belongs to $(stat -c %U "$file"), and one that $(id -un) writes would not"
-  [ "$(marks "$file")" != broken ] || echo "the lines of drctl's fence in $file are not whole: remove them by hand, from \`$begin_mark\` to \`$end_mark\`"
+  [ -f "$file" ] || { echo "file ${HBA:-pg_hba.conf} does not exist on the host"; return; }
+  [ -r "$file" ] || echo "$(id -un) cannot read $file"
+  [ -w "$(dirname "$file")" ] || echo "$(id -un) cannot write to $(dirname "$file"), so drctl cannot replace $file"
+  [ "$(stat -c %U "$file")" = "$(id -un)" ] || echo "$file belongs to $(stat -c %U "$file"), but a file that $(id -un) writes would not"
+  [ "$(marks "$file")" != broken ] || echo "the lines of the drctl fence in $file are incomplete. Remove them by hand, from \`$begin_mark\` to \`$end_mark\`"
 }
 
 look() {
@@ -32,19 +32,19 @@ set_it() {
   printf '%s\n' "$file" >"$work/hba.new" && mv "$work/hba.new" "$work/hba" || fail "no room in $work"
   # Somebody may change it meanwhile: then that is read, too.
   for try in 1 2 3; do
-    cp "$file" "$work/hba.read" || fail "$file cannot be read"
+    cp "$file" "$work/hba.read" || fail "cannot read $file"
     { printf '%s %s\n%s\n%s\n' "$begin_mark" "$KEY" "$LINES" "$end_mark"; without_marks "$work/hba.read"; } >"$work/hba.set" || fail "no room in $work"
     if cmp -s "$work/hba.set" "$file"; then break; fi
     takes_place "$file" "$work/hba.read" <"$work/hba.set" && break
-    [ "$try" != 3 ] || fail "$file could not be replaced with its owner and mode, or somebody changes it all the time"
+    [ "$try" != 3 ] || fail "cannot replace $file with the same owner and mode, or another process keeps changing it"
   done
-  pg_ctl -D "$DATA" reload >/dev/null || fail "the server was not told to read $file"
+  pg_ctl -D "$DATA" reload >/dev/null || fail "pg_ctl reload failed, so the server has not read $file"
 }
 
 lift() {
   refuse_another
   without_fence || exit 1
-  ! running || pg_ctl -D "$DATA" reload >/dev/null || fail "the server was not told to read its pg_hba.conf"
+  ! running || pg_ctl -D "$DATA" reload >/dev/null || fail "pg_ctl reload failed, so the server has not read its pg_hba.conf"
 }
 
 # What SQL may not end, as sessions of superusers, its owner may. A number that is another process by now is none of the server's.

@@ -34,10 +34,10 @@ without_fence() {
   hba_files | while read -r one; do
     case "$(marks "$one")" in
       none) ;;
-      broken) echo "the lines of drctl's fence in $one are not whole: remove them by hand, from \`$begin_mark\` to \`$end_mark\`" >&2; exit 1 ;;
+      broken) echo "the lines of the drctl fence in $one are incomplete. Remove them by hand, from \`$begin_mark\` to \`$end_mark\`" >&2; exit 1 ;;
       whole)
         cp "$one" "$DATA.drctl/hba.read" && without_marks "$DATA.drctl/hba.read" | takes_place "$one" "$DATA.drctl/hba.read" ||
-          { echo "$one could not be written, or was just changed" >&2; exit 1; }
+          { echo "cannot write $one, or another process just changed it" >&2; exit 1; }
         ;;
     esac
   done

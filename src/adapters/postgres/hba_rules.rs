@@ -56,7 +56,7 @@ impl Read {
             let error = rule.error.as_deref()?;
             let file = rule.file_name.as_deref().unwrap_or(&self.file);
             let line = rule.line_number.unwrap_or_default();
-            Some(format!("line {line} of {file} is wrong, and the server takes no new one with it: {error}"))
+            Some(format!("line {line} of {file} is wrong, so the server ignores the new file: {error}"))
         };
         self.rules.iter().find_map(of)
     }
@@ -86,7 +86,7 @@ impl Read {
         let mut lines = self.kept(&[self.client], &net(self.client));
         if lines.is_empty() {
             let why = format!("no rule of {} lets {} in from {}", self.file, self.own, self.client);
-            return Err(format!("{why}: the server runs with another file than the one that is there"));
+            return Err(format!("{why}; the server runs with a different file than the one on the host"));
         }
         // Jobs on its host ask the server, too.
         let loopback = if self.server.is_ipv4() { "127.0.0.1" } else { "::1" };

@@ -199,7 +199,7 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     let why = scrubbed(ended.err.text()).trim().chars().take(300).collect::<String>();
     match ended.code {
         Some(0) if ended.out.cut => {
-            Err(Failure::Unclear(format!("{program} said more than {} MiB", MOST_BYTES >> 20)))
+            Err(Failure::Unclear(format!("{program} printed more than {} MiB", MOST_BYTES >> 20)))
         }
         Some(0) => Ok(ended.out.text()),
         Some(NO_WAY) => Err(Failure::Unclear(format!("{program}: {why}"))),

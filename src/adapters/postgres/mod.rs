@@ -356,7 +356,7 @@ impl Postgres {
                 CallOutcome::Accepted { token: None }
             }
             Err(Failure::Login(why)) => {
-                let why = format!("{why}; the logins of {} are those of {}", of.copy(), of.to_time);
+                let why = format!("{why}; the logins of {} are the logins of {}", of.copy(), of.to_time);
                 Failure::Login(why).outcome()
             }
             // No such database, too many sessions: as for every other call.
@@ -492,7 +492,8 @@ async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Fail
         _ => None,
     });
     let text = text.ok_or_else(|| Failure::Unclear("the server answered nothing".to_owned()))?;
-    serde_json::from_str(text).map_err(|e| Failure::Unclear(format!("the server's answer was not read: {e}")))
+    serde_json::from_str(text)
+        .map_err(|e| Failure::Unclear(format!("drctl could not read the answer of the server: {e}")))
 }
 
 /// A session of drctl's.

@@ -138,7 +138,7 @@ mod tests {
             words,
             [
                 "public.orders: 1 rows inserted, 2 updated, 1 deleted; 3 exported to /k/orders.csv",
-                "other.t: changed as a whole (emptied or rewritten), or before the histories parted; 0 exported to /k/t.csv",
+                "other.t: changed as a whole (emptied or rewritten), or before the histories diverged; 0 exported to /k/t.csv",
                 "public.log: 3 rows inserted, 0 updated, 0 deleted; not compared: it is not under `reconcile:`",
             ]
         );

@@ -22,7 +22,7 @@ nobody_reads() {
   tries=0
   while case "$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)" in -*) running ;; *) false ;; esac; do
     tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || fail "a single-user server still runs in $DATA, as an earlier job left it"
+    [ "$tries" -lt 300 ] || fail "a single-user server from an earlier job still runs in $DATA"
     sleep 2
   done
 }
@@ -31,31 +31,31 @@ nobody_reads() {
 tables_are_known() {
   for table in $RECONCILE; do
     known=$(psql -X -A -t -q -v ON_ERROR_STOP=1 -d "${SOURCE% dbname=postgres} dbname=$DATABASE" -c "SELECT to_regclass($(literal "$(relation "$table")")) IS NOT NULL" 2>&1) ||
-      { say "the names under \`reconcile:\` cannot be looked up in $DATABASE: $known"; return 0; }
-    [ "$known" = t ] || fail "there is no table $table in $DATABASE of the server to be followed: correct \`reconcile:\` in the plan; nothing was stopped"
+      { say "cannot look up the names under \`reconcile:\` in $DATABASE: $known"; return 0; }
+    [ "$known" = t ] || fail "table $table does not exist in $DATABASE of the new primary. Correct \`reconcile:\` in the plan; drctl stopped nothing"
   done
 }
 
 # The plan may name another machine's folder, or this may be the server that is to be followed: then nothing is touched.
 this_is_the_one() {
   [ "$(control 'Database system identifier')" = "$(ask 'SELECT system_identifier FROM pg_control_system()')" ] ||
-    fail "the data in $DATA is not that of a server of this component: its system identifier is another"
-  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || fail "the server to be followed is a standby itself"
-  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, and no server runs in $DATA: the plan's host is another one"; return 0; }
-  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, and the endpoint does not answer: is the plan's host that of the endpoint?"
+    fail "the data in $DATA does not belong to a server of this component: its system identifier differs"
+  [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || fail "the new primary is itself a standby"
+  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, but no server runs in $DATA. The plan names a different host"; return 0; }
+  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, but the endpoint does not answer. Check that the host in the plan is the host of the endpoint"
   parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
   [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid")" ] ||
-    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+    fail "the server that runs in $DATA is not the server that answers at the endpoint. The plan names a different host"
 }
 
 # Until the source's control file names its own timeline pg_rewind would find nothing to do.
 source_checkpoint() {
   ask CHECKPOINT 2>/dev/null && return
-  say "the login may not CHECKPOINT (GRANT pg_checkpoint helps); waiting for the source's own"
+  say "the login cannot run CHECKPOINT (GRANT pg_checkpoint allows it); waiting for the next checkpoint of the source"
   tries=0
   until [ "$(ask "SELECT timeline_id = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int FROM pg_control_checkpoint()")" = t ]; do
     tries=$((tries + 1))
-    [ "$tries" -lt 450 ] || fail "no checkpoint of the source within 15 minutes"
+    [ "$tries" -lt 450 ] || fail "the source made no checkpoint within 15 minutes"
     sleep 2
   done
 }
@@ -126,7 +126,7 @@ under_way() {
 keep_diverged() {
   [ $# = 2 ] || return 0
   first=$(named "$2" "$(number "$1")")
-  [ -e "$DATA/pg_wal/$first" ] || { say "the log from the fork on is not here any more"; return 1; }
+  [ -e "$DATA/pg_wal/$first" ] || { say "the WAL after the fork no longer exists here"; return 1; }
   under_way "$1" "$2" || fail "no room in $work"
   commits="$work/$KEY.commits"
   rm -f "$work/$KEY.end" "$work/$KEY.only".*
@@ -134,24 +134,24 @@ keep_diverged() {
   sed 's/ ?$//' "$commits.may" >"$commits" || fail "no room in $work"
   end=$(cat "$work/$KEY.end" 2>/dev/null)
   checkpoint=$(control 'Latest checkpoint location')
-  if later "$checkpoint" "$1" && later "$checkpoint" "${end:-0/0}"; then say "the log from the fork on is here up to ${end:-the fork} only"; return 1; fi
+  if later "$checkpoint" "$1" && later "$checkpoint" "${end:-0/0}"; then say "the WAL after the fork exists here only up to ${end:-the fork}"; return 1; fi
   : >"$work/$KEY.counted"
   [ -s "$commits" ] || return 0
   unsure=$(grep -c '?' "$commits.may")
-  [ "$unsure" = 0 ] || say "of $unsure transactions it is not known whether they changed rows: they had begun before the log that is here"
+  [ "$unsure" = 0 ] || say "it is unknown whether $unsure transactions changed rows: they started before the WAL that exists here"
   kept="$work/diverged-$KEY"
-  mkdir -p "$kept" || fail "no room in $work to keep the log of what only this server has"
+  mkdir -p "$kept" || fail "no room in $work for the WAL of what only this server has"
   for file in "$DATA"/pg_wal/"$(printf '%08X' "$2")"*; do
     name=$(basename "$file")
     if [ ${#name} -eq 24 ] && ! [ "$name" \< "$first" ]; then
-      cp -p "$file" "$kept/" || fail "no room in $work to keep the log of what only this server has"
+      cp -p "$file" "$kept/" || fail "no room in $work for the WAL of what only this server has"
     fi
   done
   count=$(wc -l <"$commits")
   diverged "$count" "$1" "$2" "$(head -n 1 "$commits")" "$(tail -n 1 "$commits")" "$kept"
-  say "diverged at $1 of timeline $2: $count transactions changed rows only here; their log is kept in $kept"
+  say "diverged at $1 of timeline $2: $count transactions changed rows only here; their WAL is kept in $kept"
   mkdir -p "$kept/rows" || fail "no room in $kept"
-  if [ -e "$DATA/standby.signal" ]; then say "it was a standby: its rows are not exported"; return 0; fi
+  if [ -e "$DATA/standby.signal" ]; then say "it was a standby, so drctl does not export its rows"; return 0; fi
   name_tables
   for table in $RECONCILE; do export_rows "$table"; done
   # Whatever becomes of this job, the next one tells it.
@@ -167,7 +167,7 @@ name_tables() {
   rm -f "$work/$KEY.names"
   printf '%s\n' "COPY (SELECT d.oid || '/' || pg_relation_filenode(c.oid), n.nspname || '.' || o.relname, b.oid <> c.oid FROM pg_database d, pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) JOIN pg_class b ON b.oid = coalesce(t.oid, i.indrelid, c.oid) JOIN pg_class o ON o.oid = coalesce(pg_partition_root(b.oid), b.oid) JOIN pg_namespace n ON n.oid = o.relnamespace WHERE d.datname = current_database() AND pg_relation_filenode(c.oid) IS NOT NULL) TO $(literal "$work/$KEY.names")" |
     alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone" ||
-    say "the tables could not be named: $(tail -n 1 "$work/$KEY.alone")"
+    say "cannot list the tables: $(tail -n 1 "$work/$KEY.alone")"
   awk -F '\t' -v names="$work/$KEY.names" -v listed="$(for table in $RECONCILE; do relation "$table" | tr -d '"'; printf ' '; done)" '
     BEGIN { while ((getline <names) > 0) { named[$1] = $2; aside[$1] = $3 == "t" } FS = " "; n = split(listed, of, " "); for (k = 1; k <= n; k++) first[of[k]] = 1 }
     { split($0, of, " "); name = of[1] in named ? named[of[1]] : "file " of[1]; seen[name] = 1
@@ -197,7 +197,7 @@ export_rows() {
     : >"$rows/$1.csv"
   fi
   # What is rewound is not there to be exported later.
-  [ -n "$count" ] || fail "the rows of $1, which the plan lists under \`reconcile:\`, cannot be exported: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone"); a prepared transaction may hold the table"
+  [ -n "$count" ] || fail "cannot export the rows of $1, which the plan lists under \`reconcile:\`: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone"); a prepared transaction may hold the table"
   rm -f "$rows/$1.count"
   chmod 600 "$rows/$1.csv"
   printf 'rows\t%s\t%s\t%s\n' "$1" "$count" "$rows/$1.csv" >>"$work/$KEY.facts"
@@ -225,26 +225,26 @@ slot() { ask "SELECT pg_create_physical_replication_slot('$SLOT', true) WHERE NO
 # An earlier job rewound it to this source, and it was not started since: a start removes the label.
 rewound() {
   [ -e "$DATA/backup_label" ] && [ "$(cat "$work/rewound" 2>/dev/null)" = "$SLOT $SOURCE" ] || return 1
-  say "it was rewound before"
+  say "it was already rewound"
   slot
 }
 
 rewind() {
   # One that was broken off leaves files that are of neither server.
   [ -e "$work/rewinding" ] && return 1
-  same_history || { say "its history is another one on the same timeline"; return 1; }
+  same_history || { say "it has a different history on the same timeline"; return 1; }
   # shellcheck disable=SC2046
   keep_diverged $(fork) || return 1
   slot
   found=$(pg_rewind --dry-run -D "$DATA" --source-server="$SOURCE" 2>&1) || {
     say "$found"
-    case "$found" in *'permission denied'*) fail "the replication login may not read what pg_rewind reads (docs: plans/postgres.md)" ;; esac
+    case "$found" in *'permission denied'*) fail "the replication login cannot read what pg_rewind needs (docs: plans/postgres.md)" ;; esac
     return 1
   }
   case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac
   # What was not counted is not overwritten.
   [ -e "$work/$KEY.counted" ] || return 1
-  keep_settings || fail "no room in $work to keep the settings"
+  keep_settings || fail "no room in $work for the settings"
   say "rewinding"
   : >"$work/rewinding"
   pg_rewind -D "$DATA" --source-server="$SOURCE" ${CONFIG:+--config-file="$CONFIG"} || return 1
@@ -255,17 +255,17 @@ rewind() {
 
 # The files from before stay beside it, under a name with the key.
 base_backup() {
-  say "base backup: this takes as long as copying the data"
+  say "base backup: this copies all data"
   slot
-  [ -e "$work/rewinding" ] || keep_settings || fail "no room in $work to keep the settings"
+  [ -e "$work/rewinding" ] || keep_settings || fail "no room in $work for the settings"
   new="$DATA.new-$KEY"
-  pg_basebackup -D "$new" -d "$SOURCE" -X stream -c fast -S "$SLOT" || fail "pg_basebackup; $new is left of it"
-  mv "$DATA" "$DATA.before-$KEY" || fail "$DATA cannot be renamed (a mount point?); $new is the new one"
-  mv "$new" "$DATA" || fail "$new cannot be renamed to $DATA"
+  pg_basebackup -D "$new" -d "$SOURCE" -X stream -c fast -S "$SLOT" || fail "pg_basebackup failed and left $new"
+  mv "$DATA" "$DATA.before-$KEY" || fail "cannot rename $DATA (a mount point?); the new data is in $new"
+  mv "$new" "$DATA" || fail "cannot rename $new to $DATA"
   rm -f "$work/rewinding"
   if ! [ -e "$work/$KEY.counted" ]; then diverged uncounted '' '' '' '' "$DATA.before-$KEY"; fi
-  restore_settings || fail "the settings in $work/settings were not restored"
-  say "the data from before is kept in $DATA.before-$KEY"
+  restore_settings || fail "cannot restore the settings in $work/settings"
+  say "the previous data is kept in $DATA.before-$KEY"
 }
 
 follow() {
@@ -285,9 +285,9 @@ drop_slot_of_source() {
 job() {
   # One that waited until another one of its name had ended.
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
-  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
-  [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is no data folder of a server"
-  ask 'SELECT 1' >/dev/null || fail "the new primary cannot be reached from here, or refuses the login"
+  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}. Set \`bin\` in the plan to its folder"
+  [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is not the data folder of a server"
+  ask 'SELECT 1' >/dev/null || fail "the new primary does not answer from here, or refuses the login"
   nobody_reads
   this_is_the_one
   tables_are_known
@@ -302,11 +302,11 @@ job() {
   source_checkpoint
   rewound || { recover && rewind; } || base_backup
   drop_slot_of_source
-  follow || fail "the settings of a standby could not be written"
+  follow || fail "cannot write the standby settings"
   # Whatever brought the lines of a fence here, its own or a copy's: a standby lets its readers in.
-  without_fence || fail "the lines of a fence by pg_hba are still there"
+  without_fence || fail "the lines of a pg_hba fence are still there"
   say "starting"
-  (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; its own log says why"
+  (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; see its log"
   rm -f "$work"/under-way* "$work/untold" "$work/rewound"
   say "started as a standby"
 }

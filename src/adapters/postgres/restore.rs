@@ -180,7 +180,7 @@ fn checked(fact: &[&str]) -> Option<Checked> {
         ["foreign_keys", database, good, broken, unchecked] => check(
             format!("foreign keys of {database}"),
             if *broken == "0" { "pass" } else { "fail" },
-            format!("{good} hold, {broken} do not, {unchecked} were never validated on the live server"),
+            format!("{good} hold, {broken} are broken, {unchecked} were never validated on the live server"),
         ),
         ["foreign_keys", database, "error", why] => {
             check(format!("foreign keys of {database}"), "error", (*why).to_owned())
@@ -203,24 +203,26 @@ fn checked(fact: &[&str]) -> Option<Checked> {
 fn remark(fact: &[&str]) -> Option<String> {
     match fact {
         ["prepared", many] if *many != "0" => {
-            Some(format!("{many} prepared transactions of that time are open in it"))
+            Some(format!("prepared transactions from that time that are still open in it: {many}"))
         }
         ["subscriptions", database, many] => Some(format!(
-            "{many} subscriptions of {database} start with it, and their publishers are ahead: rows may be missing"
+            "subscriptions of {database} that start with it, although their publishers are ahead: {many}. Rows may be missing"
         )),
         ["standbys", names] if !names.is_empty() => {
-            Some(format!("these followed it, and are of the old history: {names}"))
+            Some(format!("these standbys have the old history: {names}"))
         }
         ["login", "refused"] => Some(
             "it refuses the administrator login, because roles and passwords are those of the restored time"
                 .to_owned(),
         ),
-        ["archiving", "no", why] => Some(format!("its log is not archived: {why}")),
-        ["archiving", "off"] => Some("archive_mode is off: nothing leads to later times".to_owned()),
-        ["unarchived", many] if *many != "0" => {
-            Some(format!("{many} segments of the old history are only in the old folder"))
+        ["archiving", "no", why] => Some(format!("its WAL is not archived: {why}")),
+        ["archiving", "off"] => {
+            Some("archive_mode is off, so no backup can be restored to a later time".to_owned())
         }
-        ["wal_folder", _, was] => Some(format!("its log is in its data folder by now, and was in {was}")),
+        ["unarchived", many] if *many != "0" => {
+            Some(format!("WAL segments of the old history that exist only in the old folder: {many}"))
+        }
+        ["wal_folder", _, was] => Some(format!("its WAL is now in its data folder; it was in {was}")),
         _ => None,
     }
 }

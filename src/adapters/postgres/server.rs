@@ -110,9 +110,9 @@ const SETTINGS: &str = "SELECT current_setting('wal_log_hints') = 'on' OR curren
 async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
     let row = client.query_one(SETTINGS, &[]).await.map_err(|e| Failure::of(&e))?;
     let hurts = [
-        "neither wal_log_hints nor checksums are on: pg_rewind refuses it, so making it a standby copies all of its data",
-        "max_slot_wal_keep_size is -1: a standby that stays away fills its disk with log",
-        "track_commit_timestamp is off: a loss can only be bounded, not measured",
+        "wal_log_hints and data checksums are both off, so pg_rewind refuses the server. To make it a standby, drctl must copy all data",
+        "max_slot_wal_keep_size is -1: while a standby is down, WAL fills the disk of this server",
+        "track_commit_timestamp is off, so drctl can only bound a loss, not measure it",
     ];
     let hurts = hurts.into_iter().enumerate().filter(|(i, _)| !row.get::<_, bool>(*i));
     Ok(hurts.map(|(_, why)| why.to_owned()).collect())
@@ -124,8 +124,9 @@ pub(super) async fn promote(client: &Client) -> Result<(), Failure> {
         client.query_one("SELECT pg_promote(false)", &[]).await.map_err(|e| Failure::of(&e))?.get(0);
     match sent {
         true => Ok(()),
-        false => {
-            Err(Failure::Refused("pg_promote".to_owned(), "the server did not take the signal".to_owned()))
-        }
+        false => Err(Failure::Refused(
+            "pg_promote".to_owned(),
+            "the server did not accept the promotion signal".to_owned(),
+        )),
     }
 }

@@ -82,12 +82,12 @@ fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceS
     match seen.mark.as_str() {
         "ours" => {}
         "others" => {
-            let replica = open_state("it is a replica: it takes no writes, and no fence");
+            let replica = open_state("it is a replica, which takes no writes, so drctl does not fence it");
             return FenceState { replica: true, ..replica };
         }
         _ => {
             let runs = match seen.processes.is_empty() {
-                true => "it is stopped, and whatever starts it starts a writer",
+                true => "it is stopped, but if anything starts it, it starts as a writer",
                 false => "it runs",
             };
             return FenceState { obstacles: seen.obstacles.clone(), ..open_state(runs) };
@@ -96,12 +96,12 @@ fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceS
     if !seen.processes.is_empty() || seen.pid.is_some() {
         return match standby {
             Some(true) if seen.obstacles.is_empty() => held(&format!(
-                "it was started again, and standby.signal in {data} made it a standby: it takes no writes"
+                "somebody started it again, but standby.signal in {data} made it a standby, which takes no writes"
             )),
             _ => stage(
                 FenceStage::Partial,
                 &format!(
-                    "not proven: standby.signal is in {data}, and the server is not gone (processes {}, postmaster.pid {})",
+                    "not proven: standby.signal is in {data}, but the server still runs (processes {}, postmaster.pid {})",
                     seen.processes.join(", "),
                     seen.pid.as_deref().unwrap_or("gone")
                 ),
@@ -120,7 +120,7 @@ fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceS
         ),
         Port::Silent(why) => stage(
             FenceStage::UnderWay,
-            &format!("not proven: it is stopped, and its port does not refuse: {why}"),
+            &format!("not proven: it is stopped, but its port does not refuse connections: {why}"),
         ),
     }
 }
@@ -138,7 +138,7 @@ impl Postgres {
             let asked = self.asked(endpoint, way_in).await?;
             let seen = read(&host::on(host, job(host, "look", Do::Look, asked)).await?);
             if seen.mark.is_empty() {
-                return Err(Failure::Unclear("the host said nothing of the server".to_owned()));
+                return Err(Failure::Unclear("the host reported nothing about the server".to_owned()));
             }
             Ok((seen, host.data.as_str()))
         };

@@ -45,9 +45,9 @@ halt() {
 
 set_it() {
   refuse_another
-  if [ -e "$signal" ] && ! ours || [ -e "$DATA/recovery.signal" ]; then fail "it is a replica; the writer is another"; fi
+  if [ -e "$signal" ] && ! ours || [ -e "$DATA/recovery.signal" ]; then fail "it is a replica; another server is the writer"; fi
   # First: from then on whatever starts it starts no writer.
-  printf 'drctl fence %s\n' "$KEY" >"$signal.drctl" && mv "$signal.drctl" "$signal" && sync || fail "no mark could be left in $DATA"
+  printf 'drctl fence %s\n' "$KEY" >"$signal.drctl" && mv "$signal.drctl" "$signal" && sync || fail "cannot write a mark in $DATA"
   halt standby
 }
 
@@ -55,9 +55,9 @@ lift() {
   refuse_another
   if ours; then
     halt down
-    rm -f "$signal" && sync || fail "the mark in $DATA could not be removed"
+    rm -f "$signal" && sync || fail "cannot remove the mark in $DATA"
   fi
-  running || start || fail "the server does not start; its own log says why"
+  running || start || fail "the server does not start; see its log"
 }
 
 case "$DO" in

@@ -74,25 +74,25 @@ pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option
     Some(match of {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let amazon = match endpoint.contains(".rds.amazonaws.com") {
-                true => format!("; Amazon's own are in no system's store: {RDS_CAS}"),
+                true => format!(". No operating system includes the CAs of Amazon; download {RDS_CAS}"),
                 false => String::new(),
             };
             format!(
-                "the certificate of {endpoint} is signed by no CA that is trusted (UnknownIssuer): sql.ca_file has to name a file with the CA that signed it{amazon}"
+                "no trusted CA signed the certificate of {endpoint} (UnknownIssuer). Set sql.ca_file to a file with the CA that signed it{amazon}"
             )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
-            "the certificate of {endpoint}, or of its CA, has expired: a new one there; or this machine's clock is wrong ({of})"
+            "the certificate of {endpoint}, or of its CA, has expired, or the clock of this machine is wrong ({of})"
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!(
-                "the certificate of {endpoint} is not valid yet: this machine's clock may be wrong ({of})"
+                "the certificate of {endpoint} is not valid yet; the clock of this machine may be wrong ({of})"
             )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
-            "the certificate of {endpoint} is for another host: an `endpoint` with a name that is in it, or one issued for this name ({of})"
+            "the certificate of {endpoint} is for another host. Use a name from the certificate in `endpoint`, or get a certificate for this name ({of})"
         ),
-        other => format!("the certificate of {endpoint} is not accepted: {other}"),
+        other => format!("the certificate of {endpoint} is not valid: {other}"),
     })
 }
 

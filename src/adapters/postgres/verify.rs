@@ -130,7 +130,7 @@ async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
     let prepared = client.prepare(sql).await.map_err(|e| Failure::of(&e))?;
     let odd = |what: String| Failure::Refused("NotOneValue".to_owned(), what);
     if prepared.columns().len() != 1 {
-        return Err(odd(format!("{} columns, and one is wanted", prepared.columns().len())));
+        return Err(odd(format!("the query returned {} columns instead of one", prepared.columns().len())));
     }
     let answer = reading(client, |t| async move { t.simple_query(sql).await }).await?;
     let rows: Vec<_> = answer
@@ -142,7 +142,7 @@ async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
         .collect();
     match <[String; 1]>::try_from(rows) {
         Ok([value]) => Ok(value),
-        Err(rows) => Err(odd(format!("{} rows, and one is wanted", rows.len()))),
+        Err(rows) => Err(odd(format!("the query returned {} rows instead of one", rows.len()))),
     }
 }
 
@@ -167,7 +167,7 @@ async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure>
     for row in &databases {
         let (name, open): (String, bool) = (row.get(0), row.get(1));
         if !open {
-            let why = "it does not let this login in: nothing of it was checked".to_owned();
+            let why = "it does not accept this login, so drctl checked nothing in it".to_owned();
             found.checks.push(check(format!("database {name}"), "unknown", why));
             continue;
         }
@@ -181,7 +181,7 @@ async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure>
     if !bad.is_empty() {
         let words: Vec<_> = bad.iter().map(|c| format!("{} {}: {}", c.what, c.result, c.found)).collect();
         let what = match bad.iter().any(|c| c.result == "fail") {
-            true => "the copy is not sound",
+            true => "the copy failed its checks",
             false => "the copy could not be checked",
         };
         found.failed = Some(format!("{what}: {}", words.join("; ")));
@@ -267,7 +267,7 @@ async fn foreign_keys(
             _ => "fail",
         },
         format!(
-            "{good} hold, {broken} do not, {hidden} are not for this login to read, {unproven} were never validated on the live server"
+            "{good} hold, {broken} are broken, {hidden} cannot be read with this login, {unproven} were never validated on the live server"
         ),
     ));
     Ok(())
@@ -289,7 +289,7 @@ async fn indexes(client: &mut Client, database: &str, found: &mut Found, said: &
     let what = format!("amcheck of {database}");
     let there = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
     if value(client, there).await? == "0" {
-        found.checks.push(check(what, "unknown", "no extension there".to_owned()));
+        found.checks.push(check(what, "unknown", "the extension is not installed".to_owned()));
         return Ok(());
     }
     let all = client.query(AMCHECK, &[]).await.map_err(|e| Failure::of(&e))?;
@@ -356,7 +356,7 @@ async fn every_row(
         read += 1;
     }
     let result = if hidden == 0 { "pass" } else { "unknown" };
-    let not_read = format!("{rows} rows of {read} tables; {hidden} tables are not for this login to read");
+    let not_read = format!("{rows} rows of {read} tables; {hidden} tables cannot be read with this login");
     found.checks.push(check(what, result, not_read));
     Ok(())
 }
@@ -370,18 +370,20 @@ async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(
     let (prepared, subscriptions, cron): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let unlogged: i64 = row.get(3);
     if unlogged > 0 {
-        found.remarks.push(format!("{unlogged} unlogged tables of {database} are empty in the copy"));
+        found.remarks.push(format!("unlogged tables of {database}, which are empty in the copy: {unlogged}"));
     }
     if prepared > 0 {
-        found.remarks.push(format!("{prepared} prepared transactions of that time are open in {database}"));
+        found.remarks.push(format!(
+            "prepared transactions from that time that are still open in {database}: {prepared}"
+        ));
     }
     if subscriptions > 0 {
         found.remarks.push(format!(
-            "{subscriptions} subscriptions of {database} run in the copy already, and their publishers are ahead: rows may be missing"
+            "subscriptions of {database} that already run in the copy, although their publishers are ahead: {subscriptions}. Rows may be missing"
         ));
     }
     if cron > 0 {
-        found.remarks.push(format!("pg_cron runs the jobs of {database} in the copy already"));
+        found.remarks.push(format!("pg_cron already runs the jobs of {database} in the copy"));
     }
     Ok(())
 }
@@ -390,7 +392,7 @@ async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(
 async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> Result<Found, Failure> {
     let mut found = Found::default();
     let Some(live) = live else {
-        found.remarks.push("the live server does not answer: its rows were not counted".to_owned());
+        found.remarks.push("the live server does not answer, so its rows were not counted".to_owned());
         return Ok(found);
     };
     if of.rows.is_empty() {
@@ -405,7 +407,7 @@ async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> R
         let words =
             |counted: Result<String, Failure>| counted.unwrap_or_else(|f| format!("unknown ({})", f.why()));
         let (now, then) = (words(count(&mut there, table).await), words(count(&mut here, table).await));
-        found.remarks.push(format!("rows of {table}: {now} live so far, {then} in the copy"));
+        found.remarks.push(format!("rows of {table}: {now} on the live server now, {then} in the copy"));
     }
     Ok(found)
 }

@@ -68,7 +68,7 @@ impl Postgres {
                         job.tail
                     }
                     JobStage::Ended { .. } | JobStage::Gone => {
-                        let last = job.tail.lines().last().unwrap_or("the job ended without a word");
+                        let last = job.tail.lines().last().unwrap_or("the job ended without an explanation");
                         return Err(Failure::Refused("Host".to_owned(), last.to_owned()));
                     }
                     _ => job.tail,
@@ -76,7 +76,7 @@ impl Postgres {
                 Err(failure) => failure.why(),
             };
             if self.world.now() >= deadline {
-                return Err(Failure::Unclear(format!("not done within {MOST}: {last}")));
+                return Err(Failure::Unclear(format!("not finished within {MOST}: {last}")));
             }
         }
     }
@@ -89,11 +89,11 @@ impl Postgres {
                     return CallOutcome::Accepted { token: None };
                 }
                 Observation::Value { .. } => {
-                    let why = format!("{} takes writes: it was promoted before", db.id);
+                    let why = format!("{} takes writes, because it was promoted earlier", db.id);
                     return CallOutcome::Refused { code: "Promoted".to_owned(), why, again: Again::Never };
                 }
                 seen if self.world.now() >= deadline => {
-                    let why = format!("{} was started, and {}", db.id, seen.why_not());
+                    let why = format!("drctl started {}, but {}", db.id, seen.why_not());
                     return CallOutcome::InDoubt { why };
                 }
                 _ => self.world.sleep_until(self.world.now() + LOOK).await,

@@ -18,16 +18,16 @@ immediately() { pg_ctl -D "$DATA" -w -t 60 -m immediate stop >/dev/null 2>&1; }
 halted() { if [ -n "$SUPERVISED" ]; then stop; else immediately; fi; }
 
 this_is_the_one() {
-  [ -n "$CHECKPOINTER" ] || fail "nobody knows which server answers at the endpoint"
+  [ -n "$CHECKPOINTER" ] || fail "it is unknown which server answers at the endpoint"
   parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
   [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)" ] ||
-    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+    fail "the server that runs in $DATA is not the server that answers at the endpoint. The plan names a different host"
 }
 
 job() {
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
-  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
-  [ -e "$DATA/standby.signal" ] || fail "$DATA is no standby's: it has no standby.signal"
+  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}. Set \`bin\` in the plan to its folder"
+  [ -e "$DATA/standby.signal" ] || fail "$DATA does not belong to a standby: it has no standby.signal"
   this_is_the_one
   say "stopping"
   halted || immediately
@@ -35,7 +35,7 @@ job() {
   # It goes when a promotion is through: then the server is a primary, and starts as one.
   [ -e "$DATA/standby.signal" ] && still=yes || still=no
   say "starting"
-  start || fail "the server does not start; its own log says why"
+  start || fail "the server does not start; see its log"
   [ "$still" = yes ] || fail "it was promoted before it was stopped"
   say "started as a standby"
 }

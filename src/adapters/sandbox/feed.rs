@@ -9,6 +9,7 @@ use crate::inventory::{Estate as Seen, Observation, targets};
 use crate::model::action::FenceMethod;
 use crate::model::cluster::HEADLESS;
 use crate::model::ids::SiteName;
+use crate::model::plain::count;
 use crate::model::state::{DatabaseRole, DatabaseState, RecordSet, SERVING, State};
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -52,14 +53,14 @@ impl Feed {
     /// What a reader of the rehearsal has to know of what it began with.
     pub fn notes(&self) -> Vec<String> {
         let first = format!(
-            "begins as {} things were observed at {}; how long calls take, and what else fails, is simulated",
-            self.states.len(),
+            "starts with {} from {}; drctl simulates how long calls take and what else fails",
+            count(self.states.len(), "observation"),
             self.at
         );
         let all =
             |what: &str, keys: &[String]| (!keys.is_empty()).then(|| format!("{what}: {}", keys.join(", ")));
-        let missing = all("was not there, and is not in the rehearsal", &self.missing);
-        let unseen = all("could not be observed, and is as the plan has it", &self.unseen);
+        let missing = all("did not exist, and does not exist in the rehearsal", &self.missing);
+        let unseen = all("could not be observed; the rehearsal uses the values in the plan", &self.unseen);
         std::iter::once(first).chain(missing).chain(unseen).collect()
     }
 

@@ -56,7 +56,7 @@ impl Estate {
         let i = self.find(&fence.db)?;
         let (method, now) = (fence.method, self.now);
         if method.tells_the_end() && self.dbs[i].source.is_some() {
-            return Err(("replica", "it is a replica; the writer is another".to_owned()));
+            return Err(("replica", "it is a replica; another server is the writer".to_owned()));
         }
         if method == FenceMethod::SecurityGroup {
             if self.scenario.by_group != ByGroup::AtOnce {

@@ -41,7 +41,10 @@ impl Estate {
     pub(super) fn isolate(&mut self, i: usize) -> Answer {
         let db = &self.dbs[i];
         if db.source.is_some() {
-            return Err(("Replica", "it is a replica by now, and is not fenced".to_owned()));
+            return Err((
+                "Replica",
+                "it is now a replica, which takes no writes, so drctl does not fence it".to_owned(),
+            ));
         }
         match self.grouping(i) {
             Groups::Changing if self.is_attached(i) => {

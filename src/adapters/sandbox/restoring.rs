@@ -51,9 +51,9 @@ impl Estate {
                 format!("{} has no available snapshot {name}; there are: {}", of.db.id, known.join(", "));
             return BackupsState { failed: Some(why), all, ..BackupsState::default() };
         }
-        let failed = chosen
-            .is_none()
-            .then(|| format!("no backup leads to {}: the oldest one ended at {oldest}", of.to_time));
+        let failed = chosen.is_none().then(|| {
+            format!("no backup can be restored to {}: the oldest one ended at {oldest}", of.to_time)
+        });
         BackupsState {
             failed,
             window: (of.db.engine == Engine::Rds).then_some((oldest, self.now)),
@@ -99,9 +99,11 @@ impl Estate {
             Part::Beside if self.scenario.archive_corrupt => {
                 Some("segment 0000000100000004000000A1 in the archive is damaged")
             }
-            Part::Verify | Part::Loss if !done(Part::Beside) => Some("nothing was restored yet"),
-            Part::Swap if !done(Part::Verify) => Some("the copy was not found to be sound"),
-            Part::PutBack if done(Part::Swap) => Some("the restored server stays: rows were changed since"),
+            Part::Verify | Part::Loss if !done(Part::Beside) => Some("no copy exists yet"),
+            Part::Swap if !done(Part::Verify) => Some("the copy did not pass its checks"),
+            Part::PutBack if done(Part::Swap) => {
+                Some("the restored server stays, because rows have changed since")
+            }
             _ => None,
         };
         let takes = match part {

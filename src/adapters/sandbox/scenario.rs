@@ -151,7 +151,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "region-dies",
-        about: "nothing in the home site answers, and its servers went with it: nobody writes there any more, and nobody can know",
+        about: "nothing in the home site answers, and its servers are gone: nobody writes there any more, but drctl cannot know that",
         control_plane_lost: true,
         primary_dies: true,
         ..QUIET
@@ -173,7 +173,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "promotion-fails-once",
-        about: "the first promotion is accepted and comes to nothing",
+        about: "the first promotion is accepted and has no effect",
         first_promotion_fails: true,
         ..QUIET
     },
@@ -185,7 +185,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "capacity-short",
-        about: "half of the wanted instances cannot be had",
+        about: "only half of the wanted instances start",
         capacity_percent: 50,
         ..QUIET
     },
@@ -197,27 +197,22 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "primary-returns",
-        about: "region-dark, and after the run has ended the home site comes back, with its database ready for writes",
+        about: "as region-dark; after the run the home site comes back, and its database is ready for writes",
         control_plane_lost: true,
         returns_after: Some(Dur::mins(170)),
         ..QUIET
     },
     Scenario {
         name: "chaos",
-        about: "a seeded mix of lost, late, doubled, throttled and unanswered calls",
+        about: "a mix of lost, late, doubled, throttled and unanswered calls, chosen by the seed",
         throttled: 60,
         faults: 200,
         ..QUIET
     },
-    Scenario {
-        name: "calm",
-        about: "nothing fails: what a planned move looks like",
-        loses_home: false,
-        ..QUIET
-    },
+    Scenario { name: "calm", about: "nothing fails: a planned move", loses_home: false, ..QUIET },
     Scenario {
         name: "archive-corrupt",
-        about: "nothing fails but the archived log of databases, which is damaged",
+        about: "nothing fails except the archived log of databases, which is damaged",
         archive_corrupt: true,
         loses_home: false,
         ..QUIET

@@ -113,18 +113,22 @@ impl Estate {
         }
         let set = db.fenced.contains(&method);
         if set && method.tells_the_end() && self.applies(db) {
-            let left = format!("not proven, for something may write: {WORKER}");
+            let left = format!("not proven: something may still write: {WORKER}");
             let stays = self.scenario.applies == Applies::Stays;
             return (if stays { FenceStage::Vain } else { FenceStage::Partial }, left);
         }
         let proof = match method {
-            FenceMethod::Sql => "application roles may not log in; no sessions of theirs are left",
+            FenceMethod::Sql => "application roles cannot log in, and none of their sessions is left",
             FenceMethod::AllowConnections => {
-                "databases of the application take no connections; no sessions are left"
+                "the databases of the application accept no connections, and no session is left"
             }
-            FenceMethod::PgHba => "the first rules of pg_hba.conf reject every client; no sessions are left",
-            FenceMethod::Stop => "the server is stopped, and whatever starts it starts a standby",
-            FenceMethod::SecurityGroup => "only the fence group is attached and active; no sessions are left",
+            FenceMethod::PgHba => {
+                "the first rules of pg_hba.conf reject every client, and no session is left"
+            }
+            FenceMethod::Stop => "the server is stopped; if anything starts it, it starts as a standby",
+            FenceMethod::SecurityGroup => {
+                "only the fence group is attached and active, and no session is left"
+            }
         };
         (if set { FenceStage::Proven } else { FenceStage::Open }, proof.to_owned())
     }

@@ -39,7 +39,7 @@ impl Aws {
         let since = self.world.now();
         let unseen = |t: &Target| Observation::Unobservable {
             since,
-            why: format!("{WHY}: {} cannot be reached by this build", t.service()),
+            why: format!("{WHY}: this build cannot reach {}", t.service()),
         };
         targets.iter().map(unseen).collect()
     }

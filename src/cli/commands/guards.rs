@@ -24,12 +24,22 @@ pub fn still_ours(
     state: &RunState,
 ) -> Result<(), CliError> {
     let Some((target, holder)) = lost((context, printer), store, state)? else { return Ok(()) };
-    let message = format!("{holder} holds the {target} of run {}", state.created.run);
+    let message =
+        format!("{}, which belongs to run {}", words(&target, holder.as_deref()), state.created.run);
     let hint = "talk to the holder; drctl runs cancel closes this run and undoes nothing";
     Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
 }
 
-/// The first guard of the run that somebody else holds by now, with who does.
+/// Who has a guard that the run lost, in words.
+pub fn words(guard: &Target, holder: Option<&str>) -> String {
+    let of = guard.component().map_or_else(|| guard.to_string(), ToString::to_string);
+    holder.map_or_else(
+        || format!("somebody removed the guard of {of}"),
+        |holder| format!("{holder} holds the guard of {of}"),
+    )
+}
+
+/// The first guard of the run that the run lost, and its new holder, if there is one.
 ///
 /// # Errors
 /// If nothing can be looked at.
@@ -37,7 +47,7 @@ pub fn lost(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
     state: &RunState,
-) -> Result<Option<(Target, String)>, CliError> {
+) -> Result<Option<(Target, Option<String>)>, CliError> {
     let held = state.guards();
     if state.created.world != WorldKind::Live || held.is_empty() {
         return Ok(None);
@@ -53,8 +63,7 @@ pub fn lost(
             continue;
         };
         if found.holder.as_ref() != Some(&ours.holder) {
-            let holder = found.holder.as_deref().unwrap_or("nobody; somebody removed it");
-            return Ok(Some((target, holder.to_owned())));
+            return Ok(Some((target, found.holder.clone())));
         }
     }
     Ok(None)

@@ -327,10 +327,10 @@ fn cancellation(
 ) -> Result<Signal, CliError> {
     let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
     if let Some((target, holder)) = &lost {
-        let text = format!("{holder} holds the {target}: drctl closes the run and undoes nothing");
-        printer.note(&text);
+        let words = super::guards::words(target, holder.as_deref());
+        printer.note(&format!("{words}: drctl closes the run and undoes nothing"));
     }
-    let displaced_by = lost.map(|(_, holder)| holder);
+    let displaced_by = lost.map(|(_, holder)| holder.unwrap_or_else(|| "nobody".to_owned()));
     Ok(Signal::Cancel { reason: one_line(reason), displaced_by })
 }
 

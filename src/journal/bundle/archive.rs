@@ -42,30 +42,30 @@ pub(super) fn beginning(file: impl io::Read, most: u64) -> Option<BTreeMap<Strin
 pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     // The library quotes bytes of the file, which anybody wrote.
     let not_one = |_: io::Error| {
-        "it is no tar archive, or was cut off: name what drctl evidence export wrote".to_owned()
+        "it is not a tar archive, or it is truncated; name a file from drctl evidence export".to_owned()
     };
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(format!("it is larger than {} MiB, which no bundle is", MOST_BYTES >> 20));
+        return Err(format!("it is larger than {} MiB, the maximum size of a bundle", MOST_BYTES >> 20));
     }
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(bytes).entries().map_err(not_one)? {
         let mut entry = entry.map_err(not_one)?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if entry.header().entry_type() != tar::EntryType::Regular {
-            return Err(format!("{path} is no plain file"));
+            return Err(format!("{path} is not a regular file"));
         }
         let size = entry.size();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(not_one)?;
         if content.len() as u64 != size {
-            return Err(format!("{path} was cut off"));
+            return Err(format!("{path} is truncated"));
         }
         if files.insert(path.clone(), content).is_some() {
-            return Err(format!("{path} is there twice"));
+            return Err(format!("{path} is in the archive twice"));
         }
         if files.len() > MOST_FILES {
-            return Err(format!("it has more than {MOST_FILES} files, which no bundle has"));
+            return Err(format!("it has more than {MOST_FILES} files, the maximum of a bundle"));
         }
     }
-    if files.is_empty() { Err("there is nothing in it: it is no bundle".to_owned()) } else { Ok(files) }
+    if files.is_empty() { Err("it is empty, so it is not a bundle".to_owned()) } else { Ok(files) }
 }

@@ -67,10 +67,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     };
     found.faults = digests(&files, &manifest);
     if found.faults.is_empty() && packed(&files, &manifest).as_deref() != Ok(bytes) {
-        found.faults.push(fault(
-            "the file",
-            "it is not packed as it was sealed: bytes between its files were changed",
-        ));
+        found.faults.push(fault("the file", "bytes between its files were changed after it was sealed"));
     }
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {
@@ -96,23 +93,23 @@ fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k Pub
     let file = |name: &str| {
         let bytes = files
             .get(name)
-            .ok_or_else(|| fault(name, "it is missing: this is no bundle, or it was removed"))?;
+            .ok_or_else(|| fault(name, "it is missing: this is not a bundle, or somebody removed it"))?;
         // Nobody vouches for it yet, so little is done with it.
         match bytes.len() > MOST_OF_A_MANIFEST {
-            true => Err(fault(name, "it is larger than any manifest")),
+            true => Err(fault(name, "it is too large for a manifest")),
             false => Ok(bytes),
         }
     };
     let (stored, plain) = (file(ENVELOPE)?, file(MANIFEST)?);
     let envelope: dsse::Envelope = serde_json::from_slice(stored)
-        .map_err(|e| fault(ENVELOPE, format!("it is no envelope (DSSE): {e}")))?;
+        .map_err(|e| fault(ENVELOPE, format!("it is not a DSSE envelope: {e}")))?;
     // A signature covers the payload, and not how the envelope is written: nothing may hide in that.
     if serde_json::to_vec(&envelope).ok().as_ref() != Some(stored) {
-        return Err(fault(ENVELOPE, "it is not written as it was sealed: it was changed"));
+        return Err(fault(ENVELOPE, "it was changed after it was sealed"));
     }
     let (payload, key) = dsse::open(&envelope, PAYLOAD_TYPE, keys).map_err(|why| fault(ENVELOPE, why))?;
     if payload != *plain {
-        return Err(fault(MANIFEST, "it is not what was signed: it was changed"));
+        return Err(fault(MANIFEST, "it was changed after it was signed"));
     }
     let manifest = serde_json::from_slice(&payload)
         .map_err(|e| fault(MANIFEST, format!("this version cannot read it: {e}")))?;
@@ -124,9 +121,9 @@ fn digests(files: &Files, manifest: &Manifest) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in &manifest.drctl.files {
         let why = match files.get(&file.path) {
-            None => "it is missing: it was removed",
+            None => "it is missing: somebody removed it",
             Some(bytes) if bytes.len() as u64 != file.size || Digest::of(bytes) != file.sha256 => {
-                "it does not have the digest that was signed: it was changed"
+                "it was changed: its digest differs from the signed one"
             }
             Some(_) => continue,
         };
@@ -136,7 +133,7 @@ fn digests(files: &Files, manifest: &Manifest) -> Vec<Fault> {
         [MANIFEST, ENVELOPE].contains(&path) || manifest.drctl.files.iter().any(|f| f.path == path)
     };
     let added = files.keys().filter(|path| !named(path));
-    faults.extend(added.map(|path| fault(&**path, "the manifest does not name it: it was added")));
+    faults.extend(added.map(|path| fault(&**path, "it was added: the manifest does not list it")));
     faults
 }
 
@@ -149,9 +146,10 @@ fn packed(files: &Files, manifest: &Manifest) -> Result<Vec<u8>, String> {
 
 fn records(files: &Files, name: &str) -> Result<Vec<Record>, Fault> {
     let text = str::from_utf8(files.get(name).map_or(&[], Vec::as_slice));
-    let text = text.map_err(|e| fault(name, format!("byte {} is no text", e.valid_up_to())))?;
+    let text = text.map_err(|e| fault(name, format!("byte {} is not UTF-8", e.valid_up_to())))?;
     let line = |(n, line): (usize, &str)| {
-        written::parse_line(line).ok_or_else(|| fault(format!("{name}, line {}", n + 1), "this is no record"))
+        written::parse_line(line)
+            .ok_or_else(|| fault(format!("{name}, line {}", n + 1), "this is not a record"))
     };
     text.lines().enumerate().map(line).collect()
 }
@@ -178,12 +176,15 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Wri
         };
         let at = head.seq.checked_sub(1).and_then(|at| usize::try_from(at).ok());
         if at.and_then(|at| events.get(at)).is_none_or(|e| e.hash != head.hash) {
-            return Err(entry(record.seq, "it knows another event of the run than there is"));
+            return Err(entry(
+                record.seq,
+                "it records a different event of the run than the bundle contains",
+            ));
         }
         known = head.seq;
     }
     if known != events.len() as u64 {
-        return Err(event((known, "the ledger knows the run up to here, and no further".to_owned())));
+        return Err(event((known, "the ledger contains the run only up to here".to_owned())));
     }
     vouched(&ledger, manifest, keys).map_err(|why| entry(ledger.last().map_or(0, |r| r.seq), &why))?;
     Ok((Written { events, ledger }, state))
@@ -193,21 +194,22 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Wri
 fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result<(), String> {
     let [.., before, last] = ledger else { return Err("there is no checkpoint".to_owned()) };
     let Ok(Entry::Checkpoint(signed)) = serde_json::from_slice(&last.bytes) else {
-        return Err("it is no checkpoint: nobody vouches for the ledger".to_owned());
+        return Err("it is not a checkpoint, so nothing covers the ledger".to_owned());
     };
     let checkpoint = checkpoint::check(&signed, keys)?;
     if (checkpoint.entries, &checkpoint.head) != (before.seq, &before.hash) {
-        return Err("the checkpoint is of another ledger".to_owned());
+        return Err("the checkpoint is for another ledger".to_owned());
     }
     let about = &manifest.drctl;
     if checkpoint.run.as_ref() != Some(&about.run_id) || checkpoint.at != manifest.timestamp {
-        return Err("the checkpoint was made for another run, or at another time than the bundle".to_owned());
+        return Err("the checkpoint was made for another run, or at another time".to_owned());
     }
     match checkpoint.store == about.world {
         true => Ok(()),
-        false => {
-            Err(format!("the checkpoint is of a {} store, and the run was {}", checkpoint.store, about.world))
-        }
+        false => Err(format!(
+            "the checkpoint is from a {} store, but the run was {}",
+            checkpoint.store, about.world
+        )),
     }
 }
 
@@ -222,7 +224,7 @@ fn follows(
     if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
         return Err(fault(
             format!("{EVENTS}, event 1"),
-            "the runbook does not have the digest that was agreed to",
+            "the digest of the runbook differs from the approved one",
         ));
     }
     let report = summary::report(state, state.last_at);
@@ -231,7 +233,7 @@ fn follows(
     let same_words = manifest.drctl.renders == RENDERS;
     for content in all.iter().filter(|c| same_words || WRITTEN.contains(&c.path)) {
         if files.get(content.path) != Some(&content.bytes) {
-            return Err(fault(content.path, "it is not what follows from the events"));
+            return Err(fault(content.path, "it does not match the events"));
         }
     }
     let mut expected =
@@ -249,11 +251,11 @@ fn follows(
         }
     };
     if expected != said {
-        return Err(fault(MANIFEST, "it does not say what follows from the events"));
+        return Err(fault(MANIFEST, "it does not match the events"));
     }
     // Two readers of one file read the same: no name stands there twice, and no number in two ways.
     if pretty(manifest).ok().as_ref() != files.get(MANIFEST) {
-        return Err(fault(MANIFEST, "it is not written as drctl writes it"));
+        return Err(fault(MANIFEST, "drctl would write it differently, so it was changed"));
     }
     let fingerprint =
         |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());

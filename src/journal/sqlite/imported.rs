@@ -60,7 +60,7 @@ impl SqliteJournal {
             return Err(StoreError::Corrupt { run: run.to_string(), seq, why });
         }
         let (run, records, entry) = (run.clone(), records.to_vec(), bytes(entry)?);
-        let here = format!("run {run} is in {} already", self.path.display());
+        let here = format!("run {run} is already in {}", self.path.display());
         let receiver = self.submit(|answer| Job::Import { run, records, entry, answer });
         match wait(receiver).map_err(StoreError::Unreadable)? {
             Ok(_) => Ok(()),

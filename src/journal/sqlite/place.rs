@@ -56,7 +56,7 @@ impl Place {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 Some(format!("{} was deleted or moved away while it was in use", file.display()))
             }
-            Err(e) => Some(format!("{} cannot be found any more: {e}", file.display())),
+            Err(e) => Some(format!("{} no longer exists: {e}", file.display())),
         })
     }
 }

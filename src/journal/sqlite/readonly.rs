@@ -23,8 +23,8 @@ pub(super) fn refuses_writes(path: &Path) -> Option<String> {
     let nearest = above.into_iter().find(|folder| folder.exists())?;
     let refused = |what: &Path| access(what, Access::WRITE_OK).is_err();
     match (there && refused(path), refused(nearest)) {
-        (true, _) => Some(format!("{} is readonly for this user", path.display())),
-        (false, true) => Some(format!("the folder {} is readonly for this user", nearest.display())),
+        (true, _) => Some(format!("{} is read-only for this user", path.display())),
+        (false, true) => Some(format!("the folder {} is read-only for this user", nearest.display())),
         (false, false) => None,
     }
 }

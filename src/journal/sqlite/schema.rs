@@ -102,7 +102,7 @@ fn refuse_foreign(connection: &Connection) -> rusqlite::Result<()> {
     };
     if tables("NOT LIKE 'sqlite_%'")? > 0 && tables("= 'runs'")? == 0 {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
-        let why = "it is a database of another program, and was left as it is".to_owned();
+        let why = "it is a database of another program, and drctl did not change it".to_owned();
         return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
     }
     Ok(())

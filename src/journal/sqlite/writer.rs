@@ -263,7 +263,7 @@ fn append(
         .query_row([run.as_str()], |r| r.get(0))
         .optional()?;
     let Some(holds) = holds.and_then(|n| u64::try_from(n).ok()) else {
-        return Ok(Err(AppendError::Unavailable(format!("there is no run {run}"))));
+        return Ok(Err(AppendError::Unavailable(format!("run {run} does not exist"))));
     };
     if holds != epoch {
         return Ok(Err(AppendError::Fenced { run: run.clone(), epoch: holds }));

@@ -83,7 +83,7 @@ impl FenceMethod {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Sql => "SQL",
-            Self::AllowConnections => "databases that take no connections",
+            Self::AllowConnections => "databases that accept no connections",
             Self::PgHba => "pg_hba.conf",
             Self::Stop => "stop",
             Self::SecurityGroup => "security group",

@@ -22,9 +22,9 @@ impl fmt::Display for Action {
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
             Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
             Self::Promote { db, takeover: Some(how), .. } => match how.by {
-                Handover::Switchover => write!(f, "hand the writer of {} over to {}", how.global, db.id),
+                Handover::Switchover => write!(f, "move the writer of {} to {}", how.global, db.id),
                 Handover::AllowDataLoss => {
-                    write!(f, "make {} the writer of {}, whatever it lacks", db.id, how.global)
+                    write!(f, "make {} the writer of {}, even if it lacks data", db.id, how.global)
                 }
             },
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
@@ -44,17 +44,17 @@ impl fmt::Display for Action {
                 }
             }
             Self::Signal(s) if s.present => {
-                write!(f, "put {}, which sends users to {}", s.object.url, s.object.place.name)
+                write!(f, "create {}, which sends users to {}", s.object.url, s.object.place.name)
             }
             Self::Signal(s) => {
                 write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
             }
-            Self::Route(r) => write!(f, "turn the routing control of {} On, and all others Off", r.to),
+            Self::Route(r) => write!(f, "turn the routing control of {} on, and all others off", r.to),
             Self::Point(p) => {
                 let to: Vec<_> = p.to.values().map(String::as_str).collect();
                 write!(
                     f,
-                    "lead clients to {} by secret {} in {}",
+                    "point clients to {} by secret {} in {}",
                     to.join(":"),
                     p.secret.id,
                     p.secret.place.name
@@ -67,7 +67,7 @@ impl fmt::Display for Action {
             }
             Self::Gate(Gate::Exposure { components, objective_ms }) => {
                 let names: Vec<_> = components.iter().map(ComponentName::as_str).collect();
-                write!(f, "go on only if {} may lose no more than {objective_ms}", names.join(", "))
+                write!(f, "continue only if {} may lose no more than {objective_ms}", names.join(", "))
             }
             Self::Gate(Gate::Approval { ask, by, .. }) if by.is_empty() => {
                 write!(f, "wait for approval: {ask}")
@@ -82,47 +82,47 @@ impl fmt::Display for Action {
 }
 
 fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "withdraw the promotion of {}: stop it, and start it as a standby", db.id)
+    write!(f, "withdraw the promotion of {}: stop it, then start it as a standby", db.id)
 }
 
 fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match of {
         Write::Through { db, way, .. } => {
-            write!(f, "write a row as clients do, by {}, and find it on {}", way.words(), db.id)
+            write!(f, "write a row like a client, by {}, and find it on {}", way.words(), db.id)
         }
         Write::Canary { db, .. } => write!(f, "write a row to {} and read it back", db.id),
         Write::Guard { component, instead_of: Some(other), .. } => {
-            write!(f, "take the guard of {component} over from {other}")
+            write!(f, "take over the guard of {component} from {other}")
         }
         Write::Guard { component, .. } => write!(f, "take the guard of {component}"),
         Write::ReleaseGuard { component, .. } => {
-            write!(f, "give back the guard of {component}")
+            write!(f, "release the guard of {component}")
         }
     }
 }
 
 fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match check {
-        Check::Identity { place } => write!(f, "check who the credentials are in {place}"),
+        Check::Identity { place } => write!(f, "check the credentials for {place}"),
         Check::Guard { component, .. } => {
-            write!(f, "check that the guard of {component} is still this run's")
+            write!(f, "check that this run still holds the guard of {component}")
         }
         Check::Answers { names, resolvers_ttl_ms: None } => {
             write!(
                 f,
-                "check that the zone's name servers send users there, for {}",
+                "check that the name servers of the zone send users there, for {}",
                 count(names.len(), "name")
             )
         }
         Check::Answers { names, resolvers_ttl_ms: Some(ttl) } => {
-            write!(f, "ask resolvers for {}, for {ttl} at most", count(names.len(), "name"))
+            write!(f, "query resolvers for {}, for at most {ttl}", count(names.len(), "name"))
         }
         Check::Available { db } => {
-            write!(f, "wait until nothing is under way with {}", db.id)
+            write!(f, "wait until no change of {} is in progress", db.id)
         }
         Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
         Check::Evidence { targets } => {
-            write!(f, "keep what is there now ({})", count(targets.len(), "thing"))
+            write!(f, "record the current state ({})", count(targets.len(), "resource"))
         }
         Check::Compare(of) => {
             write!(
@@ -135,9 +135,9 @@ fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "wait until the service has made {} a secondary of {}", db.id, source.id)
         }
         Check::CaughtUp { db } => {
-            write!(f, "wait until {} has all that the old primary wrote", db.id)
+            write!(f, "wait until {} has everything that the old primary wrote", db.id)
         }
-        Check::Exposure { db, .. } => write!(f, "measure which writes {} may lack", db.id),
+        Check::Exposure { db, .. } => write!(f, "measure the writes that {} may lack", db.id),
         Check::Probe { probe, site: Some(site), consecutive } => {
             write!(f, "check that probe {probe} is good {} in {site}", count(*consecutive, "time"))
         }

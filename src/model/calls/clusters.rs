@@ -60,7 +60,7 @@ pub(super) fn isolate(f: &Fence) -> Vec<Call> {
     let region = &f.db.place.region;
     let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
     let reboot = format!(
-        "aws rds reboot-db-instance --region {region} --db-instance-identifier '<the instance of {} with IsClusterWriter>'   # once the group is active and alone",
+        "aws rds reboot-db-instance --region {region} --db-instance-identifier '<the instance of {} with IsClusterWriter>'   # once only that group is active",
         f.db.id
     );
     let events = format!(

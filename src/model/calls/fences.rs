@@ -9,22 +9,22 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
     match f.method {
         FenceMethod::Sql => statements(
             f,
-            "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; ALTER SUBSCRIPTION <name> DISABLE for each that is enabled; then pg_terminate_backend of every session that nobody vouches for",
+            "CREATE ROLE drctl_fenced; for each role of a client: ALTER ROLE <role> NOLOGIN; GRANT drctl_fenced TO <role>; ALTER SUBSCRIPTION <name> DISABLE for each that is enabled; then pg_terminate_backend of every session that is not listed under harmless",
         ),
         FenceMethod::AllowConnections => statements(
             f,
-            "by way of database postgres: CREATE ROLE drctl_fenced; for each database but this one and templates: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS false; then pg_terminate_backend of every session and apply worker that nobody vouches for",
+            "in database postgres: CREATE ROLE drctl_fenced; for each database except this one and templates: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS false; then pg_terminate_backend of every session and apply worker that is not listed under harmless",
         ),
         FenceMethod::PgHba => {
-            let text = "put in front of hba_file, between marks: what lets drctl's own login in, from its address; local all all reject; host all all all reject   # rename(2), then pg_ctl -D DATA reload";
-            let census = "pg_terminate_backend of every session that nobody vouches for; COMMENT ON ROLE drctl_fenced IS <word>";
+            let text = "put in front of hba_file, between marks: the rules for the login of drctl, from its address; local all all reject; host all all all reject   # rename(2), then pg_ctl -D DATA reload";
+            let census = "pg_terminate_backend of every session that is not listed under harmless; COMMENT ON ROLE drctl_fenced IS <mark>";
             let mut calls = vec![on_host(f, "rules", true, text)];
             calls.extend(statements(f, census));
             calls.push(sql(&f.db.place.name, &f.db.id, false, "SELECT .. FROM pg_hba_file_rules, pg_conf_load_time() -- the first rules, without an error, and read; and a stranger is refused with `pg_hba.conf rejects`"));
             calls
         }
         FenceMethod::Stop => {
-            let text = "touch DATA/standby.signal   # whatever starts it starts a standby; then `stop` of `host:`, else pg_ctl -m fast stop";
+            let text = "touch DATA/standby.signal   # if anything starts it, it starts as a standby; then `stop` of `host:`, else pg_ctl -m fast stop";
             let proof = "ls /proc/*/cwd, DATA/postmaster.pid   # no process works in DATA; and the endpoint refuses a connection";
             vec![on_host(f, "stop", true, text), on_host(f, "look", false, proof)]
         }
@@ -41,12 +41,12 @@ pub(super) fn lift(f: &Fence) -> Vec<Call> {
             "ALTER SUBSCRIPTION <name> ENABLE for each that the fence disabled; for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
         ),
         FenceMethod::AllowConnections => statement(
-            "by way of database postgres: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS true for each that the comment of drctl_fenced names",
+            "in database postgres: ALTER DATABASE <name> WITH ALLOW_CONNECTIONS true for each database in the comment of drctl_fenced",
         ),
         FenceMethod::PgHba => {
-            let text = "take what stands between drctl's marks out of hba_file, and nothing else; then pg_ctl -D DATA reload";
+            let text = "remove the lines between the marks of drctl from hba_file, and nothing else; then pg_ctl -D DATA reload";
             let mut calls = vec![on_host(f, "rules", true, text)];
-            calls.extend(statement("COMMENT ON ROLE drctl_fenced IS <without that word>"));
+            calls.extend(statement("COMMENT ON ROLE drctl_fenced IS <without that mark>"));
             calls
         }
         FenceMethod::Stop => {
@@ -73,7 +73,7 @@ fn on_host(f: &Fence, operation: &'static str, mutates: bool, text: &str) -> Cal
 
 /// A statement, and the census that proves it.
 fn statements(f: &Fence, text: &str) -> Vec<Call> {
-    let census = "SELECT ... FROM pg_roles, pg_database, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that may write";
+    let census = "SELECT ... FROM pg_roles, pg_database, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that can write";
     let (at, id) = (&f.db.place.name, &f.db.id);
     vec![sql(at, id, true, text), sql(at, id, false, census)]
 }
@@ -83,7 +83,7 @@ fn by_group(f: &Fence) -> Vec<Call> {
     let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
     let region = &f.db.place.region;
     let reboot = format!(
-        "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once the group is active and alone: it ends the sessions that the group leaves open",
+        "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once only that group is active: it ends the sessions that are still open",
         quoted(id)
     );
     let events = format!(

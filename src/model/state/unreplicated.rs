@@ -46,22 +46,22 @@ impl Unreplicated {
         let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
         match self.what {
             Lost::Rows => format!(
-                "unlogged table {name} has rows{detail}: a standby has it empty, so a promotion loses them"
+                "unlogged table {name} has rows{detail}: it is empty on a standby, so a promotion loses them"
             ),
             Lost::Expendable => format!(
-                "unlogged table {name} has rows{detail}: a promotion loses them, and the plan calls them expendable"
+                "unlogged table {name} has rows{detail}: a promotion loses them, which the plan allows (`expendable`)"
             ),
             Lost::Slot => format!(
-                "logical slot {name}{detail} is not on a standby: after a promotion its consumer finds no slot, and may miss changes"
+                "logical slot {name}{detail} does not exist on a standby: after a promotion its consumer finds no slot and may miss changes"
             ),
             Lost::Locked => format!(
-                "prepared transaction {name}{detail} stays open with its locks, on the new primary too, until it is committed or rolled back there"
+                "prepared transaction {name}{detail} stays open with its locks, also on the new primary, until somebody commits it or rolls it back there"
             ),
-            Lost::Unseen => format!(
-                "{name} was not looked at{detail}: whether it has unlogged tables with rows is unknown"
-            ),
+            Lost::Unseen => {
+                format!("{name} was not read{detail}: it is unknown whether it has unlogged tables with rows")
+            }
             Lost::Outside => {
-                format!("{name}{detail} is outside the data folder: a standby has its own or none")
+                format!("{name}{detail} is outside the data folder: a standby has its own copy or none")
             }
         }
     }

@@ -121,9 +121,9 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
     pair.write_plan("5m");
     let (copy, objects) = ("uploads in us-east-1", "objects of uploads in us-east-1");
     is(pair.ready("replica", copy), "not_ready", "is never enabled; S3 replicates nothing without it");
-    is(pair.ready("replica", objects), "unknown", "of 0 objects 0 were compared");
+    is(pair.ready("replica", objects), "unknown", "compared 0 of 0 objects");
     pair.copied();
-    is(pair.ready("replica", copy), "ready", "rule all copies");
+    is(pair.ready("replica", copy), "ready", "rule all replicates");
     is(pair.ready("lag", copy), "unknown", "S3 publishes no replication delay");
     for (metric, value) in
         [("ReplicationLatency", 42), ("OperationsPendingReplication", 7), ("BytesPendingReplication", 4096)]
@@ -132,7 +132,7 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
     }
     super::until("what was published is there", || {
         let (standing, facts) = pair.ready("lag", copy);
-        standing == "ready" && facts.contains("42s behind at most, 7 operations wait (4096 bytes)")
+        standing == "ready" && facts.contains("at most 42s behind, operations waiting: 7 (4096 bytes)")
     });
 
     pair.west("up/same", "one");
@@ -140,12 +140,12 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
     // A key that a listing has to encode.
     pair.west("up/a%20b%2Bc%25d", "zero");
     pair.east("up/a%20b%2Bc%25d", "zero");
-    is(pair.ready("replica", objects), "ready", "of 2 objects 2 were compared: 2 are the same");
+    is(pair.ready("replica", objects), "ready", "compared 2 of 2 objects: 2 identical");
     pair.west("up/missing", "two");
     pair.west("up/other", "three");
     pair.east("up/other", "drei");
     pair.west("elsewhere", "four");
-    is(pair.ready("replica", objects), "ready", "2 are the same, 1 missing, 1 other than their source");
+    is(pair.ready("replica", objects), "ready", "2 identical, 1 missing, 1 different from their source");
     pair.write_plan("1s");
     super::until("they were written longer ago than the RPO", || {
         pair.ready("replica", objects).0 == "not_ready"

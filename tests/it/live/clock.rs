@@ -7,7 +7,7 @@ use crate::support::{Fault, Point, Rule};
 
 /// What the services' clocks show, less what this machine's does.
 const AHEAD: i64 = 20 * 60;
-const WORDS: &str = "this machine's clock is 20m behind the service's";
+const WORDS: &str = "the clock of this machine is 20m behind the clock of the service";
 
 #[test]
 fn a_wrong_clock_is_told_with_by_how_much_and_is_no_silence_of_a_region() {
@@ -27,7 +27,7 @@ fn a_wrong_clock_is_told_with_by_how_much_and_is_no_silence_of_a_region() {
     estate.proxy.remove(skewed);
     estate.proxy.rule(Rule::new(Fault::Skewed(-AHEAD)).service("rds"));
     let (_, seen, _) = estate.run(&["observe"]);
-    assert!(seen.contains("this machine's clock is 20m ahead of the service's"), "{seen}");
+    assert!(seen.contains("the clock of this machine is 20m ahead of the clock of the service"), "{seen}");
 }
 
 #[test]
@@ -84,7 +84,11 @@ fn an_effect_that_the_clock_hides_is_told_at_once_and_seen_when_it_is_set() {
     });
     let words = estate.words();
     assert_eq!(code.unwrap().code(), Some(4), "{words}");
-    let expected = ["this machine's clock is 20m ahead of the service's", "until then", "drctl runs resume"];
+    let expected = [
+        "the clock of this machine is 20m ahead of the clock of the service",
+        "until then",
+        "drctl runs resume",
+    ];
     for word in expected {
         assert!(words.contains(word), "{word}: {words}");
     }

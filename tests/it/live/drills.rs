@@ -275,7 +275,7 @@ fn a_rehearsal_and_a_tabletop_touch_no_server() {
     assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code} {report:#}\n{words}");
     assert_eq!((&report["drill"], &report["world"]), (&json!("rehearsal"), &json!("sandbox")));
     let notes = report["notes"].to_string();
-    assert!(notes.contains("begins as ") && notes.contains("things were observed at"), "{notes}");
+    assert!(notes.contains("starts with ") && notes.contains("observations from"), "{notes}");
     // Where nobody reaches the primary, the rehearsal is refused as the failover would be.
     let (code, refused, _) = world.run(&["drill", "orders", "--mode", "rehearsal"]);
     assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &json!("unfenced-promotion")), "{refused:#}");

@@ -156,9 +156,9 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
     prepare(&pair, "postgres", "g-postgres");
     pair.sql(pair.primary, "postgres", "CREATE ROLE dba LOGIN SUPERUSER");
     let writers = [
-        "superuser dba may log in, and only a superuser may change that, which truststream is not",
-        "subscription feed of database truststream is enabled and writes what its publisher sends, and only its owner postgres or a superuser may disable it",
-        "prepared transaction 'g-postgres' of postgres in truststream may be committed by dba, postgres",
+        "superuser dba can log in, and only a superuser can change that; truststream is not one",
+        "subscription feed of database truststream is enabled and writes what its publisher sends; only its owner postgres or a superuser can disable it",
+        "prepared transaction 'g-postgres' of postgres in truststream can be committed by dba, postgres",
     ];
     // Before anything is done it can be told.
     let before = at.look();
@@ -222,7 +222,7 @@ fn what_a_standby_never_has_is_named_with_the_proof() {
     let expected = [
         "unlogged table truststream.public.cache has rows (",
         "unlogged table postgres.public.sessions has rows (",
-        "logical slot cdc (of truststream) is not on a standby",
+        "logical slot cdc (of truststream) does not exist on a standby",
         "prepared transaction 'g-app' (of app in truststream) stays open with its locks",
     ];
     for begin in expected {
@@ -342,7 +342,7 @@ fn rows_of_unlogged_tables_make_no_measured_zero() {
     let (code, report, words) = back;
     assert_eq!(report["outcome"], "recovered", "{code}: {report:#}\n{words}");
     assert_eq!(report["rpo"]["basis"], "measured", "{report:#}");
-    assert!(report["notes"].to_string().contains("the plan calls them expendable"), "{report:#}");
+    assert!(report["notes"].to_string().contains("which the plan allows (`expendable`)"), "{report:#}");
 }
 
 fn expend(plan: &Path) {

@@ -158,12 +158,12 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     let large = estate.path().join("large");
     std::fs::File::create(&large).unwrap().set_len(60 << 20).unwrap();
     guard_object(&estate, &["-T", large.to_str().unwrap()]);
-    nothing_is_done("60 MB", 1, "it has more than the 4096 bytes that are read of it");
+    nothing_is_done("60 MB", 1, "it is larger than 4096 bytes, the most that drctl reads");
     let store = estate.path().join(".drctl/drctl.db").metadata().unwrap().len();
     assert!(store < 10 << 20, "the store has {store} bytes");
     for (what, body) in [("no guard", "<html>"), ("no holder", "{\"holder\": \"\", \"since\": \"\"}")] {
         guard_object(&estate, &["-X", "PUT", "--data-binary", body]);
-        nothing_is_done(what, 1, "holds no guard");
+        nothing_is_done(what, 1, "does not contain a guard");
     }
     guard_object(
         &estate,
@@ -171,7 +171,7 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     );
     nothing_is_done("another's", 6, "run of bob holds the guard of db");
     guard_object(&estate, &["-X", "DELETE"]);
-    nothing_is_done("missing", 6, "nobody holds the guard of db");
+    nothing_is_done("missing", 6, "somebody removed the guard of db");
 
     // Ours again, whatever clock it was written by.
     let skewed = ours.replacen("\"since\":\"20", "\"since\":\"21", 1);

@@ -425,7 +425,7 @@ fn the_host_of_another_server_is_left_alone() {
     assert_eq!(report["protection"]["state"], "UNPROTECTED", "{report:#}");
     let steps = report["steps"].as_array().unwrap();
     let why = steps.iter().find(|s| s["id"] == "rejoin.db.west").unwrap()["reason"].as_str().unwrap();
-    assert!(why.contains("the plan's host is another one"), "{why}");
+    assert!(why.contains("The plan names a different host"), "{why}");
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
     let role = |port| world.pair.query(port, "SELECT pg_is_in_recovery()");
     assert_eq!(

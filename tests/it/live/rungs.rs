@@ -42,13 +42,13 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     pair.sql(pair.primary, "postgres", "CREATE DATABASE theirs");
     let before = at.look();
     assert_eq!(before.stage, FenceStage::Open);
-    let theirs = "database theirs takes connections, and only its owner or a superuser may change that, which truststream is not";
-    let worker = "the workers of subscription feed of database truststream, which truststream may not end";
+    let theirs = "database theirs accepts connections, and only its owner or a superuser can change that; truststream is neither";
+    let worker = "the workers of subscription feed of database truststream, which truststream cannot end";
     for writer in [theirs, worker] {
         assert!(before.obstacles.iter().any(|o| o.contains(writer)), "{writer}: {:#?}", before.obstacles);
     }
     // What is granted in the application's database counts there only.
-    let promotes = "truststream could not promote the standby, whose databases will be shut, too";
+    let promotes = "truststream cannot promote the standby, because its databases will be closed too";
     assert!(before.obstacles.iter().any(|o| o.contains(promotes)), "{:#?}", before.obstacles);
     pair.sql(pair.primary, "postgres", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");
     assert_eq!(at.look().obstacles.len(), 2, "{:#?}", at.look().obstacles);
@@ -56,7 +56,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     let fence = at.close();
     assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
     assert!(
-        fence.proof.contains(theirs) && fence.proof.contains("which truststream may not end"),
+        fence.proof.contains(theirs) && fence.proof.contains("which truststream cannot end"),
         "{fence:#?}"
     );
     // And it was right not to call that proven.
@@ -68,7 +68,10 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     pair.sql(pair.primary, "postgres", "ALTER ROLE truststream SUPERUSER");
     let fence = at.close();
     assert!(fence.proven, "{fence:#?}");
-    assert!(fence.proof.starts_with("nobody may connect to theirs, truststream, and nothing"), "{fence:#?}");
+    assert!(
+        fence.proof.starts_with("nobody can connect to theirs, truststream, and two checks"),
+        "{fence:#?}"
+    );
     assert!(fence.wal.is_some() && fence.word.is_some(), "{fence:#?}");
     for role in ["app", "dba", "postgres"] {
         let (ok, why) = pair.psql(pair.primary, role, "truststream", "SELECT 1");
@@ -124,7 +127,7 @@ fn a_fence_of_databases_is_lifted_exactly() {
     pair.ask_for_passwords();
     at.client("app", "app");
     let fence = at.close();
-    let refused = format!("a login as app was refused (55000: {SHUT})");
+    let refused = format!("the server refused a login as app (55000: {SHUT})");
     assert!(fence.proven && fence.proof.contains(&refused), "{fence:#?}");
     at.client("app", "wrong");
     let fence = at.look();
@@ -163,7 +166,7 @@ fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     at.db.host = Some(pair.machine("s"));
     // The plan names another machine: that is told before, and nothing is stopped.
     let refused = at.act(&Action::Fence(at.fence()));
-    let another = "is not the one that answers at the endpoint: the plan's host is another one";
+    let another = "is not the server that answers at the endpoint. The plan names a different host";
     assert!(format!("{refused:?}").contains(another), "{refused:?}");
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
     at.db.host = Some(pair.machine("p"));
@@ -197,14 +200,14 @@ fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
 }
 
-/// A server that was killed, or stopped by somebody, is not fenced: whatever starts it starts a writer. The mark alone changes that.
+/// A server that was killed, or stopped by somebody, is not fenced: it starts as a writer. The mark alone changes that.
 #[test]
 fn a_dead_server_is_fenced_by_the_mark() {
     let pair = Pair::start();
     let mut at = Reached::by(&pair, FenceMethod::Stop);
     at.db.host = Some(pair.machine("p"));
     pair.kill_primary();
-    until("nothing of it is left", || at.look().proof.contains("whatever starts it starts a writer"));
+    until("nothing of it is left", || at.look().proof.contains("it starts as a writer"));
     assert!(!at.look().proven);
     let fence = at.close();
     assert!(fence.proven && fence.proof.contains("postmaster.pid is gone"), "{fence:#?}");
@@ -253,11 +256,11 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
     assert_eq!((before.stage, before.obstacles.len()), (FenceStage::Open, 1), "{before:#?}");
     assert!(before.obstacles[0].contains("GRANT SELECT ON pg_hba_file_rules TO truststream"), "{before:#?}");
     pair.show_rules();
-    let worker = "subscription feed of database truststream is enabled, and no rule of pg_hba.conf keeps its workers out";
+    let worker = "subscription feed of database truststream is enabled, and no rule in pg_hba.conf keeps its workers out";
     let before = at.look();
     assert!(before.obstacles.len() == 1 && before.obstacles[0].starts_with(worker), "{before:#?}");
     at.db.host = Some(pair.machine("s"));
-    assert!(at.look().obstacles.iter().any(|o| o.contains("the plan's host is another one")));
+    assert!(at.look().obstacles.iter().any(|o| o.contains("The plan names a different host")));
     at.db.host = Some(pair.machine("p"));
     let file = pair.hba("p");
     let (text, meta) = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap());
@@ -287,9 +290,9 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
     assert!(fence.proven && fence.wal.is_some() && fence.word.is_some(), "{fence:#?}");
     let refused = "28000: pg_hba.conf rejects";
     let told = [
-        format!("were read ({refused}"),
-        format!("a login as app was refused ({refused}"),
-        "twice, 1 s apart".to_owned(),
+        format!("reject every client except drctl ({refused}"),
+        format!("the server refused a login as app ({refused}"),
+        "two checks 1 s apart".to_owned(),
     ];
     for words in told {
         assert!(fence.proof.contains(&words), "{words}: {}", fence.proof);
@@ -336,7 +339,7 @@ fn a_file_of_rules_is_opened_exactly() {
     std::fs::write(&file, &broken).unwrap();
     let before = at.look();
     assert!(
-        before.obstacles.iter().any(|o| o.contains("is wrong, and the server takes no new one")),
+        before.obstacles.iter().any(|o| o.contains("is wrong, so the server ignores the new file")),
         "{before:#?}"
     );
     let refused = at.act(&Action::Fence(at.fence()));
@@ -353,7 +356,7 @@ fn a_file_of_rules_is_opened_exactly() {
     std::fs::write(&file, format!("host all app 127.0.0.1/32 trust\n{set}\nhost all later 10.0.0.0/8 md5\n"))
         .unwrap();
     let fence = at.look();
-    assert!(!fence.proven && fence.proof.contains("other rules come first"), "{fence:#?}");
+    assert!(!fence.proven && fence.proof.contains("other rules come before them"), "{fence:#?}");
     let fence = at.close();
     assert!(fence.proven, "{fence:#?}");
     at.open();
@@ -364,7 +367,7 @@ fn a_file_of_rules_is_opened_exactly() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
     std::fs::write(&file, format!("{MARK} k\n{edited}")).unwrap();
     let refused = format!("{:?}", at.act(&Action::Unfence(at.fence())));
-    assert!(refused.contains("are not whole: remove them by hand"), "{refused}");
+    assert!(refused.contains("are incomplete. Remove them by hand"), "{refused}");
 }
 
 /// Killed between writing and having it read: nobody is kept out yet, and that is seen; the next call completes it.
@@ -382,7 +385,7 @@ fn rules_that_the_server_has_not_read_prove_nothing() {
     assert!(std::fs::read_to_string(pair.hba("p")).unwrap().contains(MARK));
     at.db.host = Some(whole);
     let fence = at.look();
-    assert!(!fence.proven && fence.proof.contains("the server has not read it since"), "{fence:#?}");
+    assert!(!fence.proven && fence.proof.contains("the server has not read them yet"), "{fence:#?}");
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
     assert!(at.close().proven);
     assert!(!pair.psql(pair.primary, "app", "truststream", "SELECT 1").0);

@@ -199,7 +199,7 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     let differs = told(&pushed, "recovery");
     assert!(code == 1 && differs["differs"] == true && pushed["left"] == 1, "{pushed:#}");
     assert!(
-        differs["why"].as_str().unwrap().contains("ours is hidden behind it, whole, as version"),
+        differs["why"].as_str().unwrap().contains("the bundle is intact behind it, as version"),
         "{pushed:#}"
     );
     let (status, content) = s3.ask("GET", &format!("{path}?versionId={version}"), &[]);
@@ -210,7 +210,7 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     let (code, pushed) = estate.json(&["evidence", "push", "--check"]);
     let why = told(&pushed, "recovery")["why"].as_str().unwrap();
     assert!(
-        code == 1 && why.contains("it was there, and is not any more") && why.contains("as version"),
+        code == 1 && why.contains("it was there, but is gone now") && why.contains("as version"),
         "{pushed:#}"
     );
     let (_, markers) = s3.ask("GET", "?versions", &[]);

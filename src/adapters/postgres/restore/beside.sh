@@ -2,32 +2,32 @@
 
 room() {
   have=$(free)
-  [ "$have" -ge "$1" ] || { say "$(dirname "$DATA") has $have bytes free, and $1 are needed"; return 1; }
+  [ "$have" -ge "$1" ] || { say "$(dirname "$DATA") has $have bytes free but needs $1"; return 1; }
 }
 
 fetch() {
   [ -e "$state.fetched" ] && return 0
-  room $((best_size + RESERVE)) || fail "no room for backup $best: $best_size bytes, and $RESERVE stay free for the live server"
+  room $((best_size + RESERVE)) || fail "no room for backup $best: it has $best_size bytes, and $RESERVE must stay free for the live server"
   # What an attempt that was broken off left is worth nothing.
   if [ -e "$scratch" ]; then
-    if server "$scratch" >/dev/null; then fail "a server runs in $scratch, which was not fetched by this restore"; fi
-    rm -rf "$scratch" || fail "$scratch cannot be removed"
+    if server "$scratch" >/dev/null; then fail "a server that this restore did not fetch runs in $scratch"; fi
+    rm -rf "$scratch" || fail "cannot remove $scratch"
   fi
-  mkdir "$scratch" || fail "$scratch cannot be made"
+  mkdir "$scratch" || fail "cannot create $scratch"
   say "fetching backup $best"
   since=$(date +%s)
   DRCTL_BACKUP=$best DRCTL_FOLDER=$scratch DRCTL_TIME=$TIME PGPASSWORD='' DRCTL_TEXT=$BACKUP_FETCH setsid sh -c 'eval "$DRCTL_TEXT"' &
   fetcher=$!
   printf '%s' "$fetcher" | put "$state.fetcher"
   while kill -0 $fetcher 2>/dev/null; do
-    room "$RESERVE" || { kill -s KILL -- "-$fetcher"; wait $fetcher; rm -rf "$scratch"; fail "the disk got full while backup $best was fetched: stopped, and what was fetched is removed"; }
+    room "$RESERVE" || { kill -s KILL -- "-$fetcher"; wait $fetcher; rm -rf "$scratch"; fail "the disk became full while backup $best was fetched. The job stopped and removed the fetched files"; }
     sleep 1
   done
   wait $fetcher
   ended=$?
   if [ $ended != 0 ]; then
     rm -rf "$scratch"
-    fail "backup $best was not fetched: BACKUP_FETCH ended with $ended; what it left is removed"
+    fail "cannot fetch backup $best: BACKUP_FETCH ended with $ended. The job removed what it left"
   fi
   # The lock file of the server that was copied would make this copy look like that one.
   rm -f "$scratch/postmaster.pid" "$scratch/postmaster.opts" "$scratch/standby.signal" "$scratch/recovery.signal" "$scratch/recovery.conf"
@@ -38,21 +38,21 @@ fetch() {
 
 # Nothing of it was started yet.
 sound() {
-  [ -e "$scratch/PG_VERSION" ] || fail "backup $best holds no data folder: BACKUP_FETCH has to put PG_VERSION into \$DRCTL_FOLDER itself"
-  [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is of PostgreSQL $(cat "$scratch/PG_VERSION"), the live server is $(cat "$DATA/PG_VERSION")"
-  [ "$(control "$scratch" 'Database system identifier')" = "$(control "$DATA" 'Database system identifier')" ] || fail "backup $best is of another server: its system identifier is another"
-  if [ -L "$scratch/pg_wal" ]; then { rm "$scratch/pg_wal" && mkdir "$scratch/pg_wal"; } || fail "pg_wal of $scratch"; fi
+  [ -e "$scratch/PG_VERSION" ] || fail "backup $best does not contain a data folder: BACKUP_FETCH must put PG_VERSION directly into \$DRCTL_FOLDER"
+  [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is from PostgreSQL $(cat "$scratch/PG_VERSION"), but the live server is $(cat "$DATA/PG_VERSION")"
+  [ "$(control "$scratch" 'Database system identifier')" = "$(control "$DATA" 'Database system identifier')" ] || fail "backup $best is from another server: its system identifier differs"
+  if [ -L "$scratch/pg_wal" ]; then { rm "$scratch/pg_wal" && mkdir "$scratch/pg_wal"; } || fail "cannot replace pg_wal of $scratch"; fi
   out=$(links_out "$scratch")
   [ -z "$out" ] || fail "$out"
   label="$scratch/backup_label"
-  [ -e "$label" ] || [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "backup $best has no backup_label and is not of a stopped server: it is a copy that cannot be trusted"
-  { rm -rf "$scratch/pg_replslot" && mkdir "$scratch/pg_replslot"; } || fail "pg_replslot of $scratch"
+  [ -e "$label" ] || [ "$(control "$scratch" 'Database cluster state')" = 'shut down' ] || fail "backup $best has no backup_label, and its server was not stopped, so the copy is not reliable"
+  { rm -rf "$scratch/pg_replslot" && mkdir "$scratch/pg_replslot"; } || fail "cannot empty pg_replslot of $scratch"
   chmod 700 "$scratch"
   begun=$(sed -n 's/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$label" 2>/dev/null)
   of=$(sed -n 's/^START TIMELINE: //p' "$label" 2>/dev/null)
   if [ -n "$begun" ] && [ -n "$of" ] && [ "$of" != "$timeline" ]; then
     fork=$(left_at "$of" "$timeline")
-    if [ -z "$fork" ] || later "$begun" "$fork"; then fail "backup $best was taken on a branch (timeline $of at $begun) that timeline $timeline does not come from: take an older one"; fi
+    if [ -z "$fork" ] || later "$begun" "$fork"; then fail "backup $best is from a branch (timeline $of at $begun) that timeline $timeline does not come from. Use an older one"; fi
   fi
   # A manifest that came from an older copy is of that one.
   if [ -n "$begun" ] && grep -q "\"Start-LSN\": \"$begun\"" "$scratch/backup_manifest" 2>/dev/null; then
@@ -163,7 +163,7 @@ inside() {
 raise() {
   sed -n -E 's/.*(max_[a-z_]+) = [0-9]+ is a lower setting than on the [a-z]+ server[^0-9]*([0-9]+).*/\1 \2/p' "$log" >"$state.more"
   [ -s "$state.more" ] || return 1
-  say "the server had larger settings on the way: $(paste -s -d, "$state.more")"
+  say "the server used larger settings during that time: $(paste -s -d, "$state.more")"
   cat "$state.more" >>"$state.raised"
   halt
 }
@@ -202,14 +202,14 @@ to_target() {
 reached() {
   line=$(grep "$stopping" "$log" | tail -n 1)
   next=$(sortable "${line##*time }")
-  if [ -z "$next" ] || ! less "$target" "$next"; then fail "recovery stopped where it should not: $line"; fi
+  if [ -z "$next" ] || ! less "$target" "$next"; then fail "recovery stopped at the wrong position: $line"; fi
   stop=$(inside template1 'SELECT pg_last_wal_replay_lsn()')
   last=$(inside template1 "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
-  [ -n "$stop" ] || fail "the copy does not say how far it is"
-  ! less "$target" "$(sortable "$last")" || fail "the copy holds a commit of $last"
+  [ -n "$stop" ] || fail "the copy does not report its position"
+  ! less "$target" "$(sortable "$last")" || fail "the copy contains a commit of $last"
   fresh_probe
   late=$(times_from "$timeline" "$stop" 2 | awk -v t="$target" '($0 "") <= t' | wc -l)
-  [ "$late" = 0 ] || say "$late transactions that ended by then were logged after one that ended later (a clock that was set back?): they are not in the copy"
+  [ "$late" = 0 ] || say "$late earlier transactions come after a later one in the WAL (was the clock set back?) and are not in the copy"
   printf 'stop\t%s\nlast\t%s\nnext\t%s\nlate\t%s\ntimeline\t%s\ntarget\t%s\nseconds\t%s\nredo\t%s\n' "$stop" "$last" "$next" "$late" "$timeline" "$target" "$1" "$(control "$scratch" "Latest checkpoint's REDO location")" | put "$state.recovered"
 }
 
@@ -219,13 +219,13 @@ full() {
   halt
   rm -rf "$scratch"
   forget
-  fail "the disk got full while the log was replayed: stopped, and the copy is removed"
+  fail "the disk became full during the replay of the WAL. The job stopped and removed the copy"
 }
 
 # Why recovery ended before the target, in words that say what to do.
 why_not() {
   if grep -q 'No space left' "$log" || ! room "$RESERVE"; then full; fi
-  if grep -q 'before consistent recovery point' "$log"; then fail "backup $best was not complete yet at $TIME: take an older one"; fi
+  if grep -q 'before consistent recovery point' "$log"; then fail "backup $best was not complete yet at $TIME. Use an older one"; fi
   redo=$(sed -n 's/.*redo done at \([0-9A-F/]*\).*/\1/p' "$log" | tail -n 1)
   case "$(cat "$log")" in
     *'ended before configured recovery target'* | *'redo done at'* | *'wrong size'* | *'WAL ends before'* | *'could not locate required checkpoint'* | *'invalid checkpoint'*) unreached ;;
@@ -236,7 +236,7 @@ why_not() {
 unreached() {
   final=$(sed -n 's/.*last completed transaction was at log time //p' "$log" | tail -n 1)
   reach="nothing after the backup can be reached"
-  if [ -n "$final" ]; then reach="the last time that can be reached is just before $final"; fact reachable "$final"; fi
+  if [ -n "$final" ]; then reach="the latest possible time is just before $final"; fact reachable "$final"; fi
   [ -n "$redo" ] || redo=$(begin "$(number "$(sed -n 's/.*redo starts at \([0-9A-F/]*\).*/\1/p; s/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$log" "$scratch/backup_label" "$scratch/backup_label.old" 2>/dev/null | head -n 1)")")
   fresh_probe
   at=$(number "$redo")
@@ -249,18 +249,18 @@ unreached() {
     spot=$(printf '%s' "$bad" | sed -n -E 's/.* at ([0-9A-F]+\/[0-9A-F]+).*/\1/p')
     if [ -n "$spot" ]; then spot=$(named "$(timeline_of "$(number "$spot")" "$timeline")" "$(number "$spot")"); else spot=$here; fi
   fi
-  case "$bad" in *checksum* | *'wrong size'*) fail "segment $spot in the archive is damaged: $bad; $reach" ;; esac
-  obtain "$here" || fail "segment $here of the log is missing in the archive; $reach"
-  if obtain "$then"; then fail "segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
-  if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "segment $then of the log is missing in the archive, and the live server has written up to $live_end; $reach"; fi
-  fail "the log of timeline $timeline ends with segment $here, before $TIME; $reach (was another timeline in use then? \`--timeline N\` takes it)"
+  case "$bad" in *checksum* | *'wrong size'*) fail "WAL segment $spot in the archive is damaged: $bad; $reach" ;; esac
+  obtain "$here" || fail "WAL segment $here is missing in the archive; $reach"
+  if obtain "$then"; then fail "WAL segment $spot in the archive is damaged: ${bad:-it ends too early}; $reach"; fi
+  if later "$live_end" "$(begin $((at + 1)))" && [ "$timeline" = "$live" ]; then fail "WAL segment $then is missing in the archive, although the live server has written up to $live_end; $reach"; fi
+  fail "the WAL of timeline $timeline ends with segment $here, before $TIME; $reach (if another timeline was in use then, name it with \`--timeline N\`)"
 }
 
 beside() {
-  [ ! -e "$state.swap" ] || fail "restore $RESTORE was put in place already"
+  [ ! -e "$state.swap" ] || fail "restore $RESTORE is already in place"
   where_to
   [ -e "$scratch" ] || forget
-  [ "$(field fetched target)" = "$target" ] || [ ! -e "$state.fetched" ] || fail "restore $RESTORE is one to $(field fetched target) UTC"
+  [ "$(field fetched target)" = "$target" ] || [ ! -e "$state.fetched" ] || fail "restore $RESTORE is for $(field fetched target) UTC"
   mark
   choose_timeline
   if [ ! -e "$state.fetched" ]; then backups; pick; fetch; fi
@@ -268,7 +268,7 @@ beside() {
   recover
   fact backup "$best"
   tell
-  say "recovered to $TIME: the last commit in it is ${last:+of }${last:-of before the end of its backup}, the next one was of $(field recovered next) UTC"
+  say "recovered to $TIME: last commit in the copy ${last:-before the end of its backup}, next commit $(field recovered next) UTC"
 }
 
 tell() {

@@ -3,18 +3,18 @@
 job() {
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
   : >"$work/$KEY.facts" || fail "no room in $work"
-  case "$RESTORE" in '' | *[!0-9a-f]*) fail "RESTORE is no name: $RESTORE" ;; esac
-  case "$DATA" in *[!A-Za-z0-9/._+@:-]*) fail "the name of $DATA has characters that commands of archives would trip over" ;; esac
-  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}: \`bin\` in the plan names its folder"
+  case "$RESTORE" in '' | *[!0-9a-f]*) fail "RESTORE is not a valid name: $RESTORE" ;; esac
+  case "$DATA" in *[!A-Za-z0-9/._+@:-]*) fail "the name of $DATA has characters that archive commands may not handle" ;; esac
+  pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}. Set \`bin\` in the plan to its folder"
   case "$PART" in
     look | beside | verify | loss | swap | undo | destroy) "$PART" ;;
-    *) fail "there is no part $PART" ;;
+    *) fail "part $PART does not exist" ;;
   esac
 }
 
 # A look needs no job: `sh` reads this text, and what was found is printed. Nothing of it is left but the lock.
 inline() {
-  [ "$PART" = look ] || { echo "only look can be run like this" >&2; exit 2; }
+  [ "$PART" = look ] || { echo "only the part look can run like this" >&2; exit 2; }
   mkdir -p "$work" || exit 1
   exec 9>"$work/restore.lock"
   flock -w 5 9 || { busy="another restore of this server runs"; printf 'failed\t%s\n' "$busy"; echo "$busy" >&2; exit 75; }

@@ -2,11 +2,11 @@
 
 # The plan may name another machine's folder: then nothing is touched.
 this_is_the_one() {
-  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, and no server runs in $DATA: the plan's host is another one"; return 0; }
-  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, and the endpoint does not answer: is the plan's host that of the endpoint?"
+  running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, but no server runs in $DATA. The plan names a different host"; return 0; }
+  [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, but the endpoint does not answer. Check that the host in the plan is the host of the endpoint"
   parent=$(sed 's/.*) //' "/proc/$CHECKPOINTER/stat" 2>/dev/null | cut -d' ' -f2)
   [ "$parent" = "$(head -n 1 "$DATA/postmaster.pid")" ] ||
-    fail "the server that runs in $DATA is not the one that answers at the endpoint: the plan's host is another one"
+    fail "the server that runs in $DATA is not the server that answers at the endpoint. The plan names a different host"
 }
 
 # Tablespaces are links out of the folder: a copy that is started would write into the live server's. Says which it is, if any.
@@ -30,10 +30,10 @@ unswappable() {
 }
 
 backups() {
-  (unset PGPASSWORD; by_sh "$BACKUP_LIST") >"$state.list" 9>&- || fail "the list of backups could not be read: BACKUP_LIST ended with $?"
-  [ -s "$state.list" ] || fail "there is no backup: the list is empty"
+  (unset PGPASSWORD; by_sh "$BACKUP_LIST") >"$state.list" 9>&- || fail "cannot read the list of backups: BACKUP_LIST ended with $?"
+  [ -s "$state.list" ] || fail "there is no backup; the list is empty"
   while read -r name started ended bytes first rest; do
-    if [ -z "$(sortable "$started")" ] || [ -z "$(sortable "$ended")" ] || [ -n "$rest" ]; then fail "the list of backups has a line that is not understood: $name $started $ended $bytes $first $rest"; fi
+    if [ -z "$(sortable "$started")" ] || [ -z "$(sortable "$ended")" ] || [ -n "$rest" ]; then fail "the list of backups has a line with the wrong format: $name $started $ended $bytes $first $rest"; fi
     case "$bytes" in '' | *[!0-9]*) fail "backup $name has no size in bytes: $bytes" ;; esac
   done <"$state.list"
 }
@@ -56,11 +56,11 @@ pick() {
     if [ -z "$oldest" ] || less "$end" "$oldest"; then oldest=$end; fi
     if [ -n "$BACKUP" ] && [ "$BACKUP" != "$name" ]; then continue; fi
     if less "$target" "$end"; then why="it ended at $ended"; continue; fi
-    on_the_way "${first:-}" "$timeline" || { why="it is of a branch that timeline $timeline left behind"; continue; }
+    on_the_way "${first:-}" "$timeline" || { why="it is from a branch that timeline $timeline left"; continue; }
     if [ -z "$best" ] || less "$best_end" "$end"; then best=$name best_end=$end best_size=$bytes best_first=${first:-}; fi
   done <"$state.list"
-  [ -n "$best" ] || [ -z "$BACKUP" ] || fail "backup $BACKUP cannot lead to $TIME: ${why:-it is not in the list}"
-  [ -n "$best" ] || fail "no backup leads to $TIME: the oldest one ended at $oldest UTC${why:+; of the last one: $why}"
+  [ -n "$best" ] || [ -z "$BACKUP" ] || fail "backup $BACKUP cannot be restored to $TIME: ${why:-it is not in the list}"
+  [ -n "$best" ] || fail "no backup can be restored to $TIME: the oldest one ended at $oldest UTC${why:+; the last one: $why}"
 }
 
 # The live server's timeline, or the one that it left, where what was committed by that time is only there: after a restore that
@@ -81,7 +81,7 @@ LAST
     if [ -n "$first" ] && ! less "$target" "$first"; then break; fi
     other=$(times_from "$parent" "$position" 16 any | head -n 1)
     if [ -z "$other" ] || less "$target" "$other"; then break; fi
-    say "timeline $timeline began after $TIME, and timeline $parent has commits of that time that it left behind at $position: taking timeline $parent"
+    say "timeline $timeline started after $TIME, and timeline $parent has commits from that time after the fork at $position. Using timeline $parent"
     timeline=$parent
     left=$position
   done
@@ -113,7 +113,7 @@ leads_there() {
   done
   if [ -z "$final" ] || less "$target" "$final"; then return 0; fi
   fact reachable "$final"
-  fail "the log of timeline $timeline ends with a transaction of $final, not after $TIME: any time before that one can be reached on it (was another timeline in use then, as $live is now? \`--timeline N\` takes it)"
+  fail "the WAL of timeline $timeline ends with a transaction of $final, not after $TIME. Choose a time before $final, or, if another timeline was in use then, name it with \`--timeline N\` (timeline $live is in use now)"
 }
 in_log() { obtain "$(named "$timeline" "$1")" && rm -f "$probe/$(named "$timeline" "$1")"; }
 
@@ -122,16 +122,16 @@ mark() {
   live_end=$(end_of_log) || { live_end=$(control "$DATA" 'Latest checkpoint location'); return 0; }
   [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || return 0
   now=$(sortable "$(ask "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")")
-  less "$target" "$now" || fail "$TIME is in the future: the live server's clock says $now UTC"
-  ask 'SELECT txid_current()' >/dev/null || fail "the login may not even take a transaction number"
+  less "$target" "$now" || fail "$TIME is in the future; the clock of the live server shows $now UTC"
+  ask 'SELECT txid_current()' >/dev/null || fail "the login cannot start a transaction"
   sleep 1
   live_end=$(ask 'SELECT pg_current_wal_lsn()')
 }
 
 where_to() {
   target=$(sortable "$TIME")
-  [ -n "$target" ] || fail "$TIME is no time of RFC 3339 in UTC"
-  [ -e "$DATA/PG_VERSION" ] || fail "$DATA is no data folder of a server"
+  [ -n "$target" ] || fail "$TIME is not an RFC 3339 time in UTC"
+  [ -e "$DATA/PG_VERSION" ] || fail "$DATA is not the data folder of a server"
   case "$ARCHIVE_GET" in *%f*%p* | *%p*%f*) ;; *) fail "ARCHIVE_GET lacks %f or %p" ;; esac
   case "$ARCHIVE_GET" in *'
 '*) fail "ARCHIVE_GET is more than one line" ;; esac

@@ -17,7 +17,7 @@ promote() {
   new_timeline=$(control "$scratch" "Latest checkpoint's TimeLineID")
   history=$(printf '%s/pg_wal/%08X.history' "$scratch" "$new_timeline")
   fork=$(awk '$1 ~ /^[0-9]+$/ { print $1, $2 }' "$history" | tail -n 1)
-  [ "$fork" = "$(field recovered timeline) $(field recovered stop)" ] || fail "the copy was promoted at another position than the one that was verified: $fork"
+  [ "$fork" = "$(field recovered timeline) $(field recovered stop)" ] || fail "the copy was promoted at a different position than the verified one: $fork"
   printf 'timeline\t%s\n' "$new_timeline" | put "$state.promoted"
 }
 
@@ -46,7 +46,7 @@ prepare() {
   this_is_the_one
   why=$(unswappable)
   [ -z "$why" ] || fail "$why"
-  [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the live server's log is in $(readlink "$DATA/pg_wal"), the restored server's will be in its data folder"; }
+  [ ! -L "$DATA/pg_wal" ] || { fact wal_folder inside "$(readlink "$DATA/pg_wal")"; say "the WAL of the live server is in $(readlink "$DATA/pg_wal"); the WAL of the restored server will be in its data folder"; }
   promote
   dress || fail "no room for the settings of the live server"
   if running; then
@@ -55,30 +55,30 @@ prepare() {
     stop || fail "the live server does not stop"
   fi
   running && fail "the live server still runs"
-  settle_archive "$scratch" || { apart start; fail "no room in $scratch; the live server was started again"; }
+  settle_archive "$scratch" || { apart start; fail "no room in $scratch; the live server runs again"; }
   printf 'old\t%s\nnew\t%s\nfrom\t%s\nend\t%s\n' "$(inode "$DATA")" "$(inode "$scratch")" "$(control "$scratch" 'Latest checkpoint location')" \
     "$(control "$DATA" 'Latest checkpoint location')" | put "$state.swap"
 }
 
 # The old data are where they were, but for one thing: what was written into the restored server meanwhile is not taken away.
 back() {
-  say "$1: putting the old data back"
+  say "$1; restoring the previous data"
   served=''
   if [ "$(inode "$DATA")" = "$(field swap new)" ] && { [ -e "$state.served" ] || running; }; then served=1; fi
   # Who answers at the endpoint may be another one: it is not asked, and no rows are ours.
   [ -z "$served" ] || unwritten '' || fail "$1; the restored server stays: $why"
   if running; then stop || pg_ctl -D "$DATA" -m immediate -w stop >/dev/null; fi
-  running && fail "$1; the restored server neither serves nor stops, and the old data are in $before"
+  running && fail "$1; the restored server neither serves nor stops, and the previous data is in $before"
   if [ -n "$served" ] && ! unwritten ''; then
-    apart start || fail "$1; the restored server stays, and does not start again: $why"
-    fail "$1; the restored server stays, and was started again: $why"
+    apart start || fail "$1; the restored server stays but does not start again: $why"
+    fail "$1; the restored server stays and runs again: $why"
   fi
-  if [ "$(inode "$DATA")" = "$(field swap new)" ]; then mv "$DATA" "$scratch" || fail "$1; $DATA cannot be renamed, and the old data are in $before"; fi
-  if ! [ -e "$DATA" ]; then mv "$before" "$DATA" || fail "$1; $before cannot be renamed to $DATA"; fi
+  if [ "$(inode "$DATA")" = "$(field swap new)" ]; then mv "$DATA" "$scratch" || fail "$1; cannot rename $DATA, and the previous data is in $before"; fi
+  if ! [ -e "$DATA" ]; then mv "$before" "$DATA" || fail "$1; cannot rename $before to $DATA"; fi
   rm -f "$state.swap" "$state.served"
-  apart start || fail "$1; the old data are back in $DATA, and their server does not start: its own log says why"
+  apart start || fail "$1; the previous data is back in $DATA, but its server does not start; see its log"
   fact put_back yes
-  fail "$1; the old data are back in $DATA, and their server was started"
+  fail "$1; the previous data is back in $DATA, and its server runs"
 }
 
 ready() {
@@ -92,8 +92,8 @@ ready() {
 }
 
 swap() {
-  [ -e "$state.recovered" ] || fail "nothing was restored yet"
-  [ -e "$state.verified" ] || fail "the copy was not found to be sound"
+  [ -e "$state.recovered" ] || fail "no copy exists yet"
+  [ -e "$state.verified" ] || fail "the copy did not pass its checks"
   timeline=$(field recovered timeline) target=$(field recovered target) best=$(field fetched backup) live=$timeline live_end=0/0
   size_of_segments
   fresh_probe
@@ -102,10 +102,10 @@ swap() {
   if [ -z "$new" ] || [ "$(inode "$DATA")" != "$new" ]; then
     if [ -e "$DATA" ]; then
       prepare
-      mv "$DATA" "$before" || { apart start; rm -f "$state.swap"; fail "$DATA cannot be renamed (a mount point?); the live server was started again"; }
-    elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, and there is no $DATA: the plan's host is another one"
+      mv "$DATA" "$before" || { apart start; rm -f "$state.swap"; fail "cannot rename $DATA (a mount point?); the live server runs again"; }
+    elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, but $DATA does not exist. The plan names a different host"
     fi
-    { [ "$(inode "$before")" = "$(field swap old)" ] && [ "$(inode "$scratch")" = "$(field swap new)" ]; } || fail "$before and $scratch are not what this restore made"
+    { [ "$(inode "$before")" = "$(field swap old)" ] && [ "$(inode "$scratch")" = "$(field swap new)" ]; } || fail "$before and $scratch are not from this restore"
     mv "$scratch" "$DATA" || back "$scratch cannot be renamed to $DATA"
   fi
   say "starting the restored server"
@@ -128,12 +128,12 @@ in_service() {
     tries=0
     name=$(printf '%08X.history' "$(field promoted timeline)")
     until [ -e "$DATA/pg_wal/archive_status/$name.done" ] || [ $tries -ge 30 ]; do tries=$((tries + 1)); sleep 1; done
-    if [ $tries -lt 30 ]; then fact archiving yes; else fact archiving no "the history of the new timeline was not archived within 30 s"; fi
+    if [ $tries -lt 30 ]; then fact archiving yes; else fact archiving no "the server did not archive the history of the new timeline within 30 s"; fi
   fi
   # What the old server had not archived is only there.
   fact unarchived "$(find "$before/pg_wal/archive_status" -name '*.ready' | wc -l)"
   tidy
-  say "the restored server serves; the old data are in $before"
+  say "the restored server serves; the previous data is in $before"
 }
 
 # --- undo
@@ -148,13 +148,13 @@ unwritten() {
   [ -n "$live_end" ] || live_end=$(control "$DATA" 'Latest checkpoint location')
   at=$(number "$(field swap from)")
   log_from "$(field swap from)" >"$state.dump"
-  { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the log since then is not to be had"; return 1; }
+  { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the WAL since then is missing"; return 1; }
   commits_of_rows "$1" <"$state.dump" >"$state.written"
   [ ! -s "$state.written" ] || { why="$(wc -l <"$state.written") transactions changed rows since, the first at $(head -n 1 "$state.written")"; return 1; }
   # Stopped, its end is known: everything up to there was looked at.
   final=$(tail -n 1 "$state.dump" | sed -n 's/.*lsn: \([0-9A-F/]*\),.*CHECKPOINT_SHUTDOWN.*/\1/p')
   running || [ "$(padded "${final:-0/0}")" = "$(padded "$(control "$DATA" 'Latest checkpoint location')")" ] ||
-    { why="the log since then cannot be read to its end"; return 1; }
+    { why="the WAL since then cannot be read to its end"; return 1; }
 }
 
 undo() {
@@ -165,27 +165,27 @@ undo() {
   if [ -z "$new" ]; then say "nothing was swapped"; fact undone nothing; return 0; fi
   if [ "$(inode "$DATA")" = "$new" ]; then
     # That it is the one is certain: this restore put it there. Its logins may be others than the plan's.
-    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
+    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not from this restore"
     canary
     ours=$(cat "$state.canary" 2>/dev/null)
     unwritten "$ours" "$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null)" || fail "the restored server stays: $why"
     if running; then stop || fail "the restored server does not stop"; fi
     running && fail "the restored server still runs"
-    unwritten "$ours" || { apart start; fail "the restored server stays, and was started again: $why"; }
-    mv "$DATA" "$scratch" || { apart start; fail "$DATA cannot be renamed"; }
+    unwritten "$ours" || { apart start; fail "the restored server stays and runs again: $why"; }
+    mv "$DATA" "$scratch" || { apart start; fail "cannot rename $DATA"; }
   elif [ -e "$DATA" ]; then
     # An earlier attempt got as far as the names, and not to its end.
-    [ "$(inode "$DATA")" = "$(field swap old)" ] || fail "$DATA is not what this restore knows"
-  elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, and there is no $DATA: the plan's host is another one"
+    [ "$(inode "$DATA")" = "$(field swap old)" ] || fail "$DATA is not from this restore"
+  elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, but $DATA does not exist. The plan names a different host"
   fi
   if ! [ -e "$DATA" ]; then
-    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not what this restore put there"
-    mv "$before" "$DATA" || fail "$before cannot be renamed to $DATA"
+    [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not from this restore"
+    mv "$before" "$DATA" || fail "cannot rename $before to $DATA"
   fi
-  ready || fail "the old data are back in $DATA, and their server does not start or does not answer: its own log says why"
+  ready || fail "the previous data is back in $DATA, but its server does not start or does not answer; see its log"
   rm -f "$state.swap" "$state.served"
   fact undone "$DATA"
-  say "the old data are back in $DATA, and their server serves"
+  say "the previous data is back in $DATA, and its server serves"
 }
 
 # --- destroy
@@ -195,23 +195,23 @@ users_of() {
 }
 
 destroy() {
-  [ -e "$DATA/PG_VERSION" ] || fail "there are no data in $DATA: what is restored may be all there is"
-  [ "$(readlink -f "$scratch")" != "$(readlink -f "$DATA")" ] || fail "$scratch is the live server's"
+  [ -e "$DATA/PG_VERSION" ] || fail "$DATA has no data, so the copy may be the only data left"
+  [ "$(readlink -f "$scratch")" != "$(readlink -f "$DATA")" ] || fail "$scratch belongs to the live server"
   if [ -e "$scratch" ]; then
     halt || fail "the copy does not stop"
     # An attempt that was broken off has counted it whole.
     [ -e "$state.was" ] || printf 'was\t%s\t%s\n' "$(find "$scratch" -type f | wc -l)" "$(find "$scratch" -type f -exec stat -c %s {} + | awk '{ n += $1 } END { printf "%.0f", n }')" | put "$state.was"
     say "removing $scratch"
-    rm -rf "$scratch" || fail "$scratch was not removed whole"
+    rm -rf "$scratch" || fail "cannot remove $scratch completely"
   fi
-  [ ! -e "$scratch" ] || fail "$scratch is still there"
+  [ ! -e "$scratch" ] || fail "$scratch still exists"
   users=$(users_of "$scratch")
-  [ -z "$users" ] || fail "processes still use what was in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
+  [ -z "$users" ] || fail "processes still use files that were in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
   tidy
   # After a swap what is left is needed to undo it.
   [ -e "$state.swap" ] || forget_all
-  say "nothing is left of $scratch"
+  say "$scratch is removed completely"
 }
 
 # What only the making of the copy needed.

@@ -42,7 +42,7 @@ read_all() {
       if pg_amcheck -h "$sockets" -p $port -U "$role" -d "$database" --heapallindexed >"$state.said" 2>&1; then fact amcheck "$database" pass
       else bad amcheck "$database" fail "$(grep -v '^pg_amcheck: query' "$state.said" | head -n 2)"; fi
     else
-      fact amcheck "$database" unknown 'no pg_amcheck, or no extension there'
+      fact amcheck "$database" unknown 'pg_amcheck or the extension is not installed'
     fi
     if pg_dump -h "$sockets" -p $port -U "$role" -d "$database" >/dev/null 2>"$state.said"; then fact readable "$database" pass
     else bad readable "$database" fail "$(said)"; fi
@@ -51,13 +51,13 @@ read_all() {
 
 verify() {
   where_to
-  if [ ! -e "$state.recovered" ] || [ ! -e "$scratch" ]; then fail "nothing was restored yet"; fi
-  [ ! -e "$state.promoted" ] || fail "the copy was promoted already: it is looked at before that"
+  if [ ! -e "$state.recovered" ] || [ ! -e "$scratch" ]; then fail "no copy exists yet"; fi
+  [ ! -e "$state.promoted" ] || fail "the copy was already promoted; drctl verifies it before that"
   timeline=$(field recovered timeline) best=$(field fetched backup) live=$timeline live_end=0/0
   rm -f "$state.verified"
   : >"$state.bad"
   to_target
-  [ "$(inside template1 'SELECT pg_last_wal_replay_lsn()')" = "$(field recovered stop)" ] || fail "the copy is not where recovery left it"
+  [ "$(inside template1 'SELECT pg_last_wal_replay_lsn()')" = "$(field recovered stop)" ] || fail "the copy is not at the position where recovery stopped"
   inside template1 'SELECT 1' >/dev/null
   tell
   # What the copy would do by itself once it serves.
@@ -76,9 +76,9 @@ verify() {
     if pg_checksums --check -D "$scratch" >"$state.said" 2>&1; then fact checksums pass "$(sed -n 's/^Blocks scanned: *//p' "$state.said")"
     else bad checksums fail "$(sed -n 's/^Bad checksums: *//p' "$state.said")" "$(grep -m 1 'error:' "$state.said" | sed "s|$scratch/||")"; fi
   fi
-  [ ! -s "$state.bad" ] || fail "the copy is not sound: $(paste -s -d ';' "$state.bad")"
+  [ ! -s "$state.bad" ] || fail "the copy failed its checks: $(paste -s -d ';' "$state.bad")"
   printf '%s\n' "$KEY" | put "$state.verified"
-  say "the copy is sound"
+  say "the copy passed its checks"
 }
 
 # --- loss: what the live server holds and the copy does not
@@ -111,15 +111,15 @@ log_from() {
 
 loss() {
   where_to
-  [ -e "$state.recovered" ] || fail "nothing was restored yet"
-  [ ! -e "$state.swap" ] || fail "restore $RESTORE was put in place already"
+  [ -e "$state.recovered" ] || fail "no copy exists yet"
+  [ ! -e "$state.swap" ] || fail "restore $RESTORE is already in place"
   timeline=$(field recovered timeline) from=$(field recovered stop)
   live=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null) || live=$(control "$DATA" "Latest checkpoint's TimeLineID")
   live_end=$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null) || live_end=$(control "$DATA" 'Latest checkpoint location')
   canary
   if [ "$timeline" != "$live" ]; then
     fork=$(left_at "$timeline" "$live")
-    [ -n "$fork" ] || fail "timeline $timeline is not of the live server's history"
+    [ -n "$fork" ] || fail "timeline $timeline does not belong to the history of the live server"
     if later "$from" "$fork"; then from=$fork; fi
   fi
   # What was under way at that position had changed rows before.
@@ -131,7 +131,7 @@ loss() {
   # From the first commit that is lost to the last: what a person has to judge.
   basis=exactly
   if grep -q '?' "$state.lost"; then basis=at_most; fi
-  if [ -e "$state.hole" ]; then basis="at_least"; say "segment $(cat "$state.hole") is not to be had, or is damaged"; fi
+  if [ -e "$state.hole" ]; then basis="at_least"; say "WAL segment $(cat "$state.hole") is missing or damaged"; fi
   fact loss $basis "$(wc -l <"$state.lost")" "$(head -n 1 "$state.lost" | tr -d '?')" "$(tail -n 1 "$state.lost" | tr -d '?')"
   say "$(wc -l <"$state.lost") transactions that changed rows are not in the copy"
 }
