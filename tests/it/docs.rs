@@ -4,6 +4,7 @@
 //! `DRCTL_TEST_DOCS=write cargo test --test it docs::` writes the demo of README and the generated pages anew.
 
 mod book;
+mod glossary;
 mod reference;
 
 use std::collections::BTreeSet;
