@@ -168,8 +168,8 @@ impl World {
         }
     }
 
-    /// Nothing before `at` is reported any more: a run's clock goes on from its last event. Says how far the wall clock is behind that:
-    /// it was set back since, and nobody knows how much time went by. To other runs of the process that is a jump.
+    /// Nothing before `at` is reported any more: the clock of a run continues from its last event. Returns how far the wall clock is behind
+    /// that: it was set back since, and the elapsed time is unknown. For other runs of the process that is a jump.
     pub fn not_before(&self, at: Timestamp) -> Dur {
         match &self.inner.clock {
             Clock::Live { hands, jumps, origin, .. } => {
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// Sets the clock of a simulated process ahead: what it runs in goes on as before, and so does what it waits for.
+    /// Sets the clock of a simulated process ahead. Its environment and what it waits for continue as before.
     pub fn set_ahead(&self, by: Dur) {
         if let Clock::Virtual { ahead, .. } = &self.inner.clock {
             ahead.set(ahead.get().plus(by));
@@ -251,7 +251,7 @@ impl World {
                 #[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
                 tokio::time::sleep(wait.std()).await;
             }
-            // Whatever becomes of the process's clock meanwhile.
+            // Whatever happens to the clock of the process meanwhile.
             Clock::Virtual { followed, .. } => {
                 Sleep { world: self.clone(), due: due - followed.get(), id: None }.await
             }
@@ -371,7 +371,7 @@ fn elapsed(origin: std::time::Instant) -> Dur {
     Dur(u64::try_from(std::time::Instant::now().duration_since(origin).as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What the clock on the wall says: for what is told of this process itself. What decides asks a [`World`].
+/// The wall clock, for what drctl reports about this process itself. Decisions use a [`World`].
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
 pub fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(hands.at(Dur::secs(50)), t0 + Dur::secs(50).plus(hour));
     }
 
-    /// A run that is carried on after the clock was set back: its time goes on, and is not waited for.
+    /// A run that continues after the clock was set back: its time continues, and nothing waits for the difference.
     #[test]
     fn time_goes_on_from_the_last_event() {
         let world = World::live().unwrap();

@@ -1,6 +1,6 @@
 //! Names as the world sees them: asked of the zone's own name servers, which keep nothing, and of resolvers, which do.
 //!
-//! Every server is asked by itself, with nothing kept here between two looks (RFC 1034, section 4.3; RFC 8499, «authoritative server»).
+//! drctl asks every server directly and caches nothing between two observations (RFC 1034, section 4.3; RFC 8499, «authoritative server»).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

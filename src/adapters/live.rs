@@ -294,7 +294,7 @@ impl Live {
         else {
             return Replayed::NoReplica;
         };
-        // Of a cluster that is yet to be made anew no metric says what it has.
+        // If Aurora must still rebuild a cluster, no metric shows what it has.
         let anew = db.engine == Engine::Aurora && state.streaming != Some(true);
         if !state.is_replica() && db.engine == Engine::Rds && db.admin_secret.is_some() {
             return self.writer(&db.clone().reached_at(state.endpoint.as_ref()), state).await;
@@ -336,7 +336,7 @@ impl Live {
         }
     }
 
-    /// Where clients come, and as whom: read anew each time, for it was just changed, or rotated.
+    /// The address and login of the clients. They are read again each time, because they may just have changed or been rotated.
     async fn as_client(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), NoLogin> {
         let read = match &way.secret {
             Some(secret) if way.login.is_none() || way.endpoint.is_none() => {

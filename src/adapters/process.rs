@@ -1,7 +1,7 @@
 //! Programs that run on this machine: what they are given, what is kept of what they say, and their end.
 //!
-//! Each is the head of a process group of its own. Whoever stops waiting for it, as when its time is over, ends the whole group: a program that
-//! was started by a hook does not go on changing things that nobody watches any more.
+//! Each command is the head of its own process group. When drctl stops waiting for it, for example at its timeout, it ends the whole group,
+//! so that a program that a hook started does not continue to change things unobserved.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -115,7 +115,7 @@ impl Group {
         Self(head)
     }
 
-    /// Its head ended by itself: what it left running in the background it meant to leave.
+    /// Its head ended normally, so whatever it left running in the background was meant to stay.
     fn let_go(mut self) {
         self.forget();
     }

@@ -23,7 +23,7 @@ pub struct Login {
     pub dbname: Option<String>,
 }
 
-/// What became of an attempt to log in.
+/// The result of an attempt to log in.
 #[derive(Debug)]
 pub enum Knock {
     /// Refused because its role may not log in, in the server's words.
@@ -115,10 +115,10 @@ pub fn scheme(reference: &str) -> (&str, &str) {
     reference.split_once(':').unwrap_or(("", reference))
 }
 
-/// What this process was told and must not repeat. Providers and commands say in their errors what they were given.
+/// Secrets that this process received and must not repeat. Providers and commands may repeat them in their errors.
 static KNOWN: LazyLock<Mutex<Scrubber>> = LazyLock::new(Mutex::default);
 
-/// Remembers a secret, so that whatever a provider says of it is not repeated.
+/// Remembers a secret, so that drctl never repeats it from the answer of a provider.
 pub fn learn(secret: &str) {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
 }
@@ -164,7 +164,7 @@ fn texts(value: &mut serde_json::Value) {
     }
 }
 
-/// What became of a call, without secrets.
+/// The result of a call, without secrets.
 pub fn told(outcome: CallOutcome) -> CallOutcome {
     match outcome {
         CallOutcome::NotSent { why } => CallOutcome::NotSent { why: scrubbed(why) },

@@ -188,7 +188,7 @@ pub enum Command {
     /// Hold drills when they are due, by `schedules:` in drctl.yaml
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
-    /// Show what is due when, and what became of it
+    /// Show due drills and their results
     Schedules,
     /// Write a report
     Report(ReportArgs),

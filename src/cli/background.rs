@@ -58,7 +58,7 @@ impl Drop for Background {
 }
 
 impl Background {
-    /// Begins a thread of a name, which is told with everything that the thread says.
+    /// Starts a thread with a name, which its messages contain.
     ///
     /// # Errors
     /// If the operating system gives none.
@@ -82,7 +82,7 @@ impl Background {
             .for_each(|line| printer.note(&format!("{}: {}", self.name, harmless(line))));
     }
 
-    /// Asks it to end, waits for so long, or until Ctrl-C, and prints what was said. If it goes on all the same, `late` is printed.
+    /// Asks it to end, waits for this long or until Ctrl-C, and prints its messages. If it continues nevertheless, `late` is printed.
     pub fn end(self, within: Dur, late: &str, (printer, interrupts): (&Printer, &Interrupts)) {
         self.hand.halt.store(true, Ordering::SeqCst);
         let Ok(world) = World::live() else { return };

@@ -31,7 +31,7 @@ const FOREVER: Dur = Dur::secs(30 * 24 * 60 * 60);
 /// How often somebody looks whether Ctrl-C was pressed.
 const POLL: Dur = Dur(200);
 
-/// What became of one bundle at one sink.
+/// The result of delivering one bundle to one sink.
 pub struct Told {
     /// The bundle's file.
     pub file: PathBuf,
@@ -144,7 +144,8 @@ pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
     })
 }
 
-/// Delivers what is not delivered yet, after a command did what it was for: that is told first, and nothing of it depends on this.
+/// Delivers what is not delivered yet, after the command did its work: the result of the command is shown first, and does not depend on the
+/// delivery.
 pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interrupts: &Interrupts) {
     let Some(keeping) = keeping(context) else { return };
     let files: Vec<_> = match owing(context) {
@@ -174,7 +175,7 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
     }
 }
 
-/// What was told, for people.
+/// The results, in words.
 pub fn tell(printer: &Printer, told: &[Told]) {
     for Told { file, sink, held } in told {
         let name = file.file_name().map_or_else(String::new, |name| harmless(&name.to_string_lossy()));

@@ -95,7 +95,7 @@ pub struct Source {
     pub what: String,
     /// What it is.
     pub why: String,
-    /// The region that it needs, or text that would name it; empty where it needs none, nothing where nobody knows.
+    /// The region that it needs, or text that would name it. Empty if it needs none, absent if unknown.
     pub region: Option<String>,
 }
 

@@ -33,7 +33,7 @@ impl CliError {
         Self { hint: Some(hint.into()), ..Self::usage(message) }
     }
 
-    /// Nobody can go on before somebody renews credentials, or sets this machine's clock.
+    /// Nobody can continue before somebody renews the credentials or sets the clock of this machine.
     pub fn credentials(place: &str, (why, clock): (&str, bool)) -> Self {
         let (message, hint) = match clock {
             true => (
@@ -57,7 +57,7 @@ impl CliError {
     }
 }
 
-/// What SQLite and the system say of a store, and what helps first.
+/// Errors of SQLite and the system for a store, and what to try first.
 const CAUSES: &[(&str, &str)] = &[
     ("disk is full", "make room"),
     ("No space left", "make room"),

@@ -24,7 +24,7 @@ pub fn folder(store: &Path) -> PathBuf {
     store.with_extension("evidence")
 }
 
-/// The file of a run's bundle. A run that goes on after it was sealed, as when an approval comes later, gets another one.
+/// The file of the bundle of a run. If a run continues after it was sealed, for example because of a late approval, it gets another bundle.
 pub fn name(run: &RunId, events: u64) -> String {
     format!("{run}-e{events}.tar")
 }

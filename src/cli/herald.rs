@@ -1,8 +1,8 @@
 //! Tells people: beside the runs that this process drives, on a thread of its own, so that nothing of a recovery waits for a message.
 //!
-//! What is to be told follows from the journal and the clock (`report::notices`); that it was told stands in the ledger. One process of a
-//! store tells at a time. Whoever is killed between sending and writing that down leaves a message that is sent again: with the same key,
-//! by which whoever receives it knows it.
+//! The notifications follow from the journal and the clock (`report::notices`), and the ledger records what was sent. Only one process of a
+//! store sends at a time. If a process is killed before it records a message, the message is sent again with the same key, by which the
+//! receiver recognizes it.
 
 mod told;
 
@@ -131,7 +131,7 @@ impl Herald {
     }
 }
 
-/// Does something while people are told of it, and its trace is sent.
+/// Does something while notifications and traces of it are sent.
 ///
 /// # Errors
 /// What it answers.
@@ -152,7 +152,7 @@ pub fn beside<T>(
     done
 }
 
-/// What a secret is, by where it is. From then on nothing that is said of it is repeated.
+/// The value of a secret, by its location. From then on drctl never repeats it.
 ///
 /// # Errors
 /// If it is not there. What is there is not in the error.
@@ -228,7 +228,7 @@ impl Desk {
         let mut known = Known::default();
         let mut flights = FuturesUnordered::new();
         loop {
-            // Asked before the look: what is there when somebody asks to end is told.
+            // Asked before the check, so that messages that exist at the request to end are still sent.
             let ends = self.hand.ends();
             let left = match self.look(&world, &store, &mut known, &flights) {
                 Ok(left) => left,
@@ -359,7 +359,7 @@ impl Desk {
             if of_run.is_empty() || !owes {
                 known.over.insert(row.run.clone());
             }
-            // Of what goes on everything is news.
+            // Everything about a run in progress counts as news.
             let open = known.runs.get(&row.run).is_some_and(|(_, state)| !state.finished());
             news.extend(of_run.into_iter().filter(|notice| open || fresh(notice)));
         }
@@ -372,7 +372,7 @@ impl Desk {
         Ok(news)
     }
 
-    /// Writes down what became of it.
+    /// Records the result.
     fn enter(
         &self,
         store: &SqliteJournal,

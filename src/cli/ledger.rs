@@ -145,8 +145,8 @@ pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result
     Ok(at)
 }
 
-/// Drives a run between two of them: before anything is done, and when this process lets go of it. It goes on without: what is done for an
-/// application is worth more than the proof of it.
+/// Drives a run between two of them: one before anything is done, and one when this process releases it. Without them the run continues,
+/// because a recovery is more important than its proof.
 pub async fn kept<T>(
     (context, printer, session): (&Context, &Printer, &Session<'_>),
     store: &SqliteJournal,
@@ -164,7 +164,7 @@ pub async fn kept<T>(
     done
 }
 
-/// Under which terms a run began: once, in the signed ledger, whatever becomes of the rest.
+/// The terms under which a run started: once, in the signed ledger, whatever happens to the rest.
 fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliError> {
     let is_known = |record: &Record| match serde_json::from_slice(&record.bytes) {
         Ok(Entry::Terms { run: known, .. }) => known == *run,

@@ -1,4 +1,4 @@
-//! Logs for whoever looks into a run that goes on: on stderr, never with a secret in them.
+//! Logs about a run in progress: on stderr, never with a secret.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};

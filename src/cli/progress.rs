@@ -92,7 +92,7 @@ impl Progress {
 
     fn say(&self, text: &str) {
         match &self.bar {
-            // What happened is one line, whatever was said of it.
+            // Each event is one line, whatever its text contains.
             Some(bar) => {
                 let text = self.printer.shown(&self.printer.commands(&text.replace(['\n', '\r'], " ")));
                 bar.println(wrap::lines(&text, columns()));
@@ -107,7 +107,7 @@ impl Progress {
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
         let watched = watched_until(state);
-        // Of two times the one that goes on comes first.
+        // Of two times, the one that is still counting comes first.
         parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
         parts.push(clock(state, now));
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
@@ -162,7 +162,7 @@ fn clock(state: &RunState, now: Timestamp) -> Part {
 
 /// In front of what is done once a run is over.
 fn after_the_end(event: &Event, state: &RunState) -> &'static str {
-    // What the run did last is in the journal together with its end, and is no debt.
+    // The last actions of the run are in the journal together with its end, and are not pending.
     let owed = |id: &StepId| {
         let action = state.position(id).map(|i| &state.step(i).action);
         matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable { .. })))
@@ -276,7 +276,7 @@ fn approval_words(p: &Printer, what: &What) -> Option<String> {
     })
 }
 
-/// What is owed, or may still come.
+/// What is pending, or may still happen.
 fn owed_words(p: &Printer, what: &What) -> Option<String> {
     Some(match what {
         What::DebtSettled { component, why, .. } => {

@@ -13,7 +13,8 @@ use crate::journal::{AppendError, Journal as _, StoreError, written};
 use crate::model::ids::RunId;
 use crate::model::ledger::StoreWorld;
 
-/// What a process ends with that cannot go on with a run: where its store is gone, with the run in a file, and how it goes on elsewhere.
+/// How a process ends if it cannot continue a run, because its store is gone: the run is in a file, and the message says how to continue
+/// elsewhere.
 pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> CliError {
     let gone =
         matches!(&e, DriveError::Append(AppendError::Gone(_)) | DriveError::Store(StoreError::Gone(_)));

@@ -41,7 +41,7 @@ pub fn read(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     last.ok_or_else(|| CliError::usage_fix("there is no run yet", SHOWS))
 }
 
-/// The run to go on with: the one that was named, or the only one that is not over.
+/// The run to continue: the one that was named, or the only unfinished one.
 ///
 /// # Errors
 /// As above, or if none or several are not over.

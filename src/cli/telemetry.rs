@@ -1,7 +1,7 @@
 //! Sends traces of live runs to a collector, on a thread of its own: it reads the journal, and no run waits for it.
 //!
-//! Ids of spans follow from the run (`report::trace`). A process that goes on with a run sends all of its spans again, those of before
-//! included: nobody knows which of them the last process sent, and a collector keeps one span for each id.
+//! IDs of spans are derived from the run (`report::trace`). A process that continues a run sends all of its spans again, including earlier
+//! ones, because it is unknown which of them the last process sent. A collector keeps one span for each ID.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;

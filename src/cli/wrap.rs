@@ -1,5 +1,5 @@
-//! Lines for a terminal that is narrower than they are: they end at spaces, and go on below where their text began. No word, name or URL
-//! is broken, and no command: whoever copies one gets it whole.
+//! Lines for a narrow terminal: they break at spaces and continue below the start of their text. Words, names, URLs and commands stay
+//! whole, so that a copied command is complete.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -56,8 +56,7 @@ fn wrapped(line: &str, width: usize) -> String {
     out
 }
 
-/// Where a line goes on: below its text, which begins after what is set apart from it by two spaces; nearer to the edge where that
-/// leaves too little room.
+/// Where a line continues: below its text, which starts after two spaces, or further left if there is too little space.
 fn hang(line: &str, width: usize) -> usize {
     let plain = without_colours(line);
     let margin = plain.len() - plain.trim_start_matches(' ').len();

@@ -28,7 +28,7 @@ pub struct Owned {
 /// Writes the run's first events and claims its components. A run that it continues ends in the same moment.
 ///
 /// # Errors
-/// If another unfinished run holds one of them, somebody goes on with the run that it continues, or the store cannot be written.
+/// If another unfinished run holds one of them, somebody continued the run that it replaces, or the store cannot be written.
 pub fn create(
     session: &Session<'_>,
     created: RunCreated,
@@ -62,14 +62,14 @@ pub fn create(
     Ok(Owned { run, epoch: 1, seq: records.len() as u64, state })
 }
 
-/// The last events of the run that another one continues: nothing of it is taken back.
+/// The last events of the run that another one continues. Nothing in it is undone.
 fn close(
     session: &Session<'_>,
     Continued { run: old, events: planned, .. }: &Continued,
     by: &RunCreated,
     owner: &str,
 ) -> Result<(Closing, Option<What>), DriveError> {
-    // Somebody went on with it since it was read, and what was planned may not be so any more.
+    // Somebody continued it since it was read, so the plan may be out of date.
     if session.journal.read(old)?.len() as u64 != *planned || !session.journal.letters(old)?.is_empty() {
         return Err(DriveError::Store(StoreError::Moved(old.clone())));
     }
@@ -98,8 +98,8 @@ fn close(
     Ok((Closing { run: old.clone(), epoch: opened.epoch, expect, events }, set_back))
 }
 
-/// A run's clock goes on from its last event, and from what the ledger knows. Where that is later than now the machine's clock was set back, or another machine's is ahead:
-/// how long nobody worked on it is not known then, and its figures are bounds.
+/// The clock of a run continues from its last event, and from the time in the ledger. If that is later than now, the clock of this machine
+/// was set back, or that of another machine is ahead. Then the idle time is unknown, and the figures are bounds.
 fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<What>, StoreError> {
     let known = session.journal.known_time()?.map_or(last, |known| known.max(last));
     let backward_ms = session.world.not_before(known);
@@ -175,7 +175,7 @@ pub async fn note(
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
-    // Nobody goes on with it by that.
+    // That alone does not continue the run.
     let halted = state.halted.clone().map(|reason| What::Halted { reason });
     let events = std::iter::once(taken).chain(words).chain(halted).map(|what| Event { at, what });
     let events: Vec<_> = events.collect();
@@ -188,7 +188,7 @@ pub async fn note(
     Ok(state)
 }
 
-/// Whether everybody who is written to have said something to the run did: nobody goes on with it otherwise.
+/// Whether everybody recorded as having signed a statement really did. Otherwise drctl does not continue the run.
 ///
 /// # Errors
 /// The first event of whom somebody did not.

@@ -25,13 +25,13 @@ use crate::run::state::Status;
 use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
-/// Why a run was paused whose process was told to stop.
+/// Why a run was paused: its process was told to stop.
 pub const INTERRUPTED: &str = "interrupted at the terminal";
 /// How often people's signals are looked for while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
 /// How long after one look for signals the next is made at the earliest: a busy run does not read its store at every step.
 const INBOX_PAUSE: Dur = Dur(50);
-/// How long a finished run goes on trying to pay a fence that it owes.
+/// How long a finished run keeps trying to set a pending fence.
 const DEBT_PATIENCE: Dur = Dur::secs(60);
 /// How long one look may take. A step that ends after half a minute, come what may, has then heard of everything that did answer.
 const LOOK: Dur = Dur::secs(20);
@@ -50,7 +50,7 @@ enum Arrival {
 /// Drives a run.
 ///
 /// # Errors
-/// If the journal does not take an event: nothing is done after it, and the run can be carried on from what was written.
+/// If the journal does not accept an event. Nothing is done after that, and drctl can continue the run from what was written.
 pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> Result<Ended, DriveError> {
     let mut driver = Driver {
         session,
@@ -96,7 +96,7 @@ struct Driver<'a> {
     inbox_due: Timestamp,
     /// What each step that waits was last seen to wait for.
     last_seen: BTreeMap<usize, String>,
-    /// Places where a fence is owed, and the first sign of life of which is waited for.
+    /// Places with a pending fence, whose first answer is awaited.
     sentries: Sentries,
 }
 
@@ -221,7 +221,7 @@ impl<'a> Driver<'a> {
                     }
                     Effect::Expire(i) => {
                         let what = expired(self.state(), i, self.last_seen.get(&i).map(String::as_str));
-                        // What goes on being looked at is looked at as seldom as before.
+                        // Repeated observations stay as rare as before.
                         if !matches!(what, What::Overdue { .. }) {
                             self.poller.forget(i);
                         }
@@ -256,7 +256,7 @@ impl<'a> Driver<'a> {
         let status = &self.owned.state.work(i).status;
         let blind = matches!(action, Action::Write(Write::Canary { .. }) | Action::Run(_))
             && !matches!(status, Status::Awaiting { .. });
-        // A compare-and-swap looks by itself: it is refused where something else is there.
+        // A compare-and-swap checks the state itself: it is refused if something has changed.
         let fresh = *status == Status::Started && self.owned.state.work(i).attempts == 0;
         let blind = blind || fresh && matches!(action, Action::Switch(s) if s.is_swap());
         // Another run may have taken the guard over: it is read before every call.
@@ -289,7 +289,7 @@ impl<'a> Driver<'a> {
             Ruling::Record(what) => {
                 self.push(what)?;
                 self.poller.forget(i);
-                // What is owed after the end is paid only while the new primary was just seen to take the writes.
+                // A pending fence is set after the end only while the new primary was just seen to take the writes.
                 if self.was_finished && !matches!(self.state().step(i).action, Action::Fence(_)) {
                     self.urge_fences();
                 }
@@ -340,7 +340,7 @@ impl<'a> Driver<'a> {
             Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
             other => other,
         };
-        // Whoever takes the run up withdraws anew: of a job on a host the key is what it is known by.
+        // A process that continues the run withdraws it again: a job on a host is identified by its key.
         let key = match withdraws {
             true => format!("{}-withdraw-{}", work.key, self.owned.epoch),
             false => work.key.clone(),
@@ -380,7 +380,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Whoever owes a fence looks for signs of life; a run that is paused starts nothing.
+    /// A run with a pending fence looks for an answer of the old primary. A paused run starts nothing.
     fn start_sentries(&mut self) {
         let version = self.owned.seq + self.unwritten.len() as u64;
         for post in self.sentries.posted(&self.owned.state, version) {
@@ -398,7 +398,7 @@ impl<'a> Driver<'a> {
         if !self.sentries.has(&sign.post) {
             return Ok(());
         }
-        // What answers all the time is looked at all the time; where nothing is owed yet that is no news.
+        // A place that answers all the time is observed all the time. If no fence is pending yet, that is not news.
         if sign.was_silent || self.state().owed().next().is_some() {
             for place in &sign.places {
                 self.push(What::PlaceAnswered { place: place.clone(), who: sign.who.clone() })?;
@@ -577,7 +577,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// What was journalled, for whoever looks into a run that goes on.
+/// The recorded events, for somebody who watches a run in progress.
 fn log(event: &Event) {
     if tracing::enabled!(tracing::Level::INFO) {
         let value = serde_json::to_value(&event.what).unwrap_or_default();

@@ -36,7 +36,7 @@ pub struct Session<'a> {
     pub view: &'a dyn View,
     /// How often a person asked this process to stop.
     pub interrupts: &'a dyn Fn() -> u32,
-    /// How long to go on waiting when only a person can help.
+    /// How long to keep waiting if only a person can help.
     pub patience: Patience,
 }
 
@@ -74,7 +74,7 @@ pub struct Ended {
     pub state: RunState,
 }
 
-/// Why a process cannot go on with a run.
+/// Why a process cannot continue a run.
 #[derive(Debug, Error)]
 pub enum DriveError {
     /// The journal did not take an event. Nothing was done after it.

@@ -50,7 +50,7 @@ impl Poller {
         }
     }
 
-    /// Something happened that a step waited for: it is looked at anew, quick at first, whatever look is under way.
+    /// Something happened that a step waited for: it is observed again, with short intervals first, even during another observation.
     pub fn urge(&mut self, step: usize, now: Timestamp) {
         if let Some(want) = self.wants.get_mut(&step) {
             (want.due, want.looks, want.under_way) = (now, 0, false);

@@ -1,4 +1,4 @@
-//! Looks for signs of life where a fence is owed: one a second for each place, for as long as a process lives.
+//! Looks for answers from places with a pending fence: once a second for each place, while the process lives.
 
 use std::cell::Cell;
 use std::collections::btree_map::Entry;
@@ -38,7 +38,7 @@ pub struct Sign {
     pub who: String,
     /// Whether nobody answered a look before.
     pub was_silent: bool,
-    /// Where to go on.
+    /// Where to continue.
     pub post: Post,
 }
 

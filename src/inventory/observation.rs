@@ -49,7 +49,7 @@ pub enum Observation {
         call: String,
         /// What the provider said.
         why: String,
-        /// Whether that was said of the login to the thing, which itself nobody asked.
+        /// Whether the error was about the login, and the object itself was never requested.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         login: bool,
     },

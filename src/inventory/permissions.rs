@@ -143,7 +143,7 @@ fn database(
             let moves = ["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"];
             need(needs, place, cluster.clone(), &["rds:ModifyDBCluster"]);
             need(needs, place, cluster, &moves);
-            // Instances of a cluster have names that nobody knows beforehand.
+            // Instances of a cluster have names that are not known in advance.
             let instances = arn(place, "rds", true, "db:*");
             need(needs, place, instances, &["rds:RebootDBInstance", "rds:CreateDBInstance"]);
             if let Some(global) = &db.global {
@@ -187,7 +187,7 @@ fn names(plan: &Plan, name: &ComponentName, spec: &Route53, needs: &mut Needs) {
     }
 }
 
-/// An object, and its bucket: who may not list it is told «denied» of what is not there.
+/// An object, and its bucket: a caller who may not list it gets «denied» for objects that do not exist.
 fn object(place: &Place, (bucket, key): (&str, &str), needs: &mut Needs) {
     need(needs, place, in_s3(place, &format!("{bucket}/{key}")), OBJECT);
     need(needs, place, in_s3(place, bucket), &["s3:ListBucket"]);

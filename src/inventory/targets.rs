@@ -141,7 +141,7 @@ pub fn bucket(plan: &Plan, component: &Component, spec: &Buckets, site: &SiteNam
     })
 }
 
-/// Objects of one site's bucket, held against their copies in another.
+/// Compares objects of the bucket of one site with their copies in another.
 pub fn sample(
     plan: &Plan,
     component: &Component,

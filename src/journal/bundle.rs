@@ -1,7 +1,7 @@
 //! The evidence of one run as one file: a tar archive that verifies on any machine, with nothing but the public half of the store's key.
 //!
-//! What is in it either was written down while the run went on (`events.jsonl`, `ledger.jsonl`, `plan.yaml`, `runbook.json`) or follows from
-//! that, for people and programs to read. `manifest.json` names every file with its digest, and `manifest.dsse.json` is the signature.
+//! Its contents were either recorded during the run (`events.jsonl`, `ledger.jsonl`, `plan.yaml`, `runbook.json`) or are derived from that,
+//! for people and programs to read. `manifest.json` lists every file with its digest, and `manifest.dsse.json` is the signature.
 
 mod archive;
 mod check;
@@ -36,8 +36,9 @@ const WRITTEN: [&str; 4] = [PLAN, RUNBOOK, EVENTS, LEDGER];
 /// The version of drctl that makes and checks them.
 const TOOL: &str = env!("CARGO_PKG_VERSION");
 
-/// The version of what is told of events: to be raised with every change of reports, of their words, or of the files below. Builds with
-/// another one do not hold a bundle's words against their own. A test holds it against `tests/fixtures/golden/renders.txt`.
+/// The version of the texts that drctl derives from events. Raise it with every change of reports, their wording, or the files below.
+/// Builds with another version do not compare the wording of a bundle with their own. A test compares it with
+/// `tests/fixtures/golden/renders.txt`.
 pub const RENDERS: u32 = 5;
 
 /// What was written down of a run.

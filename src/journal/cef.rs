@@ -16,7 +16,7 @@ pub fn line(record: &Record, (plan, world): (&str, &str)) -> Option<String> {
     if of_ledger && verify::head(&record.bytes).is_some() {
         return None;
     }
-    // What cannot be read is told as that: it was something.
+    // An unreadable event is exported as unreadable, because something was there.
     let value: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
     let kind = value[if of_ledger { "ledger" } else { "kind" }].as_str().unwrap_or("unreadable").to_owned();
     let waived = waived(&value);

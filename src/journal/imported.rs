@@ -15,7 +15,7 @@ pub trait Stored {
     fn event(&self, run: &RunId, seq: u64) -> Option<Digest>;
 }
 
-/// What the ledger says of imported runs.
+/// What the ledger records about imported runs.
 #[derive(Debug, Default)]
 pub struct Imported {
     /// Those that nobody adopted.

@@ -40,7 +40,7 @@ pub struct Contents {
     pub plans: Vec<(String, String)>,
     /// What was seen last.
     pub observations: Vec<(String, Remembered)>,
-    /// Unfinished runs, and those that owe something: lines of `runs export`.
+    /// Unfinished runs, and runs with something pending: lines of `runs export`.
     pub runs: Vec<Vec<String>>,
 }
 

@@ -247,7 +247,7 @@ pub trait Journal {
 /// Whether an append ends the run's hold on its components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// The run goes on.
+    /// The run continues.
     Keep,
     /// The run is over.
     Free,

@@ -279,7 +279,7 @@ impl SqliteJournal {
     pub fn notes(&self, run: &RunId) -> impl Fn(Timestamp, &[u8]) + 'static {
         let (jobs, run) = (self.jobs.clone(), run.clone());
         move |at, bytes| {
-            // Without a writer there is no append either, and that is told.
+            // Without a writer no append is possible, and the caller gets an error.
             let _ = jobs.send(Job::Note { run: run.clone(), at, bytes: bytes.to_vec() });
         }
     }
@@ -344,7 +344,7 @@ impl Journal for SqliteJournal {
         match wait(receiver).map_err(StoreError::Unreadable)? {
             Ok(records) => Ok(records),
             Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
-            // Somebody goes on with the run that was to end.
+            // Somebody continues the run that was meant to end.
             Err(AppendError::Fenced { run, .. } | AppendError::Conflict { run, .. }) => {
                 Err(StoreError::Owned(run))
             }

@@ -42,7 +42,7 @@ pub struct Head {
     pub hash: Digest,
 }
 
-/// What the ledger says of the head of a run, if that is what an entry is about.
+/// What the ledger records about the head of a run, if an entry is about that.
 pub fn head(bytes: &[u8]) -> Option<Head> {
     let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
     Some(Head { run, seq, hash })
@@ -58,7 +58,7 @@ impl Contents {
         self.ledger.iter().filter_map(key).collect()
     }
 
-    /// What the ledger says of the heads of runs, oldest first.
+    /// What the ledger records about the heads of runs, oldest first.
     pub fn heads(&self) -> impl Iterator<Item = Head> {
         self.ledger.iter().filter_map(|record| head(&record.bytes))
     }
@@ -113,7 +113,7 @@ pub struct Audit {
     pub after: usize,
     /// `live`, `sandbox`, or both where somebody mixed them.
     pub worlds: BTreeSet<String>,
-    /// Fingerprints of the keys that checkpoints are held against, and whether the ledger itself named them.
+    /// Fingerprints of the keys that checkpoints are checked with, and whether the ledger itself named them.
     pub keys: (Vec<String>, bool),
     /// Runs that came from files, and that nobody of this store adopted: they count for nothing.
     pub imported: Vec<RunId>,

@@ -8,7 +8,7 @@ use super::chain::Record;
 use super::verify::{Contents, LEDGER};
 use crate::model::ids::{Digest, RunId};
 
-/// What is said of a line that is not as it is written.
+/// The error for a line that differs from what drctl writes.
 const CHANGED: &str = "this is not a line of an export: it was changed";
 
 /// The version of the first line of a whole store.

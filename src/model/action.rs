@@ -42,7 +42,7 @@ pub use traffic::{Basis, RecordChange, Route, Signal, Switch};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Action {
-    /// Look, and go on only if what is seen is right.
+    /// Observe, and continue only if the observation is as required.
     Check(Check),
     /// Make sure the old primary takes no writes, with proof.
     Fence(Fence),
@@ -164,7 +164,7 @@ pub enum Check {
         /// This run, as it stands in the object.
         holder: String,
     },
-    /// It follows the other one: the service makes it do so by itself.
+    /// It follows the other one: the service does that on its own.
     Follows {
         /// The old primary.
         db: DatabaseRef,
@@ -237,7 +237,7 @@ pub struct Scale {
     pub from: GroupSize,
     /// The sizes it gets.
     pub to: GroupSize,
-    /// Instances in service that are enough to go on.
+    /// Instances in service that are enough to continue.
     pub proceed_at: u32,
     /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -324,11 +324,11 @@ pub enum Gate {
 /// What takes an action back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// There is nothing to take back.
+    /// There is nothing to undo.
     Nothing,
     /// This action does.
     By(Box<Action>),
-    /// It cannot be taken back.
+    /// It cannot be undone.
     PointOfNoReturn {
         /// Why.
         because: &'static str,
@@ -348,7 +348,7 @@ impl Action {
             Self::Promote { .. } => Undo::PointOfNoReturn {
                 because: "a promoted replica has its own history; to return, run drctl failback",
             },
-            // It serves nobody before the promotion, and its cluster is better off with it: whoever pays for it removes it.
+            // It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
             Self::Equip { .. } | Self::Withdraw { .. } => Undo::Nothing,
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
                 because: "drctl sets aside what only that server has, and makes it a standby of the other one",

@@ -50,7 +50,7 @@ pub struct BucketState {
     /// What is still to arrive in it, by rule. S3 publishes that in the region of the copy (Amazon S3 User Guide, «Using S3 Replication
     /// metrics»), so it can be read while the source is dark.
     pub arriving: Vec<Arriving>,
-    /// Why nobody knows what is still to arrive, where that could not be asked.
+    /// Why the delay is unknown, if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
 }
@@ -132,7 +132,7 @@ pub struct Gap {
     pub written_at: Option<Timestamp>,
     /// What is not the same.
     pub what: Difference,
-    /// What the source says of its copying (`PENDING`, `FAILED`, ..), if it says anything.
+    /// The replication status at the source (`PENDING`, `FAILED`, ..), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
@@ -179,7 +179,7 @@ impl BucketState {
 const STOPPED: Dur = Dur::mins(10);
 
 impl Gap {
-    /// Whether S3 gave it up: it copies such an object never again by itself (Amazon S3 User Guide, «Getting replication status information»).
+    /// Whether S3 gave up: it never retries such an object on its own (Amazon S3 User Guide, «Getting replication status information»).
     pub fn given_up(&self) -> bool {
         self.status.as_deref() == Some("FAILED")
     }

@@ -30,7 +30,7 @@ impl Calendar {
     /// # Errors
     /// What is no pattern, no zone, or never comes.
     pub fn parse(pattern: &str, zone: &str) -> Result<Self, String> {
-        // What the clocks leave out or bring twice is told of times of the day, not of lists, steps and ranges of them.
+        // Rules for skipped and repeated times apply to single times of day, not to lists, steps and ranges.
         let fields: Vec<&str> = pattern.split_whitespace().collect();
         let plain = |field: &&str| !field.is_empty() && field.chars().all(|c| c.is_ascii_digit());
         if fields.len() == 5 && !fields[..2].iter().all(plain) {
@@ -109,7 +109,7 @@ impl Window {
         self.plans.is_empty() || self.plans.contains(plan)
     }
 
-    /// Until when it is open, if it is open now. What begins before it ends goes on from there.
+    /// Until when it is open, if it is open now. A run that starts before it closes continues.
     pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Once(from, to) => (*from <= now && now < *to).then_some(*to),

@@ -1,5 +1,5 @@
-//! What is owed after something went wrong: updates while it lasts, then monitoring, a report and a review, each within its time; and
-//! who is told next when nobody answers.
+//! Duties after an incident: updates while it lasts, then monitoring, a report and a review, each with its due time; and whom to call when
+//! nobody responds.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::policy::Severity;
 use super::time::Dur;
 
-/// What people owe after an incident. A run keeps what held when it began.
+/// The duties of people after an incident. A run keeps the rules from its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Duties {
-    /// How often those who wait are told where it stands.
+    /// How often people get a status update.
     pub update_every_ms: Dur,
     /// How long it is watched after it was resolved.
     pub monitor_ms: Dur,
@@ -22,7 +22,7 @@ pub struct Duties {
     pub report_within_ms: Dur,
     /// How soon the post-mortem was held, counted from the end.
     pub review_within_ms: Dur,
-    /// Severities of incidents that owe it.
+    /// Severities of incidents with these duties.
     pub at: BTreeSet<Severity>,
 }
 
@@ -94,13 +94,13 @@ impl FromStr for Duty {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// What failed is put right, and the run goes on.
+    /// Somebody corrects the cause of the failure, and the run continues.
     FixForward,
     /// Data are brought back to a point in time.
     Restore,
     /// Users are moved to another site.
     Failover,
-    /// What was done is taken back.
+    /// The run is undone.
     TakeBack,
 }
 
@@ -136,7 +136,7 @@ impl FromStr for Decision {
     }
 }
 
-/// A rung of the ladder: who is told when nobody answered for so long.
+/// A level of the escalation: whom to call when nobody responded for so long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rung {
     /// How long after whatever calls for somebody.
@@ -148,7 +148,7 @@ pub struct Rung {
 }
 
 impl Rung {
-    /// The ladder that holds unless another is written.
+    /// The default escalation.
     pub fn ladder() -> Vec<Self> {
         let rung =
             |minutes, role: &str| Self { after: Dur::mins(minutes), role: role.to_owned(), tell: Vec::new() };

@@ -15,7 +15,7 @@ use super::time::Dur;
 pub struct Estimate {
     /// In most runs.
     pub expected_ms: Dur,
-    /// The step's timeout: after it the step has failed. What was accepted and cannot be taken back is waited for all the same.
+    /// The timeout of the step, after which the step has failed. For an accepted change that cannot be undone, drctl keeps waiting.
     pub timeout_ms: Dur,
 }
 
@@ -81,8 +81,8 @@ impl Estimate {
                 Self::new(Dur::secs(30), Dur::mins(6))
             }
             Action::Fence(_) | Action::Unfence(_) => Self::new(Dur::secs(15), Dur::secs(60)),
-            // The server ends its recovery where it is; what is left to be replayed takes as long as it takes (PostgreSQL, `pg_promote`, waits
-            // 60 s unless it is told otherwise).
+            // The server ends its recovery at its current position. Replaying the remaining WAL takes as long as it takes (PostgreSQL,
+            // `pg_promote`, waits 60 s by default).
             Action::Promote { db, .. } if db.engine == Engine::Postgres => {
                 Self::new(Dur::secs(5), Dur::mins(10))
             }
@@ -140,8 +140,8 @@ impl Estimate {
             Check::Available { .. } => Self::new(Dur::secs(2), Dur::mins(6 * 60)),
             // Writes wait meanwhile: what takes longer is for another day.
             Check::CaughtUp { .. } => Self::new(Dur::secs(2), Dur::mins(2)),
-            // A health check asks every 10 or 30 s, and changes its mind after as many answers as it is told, 10 at most (Amazon Route 53
-            // API Reference, `HealthCheckConfig`).
+            // A health check requests every 10 or 30 s, and changes its state after the configured number of results, at most 10 (Amazon
+            // Route 53 API Reference, `HealthCheckConfig`).
             Check::Answers { resolvers_ttl_ms: None, .. } => Self::new(Dur::secs(90), Dur::mins(10)),
             Check::Answers { resolvers_ttl_ms: Some(ttl), .. } => Self::new(*ttl, ttl.plus(Dur::mins(2))),
             // What the old writer had and the new one lacks is thrown away, and the rest compared: AWS publishes no figure.

@@ -187,7 +187,7 @@ pub enum Signal {
         /// In words.
         reason: String,
     },
-    /// Somebody did what is owed after an incident.
+    /// Somebody did a duty after an incident.
     Fulfil {
         /// What.
         duty: Duty,

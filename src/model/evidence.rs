@@ -28,7 +28,7 @@ pub struct Manifest {
     pub component: String,
     /// Why, as whoever asked for the run said.
     pub reason: String,
-    /// Who agreed, and when it was late; what is still owed, or was not given; `none was asked for` where nobody had to.
+    /// Who approved, and whether it was late; which approvals are still due or missing; `none was asked for` if none was required.
     pub approver: String,
     /// The incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ pub struct About {
     pub requester: Said,
     /// Who agreed, step by step.
     pub approvals: Vec<Said>,
-    /// Approvals that somebody let the run go on without, in words.
+    /// Approvals that somebody overrode, in words.
     pub overrides: Vec<String>,
     /// The same, field by field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -174,13 +174,13 @@ pub struct Said {
     pub signed: bool,
 }
 
-/// An approval that somebody let the run go on without.
+/// An approval that somebody overrode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Overridden {
     /// The gate.
     pub step: String,
-    /// Who let it go on.
+    /// Who overrode it.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -188,7 +188,7 @@ pub struct Overridden {
     pub at: Timestamp,
     /// When the approvals had to be there.
     pub due_at: Timestamp,
-    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` where the run did not go on by it.
+    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` if the run did not continue on the override.
     pub state: String,
     /// By how much the approvals are or were late, in seconds: for ever, once they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]

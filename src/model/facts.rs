@@ -40,7 +40,7 @@ pub enum Fact {
         word: Option<String>,
         /// What was found.
         proof: String,
-        /// Why what the log says of the last commit is not the last word, if it is not.
+        /// Why the last commit in the log may not be the last one, if that is so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unexplained: Option<String>,
         /// What the old primary had that its standbys do not.
@@ -116,7 +116,7 @@ pub enum Fact {
         /// What it found.
         found: Box<Found>,
     },
-    /// Objects were held against their copies.
+    /// Objects were compared with their copies.
     Compared {
         /// The component.
         component: ComponentName,
@@ -173,7 +173,7 @@ impl Exposure {
         }
     }
 
-    /// What of it is told by the log, at `now`: what a promise of minutes is held against.
+    /// How old the last commit in the log is, at `now`, which is compared with the RPO.
     pub fn logged_at(&self, now: Timestamp) -> Figure {
         match self.figure.value_ms {
             Some(value) if self.grows => Figure {

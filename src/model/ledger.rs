@@ -82,7 +82,7 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is: Option<Definition>,
     },
-    /// What became of a drill that was due.
+    /// The result of a drill that was due.
     Drill {
         /// When.
         at: Timestamp,
@@ -104,7 +104,7 @@ pub enum Entry {
         /// Everything that was looked at.
         checks: Vec<Check>,
     },
-    /// What became of a piece of news at one channel: that it was taken there, or that it was not and another one was told.
+    /// The result of a message at one channel: the channel accepted it, or did not, and another one got it.
     Notice {
         /// When.
         at: Timestamp,
@@ -133,13 +133,13 @@ pub enum Entry {
         /// By how much the clock is behind that.
         behind_ms: Dur,
     },
-    /// A run begins, or is first carried on in this store, under these terms.
+    /// A run starts, or drctl first continues it in this store, with these terms.
     Terms {
         /// When.
         at: Timestamp,
         /// The run.
         run: RunId,
-        /// Digest of what its first event says of them.
+        /// Digest of the terms in its first event.
         terms: Digest,
     },
     /// A run came from a file. It is only read until somebody adopts it.
@@ -311,7 +311,7 @@ impl Checkpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// A run begins, or is carried on: nothing was done yet.
+    /// A run starts, or drctl continues it: nothing was done yet.
     Start,
     /// A process let go of a run.
     Seal,

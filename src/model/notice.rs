@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::RunId;
 use super::time::{Dur, Timestamp};
 
-/// What is told.
+/// The content of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -23,9 +23,9 @@ pub enum Kind {
     Escalation,
     /// A drill that moves users is coming, begins or is over.
     Drill,
-    /// Something that is owed is due soon.
+    /// A duty is due soon.
     Reminder,
-    /// Something that is owed was not done in time.
+    /// A duty was not done in time.
     Overdue,
     /// Somebody asked whether this reaches anybody.
     Test,
@@ -189,7 +189,7 @@ pub struct Channel {
     pub way: Way,
     /// What goes there.
     pub gets: BTreeSet<Kind>,
-    /// The channel that is told in its place when it is not reached.
+    /// The channel to use if this one cannot be reached.
     pub otherwise: Option<String>,
 }
 
@@ -198,7 +198,7 @@ pub struct Channel {
 pub struct Notify {
     /// The channels, by name.
     pub channels: Vec<Channel>,
-    /// How long before a drill that moves users people are told.
+    /// How long before a drill that moves users the announcement is sent.
     pub invite: Dur,
 }
 
@@ -212,7 +212,7 @@ impl Notify {
 /// A piece of news: what it is about, when it was due, and its words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// Names it for ever: whoever asks again for the same finds that it was told.
+    /// Its permanent name: a later request for the same message finds that it was already sent.
     pub key: String,
     /// What it is.
     pub kind: Kind,

@@ -173,7 +173,7 @@ pub fn json(text: &str) -> String {
     })
 }
 
-/// A value of a CEF extension, in which `=` ends a key. Line ends are told as such; whatever else acts is left out.
+/// A value of a CEF extension, in which `=` ends a key. Line breaks are escaped; other control characters are removed.
 pub fn siem(text: &str) -> String {
     each(text, |c| match c {
         '\\' => Some("\\\\".into()),

@@ -147,7 +147,7 @@ pub struct ChangeRule {
     pub override_with: Vec<String>,
 }
 
-/// When a named person may let a run go on before those have agreed who have to.
+/// When a named person may override approvals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverrideRule {
     /// Roles of that person.
@@ -158,7 +158,7 @@ pub struct OverrideRule {
     pub approve_within: Dur,
 }
 
-/// How a named person lets a run go on before those have agreed who have to.
+/// How a named person overrides approvals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Override {
     /// Roles of that person.
@@ -216,9 +216,9 @@ pub struct Policy {
     pub blackouts: Vec<Window>,
     /// Whether they may at all.
     pub freeze: Option<Freeze>,
-    /// How long nothing moves an application by itself after it was moved, by whomever: what comes back at once moves users to and fro.
+    /// How long drctl does not move an application automatically after its last move by anybody, so that users do not move back and forth.
     pub apart: Dur,
-    /// What is owed after an incident.
+    /// The duties after an incident.
     pub duties: Duties,
     /// Who is called when nobody answers.
     pub escalation: Vec<Rung>,

@@ -15,7 +15,7 @@ pub struct Need {
     pub actions: BTreeSet<String>,
 }
 
-/// What IAM says of those.
+/// The results of IAM for those.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GrantedState {
     /// Whose policies were simulated.

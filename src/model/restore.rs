@@ -77,7 +77,7 @@ pub enum Expect {
     Nothing,
 }
 
-/// Everything that the jobs of one restore are told. All of them get the same.
+/// Everything that the jobs of one restore get. All of them get the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Restore {
     /// The live server.
@@ -236,7 +236,7 @@ impl Part {
     }
 }
 
-/// What a host says of the backups that lead to a time.
+/// What a host reports about the backups that can be restored to a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupsState {
     /// Why the time cannot be reached.

@@ -196,7 +196,7 @@ pub struct Need {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unless {
-    /// The component is fenced by an earlier rung.
+    /// An earlier fence method fenced the component.
     Fenced(ComponentName),
 }
 
@@ -206,7 +206,7 @@ pub enum Unless {
 pub enum OnFailure {
     /// Nothing that needs it starts; the run halts when the rest has settled.
     Halt,
-    /// It is noted and the run goes on.
+    /// It is recorded, and the run continues.
     Continue,
 }
 
@@ -233,7 +233,7 @@ pub struct Step {
     /// Background steps are tried for as long as the run lasts; nothing waits for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
-    /// A fence that an earlier run left owed: it says nothing about the server that this run leaves, and is never taken back.
+    /// A fence that an earlier run left pending. It says nothing about the server that this run leaves, and is never undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debt: bool,
     /// How long it takes.
@@ -259,7 +259,7 @@ pub enum ProbeRole {
     Site,
     /// A real write by the public path.
     Write,
-    /// Somebody else's alarm. A live drill begins while it is silent, and is taken back when it goes off; nothing else asks it.
+    /// An alarm of another system. A live drill starts while it is off, and is undone when it turns on. Nothing else uses it.
     Alarm,
 }
 
@@ -358,7 +358,7 @@ pub struct Runbook {
     /// What the run that this one continues proved, and what still stands of it. Facts, never approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherits: Vec<Inherited>,
-    /// Components whose promotion the run that this one continues asked for: that cannot be taken back.
+    /// Components whose promotion was requested by the run that this one continues, so it cannot be undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<ComponentName>,
 }

@@ -75,7 +75,7 @@ impl Definition {
     }
 }
 
-/// What became of a drill that was due.
+/// The result of a drill that was due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 pub enum Fate {

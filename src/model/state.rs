@@ -58,13 +58,13 @@ pub enum State {
     Backups(Box<BackupsState>),
     /// A part of a restore.
     Restore(Box<RestoreState>),
-    /// What IAM says of the credentials.
+    /// The results of IAM for the credentials.
     Granted(GrantedState),
     /// What the account may have.
     Quotas(QuotasState),
     /// A bucket.
     Bucket(BucketState),
-    /// Objects held against their copies.
+    /// The comparison of objects with their copies.
     Compared(ComparedState),
 }
 
@@ -388,7 +388,7 @@ pub struct FenceState {
     /// What would keep this fence from being proven, as far as that can be told without setting it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<String>,
-    /// Why what the log says of the last commit is not the last word, if it is not.
+    /// Why the last commit in the log may not be the last one, if that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<String>,
     /// What the server has that its physical standbys do not, as read with the proof.

@@ -75,7 +75,7 @@ pub struct DatabaseRef {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Harmless {
-    /// A role that may go on to log in.
+    /// A role that may continue to log in.
     Role {
         /// Its name.
         name: String,
@@ -361,7 +361,7 @@ pub enum Target {
     },
     /// A bucket, what is copied from it, and what is still to arrive.
     Bucket(BucketRef),
-    /// Objects held against their copies.
+    /// The comparison of objects with their copies.
     Compared(Box<Sample>),
     /// A command that was started under a key.
     Command {

@@ -192,7 +192,7 @@ fn client(scheme: &str) -> Result<reqwest::Client, Failure> {
 
 /// The status of a request that was taken, and what was answered.
 async fn deliver(request: reqwest::RequestBuilder) -> Result<(u16, Option<String>), Failure> {
-    // What reqwest says of an error may hold the address, which is a secret.
+    // An error from reqwest may contain the address, which is a secret.
     let answer = request.send().await.map_err(|e| Failure::later(cause(e)))?;
     let status = answer.status().as_u16();
     let text = text(answer).await;

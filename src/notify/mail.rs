@@ -14,7 +14,7 @@ pub async fn send(server: &Mail, message: Message<'_>, reveal: Reveal<'_>) -> Re
     let letter = letter(server, message)?;
     let transport = transport(server, reveal)?;
     let answer = transport.send(letter).await.map_err(|e| match (e.status(), e.is_permanent()) {
-        // What a server says of it may repeat what it was sent.
+        // An error of the server may repeat what it was sent.
         (Some(code), true) => Failure::never(format!("SMTP {code}")),
         (Some(code), false) => Failure::later(format!("SMTP {code}")),
         _ if e.is_tls() => Failure::later("the encrypted connection failed"),

@@ -1,5 +1,5 @@
-//! Ways to reach people: one message by one way, and what became of it. What is said to whom, and how often it is tried, is not decided
-//! here. Nothing that a provider answers is repeated but its code: what it says back may hold what it was sent.
+//! Ways to reach people: one message through one channel, and the result. Other modules decide what to send to whom and how often to try.
+//! Of a provider's answer only the status code is repeated, because the answer may contain what it was sent.
 
 #[cfg(feature = "http")]
 mod http;

@@ -1,11 +1,11 @@
-//! What `drctl explain ID` says of each finding and each rule.
+//! What `drctl explain ID` shows for each finding and each rule.
 
 mod rules;
 
 use self::rules::RULES;
 use crate::model::waiver::Rule;
 
-/// Everything there is to say of one id.
+/// The complete explanation of one ID.
 #[derive(Clone, Copy, Debug)]
 pub struct Explanation {
     /// The id.
@@ -441,7 +441,7 @@ pub const FINDINGS: &[Explanation] = &[
     ),
 ];
 
-/// What is said of a rule.
+/// The explanation of a rule.
 pub fn rule(rule: Rule) -> Explanation {
     let said = RULES.iter().find(|(of, _)| *of == rule);
     let [title, why, what] = said.map_or([""; 3], |(_, said)| *said);

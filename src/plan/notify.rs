@@ -8,7 +8,7 @@ use super::shape::{Field, Record, Shape, opt, req};
 use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Way};
 use crate::model::time::Dur;
 
-/// How long before a live drill people are told, unless it is written.
+/// How long before a live drill the announcement is sent, by default.
 const INVITE: Dur = Dur::secs(24 * 60 * 60);
 
 pub(super) const SECRET: &str = "where to read the secret: env:NAME or file:PATH";

@@ -11,7 +11,7 @@ use crate::model::policy::{Change, Policy, Severity};
 use crate::model::runbook::Intent;
 use crate::model::time::Dur;
 
-/// Nobody is told more often, and nothing is due sooner.
+/// The shortest interval of updates and due times.
 const SHORTEST: Dur = Dur::secs(10);
 
 const SEATS: Shape = Shape::List(&Shape::Text);

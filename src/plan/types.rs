@@ -157,7 +157,7 @@ pub struct Database {
     pub engine: Engine,
     /// The Aurora global database: an identity above the sites.
     pub global: Option<String>,
-    /// The ladder of ways to fence.
+    /// The fence methods in their order.
     pub fence: Vec<FenceMethod>,
     /// The instance in each site.
     pub at: BTreeMap<SiteName, DatabaseAt>,
@@ -225,7 +225,7 @@ pub struct GroupAt {
     pub capacity_percent: u32,
     /// Never fewer.
     pub capacity_floor: Option<u32>,
-    /// Share of the target that is enough to go on.
+    /// Share of the target that is enough to continue.
     pub proceed_percent: u32,
     /// How long it may take.
     pub timeout: Option<Dur>,
@@ -384,7 +384,7 @@ pub struct ClientsAt {
     pub secret: Option<String>,
     /// What leads them to the database of this site.
     pub switch: Option<Task>,
-    /// What makes them read it anew, in this order.
+    /// What makes them read it again, in this order.
     pub restart: Vec<Task>,
 }
 
@@ -431,7 +431,7 @@ pub struct Hook {
     pub on_failure: OnFailure,
     /// What kind of change it makes, where people have to agree to that.
     pub change: Option<Change>,
-    /// Whether it says so: `change: none` changes nothing, and of one without the key nobody knows.
+    /// Whether it says so: `change: none` changes nothing, and without the key it is unknown.
     pub says: bool,
     /// Where it is declared.
     pub span: Span,

@@ -1,4 +1,4 @@
-//! One table for the hour in which nobody knows whether to fail over: what users see, what of the source answers, what stands ready,
+//! One table for grey failures, when it is unclear whether to fail over: what users see, which parts of the source answer, what is ready,
 //! what a failover would do, and what it would cost.
 
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Buckets: S3 copies them by itself, so nothing of them is changed. What the copy may lack is said before, and compared.
+//! Buckets: S3 replicates them, so drctl changes nothing in them. It reports beforehand what the copy may lack, and compares them.
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};

@@ -44,11 +44,11 @@ pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName
     guards
 }
 
-/// Fences that earlier runs left owed are tried beside everything else.
+/// Pending fences of earlier runs are tried in the background.
 fn debts(draft: &mut Draft<'_>) {
     let debts = draft.input.debts.to_vec();
     for debt in debts {
-        // A rung of this very run already goes after the same server.
+        // A fence method of this run already fences the same server.
         let same = draft
             .steps()
             .iter()

@@ -32,8 +32,8 @@ pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
         && (hook.component.is_none() || hook.component == step.component)
 }
 
-/// Whether people agree before it runs, whatever it stands beside. Of one that does not say what it changes nobody knows: where users are
-/// served meanwhile it waits, as everything that changes something does; in an outage it runs, as fences and capacity do.
+/// Whether people approve before it runs, wherever it is in the runbook. If a hook does not say what it changes, that is unknown. While
+/// users are served, it then waits, like everything that changes something. In an outage it runs, like fences and capacity.
 fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
     hook.change.is_some() || !hook.says && matches!(intent, Intent::Switchover | Intent::Failback)
 }

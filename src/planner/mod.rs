@@ -55,7 +55,7 @@ pub struct Input<'a> {
     pub request: &'a Request,
     /// Components that unfinished runs hold.
     pub busy: &'a BTreeMap<ComponentName, Busy>,
-    /// Fences that are owed from earlier runs.
+    /// Pending fences of earlier runs.
     pub debts: &'a [Debt],
     /// Servers that earlier runs proved to take no writes, and that nobody made a writer since.
     pub kept_out: &'a [DatabaseRef],
@@ -69,7 +69,7 @@ pub struct Input<'a> {
     pub written: &'a [Written],
     /// Copies that runs made which are over, and that nobody saw gone.
     pub leaks: &'a [Restore],
-    /// Every copy that a run here made, whatever became of it, in words.
+    /// Every copy that a run here made, whatever happened to it, in words.
     pub copies: &'a [String],
     /// Clients that an earlier run had begun to lead elsewhere, without coming to its end.
     pub unled: &'a [ComponentName],
@@ -140,7 +140,7 @@ pub struct Busy {
     pub facts: String,
 }
 
-/// A fence that is owed.
+/// A pending fence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Debt {
     /// The run that promoted on a waiver.

@@ -19,7 +19,7 @@ pub struct Written {
     pub zone: String,
     /// When the call was made.
     pub at: Timestamp,
-    /// How the set is since then: one value, or two where nobody knows whether the call had its effect.
+    /// The current state of the set: one value, or two if the result of the call is unknown.
     pub may_be: Vec<RecordSet>,
 }
 

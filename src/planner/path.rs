@@ -20,13 +20,13 @@ pub struct CriticalPath {
 
 /// The longest way until users are served again: watching afterwards is not part of it.
 pub fn critical(runbook: &Runbook) -> CriticalPath {
-    // If all goes well the first rung of a ladder holds; at worst every rung is tried.
+    // At best the first fence method is proven; at worst drctl tries every method.
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
     let (worst, _) = longest(runbook, worst_of, |_| true);
     CriticalPath { steps, expected, worst }
 }
 
-/// How long it takes until users are served, if steps take so long and the first rung of each ladder holds.
+/// How long it takes until users are served, if steps take this long and the first method of each fence is proven.
 pub fn served_after(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Dur {
     longest(runbook, took, first_rung).0
 }
@@ -76,7 +76,7 @@ fn longest(
     (*total, path)
 }
 
-/// The rungs that a fence gate waits for, though it needs none of them in particular.
+/// The fence methods that a fence gate waits for, although it needs none of them in particular.
 fn rungs<'r>(runbook: &'r Runbook, gate: &'r Step) -> impl Iterator<Item = &'r Step> {
     let of = match &gate.action {
         Action::Gate(Gate::Fenced { component }) => Some(component),
@@ -88,7 +88,7 @@ fn rungs<'r>(runbook: &'r Runbook, gate: &'r Step) -> impl Iterator<Item = &'r S
     })
 }
 
-/// Steps that cannot be taken back, and why.
+/// Steps that cannot be undone, and why.
 pub fn points_of_no_return(runbook: &Runbook) -> Vec<(&Step, &'static str)> {
     runbook
         .steps

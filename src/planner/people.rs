@@ -56,7 +56,7 @@ fn behind(steps: &[Step], these: &[StepId]) -> BTreeSet<StepId> {
     let reaches = |from: &StepId| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
         while let Some(id) = next.pop() {
-            // Whoever waits until another is settled goes on when that one failed, too.
+            // A step that waits until another one is settled also continues if that one failed.
             for need in needs.get(id).copied().unwrap_or_default().iter().filter(|n| !n.settled) {
                 if these.contains(&need.step) {
                     return true;

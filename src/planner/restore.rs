@@ -207,7 +207,7 @@ fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
     plan.components.get(name).and_then(|c| c.objectives).unwrap_or(plan.objectives).rpo_ms
 }
 
-/// A copy that is made, checked and removed, whatever became of it.
+/// A copy that drctl makes, verifies and removes, whatever happened to it.
 fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
     if of.instance().is_some() {
         draft.notes.push(format!(
@@ -378,7 +378,7 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
     Ok(NewInstance { id, aside, like, security_groups })
 }
 
-/// A managed instance gives its name to its copy, and is kept under another one. Up to then everything can be taken back.
+/// A managed instance gives its name to its copy, and is kept under another name. Until then everything can be undone.
 fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
     let Some(new) = of.instance() else { return needs };
     let (name, to) = (&of.db.component, new.aside.clone());

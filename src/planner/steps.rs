@@ -166,7 +166,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Makes sure that the guard of a component was not taken over, right before what cannot be taken back.
+    /// Makes sure that nobody took over the guard of a component, right before a change that cannot be undone.
     pub fn hold(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
         let Some(place) = self.input.guard else { return needs.to_vec() };
         let check = Check::Guard {
@@ -269,8 +269,8 @@ impl<'a> Draft<'a> {
         self.input.plan.probes.iter().map(|p| p.value.clone()).filter(|p| p.role == role).collect()
     }
 
-    /// Rungs of a ladder. Those that could not be reached when the runbook was made are tried in the background.
-    /// What an earlier run left owed is always.
+    /// Fence methods. Those that could not be reached when the runbook was made are tried in the background. A pending fence of an earlier
+    /// run always is.
     pub fn fence(&mut self, rungs: Vec<Fence>, needs: &[StepId], debt: bool) {
         let prefix = if debt { "debt" } else { "fence" };
         let mut before: Option<StepId> = None;

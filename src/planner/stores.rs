@@ -74,7 +74,8 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
         }
         _ => false,
     };
-    // If an earlier run owes that fence, this one goes on trying to pay it; if one proved it, and the site is dark since, it holds.
+    // If an earlier run left that fence pending, this one tries to set it. If an earlier run proved it, and the site has been dark since,
+    // it is still valid.
     let dark = input.estate.now(&Target::Database(old.clone())).is_none_or(|seen| seen.state().is_none());
     let held = dark && input.kept_out.iter().any(|db| db.is(&old));
     let shut = active::is_fenced(input.estate, &store.target, spec);
@@ -172,7 +173,7 @@ fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool 
     servers.peek().is_some() && servers.all(|of| !of.is(db))
 }
 
-/// Writes ended there once, and may have gone on elsewhere: it lacks them, and lets nobody in.
+/// Writes were stopped there once, and may have continued elsewhere. The server lacks them, and lets nobody in.
 fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let by = draft.input.fenced.iter().rev().find(|(of, ..)| of.is(db));
     let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
@@ -182,11 +183,11 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
-/// The ladder and its gate. Returns the gate.
+/// The fence methods and their gate. Returns the gate.
 pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
     let mut rungs = rungs(draft, name, spec, draft.from.as_ref());
-    // What is moved as planned waits for the end of the log, which only a census tells: another rung would be an outage.
+    // A planned move waits for the end of the log, which only a census shows. Another fence method would be an outage.
     if draft.input.request.intent != Intent::Failover {
         rungs.retain(|r| r.method.tells_the_end());
     }
@@ -218,7 +219,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
     draft.push(step)
 }
 
-/// Why none of the rungs can be climbed. A look that is refused is an answer, and says nothing of the source.
+/// Why none of the fence methods can work. A refused observation is an answer, but says nothing about the source.
 fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
     let refused = |r: &Fence| {
         let target = targets::fence(&r.db, r.method);
@@ -408,7 +409,7 @@ pub(super) fn promote(
     let together = gates.iter().filter(|(_, gate)| **gate == gates[name]).map(|(member, _)| check(member));
     let mut needs: Vec<StepId> = together.chain([gates[name].clone()]).collect();
     let takeover = clusters::takeover(draft, &store.target).map(Box::new);
-    // What hands over stops writing by itself, and does not start before the other one has everything.
+    // A handover stops writes on its own, and does not start before the other side has everything.
     let handed_over = takeover.as_ref().is_some_and(|how| how.by == Handover::Switchover);
     let fenced = (!handed_over).then(|| StepId::new(format!("fenced.{name}")));
     needs.extend(fenced);

@@ -325,7 +325,7 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
 }
 
-/// Whether the service ends writes by itself, and hands over when nothing is missing.
+/// Whether the service stops writes on its own, and moves the writer when nothing is missing.
 fn hands_over(store: &Store<'_>) -> bool {
     store.target.engine == Engine::Aurora
 }

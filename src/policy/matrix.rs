@@ -74,7 +74,7 @@ const fn change(spec: &Spec) -> Option<Change> {
     }
 }
 
-/// What a run needs before it may go on.
+/// What a run needs before it may continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// How bad it is.

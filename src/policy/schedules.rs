@@ -27,7 +27,7 @@ pub type Due = (String, Timestamp);
 pub struct Known {
     /// What each schedule says, and since when.
     pub schedules: BTreeMap<String, (Definition, Timestamp)>,
-    /// What became of each drill, in the end or up to now.
+    /// The result of each drill, final or so far.
     pub fates: BTreeMap<Due, Fate>,
     /// When something was last entered.
     pub last: Option<Timestamp>,
@@ -71,7 +71,7 @@ impl Known {
         of.map(|((_, due), fate)| (*due, fate)).collect()
     }
 
-    /// How many drills of a schedule there were, by what became of them.
+    /// How many drills of a schedule there were, by result.
     pub fn tally(&self, name: &str) -> Tally {
         let mut tally = Tally::default();
         for (_, fate) in self.of_schedule(name) {
@@ -102,7 +102,7 @@ impl Known {
             return Vec::new();
         }
         let of_this = self.fates.range((name.to_owned(), since)..=(name.to_owned(), now));
-        // What came before the last of which something is known was told with it, or before.
+        // Drills before the last known one were recorded with it, or earlier.
         let from = of_this.last().map_or(since, |((_, due), _)| *due);
         let next = |at: &Timestamp| calendar.after(*at).filter(|due| *due <= now);
         std::iter::successors(next(&from), next).collect()
@@ -129,7 +129,7 @@ pub enum Next {
     Enter(Entry),
     /// A drill begins.
     Begin(Due),
-    /// A drill that was begun goes on.
+    /// A drill that was started continues.
     Carry(Due),
     /// Nothing until then.
     Wait(Timestamp),
@@ -240,7 +240,7 @@ fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entr
     Entry::Drill { at: now, schedule: name.to_owned(), due, fate: Fate::Missed { why } }
 }
 
-/// Until when an application is not moved by itself, because it was moved shortly before; and when that was.
+/// Until when drctl does not move an application automatically, because it was moved recently; and when that was.
 fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let moved = *kept.moved.get(&is.plan).filter(|_| is.drill == Drill::Live)?;
     let until = moved + policy.apart;

@@ -64,7 +64,7 @@ pub enum Unsound {
 /// Reads and checks what a person said to a run, at `now`.
 ///
 /// # Errors
-/// What is wrong with it. The first cause found is told: a signature is looked at before anything that it is to vouch for.
+/// What is wrong with it. The first cause found is reported: the signature is checked before what it covers.
 pub fn check(
     created: &RunCreated,
     to: &str,

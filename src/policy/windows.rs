@@ -27,8 +27,8 @@ pub fn keeps(policy: &Policy, severity: Severity) -> bool {
     policy.keep_to_windows.contains(&severity)
 }
 
-/// Everything that stands against a beginning now. The freeze is above all, and a blackout above windows. Of a severity that waits for no
-/// window it only is told.
+/// Everything that prevents a start now. The freeze has priority over all, and a blackout over windows. For a severity that does not wait,
+/// it is only reported.
 pub fn closed(policy: &Policy, plan: &PlanName, severity: Severity, now: Timestamp) -> Vec<Closed> {
     let lifted = !keeps(policy, severity);
     let frozen =
@@ -47,7 +47,7 @@ fn over(policy: &Policy, plan: &PlanName, end: Timestamp) -> Timestamp {
         let blackouts = policy.blackouts.iter().filter(|window| window.is_for(plan));
         blackouts.filter_map(|window| window.open_until(*at)).max()
     };
-    // One that never ends is told up to where it was followed.
+    // A window without an end is reported up to the horizon of the search.
     std::iter::successors(Some(end), next).take(400).last().unwrap_or(end)
 }
 

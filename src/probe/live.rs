@@ -1,5 +1,5 @@
-//! Probes over the network. Each sample resolves the name anew and opens a new connection: a kept one would go on talking to
-//! the site that users have left.
+//! Probes over the network. Each sample resolves the name again and opens a new connection, because a kept connection would continue to
+//! reach the site that users have left.
 
 use std::rc::Rc;
 

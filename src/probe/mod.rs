@@ -24,7 +24,7 @@ pub struct Sample {
 
 /// Who knows of alarms.
 pub trait Alarms {
-    /// Whether an alarm is silent, and what it says of itself; or why nobody knows.
+    /// Whether an alarm is off, and its state; or why that is unknown.
     fn alarm<'a>(
         &'a self,
         place: &'a Place,
@@ -32,7 +32,7 @@ pub trait Alarms {
     ) -> LocalBoxFuture<'a, Result<(bool, String), String>>;
 }
 
-/// Asks probes. Each sample resolves anew and opens a new connection.
+/// Runs probes. Each sample resolves the name again and opens a new connection.
 pub trait Prober {
     /// Asks once.
     fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample>;

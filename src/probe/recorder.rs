@@ -37,7 +37,7 @@ impl Recorder {
         Self { consecutive, probes: BTreeMap::new() }
     }
 
-    /// A recorder that goes on where another process left off, with what its turns say.
+    /// A recorder that continues where another process stopped, with the state changes so far.
     pub fn resumed(consecutive: u32, turns: &BTreeMap<String, Vec<Turn>>) -> Self {
         let series = |turn: &Turn| Series {
             current: Some(turn.good),

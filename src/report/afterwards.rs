@@ -1,4 +1,4 @@
-//! What is still owed after the end of a run, and what was done about it since.
+//! Open items after the end of a run, and what happened to them since.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::model::time::{Timestamp, span};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
 
-/// What is owed.
+/// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -20,7 +20,7 @@ pub enum Kind {
     Fence,
     /// An effect that was asked for and may still come.
     Effect,
-    /// A figure that is only known once a fence is paid.
+    /// A figure that is known only once a pending fence is set.
     Figure,
     /// Approvals that were overridden.
     Approval,
@@ -30,14 +30,14 @@ pub enum Kind {
     Upload,
 }
 
-/// A debt of a run that is over.
+/// An open item of a finished run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Debt {
-    /// What is owed.
+    /// What is due.
     pub kind: Kind,
     /// Whether it is open.
     pub open: bool,
-    /// `pending`, `paid`, `settled`, `in doubt`, `reconciled`, or how an approval or an obligation stands.
+    /// `pending`, `paid`, `settled`, `in doubt`, `reconciled`, or the status of an approval or a duty.
     pub status: String,
     /// Since when, or when it is due.
     pub at: Option<Timestamp>,

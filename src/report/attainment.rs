@@ -33,7 +33,7 @@ pub struct Attainment {
     pub validated: Option<Timestamp>,
 }
 
-/// Computes it at `now`, which matters while the run is not over, and afterwards for as long as it owes a fence.
+/// Computes it at `now`, which matters while the run is not finished, and afterwards while a fence is pending.
 pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     let now = state.finished_at.unwrap_or(asked);
     let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
@@ -66,7 +66,7 @@ fn no_store(state: &RunState) -> Figure {
     if promotes || !state.runbook.stores.is_empty() { Figure::UNKNOWN } else { Figure::NOT_APPLICABLE }
 }
 
-/// What public probes say of the outage.
+/// What public probes show of the outage.
 #[derive(Default)]
 struct Outage {
     began: Option<Timestamp>,
@@ -244,7 +244,7 @@ fn by_others(
     (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
 }
 
-/// Promoted without a fence: the old primary may have gone on acknowledging writes. Once it is fenced, that instant is known.
+/// Promoted without a fence: the old primary may have continued to acknowledge writes. Once it is fenced, that instant is known.
 fn owed(
     state: &RunState,
     component: &ComponentName,

@@ -56,7 +56,7 @@ pub struct Books<'a> {
     pub plans: &'a [PlanLine],
     /// How often each tier has to be proven.
     pub drill_every: &'a BTreeMap<String, Dur>,
-    /// What became of drills on schedule.
+    /// The results of scheduled drills.
     pub drills: &'a [DrillLine],
     /// Whether recoveries would work, as it was last looked at, and when.
     pub ready: &'a BTreeMap<PlanName, (Timestamp, Vec<Check>)>,
@@ -81,7 +81,7 @@ pub struct DrillLine {
     pub plan: Option<PlanName>,
     /// When it was due.
     pub due: Timestamp,
-    /// What became of it.
+    /// Its result.
     pub fate: Fate,
 }
 
@@ -133,7 +133,7 @@ pub struct Compliance {
     pub runs: Vec<Line>,
     /// What somebody has to answer for.
     pub findings: Vec<Finding>,
-    /// What was owed by people.
+    /// The duties of people.
     pub obligations: Vec<Obligation>,
     /// Controls, and which sections speak to each.
     pub controls: Vec<Control>,
@@ -202,7 +202,7 @@ pub struct Totals {
     pub overrides: usize,
     /// Of them those whose approvals were late or are.
     pub overrides_late: usize,
-    /// What people owed and did not do in time.
+    /// Duties that people did not do in time.
     pub obligations_missed: usize,
     /// Drills on schedule that were not held.
     pub drills_missed: usize,
@@ -273,7 +273,7 @@ pub struct Line {
     pub waivers: Vec<String>,
     /// For how long users had not been served when the run ended, or by now, in seconds; nothing where they were served again.
     pub not_recovered_s: Option<f64>,
-    /// Fences that were waived before a promotion, and what became of each.
+    /// Fences that were waived before a promotion, and the result of each.
     pub waived_fences: Vec<String>,
     /// How many of them are still pending.
     pub fences_pending: usize,

@@ -16,7 +16,7 @@ use crate::run::state::Status;
 /// Which document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// How something was taken back to where it worked.
+    /// How something was returned to a working state.
     Rollback,
     /// The record of an incident.
     Incident,
@@ -301,7 +301,7 @@ impl Desk<'_> {
         vec![part("Incident", fields)]
     }
 
-    /// Risks that people accepted, and what became of fences that were waived.
+    /// Risks that people accepted, and the results of waived fences.
     fn waived(&self) -> Vec<Field> {
         let waived = self.report.waivers.iter().map(|w| {
             let of = w.component.as_ref().map_or_else(String::new, |c| format!(" of {c}"));

@@ -1,4 +1,4 @@
-//! What is owed after a run, and whether it was done in time.
+//! Duties after a run, and whether they were done in time.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ const SAY_SO: Dur = Dur::mins(60);
 /// By how much an update may be late without being called so: it takes a moment to be delivered.
 const GRACE: Dur = Dur::mins(1);
 
-/// What people are told while it lasts.
+/// The notifications during it.
 pub const UPDATES: &str = "updates";
 
-/// How something stands that is owed.
+/// The status of a duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -55,7 +55,7 @@ impl Standing {
     }
 }
 
-/// Something that is owed.
+/// A duty.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Obligation {
     /// The run.
@@ -88,7 +88,7 @@ impl Obligation {
     }
 }
 
-/// What a run owes, as it is at `now`. `told` are the instants at which people were told of each run, as far as drctl did it.
+/// The duties of a run at `now`. `told` are the times of the notifications of each run that drctl sent.
 pub fn of_run(state: &RunState, told: &BTreeMap<RunId, Vec<Timestamp>>, now: Timestamp) -> Vec<Obligation> {
     let mut all = Vec::new();
     if let Some(duties) = &state.created.duties {
@@ -139,7 +139,7 @@ fn judged(base: Obligation, now: Timestamp) -> Obligation {
     Obligation { standing, late_by_s: late, ..base }
 }
 
-/// Whether those who wait were told often enough. The first silence that was too long counts, and the longest is told.
+/// Whether updates were frequent enough. The first silence that was too long counts, and the longest is reported.
 fn updates(state: &RunState, duties: &Duties, told: Option<&Vec<Timestamp>>, now: Timestamp) -> Obligation {
     let began = state.created_at;
     let over = state.over_at();
@@ -257,7 +257,7 @@ pub fn stops(state: &RunState) -> Vec<Stop> {
     state.attention.stops.iter().map(stop).collect()
 }
 
-/// What is owed by people after a run, without what only the ledger knows.
+/// The duties of people after a run, without what only the ledger records.
 pub fn of_people(state: &RunState, now: Timestamp) -> Vec<Obligation> {
     let own = |owed: &Obligation| owed.what != UPDATES && !owed.what.starts_with("approval:");
     of_run(state, &BTreeMap::new(), now).into_iter().filter(own).collect()

@@ -1,4 +1,4 @@
-//! What the manifest of an evidence bundle says of a run. Every word of it follows from the run's events.
+//! The manifest of an evidence bundle for a run. All of it is derived from the events of the run.
 
 use crate::model::action::{Action, Check, Gate, Write};
 use crate::model::authority::takes;
@@ -21,7 +21,7 @@ use crate::run::{RunState, approval};
 /// The version of the manifest's shape.
 pub const VERSION: u32 = 1;
 
-/// What the events do not say of themselves: when the bundle was sealed, where its chains end, and what is in it.
+/// What the events do not contain: when the bundle was sealed, where its chains end, and its files.
 #[derive(Clone, Debug)]
 pub struct Sealing {
     /// When.
@@ -69,7 +69,7 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
     }
 }
 
-/// Who agreed to what had to be agreed to, before or afterwards; whose yes is owed, or was not given.
+/// Who approved what, before or afterwards; which approvals are due or missing.
 fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
     let authority = &state.created.authority;
     let seat = role.map(|role| [role.to_owned()]);

@@ -60,7 +60,7 @@ struct Row {
     y: f64,
     x: f64,
     width: f64,
-    /// What became of it: `done`, `waived`, `noop`, `failed`, `skipped`, `open`, and `background` beside that.
+    /// Its result: `done`, `waived`, `noop`, `failed`, `skipped`, `open`, and `background` in addition.
     class: String,
     /// Whether nothing else could have made the run shorter.
     critical: bool,

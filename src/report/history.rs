@@ -1,4 +1,4 @@
-//! How long steps took in earlier runs, and what that says of the next one, and of one that is under way.
+//! How long steps took in earlier runs, and what that predicts for the next one and for one in progress.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ pub struct Prediction {
     pub steps: usize,
     /// How many of them were taken often enough to know them.
     pub known: usize,
-    /// How many more are told by the like of them, of other components or towards other sites.
+    /// How many more come from similar steps, of other components or towards other sites.
     pub alike: usize,
     /// Whether noticing and deciding is part of it: where it was done often enough.
     pub with_decision: bool,
@@ -164,8 +164,8 @@ impl History {
         own.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
     }
 
-    /// How long the like of it took, of other components or towards other sites: better than nothing for what was not taken often enough
-    /// itself. How long people take to answer, and what lasts as long as it is told to, says nothing of another.
+    /// How long similar steps took, of other components or towards other sites, for steps with too few measured runs. The time that people
+    /// take to answer, and steps with a configured duration, predict nothing for other steps.
     fn alike(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
         if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Run(_)) {
             return None;
@@ -279,8 +279,8 @@ fn observed(took: &[Dur], share: f64, timeout: Dur) -> Dur {
     below.map_or(*first, |(i, low)| between(*low, took[(i + 1).min(took.len() - 1)], place - ratio(i + 1, 1)))
 }
 
-/// A duration of a step that nobody knows: half of all runs take as long as is expected, one in twenty twice as long and more, up to its
-/// timeout. That is an assumption.
+/// A duration of a step without measurements: half of all runs take the expected time, and one in twenty takes twice as long or more, up to
+/// the timeout. That is an assumption.
 fn estimated(step: &Step, share: f64) -> Dur {
     let (expected, timeout) =
         (step.estimate.expected_ms, step.estimate.timeout_ms.max(step.estimate.expected_ms));

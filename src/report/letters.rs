@@ -24,7 +24,7 @@ const NAMED: usize = 8;
 pub struct Desk<'a> {
     /// The run.
     pub state: &'a RunState,
-    /// What it is to those who are told.
+    /// What it is for the recipients.
     pub matter: Matter,
     /// What is promised.
     pub policy: &'a Policy,
@@ -48,7 +48,7 @@ impl Desk<'_> {
         self.state.created.duties.as_ref().unwrap_or(&self.policy.duties)
     }
 
-    /// How often people are told where it stands.
+    /// How often updates are sent.
     pub fn every(&self) -> Dur {
         self.duties().update_every_ms
     }
@@ -71,7 +71,7 @@ impl Desk<'_> {
         }
     }
 
-    /// When people are told again.
+    /// When the next update is sent.
     fn next(&self) -> Timestamp {
         let every = self.every().millis().max(1);
         let number = self.now.since(self.state.created_at).millis() / every + 1;
@@ -115,7 +115,7 @@ impl Desk<'_> {
 
     /// What the public may know: nothing of drills and planned work, and no word that a person or a provider wrote.
     fn public(&self, status: &'static str, text: String) -> Option<Public> {
-        // Whoever goes on with a run goes on with its incident.
+        // A run that continues another one also continues its incident.
         let run = self.state.created.continues.as_ref().unwrap_or(&self.state.created.run);
         let (service, incident) = (self.service().to_owned(), run.to_string());
         (self.matter == Matter::Incident).then_some(Public { service, incident, status, text })
@@ -298,7 +298,7 @@ impl Desk<'_> {
                 self.public("investigating", format!("{service} still has a problem. We are working on it."))
             }
         };
-        // Nobody stops looking after something that goes on.
+        // Somebody must still watch what is in progress.
         let ends = good || self.matter != Matter::Incident;
         Notice { public, ends, ..self.notice(key, kind, ended, (subject, fields)) }
     }
@@ -325,7 +325,7 @@ impl Desk<'_> {
         Some(Notice { public, ends: true, ..self.notice("closed", Kind::Resolved, due, (subject, fields)) })
     }
 
-    /// That nobody answered, or nobody can go on without somebody.
+    /// That nobody responded, or that the run needs somebody to continue.
     pub fn escalation(&self, alarm: &Alarm, reached: usize, rungs: &[Rung]) -> Notice {
         let due = rungs.last().map_or(alarm.at, |rung| alarm.at + rung.after);
         let stop = if alarm.id.starts_with("stop") { self.policy.on_stop.as_slice() } else { &[] };
@@ -367,7 +367,7 @@ impl Desk<'_> {
         let subject = format!("[ACKNOWLEDGED by {}] {} - {}", seen.who.who, self.service(), self.incident());
         let key = format!("escalation/{}/seen", alarm.id);
         let thread = format!("{}/{}", self.state.created.run, alarm.id);
-        // That the incident began was told under the run's own name.
+        // That the start of the incident was announced under the name of the run.
         let run = (alarm.id == "incident").then(|| self.state.created.run.to_string());
         let acknowledges = std::iter::once(thread.clone()).chain(run).collect();
         let notice = self.notice(&key, Kind::Escalation, seen.at, (subject, fields));
@@ -387,7 +387,7 @@ impl Desk<'_> {
         if people.is_empty() { role.to_owned() } else { format!("{role} ({})", people.join(", ")) }
     }
 
-    /// That something is owed, or was not done.
+    /// That a duty is due, or was not done.
     pub fn owed(&self, owed: &Obligation, kind: Kind, due: Timestamp) -> Notice {
         let word = match kind {
             Kind::Overdue => "OVERDUE",
@@ -532,7 +532,7 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
     }
 }
 
-/// That what stood against a recovery of a plan is mended.
+/// That the problems of a recovery of a plan are solved.
 pub fn ready_again(plan: &str, since: Timestamp) -> Notice {
     let fields =
         vec![field("WHAT", "the problems of a recovery are solved"), field("SINCE", since.to_string())];

@@ -97,7 +97,7 @@ impl Measured {
         Self { met: verdict.holds(), verdict, ..self }
     }
 
-    /// While a fence is owed nothing is proven: the old primary may take writes that the new one never gets.
+    /// While a fence is pending nothing is proven, because the old primary may take writes that the new one never gets.
     #[must_use]
     pub fn unless(self, owed: bool) -> Self {
         if owed && self.verdict == Verdict::Met { self.judged(Verdict::NotProven) } else { self }

@@ -1,4 +1,5 @@
-//! What people are told of a run, and when: by what stands in its journal and by the clock alone. Whoever asks again gets the same keys.
+//! The notifications of a run, and when they are sent. They depend only on its journal and the clock, so a second computation gives the
+//! same keys.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 use crate::run::stopped::Stopped;
 
-/// What a run is to those who are told of it.
+/// What a run is for the recipients of its notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matter {
     /// Something is wrong.
@@ -29,7 +30,7 @@ pub enum Matter {
     Drill,
 }
 
-/// What it is; nothing where nobody is told.
+/// What it is; nothing if there is nobody to notify.
 pub fn matter(state: &RunState) -> Option<Matter> {
     if state.created.world != WorldKind::Live {
         return None;
@@ -65,12 +66,12 @@ pub fn of_run(
         all.extend(alarms.iter().filter_map(|alarm| rung(&desk, alarm)));
         let others = alarms.iter().filter(|alarm| !alarm.id.starts_with("stop"));
         all.extend(others.filter(|alarm| alarm.seen).filter_map(|alarm| answered(&desk, alarm)));
-        // A stop that was decided on calls nobody any more, and whoever it called is told so.
+        // A stop with a decision calls nobody any more, and those who were called are told so.
         let calls = matter != Matter::Drill || state.runbook.drill == Some(Drill::Live);
         let stops = (1..).zip(&state.attention.stops).filter(|_| calls);
         all.extend(stops.filter_map(|(n, stop)| {
             let told = answered(&desk, &stop_of(&desk, n, stop))?;
-            // Whoever just went on had answered it before anybody said that they have seen it.
+            // A person who just continued the run has answered it before anybody acknowledged it.
             stop.answers.first().is_none_or(|answer| told.due <= answer.at).then_some(told)
         }));
     }
@@ -88,7 +89,7 @@ fn ends(desk: &letters::Desk<'_>, over: Timestamp) -> Vec<Notice> {
     }
     match finished {
         Some(at) if !recovered => vec![desk.resolved(at, "ended")],
-        // While it is taken back, or stopped, nothing is resolved.
+        // While it is being undone, or is stopped, nothing is resolved.
         None if !desk.good() => Vec::new(),
         _ => {
             let publics = state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public);
@@ -140,7 +141,7 @@ pub struct Alarm {
 fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
     let (state, command) = (desk.state, |verb: &str, more: &str| desk.state.created.command(verb, more));
     let mut all = Vec::new();
-    // A drill of copies harms nobody: that it failed is told when it is over.
+    // A drill of copies affects nobody, so its failure is reported at its end.
     if desk.matter == Matter::Drill && state.runbook.drill != Some(Drill::Live) {
         return all;
     }
@@ -196,7 +197,7 @@ fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<
     (beyond.late == Late::Stalled).then_some((began + beyond.usual, beyond))
 }
 
-/// The highest rung that is due. Whoever stands below it is called with it, where nobody called them before.
+/// The highest escalation level that is due. Lower levels are called together with it, if nobody called them before.
 fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
     if alarm.seen {
         return None;
@@ -205,7 +206,7 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
     let due = |rung: &&Rung| alarm.at + rung.after <= desk.now;
     let reached = rungs.iter().filter(due).count();
     let top = rungs.get(reached.checked_sub(1)?)?;
-    // That it began was told, to all whom nothing else reaches.
+    // Its start was announced to everybody who gets no other message.
     if alarm.id == "incident" && top.after == Dur::ZERO && top.tell.is_empty() {
         return None;
     }
@@ -216,7 +217,7 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
 fn answered(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
     let first = desk.policy.escalation.first()?;
     let seen = desk.state.attention.acknowledged.iter().find(|seen| seen.at >= alarm.at)?;
-    // Whoever was quicker than the ladder answered nobody.
+    // A response before the escalation started ended nothing.
     (alarm.at + first.after <= seen.at).then(|| desk.seen(alarm, seen))
 }
 
@@ -225,7 +226,7 @@ fn reminded(desk: &letters::Desk<'_>, owed: &Obligation) -> Option<Notice> {
     if owed.what == duties::UPDATES {
         return None;
     }
-    // Whoever was told that it is overdue is told that it is not.
+    // A person who got a message that it is overdue also gets a message when it is done.
     if let (Some(done), Standing::DoneLate) = (owed.done_at, owed.standing) {
         return Some(desk.owed(owed, Kind::Resolved, done));
     }
@@ -240,7 +241,7 @@ fn reminded(desk: &letters::Desk<'_>, owed: &Obligation) -> Option<Notice> {
     }
 }
 
-/// Whoever is to be there when users are moved for practice is told before.
+/// People who must be available when users move for a drill get a message before that.
 pub fn invitation(schedule: &Schedule, before: Dur, now: Timestamp) -> Option<Notice> {
     if schedule.is.drill != Drill::Live {
         return None;

@@ -10,12 +10,12 @@ use crate::run::RunState;
 use crate::run::approval::{self, Overridden};
 use crate::run::state::Status;
 
-/// An approval that somebody let the run go on without.
+/// An approval that somebody overrode.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Override {
     /// The gate.
     pub step: StepId,
-    /// Who let it go on.
+    /// Who overrode it.
     pub by: Person,
     /// Why.
     pub reason: String,
@@ -23,7 +23,7 @@ pub struct Override {
     pub at: Timestamp,
     /// When the approvals have to be there.
     pub due_at: Timestamp,
-    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` where the run did not go on by it.
+    /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` if the run did not continue on the override.
     pub state: String,
     /// When the last of those approved who have to.
     pub approved_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Whether a recovery would work today: what was seen of an estate, held against what its plan needs.
+//! Whether a recovery would work today: compares the observations of an estate with what its plan needs.
 //!
 //! Nothing here looks. What was not seen is unknown, and never ready.
 
@@ -16,7 +16,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::{Autoscaling, Component, Database, Record, Route53, Spec};
 
-/// What a plan is held against.
+/// What a plan is compared with.
 pub struct Seen<'a> {
     /// Everything that was looked at, with what is granted and allowed.
     pub estate: &'a Estate,

@@ -61,7 +61,7 @@ pub fn restored(state: &RunState) -> Vec<Restored> {
     }
     for restored in &mut all {
         restored.in_place = state.promoted_at.contains_key(&restored.component);
-        // Writes went on after it was counted.
+        // Writes continued after the count.
         if let (Some(loss), None) = (&mut restored.loss, state.lost_for_good(&restored.component)) {
             "at_least".clone_into(&mut loss.basis);
         }

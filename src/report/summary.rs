@@ -78,15 +78,15 @@ pub struct RunReport {
     pub waivers: Vec<Waiver>,
     /// People who said yes.
     pub approvals: Vec<Approval>,
-    /// Approvals that somebody let the run go on without.
+    /// Approvals that somebody overrode.
     pub overrides: Vec<overrides::Override>,
     /// Steps that people left out, or did by hand.
     pub by_people: Vec<steered::ByPeople>,
     /// Steps that brought the run to a stop, and what somebody made of each.
     pub stops: Vec<duties::Stop>,
-    /// What people owe after it.
+    /// The duties of people after it.
     pub duties: Vec<duties::Obligation>,
-    /// What happens after the end: debts, and nothing else.
+    /// Open items after the end, and nothing else.
     pub debts: Vec<afterwards::Debt>,
     /// Steps that wait for a person, whoever drives the run.
     pub waits_for: Vec<Waits>,
@@ -310,7 +310,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
 }
 
 impl RunReport {
-    /// Collects what is owed after the end, from the parts of the report that say so.
+    /// Collects the open items after the end from the other parts of the report.
     pub fn owe(&mut self, state: &RunState) {
         let parts =
             ((&self.stores, self.in_doubt.as_slice()), (self.overrides.as_slice(), self.duties.as_slice()));
@@ -466,7 +466,7 @@ fn steps(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
         let work = at.undo.as_ref().unwrap_or(at.of_run());
-        // What is taken back is told as that.
+        // A run that is being undone is reported as that.
         let (attempts, started_at) = match at.undo {
             Some(_) => (work.attempts, work.started_at),
             None => (at.tries(), at.began()),
@@ -512,7 +512,7 @@ const fn moves_back(action: &Action) -> bool {
     matches!(action, Action::Fence(f) if f.db.host.is_some())
 }
 
-/// What becomes of the live data when a restore goes no further, and who may use them.
+/// What happens to the live data if a restore stops here, and who may use it.
 fn restore_hint(state: &RunState, resume: &str) -> String {
     let back = state.created.command("runs cancel", " --reason TEXT");
     let done = |i: usize| matches!(state.steps[i].work.status, Status::Done(_));

@@ -1,8 +1,8 @@
 //! A run as a trace: spans made of its events, for whoever collects those of other programs, too.
 //!
-//! Encoded as OTLP/JSON (OpenTelemetry Protocol Specification 1.x, «JSON Protobuf Encoding»): ids in hex, 64-bit integers as text, enums as
-//! numbers. Ids follow from the run, so that a run that is resumed goes on in the same trace, whoever tells of it; times are those of the
-//! events. A span is told once it is over.
+//! Encoded as OTLP/JSON (OpenTelemetry Protocol Specification 1.x, «JSON Protobuf Encoding»): IDs in hex, 64-bit integers as text, enums as
+//! numbers. IDs are derived from the run, so a resumed run stays in one trace whichever process sends it. Times are those of the events. A
+//! span is sent once it has ended.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub fn trace_id(run: &RunId) -> String {
     Digest::of_fields(&[b"drctl trace", run.as_str().as_bytes()]).as_str()[..TRACE_ID].to_owned()
 }
 
-/// The whole of a run as one OTLP document; what is not over yet is told up to the last event.
+/// A whole run as one OTLP document. What is in progress is included up to the last event.
 pub fn document_of(run: &RunId, events: &[Event]) -> Value {
     let mut tracer = Tracer::new(run.clone());
     let mut spans: Vec<Value> = events.iter().flat_map(|event| tracer.take(event)).collect();
@@ -110,7 +110,7 @@ impl Tracer {
     fn fold(&mut self, what: &What, at: Timestamp) {
         match what {
             What::RunCreated(created) => self.created(created, at),
-            // Whoever drove the run before never heard what became of its calls.
+            // An earlier process of the run never got the answers to its calls.
             What::EpochTaken { epoch, .. } => {
                 let lost = "no process drove the run when the answer came, if any";
                 for (_, call) in std::mem::take(&mut self.calls) {

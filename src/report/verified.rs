@@ -77,7 +77,7 @@ impl Cadence {
     }
 }
 
-/// What the runs of a store say of a plan. Tabletop drills and rehearsals do nothing, and prove nothing; what somebody called off says
+/// What the runs of a store prove about a plan. Tabletop drills and rehearsals change nothing and prove nothing. A cancelled run proves
 /// nothing either way.
 pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp) -> Verified {
     let of_plan =
@@ -140,8 +140,8 @@ pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
     first.is_some_and(|first| proof(first) == Some(false))
 }
 
-/// What the last run that showed that a plan works had seen before it changed anything, and which run that was. Those that only make a copy
-/// look at nothing. Servers that it made anew itself are left out: a service gives them what it has.
+/// The observations of the last run that proved the plan, before its first change, and which run that was. Runs that only make a copy
+/// observe nothing. Servers that the run created are excluded, because the service decides their properties.
 pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
     let seen = |run: &RunState| -> Vec<(String, State)> {
         let anew = |step: &Step| match &step.action {
@@ -185,8 +185,8 @@ pub fn over_at(run: &RunState) -> Timestamp {
     run.finished_at.unwrap_or(run.last_at)
 }
 
-/// Whether a run touched something real, and is over. One that was taken back says nothing, unless it is a live drill: that should have
-/// moved users.
+/// Whether a run changed something real and is finished. An undone run proves nothing, unless it is a live drill, which should have moved
+/// users.
 fn says(run: &RunState) -> bool {
     really_ended(run) && run.is_evidence()
 }

@@ -182,7 +182,7 @@ impl RunState {
         Ok(())
     }
 
-    /// Calls that an earlier owner made and did not see answered are in doubt. Fences that are owed are tried afresh.
+    /// Calls of an earlier owner without an answer are in doubt. Pending fences are tried from the start.
     fn take_epoch(&mut self, epoch: u64, owner: &str, at: Timestamp) {
         owner.clone_into(&mut self.owner);
         self.epoch = epoch;
@@ -198,7 +198,8 @@ impl RunState {
                     work.lost_at = Some(at);
                 }
             }
-            // Whoever takes the run up looks whether what was asked for came meanwhile, and tries anew to withdraw it.
+            // A process that continues the run checks whether the requested change happened in the meantime, and tries again to withdraw
+            // it.
             step.withdrawal = None;
             let waits = matches!(step.work.status, Status::Blocked { rule: Some(_), .. });
             if let (true, Some(since)) =
@@ -217,14 +218,14 @@ impl RunState {
         }
     }
 
-    /// How things stood before they were taken back is not how they stand; where nothing is taken back it is.
+    /// The state before an undo is not the current state, unless nothing is undone.
     fn forget_capture(&mut self, goes_back: bool) {
         let back = goes_back && !self.past_return();
         let kept: Vec<usize> = (0..self.steps.len()).filter(|i| back && self.captures(*i)).collect();
         kept.into_iter().for_each(|i| self.steps[i].facts.clear());
     }
 
-    /// A promotion that waits for a person is asked about again once somebody accepted something: it may go on.
+    /// A promotion that waits for a person is evaluated again once somebody accepted something, because it may continue.
     fn ask_promotions_anew(&mut self, at: Timestamp) {
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: Some(_), .. });
@@ -263,7 +264,7 @@ impl RunState {
         }
     }
 
-    /// What could not be taken back is tried again.
+    /// What could not be undone is tried again.
     fn retry_undo(&mut self) {
         for step in &mut self.steps {
             if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
@@ -290,7 +291,7 @@ impl RunState {
         let illegal =
             |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
         let undoing = self.steps[position].undo.is_some();
-        // While a run is taken back, or owes a fence, what decides about that is looked at again and again.
+        // While a run is being undone, or has a pending fence, the facts for that decision are observed again and again.
         let over = self.finished();
         let looks_again = matches!(what, What::StepStarted { .. }) && (self.unwinds() || over);
         let decides = matches!(
@@ -348,7 +349,7 @@ impl RunState {
                         self.promoted.insert(db.component.clone());
                         self.promoted_at.insert(db.component.clone(), at);
                     }
-                    // It can be taken back for as long as nobody wrote.
+                    // It can be undone while nobody has written.
                     Action::Restore { part: Part::Swap, of } => {
                         self.promoted_at.insert(of.db.component.clone(), at);
                     }
@@ -390,7 +391,7 @@ impl RunState {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
         }
-        // What an earlier run left owed is another server.
+        // The pending fence of an earlier run is for another server.
         if self.runbook.steps[position].debt {
             return;
         }
@@ -561,8 +562,8 @@ fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
 /// How a provider says that the copy of a managed server has the name that users reach.
 pub const IN_PLACE: &str = "InPlace";
 
-/// Whether a swap that could not be taken back is one that must not be. Of a managed one that is known by its code alone: whoever may
-/// not look, or gets no answer, knows nothing.
+/// Whether a swap that cannot be undone must not be undone. For a managed swap only its error code shows that. A call that is refused or
+/// not answered shows nothing.
 pub(super) fn stays(of: &Restore, reason: &str) -> bool {
     of.instance().is_none() || reason.starts_with(IN_PLACE)
 }

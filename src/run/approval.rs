@@ -15,7 +15,7 @@ use crate::model::waiver::Person;
 /// How the reason of an approval begins that ended without an answer.
 const EXPIRED: &str = "nobody approved";
 
-/// An approval that somebody let the run go on without, in an emergency. It stays in the record, and so does what became of it.
+/// An approval that somebody overrode in an emergency. It stays on record, and so does its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overridden {
     /// Who.
@@ -64,8 +64,8 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
 }
 
-/// Whose yes is still missing before the run may go on, as seats; empty when nobody's is. A yes counts for as long as its statement
-/// is good.
+/// Whose approvals are missing before the run may continue, as seats; empty if none is missing. An approval counts while its statement is
+/// valid.
 pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestamp) -> Vec<String> {
     let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {
         return Vec::new();
@@ -85,7 +85,7 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
     if empty_seats(state, by, &said).is_empty() { Vec::new() } else { not_taken(state, &rule.also, &said) }
 }
 
-/// Whether the run went on by an override: from then on approvals come afterwards.
+/// Whether the run continued on an override. From then on approvals come afterwards.
 fn went_on(state: &RunState, position: usize) -> bool {
     let of = &state.steps[position];
     of.overridden.is_some() && matches!(of.work.status, Status::Done(_))
@@ -189,7 +189,7 @@ fn taken_before(state: &RunState, who: &Person) -> Option<String> {
     taken.then(|| "this statement was already used; each statement is valid once".to_owned())
 }
 
-/// Whether somebody may let the run go on before those have agreed who have to.
+/// Whether somebody may override the approvals.
 fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp) -> Result<(), String> {
     let of = &state.steps[position];
     let Action::Gate(Gate::Approval { override_by, .. }) = &state.step(position).action else {
@@ -228,7 +228,7 @@ fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp)
     Ok(())
 }
 
-/// A yes: before the run goes on, or after an override. One that comes when the question has expired asks it anew.
+/// An approval: before the run continues, or after an override. If the request has expired, it opens the request again.
 ///
 /// # Errors
 /// Why it is none.
@@ -274,7 +274,7 @@ pub(super) fn reject(state: &RunState, step: &StepId, who: &Person, reason: &str
     Ok(What::Rejected { step, who, reason })
 }
 
-/// An override. One that comes when the question has expired asks it anew.
+/// An override. If the request has expired, it opens the request again.
 ///
 /// # Errors
 /// Why there is none.

@@ -1,4 +1,4 @@
-//! A clock that jumped: nobody knows that so much time went by, and nothing that is waited for ends by it.
+//! A clock that jumped: the elapsed time is unknown, and no wait ends because of it.
 
 use super::state::{RunState, Status, Work};
 use crate::model::action::Action;
@@ -7,8 +7,8 @@ use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
 
 impl RunState {
-    /// A clock that jumped ahead ends no wait, no deadline and no doubt: nobody knows that so much time went by. One that was set back
-    /// between two processes hides how much did.
+    /// A clock that jumped ahead ends no wait, no deadline and no doubt, because the elapsed time is unknown. A clock that was set back
+    /// between two processes hides how much time passed.
     pub(super) fn clock_jumped(&mut self, forward: Dur, backward: Dur, at: Timestamp) {
         self.clock_jumped = true;
         // No mark comes to lie after the event, whoever wrote it.

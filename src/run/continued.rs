@@ -14,7 +14,7 @@ use crate::planner::{Continued, Written};
 /// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift
 /// stands, whoever wanted it lifted.
 fn taking_back(step: &Step, at: &StepState) -> bool {
-    // Of one that is to be tried again nobody knows what the last call did.
+    // If a call will be tried again, the result of the last one is unknown.
     let Some(undo) = &at.undo else { return at.undo_asked.is_some() };
     let asked = undo.attempts > 0 || matches!(undo.status, Status::Done(_));
     let under_way = undo.status.in_flight() || undo.doubt.is_some();

@@ -12,12 +12,12 @@ use crate::model::runbook::{Intent, OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 
-/// How long a look holds at what decides whether something may be taken back, or a fence be set: a guard, a replica.
+/// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
 const FRESH: Dur = Dur::secs(30);
 /// How long a replica is looked for before a fence stays that might have to stay.
 const TARGET_PATIENCE: Dur = Dur::secs(60);
 
-/// How the reason of a step begins that took too long: what became of its call, nobody knows.
+/// The start of the reason for a step that took too long. The result of its call is unknown.
 pub(super) const LATE: &str = "not done within";
 
 /// Something to do.
@@ -42,7 +42,7 @@ pub enum Effect {
 pub enum Stop {
     /// The run is over.
     Finished,
-    /// A step failed and nothing else can go on.
+    /// A step failed and nothing else can continue.
     Failed(String),
     /// A gate refuses.
     Blocked(String),
@@ -120,7 +120,7 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
             None => vec![record(What::StepStarted { step: id.clone() })],
         },
         Status::Started | Status::Blocked { .. } | Status::Backoff { .. } if !start_new => Vec::new(),
-        // Another rung may have proven the fence in the meantime.
+        // Another fence method may have proven the fence in the meantime.
         Status::Started | Status::Backoff { .. } | Status::Blocked { rule: Some(Rule::GuardUnread), .. }
             if state.not_needed(i).is_some() =>
         {
@@ -166,7 +166,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
             vec![record(What::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
-        // It goes on once the guard was read, however long that takes.
+        // It continues once the guard was read, however long that takes.
         _ if guard_unread(state, i) => vec![Effect::Look(i)],
         // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
@@ -177,7 +177,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// While no call may be having its effect, the loss is held against what was accepted before each of them.
+/// Unless a call may still be taking effect, the loss is compared with the accepted loss before each call.
 fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     let Action::Promote { db, .. } = &state.step(i).action else { return Vec::new() };
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
@@ -209,7 +209,7 @@ fn expiry(state: &RunState, i: usize) -> Vec<Effect> {
     }
 }
 
-/// Whether what was done is being taken back.
+/// Whether the run is being undone.
 fn unwinding(state: &RunState) -> bool {
     state.mode == Mode::Cancelling && !state.past_return()
 }
@@ -223,7 +223,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
         return otherwise;
     }
     let outlasts = state.outlasts_its_time(i);
-    // Said once; and of a run that is taken back, or over, others decide.
+    // Recorded once. Other rules apply to a run that is being undone or is finished.
     let said = work.overdue.is_some() || state.finished() || unwinding(state);
     if outlasts && said {
         return otherwise;
@@ -245,7 +245,7 @@ pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
     }
     let why = seen.or(state.work(i).reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
     let reason = format!("{LATE} {}{why}", step.estimate.timeout_ms);
-    // What was accepted and does not end is a failed step, and taken back; of anything else in an unwinding it is the undo that failed.
+    // An accepted change that does not end is a failed step, and is undone. During an undo, the undo itself has failed.
     let awaited = matches!(state.work(i).status, Status::Awaiting { .. });
     let undoing = state.mode == Mode::Cancelling && !awaited;
     match state.direction(i) {
@@ -261,8 +261,8 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
         InDoubt::ObserveAfter(settle) if now < since + settle => {
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
-        // A fence in doubt is no proof however long it lasts, and instances that do not come are none, nor are controls that do not
-        // turn: other rungs, or a person, have to help. The doubt is kept. Any other effect in doubt is never given up on by the clock.
+        // A fence in doubt never becomes proof. Missing instances and routing controls that do not change prove nothing either. Other fence
+        // methods, or a person, must help. The doubt stays. drctl never gives up on any other effect in doubt because of time.
         InDoubt::ObserveAfter(_) | InDoubt::Repeat => with_timeout(state, i, now, vec![Effect::Look(i)]),
         InDoubt::Ask => vec![ask(state, i)],
     }
@@ -289,7 +289,7 @@ fn end(state: &RunState) -> Vec<Effect> {
     let foreground = || (0..state.steps.len()).filter(|&i| !state.step(i).background);
     let ok = |i: usize| match state.steps[i].work.status {
         Status::Done(_) | Status::Skipped => true,
-        // Who lost a guard goes on with nothing, whatever a step would be let fail for.
+        // A run that lost a guard continues with nothing, whatever a step may normally skip.
         Status::Failed => state.step(i).on_failure == OnFailure::Continue && !state.work(i).displaced,
         _ => false,
     };
@@ -356,10 +356,10 @@ fn end(state: &RunState) -> Vec<Effect> {
     }
 }
 
-/// Before the first point of no return everything is taken back, the fence last. After it nothing is.
+/// Before the first point of no return everything is undone, the fence last. After it, nothing is.
 fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let calling = |i| state.work(i).status == Status::Calling;
-    // Another run owns all this by now: what is taken back would be taken from it, and what is looked for is its doing.
+    // Another run now owns all this: an undo would take it from that run, and what is observed may be its work.
     if guard_lost(state) {
         let over = !(0..state.steps.len()).any(calling);
         return over.then(|| record(What::RunFinished { outcome: Outcome::Abandoned })).into_iter().collect();
@@ -373,8 +373,8 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
         }
         return effects;
     }
-    // What an earlier run left owed goes on being tried until the end, and keeps nothing from it.
-    // So does a rebuild on its host, which goes on whatever becomes of the run.
+    // The pending fence of an earlier run is tried until the end, and delays nothing. The same applies to a rebuild on its host, which
+    // continues whatever happens to the run.
     let settles =
         |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).debt && !state.goes_on_alone(*i);
     let in_flight: Vec<_> = (0..state.steps.len()).filter(settles).filter(|&i| !calling(i)).collect();
@@ -445,7 +445,7 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
 /// Whether a check was satisfied a moment ago.
 pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     let work = state.work(i);
-    // What another process saw, or this one before somebody called the run off, is no look at all: nobody knows how long ago that was.
+    // An observation by another process, or from before the cancel, does not count, because its age is unknown.
     let since = state.cancelled_at.map_or(state.taken_at, |at| at.max(state.taken_at));
     matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| at >= since && now < at + FRESH)
 }
@@ -477,7 +477,7 @@ fn look_again(state: &RunState, i: usize, now: Timestamp) -> Effect {
 fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Vec<Effect>> {
     let of = |i: &usize| state.step(*i).component.as_ref().and_then(|c| state.target_check(c));
     let checks: BTreeSet<usize> = fences.iter().filter_map(of).collect();
-    // Everything else was taken back by then.
+    // Everything else was undone by then.
     let undone = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let mut effects = Vec::new();
     let why = "it is unknown whether somebody promoted the replica by hand, so the fence stays";
@@ -507,7 +507,7 @@ fn not_taken_back(state: &RunState, i: usize) -> Effect {
 /// Gives up on taking a step back once that took longer than the step itself may take.
 fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
     let undo = state.steps[i].undo.as_ref();
-    // What waits for others to be taken back first has its time from then on.
+    // The time of a step that waits for other undos starts when they are done.
     let its_turn = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let began = [
         state.cancelled_at,
@@ -529,7 +529,7 @@ fn guard_lost(state: &RunState) -> bool {
     state.displaced || (0..state.steps.len()).any(lost)
 }
 
-/// Whether a step left something that is to be taken back and was not.
+/// Whether a step left something that must be undone and was not.
 pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
     let step = &state.steps[i];
     let by = matches!(state.step(i).action.undo(), Undo::By(_));
@@ -553,7 +553,7 @@ fn undo_step(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// A finished run has one thing left to do: pay the fences that it owes.
+/// A finished run has one thing left to do: set its pending fences.
 fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let owed: Vec<_> = state.owed().cloned().collect();
     let mut effects = Vec::new();

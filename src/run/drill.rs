@@ -23,14 +23,14 @@ pub fn only_read(state: &RunState) -> Option<What> {
 /// What the abort condition of a live drill says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Abort {
-    /// Everything is taken back, for this reason.
+    /// Everything is undone, for this reason.
     Now(String),
     /// It will be then, unless users are served before.
     At(Timestamp),
 }
 
-/// Whether the way there of a live drill that can still be taken back has to be: users fail although it did not touch them yet, or they
-/// fail for longer than was promised. After the point of no return the way on is the shorter one, and so is the way back.
+/// Whether drctl must undo the first half of a live drill that it can still undo: users fail although the drill has not affected them yet,
+/// or they fail for longer than the objective. After the point of no return it is faster to finish, and the same applies to the return.
 pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
     if !is_way_there(state) || state.mode != Mode::Running || state.past_return() {
         return None;

@@ -71,7 +71,7 @@ impl RunState {
         })
     }
 
-    /// When a server was proven to take no writes by this run, whoever owed it: fenced, or a standby.
+    /// When this run proved that a server with a pending fence takes no writes, whichever run left it pending: fenced, or a standby.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let follows = |s: &Step| matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db));
         let ended = self.runbook.steps.iter().zip(&self.steps).filter(|(s, _)| follows(s));
@@ -94,7 +94,7 @@ impl RunState {
         self.debts.contains_key(component)
     }
 
-    /// What becomes of a fence that a waiver stands for.
+    /// What happens to a fence that was waived.
     pub(super) fn note_debt(&mut self, what: &What, at: Timestamp) {
         match what {
             What::FenceWaived { component } => {
@@ -130,7 +130,7 @@ impl RunState {
         self.owed().find(|c| self.debts.get(*c).is_some_and(|debt| !debt.pending) && took_place(c))
     }
 
-    /// Fences that are still owed. Where a promotion was planned and not made the old primary is the only one.
+    /// Fences that are still pending. If a promotion was planned but not made, the old primary is the only one.
     pub fn owed(&self) -> impl Iterator<Item = &ComponentName> {
         let second = |c: &ComponentName| self.promoted.contains(c) || self.promotion(c).is_none();
         let owes =
@@ -138,8 +138,8 @@ impl RunState {
         self.debts.iter().filter(move |(c, d)| owes(c, d)).map(|(c, _)| c)
     }
 
-    /// Whether a fence is tried for as long as it takes, because it is owed or because nobody waits for it: the first sign of life of where
-    /// it is set is what it waits for.
+    /// Whether drctl keeps trying a fence, because it is pending or because no step waits for it. It waits for the first answer of the
+    /// place where the fence is set.
     pub fn waits_for_life(&self, i: usize) -> bool {
         let (step, at) = (self.step(i), &self.steps[i]);
         let Action::Fence(fence) = &step.action else { return false };
@@ -152,7 +152,7 @@ impl RunState {
         wanted && !over && !at.taken_back() && self.not_needed(i).is_none()
     }
 
-    /// A place answers that was silent: what failed or waits there is tried anew, and all rungs of a fence that is owed together.
+    /// A place answers again: its failed and waiting steps are tried again, and all methods of a pending fence at once.
     fn place_answered(&mut self, place: &str, at: Timestamp) {
         self.answered.insert(place.to_owned(), at);
         let there = |i: &usize| matches!(&self.step(*i).action, Action::Fence(f) if f.db.place.name == place);
@@ -166,7 +166,7 @@ impl RunState {
                 Status::Failed => {
                     *work = Work { status: Status::Started, started_at: Some(at), ..work.again() }
                 }
-                // Its turn would come when the rung before it failed.
+                // Its turn would come when the method before it failed.
                 Status::Pending if owed => (work.status, work.started_at) = (Status::Started, Some(at)),
                 _ => {}
             }

@@ -146,9 +146,9 @@ fn exposure(
     Says::Pass(vec![pass(step)])
 }
 
-/// Whether more may be lost by now than when the gate let a promotion through: approvals, pauses and crashes take time, in which
-/// an old primary that nobody fenced goes on taking writes. Of a group all that are not promoted yet are asked about, and none is
-/// promoted where one of them could not be.
+/// Whether more may be lost now than when the gate allowed the promotion. Approvals, pauses and crashes take time, during which an old
+/// primary without a fence continues to take writes. In a group this is checked for all members that are not promoted yet, and none is
+/// promoted if one of them could not be.
 pub fn reopened(
     state: &RunState,
     promotion: usize,

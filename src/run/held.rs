@@ -1,8 +1,8 @@
 //! Whether a run still holds the guard of what it changes. It is read together with what a step watches, before every call: another run
 //! may have taken it over while this one waited, and then two would change one application.
 //!
-//! A guard that was taken and cannot be read counts as lost until it is read: no answer, an error, something that is no guard. A person
-//! may go on without it, by name. Who holds it is told by the words in it alone, and by no clock.
+//! A guard that was taken and cannot be read counts as lost until it is read: no answer, an error, or something that is not a guard. A
+//! person may waive that by name. Only the text in the guard shows who holds it, never a clock.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -73,7 +73,7 @@ impl RunState {
     pub fn guard_of(&self, i: usize) -> Option<Guard> {
         let step = self.step(i);
         let guards = matches!(step.action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
-        // What an earlier run left owed is not what this one guards.
+        // This guard does not cover the pending fence of an earlier run.
         if !step.action.mutates() || guards || step.debt {
             return None;
         }

@@ -22,8 +22,8 @@ const REPEAT_AFTER: Dur = Dur::secs(20);
 /// How old the answer of a control plane may be. None publishes a figure; an effect that was seen is missing from answers for seconds.
 const OLD_ANSWERS: Dur = Dur::secs(30);
 
-/// How long a restart that was accepted may show no effect before it is asked for again. RDS publishes neither how long a restart takes
-/// nor how late its event comes; the first that was accepted goes on counting.
+/// How long an accepted restart may show no effect before it is requested again. RDS documents neither how long a restart takes nor how
+/// late its event comes. The first accepted restart continues to count.
 const RESTART_AGAIN: Dur = Dur::mins(2);
 /// How long after a second call whose answer never came it is made again.
 const DOUBT_AGAIN: Dur = Dur::secs(5);
@@ -79,7 +79,7 @@ enum Verdict {
     Over(String),
     /// The replica that would be promoted is the writer already.
     Promoted,
-    /// A finished run owes no fence any more.
+    /// A finished run with no pending fence.
     Settled(String),
 }
 
@@ -180,7 +180,7 @@ fn not_done(state: &RunState, i: usize, status: &Status, why: Option<String>, no
     }
 }
 
-/// The first look of an undo, by the eyes of the action: whatever of it is there is taken back.
+/// The first observation of an undo, as for the action itself: whatever exists of it is undone.
 fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now: Timestamp) -> Ruling {
     if let Some(until) = may_come_until(state, i, now) {
         return unsettled(until);
@@ -237,7 +237,7 @@ pub(super) fn undoing_now(state: &RunState, i: usize) -> bool {
 fn end_of(state: &RunState, i: usize) -> End {
     let work = state.work(i);
     match (&doubtful(state, i), &state.steps[i].claimed_by) {
-        // Whoever says that it was done by hand: what drctl called may have been what did it, and is taken back by a cancel.
+        // If somebody says that it was done by hand, the call of drctl may have done it, and a cancel undoes it.
         (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, _) => End::Performed,
         (_, Some(_)) => End::ByHand,
         (_, None) if !state.step(i).action.mutates() => End::Performed,
@@ -254,15 +254,15 @@ fn disproved(state: &RunState, i: usize, why: Option<String>) -> Ruling {
     Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
 
-/// A forward step of a run that is being taken back.
+/// A forward step of a run that is being undone.
 fn leaving(state: &RunState, i: usize) -> bool {
     let back = state.mode == super::state::Mode::Cancelling || state.unwinds();
     let acts = state.step(i).action.mutates() && !state.step(i).debt;
     back && acts && !state.finished() && state.direction(i) == Direction::Do
 }
 
-/// How long the absence of an effect in doubt is not believed; none where the call is simply made again. A run that is being taken
-/// back makes no call again.
+/// How long drctl does not trust that an effect in doubt is absent; none if the call is simply repeated. A run that is being undone repeats
+/// no call.
 fn settle(state: &RunState, i: usize) -> Option<Dur> {
     match state.action(i).in_doubt() {
         InDoubt::ObserveAfter(settle) => Some(settle),
@@ -335,7 +335,7 @@ pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Opt
     held_up(state, i, (why, "the service refused the call and did nothing"), clock)
 }
 
-/// What is owed, and whatever else is tried beside a run, keeps nobody waiting.
+/// A pending fence, and everything else in the background, delays no step.
 fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<What> {
     let (waits, help) = match clock {
         true => ("waiting until the clock of this machine is correct", "set it"),
@@ -471,7 +471,7 @@ fn thing(
             restoring::judge(state, i, (*part, of), seen, now)
         }
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
-        // What is taken back anyway need not come about: that it was set is enough.
+        // A change that will be undone anyway need not take effect: it is enough that it was requested.
         (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) || leaving(state, i) => {
             still_scaled(scale, group)
         }
@@ -524,7 +524,7 @@ fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
     state.work(i).started_at.is_none_or(|began| now >= began.max(state.taken_at) + patience)
 }
 
-/// Whether anything of a scaling is left to be taken back, however many instances came of it.
+/// Whether any part of a scaling remains to be undone, however many instances started.
 fn still_scaled(scale: &Scale, group: &GroupState) -> Verdict {
     let before = group.size == scale.from && scale.resume.is_subset(&group.suspended);
     if before { Verdict::Before } else { Verdict::Done(Vec::new()) }

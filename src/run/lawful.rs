@@ -1,7 +1,7 @@
 //! Events that no run can have written: what a process would not have done is not believed of a journal, whoever wrote it.
 //!
-//! Nobody can tell from a journal alone whether what it says of the outside is true. That a gate opened without its condition, that a step
-//! began before what it needs, or that a look changed something, no provider ever made so.
+//! A journal alone cannot prove that its statements about the outside are true. But no provider causes a gate to open without its
+//! condition, a step to start before its needs, or an observation to change something.
 
 use super::gate;
 use super::state::RunState;
@@ -39,7 +39,7 @@ fn some(wrong: bool, why: &str) -> Option<String> {
     wrong.then(|| why.to_owned())
 }
 
-/// A fence is owed where somebody accepted that, and nowhere else.
+/// A fence is pending only where somebody accepted that.
 fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String)> {
     let gate = |a: &Action| matches!(a, Action::Gate(Gate::Fenced { component: of }) if of == component);
     let step = state.runbook.steps.iter().find(|s| gate(&s.action)).map(|s| s.id.clone());
@@ -65,7 +65,7 @@ fn over(state: &RunState, i: usize) -> Option<String> {
     some(over, "the run is over, and this step does not belong to a pending fence")
 }
 
-/// What may begin, or be called for, after the end: the fence that is owed, and the look that decides about it.
+/// What may start or be called after the end: the pending fence, and the observation that it depends on.
 fn for_a_debt(state: &RunState, i: usize) -> bool {
     let action = &state.step(i).action;
     let of = match action {
@@ -79,7 +79,7 @@ fn for_a_debt(state: &RunState, i: usize) -> bool {
 fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
     let What::CallIntended { direction, part, found, attempt, generation, .. } = what else { return None };
     let of = state.work(i);
-    // A generation counts calls, too, and those of an undo begin anew.
+    // A generation also counts calls, and the count starts again for an undo.
     let calls = u64::from(of.attempts.max(of.generation).max(state.steps[i].undo_attempts)) + 2;
     let uncounted = u64::from(*attempt.max(generation)) > calls;
     let action = state.forward(i);
@@ -106,7 +106,7 @@ fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
         .or_else(|| some(uncounted, "there were not that many calls"))
 }
 
-/// Whether steps are taken back.
+/// Whether steps are being undone.
 const fn unwound(state: &RunState) -> bool {
     state.cancelled_at.is_some()
 }

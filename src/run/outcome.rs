@@ -6,7 +6,7 @@ use crate::model::event::{Direction, What};
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 
-/// What became of one call, as an adapter saw it.
+/// The result of one call, as an adapter reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     /// The provider accepted it.
@@ -30,7 +30,7 @@ pub enum CallOutcome {
     },
     /// The first of several calls was accepted, a later one was not.
     Halfway {
-        /// What became of the later one.
+        /// The result of the later one.
         why: String,
         /// Whether trying all of it again may help.
         again: Again,
@@ -110,7 +110,7 @@ pub fn after_call(
     }
 }
 
-/// The event that records what became of a withdrawal.
+/// The event that records the result of a withdrawal.
 pub fn withdrawn(step: StepId, outcome: CallOutcome) -> What {
     match outcome {
         CallOutcome::Accepted { .. } => What::Withdrawn { step },

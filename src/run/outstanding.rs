@@ -10,7 +10,7 @@ use crate::model::ids::StepId;
 use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::Timestamp;
 
-/// What became of withdrawing what a step asked for.
+/// The result of withdrawing the request of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
     /// It is under way.
@@ -83,7 +83,7 @@ impl RunState {
             });
             for (work, action) in std::iter::once((&at.work, step.action.clone())).chain(undo) {
                 let Some(since) = work.asked[0] else { continue };
-                // What was accepted and cannot be taken back is seen to fail, or is seen.
+                // Of an accepted change that cannot be undone, drctl observes the failure or the success.
                 let accepted = matches!(work.status, Status::Awaiting { .. }) && action.is_final();
                 let settles = action.settles().filter(|_| !accepted);
                 // A clock that jumped ahead since brought nothing nearer.
@@ -98,8 +98,9 @@ impl RunState {
         found
     }
 
-    /// Whether a step outlasts its time: what cannot be taken back was asked for, and was neither refused nor seen to have had no effect; or
-    /// nobody knows what became of a call. Fences in doubt and the like are made up for by others, or by a person, while the run goes on.
+    /// Whether a step may exceed its time: a change that cannot be undone was requested, and was neither refused nor observed to have no
+    /// effect; or the result of a call is unknown. For fences in doubt and similar steps, other steps or a person help while the run
+    /// continues.
     pub fn outlasts_its_time(&self, i: usize) -> bool {
         let (action, work) = (self.action(i), self.work(i));
         let made_up = self.step(i).action.properties().made_up_for;
@@ -164,7 +165,7 @@ impl RunState {
         }
     }
 
-    /// What became of a withdrawal.
+    /// The result of a withdrawal.
     pub(super) fn withdrawal(&mut self, id: &StepId, what: &What, at: Timestamp) -> Result<(), Illegal> {
         let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
         let under_way = self.steps[position].withdrawal == Some(Withdrawal::Asked);

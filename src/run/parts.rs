@@ -39,7 +39,7 @@ impl Parts {
         }
     }
 
-    /// Nobody knows what became of the last call.
+    /// The result of the last call is unknown.
     pub(super) fn doubt(&mut self) {
         if !self.doubted.contains(&self.now) {
             self.doubted.push(self.now.clone());
@@ -108,7 +108,7 @@ pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) ->
     found
 }
 
-/// A switch is taken back only as far as it may have got.
+/// A switch is undone only as far as it may have got.
 fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
     let forward = &state.steps[i].work;
     let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
@@ -222,7 +222,7 @@ fn pick(left: &[&Group], bad: &[(Vec<usize>, &str)]) -> Vec<u32> {
     positions(half.iter().map(|at| left[*at]))
 }
 
-/// What people are told when not everything could be changed.
+/// The message if not everything could be changed.
 pub fn failure(named: &[(String, String)], of: usize) -> String {
     let listed: Vec<_> = named.iter().take(NAMED).map(|(name, why)| format!("{name} ({why})")).collect();
     let more = match named.len().saturating_sub(NAMED) {

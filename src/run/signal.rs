@@ -85,7 +85,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Fulfil { duty, reference, sha256 } => {
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
-        // Taking back goes on by itself, once somebody drives it.
+        // The undo continues on its own once a process drives it.
         Signal::Resume if must_be_answered(state) && !state.goes_no_further() => Err(unanswered(state)),
         Signal::Pause => Ok(vec![What::Paused { why: format!("requested by {who}") }]),
         Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
@@ -121,7 +121,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
-/// Why nothing is taken back any more, and what there is instead.
+/// Why nothing can be undone any more, and what to do instead.
 fn stays(state: &RunState) -> String {
     let promoted: Vec<_> = state.promoted.iter().map(ToString::to_string).collect();
     let forward = state.created.command("ack", " --decide fix-forward --reason TEXT");
@@ -132,12 +132,12 @@ fn stays(state: &RunState) -> String {
     )
 }
 
-/// Whether nobody whose word counts decided to go on after a stop.
+/// Whether no authorised person decided to continue after a stop.
 pub(super) fn must_be_answered(state: &RunState) -> bool {
     !state.created.authority.is_empty() && !state.may_go_on()
 }
 
-/// Whoever goes on after a stop says first what they make of it, by name; and what was decided holds.
+/// A person who continues after a stop must first record a decision, by name. Earlier decisions stay valid.
 pub(super) fn unanswered(state: &RunState) -> String {
     let more = " --decide fix-forward --reason \"what was put right\"";
     let fix = state.created.command("ack", more);
@@ -175,7 +175,7 @@ fn fulfil(
     Ok(vec![What::Fulfilled { duty, who, reference, sha256 }])
 }
 
-/// Beside what is said of an override a finished run takes one word: that what it owes was seen to by other means.
+/// Apart from answers to an override, a finished run accepts one statement: that its pending fence was resolved by other means.
 fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
     let over = || "the run is over".to_owned();
     if let Signal::Fulfil { duty, reference, sha256 } = signal {
@@ -193,12 +193,12 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     }
 }
 
-/// After a point of no return a cancel closes the run once what is under way has settled. A second one does not wait for that any longer,
-/// and closes what could not be taken back.
+/// After a point of no return a cancel closes the run once the steps in progress have ended. A second cancel does not wait for them, and
+/// closes a run that could not be undone.
 fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<What> {
     let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
     let past = state.past_return() && !under_way(|s| *s == Status::Calling);
-    // What could not be taken back once may never be: the person says when it is enough.
+    // What could not be undone once may never be. The person decides when to stop trying.
     let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
     let stuck = state.steps.iter().any(failed) && !state.in_flight();
     if state.mode == Mode::Cancelling && (past || stuck) {

@@ -69,7 +69,7 @@ impl Status {
         matches!(self, Self::Calling | Self::InDoubt { .. } | Self::Awaiting { .. })
     }
 
-    /// Whether nothing more will happen by itself.
+    /// Whether nothing more happens without a person.
     pub const fn settled(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Failed | Self::Skipped)
     }
@@ -110,9 +110,9 @@ pub struct Work {
     pub doubt: Option<Timestamp>,
     /// When what may still come was asked for, neither seen since nor known never to come: by the last call, and by the one before it.
     pub asked: [Option<Timestamp>; 2],
-    /// When a call was last lost sight of, whatever became of it since: its effect may come late.
+    /// When the answer to a call was last lost, whatever happened since. Its effect may come late.
     pub lost_at: Option<Timestamp>,
-    /// When its deadline began anew: a part was in place, or credentials were there again.
+    /// When its deadline started again: a part was in place, or credentials were valid again.
     pub renewed_at: Option<Timestamp>,
     /// When it was said that it takes longer than it may, and is waited for all the same.
     pub overdue: Option<Timestamp>,
@@ -147,7 +147,7 @@ impl Work {
             asked: self.asked,
             lost_at: self.lost_at,
             requests: self.requests.clone(),
-            // What was refused may be taken now; what was accepted stays this run's to take back.
+            // A refused call may be accepted now. An accepted change stays this run's to undo.
             parts: Parts { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
         }
@@ -185,9 +185,9 @@ pub struct StepState {
     pub undo: Option<Work>,
     /// How often that failed before.
     pub undo_attempts: u32,
-    /// What became of it before, and what people did to it.
+    /// Its earlier results, and what people did to it.
     pub past: Past,
-    /// When a call was last intended that takes it back, whatever became of that: it may have had its effect, and is never forgotten.
+    /// When an undoing call was last intended, whatever its result. It may have had its effect, and is never forgotten.
     pub undo_asked: Option<Timestamp>,
     /// Since when looks at what decides about taking a run back fail.
     pub unseen_since: Option<Timestamp>,
@@ -197,30 +197,30 @@ pub struct StepState {
     pub facts: Vec<Fact>,
     /// Who said yes, for approval gates.
     pub approved_by: Vec<Person>,
-    /// Whether somebody let the run go on before that.
+    /// Whether somebody overrode it before that.
     pub overridden: Option<Overridden>,
-    /// What became of withdrawing what it asked for, once that was tried.
+    /// The result of withdrawing its request, once that was tried.
     pub withdrawal: Option<Withdrawal>,
     /// Who says that it was done by hand.
     pub claimed_by: Option<Person>,
-    /// What it was when the run was over, where it is looked at again since, for a fence that is owed.
+    /// Its status at the end of the run, if it is observed again since because of a pending fence.
     pub recovered: Option<Work>,
     /// Rises with every event about the step: what follows from it is the same while this is.
     pub revision: u32,
 }
 
 impl StepState {
-    /// What the run came to with it. What is looked at for a debt after the end is no part of the recovery.
+    /// The result of the run with it. Observations for a pending fence after the end are not part of the recovery.
     pub fn of_run(&self) -> &Work {
         self.recovered.as_ref().unwrap_or(&self.work)
     }
 
-    /// Whether it is being taken back, was, or may have been by a call that nobody knows the end of.
+    /// Whether it is being undone, was undone, or may have been by a call whose result is unknown.
     pub const fn taken_back(&self) -> bool {
         self.undo.is_some() || self.undo_asked.is_some()
     }
 
-    /// What is never forgotten of it, whichever way it goes on.
+    /// What is never forgotten of it, in whichever direction the run continues.
     pub(super) fn remember(&mut self, what: &What, at: Timestamp) {
         self.past.take(what, at);
         match what {
@@ -270,14 +270,14 @@ pub struct Proven {
     pub clock: Option<ClockReading>,
 }
 
-/// A fence that is or was owed.
+/// A fence that is or was pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceDebt {
     /// Since when: the promotion, or, before that is known to have taken place, the waiver.
     pub since: Timestamp,
     /// Whether the promotion is known to have taken place.
     pub pending: bool,
-    /// When and how it was paid.
+    /// When and how it was set.
     pub paid: Option<(Timestamp, String)>,
     /// When and why nobody has to pay it any more, though nothing was fenced.
     pub settled: Option<(Timestamp, String)>,
@@ -306,7 +306,7 @@ pub struct RunState {
     pub waivers: Vec<Waiver>,
     /// By probe key, in order.
     pub turns: BTreeMap<String, Vec<Turn>>,
-    /// Fences owed, by component.
+    /// Pending fences, by component.
     pub debts: BTreeMap<ComponentName, FenceDebt>,
     /// Components with a promotion intended, in doubt included.
     pub promoted: BTreeSet<ComponentName>,
@@ -566,17 +566,17 @@ impl RunState {
         !self.promoted.is_empty()
     }
 
-    /// Whether it is being taken back. What was taken back stays so: such a run never goes forward again.
+    /// Whether it is being undone. An undone step stays undone: such a run never goes forward again.
     pub fn unwinds(&self) -> bool {
         self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
     }
 
-    /// Whether it was called off for good: it is taken back or closed, and goes forward no more.
+    /// Whether it was cancelled for good: it is being undone or closed, and never goes forward again.
     pub fn goes_no_further(&self) -> bool {
         self.closing || self.unwinds()
     }
 
-    /// Whether what was started goes on by itself, for hours perhaps, and can be looked at by whoever comes later: a rebuild on its host.
+    /// Whether what was started continues on its own, perhaps for hours, and a later process can observe it: a rebuild on its host.
     pub fn goes_on_alone(&self, i: usize) -> bool {
         match (&self.work(i).status, &self.step(i).action) {
             (Status::InDoubt { .. }, Action::Rejoin { replica, .. }) => replica.is_none(),

@@ -1,4 +1,4 @@
-//! What became of a step before what it is now, and what people did to it: none of that is forgotten when it is tried again.
+//! The earlier results of a step, and what people did to it. None of that is forgotten when it is tried again.
 
 use super::state::StepState;
 use crate::model::event::What;

@@ -1,4 +1,4 @@
-//! Stops: a step failed, and nothing goes on until a named person said what is made of it.
+//! Stops: a step failed, and nothing continues until a named person decides.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub struct Acknowledged {
     pub reason: String,
 }
 
-/// What somebody says they did that was owed.
+/// What somebody confirms to have done as a duty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fulfilled {
     /// What.
@@ -88,7 +88,7 @@ pub struct Attention {
     pub stops: Vec<Stopped>,
     /// Who has seen what is going on.
     pub acknowledged: Vec<Acknowledged>,
-    /// What was done that was owed after it.
+    /// The duties that were done after it.
     pub fulfilled: Vec<Fulfilled>,
     /// Questions, by the step that asks.
     pub questions: BTreeMap<StepId, Question>,
@@ -100,9 +100,9 @@ impl RunState {
         self.attention.stops.last().filter(|stop| stop.answers.is_empty() && !self.finished())
     }
 
-    /// Whether a step neither begins nor calls again before somebody said what is made of a stop. What is under way is seen to its end. The
-    /// fences of a failover and its capacity wait for nobody: they take nothing from users who are not served, and can be taken back. A drill
-    /// of copies goes on to remove its copy.
+    /// Whether a step neither starts nor calls again before somebody decides about a stop. What is in progress ends. The fences and the
+    /// capacity of a failover do not wait: they take nothing from users who are not served, and can be undone. A drill of copies continues
+    /// to remove its copy.
     pub fn held(&self, i: usize) -> bool {
         if self.mode != Mode::Running || self.is_under_way() {
             return false;
@@ -118,7 +118,7 @@ impl RunState {
         }
     }
 
-    /// Whether nothing stopped it that somebody has not decided to go on after: whoever decides otherwise holds it as it is.
+    /// Whether it has no stop without a decision to continue. Any other decision holds it.
     pub fn is_under_way(&self) -> bool {
         self.runbook.intent == Intent::Drill || self.finished() || self.may_go_on()
     }
@@ -135,14 +135,14 @@ impl RunState {
         (0..self.steps.len()).find(open).filter(|_| !self.is_under_way())
     }
 
-    /// Whether nothing stopped it, or it was decided to go on.
+    /// Whether it has no stop, or somebody decided to continue.
     pub fn may_go_on(&self) -> bool {
         let forward = |answer: &Answer| answer.decision == Decision::FixForward;
         self.attention.stops.last().is_none_or(|stop| stop.answer().is_some_and(forward))
     }
 
-    /// Since when nothing is left to be done for users but to watch, or the run is over. What it watches by itself is part of what people
-    /// have to watch, and no reason to be told later.
+    /// Since when there is nothing left to do for users except to watch, or the run is finished. The watch of the run is part of the
+    /// monitoring by people, and no reason for later messages.
     pub fn over_at(&self) -> Option<Timestamp> {
         // Resolvers are asked in that phase, too, before anybody knows that users are served.
         let watches = |i: &usize| {
@@ -161,7 +161,7 @@ impl RunState {
         watched.into_iter().chain(self.finished_at).min()
     }
 
-    /// From when on something is owed: the end, or the stop that nobody got past, since a run that is left there is an incident, too.
+    /// From when duties count: the end, or the last stop if nobody continued the run, because an abandoned run is also an incident.
     pub fn owes_from(&self, duty: Duty) -> Option<Timestamp> {
         let stop = || self.attention.stops.last().filter(|_| !self.may_go_on()).map(|stop| stop.at);
         self.over_at().or_else(|| stop().filter(|_| duty != Duty::Monitoring))
@@ -199,7 +199,7 @@ impl RunState {
             }
             What::Resumed { .. } if self.may_go_on() => return,
             What::Resumed { who } => (who, Decision::FixForward, None),
-            // Nothing is taken back of a run whose place another one takes.
+            // Nothing is undone in a run that another one continues.
             What::CancelRequested { who, reason, displaced_by: Some(_) } => {
                 (who, Decision::Failover, Some(reason.clone()))
             }
@@ -216,9 +216,9 @@ impl RunState {
     fn stop(&mut self, step: &StepId, reason: &str, at: Timestamp) {
         let Some(position) = self.position(step) else { return };
         let (of, failed) = (self.step(position), self.work(position).status == Status::Failed);
-        // What others make up for, as the next rung of a fence does, stops nothing by itself.
+        // A failure that other steps compensate, such as the next fence method, is not a stop.
         let goes_on = of.on_failure == OnFailure::Continue;
-        // A fence that is owed is tried again and again, beside everything else; and a question that expired is asked anew.
+        // A pending fence is tried again and again in the background, and an expired request is opened again.
         let beside = of.background || self.finished() || matches!(of.action, Action::Gate(_));
         if goes_on || beside || !failed || self.stopped().is_some() {
             return;
@@ -227,7 +227,7 @@ impl RunState {
         self.attention.stops.push(Stopped { at, step, reason, seen: false, answers: Vec::new() });
     }
 
-    /// A question stands from when it was asked until its step goes on, or is over.
+    /// A request is open from when it was made until its step continues or is finished.
     fn note_questions(&mut self, what: &What, at: Timestamp) {
         let blocked = |step: &StepId| {
             let status = self.position(step).map(|i| &self.work(i).status);

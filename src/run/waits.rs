@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
 
-/// A step that goes on once a person acts.
+/// A step that continues once a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Waits {
     /// The step.

@@ -1,4 +1,4 @@
-//! The ways on from a stop, each with what it brings; and what ending a run early takes back and leaves.
+//! The possible commands after a stop, each with its result; and what an early end undoes and leaves.
 
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
@@ -19,13 +19,13 @@ pub struct Way {
 /// What a cancel does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CalledOff {
-    /// Why nothing is taken back, where nothing is.
+    /// Why nothing is undone, if that is so.
     pub past: Option<String>,
     /// What the guards that it holds are of; they stay with it where nothing is taken back.
     pub guards: Vec<String>,
     /// What stays as the run made it.
     pub stays: Vec<String>,
-    /// What is taken back.
+    /// What is undone.
     pub undone: Vec<String>,
     /// Whether users, or the server that takes their writes, were touched: nobody does that by mistake.
     pub grave: bool,
@@ -74,7 +74,7 @@ impl RunState {
         self.mode == Mode::Paused && served && !self.goes_no_further()
     }
 
-    /// What a cancel would take back now, and what it would leave.
+    /// What a cancel would undo now, and what it would leave.
     pub fn called_off(&self) -> CalledOff {
         let all = 0..self.steps.len();
         let changed = |i: &usize| {
@@ -163,7 +163,7 @@ impl RunState {
         ways
     }
 
-    /// Whether a step failed, and nothing goes on because of that.
+    /// Whether a step failed, and nothing continues because of that.
     fn brought_to_a_stop(&self, i: usize) -> bool {
         let step = self.step(i);
         let halts = step.on_failure == crate::model::runbook::OnFailure::Halt && !step.background;

@@ -24,7 +24,7 @@ use super::metrics::Snapshot;
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 
-/// How often the time is read that a look's age is told by.
+/// How often the time for the age of a check is read.
 const TICK: Dur = Dur::secs(1);
 
 /// Connections that are open at a time: Prometheus and a health check need two. The oldest makes room for another.

@@ -43,7 +43,7 @@ pub struct Row {
     pub drill: &'static str,
     /// When it is due next.
     pub next_due: Option<Timestamp>,
-    /// What became of its drills.
+    /// The results of its drills.
     pub drills: Tally,
 }
 

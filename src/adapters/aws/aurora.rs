@@ -326,8 +326,9 @@ fn writer(global: &GlobalCluster) -> Option<&str> {
     global.global_cluster_members().iter().find(|m| m.is_writer() == Some(true))?.db_cluster_arn()
 }
 
-/// Whether the service made it follow the writer, and not only wrote that down: one that is yet to be made anew may go on writing,
-/// because Aurora stops the old writer of a failover as well as it can (Amazon Aurora User Guide, «Performing managed failovers»).
+/// Whether the service really made it follow the writer, and did not only record that. A secondary that Aurora must still rebuild may
+/// continue to write, because Aurora stops the old writer of a failover only on a best-effort basis (Amazon Aurora User Guide, «Performing
+/// managed failovers»).
 fn is_secondary(m: &GlobalClusterMember) -> bool {
     m.is_writer() != Some(true) && connected(m)
 }

@@ -21,7 +21,7 @@ use crate::run::outcome::CallOutcome;
 const PAGE: usize = 100;
 /// Activities that are read, newest first.
 const ACTIVITIES: i32 = 100;
-/// Groups up to which each is asked for by itself.
+/// Up to this many groups, each is requested separately.
 const FEW: usize = 5;
 /// Words of an activity that is over.
 const OVER: [ScalingActivityStatusCode; 3] = [
@@ -162,8 +162,8 @@ fn name_of<'t>(target: &&'t Target) -> Option<&'t str> {
     if let Target::Group(group) = target { Some(&group.group) } else { None }
 }
 
-/// A launch template with its version, of a mix of instances as well, or a launch configuration (Auto Scaling API Reference,
-/// `AutoScalingGroup`). A version `$Latest` is told as it stands: what it is by then is EC2's to tell.
+/// A launch template with its version, also in a mixed instances policy, or a launch configuration (Auto Scaling API Reference,
+/// `AutoScalingGroup`). A version `$Latest` stays as it is, because only EC2 knows which version that is.
 fn launches(group: &AutoScalingGroup) -> Option<String> {
     let of_mix = || group.mixed_instances_policy()?.launch_template()?.launch_template_specification();
     let template = group.launch_template().or_else(of_mix);

@@ -24,7 +24,7 @@ use crate::model::time::{Dur, Timestamp};
 /// Pages of 1,000 keys that are listed at most: a bucket may have billions.
 const PAGES: usize = 10;
 
-/// How long figures are waited for: rules and versioning are told without them.
+/// How long drctl waits for metrics. It reports rules and versioning without them.
 const ARRIVING: Dur = Dur::secs(8);
 
 /// Objects that are asked for at the same time.

@@ -89,7 +89,7 @@ impl Aws {
         };
         let mut answer = match self.look("s3", &sink.place, call).await {
             Ok(answer) => answer,
-            // Whoever may not list a bucket is told that, where nothing is.
+            // A caller who may not list a bucket gets this answer where no object exists.
             Err(Failure::Code { code, why, .. })
                 if ["NoSuchKey", "NoSuchVersion", "AccessDenied", "MethodNotAllowed"]
                     .contains(&code.as_str()) =>

@@ -180,7 +180,7 @@ impl Clients {
     }
 }
 
-/// Credentials that are remembered when they are handed out: whatever a provider or a command says of them is not repeated.
+/// Credentials that drctl remembers when it gets them, so that it never repeats them from the answer of a provider or a command.
 #[derive(Debug)]
 struct Learned<P>(P);
 

@@ -32,11 +32,11 @@ impl Aws {
         found
     }
 
-    /// Whether an alarm is silent, and what it says of itself. One without data is silent: users who were moved away leave such behind
-    /// them. One that is not there says nothing, because whoever named it meant something by it.
+    /// Whether an alarm is off, and its state. An alarm without data counts as off, because users who moved away leave such alarms behind.
+    /// For an alarm that does not exist there is no state, because whoever named it expected one.
     ///
     /// # Errors
-    /// Why nobody knows.
+    /// Why the state is unknown.
     pub async fn alarm(&self, place: &Place, name: &str) -> Result<(bool, String), String> {
         let site = self.site(place).await;
         let call = || {

@@ -198,7 +198,7 @@ impl Aws {
 
     async fn observe_at(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         match targets.first() {
-            // One describe for all; a list of backups is another call, and is asked for by itself.
+            // One describe call for all. A list of backups is a separate call.
             Some(Target::Backups(_)) => {
                 let asks = targets.iter().map(|t| async move {
                     match t {

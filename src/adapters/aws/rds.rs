@@ -23,7 +23,7 @@ use crate::model::time::Timestamp;
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;
-/// What every call that creates an instance says of it, so that it is like another one.
+/// What every call that creates an instance sets, so that the new instance is like an existing one.
 macro_rules! alike {
     ($call:expr, $like:expr, $groups:expr) => {
         $call

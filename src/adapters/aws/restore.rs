@@ -21,7 +21,7 @@ use crate::model::target::Target;
 use crate::model::time::Timestamp;
 use crate::run::apply::IN_PLACE;
 
-/// Words of RDS for an instance that does not become one that serves by itself.
+/// States of RDS for an instance that will not become available without help.
 const BROKEN: &[&str] = &[
     "deleting",
     "failed",
@@ -143,7 +143,7 @@ impl Aws {
             Part::Beside => self.make(of, new).await,
             Part::Swap => self.swap(of, new).await,
             Part::Destroy => self.destroy(of, new).await,
-            // Where it has the name that users reach, nobody knows what they wrote since.
+            // If it has the name that users reach, drctl cannot know what they wrote since.
             Part::PutBack => {
                 let found = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
                 if !found.get(&of.db.id).is_some_and(|db| is_copy(db, &new.id)) {

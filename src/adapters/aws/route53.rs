@@ -20,7 +20,7 @@ use crate::model::place::Place;
 use crate::model::state::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, State};
 use crate::model::target::Target;
 
-/// Names up to which each is asked for by itself; above it the zone is listed.
+/// Up to this many names, each is requested separately. Above that, drctl lists the zone.
 const FEW: usize = 3;
 /// Record sets in one page, the most there are.
 const PAGE: i32 = 300;

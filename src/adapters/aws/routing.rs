@@ -21,7 +21,7 @@ use crate::model::time::Dur;
 const SERVICE: &str = "route53-recovery-cluster";
 /// How long one endpoint is waited for alone before the next is asked, too.
 const ALONE: Dur = Dur::secs(1);
-/// What is said of the call or of the caller: every endpoint would say the same (Routing Control API Reference, «Errors»).
+/// Errors about the call or the caller: every endpoint would return the same (Routing Control API Reference, «Errors»).
 const SAID: &[&str] = &[
     "AccessDeniedException",
     "ConflictException",
@@ -56,7 +56,7 @@ impl Aws {
                 Err((region, failure)) if of_the_endpoint(&failure) => {
                     silent.push(format!("{region}: {failure}"))
                 }
-                // What one says of the call or of the caller all would say.
+                // If one endpoint returns an error about the call or the caller, all endpoints would.
                 Err((_, failure)) => {
                     said = Some(failure);
                     break;

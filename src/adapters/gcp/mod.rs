@@ -201,7 +201,7 @@ impl Gcs {
         let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
         match status {
             200 => {}
-            // Whoever may not list a bucket is told 403, where nothing is.
+            // A caller who may not list a bucket gets 403 where no object exists.
             403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
             429 | 500.. => return Err(Trouble::Down(format!("{status} for the metadata of {key}"))),
             _ => return Err(Trouble::Later(format!("{status} for the metadata of {key}"))),

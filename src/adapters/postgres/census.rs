@@ -127,7 +127,7 @@ struct Prepared {
 /// Something that may write, in words.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Writer {
-    /// The fence ends it, or it goes by itself.
+    /// The fence ends it, or it ends on its own.
     Passing(String),
     /// This fence cannot end it.
     Staying(String),
@@ -175,7 +175,7 @@ enum Shuts {
     /// Databases take no connections, whoever asks: superusers and workers of subscriptions are kept out, too, and nobody can commit what is
     /// prepared in them. Templates, and the database that the fence itself works from, stay open: nobody may be there.
     Databases,
-    /// The server lets nobody in but drctl. Workers of subscriptions connect to nothing: they go on.
+    /// The server accepts no client except drctl. Workers of subscriptions do not connect to the server, so they continue.
     Door,
 }
 
@@ -310,7 +310,7 @@ impl Census {
         self.to_shut(known).filter(|d| d.ours).collect()
     }
 
-    /// Whether workers and prepared transactions of a database may go on.
+    /// Whether workers and prepared transactions of a database may continue.
     fn is_open(&self, database: &str, known: Known<'_>) -> bool {
         !known.guards_databases() || self.databases.iter().any(|d| d.name == database && d.open)
     }
@@ -343,7 +343,7 @@ impl Census {
             let words = format!("the {kind} (process {}) of {name}", process.pid);
             // Of one that stays enabled the subscription is named.
             let named = of.is_some_and(|s| s.enabled && self.is_open(&s.database, known));
-            // One whose subscription was disabled goes by itself.
+            // A worker ends on its own after its subscription is disabled.
             let stays = known.guards_databases() && of.is_none_or(|s| !s.ours);
             return match (named, stays) {
                 (true, _) => None,

@@ -88,8 +88,8 @@ impl Way<'_> {
     }
 }
 
-/// SQLSTATE `object_not_in_prerequisite_state`, and what a server says of a database that takes no connections (`CheckMyDatabase` of its
-/// source), after the password was right.
+/// SQLSTATE `object_not_in_prerequisite_state`, and the message of a server about a database that accepts no connections (`CheckMyDatabase`
+/// in its source), after it has accepted the password.
 pub(super) fn is_shut(why: &str) -> bool {
     why.starts_with("55000: ") && why.ends_with("is not currently accepting connections")
 }
@@ -262,8 +262,8 @@ async fn last_commit(client: &Client, census: &Census) -> Result<Option<Told>, F
     Ok(Told::of(Some(census.now - last), Some(last)))
 }
 
-/// The number of the next transaction, and when the last one was committed: what the fence's transaction writes down. A transaction that
-/// is open may be committed yet: then nobody knows which was the last.
+/// The number of the next transaction, and the time of the last commit, which the transaction of the fence records. While a transaction is
+/// open it may still commit, so it is unknown which commit is the last one.
 fn numbers(census: &Census) -> String {
     match &census.last {
         Some(last) if !census.open => format!(" {} {}", census.ended & NUMBERS, last),

@@ -1,7 +1,7 @@
 //! The rules of `pg_hba.conf` as a server reads them, and those that a fence puts in front.
 //!
-//! Sources: PostgreSQL documentation, «The pg_hba.conf File» and «pg_hba_file_rules». The keyword `all` matches no connection of physical
-//! replication: standbys go on.
+//! Sources: PostgreSQL documentation, «The pg_hba.conf File» and «pg_hba_file_rules». The keyword `all` does not match connections of
+//! physical replication, so standbys continue.
 
 use std::net::IpAddr;
 
@@ -50,7 +50,7 @@ enum Covers {
 }
 
 impl Read {
-    /// Why the server would not take the file: with one wrong line it goes on with what it had.
+    /// Why the server would not load the file. If one line is wrong, the server keeps the previous rules.
     pub(super) fn broken(&self) -> Option<String> {
         let of = |rule: &Rule| {
             let error = rule.error.as_deref()?;

@@ -1,5 +1,5 @@
-//! What only the machine of a server can do is a job there, which goes on if drctl, or the way to it, is gone; it is looked at by its
-//! key. Of the jobs on one server one runs at a time.
+//! What only the machine of a server can do runs there as a job, which continues if drctl or the connection to it is gone. drctl finds the
+//! job by its key. Only one job at a time runs on a server.
 
 use super::{Failure, parts};
 use crate::adapters::process::{self, Given, Program};
@@ -26,13 +26,13 @@ pub struct Asked<'a> {
     pub endpoint: &'a str,
     /// A login there: one with the attribute REPLICATION, or the administrator's.
     pub login: &'a Login,
-    /// What its certificate is held against.
+    /// What its certificate is checked with.
     pub trust: &'a Trust,
     /// A process of the server on the host, as that server tells at its endpoint: it must be one of the host's.
     pub checkpointer: Option<i32>,
 }
 
-/// What the certificate of a server is held against by what runs on a host: the same that drctl itself holds it against.
+/// What jobs on a host check the certificate of a server with: the same as drctl itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Nothing: `sql.tls` is off.
@@ -84,7 +84,7 @@ fn ca_file(host: &Host) -> String {
     format!("{}.drctl/ca.pem", host.data)
 }
 
-/// What a host said of a job.
+/// What a host reported about a job.
 #[derive(Debug)]
 pub(super) struct Job {
     /// How far it is.

@@ -10,7 +10,7 @@ use crate::model::action::FenceMethod;
 const REFUSED: &str = "28000: ";
 /// What the server says with it (`InitializeSessionUserId` of its source), after the password was right.
 const NO_LOGIN: &str = "is not permitted to log in";
-/// What it says of a rule that rejects (`ClientAuthentication` of its source), before anything is asked of the client.
+/// The message for a rule that rejects (`ClientAuthentication` in its source), before the server asks the client for anything.
 const REJECTED: &str = "28000: pg_hba.conf rejects ";
 
 impl Postgres {

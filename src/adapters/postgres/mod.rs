@@ -122,8 +122,8 @@ impl Told {
         Some(Self { age, there: Timestamp::from_millis(there_ms?) })
     }
 
-    /// Read off this machine's clock. From when it was asked for on it is no later than it was, as what a replica has is told; from
-    /// when the answer was there on no earlier, as what an old primary may have written last.
+    /// Read with the clock of this machine. For data on a replica, the time of the request is used, which is never too late. For the last
+    /// write of an old primary, the time of the answer is used, which is never too early.
     fn read_at(self, now: Timestamp) -> Commit {
         Commit { here: now - self.age, there: self.there }
     }
@@ -285,7 +285,7 @@ impl Postgres {
         trust: &'a Trust,
     ) -> Result<Asked<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
-            // The restored server may know other passwords than the plan; what is put back or removed, the job knows by itself.
+            // The restored server may have different passwords than the plan. The job itself knows what to put back or remove.
             Err(Failure::Login(_)) if matches!(part, Part::PutBack | Part::Destroy) => None,
             answer => answer?,
         };
@@ -312,7 +312,7 @@ impl Postgres {
         }
     }
 
-    /// Starts a part of a restore. What became of it is what looks then see.
+    /// Starts a part of a restore. Later observations show its result.
     pub async fn restore(
         &self,
         part: Part,
@@ -379,7 +379,7 @@ impl Postgres {
         self.seen(State::Restore(Box::new(RestoreState { stage, tail, found })))
     }
 
-    /// How far a server is from being a standby: what it says itself, and what its host says of the job.
+    /// How far a server is from being a standby: what the server and the job on its host report.
     pub async fn rebuild(&self, db: &DatabaseRef, way_in: Option<(&str, &Login)>, key: &str) -> Observation {
         let server = async {
             let (endpoint, login) = way_in?;
@@ -440,7 +440,7 @@ impl Postgres {
         }
     }
 
-    /// Keeps clients out, each rung in its way, and ends their sessions.
+    /// Keeps clients out, with the given fence method, and ends their sessions.
     pub async fn fence(
         &self,
         db: &DatabaseRef,

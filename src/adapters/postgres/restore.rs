@@ -102,7 +102,7 @@ fn backup(name: &str, ended: &str, bytes: &str) -> Option<Backup> {
     Some(Backup { name: name.to_owned(), ended: time(ended)?, bytes: bytes.parse().ok()? })
 }
 
-/// What a host says of its backups.
+/// What a host reports about its backups.
 pub(super) fn backups(facts: &[Vec<String>]) -> BackupsState {
     let mut state = BackupsState::default();
     for fact in facts {

@@ -96,7 +96,7 @@ pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option
     })
 }
 
-/// Why nothing can be held against `sql.ca_file`, if that is so.
+/// Why nothing can be checked with `sql.ca_file`, if that is so.
 pub fn trouble(settings: &SqlSettings) -> Option<String> {
     match settings.tls {
         SqlTls::Off => None,

@@ -1,7 +1,7 @@
 //! Checks of a copy that a managed service made: what `restore/verify.sh` does on a host of one's own, over the protocol alone.
 //!
-//! They take as long as reading everything takes, so they go on beside the run for as long as this process lives. Whoever comes later
-//! begins them anew: they only read.
+//! They take as long as reading all data, so they continue in the background while this process lives. A later process starts them again,
+//! because they only read.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -361,7 +361,7 @@ async fn every_row(
     Ok(())
 }
 
-/// What the copy would do by itself once it serves.
+/// What the copy would start without drctl once it serves.
 async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(), Failure> {
     let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
          (SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())), \

@@ -1,5 +1,5 @@
-//! What a simulated estate was like, instant by instant: who would acknowledge a write, which clients reach whom, and which rows each
-//! server has. Nothing of it is a judgement; a test works out by itself what it means.
+//! The state of a simulated estate at each instant: which server would acknowledge a write, which clients reach which server, and the rows
+//! of each server. It contains no judgement; a test works out what it means.
 
 use std::collections::BTreeSet;
 

@@ -63,7 +63,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// A standby that is started anew knows of no request to promote it.
+    /// A standby that was restarted does not know of an earlier request to promote it.
     pub(super) fn withdraw(&mut self, db: &DatabaseRef) -> Answer {
         let i = self.find(db)?;
         if self.dbs[i].source.is_none() {

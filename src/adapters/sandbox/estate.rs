@@ -37,7 +37,7 @@ pub(super) struct Db {
     pub(super) lag: Dur,
     pub(super) status: &'static str,
     pub(super) groups: BTreeSet<String>,
-    /// The rungs that keep clients from writing.
+    /// The fence methods that keep clients from writing.
     pub(super) fenced: BTreeSet<FenceMethod>,
     pub(super) isolation: Isolation,
     pub(super) catalog: Catalog,
@@ -111,7 +111,7 @@ impl Zone {
     }
 }
 
-/// Something that happens by itself at its time.
+/// An event that happens at its time without a call.
 #[derive(Clone, Debug)]
 pub(super) enum Transition {
     Lose,
@@ -165,7 +165,7 @@ pub struct Estate {
     pub(super) pending: BTreeMap<(Timestamp, u64), Transition>,
     next: u64,
     calls: BTreeMap<String, u32>,
-    /// When this process went on with what an earlier one did.
+    /// When this process continued the work of an earlier one.
     pub(super) taken_up: Option<Timestamp>,
     pub(super) jobs: Jobs,
     /// Clusters of lost regions, and the writers that they have to follow.
@@ -326,7 +326,7 @@ impl Estate {
         old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default()
     }
 
-    /// What was lost so far stays lost, whatever becomes of the servers that had it.
+    /// What is lost so far stays lost, whatever happens to the servers that had it.
     pub(super) fn settle_loss(&mut self, promoted: usize) {
         let (lost, component) = (self.loss(promoted), self.dbs[promoted].reference.component.clone());
         let so_far = self.truth.lost_ms.entry(component).or_default();
@@ -428,12 +428,12 @@ impl Estate {
         }
     }
 
-    /// What becomes of a call, and how long its answer takes.
+    /// The result of a call, and how long its answer takes.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
         let Some(target) = action.watch(None, key, Restart::NONE) else { return (0, Fate::Answered) };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
-        // The calls of another process are others, though it counts them anew.
+        // The calls of another process are different calls, although it counts them from zero again.
         let attempt = match self.taken_up {
             Some(at) => format!("{attempt} {at}"),
             None => attempt.to_string(),

@@ -1,4 +1,4 @@
-//! Fences, and what of them a replica replays: rungs that are kept in the catalog are there too, from when it has replayed them, and a
+//! Fences, and which of them a replica replays: fence methods that the catalog records apply on a replica once it has replayed them, and a
 //! promotion does not lift them.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 /// The word for what a census finds beside clients.
 pub(super) const WORKER: &str = "the apply worker of subscription feed";
 
-/// What became of a rung that the catalog keeps.
+/// The state of a fence method that the catalog records.
 #[derive(Clone)]
 pub(super) enum Change {
     /// Set at the server of this name.
@@ -20,12 +20,12 @@ pub(super) enum Change {
     Lifted,
 }
 
-/// What the catalog of a server was told of its fences, in order.
+/// The changes of the fences in the catalog of a server, in order.
 #[derive(Clone, Default)]
 pub(super) struct Catalog(Vec<(Timestamp, FenceMethod, Change)>);
 
 impl Catalog {
-    /// The rungs that it has at a position of its log, with the server that each was set at.
+    /// The fence methods that are set at a position of its log, with the server that each was set on.
     fn at(&self, position: Timestamp) -> BTreeMap<FenceMethod, &str> {
         let mut rungs = BTreeMap::new();
         for (_, method, change) in self.0.iter().filter(|(at, ..)| *at <= position) {
@@ -93,7 +93,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The catalog has a rung from then on.
+    /// The catalog has a fence method from then on.
     pub(super) fn keep(&mut self, i: usize, method: FenceMethod, at: Timestamp) {
         let db = &mut self.dbs[i];
         if method.replicates() {

@@ -1,7 +1,7 @@
 //! A simulated estate in virtual time: the same plan, the same planner and executor, other adapters.
 //!
-//! `estate` is the machinery, `scenario` what goes wrong, `truth` what really happened to users and writes. The truth is kept
-//! apart from everything that drctl can observe, so that reported figures can be held against it.
+//! `estate` is the simulation, `scenario` defines what fails, `truth` records what really happened to users and writes. The truth is
+//! separate from everything that drctl can observe, so that tests can compare reported figures with it.
 
 mod buckets;
 mod build;

@@ -29,7 +29,7 @@ impl Estate {
         self.cut_off = cut;
     }
 
-    /// The site is reached again, with everything that went on in it: what follows a server there goes on from where it was.
+    /// The site can be reached again, with everything that happened in it: what follows a server there continues from its position.
     pub(super) fn come_back(&mut self) {
         self.back = true;
         for i in std::mem::take(&mut self.cut_off) {

@@ -91,7 +91,7 @@ impl Estate {
                 "users reach the restored instance and may have written to it".to_owned(),
             ));
         }
-        // A job is run once, and one that failed is tried anew.
+        // A job runs once. A failed job is tried again.
         if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > self.now) {
             return Ok(None);
         }

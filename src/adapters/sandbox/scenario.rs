@@ -249,7 +249,7 @@ impl Scenario {
     }
 }
 
-/// What becomes of one call.
+/// The result of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is carried out and answered.

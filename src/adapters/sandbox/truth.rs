@@ -1,4 +1,4 @@
-//! What really happened. Nothing that drctl decides or reports is computed from this; reports are held against it.
+//! What really happened. drctl computes nothing that it decides or reports from this. Tests compare reports with it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Whether users are served, and what really became of their writes.
+//! Whether users are served, and what really happened to their writes.
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ pub struct Commit {
     pub there: Timestamp,
 }
 
-/// Nothing is held against anything.
+/// This build checks no certificates.
 pub const fn trouble(_settings: &SqlSettings) -> Option<String> {
     None
 }

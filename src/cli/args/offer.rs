@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 
 /// A rehearsal of its own.
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];
-/// How a rehearsal goes on, of a command that only reads or adds to the journal of one.
+/// How a rehearsal continues, for a command that only reads its journal or adds to it.
 const DRIVES: &[&str] = &["seed", "pace"];
 /// A go-bag.
 const KIT: &[&str] = &["kit", "kit_key", "accept_unsigned_kit"];

@@ -64,7 +64,7 @@ fn groups(cli: &clap::Command) -> String {
 /// Parses what was typed.
 ///
 /// # Errors
-/// What clap says of it.
+/// The error message of clap.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
     let words = read(typed.into_iter().collect());
     let matches = match command().try_get_matches_from(&words) {

@@ -1,4 +1,4 @@
-//! What can be typed about who is told, and what is owed. Doc comments here are the help texts.
+//! Commands about notifications and duties. Doc comments here are the help texts.
 
 use std::path::PathBuf;
 

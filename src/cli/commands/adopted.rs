@@ -86,7 +86,7 @@ pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId
     Ok(run)
 }
 
-/// Takes a run over that came from a file: it counts from here on, and may be carried on.
+/// Takes over a run that came from a file: from here on it counts, and drctl may continue it.
 pub fn adopt(
     context: &Context,
     printer: &Printer,
@@ -140,7 +140,7 @@ pub fn adopt(
     Ok(exit::DONE)
 }
 
-/// Runs of a plan that came from files are neither continued nor waited for: whoever starts another one is told of them.
+/// drctl neither continues nor waits for runs of a plan that came from files. It names them when somebody starts another run.
 pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
     for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
         printer.note(&format!(

@@ -92,7 +92,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     Ok(code)
 }
 
-/// Whose yes an override left owed, once this person has said theirs.
+/// Whose approvals are still due after an override, once this person has approved.
 fn owed(state: &RunState, step: &StepId, said: &Person) -> Vec<String> {
     state.position(step).map_or_else(Vec::new, |i| approval::unratified(state, i, Some(said)))
 }
@@ -167,7 +167,7 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
     lines
 }
 
-/// Lets a run go on before those have said yes who have to.
+/// Lets a run continue before all required approvals.
 pub fn overrule(
     global: &Global,
     printer: &Printer,

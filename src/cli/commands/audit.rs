@@ -254,7 +254,7 @@ fn export(
     out: Option<&Path>,
 ) -> Result<u8, CliError> {
     let text = match format {
-        // A SIEM is told what there is, broken or not.
+        // A SIEM gets all events, broken or not.
         AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };

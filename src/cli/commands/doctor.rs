@@ -104,7 +104,7 @@ fn examine(
     Ok(findings)
 }
 
-/// What certificates of databases are held against: without it drctl logs in nowhere, whatever region is down.
+/// What the certificates of databases are checked with. Without it drctl can log in nowhere, whichever region is down.
 fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
     let of = |c: &Component| match &c.spec {
         Spec::Database(spec) => spec.at.values().any(|at| at.admin.is_some()).then_some(spec.engine),

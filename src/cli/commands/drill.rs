@@ -266,7 +266,7 @@ impl Ground<'_> {
         }
         let mut told = Vec::new();
         for component in components {
-            // Whoever found it open carried on what was begun before.
+            // A process that found it open continued what was started before.
             let run = self.due.map(|due| (due.is.run(due.schedule, due.at, Some(&component)), due.runs));
             if run.is_some_and(|(run, due)| !due.contains(&run) || self.store.read(&run).is_ok()) {
                 continue;
@@ -305,7 +305,7 @@ impl Ground<'_> {
                 continue;
             }
             self.printer.note(&format!("run {run} was not finished; drctl removes its copy first"));
-            // What cannot be taken back there keeps nobody from drilling here.
+            // If a run elsewhere cannot be undone, that does not prevent a drill here.
             if let Err(e) = runs::call_off(&self.context, self.printer, &self.store, run, "unfinished drill")
             {
                 self.printer.note(&format!("run {run}: {}", e.message));

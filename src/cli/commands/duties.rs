@@ -18,7 +18,7 @@ use crate::model::time::Timestamp;
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
 
-/// Lists what is owed, or says that it was done.
+/// Lists what is due, or records that it was done.
 pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -44,7 +44,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
     }
 }
 
-/// Everything that is owed after runs of a store, or was.
+/// Everything that is or was due after runs of a store.
 ///
 /// # Errors
 /// If the ledger cannot be read.

@@ -1,4 +1,4 @@
-//! How commands that start or carry on runs end: exit codes and documents.
+//! How commands that start or continue runs end: exit codes and documents.
 
 use crate::cli::error::CliError;
 use crate::cli::exit;

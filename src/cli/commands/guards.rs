@@ -1,4 +1,4 @@
-//! Whether a run that is carried on still holds its guards.
+//! Whether a run that drctl continues still holds its guards.
 
 use super::stage::Stage;
 use crate::cli::context::Context;

@@ -30,7 +30,7 @@ use crate::run::state::{Status, StepState, Turn};
 pub struct Held {
     /// Components that unfinished runs hold.
     pub busy: BTreeMap<ComponentName, Busy>,
-    /// Fences that are owed.
+    /// Pending fences.
     pub debts: Vec<Debt>,
     /// Servers that were proven to take no writes.
     pub kept_out: Vec<DatabaseRef>,

@@ -21,7 +21,7 @@ pub struct Left {
     resume: String,
 }
 
-/// What runs of one world left. Whatever a later run saw of a server tells what became of an earlier promotion of it.
+/// What runs of one world left behind. What a later run observed of a server shows the result of an earlier promotion of it.
 pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
     let seen_since = |db: &DatabaseRef, since: Timestamp| {
         let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
@@ -48,7 +48,7 @@ impl Left {
         matches!(seen.database(&Target::Database(db.clone()), now), Known::Fresh(state) if !state.is_replica())
     }
 
-    /// What people are told, by whether it took effect.
+    /// What people see, by whether it took effect.
     pub fn words(&self, took_effect: bool) -> String {
         match (self.effect.promotes(), took_effect) {
             (Some(db), true) => format!(

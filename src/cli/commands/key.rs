@@ -65,7 +65,7 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
     };
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
     let beside = out.with_file_name(format!("{}.pub", out.file_name().unwrap_or_default().to_string_lossy()));
-    // The public half first: with that in the way no private one is left that nobody knows of.
+    // The public half first: if that fails, no private key is left that nobody knows of.
     write_new(&beside, format!("{line}\n"), 0o644)?;
     write_new(out, &text, 0o600).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();

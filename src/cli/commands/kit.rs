@@ -87,7 +87,7 @@ fn packed(context: &Context) -> Result<Contents, CliError> {
     let debts = super::status::debts(&states).into_iter().map(|d| d.run);
     let half =
         |state: &RunState| live_drill::halfway(&state.created.plan, &states).map(|s| s.created.run.clone());
-    // A finished run that owes a fence, or a way back, goes along: whoever carries on elsewhere has to know of it.
+    // A finished run with a pending fence or a pending return is included, because whoever continues elsewhere needs it.
     let owing: BTreeSet<_> = debts.chain(states.iter().filter_map(half)).collect();
     for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
         unfinished.push(store.read(&row.run)?.iter().map(written::line).collect());
@@ -226,7 +226,7 @@ fn differs(file: &Path, how: &str) -> CliError {
     )
 }
 
-/// Fills the store, once. Runs that went on here since have to begin as the bag has them.
+/// Fills the store, once. Runs that continued here since must start with the events in the go-bag.
 fn filled(
     (path, folder): (&Path, &Path),
     opened: &Opened,

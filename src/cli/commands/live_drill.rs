@@ -1,5 +1,5 @@
-//! A live drill: a real switchover, and back. Two runs, of which the second knows the first; what a process that dies between them
-//! leaves is told by the journal, by `drctl status`, and by the next drill.
+//! A live drill: a real switchover, and back. It has two runs, and the second one names the first. If a process dies between them, the
+//! journal, `drctl status` and the next drill show what is left to do.
 
 use super::drill::Ground;
 use super::ending::Ending;
@@ -65,7 +65,7 @@ pub fn way_on(state: &RunState) -> String {
     }
 }
 
-/// What is owed when a half ended and its users are where they are only for a drill.
+/// What is due after a half ended, while users are in the other site only for a drill.
 pub fn way_back_is_owed(state: &RunState) -> Option<String> {
     let live = state.created.world == WorldKind::Live;
     let (plan, to) = (&state.created.plan, &state.runbook.to);
@@ -143,7 +143,7 @@ impl Ground<'_> {
         }
     }
 
-    /// Takes users back. `confirmed` if this very process was told to move them. Whatever comes of it, somebody is told where they are.
+    /// Moves users back. `confirmed` if this process was told to move them. Whatever the result, it reports where users are.
     fn back(&self, first: &RunState, confirmed: bool) -> Ending {
         let drilled = Drilled { returns: Some(first), confirmed, ..Drilled::default() };
         let mut back = self
@@ -194,8 +194,8 @@ impl Ground<'_> {
         }
     }
 
-    /// A first half that stopped before the point of no return is taken back at once: that is what a drill owes to its users. One that a
-    /// person steers waits for that person; and with a source that is gone it is of use to the failover.
+    /// drctl undoes a first half that stopped before the point of no return at once, because a drill must not leave users waiting. If a
+    /// person steers the run, it waits for that person. If its source is gone, a failover can use it.
     fn stopped(&self, mut there: Ending, first: &RunState) -> Result<Ending, CliError> {
         let (name, interrupted) = (&self.plan.name, self.interrupts.count());
         let asks = there.code == exit::WAITING && !felt(first);

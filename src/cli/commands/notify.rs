@@ -16,7 +16,7 @@ use crate::notify::{self, Message};
 use crate::report::notices;
 use crate::world::World;
 
-/// Tells people, or shows what they are told.
+/// Sends notifications, or shows them.
 pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     match &args.command {
@@ -121,7 +121,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
         let same = |entry: &&Entry| matches!(entry, Entry::Notice { notice: key, .. } if *key == notice.key);
         told.iter().filter(same).collect()
     };
-    // What was told and is no news any more is shown by its entry alone.
+    // For a message that was sent and is no longer due, only its entry is shown.
     let past: Vec<&Entry> = told
         .iter()
         .filter(|entry| matches!(entry, Entry::Notice { run: Some(about), notice: key, .. } if about == run && !news.iter().any(|n| n.key == *key)))

@@ -1,4 +1,4 @@
-//! How a run's end is told: one screen for people, one document for programs, one exit code for scripts.
+//! How the end of a run is shown: one screen for people, one document for programs, one exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
 use crate::cli::exit;
@@ -169,7 +169,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
     });
 }
 
-/// What became of what; where somebody has to act, below it what they have to know first.
+/// The results. Where a person must act, the line below says what they must know first.
 fn title(p: &Printer, state: &RunState, report: &RunReport) {
     p.line("");
     p.line(&format!(
@@ -190,7 +190,7 @@ fn goes_on(state: &RunState) -> bool {
     !state.finished() && !state.watch_paused()
 }
 
-/// What became of it, in capitals; of one that stopped on the way also how users are.
+/// The outcome, in capitals. For a run that stopped, also whether users are served.
 fn headline(state: &RunState, report: &RunReport) -> String {
     let outcome = report.outcome.to_uppercase();
     match state.watch_paused() {
@@ -214,7 +214,7 @@ fn users(state: &RunState) -> String {
     }
 }
 
-/// How it goes on, where it is not over.
+/// How to continue a run that is not finished.
 fn next(p: &Printer, state: &RunState, report: &RunReport) {
     let Some(error) = &report.error else { return };
     if state.watch_paused() {
@@ -251,7 +251,7 @@ fn colour(state: &RunState, report: &RunReport) -> u8 {
     }
 }
 
-/// What people accepted, and let go on.
+/// What people accepted and overrode.
 fn people(p: &Printer, report: &RunReport) {
     for w in &report.waivers {
         p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));

@@ -19,7 +19,7 @@ use crate::world::World;
 /// How often, ten times a second, somebody else's word is waited for.
 const PATIENCE_FOR_A_WORD: u32 = 100;
 
-/// What became of a signal.
+/// The result of a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Posted {
     /// The process that drives the run has it.
@@ -77,8 +77,8 @@ pub fn post(
     Ok(if driven { Posted::Driven } else { Posted::Waits })
 }
 
-/// What people say to an approval is written at once where nobody drives the run: when it was said may decide about it, and nobody may ever
-/// carry on a run that is over. Two who say it together wait for each other.
+/// If no process drives the run, the answer of a person to an approval request is recorded at once: its time may matter, and perhaps nobody
+/// ever continues a run that is over. Two people who answer at the same time wait for each other.
 fn own_for_a_word(
     clock: &World,
     store: &SqliteJournal,

@@ -113,7 +113,7 @@ pub fn evaluate(
     Ok((now, checks))
 }
 
-/// Objects of buckets, held against their copies in every other site.
+/// Compares objects of buckets with their copies in every other site.
 fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target> {
     let Some(active) = active else { return Vec::new() };
     let seed = now.millis().to_string();

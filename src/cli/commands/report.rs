@@ -51,7 +51,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     }
 }
 
-/// A run, and what is told of it.
+/// A run, and what to show of it.
 struct Asked {
     report: RunReport,
     state: RunState,
@@ -72,7 +72,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     }
     let mut report = summary::report(&state, state.last_at);
     let told = herald::told_of_runs(&store)?;
-    // What is owed goes on being late after the run was over.
+    // Overdue duties become later even after the end of the run.
     if state.created.world == WorldKind::Live {
         let now = now()?.max(state.last_at);
         report.overrides = overrides::of(&state, now);

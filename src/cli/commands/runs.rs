@@ -163,7 +163,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     let records = store.read(run)?;
-    // Nothing of what cannot have been is told as if it had.
+    // Nothing that cannot have happened is shown as if it had.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
     let view = Progress::new(*printer, None);
@@ -291,7 +291,7 @@ fn cancel(
     carry_on_aloud(context, printer, store, run)
 }
 
-/// Says what a cancel takes back and what it leaves, and asks whoever is at the terminal: once users or their writes were touched.
+/// Shows what a cancel undoes and what stays, and asks the person at the terminal if users or their writes were affected.
 fn agreed_to_cancel(printer: &Printer, state: &RunState, yes: bool) -> Result<(), CliError> {
     let off = state.called_off();
     if state.finished() || !off.grave {
@@ -397,7 +397,7 @@ fn resume(
         }
         return Ok(exit::DONE);
     }
-    // Only its owner may go on with a run: whoever is not gets no word in either.
+    // Only its owner may continue a run. Any other caller gets an error.
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return Err(StoreError::Owned(run.clone()).into());
     }
@@ -412,7 +412,7 @@ fn resume(
     carry_on_aloud(context, printer, store, run)
 }
 
-/// Goes on with a run that is over, for the fence that it owes.
+/// Continues a finished run to set its pending fence.
 ///
 /// # Errors
 /// If another process drives it, or its guard is another's by now.
@@ -421,7 +421,7 @@ pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &Ru
     carry_on(context, printer, store, run)
 }
 
-/// The same, and people are told of it.
+/// The same, with notifications.
 fn carry_on_aloud(
     context: &Context,
     printer: &Printer,

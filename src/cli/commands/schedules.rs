@@ -15,7 +15,7 @@ use crate::policy::schedules::{Known, Tally};
 /// How many drills of each schedule are listed; all are in JSON.
 const SHOWN: usize = 5;
 
-/// Shows what is due when, and what became of what was.
+/// Shows due drills and the results of earlier ones.
 pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let known = match context.store_file().is_file() {

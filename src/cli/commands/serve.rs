@@ -36,13 +36,13 @@ use crate::world::World;
 const LOOK: Dur = Dur::secs(1);
 /// How often it looks for news that is not of a run, where nobody reads figures.
 const NEWS: Dur = Dur::mins(5);
-/// How often it delivers what is owed to sinks.
+/// How often it delivers evidence that is missing in sinks.
 const DELIVER: Dur = Dur::mins(15);
 /// How often settings are read, and drills that wait are looked at.
 const FOLLOW: Dur = Dur::secs(30);
 /// How far the clock may be behind the ledger before it is called wrong.
 const SLACK: Dur = Dur::mins(5);
-/// How often figures are read anew.
+/// How often it computes the figures again.
 const FIGURES: Dur = Dur::secs(30);
 /// A rehearsal goes through so much, where nothing else is said.
 const YEAR: Dur = Dur::secs(366 * 24 * 60 * 60);
@@ -63,7 +63,7 @@ struct Server<'a> {
     until: Option<Timestamp>,
     /// What keeps drills from being held, for a while.
     kept: Kept,
-    /// What was last said of them.
+    /// What was last reported about them.
     waiting: BTreeMap<schedules::Due, String>,
     /// Settings that were read once and are not followed yet.
     pending: Option<Vec<u8>>,
@@ -418,8 +418,8 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Whether the application of a live drill was moved so lately that it is not moved by itself yet. Asked when a drill is about to
-    /// begin: to know it, runs are read.
+    /// Whether the application of a live drill was moved so recently that drctl does not move it automatically yet. Asked right before a
+    /// drill starts, because it reads all runs.
     fn moved_lately(&mut self, due: &schedules::Due) -> bool {
         let of = self.schedule(&due.0).filter(|schedule| schedule.is.drill == Drill::Live);
         match of.map(|schedule| schedule.is.plan.clone()) {

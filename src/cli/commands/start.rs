@@ -80,7 +80,7 @@ pub struct Drilled<'a> {
     pub returns: Option<&'a RunState>,
     /// The run that it is to be, and when it was due, if a schedule asks for it.
     pub due: Option<(&'a RunId, Timestamp)>,
-    /// Whether this process was told to do this when it began the first half.
+    /// Whether this process was told to do this when it started the first half.
     pub confirmed: bool,
 }
 
@@ -559,7 +559,7 @@ impl Starting<'_> {
         }
     }
 
-    /// What people owe afterwards, where something is really wrong.
+    /// The duties of people afterwards, after real incidents.
     fn duties(&self, stage: &Stage) -> Option<Duties> {
         let policy = &self.context.settings.policy;
         let drill = self.drill.class.is_some();

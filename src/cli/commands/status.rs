@@ -98,7 +98,7 @@ pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
 }
 
-/// What people owe, and have not done in time. Approvals are told with their plan.
+/// The overdue duties of people. Approvals are listed with their plan.
 fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
     let owed = super::duties::of_runs(store, runs)?.into_iter();
     let late = |owed: &Obligation| owed.standing == Standing::Overdue && !owed.what.starts_with("approval:");
@@ -380,7 +380,7 @@ fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Fences that runs of one plan still owe. A later run may have paid what an earlier one left; each rehearsal pays for itself.
+/// Pending fences of one plan. A later run may have set what an earlier one left pending. Each rehearsal counts only for itself.
 pub fn debts(runs: &[RunState]) -> Vec<Debt> {
     let paid_later = |state: &RunState, component: &ComponentName, since: Timestamp| {
         let live = state.created.world == WorldKind::Live;

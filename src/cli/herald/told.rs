@@ -1,4 +1,4 @@
-//! What became of news: which channel took what, and what it is told next.
+//! The results of messages: which channel accepted what, and what it gets next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use crate::model::time::{Dur, Timestamp};
 use crate::report::history::{History, Prediction};
 use crate::run::RunState;
 
-/// Waits between tries; then the channel that is told otherwise is told, and this one again for as long as there is none.
+/// Waits between tries. Then the alternative channel gets the message; without one, this channel is tried again.
 pub(super) const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
 /// The ledger's entries about news begin so.
 pub(super) const ENTRIES: &[u8; 14] = b"{\"ledger\":\"not";
 
-/// What became of a piece of news at a channel.
+/// The result of a message at a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Delivered,
@@ -177,13 +177,13 @@ impl Known {
 
     /// Threads of a pager that end when the run does.
     pub(super) fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
-        // Of what is owed each has an end of its own.
+        // Each duty has its own end.
         let ends = |run: &&RunId| notice.ends && notice.thread == run.as_str();
         let Some(run) = notice.run.as_ref().filter(ends) else { return Vec::new() };
         self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
     }
 
-    /// Who is told, and who in the place of whoever was not reached.
+    /// Which channel gets it, and which one instead of a channel that was not reached.
     pub(super) fn recipients<'n>(&self, notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
         let mut to: Vec<&Channel> = recipients(notify, notice);
         let mut i = 0;
@@ -213,7 +213,7 @@ impl Known {
         }
     }
 
-    /// Whether somebody was told in the place of whoever was not reached.
+    /// Whether another channel got it instead of the one that was not reached.
     pub(super) fn told_otherwise(&self, notify: &Notify, (notice, channel): (&Notice, &Channel)) -> bool {
         let Some(other) = channel.otherwise.as_deref().and_then(|name| notify.channel(name)) else {
             return false;

@@ -1,5 +1,5 @@
-//! The line at the bottom of a terminal: what a person has to do, how long users have been out, ticking each second, and what goes on
-//! beside it, as far as there is room.
+//! The line at the bottom of a terminal: what a person must do, how long users have been out, with seconds, and what else is in progress,
+//! as far as there is space.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::cli::printer;
 use crate::cli::wrap;
 use crate::model::time::Dur;
 
-/// How often the clock goes on, whatever happens.
+/// How often the clock is redrawn, whatever happens.
 const TICK: Duration = Duration::from_secs(1);
 /// Columns of the spinner and of the edge, in which some terminals break the line.
 const FRAME: usize = 3;
@@ -40,7 +40,7 @@ impl Part {
         Self { before: words, counts: Counts::Nothing, after: String::new() }
     }
 
-    /// A time that goes on from `shown`.
+    /// A time that counts from `shown`.
     pub fn up(before: &str, shown: Dur, after: String) -> Self {
         Self { before: before.to_owned(), counts: Counts::Up(shown), after }
     }

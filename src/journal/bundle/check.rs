@@ -35,8 +35,8 @@ pub struct Verdict {
     pub key: Option<String>,
     /// Whose word the run took, by the fingerprints of their keys: as its first event has it.
     pub operators: BTreeMap<String, String>,
-    /// Whether reports, figures and words were computed anew from the events, and are the same. Another version than the one that sealed it may
-    /// tell the same events in other words.
+    /// Whether reports, figures and texts were recomputed from the events and are the same. Another version than the sealing one may use
+    /// different wording for the same events.
     pub recomputed: bool,
     /// What is wrong with it; nothing if it holds.
     pub faults: Vec<Fault>,
@@ -82,7 +82,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     found
 }
 
-/// What a bundle says of itself, if one of these keys signed that. It is read to there and no further: the rest is not looked at.
+/// What a bundle says about itself, if one of these keys signed it. It is read up to there and no further.
 pub fn manifest(file: impl std::io::Read, keys: &[PublicKey]) -> Option<Manifest> {
     let files = archive::beginning(file, MOST_OF_A_MANIFEST as u64)?;
     signed(&files, keys).ok().map(|(manifest, _)| manifest)
@@ -213,7 +213,7 @@ fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result
     }
 }
 
-/// What is told is what follows from the events. Answers whether its words were computed anew, too, and whose word the run took.
+/// Reports must follow from the events. Returns whether their wording was also recomputed, and whose statements the run accepted.
 fn follows(
     files: &Files,
     manifest: &Manifest,
@@ -264,13 +264,13 @@ fn follows(
     Ok((same_words, operators.collect()))
 }
 
-/// Since this version a manifest says of which kind a run is by what it was to do, and of a copy no recovery time.
+/// Since this version a manifest derives the kind of a run from its purpose, and shows no recovery time for a copy.
 const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
 
 /// Since this version a manifest says how objectives fared, those of components among them.
 const WITH_VERDICTS: u32 = 5;
 
-/// What once was said of the recovery time of a run that moved nobody.
+/// The earlier text for the recovery time of a run that moved nobody.
 fn untold(of: &mut Achieved) {
     of.achieved_s = None;
     of.measured_how = Basis::Unknown;

@@ -15,7 +15,7 @@ const KINDS: &str = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(
     AND substr(bytes, 1, 14) IN (CAST('{\"ledger\":\"imp' AS BLOB), CAST('{\"ledger\":\"ado' AS BLOB), CAST('{\"ledger\":\"con' AS BLOB)) ORDER BY seq";
 
 impl SqliteJournal {
-    /// What the ledger says of imported runs.
+    /// What the ledger records about imported runs.
     ///
     /// # Errors
     /// If it cannot be read at all.
@@ -96,7 +96,7 @@ impl SqliteJournal {
 
     /// From here on nothing is done for a run of this store: what lies beside it is newer.
     pub fn only_read(&self, why: String) {
-        // The first cause is the one that is told.
+        // The first cause is reported.
         drop(self.put_back.set(why));
     }
 

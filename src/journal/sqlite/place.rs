@@ -1,5 +1,5 @@
-//! Whether the files at a store's path are those that are open. SQLite goes on writing into files that were deleted or moved away: whoever
-//! opens the path then finds none of it.
+//! Whether the files at the path of a store are the open ones. SQLite continues to write to files that were deleted or moved, and a later
+//! process would not find those writes.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

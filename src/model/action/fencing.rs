@@ -1,4 +1,4 @@
-//! The rungs of a fence: what each of them is, in one table.
+//! The fence methods: the properties of each, in one table.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub enum FenceMethod {
     SecurityGroup,
 }
 
-/// What is particular about a rung.
+/// The properties of a fence method.
 struct Rung {
     id: &'static str,
     service: &'static str,
@@ -37,7 +37,7 @@ struct Rung {
 }
 
 impl FenceMethod {
-    /// Every rung.
+    /// All fence methods.
     pub const ALL: [Self; 5] =
         [Self::Sql, Self::AllowConnections, Self::PgHba, Self::Stop, Self::SecurityGroup];
 
@@ -69,7 +69,7 @@ impl FenceMethod {
         }
     }
 
-    /// The rung of an id.
+    /// The fence method with this ID.
     pub fn of(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|m| m.id() == id)
     }
@@ -116,7 +116,7 @@ impl FenceMethod {
     }
 }
 
-/// One rung of a fence's ladder.
+/// One fence method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fence {
     /// The old primary.

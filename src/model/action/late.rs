@@ -20,7 +20,7 @@ impl Action {
     pub fn settles(&self) -> Option<Dur> {
         match self {
             _ if self.outlasts() => None,
-            // A job on a host goes on until it ends.
+            // A job on a host continues until it ends.
             Self::Rejoin { replica: None, .. } => None,
             Self::Restore { of, .. } if of.instance().is_none() => None,
             Self::Run(command) if !command.idempotent => None,

@@ -1,4 +1,4 @@
-//! The calls that set and lift each rung of a fence.
+//! The calls that set and lift each fence method.
 
 use super::{Call, aws, call, clusters, describe_db, modify_groups, quoted, sql};
 use crate::model::action::{Fence, FenceMethod};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One thing that a promoted standby lacks, or that a promotion leaves locked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unreplicated {
-    /// What becomes of it.
+    /// What happens to it.
     pub what: Lost,
     /// Its name: of a table with its database and schema.
     pub name: String,
@@ -16,7 +16,7 @@ pub struct Unreplicated {
     pub detail: String,
 }
 
-/// What becomes of something that is not replicated.
+/// What happens to something that is not replicated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lost {

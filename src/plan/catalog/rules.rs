@@ -1,8 +1,8 @@
-//! What `drctl explain RULE` says of each rule that refuses a run.
+//! What `drctl explain RULE` shows for each rule that refuses a run.
 
 use crate::model::waiver::Rule;
 
-/// What is said of each rule: what it says no to, why, and what to do.
+/// The explanation of each rule: what it refuses, why, and what to do.
 pub(super) const RULES: [(Rule, [&str; 3]); 20] = [
     (
         Rule::UnfencedPromotion,

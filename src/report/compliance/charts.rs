@@ -209,7 +209,7 @@ fn months(report: &Compliance, picture: &mut Picture, bottom: f32) {
     }
 }
 
-/// What has stopped, or goes on, may yet miss what it has met so far.
+/// A run that stopped or is in progress may still miss the objectives that it has met so far.
 const fn judged(line: &Line, verdict: Verdict) -> Ink {
     match verdict {
         Verdict::Met if ended_well(line) => Ink::Good,

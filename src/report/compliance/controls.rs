@@ -87,7 +87,7 @@ pub enum Section {
     Incidents,
     /// Who agreed to what.
     Approvals,
-    /// What people owe afterwards.
+    /// The duties of people afterwards.
     Obligations,
     /// Whether a second site could take over.
     Protection,

@@ -34,7 +34,7 @@ pub struct Gap {
     pub to: Timestamp,
     /// How long, in seconds.
     pub seconds: f64,
-    /// Whether it went on when the report ends.
+    /// Whether it was in progress at the end of the report.
     pub open: bool,
     /// What, if it was of a part of the application.
     pub what: Option<String>,
@@ -150,7 +150,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Of a figure; nothing where nobody knows one.
+    /// Of a figure; nothing if it is unknown.
     pub fn of(figure: &Measured) -> Option<Self> {
         let at_least = figure.basis == Basis::LowerBound;
         figure.achieved_s.map(|seconds| Self { seconds, at_least, never: false })

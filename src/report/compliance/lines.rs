@@ -58,9 +58,9 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     };
     let moves = !matches!(class, Class::Read | Class::Test)
         && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
-    // What was taken back before anybody felt it promised nothing.
+    // A run that was undone before it affected users has no objective.
     let called_off = class != Class::Incident && report.outcome == "cancelled";
-    // An incident that goes on is measured up to now.
+    // An incident in progress is measured up to now.
     let over = (run.finished() || class == Class::Incident) && moves && !called_off;
     let own = run.runbook.objectives;
     let held = terms::held_to(run, books.runs, asked);
@@ -112,7 +112,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     }
 }
 
-/// For how long users had not been served when the run ended, or by now. A run that another one goes on with is judged by that one.
+/// How long users had not been served at the end of the run, or now. A run that another one continues is judged by that one.
 fn not_recovered(
     run: &RunState,
     attained: &Attainment,
@@ -128,7 +128,7 @@ fn not_recovered(
     Some(run.finished_at.unwrap_or(asked.now.max(run.last_at)).since(began).as_secs_f64())
 }
 
-/// Promotions without a proven fence, which somebody waived, and what became of each fence.
+/// Promotions without a proven fence, by waiver, and the result of each fence.
 fn waived_fences(run: &RunState) -> Vec<String> {
     let of = |(component, debt): (&ComponentName, &FenceDebt)| {
         let owed = run.owed().any(|owed| owed == component);

@@ -398,7 +398,7 @@ fn sign_off(report: &Compliance) -> Table {
     table("Prepared and reviewed", &["", "name", "role", "date", "signature"], rows)
 }
 
-/// Whether a run is drawn as one that went well: what has stopped or goes on is not, whatever was met so far.
+/// Whether a run is drawn as successful. A run that stopped or is in progress is not, whatever it has met so far.
 pub(super) const fn ended_well(line: &Line) -> bool {
     line.ended_at.is_some() && line.good
 }

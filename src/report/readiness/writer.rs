@@ -9,7 +9,7 @@ use crate::model::target::{DatabaseRef, Target};
 use crate::plan::types::Database;
 
 impl Evaluation<'_> {
-    /// What can be told of a fence without setting it: whether anybody may read its proof, and what stands against each rung.
+    /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.
     pub(super) fn fence(&self, spec: &Database, writer: &DatabaseRef) -> Option<Told> {
         let refused: Vec<_> = spec.fence.iter().filter_map(|&method| self.refused(writer, method)).collect();
         if !refused.is_empty() {

@@ -19,7 +19,7 @@ use crate::run::state::{RunState, Status};
 
 /// How long the last replayed commit is looked for before the exposure is called unknown.
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
-/// How long a rung of a fence that is owed has before the next one is tried, too.
+/// How long a method of a pending fence has before the next one is tried as well.
 const RUNG: Dur = Dur::secs(15);
 /// Words for a replica that somebody may be promoting.
 const CHANGING: [&str; 4] = ["modifying", "failing-over", "switching-over", "cancelling"];
@@ -62,7 +62,7 @@ pub(super) fn judge(
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
         Action::Check(Check::Exposure { .. })
             if seen.last_commit.is_none()
-                // What a restore gives up is told by its time and the fence; users wait for it.
+                // The loss of a restore is known from its time and the fence, and users wait for it.
                 && state.runbook.intent != Intent::Restore
                 && !waited(state, i, now, EXPOSURE_PATIENCE) =>
         {
@@ -71,7 +71,7 @@ pub(super) fn judge(
         Action::Check(Check::Exposure { db, .. }) => {
             Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
-        // A backup, for one, ends by itself; meanwhile RDS takes no changes.
+        // A backup, for example, ends on its own. Meanwhile RDS accepts no changes.
         Action::Check(Check::Available { db }) => match seen.status.as_str() {
             "available" => Verdict::Done(Vec::new()),
             status => Verdict::Unclear(format!("{} is `{status}`", db.id)),
@@ -112,10 +112,10 @@ pub(super) fn fence(
             Verdict::Unclear("it is not confirmed that the new primary still takes writes".to_owned())
         }
         (Action::Fence(fence), FenceStage::Open) if state.finished() => {
-            // The ladder has an order here, too: its first rung may tell which writes came last, the others may not.
+            // The order of the fence methods also matters here: the first one may show which writes came last, the others may not.
             let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
             let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));
-            // What was dark and answers may take writes by now: whichever rung is first.
+            // A place that was dark and answers may now take writes, whichever method comes first.
             let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
             match now < turn && !woke {
                 true => Verdict::Unclear("drctl tries an earlier fence method first".to_owned()),
@@ -161,7 +161,7 @@ fn still_second(state: &RunState, fence: &Fence, now: Timestamp) -> bool {
 fn promotable(db: &DatabaseState) -> Verdict {
     match (db.is_replica(), db.status.as_str()) {
         (false, _) | (true, "available") => Verdict::Done(Vec::new()),
-        // AWS refuses a promotion while a backup is taken; it ends by itself.
+        // AWS refuses a promotion during a backup, which ends on its own.
         (true, status) => Verdict::Unclear(format!("the replica is `{status}`")),
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn judge(
         }
         JobStage::Running => Verdict::Unclear(last),
         JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {tail}", of.db.id)),
-        // Whatever it left is there to be taken back.
+        // Whatever it left must be undone.
         JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Verdict::Done(Vec::new()),
         JobStage::Gone => Verdict::Partly(format!("its job on the host was interrupted: {tail}")),
         JobStage::Ended { exit: 0 } => {

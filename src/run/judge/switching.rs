@@ -76,7 +76,7 @@ fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], foun
     })
 }
 
-/// The first call of an undo: only what this run changed is taken back.
+/// The first call of an undo: only what this run changed is undone.
 fn take_back(state: &RunState, i: usize, back: &Switch, there: &[RecordSet], now: Timestamp) -> Ruling {
     let found = parts::find(state, i, back, there);
     if found.ready.is_empty() {

@@ -1,4 +1,4 @@
-//! Figures, and what nobody did: read anew between looks, and beside a drill, which may hold users elsewhere for days.
+//! Figures and missed drills, computed again between checks, and during a drill, which may keep users elsewhere for days.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,7 +23,7 @@ use crate::world::World;
 /// How often it is asked whether the drill is over.
 const POLL: Dur = Dur(200);
 
-/// Everything that is shown of a store, and what people are told that is of no run.
+/// All figures of a store, and the notifications that do not belong to a run.
 struct Figures {
     rows: Vec<Row>,
     judged: Vec<(PlanName, Verified)>,
@@ -103,7 +103,7 @@ impl Drop for Ends<'_> {
 }
 
 impl Server<'_> {
-    /// Reads everything that is shown anew.
+    /// Computes all figures again.
     pub(super) fn figures(&mut self) -> Result<(), CliError> {
         let mut figures = Figures::read(&self.context, &self.store, self.now())?;
         if let Some(herald) = &self.herald {
@@ -113,7 +113,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Does something that takes long, while somebody else goes on reading figures. What cannot be read then is read when it is over.
+    /// Does something slow while another thread continues to compute figures. What cannot be read meanwhile is read when it is over.
     pub(super) fn beside<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
         let watched = self.board.is_some() || self.herald.is_some();
         if !watched || !matches!(self.clock, Clock::Live(_)) {

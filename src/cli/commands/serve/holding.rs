@@ -79,7 +79,7 @@ impl Server<'_> {
         Ok(components.iter().map(|component| is.run(&schedule.name, due, Some(component))).collect())
     }
 
-    /// What was begun goes on: runs that a process left are carried on, and those that are not there yet begin.
+    /// What was started continues: runs that a process left are continued, and missing runs start.
     pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), CliError> {
         let mut known = super::known(&self.store)?;
         let Some(Fate::Begun { is, runs }) = known.fates.remove(due) else { return Ok(()) };
@@ -101,7 +101,7 @@ impl Server<'_> {
             self.say("carried_on", &json!({"run": run}), &format!("{}: continuing run {run}", due.0));
             self.holds(due, |server| runs::carry_on(&server.context, &server.quiet(), &server.store, run))?;
             if self.interrupts.count() > 0 {
-                // The next server goes on from here.
+                // The next server continues from here.
                 return Ok(());
             }
         }
@@ -135,8 +135,7 @@ impl Server<'_> {
         done
     }
 
-    /// Whether a run goes on without anybody's word: its process died, or was told to stop. What a person has to decide stays, until
-    /// that person said something.
+    /// Whether a run continues without a person: its process died, or was told to stop. What a person must decide waits for that person.
     fn goes_on(&self, state: &RunState) -> Result<bool, CliError> {
         let run = &state.created.run;
         let records = self.store.read(run)?;

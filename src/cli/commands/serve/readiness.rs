@@ -72,7 +72,7 @@ impl Found {
         found.map(|check| check.facts.as_str())
     }
 
-    /// What people are told: what is not ready, each time that it is something else, and that all of it is mended.
+    /// The notifications: what is not ready, each time that it changes, and when all problems are solved.
     pub fn news(&self, plan: &PlanName) -> Option<Notice> {
         let fails = self.checks.iter().filter(|check| check.standing == Standing::NotReady);
         let why: Vec<_> = fails.map(|check| format!("{}: {}", check.about, check.facts)).collect();

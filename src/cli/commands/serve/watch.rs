@@ -1,5 +1,5 @@
-//! What runs left that nobody drives, looked at between drills: fences that are owed, which are paid at the first sign of life of the old
-//! primary, and promotions that were asked for and may still come.
+//! What runs without a process left behind, checked between drills: pending fences, which drctl tries to set when the old primary first
+//! answers, and promotions that may still happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ use crate::run::RunState;
 const LOOK: Dur = Dur(2_500);
 /// How often it is looked whether something in doubt took effect.
 const DOUBTS: Dur = Dur::secs(10);
-/// How long after a try that did not pay a debt the next one is made, while the old primary goes on answering.
+/// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
 const AGAIN: Dur = Dur::mins(5);
 
 /// What is watched.
@@ -39,7 +39,7 @@ pub(super) struct Watch {
     /// Who answered the last look, by what was looked at.
     answered: BTreeMap<String, String>,
     tried: BTreeMap<RunId, Timestamp>,
-    /// What was said of effects in doubt.
+    /// What was reported about effects in doubt.
     said: BTreeSet<String>,
 }
 
@@ -133,7 +133,7 @@ impl Server<'_> {
         }
     }
 
-    /// Debts of places that answer: at their first answer, and now and then while they go on answering.
+    /// Pending fences of places that answer: tried at their first answer, and from time to time while they continue to answer.
     fn pay_debts(&mut self, before: &BTreeMap<String, String>, now: Timestamp) -> Result<(), CliError> {
         let mut due: BTreeMap<RunId, (String, String)> = BTreeMap::new();
         for debt in &self.watching.debts {

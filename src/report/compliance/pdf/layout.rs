@@ -40,7 +40,7 @@ impl Face {
         text.chars().map(|c| self.advance(c)).sum::<f32>() * size
     }
 
-    /// Lines that are no wider. A line that goes on ends with the gap it was broken at, so that whoever copies it gets the words.
+    /// Lines that are no wider. A wrapped line ends with the space where it was broken, so that copied text keeps its words separate.
     pub(super) fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
         let mut lines = vec![String::new()];
         let mut used = 0.0;

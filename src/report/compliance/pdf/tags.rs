@@ -66,7 +66,7 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    /// One more, within another one or by itself.
+    /// One more element, inside another one or at the top.
     pub(super) fn add(&mut self, kind: Kind, within: Option<Element>) -> Element {
         let element = Element(self.all.len());
         self.all.push(Part { kind, parts: Vec::new(), drawn: Vec::new() });
